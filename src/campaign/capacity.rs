@@ -1,0 +1,86 @@
+//! `[capacity]`: the agreement on how many messages may leave.
+
+use serde::{Deserialize, Serialize};
+
+/// `[capacity]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Capacity {
+    /// The agreement that messages count against; campaigns with the same name share it.
+    pub account: String,
+    /// Messages an hour, transmission attempts counted.
+    pub per_hour: u64,
+    /// By how much a five-minute slot may exceed its twelfth of the hour.
+    pub burst_percent: u32,
+    /// How the hour is used.
+    pub pace: Pace,
+}
+
+/// How the hour is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pace {
+    /// At the nominal rate; the burst only catches up with that line after a stall.
+    #[default]
+    Even,
+    /// At the burst rate until the hour is spent.
+    Burst,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { account: "default".into(), per_hour: 150_000, burst_percent: 25, pace: Pace::Even }
+    }
+}
+
+impl Capacity {
+    /// The most that any window of 300 s may carry: `floor(per_hour / 12 × (1 + burst))`.
+    pub fn per_slot(&self) -> u64 {
+        let share = u128::from(self.per_hour) * (100 + u128::from(self.burst_percent)) / 1_200;
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if self.account.is_empty() {
+            return Err((
+                "capacity.account",
+                "the account has no name".into(),
+                "name it, or leave the key out",
+            ));
+        }
+        if self.per_slot() == 0 {
+            return Err((
+                "capacity.per-hour",
+                format!("{} messages an hour leave none for a five-minute slot", self.per_hour),
+                "agree on at least 12 an hour",
+            ));
+        }
+        if self.per_hour > 1_000_000_000 {
+            return Err(("capacity.per-hour", "more than 1,000,000,000 messages an hour".into(), ""));
+        }
+        if self.burst_percent > 1_100 {
+            return Err((
+                "capacity.burst-percent",
+                "a slot can't carry more than the hour".into(),
+                "25 is usual",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_a_twelfth_of_the_hour_and_the_burst() {
+        let check = |per_hour, burst_percent, slot| {
+            let capacity = Capacity { per_hour, burst_percent, ..Capacity::default() };
+            assert_eq!(capacity.per_slot(), slot);
+        };
+        check(150_000, 25, 15_625);
+        check(150_000, 0, 12_500);
+        check(100, 25, 10);
+    }
+}

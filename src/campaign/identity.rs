@@ -1,0 +1,59 @@
+//! `[campaign]`: what the mailing is called and what kind of mail it is.
+
+use serde::{Deserialize, Serialize};
+
+/// `[campaign]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Identity {
+    /// Names the run directory; letters, digits, `-`, `_` and `.`.
+    pub id: String,
+    /// Decides what the message must carry.
+    #[serde(default)]
+    pub kind: Kind,
+    /// `List-Id` (RFC 2919), such as `spring-news.example.com`; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_id: Option<String>,
+    /// `Feedback-ID` (Google's Postmaster Tools); by default `<campaign id>:<kind>:mailrun:<sender domain>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback_id: Option<String>,
+}
+
+/// The kind of mail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A newsletter: marketing in the eyes of a provider, needs an unsubscribe link.
+    #[default]
+    News,
+    /// Something that the recipient's account needs to know.
+    Update,
+    /// A machine's warning: `Auto-Submitted: auto-generated` (RFC 3834).
+    Alarm,
+}
+
+impl Kind {
+    /// The word in the campaign file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::News => "news",
+            Self::Update => "update",
+            Self::Alarm => "alarm",
+        }
+    }
+}
+
+impl Identity {
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.id.is_empty() || self.id.len() > 100 || self.id.starts_with('.') || !self.id.chars().all(fits)
+        {
+            return Err((
+                "campaign.id",
+                format!("`{}` can't be a campaign id", self.id),
+                "use up to 100 letters, digits, `-`, `_` and `.`: it names the run directory",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! The campaign file: TOML, kebab-case, one concept a file.
+//!
+//! A loaded [`Campaign`] has been checked: addresses parse, units are in range, paths are absolute. Unknown keys are
+//! refused with the nearest known one named. Secrets are never read into it, only the names of where they are.
+
+mod capacity;
+mod delivery;
+mod error;
+mod identity;
+mod journal;
+mod sender;
+mod signing;
+mod stop;
+mod target_group;
+mod template;
+mod units;
+mod unsubscribe;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use capacity::{Capacity, Pace};
+pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
+pub use error::CampaignError;
+pub use identity::{Identity, Kind};
+pub use journal::{Durability, Journal};
+pub use sender::Sender;
+pub use signing::Dkim;
+pub use stop::Stop;
+pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroup};
+pub use template::{Inline, Template};
+pub use units::{ByteSize, Span};
+pub use unsubscribe::Unsubscribe;
+
+/// One mailing, as described by its campaign file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Campaign {
+    /// `[campaign]`: what it is called and what kind of mail it is.
+    #[serde(rename = "campaign")]
+    pub identity: Identity,
+    /// `[sender]`: who it is from.
+    pub sender: Sender,
+    /// `[target-group]`: who gets it.
+    pub target_group: TargetGroup,
+    /// `[template]`: what it says.
+    pub template: Template,
+    /// `[unsubscribe]`: how to get off the list (RFC 8058).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsubscribe: Option<Unsubscribe>,
+    /// `[[dkim]]`: the signatures, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dkim: Vec<Dkim>,
+    /// `[capacity]`: how many an hour.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// `[delivery]`: where to and how.
+    pub delivery: Delivery,
+    /// `[stop]`: when to stop by itself.
+    #[serde(default)]
+    pub stop: Stop,
+    /// `[journal]`: how durable an intent is.
+    #[serde(default)]
+    pub journal: Journal,
+    /// `[results]`: how the result files are written.
+    #[serde(default)]
+    pub results: Results,
+    /// The campaign file itself.
+    #[serde(skip)]
+    pub path: PathBuf,
+}
+
+/// `[results]`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Results {
+    /// Parquet's page compression.
+    pub compression: Compression,
+}
+
+/// Compression of result files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// Zstandard, level 3.
+    #[default]
+    Zstd,
+    /// Snappy.
+    Snappy,
+    /// None at all.
+    None,
+}
+
+impl Campaign {
+    /// Reads and checks the campaign file at `path`.
+    pub fn load(path: &Path) -> Result<Self, CampaignError> {
+        let text = std::fs::read_to_string(path).map_err(|source| CampaignError::read(path, source))?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks a campaign file's text; `path` tells where relative paths start and what errors name.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, CampaignError> {
+        let mut campaign: Self =
+            toml::from_str(text).map_err(|error| CampaignError::toml(path, text, &error))?;
+        campaign.path = path.to_owned();
+        campaign.resolve_paths();
+        campaign
+            .check()
+            .map_err(|(key, problem, hint)| CampaignError::check(path, text, key, problem, hint))?;
+        Ok(campaign)
+    }
+
+    /// The folder that relative paths start from.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    fn resolve_paths(&mut self) {
+        let folder = self.folder().to_owned();
+        self.target_group.resolve_paths(&folder);
+        self.template.resolve_paths(&folder);
+        for dkim in &mut self.dkim {
+            dkim.key = folder.join(&dkim.key);
+        }
+        self.delivery.resolve_paths(&folder);
+        if let Some(secret) = self.unsubscribe.as_mut().and_then(|u| u.secret_file.as_mut()) {
+            *secret = folder.join(&*secret);
+        }
+    }
+
+    /// What no single key shows: the key to point at, the problem and a hint.
+    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        self.identity.check()?;
+        self.target_group.check()?;
+        self.template.check()?;
+        if let Some(unsubscribe) = &self.unsubscribe {
+            unsubscribe.check()?;
+        }
+        self.capacity.check()?;
+        self.delivery.check()?;
+        self.stop.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = r#"
+[campaign]
+id = "x"
+[sender]
+from = "News <news@example.com>"
+[target-group]
+files = ["a.csv"]
+[template]
+subject = "Hello"
+text = "a.hbs"
+[delivery]
+route = "sandbox"
+"#;
+
+    fn refused(text: &str) -> CampaignError {
+        Campaign::parse(text, Path::new("c/campaign.toml")).unwrap_err()
+    }
+
+    #[test]
+    fn the_smallest_file_has_defaults_for_the_rest() {
+        let campaign = Campaign::parse(SMALLEST, Path::new("c/campaign.toml")).unwrap();
+        assert_eq!(campaign.capacity.per_hour, 150_000);
+        assert_eq!(campaign.target_group.files, ["c/a.csv"]);
+        assert_eq!(campaign.sender.return_path().to_string(), "news@example.com");
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_place_and_the_nearest() {
+        let error = refused(&SMALLEST.replace("files =", "fils ="));
+        assert_eq!(error.place, Some((7, 1)));
+        assert_eq!(error.hint.as_deref(), Some("did you mean `files`?"));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_place() {
+        let error = refused(&SMALLEST.replace("news@example.com", "news@@example.com"));
+        assert_eq!(error.place.map(|(line, _)| line), Some(5));
+        assert!(error.problem.contains("more than one `@`"), "{error}");
+        let error = refused(&SMALLEST.replace("text = \"a.hbs\"", ""));
+        assert_eq!(error.place, Some((9, 1)), "{error}");
+    }
+
+    #[test]
+    fn a_password_never_goes_in_clear() {
+        let relay =
+            "[delivery.relay]\nhost = \"h\"\ntls = \"none\"\nusername = \"u\"\npassword-env = \"P\"\n";
+        let error = refused(&format!("{SMALLEST}{relay}"));
+        assert!(error.problem.contains("never sent in clear"), "{error}");
+    }
+}

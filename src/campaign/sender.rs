@@ -1,0 +1,36 @@
+//! `[sender]`: who the mail is from, and where failures come back to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{optional_text, text};
+use crate::mail::{Address, Mailbox};
+
+/// `[sender]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sender {
+    /// The `From` header.
+    #[serde(with = "text")]
+    pub from: Mailbox,
+    /// The `Reply-To` header; none by default.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Mailbox>,
+    /// `MAIL FROM`; the From address by default.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub return_path: Option<Address>,
+    /// One return path per recipient: `local+<token>@domain`.
+    #[serde(default)]
+    pub verp: bool,
+    /// Further header fields for every message, name to value; the value may use `{{columns}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Sender {
+    /// The return path without VERP.
+    pub fn return_path(&self) -> &Address {
+        self.return_path.as_ref().unwrap_or(&self.from.address)
+    }
+}

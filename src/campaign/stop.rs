@@ -1,0 +1,37 @@
+//! `[stop]`: when a run stops by itself.
+
+use serde::{Deserialize, Serialize};
+
+/// `[stop]`: the circuit breaker of a run.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Stop {
+    /// Stop when more than this share of the last `bounce-window` outcomes are bounces; 0 is never.
+    pub bounce_percent: f64,
+    /// How many outcomes the share is taken over.
+    pub bounce_window: usize,
+    /// Stop after this many failures of authentication (`550 5.7.515`, `5.7.26`) in a row; 0 is never.
+    pub authentication_failures: usize,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { bounce_percent: 20.0, bounce_window: 1_000, authentication_failures: 20 }
+    }
+}
+
+impl Stop {
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if !(0.0..=100.0).contains(&self.bounce_percent) {
+            return Err(("stop.bounce-percent", format!("{} percent", self.bounce_percent), "use 0 to 100"));
+        }
+        if !(10..=1_000_000).contains(&self.bounce_window) {
+            return Err((
+                "stop.bounce-window",
+                format!("{} outcomes", self.bounce_window),
+                "use 10 to 1000000",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! `[target-group]`: the files with the recipients and what their columns mean.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// `[target-group]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TargetGroup {
+    /// Paths or globs of CSV (`.csv`, `.tsv`, `.txt`) and Parquet (`.parquet`) files.
+    pub files: Vec<String>,
+    /// The column with the address.
+    #[serde(default = "default_email")]
+    pub email: String,
+    /// The column that identifies the recipient in results; file and row otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The column with the display name for `To`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// CSV: one of `,` `;` `|` or tab; found by itself where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// CSV: the encoding; found by itself where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// The types of CSV columns that are not text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, ColumnType>,
+    /// What counts as the same address.
+    #[serde(default)]
+    pub duplicates: Duplicates,
+}
+
+/// How a CSV file is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// UTF-8, with or without a byte order mark.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// UTF-16, little endian.
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
+    /// UTF-16, big endian.
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
+    /// Windows-1252.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
+}
+
+/// The type of a CSV column. A value that does not read as its column's type makes the row `invalid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnType {
+    /// As it stands.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number with a decimal point.
+    Number,
+    /// `true`/`false`, `yes`/`no`, `1`/`0`.
+    Boolean,
+    /// `2026-05-31`.
+    Date,
+    /// RFC 3339, or `2026-05-31 12:00:00` in UTC.
+    Timestamp,
+}
+
+/// When two addresses are the same (the domain is always compared in lower case).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duplicates {
+    /// `Bob@` and `bob@` are the same.
+    #[default]
+    IgnoreCase,
+    /// `Bob@` and `bob@` differ.
+    ExactLocalPart,
+    /// Every row is sent to.
+    Keep,
+}
+
+fn default_email() -> String {
+    "email".into()
+}
+
+impl TargetGroup {
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        for file in &mut self.files {
+            *file = folder.join(&*file).to_string_lossy().into_owned();
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if self.files.is_empty() {
+            return Err((
+                "target-group.files",
+                "no file is named".into(),
+                "name at least one CSV or Parquet file",
+            ));
+        }
+        match self.delimiter {
+            None | Some(',' | ';' | '\t' | '|') => Ok(()),
+            Some(other) => Err((
+                "target-group.delimiter",
+                format!("`{other}` can't be a delimiter"),
+                "use one of `,` `;` `|` and `\\t`, or leave the key out",
+            )),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `[template]`: what the message says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::units::ByteSize;
+
+/// `[template]`. Text or HTML or both; a text part is derived from HTML where none is given.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Template {
+    /// The subject, a template itself.
+    pub subject: String,
+    /// The file with the text template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<PathBuf>,
+    /// The file with the HTML template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<PathBuf>,
+    /// The folder with the partials (`{{> name}}` is `name.hbs`); the templates' own folder by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partials: Option<PathBuf>,
+    /// Files that every message carries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<PathBuf>,
+    /// Columns that hold the path of a file for this row, relative to the campaign file; empty is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachment_columns: Vec<String>,
+    /// Images that the HTML names as `cid:<id>`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inline: Vec<Inline>,
+    /// Values for columns that are missing, null or empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, toml::Value>,
+    /// Printing a name without a value fails the row; `false` prints nothing instead.
+    #[serde(default = "yes")]
+    pub strict: bool,
+    /// The largest message, as sent.
+    #[serde(default = "default_largest")]
+    pub largest: ByteSize,
+    /// The folder of the campaign file, which attachment columns are relative to.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// One inline image.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Inline {
+    /// What the HTML calls it: `cid:<id>`.
+    pub id: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_largest() -> ByteSize {
+    ByteSize(20_000_000)
+}
+
+impl Template {
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        let files = self.attachments.iter_mut().chain(self.inline.iter_mut().map(|inline| &mut inline.file));
+        for path in files.chain(&mut self.text).chain(&mut self.html).chain(&mut self.partials) {
+            *path = folder.join(&*path);
+        }
+        self.folder = folder.to_owned();
+    }
+
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if self.text.is_none() && self.html.is_none() {
+            return Err((
+                "template.subject",
+                "neither `text` nor `html` is given".into(),
+                "name a template file",
+            ));
+        }
+        Ok(())
+    }
+}

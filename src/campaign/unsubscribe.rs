@@ -1,0 +1,57 @@
+//! `[unsubscribe]`: `List-Unsubscribe` and `List-Unsubscribe-Post` (RFC 2369, RFC 8058).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::optional_text;
+use crate::mail::Address;
+
+/// `[unsubscribe]`. With `https`, One-Click is announced.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Unsubscribe {
+    /// The URI; `{{token}}` stands for the recipient's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<String>,
+    /// The address for unsubscribing by mail.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub mailto: Option<Address>,
+    /// The environment variable with the secret of the tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+    /// The file with the secret of the tokens; by default one is made in the state directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+}
+
+impl Unsubscribe {
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        if let Some(uri) = &self.https {
+            if !uri.starts_with("https://")
+                || uri.contains(|c: char| c.is_whitespace() || c.is_control() || c == '>')
+            {
+                return Err((
+                    "unsubscribe.https",
+                    format!("`{uri}` is not an https URI"),
+                    "RFC 8058 §3.1 asks for an https URI: https://mail.example.com/u/{{token}}",
+                ));
+            }
+            if !uri.contains("{{token}}") {
+                return Err((
+                    "unsubscribe.https",
+                    format!("`{uri}` does not say who unsubscribes"),
+                    "put `{{token}}` into the URI: it becomes the recipient's own token",
+                ));
+            }
+        }
+        if self.https.is_none() && self.mailto.is_none() {
+            return Err((
+                "unsubscribe.https",
+                "neither `https` nor `mailto` is given".into(),
+                "give at least one",
+            ));
+        }
+        Ok(())
+    }
+}

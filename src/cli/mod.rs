@@ -1,0 +1,1 @@
+//! Arguments, commands, diagnostics, progress, exit codes.

@@ -1,0 +1,328 @@
+//! Addresses that can be sent to: a dot-atom local part and a domain name
+//! (RFC 5321 §4.1.2, RFC 5322 §3.4.1; internationalised: RFC 6531 §3.3, RFC 5891).
+//!
+//! Quoted local parts, comments and address literals are legal in places, but no subscriber list holds them on
+//! purpose: they are refused with a reason.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A domain name as it goes on the wire: A-labels, lower case, no trailing dot (RFC 5890 §2.3.2.1).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(Box<str>);
+
+/// An address that can be sent to.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    local: Box<str>,
+    domain: Domain,
+}
+
+/// A display name with its address, as in `From:` (RFC 5322 §3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The display name, decoded: no quotes around it.
+    pub name: Option<String>,
+    /// The address.
+    pub address: Address,
+}
+
+/// Why a text is not an address that can be sent to. Reads after "invalid address `…`: ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Nothing but white space.
+    #[error("empty")]
+    Empty,
+    /// There is no `@`.
+    #[error("no `@`")]
+    NoAt,
+    /// More than one `@` outside quotes.
+    #[error("more than one `@`")]
+    TwoAts,
+    /// Nothing before the `@`.
+    #[error("nothing before the `@`")]
+    EmptyLocal,
+    /// RFC 5321 §4.5.3.1.1.
+    #[error("local part longer than 64 octets")]
+    LongLocal,
+    /// A local part in quotes: legal, not sent to.
+    #[error("quoted local part is not supported")]
+    QuotedLocal,
+    /// A leading, trailing or double dot in the local part.
+    #[error("misplaced dot in the local part")]
+    LocalDot,
+    /// A character that a dot-atom can't hold.
+    #[error("character {0:?} in the local part")]
+    LocalCharacter(char),
+    /// Nothing after the `@`.
+    #[error("nothing after the `@`")]
+    EmptyDomain,
+    /// `[192.0.2.1]`: legal, not sent to.
+    #[error("address literal is not supported")]
+    Literal,
+    /// Not a host name: a bad character, hyphen, dot or label length, or refused by IDNA.
+    #[error("`{0}` is not a domain name")]
+    BadDomain(String),
+    /// A single label, such as `localhost`.
+    #[error("`{0}` is not a fully qualified domain name")]
+    NotQualified(String),
+    /// RFC 5321 §4.5.3.1.3 (a path is at most 256 octets with its angle brackets).
+    #[error("longer than 254 octets")]
+    LongAddress,
+    /// The part before `<` or after `>` is malformed.
+    #[error("not of the form `Name <local@domain>`")]
+    BadMailbox,
+}
+
+impl Domain {
+    /// Reads a host name of at least two labels, in Unicode or A-labels.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if text.is_empty() {
+            return Err(AddressError::EmptyDomain);
+        }
+        if text.starts_with('[') {
+            return Err(AddressError::Literal);
+        }
+        let ascii = Self::to_ascii(text).ok_or_else(|| AddressError::BadDomain(text.to_owned()))?;
+        if !ascii.contains('.') {
+            return Err(AddressError::NotQualified(text.to_owned()));
+        }
+        Ok(Self(ascii.into_boxed_str()))
+    }
+
+    /// A-labels in lower case, when every label is a host name's (RFC 1123 §2.1) and the whole has at most 253 octets.
+    fn to_ascii(text: &str) -> Option<String> {
+        let ascii = if text.is_ascii() && !contains_a_label(text) {
+            text.to_ascii_lowercase()
+        } else {
+            idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::STD3).ok()?.into_owned()
+        };
+        let host_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        // A last label of digits only would be read as an IPv4 address by some resolvers.
+        let numeric = ascii.rsplit('.').next().is_some_and(|l| l.bytes().all(|b| b.is_ascii_digit()));
+        (ascii.len() <= 253 && !numeric && ascii.split('.').all(host_label)).then_some(ascii)
+    }
+
+    /// The name as it goes on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn contains_a_label(text: &str) -> bool {
+    text.split('.').any(|label| label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--")))
+}
+
+impl Address {
+    /// Reads `local@domain`. White space around it is taken off; within it there is none.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.starts_with('"') {
+            return Err(AddressError::QuotedLocal);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NoAt)?;
+        if local.contains('@') {
+            return Err(AddressError::TwoAts);
+        }
+        check_local(local)?;
+        let domain = Domain::parse(domain)?;
+        if local.len() + 1 + domain.0.len() > 254 {
+            return Err(AddressError::LongAddress);
+        }
+        Ok(Self { local: local.into(), domain })
+    }
+
+    /// The part before the `@`, as given.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The part after the `@`.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// True when the local part is not ASCII: the next hop must offer SMTPUTF8 (RFC 6531 §3.4).
+    pub fn needs_smtputf8(&self) -> bool {
+        !self.local.is_ascii()
+    }
+}
+
+/// RFC 5322 §3.2.3 dot-atom-text, with the UTF-8 of RFC 6532 §3.2.
+fn check_local(local: &str) -> Result<(), AddressError> {
+    if local.is_empty() {
+        return Err(AddressError::EmptyLocal);
+    }
+    if local.len() > 64 {
+        return Err(AddressError::LongLocal);
+    }
+    let atext = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' => true,
+        '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^' | '_' | '`' | '{'
+        | '|' | '}' | '~' => true,
+        _ => !c.is_ascii() && !c.is_control() && !c.is_whitespace() && !is_invisible(c),
+    };
+    if let Some(bad) = local.chars().find(|&c| c != '.' && !atext(c)) {
+        return Err(AddressError::LocalCharacter(bad));
+    }
+    if local.starts_with('.') || local.ends_with('.') || local.contains("..") {
+        return Err(AddressError::LocalDot);
+    }
+    Ok(())
+}
+
+/// Format characters that come along with copy and paste and are never part of a mailbox's name.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffd}')
+}
+
+impl Mailbox {
+    /// Reads `Name <local@domain>`, `"Name" <local@domain>` or `local@domain`.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        let Some(open) = text.rfind('<') else {
+            return Ok(Self { name: None, address: Address::parse(text)? });
+        };
+        let address = text[open + 1..].strip_suffix('>').ok_or(AddressError::BadMailbox)?;
+        let name = text[..open].trim();
+        let name = match name.strip_prefix('"') {
+            Some(rest) => unquote(rest.strip_suffix('"').ok_or(AddressError::BadMailbox)?),
+            None => name.to_owned(),
+        };
+        if name.chars().any(char::is_control) {
+            return Err(AddressError::BadMailbox);
+        }
+        Ok(Self { name: (!name.is_empty()).then_some(name), address: Address::parse(address)? })
+    }
+}
+
+/// Takes the backslashes out of a quoted string (RFC 5322 §3.2.4).
+fn unquote(text: &str) -> String {
+    let mut escaped = false;
+    text.chars()
+        .filter(|&c| {
+            escaped = c == '\\' && !escaped;
+            !escaped
+        })
+        .collect()
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.local, self.domain)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}@{}\"", self.local, self.domain)
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} <{}>", self.address),
+            None => write!(f, "{}", self.address),
+        }
+    }
+}
+
+impl FromStr for Domain {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl FromStr for Mailbox {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(text: &str, wire: &str) {
+        assert_eq!(Address::parse(text).map(|a| a.to_string()), Ok(wire.to_owned()), "{text}");
+    }
+
+    fn refuses(text: &str, why: AddressError) {
+        assert_eq!(Address::parse(text), Err(why), "{text}");
+    }
+
+    #[test]
+    fn sendable_addresses() {
+        accepts("bob@example.com", "bob@example.com");
+        accepts("  Bob.O'Neil+x@EXAMPLE.Com ", "Bob.O'Neil+x@example.com");
+        accepts("josé@müller.example", "josé@xn--mller-kva.example");
+        accepts("a@XN--MLLER-KVA.example", "a@xn--mller-kva.example");
+        assert!(Address::parse("josé@example.com").unwrap().needs_smtputf8());
+        assert!(!Address::parse("jose@müller.example").unwrap().needs_smtputf8());
+    }
+
+    #[test]
+    fn refused_addresses_say_why() {
+        refuses(" ", AddressError::Empty);
+        refuses("bob", AddressError::NoAt);
+        refuses("bob@@example.com", AddressError::TwoAts);
+        refuses("@example.com", AddressError::EmptyLocal);
+        refuses("bob@", AddressError::EmptyDomain);
+        refuses("bob..x@example.com", AddressError::LocalDot);
+        refuses("bob smith@example.com", AddressError::LocalCharacter(' '));
+        refuses("bob\r\nRCPT@example.com", AddressError::LocalCharacter('\r'));
+        refuses("bob\u{200b}@example.com", AddressError::LocalCharacter('\u{200b}'));
+        refuses("\"bob\"@example.com", AddressError::QuotedLocal);
+        refuses("bob@[192.0.2.1]", AddressError::Literal);
+        refuses("bob@localhost", AddressError::NotQualified("localhost".into()));
+        refuses("bob@-x.com", AddressError::BadDomain("-x.com".into()));
+        refuses("bob@x..com", AddressError::BadDomain("x..com".into()));
+        refuses("bob@192.0.2.1", AddressError::BadDomain("192.0.2.1".into()));
+        refuses(&format!("{}@example.com", "a".repeat(65)), AddressError::LongLocal);
+    }
+
+    #[test]
+    fn mailboxes() {
+        let mailbox = Mailbox::parse("Example News <news@example.com>").unwrap();
+        assert_eq!(mailbox.name.as_deref(), Some("Example News"));
+        assert_eq!(
+            Mailbox::parse(r#""A \"B\", C" <a@b.example>"#).unwrap().name.as_deref(),
+            Some(r#"A "B", C"#)
+        );
+        assert_eq!(Mailbox::parse("a@b.example").unwrap().name, None);
+        assert_eq!(Mailbox::parse("A <a@b.example"), Err(AddressError::BadMailbox));
+    }
+}

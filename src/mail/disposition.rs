@@ -1,0 +1,89 @@
+//! What became of a row, in the end.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The final outcome of a row of the target group. Every input row ends with exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Disposition {
+    /// The next hop answered 2xx to the end of the message (RFC 5321 §4.2.5). Not "in the mailbox".
+    Accepted,
+    /// Refused for good: a 5xx reply, or a site that takes no mail at all.
+    Bounced,
+    /// Still refused with 4xx, or not reachable, when `give-up-after` was over.
+    Deferred,
+    /// The message may have been handed over, but no answer was seen. Never resent silently.
+    InDoubt,
+    /// On the suppression list.
+    Suppressed,
+    /// The same address stood in an earlier row.
+    Duplicate,
+    /// The row can't be read, or its address can't be sent to.
+    Invalid,
+    /// The templates could not be rendered for this row.
+    RenderFailed,
+    /// Planned, but the run ended before its turn.
+    NotAttempted,
+}
+
+impl Disposition {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 9] = [
+        Self::Accepted,
+        Self::Bounced,
+        Self::Deferred,
+        Self::InDoubt,
+        Self::Suppressed,
+        Self::Duplicate,
+        Self::Invalid,
+        Self::RenderFailed,
+        Self::NotAttempted,
+    ];
+
+    /// The word used in results, the journal and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Bounced => "bounced",
+            Self::Deferred => "deferred",
+            Self::InDoubt => "in_doubt",
+            Self::Suppressed => "suppressed",
+            Self::Duplicate => "duplicate",
+            Self::Invalid => "invalid",
+            Self::RenderFailed => "render_failed",
+            Self::NotAttempted => "not_attempted",
+        }
+    }
+}
+
+impl fmt::Display for Disposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The text is none of the nine dispositions.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown disposition `{0}`")]
+pub struct UnknownDisposition(String);
+
+impl FromStr for Disposition {
+    type Err = UnknownDisposition;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|d| d.as_str() == text).ok_or_else(|| UnknownDisposition(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back() {
+        for disposition in Disposition::ALL {
+            assert_eq!(disposition.as_str().parse::<Disposition>().unwrap(), disposition);
+        }
+        assert!("sent".parse::<Disposition>().is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! Values of the trade: address, message, envelope, reply and enhanced status, disposition.
+//!
+//! Everything here is a plain value: no I/O, no clock, no configuration.
+
+mod address;
+mod class;
+mod disposition;
+mod envelope;
+mod message;
+mod reply;
+mod timestamp;
+
+pub use address::{Address, AddressError, Domain, Mailbox};
+pub use class::Class;
+pub use disposition::Disposition;
+pub use envelope::Envelope;
+pub use message::{Message, SignedMessage};
+pub use reply::{EnhancedStatus, Reply};
+pub use timestamp::Timestamp;

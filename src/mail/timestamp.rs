@@ -1,0 +1,87 @@
+//! A moment as it is written down: microseconds since 1970-01-01 UTC.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub i64);
+
+/// A slot's length in microseconds: five minutes.
+const SLOT_MICROS: i64 = 300_000_000;
+
+impl Timestamp {
+    /// What the system's clock says.
+    pub fn now() -> Self {
+        Self(Utc::now().timestamp_micros())
+    }
+
+    /// The start of the five-minute slot that holds this moment.
+    pub fn slot(self) -> Self {
+        Self(self.0.div_euclid(SLOT_MICROS) * SLOT_MICROS)
+    }
+
+    /// Seconds since 1970, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// The same moment for chrono; the ends of chrono's range where it is outside.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        let end = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        DateTime::from_timestamp_micros(self.0).unwrap_or(end)
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(micros(duration)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(duration)))
+    }
+}
+
+/// RFC 3339 with milliseconds, in UTC.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_aligned_to_the_clock() {
+        let moment = Timestamp(1_780_000_123_456_789);
+        assert_eq!(moment.slot().0 % 300_000_000, 0);
+        assert!(moment.slot() <= moment && moment < moment.slot() + Duration::from_secs(300));
+        assert_eq!(Timestamp(-1).slot(), Timestamp(-300_000_000));
+    }
+
+    #[test]
+    fn prints_as_rfc_3339() {
+        assert_eq!(Timestamp(1_780_000_123_456_789).to_string(), "2026-05-28T20:28:43.456Z");
+    }
+}

@@ -1,0 +1,1 @@
+//! Slots, pacer, ledger. Pure, except the ledger.

@@ -1,0 +1,1 @@
+//! The frozen plan, the run directory, the manifest.

@@ -1,0 +1,1 @@
+//! The Parquet schema of results, its writer and reader.

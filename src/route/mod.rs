@@ -1,0 +1,1 @@
+//! Relay, sites, retry schedule, reply classification.

@@ -1,0 +1,1 @@
+//! The stages joined: prepare, dispatcher, lane, shutdown.

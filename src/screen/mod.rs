@@ -1,0 +1,1 @@
+//! Rows in, accepted rows and reasons out.

@@ -1,0 +1,1 @@
+//! SMTP: codec and session state machine (no I/O), connection (tokio, TLS).

@@ -1,0 +1,1 @@
+//! The suppression list, its expiry, its lookup.
