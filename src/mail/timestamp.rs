@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -14,8 +15,16 @@ pub struct Timestamp(pub i64);
 const SLOT_MICROS: i64 = 300_000_000;
 
 impl Timestamp {
-    /// What the system's clock says.
+    /// What the system's clock said at the first call, and the time since: within a process it never jumps, whatever is
+    /// done to the system's clock. For pacing, the journal and results.
     pub fn now() -> Self {
+        static START: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+        let (wall, start) = *START.get_or_init(|| (Self::wall(), Instant::now()));
+        wall + start.elapsed()
+    }
+
+    /// What the system's clock says now: it may jump. For what others read, as `Date:` and a signature's `t=`.
+    pub fn wall() -> Self {
         Self(Utc::now().timestamp_micros())
     }
 

@@ -1,0 +1,89 @@
+//! The one form in which errors reach people: what, where, and what to do.
+
+use std::error::Error;
+use std::fmt;
+
+use super::exit::Exit;
+
+/// An error as it is printed:
+///
+/// ```text
+/// error: invalid address `bob@@example.com`
+///   --> recipients.csv:1042, column `email`
+/// hint: fix the row
+/// ```
+#[derive(Debug)]
+pub struct Diagnostic {
+    message: String,
+    place: Option<String>,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl Diagnostic {
+    /// An error with its message; it ends the program with [`Exit::Usage`] unless told otherwise.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None, hint: None, exit: Exit::Usage }
+    }
+
+    /// `context`, then the error and its causes.
+    pub fn of(context: &str, error: &dyn Error) -> Self {
+        Self::new(format!("{context}: {}", chain(error)))
+    }
+
+    /// Where it is.
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.place = Some(place.to_string());
+        self
+    }
+
+    /// What to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What to do, where something is known.
+    pub fn maybe_hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hint = hint.map(Into::into).or(self.hint);
+        self
+    }
+
+    /// How the program ends.
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// How the program ends.
+    pub fn code(&self) -> Exit {
+        self.exit
+    }
+}
+
+/// The error and its causes, joined with `: `; a cause that its error's text repeats is left out.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        if let Some(place) = &self.place {
+            write!(f, "\n  --> {place}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
