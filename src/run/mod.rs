@@ -1,1 +1,186 @@
-//! The stages joined: prepare, dispatcher, lane, shutdown.
+//! The stages joined: prepare, dispatcher, lanes, journal, shutdown.
+//!
+//! ```text
+//!             rows                  signed                  admitted                 durable
+//!  queues ───────────> prepare ─────────────> ready lanes ────────────> journal ──────────────> connections
+//!    ▲                 (rayon)                    ▲   pacer: how many now   intent, group commit      │
+//!    └──────────────── retry, later ──────────────┴────────────── outcome events ◄───────────────────┘
+//! ```
+//!
+//! [`send`] is the loop: it waits for events, lets the [`dispatcher`](Dispatcher) decide, and carries out what it asks for. All decisions
+//! are the dispatcher's, all waiting is here.
+
+mod breaker;
+mod connections;
+mod dispatcher;
+mod event;
+mod lane;
+mod prepare;
+mod snapshot;
+mod suppress;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use breaker::Breaker;
+pub use connections::Site;
+pub use dispatcher::{Counts, Dispatcher, MOST_IN_PREPARATION, Phase, Settings};
+pub use event::{Composed, NotComposed, Shutdown, Task};
+pub use lane::{Lane, Limits};
+pub use prepare::Preparer;
+pub use snapshot::{LaneSnapshot, Snapshot};
+pub use suppress::Suppressor;
+
+use connections::{Addressed, Connections};
+use event::{Action, Event, Prepared};
+
+use crate::journal::{Intent, Journal, JournalError, Writer};
+use crate::mail::Timestamp;
+use crate::pacing::{LedgerError, LedgerThread, Reservation};
+
+/// Events that wait for the dispatcher: some per connection, so that a connection never waits for it.
+const EVENTS: usize = 4_096;
+/// Events taken in before the run is moved on.
+const EVENTS_AT_ONCE: usize = 256;
+/// How often the run is looked at when nothing happens, and how often it is observed.
+const OBSERVE_EVERY: Duration = Duration::from_millis(100);
+
+/// Everything that a run needs.
+pub struct Job {
+    /// Composes and signs.
+    pub preparer: Arc<Preparer>,
+    /// Decides.
+    pub dispatcher: Dispatcher,
+    /// Where each lane of the dispatcher goes.
+    pub sites: Vec<Arc<Site>>,
+    /// Where intents and outcomes are written down.
+    pub journal: Journal,
+    /// The agreement's ledger; `None` when unpaced.
+    pub ledger: Option<LedgerThread>,
+    /// Takes addresses onto the suppression list.
+    pub suppressor: Suppressor,
+    /// Rows of the plan, and those that were done before this process began.
+    pub planned: u64,
+    /// See `planned`.
+    pub done_before: u64,
+}
+
+/// How a run ended.
+pub struct Ended {
+    /// Finished, or stopped with its reason.
+    pub phase: Phase,
+    /// The journal, everything known written to it.
+    pub journal: Journal,
+}
+
+/// Sends. `signals` brings demands to end early; `observe` sees how far the run is, about ten times a second.
+pub async fn send(
+    job: Job,
+    mut signals: mpsc::Receiver<(Shutdown, String)>,
+    mut observe: impl FnMut(&Snapshot),
+) -> Result<Ended, JournalError> {
+    let Job { preparer, mut dispatcher, sites, journal, ledger, suppressor, planned, done_before } = job;
+    let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
+    let (reports_in, mut reports) = mpsc::channel(EVENTS);
+    let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
+    let writer = Arc::new(spawn_writer(journal, &events_in)?);
+    let mut connections = Connections::new(sites, Arc::clone(&writer), events_in.clone(), reports_in);
+    let mut meter = snapshot::Meter::new(planned, done_before, Timestamp::now());
+    let mut tick = tokio::time::interval(OBSERVE_EVERY);
+    let mut actions = Vec::new();
+    let mut incoming = Vec::new();
+    let mut finished = Vec::new();
+    let mut composed = Vec::new();
+
+    while !dispatcher.is_over() {
+        let wake = dispatcher.wake_at(Timestamp::now()).map(|at| at.since(Timestamp::now()));
+        tokio::select! {
+            _ = events.recv_many(&mut incoming, EVENTS_AT_ONCE) => {}
+            _ = reports.recv_many(&mut finished, EVENTS_AT_ONCE) => {}
+            _ = prepared.recv_many(&mut composed, EVENTS_AT_ONCE) => {}
+            Some((shutdown, reason)) = signals.recv() => incoming.push(Event::Shutdown(shutdown, reason)),
+            () = tokio::time::sleep(wake.unwrap_or(OBSERVE_EVERY)), if wake.is_some() => {}
+            _ = tick.tick() => observe(&meter.read(&dispatcher, Timestamp::now())),
+        }
+        let now = Timestamp::now();
+        let events = (incoming.drain(..))
+            .chain(finished.drain(..).map(|(id, report)| Event::Reported(id, report)))
+            .chain(composed.drain(..).map(Event::Prepared));
+        for event in events {
+            dispatcher.handle(event, now, &mut actions);
+        }
+        if writer.is_congested() {
+            tracing::debug!("the journal is behind: no new messages for a moment");
+        } else {
+            dispatcher.advance(now, &mut actions);
+        }
+        for action in actions.drain(..) {
+            match action {
+                Action::Prepare(lane, tasks) => preparer.start(lane, &tasks, &prepared_in),
+                Action::Open(lane, id) => connections.open(lane, id),
+                Action::Close(id) => connections.close(id),
+                Action::Grant(granted) => writer.intend(connections.address(granted)),
+                Action::Record(outcome) => writer.record(outcome),
+                Action::Suppress(row, class) => suppressor.add(row, class),
+                Action::Reserve(request) => {
+                    if let Some(ledger) = &ledger {
+                        ledger.request(request, reserved(&events_in));
+                    }
+                }
+            }
+        }
+    }
+    observe(&meter.read(&dispatcher, Timestamp::now()));
+    // Nobody listens any more: what would still be said finds a closed channel instead of a full one.
+    drop((events, reports, prepared));
+    // Only a drain that took too long, or a demand to stop at once, leaves messages under way: they stay in doubt.
+    if dispatcher.under_way() == 0 { connections.end().await } else { connections.abort().await }
+    let phase = dispatcher.phase().clone();
+    let journal = tokio::task::spawn_blocking(move || {
+        suppressor.finish();
+        let writer = Arc::into_inner(writer).expect("the connections are gone, and nobody else has it");
+        writer.close()
+    });
+    let journal = journal.await.expect("closing the journal does not panic")?;
+    Ok(Ended { phase, journal })
+}
+
+/// The journal's writer: what is durable is handed to its connection, and failures become events.
+fn spawn_writer(
+    journal: Journal,
+    events: &mpsc::Sender<Event>,
+) -> Result<Writer<Addressed>, JournalError> {
+    let (undelivered, failures) = (events.clone(), events.clone());
+    let on_durable = move |intents: Vec<(Intent, Addressed)>| {
+        for (_, addressed) in intents {
+            if let Err((connection, row)) = addressed.hand_over() {
+                // An error means that the run is over; the intent stays open, as for all that is under way then.
+                let _ = undelivered.blocking_send(Event::Undelivered(connection, row));
+            }
+        }
+    };
+    let on_error = move |error: JournalError| {
+        let _ = failures.blocking_send(Event::Shutdown(Shutdown::Drain, describe(&error)));
+    };
+    Writer::spawn(journal, on_durable, on_error)
+}
+
+/// What the ledger's thread does with its answer.
+fn reserved(events: &mpsc::Sender<Event>) -> Box<dyn FnOnce(Result<Reservation, LedgerError>) + Send> {
+    let events = events.clone();
+    Box::new(move |answer| {
+        let event = match answer {
+            Ok(reservation) => Event::Reserved(reservation),
+            Err(error) => Event::Shutdown(Shutdown::Drain, describe(&error)),
+        };
+        let _ = events.blocking_send(event);
+    })
+}
+
+/// An error with its causes.
+fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,147 @@
+//! Stops a run by itself when its outcomes say that going on does harm.
+
+use std::collections::VecDeque;
+
+use crate::campaign::Stop;
+use crate::journal::{Outcome, Verdict};
+use crate::mail::{Class, Disposition};
+
+/// How many of the replies seen a reason names.
+const REPLIES_NAMED: usize = 3;
+
+/// Watches outcomes against the limits of `[stop]`.
+#[derive(Debug)]
+pub struct Breaker {
+    limits: Stop,
+    /// The last outcomes that were final: true for a bounce.
+    window: VecDeque<bool>,
+    bounces: usize,
+    authentication_failures: usize,
+    /// The latest different replies behind bounces and failures of authentication.
+    replies: VecDeque<String>,
+}
+
+impl Breaker {
+    /// A breaker that has seen nothing yet.
+    pub fn new(limits: Stop) -> Self {
+        Self {
+            limits,
+            window: VecDeque::new(),
+            bounces: 0,
+            authentication_failures: 0,
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one outcome; the reason to stop, when a limit is passed.
+    pub fn observe(&mut self, outcome: &Outcome) -> Option<String> {
+        let accepted = outcome.verdict == Verdict::Final(Disposition::Accepted);
+        let bounced = outcome.verdict == Verdict::Final(Disposition::Bounced);
+        let unauthenticated = outcome.class == Some(Class::Authentication);
+        if bounced || unauthenticated {
+            self.remember(outcome);
+        }
+        self.observe_authentication(accepted, unauthenticated)
+            .or_else(|| if accepted || bounced { self.observe_bounce(bounced) } else { None })
+    }
+
+    fn observe_authentication(&mut self, accepted: bool, unauthenticated: bool) -> Option<String> {
+        if accepted {
+            self.authentication_failures = 0;
+        }
+        if !unauthenticated {
+            return None;
+        }
+        self.authentication_failures += 1;
+        let limit = self.limits.authentication_failures;
+        (limit > 0 && self.authentication_failures >= limit)
+            .then(|| format!("{limit} failures of authentication in a row; {}", self.replies()))
+    }
+
+    fn observe_bounce(&mut self, bounced: bool) -> Option<String> {
+        self.window.push_back(bounced);
+        self.bounces += usize::from(bounced);
+        if self.window.len() > self.limits.bounce_window {
+            self.bounces -= usize::from(self.window.pop_front() == Some(true));
+        }
+        // A share says something only over a full window.
+        let full = self.window.len() == self.limits.bounce_window;
+        let percent = self.bounces as f64 * 100.0 / self.window.len() as f64;
+        (full && self.limits.bounce_percent > 0.0 && percent > self.limits.bounce_percent).then(|| {
+            let window = self.limits.bounce_window;
+            format!("{} of the last {window} outcomes are bounces; {}", self.bounces, self.replies())
+        })
+    }
+
+    fn remember(&mut self, outcome: &Outcome) {
+        let text = match (&outcome.reply, &outcome.detail) {
+            (Some(reply), _) => reply.to_string(),
+            (None, Some(detail)) => detail.clone(),
+            (None, None) => return,
+        };
+        if !self.replies.contains(&text) {
+            self.replies.push_front(text);
+            self.replies.truncate(REPLIES_NAMED);
+        }
+    }
+
+    fn replies(&self) -> String {
+        let named: Vec<String> = self.replies.iter().map(|reply| format!("`{reply}`")).collect();
+        format!("seen: {}", named.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{Reply, Timestamp};
+
+    fn outcome(disposition: Disposition, class: Option<Class>, code: u16) -> Outcome {
+        let mut outcome = Outcome::of(0, 1, Verdict::Final(disposition), Timestamp(0));
+        outcome.class = class;
+        outcome.reply = Some(Reply { code, enhanced: None, text: "no".into() });
+        outcome
+    }
+
+    fn accepted() -> Outcome {
+        outcome(Disposition::Accepted, None, 250)
+    }
+
+    fn bounced() -> Outcome {
+        outcome(Disposition::Bounced, Some(Class::BadMailbox), 550)
+    }
+
+    fn unauthenticated() -> Outcome {
+        outcome(Disposition::Bounced, Some(Class::Authentication), 550)
+    }
+
+    #[test]
+    fn stops_when_too_many_of_the_last_outcomes_are_bounces() {
+        let limits = Stop { bounce_percent: 20.0, bounce_window: 10, authentication_failures: 0 };
+        let mut breaker = Breaker::new(limits);
+        for _ in 0..8 {
+            assert_eq!(breaker.observe(&accepted()), None);
+        }
+        assert_eq!(breaker.observe(&bounced()), None);
+        assert_eq!(breaker.observe(&bounced()), None, "two of ten are not more than 20 %");
+        let reason = breaker.observe(&bounced()).expect("three of ten are");
+        assert!(reason.contains("3 of the last 10") && reason.contains("`550 no`"), "{reason}");
+    }
+
+    #[test]
+    fn stops_after_failures_of_authentication_in_a_row() {
+        let limits = Stop { bounce_percent: 0.0, bounce_window: 10, authentication_failures: 3 };
+        let mut breaker = Breaker::new(limits);
+        for outcome in [unauthenticated(), unauthenticated(), accepted(), unauthenticated(), unauthenticated()] {
+            assert_eq!(breaker.observe(&outcome), None);
+        }
+        assert!(breaker.observe(&unauthenticated()).is_some());
+    }
+
+    #[test]
+    fn zero_is_never() {
+        let mut breaker =
+            Breaker::new(Stop { bounce_percent: 0.0, bounce_window: 10, authentication_failures: 0 });
+        assert!((0..100).all(|_| breaker.observe(&unauthenticated()).is_none()));
+    }
+}

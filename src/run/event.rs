@@ -1,0 +1,136 @@
+//! What the dispatcher learns, and what it asks for. The dispatcher does nothing else than turn one into the other.
+
+use crate::journal::{Intent, Outcome};
+use crate::mail::{Class, Envelope, Reply, SignedMessage, Timestamp};
+use crate::pacing::{Request, Reservation};
+use crate::smtp::{ConnectionId, Report, Transaction};
+
+/// A lane: an index into the run's lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LaneId(pub usize);
+
+/// A row that is to be sent, and what has been tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// The row of the plan.
+    pub row: u32,
+    /// Transmissions so far: the next one is `attempts + 1`.
+    pub attempts: u16,
+    /// The first transmission, where there was one.
+    pub first_attempt_at: Option<Timestamp>,
+    /// The last transmission, where there was one.
+    pub last_attempt_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// A row that was never tried.
+    pub fn fresh(row: u32) -> Self {
+        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None }
+    }
+}
+
+/// A row after `prepare`.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The row.
+    pub task: Task,
+    /// Its lane.
+    pub lane: LaneId,
+    /// When it was composed.
+    pub at: Timestamp,
+    /// The message, or why there is none.
+    pub message: Result<Composed, NotComposed>,
+}
+
+/// A message that is ready to leave.
+#[derive(Debug)]
+pub struct Composed {
+    /// Where it goes.
+    pub envelope: Envelope,
+    /// What it says, signed.
+    pub message: SignedMessage,
+}
+
+/// Why a row has no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotComposed {
+    /// The templates could not be rendered.
+    RenderFailed(String),
+    /// The address came onto the suppression list after the plan was made.
+    Suppressed(String),
+    /// Something that all rows need failed; the run can't go on.
+    Stop(String),
+}
+
+/// What kept a connection from opening.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// True when another attempt can't help: a refused login, a missing or bad certificate.
+    pub permanent: bool,
+    /// Why.
+    pub class: Class,
+    /// What happened, a lowercase fragment that names the host.
+    pub text: String,
+    /// The server's reply, where there was one.
+    pub reply: Option<Reply>,
+}
+
+/// A demand to end the run early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shutdown {
+    /// Finish what is under way, start nothing new.
+    Drain,
+    /// At once.
+    Now,
+}
+
+/// What the dispatcher learns.
+#[derive(Debug)]
+pub enum Event {
+    /// A row was composed and signed, or could not be.
+    Prepared(Prepared),
+    /// A connection is open; the number is the journal's.
+    Opened(ConnectionId, u32),
+    /// A connection could not be opened.
+    NotOpened(ConnectionId, Trouble),
+    /// A transaction ended.
+    Reported(ConnectionId, Report),
+    /// A connection is closed; every transaction handed to it was reported before.
+    Closed(ConnectionId),
+    /// An intent became durable after its connection had closed: nothing of it went out.
+    Undelivered(ConnectionId, u32),
+    /// The ledger's answer.
+    Reserved(Reservation),
+    /// A signal, a deadline, a failure outside.
+    Shutdown(Shutdown, String),
+    /// Time has passed.
+    Tick,
+}
+
+/// A message that may leave once its intent is durable.
+#[derive(Debug)]
+pub struct Granted {
+    /// Over which connection.
+    pub connection: ConnectionId,
+    /// The message.
+    pub transaction: Transaction,
+}
+
+/// What the dispatcher asks for.
+#[derive(Debug)]
+pub enum Action {
+    /// Compose and sign these rows.
+    Prepare(LaneId, Vec<Task>),
+    /// Open a connection.
+    Open(LaneId, ConnectionId),
+    /// Close a connection once what it has is done.
+    Close(ConnectionId),
+    /// Make these intents durable, then hand each transaction to its connection.
+    Grant(Vec<(Intent, Granted)>),
+    /// Write down what became of a row.
+    Record(Outcome),
+    /// The address of this row belongs on the suppression list.
+    Suppress(u32, Class),
+    /// Ask the ledger.
+    Reserve(Request),
+}
