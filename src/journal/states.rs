@@ -1,0 +1,235 @@
+//! The state of every row, eight bytes each, and the one pass over the journal that finds it.
+
+use rusqlite::Connection;
+use rustc_hash::FxHashMap;
+
+use super::codec::{BadRecord, Head, Raw, Record, Records};
+use super::db::{RunKey, checksum};
+use super::record::Verdict;
+use crate::mail::{Disposition, Timestamp};
+
+/// What the journal says of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing.
+    Untouched,
+    /// To be tried again: its last outcome says when.
+    Pending,
+    /// Over.
+    Final(Disposition),
+    /// An intent without an outcome: under way while the run goes on, in doubt afterwards.
+    Open,
+    /// The journal is damaged, and what is missing may have been about this row: to be treated as in doubt.
+    Unknown,
+}
+
+/// A part of the journal that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The first group that is missing or unreadable.
+    pub group: u64,
+    /// What was found.
+    pub why: String,
+}
+
+/// The state of every row of a plan.
+#[derive(Debug, Clone)]
+pub struct States {
+    /// A packed [`Last`] for each row; 0 where it has no outcome.
+    rows: Vec<u64>,
+    /// Intents without an outcome: at most what was under way at once.
+    open: FxHashMap<u32, Place>,
+    /// The attempts that are neither the first nor the last of their row, as (row, attempt, start).
+    between: Vec<(u32, u16, Timestamp)>,
+    /// The last group that was read.
+    group: u64,
+    /// The run that the journal belongs to.
+    pub run: RunKey,
+    /// Set when not all of the journal could be read.
+    pub damage: Option<Damage>,
+}
+
+/// Where a record stands: its group, and its number in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub group: u64,
+    pub index: u16,
+}
+
+/// A row's last outcome: what it says, and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Last {
+    /// `None` is "to be tried again".
+    disposition: Option<Disposition>,
+    place: Place,
+}
+
+/// Bits of a packed [`Last`]: 4 of tag, 12 of index, 48 of group.
+const INDEX_BITS: u32 = 12;
+const TAG_BITS: u32 = 4;
+const TAG_PENDING: u64 = 1;
+/// The tag of `Disposition::ALL[0]`.
+const TAG_FINAL: u64 = 2;
+
+/// The most records that a group may hold.
+pub(super) const MOST_RECORDS: usize = 1 << INDEX_BITS;
+
+impl Last {
+    fn pack(self) -> u64 {
+        let tag = match self.disposition {
+            None => TAG_PENDING,
+            Some(disposition) => TAG_FINAL + disposition as u64,
+        };
+        tag | u64::from(self.place.index) << TAG_BITS | self.place.group << (TAG_BITS + INDEX_BITS)
+    }
+
+    fn unpack(packed: u64) -> Option<Self> {
+        let disposition = match packed & ((1 << TAG_BITS) - 1) {
+            0 => return None,
+            TAG_PENDING => None,
+            tag => Some(Disposition::ALL[(tag - TAG_FINAL) as usize]),
+        };
+        let index = (packed >> TAG_BITS) as u16 & (MOST_RECORDS as u16 - 1);
+        Some(Self { disposition, place: Place { group: packed >> (TAG_BITS + INDEX_BITS), index } })
+    }
+}
+
+impl States {
+    /// The states of a journal without records.
+    pub(super) fn empty(run: RunKey) -> Self {
+        Self {
+            rows: vec![0; run.plan_rows as usize],
+            open: FxHashMap::default(),
+            between: Vec::new(),
+            group: 0,
+            run,
+            damage: None,
+        }
+    }
+
+    /// What is known of plan row `row`. `Untouched` for a row that the plan doesn't have.
+    pub fn state(&self, row: u32) -> State {
+        let last = self.last(row);
+        match last.and_then(|last| last.disposition) {
+            // A final outcome has no later intent, but for one in doubt that is resent.
+            Some(disposition) if !self.open.contains_key(&row) => State::Final(disposition),
+            Some(_) | None if self.damage.is_some() => State::Unknown,
+            Some(_) | None if self.open.contains_key(&row) => State::Open,
+            Some(_) | None if last.is_some() => State::Pending,
+            Some(_) | None => State::Untouched,
+        }
+    }
+
+    /// The states of all rows in row order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, State)> + '_ {
+        (0..self.run.plan_rows).map(|row| (row, self.state(row)))
+    }
+
+    /// How many intents have no outcome.
+    pub fn open_intents(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The starts of the attempts between the first and the last one, in order.
+    pub(super) fn between(&self, row: u32) -> impl Iterator<Item = (u16, Timestamp)> + '_ {
+        let start = self.between.partition_point(|(other, ..)| *other < row);
+        self.between[start..]
+            .iter()
+            .take_while(move |(other, ..)| *other == row)
+            .map(|(_, attempt, at)| (*attempt, *at))
+    }
+
+    /// Where the last outcome of `row` stands.
+    pub(super) fn last_place(&self, row: u32) -> Option<Place> {
+        self.last(row).map(|last| last.place)
+    }
+
+    /// Where the open intent of `row` stands.
+    pub(super) fn open_place(&self, row: u32) -> Option<Place> {
+        self.open.get(&row).copied()
+    }
+
+    /// The rows with open intents, in order.
+    pub(super) fn open_rows(&self) -> Vec<u32> {
+        let mut rows: Vec<u32> = self.open.keys().copied().collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn last(&self, row: u32) -> Option<Last> {
+        Last::unpack(*self.rows.get(row as usize)?)
+    }
+
+    /// Reads the groups that were not read yet. What can't be read becomes the damage; it never fails.
+    pub(super) fn catch_up(&mut self, db: &Connection) {
+        if let Err(error) = self.read_groups(db) {
+            self.damaged(self.group + 1, error.to_string());
+        }
+        self.between.sort_unstable();
+        self.between.dedup_by_key(|(row, attempt, _)| (*row, *attempt));
+    }
+
+    fn read_groups(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let mut select = db
+            .prepare_cached("SELECT seq, checksum, records FROM journal_group WHERE seq > ?1 ORDER BY seq")?;
+        let mut groups = select.query([self.group as i64])?;
+        while let Some(line) = groups.next()? {
+            let group = line.get::<_, i64>(0)? as u64;
+            if group != self.group + 1 {
+                self.damaged(self.group + 1, format!("group {} is missing", self.group + 1));
+            }
+            self.group = group;
+            let records = line.get_ref(2)?.as_blob().unwrap_or_default();
+            if line.get::<_, i64>(1)? != checksum(group, records) {
+                self.damaged(group, format!("the checksum of group {group} is wrong"));
+            } else if let Err(bad) = self.apply(group, records) {
+                self.damaged(group, format!("group {group}: {bad}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first damage is the one that is told.
+    fn damaged(&mut self, group: u64, why: String) {
+        self.damage.get_or_insert(Damage { group, why });
+    }
+
+    fn apply(&mut self, group: u64, records: &[u8]) -> Result<(), BadRecord> {
+        for (index, raw) in Records::new(records).enumerate() {
+            let raw = raw?;
+            let head = raw.head()?;
+            if index >= MOST_RECORDS || head.row >= self.run.plan_rows {
+                return Err(raw.bad());
+            }
+            self.apply_one(head, Place { group, index: index as u16 }, raw)?;
+        }
+        Ok(())
+    }
+
+    fn apply_one(&mut self, head: Head, place: Place, raw: Raw<'_>) -> Result<(), BadRecord> {
+        let disposition = match head.verdict {
+            None => {
+                self.open.insert(head.row, place);
+                return Ok(());
+            }
+            Some(Verdict::Withdrawn) => {
+                self.open.remove(&head.row);
+                return Ok(());
+            }
+            Some(Verdict::Retry { .. }) => {
+                // The first attempt is told by every outcome; one that another follows is told by its own only.
+                if head.attempt > 1
+                    && let Record::Outcome(outcome) = raw.record()?
+                    && let Some(at) = outcome.last_attempt_at
+                {
+                    self.between.push((head.row, head.attempt, at));
+                }
+                None
+            }
+            Some(Verdict::Final(disposition)) => Some(disposition),
+        };
+        self.open.remove(&head.row);
+        self.rows[head.row as usize] = Last { disposition, place }.pack();
+        Ok(())
+    }
+}

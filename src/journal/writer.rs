@@ -1,0 +1,225 @@
+//! The one thread that commits to the journal, in groups.
+//!
+//! A group is what has gathered while the one before it was committed: so an intent waits for nothing when the disk
+//! is fast, and groups grow by themselves under load. Outcomes alone wait up to [`LONGEST_WAIT`] for company.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::codec;
+use super::db::Journal;
+use super::error::JournalError;
+use super::queue::{Entry, Queue};
+use super::record::{ConnectionInfo, Intent, Outcome};
+
+/// The most records of one commit: what a kill can take along stays small, and so does the wait for a commit.
+pub(super) const GROUP_RECORDS: usize = 256;
+/// The longest that an outcome waits for company before it is committed.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+/// Entries waiting above which the writer asks for restraint: some seconds' worth for a slow disk.
+const CONGESTED: usize = 8_192;
+/// Room for the records of a usual group.
+const GROUP_BYTES: usize = 16 << 10;
+
+/// The journal's writer. `T` is what is passed on once its intent is durable.
+///
+/// [`intend`](Self::intend) and [`record`](Self::record) never block and never fail: they may be called from an async task. What waits is bounded
+/// by the caller: a row under way has at most one intent and one outcome here; before it prepares more rows, it looks at
+/// [`is_congested`](Self::is_congested). A failure is told once to `on_error`; from then on no intent becomes durable, and nothing is passed on.
+/// Outcomes are still tried, since they are what is known.
+#[derive(Debug)]
+pub struct Writer<T> {
+    queue: Arc<Queue<T>>,
+    failed: Arc<AtomicBool>,
+    next_connection: AtomicU32,
+    thread: Option<JoinHandle<Result<Journal, JournalError>>>,
+    path: PathBuf,
+}
+
+impl<T: Send + 'static> Writer<T> {
+    /// Starts the thread. `on_durable` gets the intents of a group, in the order of [`intend`](Self::intend), once they are durable; it runs on
+    /// the writer's thread and must not block it. `on_error` gets the first failure.
+    pub fn spawn(
+        journal: Journal,
+        on_durable: impl FnMut(Vec<(Intent, T)>) + Send + 'static,
+        on_error: impl FnOnce(JournalError) + Send + 'static,
+    ) -> Result<Self, JournalError> {
+        let queue = Arc::new(Queue::new());
+        let failed = Arc::new(AtomicBool::new(false));
+        let (path, next_connection) = (journal.path.clone(), journal.next_connection);
+        let work = Work {
+            journal,
+            queue: Arc::clone(&queue),
+            failed: Arc::clone(&failed),
+            on_durable,
+            on_error: Some(on_error),
+            unwritten: VecDeque::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || work.run())
+            .map_err(|error: io::Error| JournalError::io(&path, "start the writer of", error))?;
+        Ok(Self {
+            queue,
+            failed,
+            next_connection: AtomicU32::new(next_connection),
+            thread: Some(thread),
+            path,
+        })
+    }
+
+    /// Gives a connection its number, unique in the run also over resumes. Durable with the first intent that names it.
+    pub fn register_connection(&self, info: ConnectionInfo) -> u32 {
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        self.queue.put([Entry::Connection(number, info)], GROUP_RECORDS);
+        number
+    }
+
+    /// Asks for intents to be made durable and then passed on with their messages.
+    pub fn intend(&self, intents: Vec<(Intent, T)>) {
+        self.queue
+            .put(intents.into_iter().map(|(intent, message)| Entry::Intent(intent, message)), GROUP_RECORDS);
+    }
+
+    /// Takes down what became of a row.
+    pub fn record(&self, outcome: Outcome) {
+        self.queue.put([Entry::Outcome(outcome)], GROUP_RECORDS);
+    }
+
+    /// True while so much waits that no further rows should be begun.
+    pub fn is_congested(&self) -> bool {
+        self.queue.len() >= CONGESTED
+    }
+
+    /// True once a commit has failed: nothing will be passed on any more.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire) || self.queue.has_ended()
+    }
+
+    /// Blocks until all that was handed over before is durable. An error when some of it is not.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        if self.queue.flush() && !self.has_failed() {
+            return Ok(());
+        }
+        Err(JournalError::Ended(self.path.clone()))
+    }
+
+    /// Commits the rest and gives the journal back. Outcomes that could not be written are tried a last time.
+    pub fn close(mut self) -> Result<Journal, JournalError> {
+        self.queue.close();
+        let thread = self.thread.take().expect("only `close` and `drop` take it, and both end the writer");
+        thread.join().unwrap_or_else(|_| Err(JournalError::Ended(self.path.clone())))
+    }
+}
+
+impl<T> Drop for Writer<T> {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic of `on_durable` has been printed already.
+            drop(thread.join());
+        }
+    }
+}
+
+/// The thread's side.
+struct Work<T, D, E> {
+    journal: Journal,
+    queue: Arc<Queue<T>>,
+    failed: Arc<AtomicBool>,
+    on_durable: D,
+    on_error: Option<E>,
+    /// What is known of groups whose commit failed, oldest first: at most what was under way.
+    unwritten: VecDeque<Group>,
+}
+
+/// What one commit writes.
+#[derive(Default)]
+struct Group {
+    connections: Vec<(u32, ConnectionInfo)>,
+    records: Vec<u8>,
+}
+
+/// Tells those who wait for a flush when the thread ends, also by a panic.
+struct EndOfThread<T>(Arc<Queue<T>>);
+
+impl<T> Drop for EndOfThread<T> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<T, D, E> Work<T, D, E>
+where
+    D: FnMut(Vec<(Intent, T)>),
+    E: FnOnce(JournalError),
+{
+    fn run(mut self) -> Result<Journal, JournalError> {
+        let _end = EndOfThread(Arc::clone(&self.queue));
+        let mut entries = Vec::new();
+        loop {
+            let taken = self.queue.take(&mut entries, LONGEST_WAIT, GROUP_RECORDS);
+            let mut rest = entries.drain(..);
+            while rest.len() > 0 {
+                self.group(rest.by_ref().take(GROUP_RECORDS));
+            }
+            drop(rest);
+            self.queue.flushed(taken.flush);
+            if taken.closed && self.queue.len() == 0 {
+                return self.write_unwritten().map(|()| self.journal);
+            }
+        }
+    }
+
+    /// Commits one group and passes its intents on.
+    fn group(&mut self, entries: impl Iterator<Item = Entry<T>>) {
+        let failed = self.failed.load(Ordering::Acquire);
+        let mut group = Group { connections: Vec::new(), records: Vec::with_capacity(GROUP_BYTES) };
+        let mut intents = Vec::new();
+        let mut outcomes = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Connection(number, info) => group.connections.push((number, info)),
+                Entry::Intent(_, _) if failed => {}
+                Entry::Intent(intent, message) => {
+                    codec::put_intent(&mut group.records, &intent);
+                    intents.push((intent, message));
+                }
+                Entry::Outcome(outcome) => {
+                    codec::put_outcome(&mut group.records, &outcome);
+                    outcomes.push(outcome);
+                }
+            }
+        }
+        // What failed comes first: the order of a row's records is their meaning.
+        let wrote =
+            self.write_unwritten().and_then(|()| self.journal.commit(&group.connections, &group.records));
+        match wrote {
+            Ok(()) if intents.is_empty() => {}
+            Ok(()) => (self.on_durable)(intents),
+            Err(error) => {
+                self.failed.store(true, Ordering::Release);
+                // The intents are given up: nothing of their messages will go out.
+                group.records.clear();
+                outcomes.iter().for_each(|outcome| codec::put_outcome(&mut group.records, outcome));
+                self.unwritten.push_back(group);
+                if let Some(tell) = self.on_error.take() {
+                    tell(error);
+                }
+            }
+        }
+    }
+
+    fn write_unwritten(&mut self) -> Result<(), JournalError> {
+        while let Some(group) = self.unwritten.front() {
+            self.journal.commit(&group.connections, &group.records)?;
+            self.unwritten.pop_front();
+        }
+        Ok(())
+    }
+}
