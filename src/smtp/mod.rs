@@ -1,1 +1,32 @@
-//! SMTP: codec and session state machine (no I/O), connection (tokio, TLS).
+//! SMTP, the client's side (RFC 5321): from a TCP connect to one [`Report`] for every [`Transaction`].
+//!
+//! | file | its noun |
+//! |---|---|
+//! | `transaction` | what goes in and what comes out: transaction, report, fate |
+//! | `codec` | commands, replies, capabilities, dot-stuffing: bytes and values, no state |
+//! | `session` | the transaction loop as a state machine without I/O or clock |
+//! | `target`, `auth`, `tls` | where to connect to, as whom, and how it is secured |
+//! | `opening` | greeting, EHLO, STARTTLS, AUTH |
+//! | `connection` | the thin tokio driver: connects, and joins session and socket |
+//!
+//! It never decides whether to try again, never looks at DNS, and never writes a byte of a message that it has not
+//! been handed.
+
+mod auth;
+mod codec;
+mod connection;
+mod error;
+mod opening;
+mod session;
+mod stream;
+mod target;
+mod tls;
+mod transaction;
+
+pub use auth::{Credentials, Password};
+pub use codec::Capabilities;
+pub use connection::{Closed, Connection, ConnectionId, ConnectionInfo, Limits, connect};
+pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
+pub use target::{BadEhloName, EhloName, Target};
+pub use tls::{Security, TlsError};
+pub use transaction::{Command, Fate, NotStarted, Report, Transaction, Unfit};

@@ -1,0 +1,168 @@
+//! What goes into a session and what comes out: one [`Report`] for every [`Transaction`].
+
+use std::fmt;
+
+use crate::mail::{Envelope, Reply, SignedMessage, Timestamp};
+
+use super::SessionError;
+
+/// One message for one recipient, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// The caller's number; comes back in the report.
+    pub id: u64,
+    /// Return path and recipient.
+    pub envelope: Envelope,
+    /// The message, byte for byte.
+    pub message: SignedMessage,
+    /// MAIL is written before this moment or not at all ([`NotStarted::Expired`]).
+    pub valid_until: Timestamp,
+}
+
+/// What became of one transaction. Each transaction gets exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The transaction's number.
+    pub id: u64,
+    /// What became of it.
+    pub fate: Fate,
+    /// When its first command was handed to the connection; the same as `finished_at` when none was.
+    pub started_at: Timestamp,
+    /// When its fate was known.
+    pub finished_at: Timestamp,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// The server decided. 2xx to the end of the message: it has taken the message over. 4xx or 5xx to any command:
+    /// it has not.
+    Replied {
+        /// The reply that decided, as it was given.
+        reply: Reply,
+        /// The command it answers. A 552 to RCPT is transient (see [`Fate::is_transient`]).
+        to: Command,
+    },
+    /// Not one byte of it was written: no attempt was made.
+    NotStarted {
+        /// Why.
+        why: NotStarted,
+    },
+    /// The server can't have the complete message: safe to try again.
+    Failed {
+        /// What went wrong.
+        error: SessionError,
+    },
+    /// The complete message was handed to the socket, or the server said so, and no valid final reply was seen.
+    InDoubt {
+        /// What went wrong.
+        error: SessionError,
+    },
+    /// The server does not offer what the message needs. Nothing was written.
+    Unfit {
+        /// What is missing.
+        reason: Unfit,
+    },
+}
+
+/// A step of the SMTP dialogue that the server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// The connection itself, answered by the greeting.
+    Connect,
+    /// EHLO or HELO.
+    Ehlo,
+    /// STARTTLS (RFC 3207).
+    StartTls,
+    /// AUTH and the lines that follow it (RFC 4954).
+    Auth,
+    /// RSET.
+    Rset,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA, answered by 354.
+    Data,
+    /// The end of the message: the dot after DATA, or the last BDAT chunk (RFC 3030).
+    EndOfMessage,
+    /// QUIT.
+    Quit,
+}
+
+/// Why no byte of a transaction was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotStarted {
+    /// `valid_until` had passed.
+    #[error("not started in time")]
+    Expired,
+    /// The connection was lost before its turn.
+    #[error("connection lost before its turn: {0}")]
+    Lost(SessionError),
+    /// The connection was closed in order before its turn: idle, or enough messages.
+    #[error("connection closed before its turn")]
+    Closed,
+}
+
+/// What a message needs and the server does not offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Larger than the server's SIZE (RFC 1870).
+    #[error("message of {bytes} bytes exceeds the server's limit of {limit} bytes")]
+    SizeExceeded {
+        /// The message's size.
+        bytes: u64,
+        /// What the server takes.
+        limit: u64,
+    },
+    /// An address or a header field holds UTF-8 (RFC 6531).
+    #[error("server does not offer SMTPUTF8")]
+    NeedsSmtputf8,
+    /// The message holds bytes above 127 (RFC 6152).
+    #[error("server does not offer 8BITMIME")]
+    NeedsEightBit,
+}
+
+impl Fate {
+    /// True when the server has taken the message over.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Self::Replied { reply, to: Command::EndOfMessage } if reply.is_positive())
+    }
+
+    /// True for a refusal that may not hold for the next attempt: 4xx, and 552 to RCPT.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            // RFC 5321 §4.5.3.1.10: 552 to RCPT means 452, too many recipients.
+            Self::Replied { reply, to } => {
+                reply.is_transient() || (*to == Command::Rcpt && reply.code == 552)
+            }
+            Self::NotStarted { .. } | Self::Failed { .. } | Self::InDoubt { .. } | Self::Unfit { .. } => {
+                false
+            }
+        }
+    }
+}
+
+impl Command {
+    /// The verb as it stands in errors and results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Ehlo => "EHLO",
+            Self::StartTls => "STARTTLS",
+            Self::Auth => "AUTH",
+            Self::Rset => "RSET",
+            Self::Mail => "MAIL",
+            Self::Rcpt => "RCPT",
+            Self::Data => "DATA",
+            Self::EndOfMessage => "end of message",
+            Self::Quit => "QUIT",
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
