@@ -1,0 +1,37 @@
+"""The interop checks in order. `main.py NAME …` runs only those of that name."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import peers
+import results
+import shapes
+import welcome
+from common import Failed
+
+CHECKS = {
+    "welcome": welcome.check,
+    "results": results.check,
+    "shapes": shapes.check,
+    "aiosmtpd": peers.check_plain,
+    "starttls": peers.check_starttls_and_auth,
+    "smtp-sink": peers.check_smtp_sink,
+}
+
+
+def main():
+    names = sys.argv[1:] or list(CHECKS)
+    if unknown := [name for name in names if name not in CHECKS]:
+        sys.exit(f"no check is called {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+    with tempfile.TemporaryDirectory(prefix="mailrun-interop-") as folder:
+        for name in names:
+            try:
+                CHECKS[name](Path(folder))
+            except Failed as failed:
+                print(f"FAILED {name}: {failed}", file=sys.stderr)
+                sys.exit(1)
+    print(f"all {len(names)} passed")
+
+
+main()

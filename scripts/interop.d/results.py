@@ -1,0 +1,87 @@
+"""pyarrow, DuckDB and Polars read the result files as they are, and agree; the README's queries run."""
+
+import json
+import os
+import re
+
+import duckdb
+import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import common
+import welcome
+from common import count, counts_within, holds, ok, same
+
+# DESIGN of the result columns: name to the types that fit.
+TEXT = (pa.string(), pa.large_string(), pa.string_view())
+TIME = (pa.timestamp("us", tz="UTC"),)
+COLUMNS = {
+    "row": (pa.uint64(),), "source_file": TEXT, "recipient_id": TEXT, "email": TEXT, "domain": TEXT, "message_id": TEXT,
+    "disposition": TEXT, "class": TEXT, "smtp_code": (pa.int16(),), "enhanced_status": TEXT, "reply": TEXT,
+    "remote_host": TEXT, "remote_ip": TEXT, "local_ip": TEXT, "tls": TEXT, "attempts": (pa.uint16(),),
+    "first_attempt_at": TIME, "last_attempt_at": TIME, "latency_us": (pa.uint64(), pa.int64()), "bytes": (pa.uint32(),),
+    "slot": TIME, "detail": TEXT,
+}
+
+
+def check(folder):
+    result, messages = welcome.run(folder)
+    files = sorted((result.folder / "results").glob("*.parquet"))
+    counts = count(result.rows)
+    check_types(files)
+    check_values(result, messages)
+    pattern = str(result.folder / "results" / "*.parquet")
+    by_duckdb = dict(duckdb.sql(f"select disposition, count(*) from '{pattern}' group by 1").fetchall())
+    same("counts by DuckDB", by_duckdb, counts)
+    by_polars = dict(polars.scan_parquet(pattern).group_by("disposition").len().collect().iter_rows())
+    same("counts by Polars", by_polars, counts)
+    keys = duckdb.sql(f'select count(*), count(distinct (source_file, "row")) from \'{pattern}\'').fetchone()
+    same("rows, and distinct places, by DuckDB", keys, (len(common.welcome_rows()),) * 2)
+    frame = polars.read_parquet(pattern)
+    same("rows by Polars", frame.height, len(result.rows))
+    same("columns by Polars", frame.columns, list(COLUMNS))
+    manifest = json.loads((result.folder / "manifest.json").read_text())
+    same("counts of the manifest", counts_within(manifest), counts)
+    ok(f"pyarrow, DuckDB and Polars read {len(files)} result file(s): same counts, one row for each input row")
+    check_readme_queries(folder)
+
+
+def check_types(files):
+    for file in files:
+        schema = pq.read_schema(file)
+        same(f"columns of {file.name}", schema.names, list(COLUMNS))
+        for field in schema:
+            kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            holds(kind in COLUMNS[field.name], f"column `{field.name}` is {field.type}, not {COLUMNS[field.name][0]}")
+        versions = [key for key in schema.metadata or {} if b"version" in key.lower()]
+        holds(versions, f"{file.name}: no schema version among the metadata {list(schema.metadata or {})}")
+    ok(f"{len(COLUMNS)} result columns of the stated types, with the schema's version beside them")
+
+
+def check_values(result, messages):
+    sizes = {len(raw) for raw in messages.values()}
+    for row in result.rows:
+        if row["disposition"] == "accepted":
+            holds(row["smtp_code"] // 100 == 2, f"accepted without a 2xx: {row}")
+            holds(row["first_attempt_at"] <= row["last_attempt_at"], f"attempts out of order: {row}")
+            holds(row["latency_us"] > 0 and row["remote_ip"] == "127.0.0.1" and row["remote_host"], f"who took it, and how fast: {row}")
+            holds(row["bytes"] in sizes, f"`bytes` is not the size of any message that arrived: {row}")
+            slot = row["slot"].timestamp()
+            holds(slot % 300 == 0 and slot <= row["last_attempt_at"].timestamp() < slot + 300, f"not the slot of its attempt: {row}")
+    ok("accepted rows carry their reply, host, latency, size and slot")
+
+
+def check_readme_queries(folder):
+    """Every SQL block of README.md runs on the run as it was left. Its paths start at the folder that holds `runs`."""
+    queries = re.findall(r"^```sql\n(.*?)^```", (common.ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    holds(queries, "README.md holds no SQL")
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        for query in queries:
+            rows = duckdb.sql(query).fetchall()
+            holds(rows, f"a query of README.md finds nothing:\n{query}")
+    finally:
+        os.chdir(here)
+    ok(f"the {len(queries)} queries of README.md run in DuckDB")
