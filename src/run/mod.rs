@@ -18,6 +18,8 @@ mod lane;
 mod prepare;
 mod snapshot;
 mod suppress;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
