@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use capacity::{Capacity, Pace};
 pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
 pub use error::CampaignError;
+pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
 pub use sender::Sender;

@@ -1,7 +1,7 @@
 //! `[target-group]`: the files with the recipients and what their columns mean.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct TargetGroup {
     /// What counts as the same address.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// The folder that relative paths started from; files below it are shown without it.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 /// How a CSV file is encoded.
@@ -89,6 +92,7 @@ fn default_email() -> String {
 
 impl TargetGroup {
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        self.folder = folder.to_owned();
         for file in &mut self.files {
             *file = folder.join(&*file).to_string_lossy().into_owned();
         }

@@ -1,6 +1,42 @@
 //! CSV and Parquet to record batches, with the place of every row kept.
+//!
+//! [`open`] finds the files, tells from their content what they are, and gives them one schema; whatever is wrong with
+//! a file as a whole is found there. [`TargetGroup::batches`] then reads them in constant memory. A row that can't be
+//! read is reported with its reason, and the others go on; nothing is guessed, and nothing is left out unseen.
+
+mod assemble;
+mod content;
+mod convert;
+mod csv_file;
+mod delimiter;
+mod encoding;
+mod error;
+mod files;
+mod header;
+mod parquet_file;
+mod records;
+mod schema;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Seek, SeekFrom};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+pub use error::TargetGroupError;
+pub use files::{FileKind, SourceFile};
+
+use crate::campaign;
+use csv_file::{CsvFile, CsvReader};
+use files::Found;
+use parquet_file::{ParquetFile, ParquetReader};
+use schema::{FileColumns, Unified};
+
+/// A batch holds so many rows at most.
+pub const BATCH_ROWS: usize = 8192;
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +71,169 @@ pub struct Batch {
     pub places: Vec<Place>,
     /// The others, in the order of the file.
     pub unreadable: Vec<Unreadable>,
+}
+
+/// The files with the recipients, found fit to be read.
+#[derive(Debug)]
+pub struct TargetGroup {
+    files: Vec<SourceFile>,
+    /// How each of `files` is written.
+    layouts: Vec<Layout>,
+    unified: Unified,
+}
+
+#[derive(Debug)]
+enum Layout {
+    Csv(CsvFile),
+    Parquet(ParquetFile),
+}
+
+/// Finds the files, opens them as far as their headers and footers, and gives them one schema.
+pub fn open(spec: &campaign::TargetGroup) -> Result<TargetGroup, TargetGroupError> {
+    let mut files = Vec::new();
+    let mut layouts = Vec::new();
+    let mut columns = Vec::new();
+    for found in files::find(spec)? {
+        let shown = found.shown.clone();
+        let layout = look_into(&found, spec).map_err(|error| error.in_file(&shown))?;
+        let (kind, given) = match &layout {
+            Layout::Csv(csv) => (FileKind::Csv, csv.columns()),
+            Layout::Parquet(parquet) => (FileKind::Parquet, parquet.columns()),
+        };
+        files.push(found.into_source(kind));
+        layouts.push(layout);
+        columns.push(FileColumns { shown, columns: given });
+    }
+    let unified = schema::unify(spec, &columns)?;
+    for (file, layout) in files.iter().zip(&layouts) {
+        if let Layout::Parquet(parquet) = layout {
+            parquet.check_compression(&unified).map_err(|error| error.in_file(&file.shown))?;
+        }
+    }
+    Ok(TargetGroup { files, layouts, unified })
+}
+
+fn look_into(found: &Found, spec: &campaign::TargetGroup) -> Result<Layout, TargetGroupError> {
+    let cant_read = |error: io::Error| files::unreadable(&found.shown, error);
+    let mut file = found.file.try_clone().map_err(cant_read)?;
+    let head = encoding::head(&mut file).map_err(cant_read)?;
+    let mut tail = [0; 4];
+    file.seek(SeekFrom::Start(found.bytes().saturating_sub(4))).map_err(cant_read)?;
+    let tail_bytes = encoding::read_full(&mut file, &mut tail).map_err(cant_read)?;
+    Ok(match content::detect(&found.path, found.bytes(), &head, &tail[..tail_bytes])? {
+        FileKind::Csv => Layout::Csv(CsvFile::open(file, found.bytes(), &head, spec)?),
+        FileKind::Parquet => Layout::Parquet(ParquetFile::open(&file)?),
+    })
+}
+
+impl TargetGroup {
+    /// The files in the order in which they are read.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// The columns of all files, their names trimmed; each may be null.
+    ///
+    /// The address, the id and the name are `Utf8`. Other columns have the type that the campaign file declares, else
+    /// that of the Parquet files, else `Utf8`; of arrow's types there are `Boolean`, integers, floats, decimals,
+    /// `Date32`, `Time32`, `Time64`, `Timestamp`, `Utf8`, and `List` and `Struct` of these.
+    pub fn schema(&self) -> SchemaRef {
+        self.unified.schema.clone()
+    }
+
+    /// The index of the column with the address.
+    pub fn email_column(&self) -> usize {
+        self.unified.email
+    }
+
+    /// The index of the column that identifies the recipient.
+    pub fn id_column(&self) -> Option<usize> {
+        self.unified.id
+    }
+
+    /// The index of the column with the display name.
+    pub fn name_column(&self) -> Option<usize> {
+        self.unified.name
+    }
+
+    /// What the user should know: columns that are left out.
+    pub fn warnings(&self) -> &[String] {
+        &self.unified.warnings
+    }
+
+    /// Reads the files, one after the other, from their start. Every record of a file is in a batch once, by its row
+    /// number, either readable or not. An error ends the reading; one at the end of a file may say that the file
+    /// changed meanwhile.
+    pub fn batches(&self) -> Batches<'_> {
+        Batches { group: self, file: 0, reader: None, ended: false }
+    }
+
+    fn read(&self, number: usize) -> Result<Reader<'_>, TargetGroupError> {
+        let file = self.files[number].open()?;
+        let cant_read = |source: Box<dyn std::error::Error + Send + Sync>| {
+            TargetGroupError::new("can't read the file").caused_by(source)
+        };
+        match &self.layouts[number] {
+            Layout::Csv(csv) => {
+                let reader =
+                    csv.read(file, number, &self.unified).map_err(|error| cant_read(error.into()))?;
+                Ok(Reader::Csv(Box::new(reader)))
+            }
+            Layout::Parquet(parquet) => {
+                let reader =
+                    parquet.read(file, number, &self.unified).map_err(|error| cant_read(error.into()))?;
+                Ok(Reader::Parquet(Box::new(reader)))
+            }
+        }
+    }
+}
+
+/// The rows of a target group, file by file.
+pub struct Batches<'a> {
+    group: &'a TargetGroup,
+    /// The file that is read, or comes next.
+    file: usize,
+    reader: Option<Reader<'a>>,
+    ended: bool,
+}
+
+enum Reader<'a> {
+    Csv(Box<CsvReader<'a>>),
+    Parquet(Box<ParquetReader<'a>>),
+}
+
+impl Batches<'_> {
+    fn advance(&mut self) -> Result<Option<Batch>, TargetGroupError> {
+        while self.file < self.group.files.len() {
+            if self.reader.is_none() {
+                self.reader = Some(self.group.read(self.file)?);
+            }
+            let batch = match &mut self.reader {
+                Some(Reader::Csv(csv)) => csv.next()?,
+                Some(Reader::Parquet(parquet)) => parquet.next()?,
+                None => None,
+            };
+            if batch.is_some() {
+                return Ok(batch);
+            }
+            self.group.files[self.file].check_unchanged()?;
+            self.reader = None;
+            self.file += 1;
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Batch, TargetGroupError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
+        let batch = self.advance().map_err(|error| error.in_file(shown));
+        self.ended = !matches!(batch, Ok(Some(_)));
+        batch.transpose()
+    }
 }

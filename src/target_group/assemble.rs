@@ -1,0 +1,58 @@
+//! The end of a batch: its columns put together, without the rows that turned out unreadable.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
+
+use super::convert::Faults;
+use super::error::TargetGroupError;
+use super::schema::Unified;
+use super::{Batch, Place, Unreadable};
+
+/// The parts of a batch.
+pub(super) struct Columns {
+    /// In the order of the schema.
+    pub arrays: Vec<ArrayRef>,
+    /// Of the rows in `arrays`.
+    pub places: Vec<Place>,
+    /// Rows of `arrays` that can't be used.
+    pub faults: Faults,
+    /// Rows that are not in `arrays`.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Puts a batch together.
+pub(super) fn batch(unified: &Unified, file: usize, columns: Columns) -> Result<Batch, TargetGroupError> {
+    let Columns { arrays, mut places, faults, mut unreadable } = columns;
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    let mut records =
+        RecordBatch::try_new_with_options(unified.schema.clone(), arrays, &options).map_err(|error| {
+            TargetGroupError::new("the columns of a batch do not fit together").caused_by(error)
+        })?;
+    if !faults.is_empty() {
+        let keep: BooleanArray = (0..places.len()).map(|index| Some(!faults.contains_key(&index))).collect();
+        for (index, reason) in faults {
+            unreadable.push(Unreadable {
+                place: places[index],
+                email: text_at(&records, unified.email, index),
+                id: unified.id.and_then(|id| text_at(&records, id, index)),
+                reason,
+            });
+        }
+        unreadable.sort_by_key(|row| row.place.row);
+        records = filter_record_batch(&records, &keep).expect("the mask is as long as the batch");
+        let mut kept = keep.values().iter();
+        places.retain(|_| kept.next() == Some(true));
+    }
+    Ok(Batch { file, records, places, unreadable })
+}
+
+fn text_at(records: &RecordBatch, column: usize, row: usize) -> Option<String> {
+    let text = records.column(column).as_string::<i32>();
+    (!text.is_null(row)).then(|| text.value(row).to_owned())
+}
+
+/// A column can't be turned into its type at all.
+pub(super) fn failed(name: &str, error: ArrowError) -> TargetGroupError {
+    TargetGroupError::new(format!("column `{name}` can't be read")).at_column(name).caused_by(error)
+}

@@ -1,0 +1,165 @@
+//! What a file really is: told from its bytes, with its name as the second opinion. Never reads a row.
+
+use std::path::Path;
+
+use super::encoding;
+use super::error::TargetGroupError;
+use super::files::FileKind;
+
+/// How much of a file's start is looked at.
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
+
+const PARQUET: &[u8] = b"PAR1";
+/// Two marks and the length of the footer.
+const SMALLEST_PARQUET: u64 = 12;
+
+const SAVE_AS_CSV: &str = "save the sheet as CSV (UTF-8)";
+const UNPACK: &str = "unpack it first";
+const NEITHER: &str = "a target group is CSV or Parquet";
+
+/// First bytes, what they say, and what to do.
+const SIGNATURES: [(&[u8], &str, &str); 19] = [
+    (b"PARE", "an encrypted Parquet file", "write it without encryption"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG image", NEITHER),
+    (b"\xff\xd8\xff", "a JPEG image", NEITHER),
+    (b"GIF8", "a GIF image", NEITHER),
+    (b"%PDF-", "a PDF document", NEITHER),
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"PK\x05\x06", "an empty zip archive", NEITHER),
+    (b"\x1f\x8b", "compressed with gzip", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", UNPACK),
+    (b"BZh", "compressed with bzip2", UNPACK),
+    (b"\xfd7zXZ\0", "compressed with xz", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (xls, doc)", SAVE_AS_CSV),
+    (b"SQLite format 3\0", "a SQLite database", "export the table as CSV or Parquet"),
+    (b"ARROW1", "an Arrow IPC file", "write it as Parquet"),
+    (b"ORC", "an ORC file", "write it as Parquet"),
+    (b"Obj\x01", "an Avro file", "write it as Parquet"),
+    (b"\x7fELF", "a program", NEITHER),
+    (b"{\\rtf", "an RTF document", NEITHER),
+];
+
+/// Tells CSV from Parquet by `head` (the first [`HEAD_BYTES`]) and `tail` (the last four bytes); all else is an error
+/// that says what was found.
+pub(super) fn detect(
+    path: &Path,
+    bytes: u64,
+    head: &[u8],
+    tail: &[u8],
+) -> Result<FileKind, TargetGroupError> {
+    if bytes == 0 {
+        return Err(TargetGroupError::new("the file is empty").hint("a header line at least is needed"));
+    }
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if head.starts_with(PARQUET) {
+        if bytes < SMALLEST_PARQUET || tail != PARQUET {
+            return Err(TargetGroupError::new("a Parquet file that was cut short: its end is missing")
+                .hint("copy or write it again"));
+        }
+        return Ok(FileKind::Parquet);
+    }
+    let (what, hint) = match known(head) {
+        Some(known) => known,
+        None if extension == "parquet" => ("not Parquet, although it is named so", "write it as Parquet"),
+        None => return Ok(FileKind::Csv),
+    };
+    let named = if extension.is_empty() || what.starts_with("not ") {
+        String::new()
+    } else {
+        format!(", although it is named `.{extension}`")
+    };
+    Err(TargetGroupError::new(format!("the file is {what}{named}")).hint(hint))
+}
+
+fn known(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    if let Some((magic, what, hint)) = SIGNATURES.iter().find(|(magic, ..)| head.starts_with(magic)) {
+        // OpenDocument archives begin with their type, the others with a list of parts.
+        return Some(match *magic {
+            b"PK\x03\x04" if contains(head, b"opendocument.spreadsheet") => {
+                ("a spreadsheet (ods)", SAVE_AS_CSV)
+            }
+            b"PK\x03\x04" if contains(head, b"xl/") || contains(head, b"[Content_Types].xml") => {
+                ("an Excel workbook (xlsx)", SAVE_AS_CSV)
+            }
+            _ => (*what, *hint),
+        });
+    }
+    if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
+        return Some(("text in UTF-32", "write it in UTF-8"));
+    }
+    if encoding::mark(head).is_none() && !encoding::looks_like_utf16(head) && head.contains(&0) {
+        return Some(("binary data: it holds NUL bytes", NEITHER));
+    }
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let starts =
+        |with: &str| text.len() >= with.len() && text[..with.len()].eq_ignore_ascii_case(with.as_bytes());
+    if starts("<!doctype html") || starts("<html") {
+        return Some(("an HTML page", "the download may have been an error or a login page"));
+    }
+    if starts("<?xml") {
+        return Some(("an XML document", NEITHER));
+    }
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    let json = match text.first() {
+        Some(b'{') => inner.starts_with(b"\""),
+        Some(b'[') => inner.starts_with(b"{"),
+        _ => false,
+    };
+    json.then_some(("JSON", NEITHER))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(name: &str, head: &[u8]) -> String {
+        let tail = &head[head.len().saturating_sub(4)..];
+        match detect(Path::new(name), head.len() as u64, head, tail) {
+            Ok(kind) => format!("{kind:?}"),
+            Err(error) => error.problem,
+        }
+    }
+
+    #[test]
+    fn content_decides() {
+        for (name, head, expected) in [
+            ("a.csv", &b"email\nbob@example.com\n"[..], "Csv"),
+            ("noextension", b"email;name\n", "Csv"),
+            ("a.csv", b"\xff\xfee\0m\0a\0i\0l\0\n\0", "Csv"),
+            ("a.csv", b"\0e\0m\0a\0i\0l\0\n\0b\0@\0x", "Csv"),
+            ("a.csv", b"PAR1........PAR1", "Parquet"),
+            ("a.parquet", b"PAR1........", "a Parquet file that was cut short: its end is missing"),
+            ("a.parquet", b"PAR1", "a Parquet file that was cut short: its end is missing"),
+            ("a.parquet", b"email\n", "the file is not Parquet, although it is named so"),
+            ("a.parquet", b"<html><body>403", "the file is an HTML page, although it is named `.parquet`"),
+            ("a.csv", b"", "the file is empty"),
+            (
+                "a.csv",
+                b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+                "the file is a PNG image, although it is named `.csv`",
+            ),
+            ("a.csv", b"PK\x03\x04abc", "the file is a zip archive, although it is named `.csv`"),
+            (
+                "a.csv",
+                b"PK\x03\x04\x14[Content_Types].xml",
+                "the file is an Excel workbook (xlsx), although it is named `.csv`",
+            ),
+            ("a.csv.gz", b"\x1f\x8b\x08\0", "the file is compressed with gzip, although it is named `.gz`"),
+            ("a.csv", b" \n<!DOCTYPE HTML>", "the file is an HTML page, although it is named `.csv`"),
+            (
+                "a.csv",
+                b"email\nbob\0@example.com\n",
+                "the file is binary data: it holds NUL bytes, although it is named `.csv`",
+            ),
+            ("a.csv", b"\xff\xfe\0\0e\0\0\0", "the file is text in UTF-32, although it is named `.csv`"),
+            ("a.json", b"[ {\"email\": 1}]", "the file is JSON, although it is named `.json`"),
+        ] {
+            assert_eq!(says(name, head), expected, "{name} {:?}", head.escape_ascii().to_string());
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Columns of a file to columns of the target group. A value that does not fit makes its row unreadable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, StringArray, StringBuilder, make_array, new_null_array,
+};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
+
+use crate::campaign::Encoding;
+
+/// Values in reasons are cut to so many characters.
+const SHOWN_CHARACTERS: usize = 60;
+
+/// The rows of a batch that can't be used, by their index in it, each with its first reason.
+pub(super) type Faults = BTreeMap<usize, String>;
+
+/// A CSV column's bytes as text; an empty field is null.
+pub(super) fn text(bytes: BinaryArray, name: &str, encoding: Encoding, faults: &mut Faults) -> StringArray {
+    let (offsets, values, nulls) = bytes.into_parts();
+    // The usual case: the whole column is checked at once.
+    if let Ok(text) = StringArray::try_new(offsets.clone(), values.clone(), nulls.clone()) {
+        return text;
+    }
+    let bytes = BinaryArray::new(offsets, values, nulls);
+    let mut text = StringBuilder::with_capacity(bytes.len(), bytes.value_data().len());
+    for (index, value) in bytes.iter().enumerate() {
+        match value.map(std::str::from_utf8) {
+            None => text.append_null(),
+            Some(Ok(value)) => text.append_value(value),
+            Some(Err(error)) => {
+                text.append_null();
+                let bad = value.map_or(0, |value| value[error.valid_up_to()]);
+                faults.entry(index).or_insert_with(|| not_text(name, encoding, bad));
+            }
+        }
+    }
+    text.finish()
+}
+
+fn not_text(name: &str, encoding: Encoding, bad: u8) -> String {
+    match encoding {
+        Encoding::Utf8 => {
+            format!("column `{name}` holds the byte 0x{bad:02X}, which is not UTF-8 (is it Windows-1252?)")
+        }
+        Encoding::Utf16Le | Encoding::Utf16Be => format!("column `{name}` holds what is not UTF-16"),
+        Encoding::Windows1252 => format!("column `{name}` holds what is not Windows-1252"),
+    }
+}
+
+/// A text column of a CSV file as `wanted`. White space around a value is no part of it.
+pub(super) fn parse(
+    text: StringArray,
+    wanted: &DataType,
+    name: &str,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
+    if *wanted == DataType::Utf8 {
+        return Ok(Arc::new(text));
+    }
+    let date = *wanted == DataType::Date32;
+    let trimmed: StringArray = text
+        .iter()
+        .map(|value| value.map(str::trim).filter(|value| !value.is_empty() && !(date && value.len() > 10)))
+        .collect();
+    let array = cast_zoned(&trimmed, wanted)?;
+    let finite = |index| match wanted {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(index).is_finite(),
+        DataType::Float32 => array.as_primitive::<Float32Type>().value(index).is_finite(),
+        _ => true,
+    };
+    for index in 0..text.len() {
+        let asked = !text.is_null(index) && !text.value(index).trim().is_empty();
+        if asked && (array.is_null(index) || !finite(index)) {
+            faults.entry(index).or_insert_with(|| does_not_read(name, text.value(index), wanted));
+        }
+    }
+    Ok(array)
+}
+
+/// A Parquet column as `wanted`.
+pub(super) fn cast(
+    array: &ArrayRef,
+    wanted: &DataType,
+    name: &str,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == wanted {
+        return Ok(array.clone());
+    }
+    if array.data_type().is_null() {
+        return Ok(new_null_array(wanted, array.len()));
+    }
+    let cast = cast_zoned(array, wanted)?;
+    if cast.logical_null_count() > array.logical_null_count() {
+        let (before, after) = (array.logical_nulls(), cast.logical_nulls());
+        for index in 0..array.len() {
+            let null =
+                |nulls: &Option<arrow::buffer::NullBuffer>| nulls.as_ref().is_some_and(|n| n.is_null(index));
+            if null(&after) && !null(&before) {
+                let value = array_value_to_string(array, index)?;
+                faults.entry(index).or_insert_with(|| does_not_read(name, &value, wanted));
+            }
+        }
+    }
+    Ok(cast)
+}
+
+fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
+    let mut shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    let what = match wanted {
+        DataType::Boolean => "true or false".to_owned(),
+        DataType::Date32 => "a date (2026-05-31)".to_owned(),
+        DataType::Timestamp(..) => "a timestamp (2026-05-31T12:00:00Z)".to_owned(),
+        integer if integer.is_integer() => format!("a whole number ({integer})"),
+        number if number.is_floating() || number.is_decimal() => format!("a number ({number})"),
+        other => other.to_string(),
+    };
+    format!("column `{name}`: `{shown}` does not read as {what}")
+}
+
+/// Casts by way of times without a zone, which stand for UTC. (Arrow knows zones by name only with a database of
+/// them; the values of a timestamp are UTC in any zone.)
+fn cast_zoned(array: &dyn Array, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let rezone = |zone: Option<Arc<str>>| match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => with_zone(array, *unit, zone),
+        _ => make_array(array.to_data()),
+    };
+    let DataType::Timestamp(unit, zone) = wanted else {
+        return cast_with_options(&rezone(Some("+00:00".into())), wanted, &options);
+    };
+    let unzoned = rezone(None);
+    let cast = cast_with_options(&unzoned, &DataType::Timestamp(*unit, None), &options)?;
+    Ok(with_zone(&cast, *unit, zone.clone()))
+}
+
+fn with_zone(array: &dyn Array, unit: TimeUnit, zone: Option<Arc<str>>) -> ArrayRef {
+    match unit {
+        TimeUnit::Second => {
+            Arc::new(array.as_primitive::<TimestampSecondType>().clone().with_timezone_opt(zone))
+        }
+        TimeUnit::Millisecond => {
+            Arc::new(array.as_primitive::<TimestampMillisecondType>().clone().with_timezone_opt(zone))
+        }
+        TimeUnit::Microsecond => {
+            Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone_opt(zone))
+        }
+        TimeUnit::Nanosecond => {
+            Arc::new(array.as_primitive::<TimestampNanosecondType>().clone().with_timezone_opt(zone))
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! One CSV file: its encoding, delimiter and header, then its records as columns.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+
+use arrow::array::{ArrayRef, BinaryBuilder, new_null_array};
+
+use super::assemble::{self, Columns};
+use super::convert::{self, Faults};
+use super::error::TargetGroupError;
+use super::records::{Record, Records};
+use super::schema::{Given, Unified};
+use super::{BATCH_ROWS, Batch, Place, Unreadable, delimiter, encoding, header};
+use crate::campaign::{self, Encoding};
+
+/// As much text decides on the delimiter.
+const SAMPLE_BYTES: usize = 128 * 1024;
+
+/// A batch ends early when it holds as much text.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// How a CSV file is written.
+#[derive(Debug)]
+pub(super) struct CsvFile {
+    encoding: Encoding,
+    mark_bytes: u64,
+    delimiter: u8,
+    /// The first line tells the delimiter and is no header.
+    told: bool,
+    pub names: Vec<String>,
+}
+
+impl CsvFile {
+    /// Finds out how `file` is written and reads its header. `head` is its start.
+    pub fn open(
+        mut file: File,
+        bytes: u64,
+        head: &[u8],
+        spec: &campaign::TargetGroup,
+    ) -> Result<Self, TargetGroupError> {
+        let cant_read = |error: io::Error| TargetGroupError::new("can't read the file").caused_by(error);
+        let (encoding, mark_bytes) =
+            encoding::detect(&mut file, bytes, head, spec.encoding).map_err(cant_read)?;
+        let text = |mut file: &File| {
+            file.seek(SeekFrom::Start(mark_bytes))?;
+            Ok(encoding::Text::new(file.try_clone()?, encoding))
+        };
+        let sample =
+            text(&file).and_then(|mut text| delimiter::sample(&mut text, SAMPLE_BYTES)).map_err(cant_read)?;
+        let told = delimiter::told(&sample);
+        let given = spec.delimiter.and_then(|given| u8::try_from(given).ok());
+        let rest = match told {
+            Some(_) => &sample[sample.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0)..],
+            None => &sample,
+        };
+        let delimiter = given.or(told).unwrap_or_else(|| delimiter::find(rest, spec.email.trim()));
+        let mut csv = Self { encoding, mark_bytes, delimiter, told: told.is_some(), names: Vec::new() };
+        csv.names = csv.header(&mut csv.records(file).map_err(cant_read)?)?;
+        Ok(csv)
+    }
+
+    fn records(&self, mut file: File) -> io::Result<Records<encoding::Text<File>>> {
+        file.seek(SeekFrom::Start(self.mark_bytes))?;
+        let mut records = Records::new(encoding::Text::new(file, self.encoding), self.delimiter);
+        if self.told {
+            records.next()?;
+        }
+        Ok(records)
+    }
+
+    fn header(&self, records: &mut Records<encoding::Text<File>>) -> Result<Vec<String>, TargetGroupError> {
+        let record = records
+            .next()
+            .map_err(|error| TargetGroupError::new("can't read the file").caused_by(error))?
+            .ok_or_else(|| TargetGroupError::new("the file has no header: it holds empty lines only"))?;
+        let line = record.line;
+        let fields = record.fields.map_err(|fault| {
+            TargetGroupError::new(format!("the header can't be read: {}", fault.what)).at_line(line)
+        })?;
+        let mut given = Vec::with_capacity(fields.len());
+        fields.each(|_, name| given.push(std::str::from_utf8(name).map(str::to_owned)));
+        let given = given.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| {
+            TargetGroupError::new("the header is not UTF-8")
+                .at_line(line)
+                .hint("name the file's encoding in `target-group.encoding`")
+                .caused_by(error)
+        })?;
+        header::names(given).map_err(|error| error.at_line(line))
+    }
+
+    pub fn columns(&self) -> Vec<(String, Given)> {
+        self.names.iter().map(|name| (name.clone(), Given::Text)).collect()
+    }
+
+    /// Its rows; `file` is the one that was opened, `number` its place in the target group.
+    pub fn read<'a>(&'a self, file: File, number: usize, unified: &'a Unified) -> io::Result<CsvReader<'a>> {
+        let mut records = self.records(file)?;
+        records.next()?;
+        let position = |name: &String| self.names.iter().position(|other| other == name);
+        let of_schema = |index: usize| position(unified.schema.field(index).name());
+        Ok(CsvReader {
+            csv: self,
+            records,
+            number,
+            unified,
+            email: of_schema(unified.email),
+            id: unified.id.and_then(of_schema),
+            sources: unified.schema.fields().iter().map(|field| position(field.name())).collect(),
+            builders: self.names.iter().map(|_| BinaryBuilder::new()).collect(),
+            row: 0,
+        })
+    }
+}
+
+/// The rows of one CSV file.
+pub(super) struct CsvReader<'a> {
+    csv: &'a CsvFile,
+    records: Records<encoding::Text<File>>,
+    number: usize,
+    unified: &'a Unified,
+    /// The fields with the address and the id.
+    email: Option<usize>,
+    id: Option<usize>,
+    /// The field of each column of the target group.
+    sources: Vec<Option<usize>>,
+    builders: Vec<BinaryBuilder>,
+    row: u64,
+}
+
+impl CsvReader<'_> {
+    /// The next rows; none at the end.
+    pub fn next(&mut self) -> Result<Option<Batch>, TargetGroupError> {
+        let mut places = Vec::with_capacity(BATCH_ROWS);
+        let mut unreadable = Vec::new();
+        let mut bytes = 0;
+        while places.len() + unreadable.len() < BATCH_ROWS && bytes < BATCH_BYTES {
+            let record = self.records.next().map_err(|error| {
+                TargetGroupError::new(format!("can't read on after row {}", self.row)).caused_by(error)
+            })?;
+            let Some(Record { line, lines, fields }) = record else { break };
+            self.row += 1;
+            let place = Place { row: self.row, line: Some(line) };
+            match fields {
+                Ok(fields) if fields.len() == self.builders.len() => {
+                    fields.each(|index, field| {
+                        bytes += field.len();
+                        match field {
+                            [] => self.builders[index].append_null(),
+                            field => self.builders[index].append_value(field),
+                        }
+                    });
+                    places.push(place);
+                }
+                Ok(fields) => {
+                    let reason = ragged(fields.len(), self.builders.len(), line + lines - 1, lines);
+                    let field = |index: Option<usize>| index.and_then(|index| fields.get(index));
+                    unreadable.push(unreadable_row(place, field(self.email), field(self.id), reason));
+                }
+                Err(fault) => {
+                    let field =
+                        |index: Option<usize>| index.and_then(|index| fault.get(index, self.csv.delimiter));
+                    let reason = fault.what.to_string();
+                    unreadable.push(unreadable_row(place, field(self.email), field(self.id), reason));
+                }
+            }
+        }
+        if places.is_empty() && unreadable.is_empty() {
+            return Ok(None);
+        }
+        self.columns(places, unreadable).map(Some)
+    }
+
+    fn columns(
+        &mut self,
+        places: Vec<Place>,
+        unreadable: Vec<Unreadable>,
+    ) -> Result<Batch, TargetGroupError> {
+        let mut faults = Faults::new();
+        let mut texts: Vec<Option<_>> = Vec::with_capacity(self.builders.len());
+        for (builder, name) in self.builders.iter_mut().zip(&self.csv.names) {
+            texts.push(Some(convert::text(builder.finish(), name, self.csv.encoding, &mut faults)));
+        }
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.sources.len());
+        for (field, source) in self.unified.schema.fields().iter().zip(&self.sources) {
+            let column = match source.map(|source| texts[source].take().expect("a field has one column")) {
+                Some(text) => convert::parse(text, field.data_type(), field.name(), &mut faults)
+                    .map_err(|error| assemble::failed(field.name(), error))?,
+                None => new_null_array(field.data_type(), places.len()),
+            };
+            columns.push(column);
+        }
+        let columns = Columns { arrays: columns, places, faults, unreadable };
+        assemble::batch(self.unified, self.number, columns)
+    }
+}
+
+/// A row whose fields can't be told apart, or are too many or too few: only what looks like an address is taken
+/// for one, and the id only beside it.
+fn unreadable_row(place: Place, email: Option<&[u8]>, id: Option<&[u8]>, reason: String) -> Unreadable {
+    let text = |field: Option<&[u8]>| Some(std::str::from_utf8(field?).ok()?.trim().to_owned());
+    let email = text(email).filter(|email| email.contains('@'));
+    let id = text(id).filter(|id| email.is_some() && !id.is_empty());
+    Unreadable { place, email, id, reason }
+}
+
+fn ragged(found: usize, expected: usize, last_line: u64, lines: u64) -> String {
+    let fields = if found == 1 { "field" } else { "fields" };
+    let mut reason = format!("{found} {fields}, the header has {expected}");
+    if lines > 1 {
+        reason.push_str(&format!("; a quoted field runs on to line {last_line}"));
+    }
+    reason
+}

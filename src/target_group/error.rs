@@ -1,0 +1,67 @@
+//! What is wrong with a target group, and where.
+
+use std::error::Error;
+use std::fmt;
+
+/// A target group that can't be used. Nothing is sent from one: its files are opened, and read to their end, before
+/// the first message is composed. Shown with its place and, where there is one, a hint.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct TargetGroupError {
+    /// The file, as results show it; none when the campaign's own keys are at fault.
+    pub file: Option<Box<str>>,
+    /// The line, from 1, where it is known.
+    pub line: Option<u64>,
+    /// The column's name, where one is at fault.
+    pub column: Option<Box<str>>,
+    /// What is wrong, a lowercase fragment.
+    pub problem: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl TargetGroupError {
+    pub(super) fn new(problem: impl Into<String>) -> Self {
+        Self { file: None, line: None, column: None, problem: problem.into(), hint: None, source: None }
+    }
+
+    pub(super) fn in_file(mut self, shown: &str) -> Self {
+        self.file.get_or_insert_with(|| shown.into());
+        self
+    }
+
+    pub(super) fn at_line(mut self, line: u64) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    pub(super) fn at_column(mut self, name: &str) -> Self {
+        self.column = Some(name.into());
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+/// Names in backticks with commas between them, at most twenty.
+pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 20;
+    let mut names = names.into_iter();
+    let mut text = names.by_ref().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let more = names.count();
+    if more > 0 {
+        fmt::Write::write_fmt(&mut text, format_args!(" and {more} more")).expect("a String takes any text");
+    }
+    text
+}

@@ -1,0 +1,188 @@
+//! From the campaign's paths and globs to the files themselves: in order, each once, and watched for replacement.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::error::TargetGroupError;
+use crate::campaign;
+
+/// What a file holds, as its content says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// Delimited text.
+    Csv,
+    /// Parquet.
+    Parquet,
+}
+
+/// One file of a target group.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name in results and messages: relative to the campaign file's folder where it is below it.
+    pub shown: String,
+    /// What it holds.
+    pub kind: FileKind,
+    /// Its size.
+    pub bytes: u64,
+    stamp: Stamp,
+}
+
+/// What tells a file from another one put in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// A file that was found and can be opened.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub path: PathBuf,
+    pub shown: String,
+    pub stamp: Stamp,
+    pub file: File,
+}
+
+impl Found {
+    pub fn bytes(&self) -> u64 {
+        self.stamp.bytes
+    }
+
+    pub fn into_source(self, kind: FileKind) -> SourceFile {
+        SourceFile { path: self.path, shown: self.shown, kind, bytes: self.stamp.bytes, stamp: self.stamp }
+    }
+}
+
+impl SourceFile {
+    /// The BLAKE3 hash of the whole file, read in constant memory.
+    pub fn content_hash(&self) -> Result<blake3::Hash, TargetGroupError> {
+        let file = self.open()?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file).map_err(|error| unreadable(&self.shown, error))?;
+        self.check_unchanged()?;
+        Ok(hasher.finalize())
+    }
+
+    /// Opens the file again, if it is still the one that was found.
+    pub(super) fn open(&self) -> Result<File, TargetGroupError> {
+        let file = File::open(&self.path).map_err(|error| unreadable(&self.shown, error))?;
+        let metadata = file.metadata().map_err(|error| unreadable(&self.shown, error))?;
+        self.compare(&metadata)?;
+        Ok(file)
+    }
+
+    /// An error when the file at this path is not, or no longer, the one that was found.
+    pub(super) fn check_unchanged(&self) -> Result<(), TargetGroupError> {
+        let metadata = fs::metadata(&self.path).map_err(|error| unreadable(&self.shown, error))?;
+        self.compare(&metadata)
+    }
+
+    fn compare(&self, metadata: &Metadata) -> Result<(), TargetGroupError> {
+        if Stamp::of(metadata) == self.stamp {
+            return Ok(());
+        }
+        Err(TargetGroupError::new(format!("`{}` changed while it was read", self.shown))
+            .in_file(&self.shown)
+            .hint("write a target group under another name and rename it when it is complete"))
+    }
+}
+
+/// The files of the target group in the order of the campaign file, each once; a glob's in the order of their names.
+pub(super) fn find(spec: &campaign::TargetGroup) -> Result<Vec<Found>, TargetGroupError> {
+    let mut found: Vec<Found> = Vec::new();
+    for pattern in &spec.files {
+        for path in expand(pattern, &spec.folder)? {
+            let file = look_at(&path, &spec.folder)?;
+            let same = |other: &Found| {
+                (other.stamp.device, other.stamp.inode) == (file.stamp.device, file.stamp.inode)
+            };
+            if !found.iter().any(same) {
+                found.push(file);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The paths that `pattern` stands for; itself where it is a file's name, however odd.
+fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError> {
+    if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
+        return Ok(vec![pattern.into()]);
+    }
+    let shown = shown(Path::new(pattern), folder);
+    let paths = glob::glob(&escape_folders(pattern)).map_err(|error| {
+        TargetGroupError::new(format!("`{shown}` is not a pattern: {}", error.msg))
+            .hint("`*` stands for any text, `?` for a character, `**` for any folders")
+    })?;
+    let mut files = Vec::new();
+    for path in paths {
+        let path = path.map_err(|error| unreadable(&shown, error.into()))?;
+        if !path.is_dir() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(TargetGroupError::new(format!("no file matches `{shown}`"))
+            .hint("paths start from the campaign file's folder"));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Folders that exist under their very name are no patterns, such as `/data/[2026]/` in `/data/[2026]/*.csv`.
+fn escape_folders(pattern: &str) -> String {
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let literal = (1..parts.len())
+        .rev()
+        .find(|&count| parts[count - 1].is_empty() || Path::new(&parts[..count].join("/")).is_dir())
+        .unwrap_or(0);
+    let mut escaped: Vec<String> = parts[..literal].iter().map(|part| glob::Pattern::escape(part)).collect();
+    escaped.extend(parts[literal..].iter().map(|part| (*part).to_owned()));
+    escaped.join("/")
+}
+
+fn look_at(path: &Path, folder: &Path) -> Result<Found, TargetGroupError> {
+    let shown = shown(path, folder);
+    // Asked before opening: a named pipe would wait for its writer.
+    let metadata = fs::metadata(path).map_err(|error| unreadable(&shown, error))?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
+        return Err(TargetGroupError::new(format!("`{shown}` is {what}"))
+            .in_file(&shown)
+            .hint("name files, or a pattern such as `recipients/*.csv`; each is read more than once"));
+    }
+    let file = File::open(path).map_err(|error| unreadable(&shown, error))?;
+    let stamp = Stamp::of(&file.metadata().map_err(|error| unreadable(&shown, error))?);
+    Ok(Found { path: path.to_owned(), shown, stamp, file })
+}
+
+fn shown(path: &Path, folder: &Path) -> String {
+    let below = path.strip_prefix(folder).ok().filter(|below| !below.as_os_str().is_empty());
+    below.unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// The file at `shown` can't be read.
+pub(super) fn unreadable(shown: &str, error: io::Error) -> TargetGroupError {
+    let hint = (error.kind() == io::ErrorKind::NotFound)
+        .then(|| "paths start from the campaign file's folder".to_owned());
+    let mut problem = TargetGroupError::new(format!("can't read `{shown}`")).in_file(shown).caused_by(error);
+    problem.hint = hint;
+    problem
+}

@@ -1,0 +1,224 @@
+//! One schema for all files: what the campaign declares, else what Parquet says, else text.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::error::TargetGroupError;
+use super::header;
+use super::types;
+use crate::campaign;
+
+/// What a file says of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Given {
+    /// A CSV column.
+    Text,
+    /// A Parquet column, and the type that it is read as.
+    Typed(DataType),
+    /// A Parquet column of a type that templates can't use.
+    Unusable(DataType),
+}
+
+/// The columns of one file.
+#[derive(Debug)]
+pub(super) struct FileColumns {
+    pub shown: String,
+    pub columns: Vec<(String, Given)>,
+}
+
+/// The columns of all files.
+#[derive(Debug)]
+pub(super) struct Unified {
+    pub schema: SchemaRef,
+    pub email: usize,
+    pub id: Option<usize>,
+    pub name: Option<usize>,
+    /// What was left out.
+    pub warnings: Vec<String>,
+}
+
+/// What a column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Email,
+    Id,
+    Name,
+    Template,
+}
+
+/// Unifies the columns of `files`, in the order in which they first appear.
+pub(super) fn unify(
+    spec: &campaign::TargetGroup,
+    files: &[FileColumns],
+) -> Result<Unified, TargetGroupError> {
+    let email = spec.email.trim();
+    for file in files {
+        if !file.columns.iter().any(|(name, _)| name == email) {
+            let columns: Vec<&str> = file.columns.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(header::missing(email, "email", &columns).in_file(&file.shown));
+        }
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in files.iter().flat_map(|file| &file.columns) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let declared = spec.types.keys().map(|name| (name.trim(), "types"));
+    let optional = [(spec.id.as_deref(), "id"), (spec.name.as_deref(), "name")];
+    let optional = optional.into_iter().filter_map(|(name, key)| Some((name?.trim(), key)));
+    for (name, key) in optional.chain(declared) {
+        if !names.contains(&name) {
+            return Err(header::missing(name, key, &names));
+        }
+    }
+
+    let mut warnings = Vec::new();
+    let mut fields = Vec::new();
+    for name in names {
+        let role = role(spec, name);
+        let given: Vec<(&str, &Given)> = files
+            .iter()
+            .filter_map(|file| Some((file.shown.as_str(), &file.columns.iter().find(|(n, _)| n == name)?.1)))
+            .collect();
+        if role == Role::Template {
+            for (shown, given) in &given {
+                if let Given::Unusable(what) = given {
+                    warnings.push(format!(
+                        "column `{name}` of `{shown}` is left out: templates can't use its type, {what}"
+                    ));
+                }
+            }
+        }
+        let data_type = match role {
+            Role::Email | Role::Id | Role::Name => text_of_role(spec, name, role, &given)?,
+            Role::Template => template_type(spec, name, &given)?,
+        };
+        if let Some(data_type) = data_type {
+            fields.push(Field::new(name, data_type, true));
+        }
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let index = |name: &str| schema.index_of(name.trim()).expect("a column with a role is kept or an error");
+    Ok(Unified {
+        email: index(email),
+        id: spec.id.as_deref().map(index),
+        name: spec.name.as_deref().map(index),
+        schema,
+        warnings,
+    })
+}
+
+fn role(spec: &campaign::TargetGroup, name: &str) -> Role {
+    let is = |column: &Option<String>| column.as_deref().map(str::trim) == Some(name);
+    if spec.email.trim() == name {
+        Role::Email
+    } else if is(&spec.id) {
+        Role::Id
+    } else if is(&spec.name) {
+        Role::Name
+    } else {
+        Role::Template
+    }
+}
+
+fn declared(spec: &campaign::TargetGroup, name: &str) -> Option<DataType> {
+    spec.types.iter().find(|(column, _)| column.trim() == name).map(|(_, column)| types::declared(*column))
+}
+
+/// Addresses, ids and names are text: an error where that can't be.
+fn text_of_role(
+    spec: &campaign::TargetGroup,
+    name: &str,
+    role: Role,
+    given: &[(&str, &Given)],
+) -> Result<Option<DataType>, TargetGroupError> {
+    let (what, wants) = match role {
+        Role::Id => ("ids", "text or whole numbers"),
+        Role::Email => ("addresses", "text"),
+        Role::Name | Role::Template => ("names", "text"),
+    };
+    let fits = |data_type: &DataType| match role {
+        Role::Id => types::names_a_recipient(data_type),
+        Role::Email | Role::Name | Role::Template => matches!(data_type, DataType::Utf8 | DataType::Null),
+    };
+    if let Some(declared) = declared(spec, name).filter(|declared| !fits(declared)) {
+        return Err(TargetGroupError::new(format!(
+            "column `{name}` holds the {what}, which are {wants}, but `target-group.types` says {declared}"
+        ))
+        .at_column(name)
+        .hint("leave it out of `target-group.types`"));
+    }
+    for (shown, given) in given {
+        let found = match given {
+            Given::Text => continue,
+            Given::Typed(data_type) if fits(data_type) => continue,
+            Given::Typed(data_type) | Given::Unusable(data_type) => data_type,
+        };
+        return Err(TargetGroupError::new(format!(
+            "column `{name}` holds the {what}, which are {wants}, but its type is {found}"
+        ))
+        .in_file(shown)
+        .at_column(name)
+        .hint("name another column, or write this one as text"));
+    }
+    Ok(Some(DataType::Utf8))
+}
+
+/// The type of a column for templates; none when no file has a usable one.
+fn template_type(
+    spec: &campaign::TargetGroup,
+    name: &str,
+    given: &[(&str, &Given)],
+) -> Result<Option<DataType>, TargetGroupError> {
+    let typed = || {
+        given.iter().filter_map(|(shown, given)| match given {
+            Given::Typed(data_type) => Some((*shown, data_type)),
+            Given::Text | Given::Unusable(_) => None,
+        })
+    };
+    let text = given.iter().find(|(_, given)| **given == Given::Text).map(|(shown, _)| *shown);
+    let clash = |one: (&str, &DataType), other: (&str, &DataType), hint: &str| {
+        TargetGroupError::new(format!(
+            "column `{name}` is {} in `{}` and {} in `{}`",
+            one.1, one.0, other.1, other.0
+        ))
+        .in_file(other.0)
+        .at_column(name)
+        .hint(hint)
+    };
+
+    if let Some(declared) = declared(spec, name) {
+        return match typed().find(|(_, data_type)| !types::castable(data_type, &declared)) {
+            None => Ok(Some(declared)),
+            Some((shown, found)) => Err(TargetGroupError::new(format!(
+                "column `{name}` is {found}, which can't be read as {declared}, as `target-group.types` says"
+            ))
+            .in_file(shown)
+            .at_column(name)
+            .hint("leave it out of `target-group.types`")),
+        };
+    }
+    let mut agreed: Option<(&str, DataType)> = None;
+    for (shown, data_type) in typed() {
+        let widened = match &agreed {
+            None => data_type.clone(),
+            Some((first, so_far)) => types::widen(so_far, data_type).ok_or_else(|| {
+                let hint =
+                    format!("say in `[target-group.types]` what `{name}` is, or write both files alike");
+                clash((first, so_far), (shown, data_type), &hint)
+            })?,
+        };
+        agreed = Some((agreed.map_or(shown, |(first, _)| first), widened));
+    }
+    match (agreed, text) {
+        (None, None) => Ok(None),
+        (None | Some((_, DataType::Null)), _) => Ok(Some(DataType::Utf8)),
+        (Some((shown, found)), Some(csv)) if found.is_nested() => {
+            let hint = "a CSV field can't hold lists or structs: rename or remove one of the columns";
+            Err(clash((shown, &found), (csv, &DataType::Utf8), hint))
+        }
+        (Some((_, found)), _) => Ok(Some(found)),
+    }
+}
