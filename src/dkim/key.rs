@@ -1,0 +1,330 @@
+//! Key files: PEM with an RSA key (PKCS#1, PKCS#8) or an Ed25519 key (PKCS#8), or the 32 bytes of an Ed25519 key
+//! in base64 (the form of dkimpy and of RFC 8463's examples). Never prints a byte of a private key.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use mail_auth::common::crypto::{Algorithm, Ed25519Key, RsaKey, Sha256, SigningKey};
+use mail_auth::common::headers::Writable;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer};
+
+use super::der::{self, Kind};
+use crate::campaign::Dkim;
+
+/// ring signs with RSA keys of 2,048 to 4,096 bits.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=4_096;
+
+/// A private key with where its public half is published.
+pub struct Key {
+    domain: String,
+    selector: String,
+    material: Material,
+}
+
+#[expect(clippy::large_enum_variant, reason = "a campaign has one or two keys")]
+enum Material {
+    Rsa(RsaKey<Sha256>),
+    Ed25519(Ed25519Key),
+}
+
+/// Why a key file can't be used for signing.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It can't be read.
+    #[error("can't read the DKIM key `{}`", path.display())]
+    Read {
+        /// The key file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It holds something else.
+    #[error("`{}` is not a DKIM key: it holds {found}", path.display())]
+    NotAKey {
+        /// The key file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// An RSA key that ring does not sign with.
+    #[error("the RSA key in `{}` has {bits} bits, signing needs 2048 to 4096", path.display())]
+    Size {
+        /// The key file.
+        path: PathBuf,
+        /// The bits of its modulus.
+        bits: usize,
+    },
+    /// It looks like a key and is refused.
+    #[error("the key in `{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The key file.
+        path: PathBuf,
+        /// What the library said.
+        reason: String,
+    },
+}
+
+impl KeyError {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "name the file in `key`, relative to the campaign file",
+            Self::NotAKey { hint, .. } => hint,
+            Self::Size { .. } => {
+                "make a new one (`openssl genrsa -out key.pem 2048`) and publish it under a new selector"
+            }
+            Self::Damaged { .. } => "compare it with the original: a copy may have lost lines",
+        }
+    }
+}
+
+/// A key file that others can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyWarning {
+    /// The key file.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+impl fmt::Display for KeyWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        write!(f, "the DKIM key `{path}` can be read by others (mode {:04o}): `chmod 600 {path}`", self.mode)
+    }
+}
+
+/// A warning when the group or anybody may read or write the file.
+pub(super) fn readable_by_others(path: &Path) -> Option<KeyWarning> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+        (mode & 0o077 != 0).then(|| KeyWarning { path: path.to_owned(), mode })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+impl Key {
+    /// Reads the key of one signature.
+    pub(super) fn load(dkim: &Dkim) -> Result<Self, KeyError> {
+        let path = &dkim.key;
+        let bytes = fs::read(path).map_err(|source| KeyError::Read { path: path.clone(), source })?;
+        let material = Material::read(&bytes, path)?;
+        Ok(Self { domain: dkim.domain.as_str().to_owned(), selector: dkim.selector.clone(), material })
+    }
+
+    /// `d=`.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// `s=`.
+    pub fn selector(&self) -> &str {
+        &self.selector
+    }
+
+    /// The name of the TXT record with the public key.
+    pub fn record_name(&self) -> String {
+        format!("{}._domainkey.{}", self.selector, self.domain)
+    }
+
+    /// What the TXT record should say (RFC 6376 §3.6.1, RFC 8463 §3).
+    pub fn public_key_record(&self) -> String {
+        let (kind, key) = match &self.material {
+            Material::Rsa(key) => ("rsa", der::subject_public_key_info(&key.public_key())),
+            Material::Ed25519(key) => ("ed25519", key.public_key()),
+        };
+        format!("v=DKIM1; k={kind}; p={}", BASE64_STANDARD.encode(key))
+    }
+
+    /// True when `p`, the decoded `p=` of a TXT record, is this key's public half. RSA keys are published as
+    /// SubjectPublicKeyInfo and, seldom, as PKCS#1.
+    pub fn is_public_half(&self, p: &[u8]) -> bool {
+        match &self.material {
+            Material::Rsa(key) => {
+                let pkcs1 = key.public_key();
+                p == pkcs1 || p == der::subject_public_key_info(&pkcs1)
+            }
+            Material::Ed25519(key) => p == key.public_key(),
+        }
+    }
+
+    /// The bits of an RSA key; `None` for Ed25519.
+    pub fn rsa_bits(&self) -> Option<usize> {
+        match &self.material {
+            Material::Rsa(key) => der::public_modulus_bits(&key.public_key()),
+            Material::Ed25519(_) => None,
+        }
+    }
+}
+
+impl SigningKey for Key {
+    type Hasher = Sha256;
+
+    fn sign(&self, input: impl Writable) -> mail_auth::Result<Vec<u8>> {
+        match &self.material {
+            Material::Rsa(key) => key.sign(input),
+            Material::Ed25519(key) => key.sign(input),
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match &self.material {
+            Material::Rsa(key) => key.algorithm(),
+            Material::Ed25519(key) => key.algorithm(),
+        }
+    }
+}
+
+/// Says which key, never the key.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, {})", self.record_name(), self.algorithm().name())
+    }
+}
+
+const RIGHT_FORM: &str = "use the PEM file with the private key: RSA (PKCS#1 or PKCS#8) or Ed25519 (PKCS#8)";
+
+impl Material {
+    fn read(bytes: &[u8], path: &Path) -> Result<Self, KeyError> {
+        let not_a_key =
+            |found: &str, hint| KeyError::NotAKey { path: path.to_owned(), found: found.to_owned(), hint };
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(not_a_key("nothing: it is empty", RIGHT_FORM));
+        }
+        if bytes.starts_with(&[0x30]) && bytes.get(1).is_some_and(|length| *length >= 0x20) {
+            return Err(not_a_key(
+                "DER, not PEM",
+                "convert it: `openssl pkey -inform DER -in key.der -out key.pem`",
+            ));
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return Err(not_a_key("binary data", RIGHT_FORM));
+        };
+        let blocks = pem_blocks(text);
+        let private = |block: &&(&str, &str)| matches!(block.0, "RSA PRIVATE KEY" | "PRIVATE KEY");
+        if let Some((label, body)) = blocks.iter().find(private) {
+            if body.contains("ENCRYPTED") {
+                return Err(not_a_key("an encrypted private key", DECRYPT));
+            }
+            let der =
+                BASE64_STANDARD.decode(body.split_whitespace().collect::<String>()).map_err(|error| {
+                    KeyError::Damaged {
+                        path: path.to_owned(),
+                        reason: format!("its base64 is broken: {error}"),
+                    }
+                })?;
+            return match *label {
+                "RSA PRIVATE KEY" => {
+                    Self::rsa(&der, PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(&*der)), path)
+                }
+                _ => Self::pkcs8(&der, path),
+            };
+        }
+        match blocks.first() {
+            Some((label, _)) => {
+                let (found, hint) = other_label(label);
+                Err(not_a_key(&found, hint))
+            }
+            None => Self::bare_ed25519(text.trim(), path)
+                .unwrap_or_else(|| Err(not_a_key("text that is no PEM", RIGHT_FORM))),
+        }
+    }
+
+    fn rsa(pkcs1: &[u8], key: PrivateKeyDer<'_>, path: &Path) -> Result<Self, KeyError> {
+        if let Some(bits) = der::private_modulus_bits(pkcs1)
+            && !RSA_BITS.contains(&bits)
+        {
+            return Err(KeyError::Size { path: path.to_owned(), bits });
+        }
+        RsaKey::from_key_der(key).map(Self::Rsa).map_err(|error| damaged(path, &error))
+    }
+
+    fn pkcs8(der: &[u8], path: &Path) -> Result<Self, KeyError> {
+        let Some((kind, private)) = der::pkcs8(der) else {
+            return Err(KeyError::Damaged { path: path.to_owned(), reason: "its DER is broken".into() });
+        };
+        let found = match kind {
+            Kind::Rsa => {
+                return Self::rsa(private, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(der)), path);
+            }
+            Kind::Ed25519 => {
+                return Ed25519Key::from_pkcs8_maybe_unchecked_der(der)
+                    .map(Self::Ed25519)
+                    .map_err(|error| damaged(path, &error));
+            }
+            Kind::EllipticCurve => "an elliptic-curve (ECDSA) key",
+            Kind::RsaPss => "an RSA-PSS key",
+            Kind::Ed448 => "an Ed448 key",
+            Kind::Unknown => "a private key of a kind that DKIM does not know",
+        };
+        Err(KeyError::NotAKey {
+            path: path.to_owned(),
+            found: found.into(),
+            hint: "DKIM knows RSA and Ed25519 only",
+        })
+    }
+
+    /// 32 bytes in base64 and nothing else; `None` when the text is something else.
+    fn bare_ed25519(text: &str, path: &Path) -> Option<Result<Self, KeyError>> {
+        let seed: [u8; 32] = BASE64_STANDARD.decode(text).ok()?.try_into().ok()?;
+        let made =
+            Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|error| error.to_string()).and_then(|pair| {
+                Ed25519Key::from_seed_and_public_key(&seed, pair.public_key().as_ref())
+                    .map_err(|error| error.to_string())
+            });
+        Some(made.map(Self::Ed25519).map_err(|reason| KeyError::Damaged { path: path.to_owned(), reason }))
+    }
+}
+
+fn damaged(path: &Path, error: &mail_auth::Error) -> KeyError {
+    KeyError::Damaged { path: path.to_owned(), reason: error.to_string() }
+}
+
+const DECRYPT: &str =
+    "take the passphrase off: `openssl pkey -in key.pem -out plain.pem`, and `chmod 600 plain.pem`";
+
+/// What a PEM block that is no DKIM key is, and what to do.
+fn other_label(label: &str) -> (String, &'static str) {
+    let (found, hint) = match label {
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => ("a public key", "signing needs the private half"),
+        "CERTIFICATE" | "TRUSTED CERTIFICATE" => ("a certificate", "signing needs the private key"),
+        "CERTIFICATE REQUEST" => ("a certificate request", "signing needs the private key"),
+        "ENCRYPTED PRIVATE KEY" => ("an encrypted private key", DECRYPT),
+        "EC PRIVATE KEY" | "EC PARAMETERS" => {
+            ("an elliptic-curve (ECDSA) key", "DKIM knows RSA and Ed25519 only")
+        }
+        "DSA PRIVATE KEY" => ("a DSA key", "DKIM knows RSA and Ed25519 only"),
+        "OPENSSH PRIVATE KEY" => (
+            "an OpenSSH key",
+            "make a key for DKIM: `openssl genrsa -out key.pem 2048`; don't use one that logs in somewhere",
+        ),
+        _ => return (format!("a `{label}`"), RIGHT_FORM),
+    };
+    (found.to_owned(), hint)
+}
+
+/// The labels and bodies of the PEM blocks (RFC 7468 §2).
+fn pem_blocks(text: &str) -> Vec<(&str, &str)> {
+    let mut blocks = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
+        let Some((label, after)) = after.split_once("-----") else { break };
+        let (body, after) = after.split_once("-----END ").unwrap_or((after, ""));
+        blocks.push((label, body));
+        rest = after;
+    }
+    blocks
+}
