@@ -223,3 +223,38 @@ where
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::State;
+    use crate::journal::tests::{Dir, accepted, writer::fill_the_disk};
+    use crate::mail::Disposition;
+
+    #[test]
+    fn outcomes_that_did_not_fit_are_written_when_there_is_room_again() {
+        let dir = Dir::new(3_000);
+        let journal = dir.create();
+        fill_the_disk(&journal);
+        let mut work = Work {
+            journal,
+            queue: Arc::new(Queue::new()),
+            failed: Arc::default(),
+            on_durable: |_: Vec<(Intent, ())>| (),
+            on_error: Some(|_| ()),
+            unwritten: VecDeque::new(),
+        };
+        let outcomes = |rows: std::ops::Range<u32>| {
+            rows.map(|row| Entry::Outcome(accepted(row, 1, 0))).collect::<Vec<_>>()
+        };
+        work.group(outcomes(0..200).into_iter());
+        work.group(outcomes(200..400).into_iter());
+        assert!(work.failed.load(Ordering::Acquire));
+        assert_eq!(work.unwritten.len(), 2);
+        work.journal.db.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        work.group(outcomes(400..401).into_iter());
+        drop(work);
+        let done = dir.states().iter().filter(|(_, s)| *s == State::Final(Disposition::Accepted)).count();
+        assert_eq!(done, 401);
+    }
+}
