@@ -25,6 +25,8 @@ pub struct Reader {
     db: Connection,
     path: PathBuf,
     run: RunKey,
+    /// Set when the file as a whole is not sound.
+    damage: Option<String>,
 }
 
 /// One transmission of a row, or what was said of it without one.
@@ -44,18 +46,23 @@ impl Reader {
         if !path.exists() {
             return Err(JournalError::Missing(path.to_owned()));
         }
-        let db = open_read_only(path).map_err(|error| JournalError::sqlite(path, "open", error))?;
-        let run = match db::identify(&db, path) {
-            // In a directory that can't be written to, SQLite can't make the index of the WAL. Where there is no WAL,
-            // nothing writes, and the file stands for itself.
-            Err(_) if !wal_of(path).exists() => {
-                let db = open_immutable(path).map_err(|error| JournalError::sqlite(path, "open", error))?;
-                let run = db::identify(&db, path)?;
-                return Ok(Self { db, path: path.to_owned(), run });
+        let opened = open_with(path, open_read_only);
+        // In a directory that can't be written to, SQLite can't make the index of the WAL. Where there is no WAL,
+        // nothing writes, and the file stands for itself.
+        let opened = match opened {
+            Err(JournalError::Sqlite { .. } | JournalError::ReadOnly { .. }) if !wal_of(path).exists() => {
+                open_with(path, open_immutable)
             }
-            found => found?,
+            opened => opened,
         };
-        Ok(Self { db, path: path.to_owned(), run })
+        match opened {
+            Ok((db, run)) => Ok(Self { db, path: path.to_owned(), run, damage: None }),
+            Err(JournalError::Damaged { path: at, why }) => match open_with(path, open_truncated) {
+                Ok((db, run)) => Ok(Self { db, path: at, run, damage: Some(why) }),
+                Err(_) => Err(JournalError::Damaged { path: at, why }),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// The run that the journal belongs to.
@@ -74,6 +81,9 @@ impl Reader {
     pub fn catch_up(&self, states: &mut States) -> Result<(), JournalError> {
         db::compare(&self.path, &states.run, &self.run)?;
         states.catch_up(&self.db);
+        if let Some(why) = &self.damage {
+            states.damaged(why.clone());
+        }
         Ok(())
     }
 
@@ -131,6 +141,15 @@ fn add(attempts: &mut Vec<Attempt>, record: Record) {
     }
 }
 
+fn open_with(
+    path: &Path,
+    open: fn(&Path) -> rusqlite::Result<Connection>,
+) -> Result<(Connection, RunKey), JournalError> {
+    let db = open(path).map_err(|error| JournalError::sqlite(path, "open", error))?;
+    let run = db::identify(&db, path)?;
+    Ok((db, run))
+}
+
 fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
@@ -144,6 +163,13 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
+}
+
+/// Opens a file that is shorter than its header says: SQLite reads what there is of it only in this mode.
+fn open_truncated(path: &Path) -> rusqlite::Result<Connection> {
+    let db = open_read_only(path)?;
+    db.pragma_update(None, "writable_schema", true)?;
+    Ok(db)
 }
 
 fn wal_of(path: &Path) -> PathBuf {
@@ -277,5 +303,22 @@ impl Group {
     fn record(&self, index: u16) -> Option<Record> {
         let start = *self.starts.get(usize::from(index))? as usize;
         Records::new(self.records.get(start..)?).next()?.ok()?.record().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::tests::Dir;
+
+    #[test]
+    fn a_file_without_a_wal_is_read_without_locks_whatever_its_name() {
+        let dir = Dir::new(3);
+        drop(dir.create());
+        let folder = dir.folder.path().join("50% off? #1");
+        fs::create_dir(&folder).unwrap();
+        fs::rename(dir.path(), folder.join("journal.db")).unwrap();
+        let (_, run) = open_with(&folder.join("journal.db"), open_immutable).unwrap();
+        assert_eq!(run, dir.key);
     }
 }

@@ -26,9 +26,7 @@ pub enum State {
 /// A part of the journal that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The first group that is missing or unreadable.
-    pub group: u64,
-    /// What was found.
+    /// What was found, and where.
     pub why: String,
 }
 
@@ -107,7 +105,7 @@ impl States {
         }
     }
 
-    /// What is known of plan row `row`. `Untouched` for a row that the plan doesn't have.
+    /// What is known of plan row `row`.
     pub fn state(&self, row: u32) -> State {
         let last = self.last(row);
         match last.and_then(|last| last.disposition) {
@@ -163,7 +161,7 @@ impl States {
     /// Reads the groups that were not read yet. What can't be read becomes the damage; it never fails.
     pub(super) fn catch_up(&mut self, db: &Connection) {
         if let Err(error) = self.read_groups(db) {
-            self.damaged(self.group + 1, error.to_string());
+            self.damaged(format!("after group {}: {error}", self.group));
         }
         self.between.sort_unstable();
         self.between.dedup_by_key(|(row, attempt, _)| (*row, *attempt));
@@ -176,22 +174,22 @@ impl States {
         while let Some(line) = groups.next()? {
             let group = line.get::<_, i64>(0)? as u64;
             if group != self.group + 1 {
-                self.damaged(self.group + 1, format!("group {} is missing", self.group + 1));
+                self.damaged(format!("group {} is missing", self.group + 1));
             }
             self.group = group;
             let records = line.get_ref(2)?.as_blob().unwrap_or_default();
             if line.get::<_, i64>(1)? != checksum(group, records) {
-                self.damaged(group, format!("the checksum of group {group} is wrong"));
+                self.damaged(format!("the checksum of group {group} is wrong"));
             } else if let Err(bad) = self.apply(group, records) {
-                self.damaged(group, format!("group {group}: {bad}"));
+                self.damaged(format!("group {group}: {bad}"));
             }
         }
         Ok(())
     }
 
     /// The first damage is the one that is told.
-    fn damaged(&mut self, group: u64, why: String) {
-        self.damage.get_or_insert(Damage { group, why });
+    pub(super) fn damaged(&mut self, why: String) {
+        self.damage.get_or_insert(Damage { why });
     }
 
     fn apply(&mut self, group: u64, records: &[u8]) -> Result<(), BadRecord> {

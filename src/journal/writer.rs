@@ -223,3 +223,42 @@ where
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+    use crate::journal::State;
+    use crate::journal::tests::{Dir, accepted, intent, writer::fill_the_disk};
+    use crate::mail::Disposition;
+
+    #[test]
+    fn after_a_failure_outcomes_are_kept_and_intents_are_given_up_for_good() {
+        let dir = Dir::new(3_000);
+        let journal = dir.create();
+        fill_the_disk(&journal);
+        let mut passed_on = Vec::new();
+        let mut work = Work {
+            journal,
+            queue: Arc::new(Queue::new()),
+            failed: Arc::default(),
+            on_durable: |intents: Vec<(Intent, ())>| passed_on.extend(intents),
+            on_error: Some(|_| ()),
+            unwritten: VecDeque::new(),
+        };
+        let outcomes = |rows: Range<u32>| rows.map(|row| Entry::Outcome(accepted(row, 1, 0)));
+        let intents = |rows: Range<u32>| rows.map(|row| Entry::Intent(intent(row, 1, 0), ()));
+        work.group(outcomes(0..200).chain(intents(1_000..1_010)));
+        work.group(outcomes(200..400));
+        assert!(work.failed.load(Ordering::Acquire));
+        assert_eq!(work.unwritten.len(), 2);
+        work.journal.db.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        work.group(outcomes(400..401).chain(intents(2_000..2_010)));
+        assert!(work.unwritten.is_empty());
+        drop(work);
+        let states = dir.states();
+        let done = states.iter().filter(|(_, s)| *s == State::Final(Disposition::Accepted)).count();
+        assert_eq!((done, states.open_intents(), passed_on.len()), (401, 0, 0));
+    }
+}

@@ -1,0 +1,194 @@
+//! Random histories, and files that are cut off or spoiled at random places.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ROWS: u32 = 40;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Intend,
+    Accept,
+    Bounce,
+    Retry,
+    Withdraw,
+    Flush,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
+    let step = prop_oneof![
+        6 => Just(Step::Intend),
+        4 => Just(Step::Accept),
+        1 => Just(Step::Bounce),
+        3 => Just(Step::Retry),
+        1 => Just(Step::Withdraw),
+        1 => Just(Step::Flush),
+    ];
+    proptest::collection::vec((0..ROWS, step), 0..300)
+}
+
+/// What a row's records amount to, the simple way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Model {
+    last: State,
+    open: bool,
+    attempt: u16,
+}
+
+impl Model {
+    const NEW: Self = Self { last: State::Untouched, open: false, attempt: 0 };
+
+    fn state(self) -> State {
+        if self.open { State::Open } else { self.last }
+    }
+
+    /// The row after a step, or `None` where a run would not do that.
+    fn after(self, step: Step) -> Option<Self> {
+        match (step, self.open, self.last) {
+            (Step::Intend, false, State::Untouched | State::Pending) => {
+                Some(Self { open: true, attempt: self.attempt + 1, ..self })
+            }
+            (Step::Accept, true, _) => {
+                Some(Self { last: State::Final(Disposition::Accepted), open: false, ..self })
+            }
+            (Step::Bounce, true, _) => {
+                Some(Self { last: State::Final(Disposition::Bounced), open: false, ..self })
+            }
+            (Step::Retry, true, _) => Some(Self { last: State::Pending, open: false, ..self }),
+            (Step::Withdraw, true, _) => Some(Self { open: false, attempt: self.attempt - 1, ..self }),
+            (Step::Flush, ..) => Some(self),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the steps that make sense. The model of every row, and all states that a row was ever in.
+fn write(dir: &Dir, steps: &[(u32, Step)]) -> (BTreeMap<u32, Model>, BTreeMap<u32, Vec<State>>) {
+    let run = spawn(dir.create());
+    let mut rows: BTreeMap<u32, Model> = (0..ROWS).map(|row| (row, Model::NEW)).collect();
+    let mut seen: BTreeMap<u32, Vec<State>> = (0..ROWS).map(|row| (row, vec![State::Untouched])).collect();
+    for (second, &(row, step)) in (0..).zip(steps) {
+        let Some(next) = rows[&row].after(step) else { continue };
+        let attempt = rows[&row].attempt;
+        let outcome = |verdict| Outcome { ..Outcome::new(row, attempt, verdict, at(second)) };
+        match step {
+            Step::Intend => run.writer.intend(vec![(intent(row, next.attempt, second), row)]),
+            Step::Accept => run.writer.record(accepted(row, attempt, second)),
+            Step::Bounce => run.writer.record(outcome(Verdict::Final(Disposition::Bounced))),
+            Step::Retry => run.writer.record(retry(row, attempt, second)),
+            Step::Withdraw => run.writer.record(outcome(Verdict::Withdrawn)),
+            Step::Flush => run.writer.flush().unwrap(),
+        }
+        rows.insert(row, next);
+        seen.get_mut(&row).unwrap().push(next.state());
+    }
+    drop(run.writer.close().unwrap());
+    (rows, seen)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_intact_journal_gives_back_every_state(steps in steps()) {
+        let dir = Dir::new(ROWS);
+        let (rows, _) = write(&dir, &steps);
+        let journal = dir.open().unwrap();
+        let states = journal.states().unwrap();
+        let mut details = journal.details();
+        for (row, model) in rows {
+            prop_assert_eq!(states.state(row), model.state());
+            let outcome = details.outcome(&states, row).unwrap();
+            prop_assert_eq!(outcome.is_some(), model.last != State::Untouched);
+            if let Some(outcome) = outcome {
+                prop_assert_eq!(outcome.row, row);
+                let says = match outcome.verdict {
+                    Verdict::Final(disposition) => State::Final(disposition),
+                    Verdict::Retry { .. } | Verdict::Withdrawn => State::Pending,
+                };
+                prop_assert_eq!(says, model.last);
+            }
+            prop_assert_eq!(details.open_intent(&states, row).unwrap().is_some(), model.open);
+        }
+    }
+
+    /// A row never gets an outcome that was not written for it, and none is called untouched that was sent.
+    #[test]
+    fn a_truncated_file_never_tells_a_lie(steps in steps(), cut in 0.0..1.0_f64) {
+        let dir = Dir::new(ROWS);
+        let (rows, seen) = write(&dir, &steps);
+        let length = fs::metadata(dir.path()).unwrap().len();
+        let keep = (length as f64 * cut) as u64;
+        OpenOptions::new().write(true).open(dir.path()).unwrap().set_len(keep).unwrap();
+        check_spoiled(&dir, &rows, &seen)?;
+    }
+
+    #[test]
+    fn a_spoiled_byte_never_tells_a_lie(steps in steps(), place in 0.0..1.0_f64, bit in 0..8_u32) {
+        let dir = Dir::new(ROWS);
+        let (rows, seen) = write(&dir, &steps);
+        let mut bytes = fs::read(dir.path()).unwrap();
+        let at = (bytes.len() as f64 * place) as usize;
+        bytes[at] ^= 1 << bit;
+        fs::write(dir.path(), bytes).unwrap();
+        check_spoiled(&dir, &rows, &seen)?;
+    }
+
+    /// A WAL that ends early is a journal of an earlier moment.
+    #[test]
+    fn a_torn_wal_is_an_earlier_moment(steps in steps(), cut in 0.0..1.0_f64) {
+        let dir = Dir::new(ROWS);
+        let run = spawn(dir.create());
+        let mut written = Vec::new();
+        for (second, &(row, _)) in (0..).zip(&steps) {
+            run.writer.record(accepted(row, 1, second));
+            written.push(row);
+            run.writer.flush().unwrap();
+        }
+        // A copy is what a loss of power leaves: the writer did not close the file.
+        let copy = Dir::new(ROWS);
+        fs::copy(dir.path(), copy.path()).unwrap();
+        let log = fs::read(wal(&dir.path())).unwrap();
+        fs::write(wal(&copy.path()), &log[..(log.len() as f64 * cut) as usize]).unwrap();
+        let states = read(&copy.path()).unwrap();
+        prop_assert_eq!(&states.damage, &None);
+        let known: Vec<u32> =
+            states.iter().filter(|(_, state)| *state != State::Untouched).map(|(row, _)| row).collect();
+        let is_a_prefix = (0..=written.len()).any(|end| {
+            let mut rows = written[..end].to_vec();
+            rows.sort_unstable();
+            rows.dedup();
+            rows == known
+        });
+        prop_assert!(is_a_prefix, "{:?} of {:?}", known, written);
+    }
+}
+
+fn check_spoiled(
+    dir: &Dir,
+    rows: &BTreeMap<u32, Model>,
+    seen: &BTreeMap<u32, Vec<State>>,
+) -> Result<(), TestCaseError> {
+    let Ok(reader) = Reader::open(&dir.path()) else { return Ok(()) };
+    let Ok(states) = reader.states() else { return Ok(()) };
+    let mut details = reader.details();
+    for (row, state) in states.iter() {
+        match state {
+            // Not damaged as far as this row goes: then it is what it was.
+            State::Untouched | State::Pending | State::Open => prop_assert_eq!(state, rows[&row].state()),
+            State::Final(_) => prop_assert!(seen[&row].contains(&state), "row {}: {:?}", row, state),
+            State::Unknown => prop_assert!(states.damage.is_some()),
+        }
+        let _ = details.outcome(&states, row);
+    }
+    let _ = reader.attempts(0);
+    if states.damage.is_some() {
+        let resumed = dir.open().and_then(|journal| journal.states().map(|_| ()));
+        prop_assert!(resumed.is_err());
+    }
+    Ok(())
+}
