@@ -91,6 +91,21 @@ fn default_email() -> String {
 }
 
 impl TargetGroup {
+    /// The group of these files as they stand, with the address in the column `email`.
+    pub fn of_files(files: Vec<String>, email: &str) -> Self {
+        Self {
+            files,
+            email: email.to_owned(),
+            id: None,
+            name: None,
+            delimiter: None,
+            encoding: None,
+            types: BTreeMap::new(),
+            duplicates: Duplicates::Keep,
+            folder: PathBuf::new(),
+        }
+    }
+
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
         self.folder = folder.to_owned();
         for file in &mut self.files {

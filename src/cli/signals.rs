@@ -1,0 +1,52 @@
+//! SIGINT and SIGTERM: the first asks for an end in order, the second for one at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::diagnostic::Diagnostic;
+use crate::run::Shutdown;
+
+struct Both {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Both {
+    fn listen() -> Result<Self, Diagnostic> {
+        let listen = |kind| signal(kind).map_err(|error| Diagnostic::of("can't listen for signals", &error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Waits for one of them.
+pub async fn first() -> Result<(), Diagnostic> {
+    Both::listen()?.next().await;
+    Ok(())
+}
+
+/// Sends the first as [`Shutdown::Drain`], any further as [`Shutdown::Now`].
+pub fn forward(to: mpsc::Sender<(Shutdown, String)>) -> Result<(), Diagnostic> {
+    let mut both = Both::listen()?;
+    tokio::spawn(async move {
+        let mut shutdown = Shutdown::Drain;
+        loop {
+            let name = both.next().await;
+            super::log::print(match shutdown {
+                Shutdown::Drain => "stopping: what is under way is finished; once more stops at once",
+                Shutdown::Now => "stopping at once",
+            });
+            if to.send((shutdown, format!("stopped by {name}"))).await.is_err() {
+                return;
+            }
+            shutdown = Shutdown::Now;
+        }
+    });
+    Ok(())
+}
