@@ -62,11 +62,13 @@ impl SuppressionError {
     /// What to do, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("choose another state directory with `--state DIR` or MAILRUN_STATE, or mend its permissions")
-            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Some(
+                "choose another state directory with `--state DIR` or MAILRUN_STATE, or mend its permissions",
+            ),
             Self::Io { .. } => None,
-            Self::NotOurs { .. } => Some("choose another state directory with `--state DIR` or MAILRUN_STATE"),
+            Self::NotOurs { .. } => {
+                Some("choose another state directory with `--state DIR` or MAILRUN_STATE")
+            }
             Self::Newer { .. } => Some("use the mailrun that wrote it, or a newer one"),
             Self::Damaged { .. } => Some(
                 "restore it from a backup (or recover it with `sqlite3 state.db .recover`); without it mail would go \
@@ -77,7 +79,9 @@ impl SuppressionError {
                     Some("another process holds it for long: try again")
                 }
                 Some(rusqlite::ErrorCode::DiskFull) => Some("make room on the disk and try again"),
-                Some(rusqlite::ErrorCode::ReadOnly) => Some("mend the permissions of the file and its directory"),
+                Some(rusqlite::ErrorCode::ReadOnly) => {
+                    Some("mend the permissions of the file and its directory")
+                }
                 _ => None,
             },
         }
@@ -86,9 +90,10 @@ impl SuppressionError {
     /// An SQLite error, sorted by what it says about the file.
     pub(super) fn sqlite(path: &Path, action: &'static str, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => {
-                Self::NotOurs { path: path.to_owned(), found: "not an SQLite database, or a damaged one".into() }
-            }
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::NotOurs {
+                path: path.to_owned(),
+                found: "not an SQLite database, or a damaged one".into(),
+            },
             Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
                 Self::Damaged { path: path.to_owned(), detail: source.to_string() }
             }

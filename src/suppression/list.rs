@@ -101,7 +101,8 @@ impl SuppressionList {
         let path = &self.path;
         let sqlite = |source| SuppressionError::sqlite(path, "add an entry", source);
         let transaction = begin(&mut self.db).map_err(sqlite)?;
-        let added = Upsert::new(&transaction).and_then(|mut upsert| upsert.add(entry, now)).map_err(sqlite)?;
+        let added =
+            Upsert::new(&transaction).and_then(|mut upsert| upsert.add(entry, now)).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
         Ok(added)
     }
@@ -230,7 +231,8 @@ pub(super) fn find(db: &Connection, key: &str) -> rusqlite::Result<Option<Entry>
 
 /// The number of the last transaction that added entries.
 pub(super) fn last_change(db: &Connection) -> rusqlite::Result<u64> {
-    let change: i64 = db.prepare_cached("SELECT change FROM suppression_meta")?.query_row([], |row| row.get(0))?;
+    let change: i64 =
+        db.prepare_cached("SELECT change FROM suppression_meta")?.query_row([], |row| row.get(0))?;
     Ok(change.cast_unsigned())
 }
 
@@ -429,7 +431,11 @@ pub(super) mod tests {
 
     #[test]
     fn adding_again_never_weakens() {
-        let check = |first: (&str, Term), again: (&str, Term), added: Added, reason: &str, days: Option<u32>| {
+        let check = |first: (&str, Term),
+                     again: (&str, Term),
+                     added: Added,
+                     reason: &str,
+                     days: Option<u32>| {
             let (_folder, mut list) = list();
             list.add(&entry("a@b.example", first.0, first.1), NOW).unwrap();
             let later = NOW + DAY;
@@ -475,8 +481,10 @@ pub(super) mod tests {
         let many = (0..2_500).map(|n| entry(&format!("{n:04}@many.example"), "manual", Term::For(DAY)));
         let counts = list.import(many, NOW).unwrap();
         assert_eq!(counts, ImportCounts { new: 2_500, renewed: 0, kept: 0 });
-        let others =
-            [entry("x@one.example", "unsubscribe", Term::Default), entry("0007@many.example", "manual", Term::Default)];
+        let others = [
+            entry("x@one.example", "unsubscribe", Term::Default),
+            entry("0007@many.example", "manual", Term::Default),
+        ];
         assert_eq!(list.import(others, NOW).unwrap(), ImportCounts { new: 1, renewed: 1, kept: 0 });
 
         let all = emails(&list, Filter::default());

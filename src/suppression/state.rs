@@ -135,8 +135,12 @@ mod tests {
         open_state(&path).unwrap().execute_batch("CREATE TABLE ledger (n INTEGER)").unwrap();
         let db = open_state(&path).unwrap();
         db.execute("INSERT INTO ledger VALUES (1)", []).unwrap();
-        assert_eq!(db.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)).unwrap(), "wal");
-        let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(
+            db.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0)).unwrap(),
+            "wal"
+        );
+        let left: Vec<_> =
+            fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(left.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{left:?}");
     }
 

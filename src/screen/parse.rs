@@ -1,0 +1,130 @@
+//! One batch of records to addresses and their fingerprints: pure, for any thread.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
+use arrow::compute::{can_cast_types, cast};
+use arrow::datatypes::{DataType, Schema};
+
+use super::ScreenError;
+use crate::campaign::Duplicates;
+use crate::mail::{Address, AddressError};
+use crate::suppression::{AddressKey, Fingerprint, Fingerprinter};
+use crate::target_group::{Batch, Place, Unreadable};
+
+/// Which columns of the records have a meaning of their own, by their positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    /// The address.
+    pub email: usize,
+    /// The recipient's id.
+    pub id: Option<usize>,
+    /// The display name.
+    pub name: Option<usize>,
+}
+
+/// Parses batches. A clone makes the same fingerprints.
+#[derive(Debug, Clone)]
+pub struct Parser {
+    columns: Columns,
+    duplicates: Duplicates,
+    fingerprinter: Fingerprinter,
+}
+
+/// A batch whose addresses have been read.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    pub(super) file: usize,
+    pub(super) places: Vec<Place>,
+    pub(super) unreadable: Vec<Unreadable>,
+    /// All columns of the records.
+    pub(super) records: RecordBatch,
+    /// The address as given; null where the cell is.
+    pub(super) emails: StringArray,
+    pub(super) ids: Option<StringArray>,
+    pub(super) names: Option<StringArray>,
+    /// The address as it goes on the wire; null where it is bad.
+    pub(super) addresses: StringArray,
+    /// Why, for each null of `addresses`, in their order.
+    pub(super) faults: Vec<AddressError>,
+    /// What the suppression list compares, for each record; that of the empty text where the address is bad.
+    pub(super) keys: Vec<Fingerprint>,
+    /// What duplicates are found by, where it differs from `keys`.
+    pub(super) exact: Option<Vec<Fingerprint>>,
+}
+
+impl Parser {
+    pub(super) fn new(
+        schema: &Schema,
+        columns: Columns,
+        duplicates: Duplicates,
+        fingerprinter: Fingerprinter,
+    ) -> Result<Self, ScreenError> {
+        for column in [Some(columns.email), columns.id, columns.name].into_iter().flatten() {
+            let field = schema.field(column);
+            if !can_cast_types(field.data_type(), &DataType::Utf8) || field.data_type().is_nested() {
+                return Err(ScreenError::NotText {
+                    column: field.name().clone(),
+                    kind: field.data_type().to_string(),
+                });
+            }
+        }
+        Ok(Self { columns, duplicates, fingerprinter })
+    }
+
+    /// Reads the addresses of a batch.
+    ///
+    /// # Errors
+    /// Only when Arrow can't convert one of the columns to text.
+    pub fn parse(&self, batch: Batch) -> Result<Parsed, ScreenError> {
+        let Batch { file, records, places, unreadable } = batch;
+        assert_eq!(records.num_rows(), places.len(), "a batch holds a place for each of its records");
+        let emails = text(records.column(self.columns.email))?;
+        let ids = self.columns.id.map(|column| text(records.column(column))).transpose()?;
+        let names = self.columns.name.map(|column| text(records.column(column))).transpose()?;
+
+        let rows = records.num_rows();
+        let mut addresses = StringBuilder::with_capacity(rows, emails.value_data().len());
+        let mut faults = Vec::new();
+        let mut keys = Vec::with_capacity(rows);
+        let mut exact = (self.duplicates == Duplicates::ExactLocalPart).then(|| Vec::with_capacity(rows));
+        let mut wire = String::new();
+        let mut key = String::new();
+        for row in 0..rows {
+            let given = if emails.is_null(row) { "" } else { emails.value(row) };
+            key.clear();
+            wire.clear();
+            match Address::parse(given) {
+                Ok(address) => {
+                    wire.push_str(address.local());
+                    wire.push('@');
+                    wire.push_str(address.domain().as_str());
+                    AddressKey::write(&address, &mut key);
+                    addresses.append_value(&wire);
+                }
+                Err(fault) => {
+                    addresses.append_null();
+                    faults.push(fault);
+                }
+            }
+            keys.push(self.fingerprinter.of(&key));
+            if let Some(exact) = &mut exact {
+                exact.push(self.fingerprinter.of(&wire));
+            }
+        }
+        let addresses = addresses.finish();
+        Ok(Parsed { file, places, unreadable, records, emails, ids, names, addresses, faults, keys, exact })
+    }
+}
+
+/// A column as UTF-8; no copy where it is that already.
+fn text(column: &ArrayRef) -> Result<StringArray, ScreenError> {
+    Ok(match column.data_type() {
+        DataType::Utf8 => column.as_string().clone(),
+        _ => cast(column, &DataType::Utf8)?.as_string().clone(),
+    })
+}
+
+/// A cell's text; an empty one counts as none.
+pub(super) fn cell(column: Option<&StringArray>, row: usize) -> Option<&str> {
+    let column = column.filter(|column| column.is_valid(row))?;
+    Some(column.value(row)).filter(|text| !text.trim().is_empty())
+}

@@ -1,0 +1,567 @@
+//! The rules over the whole list, batch after batch in the order of the input.
+
+use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::datatypes::Schema;
+use serde::{Deserialize, Serialize};
+
+use super::ScreenError;
+use super::parse::{Columns, Parsed, Parser, cell};
+use crate::campaign::Duplicates;
+use crate::mail::{Address, Disposition};
+use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
+use crate::target_group::Place;
+
+/// What screening goes by, besides the suppression list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// When two addresses are the same.
+    pub duplicates: Duplicates,
+    /// Accept at most this many rows; those beyond are `not_attempted`.
+    pub rows: Option<u64>,
+}
+
+/// Screens a target group.
+#[derive(Debug)]
+pub struct Screener {
+    parser: Parser,
+    limits: Limits,
+    checker: Checker,
+    files: Vec<String>,
+    /// The number of rows in the files before each file that has begun: turns a place into one number and back.
+    rows_before: Vec<u64>,
+    /// The largest row number of the file that is being read.
+    rows: u64,
+    /// Each address with the number of the first row that had it.
+    seen: FingerprintMap,
+    counts: Counts,
+    blocked: Vec<EntryId>,
+}
+
+/// A row that is not sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Screened {
+    /// Which file: an index into the target group's files.
+    pub file: usize,
+    /// Where in the file.
+    pub place: Place,
+    /// The address as given; `None` where the row can't be read that far.
+    pub email: Option<String>,
+    /// The recipient's id.
+    pub id: Option<String>,
+    /// `invalid`, `duplicate`, `suppressed` or `not_attempted`.
+    pub disposition: Disposition,
+    /// Why, a lowercase fragment.
+    pub detail: String,
+}
+
+/// The rows of a batch that are sent to.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    parsed: Parsed,
+    keep: Vec<u32>,
+}
+
+/// A batch that has been screened: each of its rows is in one of the two.
+#[derive(Debug, Clone)]
+pub struct ScreenedBatch {
+    /// The rows that are sent to, in the order of the file.
+    pub accepted: Accepted,
+    /// The others, in the order of the file.
+    pub screened: Vec<Screened>,
+}
+
+/// What became of the rows. `rows` is the sum of all but `smtputf8`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All rows.
+    pub rows: u64,
+    /// Sent to.
+    pub accepted: u64,
+    /// Unreadable, or with a bad address.
+    pub invalid: u64,
+    /// With the address of an earlier row.
+    pub duplicate: u64,
+    /// With an address on the suppression list.
+    pub suppressed: u64,
+    /// Beyond the limit.
+    pub not_attempted: u64,
+    /// Of the accepted ones, those whose address needs SMTPUTF8 (RFC 6531).
+    pub smtputf8: u64,
+}
+
+impl Screener {
+    /// A screener for records with this schema, against the suppression list as the checker has it. `files` are the
+    /// names of the target group's files as results show them.
+    pub fn new(
+        schema: &Schema,
+        columns: Columns,
+        limits: Limits,
+        files: Vec<String>,
+        checker: Checker,
+    ) -> Result<Self, ScreenError> {
+        let parser = Parser::new(schema, columns, limits.duplicates, checker.fingerprinter().clone())?;
+        Ok(Self {
+            parser,
+            limits,
+            checker,
+            files,
+            rows_before: Vec::new(),
+            rows: 0,
+            seen: FingerprintMap::default(),
+            counts: Counts::default(),
+            blocked: Vec::new(),
+        })
+    }
+
+    /// The parser whose batches [`Self::accept`] takes.
+    pub fn parser(&self) -> Parser {
+        self.parser.clone()
+    }
+
+    /// What became of the rows so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The entries of the suppression list that blocked a row so far: an attempt on each, which starts its time again
+    /// (see [`crate::suppression::SuppressionList::restart_time`]).
+    pub fn blocked(&self) -> &[EntryId] {
+        &self.blocked
+    }
+
+    /// The last change of the suppression list that was seen (see [`Checker::change`]).
+    pub fn suppression_change(&self) -> u64 {
+        self.checker.change()
+    }
+
+    /// Applies the rules to a batch.
+    ///
+    /// # Panics
+    /// When batches do not come in the order of the input.
+    pub fn accept(&mut self, mut parsed: Parsed) -> Result<ScreenedBatch, ScreenError> {
+        self.enter(&parsed)?;
+        let mut screened = Vec::new();
+        for row in std::mem::take(&mut parsed.unreadable) {
+            self.counts.invalid += 1;
+            screened.push(Screened {
+                file: parsed.file,
+                place: row.place,
+                email: row.email,
+                id: row.id,
+                disposition: Disposition::Invalid,
+                detail: row.reason,
+            });
+        }
+        let readable = screened.len();
+
+        // The reasons are taken from the back.
+        let mut faults = std::mem::take(&mut parsed.faults);
+        faults.reverse();
+        let mut keep = Vec::with_capacity(parsed.places.len());
+        for row in 0..parsed.places.len() {
+            let refused = if parsed.addresses.is_null(row) {
+                let fault = faults.pop().expect("there is a reason for each address that is null");
+                self.counts.invalid += 1;
+                Some((Disposition::Invalid, format!("invalid address: {fault}")))
+            } else {
+                self.refuse(&parsed, row)?
+            };
+            match refused {
+                None => keep.push(row as u32),
+                Some((disposition, detail)) => screened.push(parsed.screened(row, disposition, detail)),
+            }
+        }
+        if readable > 0 {
+            screened.sort_by_key(|row| row.place.row);
+        }
+        self.counts.rows += (keep.len() + screened.len()) as u64;
+        Ok(ScreenedBatch { accepted: Accepted { parsed, keep }, screened })
+    }
+
+    /// Why a row with a good address is not sent to; `None` when it is.
+    fn refuse(&mut self, parsed: &Parsed, row: usize) -> Result<Option<(Disposition, String)>, ScreenError> {
+        if self.limits.duplicates != Duplicates::Keep {
+            let number = self.number(parsed.file, parsed.places[row].row);
+            let fingerprint = parsed.exact.as_ref().unwrap_or(&parsed.keys)[row];
+            if let Some(first) = self.seen.insert(fingerprint, number) {
+                let (file, first) = self.place(first);
+                self.counts.duplicate += 1;
+                let detail = format!("same address as {}, row {first}", self.files[file]);
+                return Ok(Some((Disposition::Duplicate, detail)));
+            }
+        }
+        let address = parsed.addresses.value(row);
+        let key = || {
+            let address = Address::parse(address).expect("an address that was parsed parses again");
+            AddressKey::from(&address).as_str().to_owned()
+        };
+        if let Some(entry) = self.checker.check(parsed.keys[row], key)? {
+            self.counts.suppressed += 1;
+            self.blocked.push(entry.id);
+            return Ok(Some((Disposition::Suppressed, entry.to_string())));
+        }
+        if let Some(limit) = self.limits.rows
+            && self.counts.accepted >= limit
+        {
+            self.counts.not_attempted += 1;
+            return Ok(Some((Disposition::NotAttempted, format!("beyond the limit of {limit} rows"))));
+        }
+        self.counts.accepted += 1;
+        // The domain is ASCII always.
+        self.counts.smtputf8 += u64::from(!address.is_ascii());
+        Ok(None)
+    }
+
+    /// Moves on to the batch's file and rows, and makes sure that each of its rows has a number.
+    fn enter(&mut self, parsed: &Parsed) -> Result<(), ScreenError> {
+        assert!(parsed.file + 1 >= self.rows_before.len(), "batches come in the order of the files");
+        while self.rows_before.len() <= parsed.file {
+            let before = self.rows_before.last().map_or(0, |before| before + self.rows);
+            self.rows_before.push(before);
+            self.rows = 0;
+        }
+        let places = parsed.places.iter().chain(parsed.unreadable.iter().map(|row| &row.place));
+        let (first, last) =
+            places.fold((u64::MAX, 0), |(first, last), place| (first.min(place.row), last.max(place.row)));
+        assert!(first > self.rows, "batches come in the order of the rows");
+        self.rows = self.rows.max(last);
+        let before = self.rows_before[parsed.file];
+        if before + self.rows >= u64::from(u32::MAX) {
+            return Err(ScreenError::TooManyRows);
+        }
+        Ok(())
+    }
+
+    /// The row's number over all files.
+    fn number(&self, file: usize, row: u64) -> u32 {
+        u32::try_from(self.rows_before[file] + row)
+            .expect("a batch with rows beyond is refused when it comes in")
+    }
+
+    /// The file and the row in it of a number that [`Self::number`] made.
+    fn place(&self, number: u32) -> (usize, u64) {
+        // Rows are numbered from 1, so a file's own begin after the number of rows before it.
+        let file = self.rows_before.partition_point(|before| *before < u64::from(number)) - 1;
+        (file, u64::from(number) - self.rows_before[file])
+    }
+}
+
+impl Parsed {
+    fn screened(&self, row: usize, disposition: Disposition, detail: String) -> Screened {
+        Screened {
+            file: self.file,
+            place: self.places[row],
+            email: self.emails.is_valid(row).then(|| self.emails.value(row).to_owned()),
+            id: cell(self.ids.as_ref(), row).map(str::to_owned),
+            disposition,
+            detail,
+        }
+    }
+}
+
+impl Accepted {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.keep.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keep.is_empty()
+    }
+
+    /// Which file: an index into the target group's files.
+    pub fn file(&self) -> usize {
+        self.parsed.file
+    }
+
+    /// The batch's records, with the rows that are not accepted still among them.
+    pub fn records(&self) -> &RecordBatch {
+        &self.parsed.records
+    }
+
+    /// Which of [`Self::records`] are accepted, ascending.
+    pub fn keep(&self) -> &[u32] {
+        &self.keep
+    }
+
+    /// Where each of [`Self::records`] stands.
+    pub fn places(&self) -> &[Place] {
+        &self.parsed.places
+    }
+
+    /// The address as given, of each of [`Self::records`].
+    pub fn emails(&self) -> &StringArray {
+        &self.parsed.emails
+    }
+
+    /// The address as it goes on the wire, of each of [`Self::records`]; null for some that are not accepted.
+    pub fn addresses(&self) -> &StringArray {
+        &self.parsed.addresses
+    }
+
+    /// The recipient's id, of each of [`Self::records`].
+    pub fn ids(&self) -> Option<&StringArray> {
+        self.parsed.ids.as_ref()
+    }
+
+    /// The display name, of each of [`Self::records`].
+    pub fn names(&self) -> Option<&StringArray> {
+        self.parsed.names.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{address, batch, batch_at, columns, schema, suppression};
+    use super::*;
+    use crate::target_group::{Batch, Unreadable};
+
+    fn screener(limits: Limits, suppressed: &[&str]) -> Screener {
+        let (_folder, checker) = suppression(suppressed);
+        Screener::new(
+            &schema(),
+            columns(),
+            limits,
+            vec!["a.csv".into(), "b.csv".into(), "c.csv".into()],
+            checker,
+        )
+        .unwrap()
+    }
+
+    fn run(screener: &mut Screener, batches: Vec<Batch>) -> Vec<ScreenedBatch> {
+        let parser = screener.parser();
+        batches.into_iter().map(|batch| screener.accept(parser.parse(batch).unwrap()).unwrap()).collect()
+    }
+
+    fn accepted(batches: &[ScreenedBatch]) -> Vec<String> {
+        let emails = |batch: &ScreenedBatch| {
+            let accepted = &batch.accepted;
+            accepted
+                .keep()
+                .iter()
+                .map(|row| accepted.emails().value(*row as usize).to_owned())
+                .collect::<Vec<_>>()
+        };
+        batches.iter().flat_map(emails).collect()
+    }
+
+    /// Screens one file of these addresses; each outcome as `file:row disposition detail`.
+    fn check(limits: Limits, suppressed: &[&str], emails: &[&str], refused: &[&str]) {
+        let mut screener = screener(limits, suppressed);
+        let batches = run(&mut screener, vec![batch(0, emails)]);
+        let found: Vec<String> = batches[0]
+            .screened
+            .iter()
+            .map(|row| format!("{} {} {}", row.place.row, row.disposition, row.detail))
+            .collect();
+        assert_eq!(found, refused, "{emails:?}");
+        let counts = screener.counts();
+        assert_eq!(counts.rows, emails.len() as u64);
+        assert_eq!(counts.accepted as usize, batches[0].accepted.len());
+        assert_eq!(counts.rows - counts.accepted, refused.len() as u64);
+    }
+
+    #[test]
+    fn the_rules_in_their_order() {
+        let usual = Limits::default();
+        check(usual, &[], &["a@b.example", "c@b.example"], &[]);
+        check(
+            usual,
+            &[],
+            &["a@@b.example", ""],
+            &["1 invalid invalid address: more than one `@`", "2 invalid invalid address: empty"],
+        );
+        check(usual, &[], &["a@b.example", " A@B.Example "], &["2 duplicate same address as a.csv, row 1"]);
+        check(usual, &["a@b.example"], &["A@b.example"], &["1 suppressed manual, from test, for ever"]);
+        // A second row of a suppressed address is a duplicate of the first; a bad address is never a duplicate.
+        check(
+            usual,
+            &["a@b.example"],
+            &["a@b.example", "a@b.example", "x", "x"],
+            &[
+                "1 suppressed manual, from test, for ever",
+                "2 duplicate same address as a.csv, row 1",
+                "3 invalid invalid address: no `@`",
+                "4 invalid invalid address: no `@`",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_counts_as_the_same_address_is_a_setting() {
+        let rows = ["Bob@b.example", "bob@B.example", "bob@b.example"];
+        let limits = |duplicates| Limits { duplicates, rows: None };
+        let same = |row: u32, first: u32| format!("{row} duplicate same address as a.csv, row {first}");
+        check(limits(Duplicates::IgnoreCase), &[], &rows, &[&same(2, 1), &same(3, 1)]);
+        check(limits(Duplicates::ExactLocalPart), &[], &rows, &[&same(3, 2)]);
+        check(limits(Duplicates::Keep), &[], &rows, &[]);
+        // The suppression list ignores the case in any of them.
+        for duplicates in [Duplicates::IgnoreCase, Duplicates::ExactLocalPart, Duplicates::Keep] {
+            check(
+                limits(duplicates),
+                &["bob@b.example"],
+                &rows[..1],
+                &["1 suppressed manual, from test, for ever"],
+            );
+        }
+    }
+
+    #[test]
+    fn rows_beyond_the_limit_are_not_attempted() {
+        let limits = Limits { rows: Some(2), ..Limits::default() };
+        let rows = ["a@b.example", "a@b.example", "c@b.example", "d@b.example", "x"];
+        check(
+            limits,
+            &[],
+            &rows,
+            &[
+                "2 duplicate same address as a.csv, row 1",
+                "4 not_attempted beyond the limit of 2 rows",
+                "5 invalid invalid address: no `@`",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_duplicate_names_the_file_and_row_of_the_first() {
+        let mut screener = screener(Limits::default(), &[]);
+        let batches = vec![
+            batch(0, &["a@b.example", "b@b.example"]),
+            batch_at(0, 3, &["c@b.example"]),
+            // The file between has no rows.
+            batch(2, &["d@b.example"]),
+            batch_at(2, 2, &["C@b.example", "D@b.example", "a@b.example"]),
+        ];
+        let batches = run(&mut screener, batches);
+        let details: Vec<&str> = batches[3].screened.iter().map(|row| row.detail.as_str()).collect();
+        assert_eq!(
+            details,
+            ["same address as a.csv, row 3", "same address as c.csv, row 1", "same address as a.csv, row 1"]
+        );
+    }
+
+    #[test]
+    fn unreadable_rows_keep_their_place_among_the_others() {
+        let mut screener = screener(Limits::default(), &[]);
+        let mut batch = batch(0, &["a@b.example", "bad", "c@b.example", "worse"]);
+        for (place, row) in batch.places.iter_mut().zip([1, 3, 4, 6]) {
+            place.row = row;
+        }
+        let unreadable = |row, email: Option<&str>| Unreadable {
+            place: Place { row, line: Some(row + 1) },
+            email: email.map(str::to_owned),
+            id: None,
+            reason: "3 fields instead of 2".into(),
+        };
+        batch.unreadable = vec![unreadable(2, Some("u@b.example")), unreadable(5, None)];
+        let batches = run(&mut screener, vec![batch]);
+        let rows: Vec<(u64, &str)> = batches[0]
+            .screened
+            .iter()
+            .map(|row| (row.place.row, row.email.as_deref().unwrap_or("-")))
+            .collect();
+        assert_eq!(rows, [(2, "u@b.example"), (3, "bad"), (5, "-"), (6, "worse")]);
+        assert_eq!(batches[0].screened[0].detail, "3 fields instead of 2");
+        assert_eq!(screener.counts().invalid, 4);
+        assert_eq!(screener.counts().rows, 6);
+    }
+
+    #[test]
+    fn what_was_blocked_is_known_for_the_list() {
+        let (_folder, checker) = suppression(&["a@b.example", "c@b.example"]);
+        let files = vec!["a.csv".into()];
+        let mut screener = Screener::new(&schema(), columns(), Limits::default(), files, checker).unwrap();
+        run(&mut screener, vec![batch(0, &["A@b.example", "b@b.example", "a@b.example"])]);
+        assert_eq!(screener.blocked().len(), 1);
+    }
+
+    #[test]
+    fn addresses_that_need_smtputf8_are_counted() {
+        let mut screener = screener(Limits::default(), &[]);
+        let batches = run(&mut screener, vec![batch(0, &["josé@b.example", "jose@müller.example"])]);
+        assert_eq!(screener.counts().smtputf8, 1);
+        assert_eq!(batches[0].accepted.addresses().value(1), "jose@xn--mller-kva.example");
+        assert_eq!(Address::parse("josé@b.example").unwrap(), address("josé@b.example"));
+    }
+
+    #[test]
+    fn a_column_that_is_no_text_is_refused_by_name() {
+        use arrow::datatypes::{DataType, Field};
+        let tags = DataType::List(Field::new("item", DataType::Utf8, true).into());
+        let schema =
+            Schema::new(vec![Field::new("email", DataType::Utf8, true), Field::new("tags", tags, true)]);
+        let (_folder, checker) = suppression(&[]);
+        let columns = Columns { email: 0, id: Some(1), name: None };
+        let error = Screener::new(&schema, columns, Limits::default(), vec![], checker).unwrap_err();
+        assert!(error.to_string().contains("column `tags`"), "{error}");
+    }
+
+    proptest::proptest! {
+        /// Against a model that keeps everything: each row is in exactly one of accepted and screened, for the right
+        /// reason, and both are in the order of the file.
+        #[test]
+        fn every_row_is_accepted_or_screened(
+            rows in proptest::collection::vec((0_usize..3, "[abAB]{1,2}@[xX][.]example|[a]{0,2}@?"), 0..60),
+            chunk in 1_usize..9,
+            limit in proptest::option::of(0_u64..20),
+        ) {
+            let mut rows = rows;
+            rows.sort_by_key(|(file, _)| *file);
+            let suppressed = ["a@x.example", "bb@x.example"];
+            let mut screener = screener(Limits { rows: limit, ..Limits::default() }, &suppressed);
+
+            let mut expected = Vec::new();
+            let mut seen = Vec::new();
+            let mut taken = 0;
+            for (_, email) in &rows {
+                let key = email.to_lowercase();
+                let disposition = if Address::parse(email).is_err() {
+                    Some(Disposition::Invalid)
+                } else if seen.contains(&key) {
+                    Some(Disposition::Duplicate)
+                } else {
+                    seen.push(key.clone());
+                    if suppressed.contains(&key.as_str()) {
+                        Some(Disposition::Suppressed)
+                    } else if limit.is_some_and(|limit| taken >= limit) {
+                        Some(Disposition::NotAttempted)
+                    } else {
+                        taken += 1;
+                        None
+                    }
+                };
+                expected.push((email.clone(), disposition));
+            }
+
+            let mut batches = Vec::new();
+            for file in 0..3 {
+                let emails: Vec<&str> = rows.iter().filter(|row| row.0 == file).map(|row| row.1.as_str()).collect();
+                for (n, emails) in emails.chunks(chunk).enumerate() {
+                    batches.push(batch_at(file, (n * chunk) as u64 + 1, emails));
+                }
+            }
+            let batches = run(&mut screener, batches);
+            let mut found = Vec::new();
+            for batch in &batches {
+                let accepted = &batch.accepted;
+                let mut rows: Vec<(u64, String, Option<Disposition>)> = accepted
+                    .keep()
+                    .iter()
+                    .map(|row| *row as usize)
+                    .map(|row| (accepted.places()[row].row, accepted.emails().value(row).to_owned(), None))
+                    .collect();
+                proptest::prop_assert!(rows.is_sorted());
+                proptest::prop_assert!(batch.screened.is_sorted_by_key(|row| row.place.row));
+                rows.extend(batch.screened.iter().map(|row| {
+                    (row.place.row, row.email.clone().unwrap(), Some(row.disposition))
+                }));
+                rows.sort_by_key(|row| row.0);
+                found.extend(rows.into_iter().map(|(_, email, disposition)| (email, disposition)));
+            }
+            proptest::prop_assert_eq!(found, expected);
+            proptest::prop_assert_eq!(screener.counts().rows, rows.len() as u64);
+            proptest::prop_assert_eq!(accepted(&batches).len() as u64, screener.counts().accepted);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Hand-made batches and suppression lists for the tests of this module and the next.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use tempfile::TempDir;
+
+use super::Columns;
+use crate::mail::{Address, Timestamp};
+use crate::suppression::{Checker, NewEntry, Reason, SuppressionList, Term};
+use crate::target_group::{Batch, Place};
+
+pub const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
+
+pub fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// `email`, `number` (an id) and `name`.
+pub fn schema() -> SchemaRef {
+    let field = |name: &str, kind| Field::new(name, kind, true);
+    Arc::new(Schema::new(vec![
+        field("email", DataType::Utf8),
+        field("number", DataType::Int64),
+        field("name", DataType::Utf8),
+    ]))
+}
+
+pub fn columns() -> Columns {
+    Columns { email: 0, id: Some(1), name: Some(2) }
+}
+
+/// A batch from row 1 on.
+pub fn batch(file: usize, emails: &[&str]) -> Batch {
+    batch_at(file, 1, emails)
+}
+
+/// A batch of these addresses; the id is 1,000 × file + row, the name is missing where the id is odd.
+pub fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
+    let rows = || first_row..first_row + emails.len() as u64;
+    let ids: Vec<i64> = rows().map(|row| (file as u64 * 1_000 + row) as i64).collect();
+    let names = ids.iter().map(|id| (id % 2 == 0).then(|| format!("Name {id}")));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(emails.to_vec())),
+        Arc::new(Int64Array::from(ids.clone())),
+        Arc::new(names.collect::<StringArray>()),
+    ];
+    Batch {
+        file,
+        records: RecordBatch::try_new(schema(), columns).unwrap(),
+        places: rows().map(|row| Place { row, line: Some(row + 1) }).collect(),
+        unreadable: Vec::new(),
+    }
+}
+
+/// A suppression list that holds these addresses for ever.
+pub fn suppression(emails: &[&str]) -> (TempDir, Checker) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = SuppressionList::open(&folder.path().join("state.db")).unwrap();
+    let entries = emails.iter().map(|email| NewEntry {
+        address: address(email),
+        email: (*email).to_owned(),
+        reason: Reason::Manual,
+        source: "test".into(),
+        term: Term::Permanent,
+    });
+    list.import(entries, NOW).unwrap();
+    let checker = list.checker(NOW).unwrap();
+    (folder, checker)
+}
