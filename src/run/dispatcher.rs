@@ -24,6 +24,8 @@ use crate::smtp::{Command, ConnectionId, Fate, Report, SessionError, Transaction
 const STALE_AFTER: Duration = Duration::from_secs(60);
 /// Messages composed ahead of each lane's places, so that a place that comes free never waits for a signature.
 const LOOK_AHEAD: usize = 64;
+/// A ledger that fails for so long ends the run: without it nothing may leave.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows in preparation over all lanes: the places of the channel that they come back through.
 pub const MOST_IN_PREPARATION: usize = 4_096;
 /// A message composed ahead should leave within about this time at the agreed rate.
@@ -142,6 +144,7 @@ pub struct Dispatcher {
     phase: Phase,
     counts: Counts,
     ask_pacer_at: Option<Timestamp>,
+    ledger_fails_since: Option<Timestamp>,
 }
 
 impl Dispatcher {
@@ -167,6 +170,7 @@ impl Dispatcher {
             phase: Phase::Running,
             counts: Counts::default(),
             ask_pacer_at: None,
+            ledger_fails_since: None,
         }
     }
 
@@ -211,10 +215,12 @@ impl Dispatcher {
             }
             Event::Undelivered(id, row) => self.on_undelivered(id, row, now, actions),
             Event::Reserved(reservation) => {
+                self.ledger_fails_since = None;
                 if let Some(pacer) = &mut self.pacer {
-                    pacer.reserved(reservation);
+                    pacer.reserved(now, reservation);
                 }
             }
+            Event::LedgerFailed(problem) => self.on_ledger_failed(&problem, now),
             Event::Shutdown(Shutdown::Drain, reason) => self.drain(reason, now),
             Event::Shutdown(Shutdown::Now, reason) => self.phase = Phase::Stopped { reason },
             Event::Tick => {}
@@ -399,6 +405,17 @@ impl Dispatcher {
         }
     }
 
+    fn on_ledger_failed(&mut self, problem: &str, now: Timestamp) {
+        tracing::warn!("{problem}");
+        if let Some(pacer) = &mut self.pacer {
+            pacer.failed(now);
+        }
+        let since = *self.ledger_fails_since.get_or_insert(now);
+        if now.since(since) >= LEDGER_PATIENCE {
+            self.drain(problem.to_owned(), now);
+        }
+    }
+
     /// Rows of a lane that could not be reached for `give-up-after` are deferred.
     fn give_up_unreachable(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let give_up_after = self.settings.schedule.give_up_after();
@@ -572,6 +589,8 @@ impl Dispatcher {
             Phase::Running | Phase::Draining { .. } | Phase::Finished | Phase::Stopped { .. } => {}
         }
         if self.is_over() {
+            let unused = self.pacer.as_mut().and_then(|pacer| pacer.give_back(now));
+            actions.extend(unused.map(Action::Reserve));
             let ids = self.lanes.iter().flat_map(Lane::connection_ids);
             actions.extend(ids.map(Action::Close));
         }

@@ -101,6 +101,8 @@ pub enum Event {
     Undelivered(ConnectionId, u32),
     /// The ledger's answer.
     Reserved(Reservation),
+    /// The ledger could not answer.
+    LedgerFailed(String),
     /// A signal, a deadline, a failure outside.
     Shutdown(Shutdown, String),
     /// Time has passed.

@@ -175,7 +175,7 @@ fn reserved(events: &mpsc::Sender<Event>) -> Box<dyn FnOnce(Result<Reservation, 
     Box::new(move |answer| {
         let event = match answer {
             Ok(reservation) => Event::Reserved(reservation),
-            Err(error) => Event::Shutdown(Shutdown::Drain, describe(&error)),
+            Err(error) => Event::LedgerFailed(describe(&error)),
         };
         let _ = events.blocking_send(event);
     })
