@@ -105,7 +105,7 @@ pub(super) fn cast(
             let null =
                 |nulls: &Option<arrow::buffer::NullBuffer>| nulls.as_ref().is_some_and(|n| n.is_null(index));
             if null(&after) && !null(&before) {
-                let value = array_value_to_string(array, index)?;
+                let value = shown(array, index);
                 faults.entry(index).or_insert_with(|| does_not_read(name, &value, wanted));
             }
         }
@@ -133,16 +133,26 @@ fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
 /// them; the values of a timestamp are UTC in any zone.)
 fn cast_zoned(array: &dyn Array, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
-    let rezone = |zone: Option<Arc<str>>| match array.data_type() {
-        DataType::Timestamp(unit, Some(_)) => with_zone(array, *unit, zone),
-        _ => make_array(array.to_data()),
-    };
     let DataType::Timestamp(unit, zone) = wanted else {
-        return cast_with_options(&rezone(Some("+00:00".into())), wanted, &options);
+        return cast_with_options(&rezone(array, Some("+00:00".into())), wanted, &options);
     };
-    let unzoned = rezone(None);
+    let unzoned = rezone(array, None);
     let cast = cast_with_options(&unzoned, &DataType::Timestamp(*unit, None), &options)?;
     Ok(with_zone(&cast, *unit, zone.clone()))
+}
+
+/// Moments in another zone; anything else as it is.
+fn rezone(array: &dyn Array, zone: Option<Arc<str>>) -> ArrayRef {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => with_zone(array, *unit, zone),
+        _ => make_array(array.to_data()),
+    }
+}
+
+/// A value for people.
+pub(super) fn shown(array: &dyn Array, index: usize) -> String {
+    let array = rezone(array, Some("+00:00".into()));
+    array_value_to_string(&array, index).unwrap_or_else(|_| "the value".to_owned())
 }
 
 fn with_zone(array: &dyn Array, unit: TimeUnit, zone: Option<Arc<str>>) -> ArrayRef {

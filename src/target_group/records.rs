@@ -23,7 +23,6 @@ const READ_BYTES: usize = 64 * 1024;
 /// The records of a text.
 pub(super) struct Records<R> {
     source: R,
-    delimiter: u8,
     classes: [Class; 256],
     /// `at..filled` is read and not yet returned.
     buffer: Vec<u8>,
@@ -113,7 +112,6 @@ impl<R: Read> Records<R> {
     pub fn new(source: R, delimiter: u8) -> Self {
         Self {
             source,
-            delimiter,
             classes: classes(delimiter),
             buffer: vec![0; BUFFER_BYTES],
             at: 0,
@@ -304,7 +302,11 @@ fn scan_quoted(text: &[u8], ended: bool, classes: &[Class; 256]) -> Scan {
                     None => Scan::More,
                 };
             }
-            Class::Other | Class::Quote if quoted => return Scan::Fault(FaultKind::AfterClosing),
+            Class::Other | Class::Quote if quoted => {
+                // On a later line, what looks like the closing quote opens a field there.
+                let later = line_end(&text[..at], true).is_some();
+                return Scan::Fault(if later { FaultKind::Unclosed } else { FaultKind::AfterClosing });
+            }
             Class::Other | Class::Quote => return Scan::Fault(FaultKind::Stray),
         }
     }
