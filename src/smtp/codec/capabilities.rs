@@ -1,5 +1,10 @@
 //! What the server offers in its reply to EHLO (RFC 5321 §4.1.1.1).
 
+use smtp_proto::{
+    AUTH_LOGIN, AUTH_PLAIN, AUTH_XOAUTH2, EXT_8BIT_MIME, EXT_CHUNKING, EXT_DSN, EXT_PIPELINING,
+    EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse,
+};
+
 /// What the server offers. The default, nothing, is a server that knows only HELO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
@@ -25,4 +30,66 @@ pub struct Capabilities {
     pub auth_login: bool,
     /// AUTH XOAUTH2.
     pub auth_xoauth2: bool,
+}
+
+impl Capabilities {
+    /// Reads the complete reply to EHLO, all its lines; `None` when it is none.
+    pub fn parse(reply: &[u8]) -> Option<Self> {
+        let offered = EhloResponse::parse(&mut reply.iter()).ok()?;
+        let auth = |mechanism| offered.auth_mechanisms & mechanism != 0;
+        Some(Self {
+            pipelining: offered.has_capability(EXT_PIPELINING),
+            chunking: offered.has_capability(EXT_CHUNKING),
+            eight_bit_mime: offered.has_capability(EXT_8BIT_MIME),
+            smtputf8: offered.has_capability(EXT_SMTP_UTF8),
+            starttls: offered.has_capability(EXT_START_TLS),
+            dsn: offered.has_capability(EXT_DSN),
+            require_tls: offered.has_capability(EXT_REQUIRE_TLS),
+            size: offered.has_capability(EXT_SIZE).then_some(offered.size as u64),
+            auth_plain: auth(AUTH_PLAIN),
+            auth_login: auth(AUTH_LOGIN),
+            auth_xoauth2: auth(AUTH_XOAUTH2),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_servers_offer() {
+        let check = |reply: &str, expected: Capabilities| {
+            assert_eq!(Capabilities::parse(reply.as_bytes()), Some(expected), "{reply:?}");
+        };
+        check("250 mail.example.com\r\n", Capabilities::default());
+        check(
+            "250-mail.example.com greets you\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-STARTTLS\r\n\
+             250-AUTH LOGIN PLAIN XOAUTH2 X-ODD-ONE\r\n250-8BITMIME\r\n250-DSN\r\n250-REQUIRETLS\r\n\
+             250-SMTPUTF8\r\n250 CHUNKING\r\n",
+            Capabilities {
+                pipelining: true,
+                chunking: true,
+                eight_bit_mime: true,
+                smtputf8: true,
+                starttls: true,
+                dsn: true,
+                require_tls: true,
+                size: Some(52_428_800),
+                auth_plain: true,
+                auth_login: true,
+                auth_xoauth2: true,
+            },
+        );
+        check(
+            "250-x\r\n250-size\r\n250-\r\n250-X-LONG-KEYWORD-OF-ITS-OWN a b\r\n250 pipelining \r\n",
+            Capabilities { pipelining: true, size: Some(0), ..Capabilities::default() },
+        );
+        check(
+            "250-x\r\n250-SIZE many\r\n250-AUTH=LOGIN PLAIN\r\n250 AUTH LOGIN\r\n",
+            Capabilities { size: Some(0), auth_plain: true, auth_login: true, ..Capabilities::default() },
+        );
+        assert_eq!(Capabilities::parse(b"220 mail.example.com\r\n"), None);
+        assert_eq!(Capabilities::parse(b"250-x\r\n250-PIPELINING\r\n"), None);
+    }
 }

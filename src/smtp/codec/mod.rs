@@ -1,5 +1,10 @@
 //! Bytes and values: commands out, replies and capabilities in. No state beyond one reply's.
 
 mod capabilities;
+pub mod command;
+mod reply;
+mod stuffing;
 
 pub use capabilities::Capabilities;
+pub use reply::{Malformed, ReplyParser};
+pub use stuffing::stuff;

@@ -1,1 +1,280 @@
+//! The transaction loop as a state machine without I/O and without a clock.
+//!
+//! Transactions go in with [`Session::submit`], bytes go out with [`Session::chunks`] and [`Session::wrote`], replies
+//! come in with [`Session::on_bytes`], and exactly one report a transaction comes out of [`Session::next_report`].
+//! It never copies content, and never reads a reply as the answer to anything but the oldest command without one.
+//!
+//! | the server offers | one message is written as |
+//! |---|---|
+//! | PIPELINING and CHUNKING (RFC 2920, RFC 3030) | `MAIL RCPT BDAT n LAST` and the content: one round trip |
+//! | PIPELINING | `MAIL RCPT DATA`, after the 354 content and dot: two round trips |
+//! | neither | step by step |
+//!
+//! With a depth above one the next message follows in the same write, a RSET before it: whether the one before it
+//! left a transaction open at the server (RCPT refused, BDAT failed) is not known yet. Otherwise RSET is sent after
+//! such a failure only.
 
+mod ending;
+mod outgoing;
+mod reading;
+mod writing;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Duration;
+
+use crate::campaign::Timeouts;
+use crate::mail::Timestamp;
+
+use outgoing::Outgoing;
+
+use super::codec::ReplyParser;
+use super::{Capabilities, Command, Fate, NotStarted, Report, SessionError, Transaction, Unfit};
+
+/// One session's transactions, from the end of its opening to its end.
+#[derive(Debug)]
+pub struct Session {
+    capabilities: Capabilities,
+    depth: usize,
+    window_bytes: u64,
+    timeouts: Timeouts,
+    parser: ReplyParser,
+    /// Transactions that wait for a reply or have something to write, oldest first. Only the last has anything to
+    /// write, and the oldest command without a reply is always the first's.
+    active: VecDeque<Active>,
+    outgoing: Outgoing,
+    /// True when the server may still have a transaction open: RSET comes before the next MAIL.
+    stale: bool,
+    /// Why the session takes no more transactions and writes nothing more.
+    ended: Option<SessionError>,
+    reports: VecDeque<Report>,
+    /// Counts replies and writes: the timer starts again whenever it moves.
+    progress: u64,
+}
+
+/// A transaction under way.
+#[derive(Debug)]
+struct Active {
+    transaction: Transaction,
+    /// What is to be written next.
+    next: Step,
+    /// Commands without a reply.
+    unanswered: usize,
+    /// 354 has come.
+    go_ahead: bool,
+    reported: bool,
+    /// The place in the stream where its first command begins, and when that was; `None` before.
+    started: Option<(u64, Timestamp)>,
+    /// The place in the stream where the complete message ends; `None` while that is not in line.
+    complete_at: Option<u64>,
+}
+
+/// What a transaction writes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nothing has been written: it can still be left.
+    Begin,
+    Reset,
+    Mail,
+    Rcpt,
+    Data,
+    /// After DATA: the content and the dot.
+    Content,
+    /// BDAT with the content.
+    Chunk,
+    /// Everything is in line.
+    Done,
+}
+
+/// What the session waits for, if anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// The timer starts again whenever this changes.
+    pub progress: u64,
+    /// How long to wait before [`Session::on_timeout`].
+    pub timeout: Duration,
+}
+
+impl Session {
+    /// A session behind its opening. `depth` messages at most are under way at once (one without PIPELINING); a further
+    /// one begins only while the bytes without a reply, its own included, are at most `window_bytes`.
+    pub fn new(capabilities: Capabilities, timeouts: Timeouts, depth: usize, window_bytes: usize) -> Self {
+        Self {
+            capabilities,
+            depth: if capabilities.pipelining { depth.max(1) } else { 1 },
+            window_bytes: window_bytes as u64,
+            timeouts,
+            parser: ReplyParser::default(),
+            active: VecDeque::new(),
+            outgoing: Outgoing::default(),
+            stale: false,
+            ended: None,
+            reports: VecDeque::new(),
+            progress: 0,
+        }
+    }
+
+    /// True when a transaction submitted now would begin now (or as soon as the window has room for it).
+    pub fn has_room(&self) -> bool {
+        self.ended.is_none()
+            && self.active.len() < self.depth
+            && self.active.back().is_none_or(|last| last.next == Step::Done)
+    }
+
+    /// Takes a transaction. Its report comes in time, whatever happens. Only while [`Session::has_room`], or it is
+    /// reported as not started.
+    pub fn submit(&mut self, transaction: Transaction, now: Timestamp) {
+        if let Some(reason) = self.unfit(&transaction) {
+            return self.leave(transaction.id, Fate::Unfit { reason }, now);
+        }
+        if let Some(error) = &self.ended {
+            let why = NotStarted::Lost(error.clone());
+            return self.leave(transaction.id, Fate::NotStarted { why }, now);
+        }
+        if !self.has_room() {
+            return self.leave(transaction.id, Fate::NotStarted { why: NotStarted::Closed }, now);
+        }
+        self.active.push_back(Active {
+            transaction,
+            next: Step::Begin,
+            unanswered: 0,
+            go_ahead: false,
+            reported: false,
+            started: None,
+            complete_at: None,
+        });
+        self.advance(now);
+    }
+
+    /// Says goodbye. Only when nothing is under way.
+    pub fn quit(&mut self) {
+        if self.ended.is_none() && self.is_idle() {
+            self.outgoing.word(Command::Quit, b"QUIT\r\n");
+            self.outgoing.seal();
+        }
+    }
+
+    /// Fills `slices` with what is to be written next; the number of slices filled.
+    pub fn chunks<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.outgoing.slices(slices)
+    }
+
+    /// True when there is something to write.
+    pub fn wants_write(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// The first `bytes` bytes of [`Session::chunks`] were handed to the socket.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.progress += 1;
+        self.outgoing.wrote(bytes);
+    }
+
+    /// The server's bytes.
+    pub fn on_bytes(&mut self, mut bytes: &[u8], now: Timestamp) {
+        while !self.is_over() {
+            match self.parser.next(&mut bytes) {
+                Ok(Some(reply)) => self.on_reply(reply, now),
+                Ok(None) => break,
+                Err(malformed) => self.break_off(SessionError::Protocol(malformed.to_string()), now),
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The server has closed its side.
+    pub fn on_eof(&mut self, now: Timestamp) {
+        let error = match (self.awaiting(), &self.ended) {
+            (_, Some(error)) => error.clone(),
+            (Some(awaiting), None) => SessionError::Closed { awaiting },
+            (None, None) => SessionError::ClosedIdle,
+        };
+        self.break_off(error, now);
+    }
+
+    /// Reading or writing failed.
+    pub fn on_error(&mut self, error: &std::io::Error, now: Timestamp) {
+        self.break_off(SessionError::from(error), now);
+    }
+
+    /// What [`Session::wait`] asked for did not come in time.
+    pub fn on_timeout(&mut self, now: Timestamp) {
+        let error = match (self.awaiting(), &self.ended) {
+            (_, Some(error)) => error.clone(),
+            (Some(awaiting), None) => SessionError::Timeout { awaiting },
+            (None, None) => return,
+        };
+        self.break_off(error, now);
+    }
+
+    /// How long to wait for the server; `None` when it owes nothing.
+    pub fn wait(&self) -> Option<Wait> {
+        let oldest = self.outgoing.oldest()?;
+        let span = match oldest.command {
+            _ if self.ended.is_some() => self.timeouts.command,
+            _ if !self.outgoing.has_written(oldest.end) => self.timeouts.data,
+            Command::Connect
+            | Command::Ehlo
+            | Command::StartTls
+            | Command::Auth
+            | Command::Rset
+            | Command::Quit => self.timeouts.command,
+            Command::Mail | Command::Rcpt => self.timeouts.envelope,
+            Command::Data => self.timeouts.data,
+            Command::EndOfMessage => self.timeouts.end_of_data,
+        };
+        Some(Wait { progress: self.progress, timeout: span.0 })
+    }
+
+    /// The next report.
+    pub fn next_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// True when nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.outgoing.oldest().is_none()
+    }
+
+    /// True when the session is over and every transaction has its report.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some() && self.active.is_empty()
+    }
+
+    /// Why the session is over, or will be as soon as what is under way is known.
+    pub fn ended(&self) -> Option<&SessionError> {
+        self.ended.as_ref()
+    }
+
+    fn awaiting(&self) -> Option<Command> {
+        self.outgoing.oldest().map(|expected| expected.command)
+    }
+
+    /// What the transaction needs and the server does not offer.
+    fn unfit(&self, transaction: &Transaction) -> Option<Unfit> {
+        let (message, offered) = (&transaction.message, &self.capabilities);
+        let bytes = message.bytes as u64;
+        match offered.size {
+            Some(limit) if limit > 0 && bytes > limit => return Some(Unfit::SizeExceeded { bytes, limit }),
+            Some(_) | None => {}
+        }
+        if needs_smtputf8(transaction) && !offered.smtputf8 {
+            return Some(Unfit::NeedsSmtputf8);
+        }
+        (message.eight_bit && !offered.eight_bit_mime).then_some(Unfit::NeedsEightBit)
+    }
+
+    /// Reports a transaction of which nothing was written.
+    fn leave(&mut self, id: u64, fate: Fate, now: Timestamp) {
+        self.reports.push_back(Report { id, fate, started_at: now, finished_at: now });
+    }
+}
+
+fn needs_smtputf8(transaction: &Transaction) -> bool {
+    transaction.message.needs_smtputf8 || transaction.envelope.needs_smtputf8()
+}

@@ -1,0 +1,60 @@
+//! How a session ends before its time, and what that means for each message that was under way.
+
+use crate::mail::Timestamp;
+use crate::smtp::{Fate, NotStarted, SessionError};
+
+use super::{Active, Session};
+
+impl Session {
+    /// The connection is of no more use: everything without a report gets one now.
+    pub(super) fn break_off(&mut self, error: SessionError, now: Timestamp) {
+        for active in std::mem::take(&mut self.active) {
+            self.give_up(&active, &error, now);
+        }
+        self.outgoing.abandon();
+        self.ended.get_or_insert(error);
+    }
+
+    /// The server closes, so nothing more is written. A complete message may still get its reply, and is waited for;
+    /// whatever is not complete is known to have failed.
+    pub(super) fn wind_down(&mut self, error: SessionError, now: Timestamp) {
+        let complete = |active: &Active, session: &Self| {
+            active.complete_at.is_some_and(|end| session.outgoing.has_written(end))
+        };
+        // Only the last can be incomplete, or has not begun.
+        while let Some(last) = self.active.back()
+            && (last.reported || !complete(last, self))
+            && let Some(last) = self.active.pop_back()
+        {
+            self.give_up(&last, &error, now);
+        }
+        self.outgoing.cut();
+        self.ended.get_or_insert(error);
+        self.wind_up(now);
+    }
+
+    /// Ends the session when it is winding down and nothing is left to be known.
+    pub(super) fn wind_up(&mut self, now: Timestamp) {
+        if let Some(error) = self.ended.clone()
+            && self.active.iter().all(|active| active.reported)
+        {
+            self.break_off(error, now);
+        }
+    }
+
+    /// Reports a transaction that will not get a reply any more.
+    fn give_up(&mut self, active: &Active, error: &SessionError, now: Timestamp) {
+        if active.reported {
+            return;
+        }
+        let error = error.clone();
+        let complete = active.complete_at.is_some_and(|end| self.outgoing.has_written(end));
+        let begun = active.started.is_some_and(|(place, _)| self.outgoing.has_written(place + 1));
+        let fate = match (complete, begun) {
+            (true, _) => Fate::InDoubt { error },
+            (false, true) => Fate::Failed { error },
+            (false, false) => Fate::NotStarted { why: NotStarted::Lost(error) },
+        };
+        self.reports.push_back(active.report(fate, now));
+    }
+}

@@ -1,0 +1,107 @@
+//! What a reply means for the transaction whose command it answers.
+
+use crate::mail::{Reply, Timestamp};
+use crate::smtp::{Command, Fate, Report, SessionError};
+
+use super::outgoing::Expected;
+use super::{Active, Session};
+
+impl Session {
+    /// One reply, in order.
+    pub(super) fn on_reply(&mut self, reply: Reply, now: Timestamp) {
+        self.progress += 1;
+        let Some(Expected { command, end }) = self.outgoing.oldest() else {
+            return self.on_unasked(reply, now);
+        };
+        let early = !self.outgoing.has_written(end);
+        if !fits(command, &reply) || (early && !is_refusal(&reply)) {
+            return self.on_misfit(command, &reply, now);
+        }
+        self.outgoing.answered();
+        self.note_stale(command, &reply);
+        if command == Command::Quit {
+            return self.break_off(SessionError::ClosedIdle, now);
+        }
+        if let Some(first) = self.active.front_mut() {
+            first.unanswered -= 1;
+            first.go_ahead |= command == Command::Data && reply.is_intermediate();
+            let closing = (reply.code == 421).then(|| reply.clone());
+            // The end of the message decides, and so does a refusal of any step before it.
+            if (is_refusal(&reply) || command == Command::EndOfMessage) && !first.reported {
+                first.reported = true;
+                let report = first.report(Fate::Replied { reply, to: command }, now);
+                self.reports.push_back(report);
+            }
+            if let Some(reply) = closing {
+                self.retire();
+                return self.wind_down(SessionError::Closing(reply), now);
+            }
+        }
+        self.retire();
+        self.advance(now);
+        if self.ended.is_some() {
+            self.wind_up(now);
+        }
+    }
+
+    /// A reply although nothing was asked: 421 when the server closes, anything else is an error.
+    fn on_unasked(&mut self, reply: Reply, now: Timestamp) {
+        let error = match (&self.ended, reply.code) {
+            (Some(error), _) => error.clone(),
+            (None, 421) => SessionError::Closing(reply),
+            (None, _) => SessionError::Protocol(format!("reply to nothing: {reply}")),
+        };
+        self.break_off(error, now);
+    }
+
+    /// A reply that can't stand where it stands. From here on no reply can be matched to its command.
+    fn on_misfit(&mut self, command: Command, reply: &Reply, now: Timestamp) {
+        let error = SessionError::Protocol(format!("unexpected reply to `{command}`: {reply}"));
+        // The server says that it has the message, although it can't have seen all of it: it must not be sent again.
+        if let Some(first) = self.active.front_mut().filter(|first| !first.reported)
+            && command == Command::EndOfMessage
+            && reply.is_positive()
+        {
+            first.reported = true;
+            let report = first.report(Fate::InDoubt { error: error.clone() }, now);
+            self.reports.push_back(report);
+        }
+        self.break_off(error, now);
+    }
+
+    /// Keeps track of whether the server may have a transaction open.
+    fn note_stale(&mut self, command: Command, reply: &Reply) {
+        match command {
+            Command::Mail => self.stale |= reply.is_positive(),
+            Command::Rset => self.stale = false,
+            // RFC 5321 §4.1.1.4: the end of the message clears the transaction, whatever the reply.
+            // RFC 3030 §2: after a failed BDAT its state is not known.
+            Command::EndOfMessage => self.stale = self.capabilities.chunking && !reply.is_positive(),
+            Command::Rcpt | Command::Data | Command::Quit => {}
+            Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth => {}
+        }
+    }
+}
+
+impl Active {
+    pub(super) fn report(&self, fate: Fate, now: Timestamp) -> Report {
+        let started_at = self.started.map_or(now, |(_, at)| at);
+        Report { id: self.transaction.id, fate, started_at, finished_at: now }
+    }
+}
+
+/// True when the reply can be the answer to the command (RFC 5321 §4.3.2).
+fn fits(command: Command, reply: &Reply) -> bool {
+    match command {
+        Command::Data => reply.is_intermediate() || is_refusal(reply),
+        // A server that can't reset can't be told where one message ends and the next begins.
+        Command::Rset => reply.is_positive() || reply.code == 421,
+        Command::Mail | Command::Rcpt | Command::EndOfMessage => reply.is_positive() || is_refusal(reply),
+        Command::Quit => true,
+        Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth => false,
+    }
+}
+
+fn is_refusal(reply: &Reply) -> bool {
+    reply.is_transient() || reply.is_permanent()
+}

@@ -1,0 +1,127 @@
+//! What is written next, and what has to be waited for before it.
+
+use crate::mail::Timestamp;
+use crate::smtp::codec::command;
+use crate::smtp::{Capabilities, Command, Fate, NotStarted};
+
+use super::{Active, Session, Step, needs_smtputf8};
+
+/// A message larger than this is not sent along with its envelope but after the reply to RCPT: what a refused
+/// recipient would waste is worth more than the round trip.
+const EAGER_BYTES: usize = 1_048_576;
+
+impl Session {
+    /// Puts in line whatever can be written now.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        while self.ended.is_none() && self.step(now) {}
+        self.outgoing.seal();
+    }
+
+    /// One step of the last transaction; false when there is none to take.
+    fn step(&mut self, now: Timestamp) -> bool {
+        let Self { active, outgoing, capabilities, .. } = self;
+        let Some(last) = active.back_mut() else { return false };
+        if last.waits(capabilities) {
+            return false;
+        }
+        if last.reported {
+            self.step_after_refusal();
+            return false;
+        }
+        last.next = match last.next {
+            Step::Begin => return self.begin(now),
+            Step::Reset => {
+                outgoing.word(Command::Rset, b"RSET\r\n");
+                Step::Mail
+            }
+            Step::Mail => {
+                let message = &last.transaction.message;
+                let parameters = command::MailParameters {
+                    size: capabilities.size.map(|_| message.bytes),
+                    eight_bit: message.eight_bit,
+                    smtputf8: needs_smtputf8(&last.transaction),
+                };
+                let return_path = last.transaction.envelope.return_path.as_ref();
+                outgoing.command(Command::Mail, |out| command::mail(out, return_path, parameters));
+                Step::Rcpt
+            }
+            Step::Rcpt => {
+                let recipient = &last.transaction.envelope.recipient;
+                outgoing.command(Command::Rcpt, |out| command::rcpt(out, recipient));
+                if capabilities.chunking { Step::Chunk } else { Step::Data }
+            }
+            Step::Data => {
+                outgoing.word(Command::Data, b"DATA\r\n");
+                Step::Content
+            }
+            Step::Content => {
+                outgoing.content(std::mem::take(&mut last.transaction.message.segments));
+                last.complete_at = Some(outgoing.end());
+                Step::Done
+            }
+            Step::Chunk => {
+                outgoing.last_chunk(std::mem::take(&mut last.transaction.message.segments));
+                last.complete_at = Some(outgoing.end());
+                Step::Done
+            }
+            Step::Done => return false,
+        };
+        last.unanswered += 1;
+        true
+    }
+
+    /// Begins the last transaction; false when it has to wait or is left.
+    fn begin(&mut self, now: Timestamp) -> bool {
+        let Self { active, outgoing, .. } = self;
+        let Some(last) = active.back_mut() else { return false };
+        let unanswered = outgoing.unanswered_bytes();
+        if unanswered > 0 && unanswered + last.transaction.message.bytes as u64 > self.window_bytes {
+            return false;
+        }
+        if now >= last.transaction.valid_until {
+            if let Some(left) = active.pop_back() {
+                self.leave(left.transaction.id, Fate::NotStarted { why: NotStarted::Expired }, now);
+            }
+            return false;
+        }
+        // What is under way may leave a transaction open at the server, or not: RSET fits both.
+        let reset = self.stale || outgoing.oldest().is_some();
+        last.started = Some((outgoing.end(), now));
+        last.next = if reset { Step::Reset } else { Step::Mail };
+        true
+    }
+
+    /// What a refused transaction still owes the server.
+    fn step_after_refusal(&mut self) {
+        if let Some(last) = self.active.back_mut() {
+            if last.next == Step::Content && last.go_ahead {
+                // RFC 2920 §3.1: 354 although every RCPT was refused; a lone dot ends it.
+                last.unanswered += 1;
+                self.outgoing.word(Command::EndOfMessage, b".\r\n");
+            }
+            last.next = Step::Done;
+        }
+        self.retire();
+    }
+
+    /// Lets go of transactions that are through.
+    pub(super) fn retire(&mut self) {
+        while self.active.front().is_some_and(|first| first.next == Step::Done && first.unanswered == 0) {
+            self.active.pop_front();
+        }
+    }
+}
+
+impl Active {
+    /// True when the next step needs the replies to those before it.
+    fn waits(&self, offered: &Capabilities) -> bool {
+        let gate = match self.next {
+            Step::Begin | Step::Done => false,
+            // RFC 2920 §3.1: DATA ends a group of commands, since content is sent after its 354 only.
+            Step::Content => true,
+            Step::Chunk => !offered.pipelining || self.transaction.message.bytes > EAGER_BYTES,
+            Step::Reset | Step::Mail | Step::Rcpt | Step::Data => !offered.pipelining,
+        };
+        gate && self.unanswered > 0
+    }
+}
