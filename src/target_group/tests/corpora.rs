@@ -1,8 +1,12 @@
 //! Files that nobody on this project wrote.
 
+use arrow::array::AsArray;
+use arrow::datatypes::{Field, Schema, TimestampMicrosecondType};
 use serde_json::Value;
 
 use super::*;
+use crate::target_group::parquet_file::ParquetFile;
+use crate::target_group::schema::{Given, Unified};
 
 /// The records of a file as JSON objects have them: null is the empty text.
 fn objects(read: &Contents) -> Vec<Value> {
@@ -157,4 +161,52 @@ fn parquet_others_are_read_or_refused_by_column_and_type() {
     }
     let error = read(&folder.join("nested_maps.snappy.parquet"), "a").unwrap_err();
     assert!(error.problem.contains("its type is Map("), "{error}");
+}
+
+/// Every column that templates can use, whether or not there is one with addresses.
+#[test]
+fn parquet_columns_of_every_encoding_are_read() {
+    let Some(folder) = corpora().map(|folder| folder.join("parquet")) else { return };
+    for (name, rows, columns) in [
+        ("alltypes_plain.parquet", 8, 9),
+        ("alltypes_plain.snappy.parquet", 2, 9),
+        ("byte_stream_split.zstd.parquet", 300, 2),
+        ("delta_byte_array.parquet", 1000, 9),
+        ("int96_from_spark.parquet", 6, 1),
+        ("nested_maps.snappy.parquet", 6, 2),
+        ("rle_boolean_encoding.parquet", 68, 1),
+    ] {
+        let read = usable_columns(&folder.join(name));
+        assert_eq!((read.num_rows(), read.num_columns()), (rows, columns), "{name} {}", read.schema());
+    }
+    // Parquet's test files say what is in this one; nanoseconds would not hold it.
+    let times = usable_columns(&folder.join("int96_from_spark.parquet"));
+    let times = times.column(0).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(
+        times.iter().collect::<Vec<_>>(),
+        [
+            Some(1_704_141_296_123_456),
+            Some(1_704_070_800_000_000),
+            Some(253_402_225_200_000_000),
+            Some(1_735_599_600_000_000),
+            None,
+            Some(9_089_380_393_200_000_000)
+        ]
+    );
+}
+
+fn usable_columns(path: &Path) -> RecordBatch {
+    let file = File::open(path).unwrap();
+    let parquet = ParquetFile::open(&file).unwrap();
+    let fields = parquet.columns().into_iter().filter_map(|(name, given)| match given {
+        Given::Typed(data_type) => Some(Field::new(name, data_type, true)),
+        Given::Text | Given::Unusable(_) => None,
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let unified = Unified { schema, email: 0, id: None, name: None, warnings: Vec::new() };
+    let mut reader = parquet.read(file, 0, &unified).unwrap();
+    let batch = reader.next().unwrap().unwrap();
+    assert_eq!(batch.unreadable, []);
+    assert!(reader.next().unwrap().is_none());
+    batch.records
 }
