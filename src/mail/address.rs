@@ -61,7 +61,7 @@ pub enum AddressError {
     #[error("address literal is not supported")]
     Literal,
     /// Not a host name: a bad character, hyphen, dot or label length, or refused by IDNA.
-    #[error("`{0}` is not a domain name")]
+    #[error("`{}` is not a domain name", .0.escape_debug())]
     BadDomain(String),
     /// A single label, such as `localhost`.
     #[error("`{0}` is not a fully qualified domain name")]
@@ -119,9 +119,9 @@ fn contains_a_label(text: &str) -> bool {
 }
 
 impl Address {
-    /// Reads `local@domain`. White space around it is taken off; within it there is none.
+    /// Reads `local@domain`. Blanks around it are taken off; within it there are none, and no line ends anywhere.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let text = text.trim();
+        let text = trim_blanks(text);
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
@@ -156,6 +156,13 @@ impl Address {
     }
 }
 
+/// Takes off what people type around an address: spaces of any kind and tabs. A line end is never a slip of the finger,
+/// so it is left for the address to be refused.
+fn trim_blanks(text: &str) -> &str {
+    let line_end = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    text.trim_matches(|c: char| c.is_whitespace() && !line_end(c))
+}
+
 /// RFC 5322 §3.2.3 dot-atom-text, with the UTF-8 of RFC 6532 §3.2.
 fn check_local(local: &str) -> Result<(), AddressError> {
     if local.is_empty() {
@@ -187,7 +194,7 @@ fn is_invisible(c: char) -> bool {
 impl Mailbox {
     /// Reads `Name <local@domain>`, `"Name" <local@domain>` or `local@domain`.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let text = text.trim();
+        let text = trim_blanks(text);
         let Some(open) = text.rfind('<') else {
             return Ok(Self { name: None, address: Address::parse(text)? });
         };
@@ -239,9 +246,13 @@ impl fmt::Debug for Address {
     }
 }
 
+/// As [`Mailbox::parse`] reads it: quoted where the name would be taken for something else.
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
+            Some(name) if name.starts_with('"') || name.trim() != name => {
+                write!(f, "\"{}\" <{}>", name.replace('\\', r"\\").replace('"', r#"\""#), self.address)
+            }
             Some(name) => write!(f, "{name} <{}>", self.address),
             None => write!(f, "{}", self.address),
         }
@@ -312,6 +323,17 @@ mod tests {
         refuses("bob@x..com", AddressError::BadDomain("x..com".into()));
         refuses("bob@192.0.2.1", AddressError::BadDomain("192.0.2.1".into()));
         refuses(&format!("{}@example.com", "a".repeat(65)), AddressError::LongLocal);
+    }
+
+    #[test]
+    fn line_ends_are_refused_at_the_ends_too() {
+        accepts("\tbob@example.com\u{a0} ", "bob@example.com");
+        refuses("\rbob@example.com", AddressError::LocalCharacter('\r'));
+        refuses(" \n bob@example.com", AddressError::LocalCharacter('\n'));
+        refuses("bob@example.com\r\n", AddressError::BadDomain("example.com\r\n".into()));
+        refuses("bob@example.com\u{2028}", AddressError::BadDomain("example.com\u{2028}".into()));
+        let text = AddressError::BadDomain("x\r\n".into()).to_string();
+        assert_eq!(text, r"`x\r\n` is not a domain name");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::encoding;
 use super::error::TargetGroupError;
 use super::files::FileKind;
+use crate::campaign::Encoding;
 
 /// How much of a file's start is looked at.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
@@ -41,12 +42,13 @@ const SIGNATURES: [(&[u8], &str, &str); 19] = [
 ];
 
 /// Tells CSV from Parquet by `head` (the first [`HEAD_BYTES`]) and `tail` (the last four bytes); all else is an error
-/// that says what was found.
+/// that says what was found. `declared` is the encoding that the campaign file names.
 pub(super) fn detect(
     path: &Path,
     bytes: u64,
     head: &[u8],
     tail: &[u8],
+    declared: Option<Encoding>,
 ) -> Result<FileKind, TargetGroupError> {
     if bytes == 0 {
         return Err(TargetGroupError::new("the file is empty").hint("a header line at least is needed"));
@@ -59,7 +61,7 @@ pub(super) fn detect(
         }
         return Ok(FileKind::Parquet);
     }
-    let (what, hint) = match known(head) {
+    let (what, hint) = match known(head, declared) {
         Some(known) => known,
         None if extension == "parquet" => ("not Parquet, although it is named so", "write it as Parquet"),
         None => return Ok(FileKind::Csv),
@@ -72,7 +74,7 @@ pub(super) fn detect(
     Err(TargetGroupError::new(format!("the file is {what}{named}")).hint(hint))
 }
 
-fn known(head: &[u8]) -> Option<(&'static str, &'static str)> {
+fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, &'static str)> {
     if let Some((magic, what, hint)) = SIGNATURES.iter().find(|(magic, ..)| head.starts_with(magic)) {
         // OpenDocument archives begin with their type, the others with a list of parts.
         return Some(match *magic {
@@ -88,7 +90,10 @@ fn known(head: &[u8]) -> Option<(&'static str, &'static str)> {
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
         return Some(("text in UTF-32", "write it in UTF-8"));
     }
-    if encoding::mark(head).is_none() && !encoding::looks_like_utf16(head) && head.contains(&0) {
+    let utf16 = matches!(declared, Some(Encoding::Utf16Le | Encoding::Utf16Be))
+        || encoding::mark(head).is_some()
+        || encoding::looks_like_utf16(head);
+    if !utf16 && head.contains(&0) {
         return Some(("binary data: it holds NUL bytes", NEITHER));
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
@@ -119,7 +124,7 @@ mod tests {
 
     fn says(name: &str, head: &[u8]) -> String {
         let tail = &head[head.len().saturating_sub(4)..];
-        match detect(Path::new(name), head.len() as u64, head, tail) {
+        match detect(Path::new(name), head.len() as u64, head, tail, None) {
             Ok(kind) => format!("{kind:?}"),
             Err(error) => error.problem,
         }

@@ -68,7 +68,7 @@ pub(super) fn parse(
     let date = *wanted == DataType::Date32;
     let trimmed: StringArray = text
         .iter()
-        .map(|value| value.map(str::trim).filter(|value| !value.is_empty() && !(date && value.len() > 10)))
+        .map(|value| value.map(str::trim).filter(|value| !(value.is_empty() || date && value.len() > 10)))
         .collect();
     let array = cast_zoned(&trimmed, wanted)?;
     let finite = |index| match wanted {

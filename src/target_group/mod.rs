@@ -120,7 +120,7 @@ fn look_into(found: &Found, spec: &campaign::TargetGroup) -> Result<Layout, Targ
     let mut tail = [0; 4];
     file.seek(SeekFrom::Start(found.bytes().saturating_sub(4))).map_err(cant_read)?;
     let tail_bytes = encoding::read_full(&mut file, &mut tail).map_err(cant_read)?;
-    Ok(match content::detect(&found.path, found.bytes(), &head, &tail[..tail_bytes])? {
+    Ok(match content::detect(&found.path, found.bytes(), &head, &tail[..tail_bytes], spec.encoding)? {
         FileKind::Csv => Layout::Csv(CsvFile::open(file, found.bytes(), &head, spec)?),
         FileKind::Parquet => Layout::Parquet(ParquetFile::open(&file)?),
     })

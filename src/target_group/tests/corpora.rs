@@ -1,8 +1,12 @@
 //! Files that nobody on this project wrote.
 
+use arrow::array::AsArray;
+use arrow::datatypes::{Field, Schema, TimestampMicrosecondType};
 use serde_json::Value;
 
 use super::*;
+use crate::target_group::parquet_file::ParquetFile;
+use crate::target_group::schema::{Given, Unified};
 
 /// The records of a file as JSON objects have them: null is the empty text.
 fn objects(read: &Contents) -> Vec<Value> {
@@ -39,12 +43,13 @@ fn csv_spectrum() {
     }
 }
 
-/// What each file must give: its rows, and the reasons of the others; or why it is refused as a whole.
+/// What a file must give: its rows, and the reasons of the others; or why it is refused as a whole.
+type Expected = Result<(&'static [&'static str], &'static [&'static str]), &'static str>;
+
 #[test]
 fn csv_test_data() {
     let Some(folder) = corpora().map(|folder| folder.join("csv-test-data/csv")) else { return };
-    let simple: (&[&str], &[&str]) = (&["1|2|3"], &[]);
-    let expected: Vec<(&str, Result<(&[&str], &[&str]), &str>)> = vec![
+    let expected: Vec<(&str, Expected)> = vec![
         ("all-empty.csv", Err("the file has no header: it holds empty lines only")),
         ("bad-header-less-fields.csv", Ok((&[], &["1:2 2 fields, the header has 3"]))),
         ("bad-header-more-fields.csv", Ok((&[], &["1:2 4 fields, the header has 3"]))),
@@ -60,7 +65,7 @@ fn csv_test_data() {
         // The one row is an empty line, which is no row here.
         ("empty-one-column.csv", Ok((&[], &[]))),
         ("header-no-rows.csv", Ok((&[], &[]))),
-        ("header-simple.csv", Ok(simple)),
+        ("header-simple.csv", Ok((&["1|2|3"], &[]))),
         ("leading-space.csv", Ok((&["1| leading space|3"], &[]))),
         ("one-column.csv", Ok((&["1"], &[]))),
         ("quotes-empty.csv", Ok((&["1|-|3"], &[]))),
@@ -68,10 +73,10 @@ fn csv_test_data() {
         ("quotes-with-escaped-quote.csv", Ok((&["1|The \" must be escaped|3"], &[]))),
         ("quotes-with-newline.csv", Ok((&["1|No man is an island,\nEntire of itself|3"], &[]))),
         ("quotes-with-space.csv", Ok((&["1|Field with spaces|3"], &[]))),
-        ("simple-crlf.csv", Ok(simple)),
-        ("simple-lf.csv", Ok(simple)),
+        ("simple-crlf.csv", Ok((&["1|2|3"], &[]))),
+        ("simple-lf.csv", Ok((&["1|2|3"], &[]))),
         ("trailing-newline-one-field.csv", Ok((&["1"], &[]))),
-        ("trailing-newline.csv", Ok(simple)),
+        ("trailing-newline.csv", Ok((&["1|2|3"], &[]))),
         ("trailing-space.csv", Ok((&["1|trailing space |3"], &[]))),
         ("utf8.csv", Ok((&["1|☎|3"], &[]))),
     ];
@@ -156,4 +161,52 @@ fn parquet_others_are_read_or_refused_by_column_and_type() {
     }
     let error = read(&folder.join("nested_maps.snappy.parquet"), "a").unwrap_err();
     assert!(error.problem.contains("its type is Map("), "{error}");
+}
+
+/// Every column that templates can use, whether or not there is one with addresses.
+#[test]
+fn parquet_columns_of_every_encoding_are_read() {
+    let Some(folder) = corpora().map(|folder| folder.join("parquet")) else { return };
+    for (name, rows, columns) in [
+        ("alltypes_plain.parquet", 8, 9),
+        ("alltypes_plain.snappy.parquet", 2, 9),
+        ("byte_stream_split.zstd.parquet", 300, 2),
+        ("delta_byte_array.parquet", 1000, 9),
+        ("int96_from_spark.parquet", 6, 1),
+        ("nested_maps.snappy.parquet", 6, 2),
+        ("rle_boolean_encoding.parquet", 68, 1),
+    ] {
+        let read = usable_columns(&folder.join(name));
+        assert_eq!((read.num_rows(), read.num_columns()), (rows, columns), "{name} {}", read.schema());
+    }
+    // Parquet's test files say what is in this one; nanoseconds would not hold it.
+    let times = usable_columns(&folder.join("int96_from_spark.parquet"));
+    let times = times.column(0).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(
+        times.iter().collect::<Vec<_>>(),
+        [
+            Some(1_704_141_296_123_456),
+            Some(1_704_070_800_000_000),
+            Some(253_402_225_200_000_000),
+            Some(1_735_599_600_000_000),
+            None,
+            Some(9_089_380_393_200_000_000)
+        ]
+    );
+}
+
+fn usable_columns(path: &Path) -> RecordBatch {
+    let file = File::open(path).unwrap();
+    let parquet = ParquetFile::open(&file).unwrap();
+    let fields = parquet.columns().into_iter().filter_map(|(name, given)| match given {
+        Given::Typed(data_type) => Some(Field::new(name, data_type, true)),
+        Given::Text | Given::Unusable(_) => None,
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let unified = Unified { schema, email: 0, id: None, name: None, warnings: Vec::new() };
+    let mut reader = parquet.read(file, 0, &unified).unwrap();
+    let batch = reader.next().unwrap().unwrap();
+    assert_eq!(batch.unreadable, []);
+    assert!(reader.next().unwrap().is_none());
+    batch.records
 }

@@ -67,6 +67,13 @@ fn every_encoding() {
 }
 
 #[test]
+fn declared_utf16_without_latin_letters_is_text() {
+    let text = format!("email\n{}", "日本語\n".repeat(2000));
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(kit().keys("encoding = 'utf-16be'").file("a.csv", bytes).contents().rows.len(), 2000);
+}
+
+#[test]
 fn a_late_byte_that_is_no_utf8_costs_its_row_only() {
     let mut bytes = b"email,city\n".to_vec();
     bytes.extend("zoe@example.com,Müller\n".repeat(20_000).into_bytes());
@@ -173,7 +180,7 @@ fn an_open_quote_swallows_no_more_than_its_line_however_long_the_file() {
 #[test]
 fn an_overlong_line_is_passed_over() {
     for end in ["\n", "\r\n", "\r"] {
-        for length in [4 * 1024 * 1024, 20_000_000] {
+        for length in [4 * 1024 * 1024, 9_000_000] {
             let long = "x".repeat(length);
             let text = format!("email,x{end}a@x.example,1{end}b@x.example,{long}{end}c@x.example,3{end}");
             let read = csv(&text);

@@ -85,7 +85,8 @@ fn a_parquet_file_is_known_by_its_content() {
 fn a_file_that_changes_while_it_is_read_is_found_out() {
     let problem = Some("`a.csv` changed while it was read".to_owned());
     let new = || kit().file("a.csv", "email\na@x.example\n").file("b.csv", "email\nb@x.example\n");
-    let changes: [(&str, fn(&Kit)); 3] = [
+    type Change = fn(&Kit);
+    let changes: [(&str, Change); 3] = [
         ("replaced by one of the same size", |kit| {
             fs::write(kit.path("new"), "email\nc@x.example\n").unwrap();
             fs::rename(kit.path("new"), kit.path("a.csv")).unwrap();
