@@ -1,0 +1,173 @@
+//! What was agreed, and the rates that keep it.
+
+use std::time::Duration;
+
+use crate::campaign::{Capacity, Pace};
+
+/// A slot, and every sliding window as long as one.
+pub const SLOT: Duration = Duration::from_secs(300);
+/// The hour of the agreement, and every sliding window as long.
+pub const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The two limits: what any 300 s and any 3,600 s may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Agreement {
+    /// The most in any window of 3,600 s.
+    pub per_hour: u64,
+    /// The most in any window of 300 s.
+    pub per_slot: u64,
+}
+
+impl Agreement {
+    /// Each limit at its lower value.
+    pub fn strictest(self, other: Self) -> Self {
+        Self { per_hour: self.per_hour.min(other.per_hour), per_slot: self.per_slot.min(other.per_slot) }
+    }
+
+    /// The most that an hour can carry when each of its slots keeps its limit: less than `per_hour` where a slot holds
+    /// only a few whole messages (13/h with a slot of 1 is 12).
+    pub fn reachable_per_hour(self) -> u64 {
+        self.per_hour.min(self.per_slot.saturating_mul(12))
+    }
+
+    /// The rate of `pace = "burst"` and of catching up.
+    pub(super) fn burst(self) -> Rate {
+        Rate { tokens: self.per_slot, micros: micros(SLOT + self.grain().loss()) }
+    }
+
+    /// The rate of `pace = "even"`.
+    pub(super) fn nominal(self) -> Rate {
+        let hourly = Rate { tokens: self.per_hour, micros: micros(HOUR + self.grain().loss()) };
+        hourly.min(self.burst())
+    }
+
+    /// How long blocks and admissions are, for these limits.
+    pub(super) fn grain(self) -> Grain {
+        let loss = micros(ROOMY.loss());
+        let slot = Rate { tokens: self.per_slot, micros: micros(SLOT) + loss };
+        let hour = Rate { tokens: self.per_hour, micros: micros(HOUR) + loss };
+        if slot.min(hour) == hour { ROOMY } else { TIGHT }
+    }
+}
+
+impl From<&Capacity> for Agreement {
+    fn from(capacity: &Capacity) -> Self {
+        Self { per_hour: capacity.per_hour, per_slot: capacity.per_slot() }
+    }
+}
+
+/// What one campaign asks of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The capacity account.
+    pub account: String,
+    /// The limits as this campaign knows them.
+    pub agreement: Agreement,
+    /// How it uses the hour.
+    pub pace: Pace,
+}
+
+impl From<&Capacity> for Terms {
+    fn from(capacity: &Capacity) -> Self {
+        Self { account: capacity.account.clone(), agreement: capacity.into(), pace: capacity.pace }
+    }
+}
+
+/// How long blocks and admissions are.
+///
+/// A block of tokens may be sent at any moment of its interval, release and validity together, so each window counts it
+/// for that much longer than the window is: the price is [`Grain::loss`] in every window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grain {
+    /// How long the release of one block takes.
+    pub block: Duration,
+    /// How long the last message of a block may take from its admission to its first byte.
+    pub validity: Duration,
+}
+
+/// Where the burst leaves room in the slots, the hour binds: 3 s of 3,600 are 0.08 %.
+const ROOMY: Grain = Grain { block: Duration::from_millis(500), validity: Duration::from_millis(2_000) };
+/// Without a burst, the slot binds: 1.3 s of 300 are 0.43 %.
+const TIGHT: Grain = Grain { block: Duration::from_millis(400), validity: Duration::from_millis(500) };
+
+impl Grain {
+    /// By how much longer than a window its messages take to be sent again: the block's own release counts twice, once
+    /// in its interval and once because windows are looked at block by block.
+    const fn loss(self) -> Duration {
+        self.block.saturating_mul(2).saturating_add(self.validity)
+    }
+}
+
+/// So many messages in so many microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub tokens: u64,
+    pub micros: u64,
+}
+
+impl Rate {
+    /// Whole messages in `micros`.
+    pub fn tokens_in(self, micros: u64) -> u64 {
+        let tokens = u128::from(self.tokens) * u128::from(micros) / u128::from(self.micros);
+        u64::try_from(tokens).unwrap_or(u64::MAX)
+    }
+
+    /// Microseconds until `tokens` whole messages are due.
+    pub fn micros_for(self, tokens: u64) -> u64 {
+        let micros = (u128::from(tokens) * u128::from(self.micros)).div_ceil(u128::from(self.tokens.max(1)));
+        u64::try_from(micros).unwrap_or(u64::MAX)
+    }
+
+    fn min(self, other: Self) -> Self {
+        let slower = u128::from(self.tokens) * u128::from(other.micros)
+            <= u128::from(other.tokens) * u128::from(self.micros);
+        if slower { self } else { other }
+    }
+}
+
+/// Microseconds of one of the lengths used here, all far below the end of `u64`.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreement(per_hour: u64, burst_percent: u32) -> Agreement {
+        Agreement::from(&Capacity { per_hour, burst_percent, ..Capacity::default() })
+    }
+
+    #[test]
+    fn the_nominal_rate_uses_995_thousandths_of_what_the_windows_allow() {
+        for burst_percent in [0, 1, 5, 25, 100, 1_100] {
+            for per_hour in [12, 13, 24, 100, 1_000, 150_000, 10_000_000, 1_000_000_000] {
+                let agreement = agreement(per_hour, burst_percent);
+                // Of a million hours, so that whole messages don't blur it.
+                let sent = agreement.nominal().tokens_in(3_600_000_000 * 1_000_000);
+                let reachable = agreement.reachable_per_hour() * 1_000_000;
+                assert!(sent <= reachable, "{agreement:?}");
+                assert!(u128::from(sent) * 1_000 >= u128::from(reachable) * 995, "{agreement:?}: {sent}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_grain_is_fine_only_where_the_slot_binds() {
+        let check = |per_hour, burst_percent, grain| {
+            assert_eq!(agreement(per_hour, burst_percent).grain(), grain, "{per_hour}/h, {burst_percent} %");
+        };
+        check(150_000, 25, ROOMY);
+        check(150_000, 2, ROOMY);
+        check(150_000, 0, TIGHT);
+        check(100, 25, ROOMY);
+        check(12, 25, TIGHT);
+    }
+
+    #[test]
+    fn a_rate_counts_and_waits_in_whole_messages() {
+        let rate = Rate { tokens: 3, micros: 10 };
+        assert_eq!((rate.tokens_in(3), rate.tokens_in(4), rate.tokens_in(10)), (0, 1, 3));
+        assert_eq!((rate.micros_for(0), rate.micros_for(1), rate.micros_for(3)), (0, 4, 10));
+    }
+}

@@ -1,0 +1,86 @@
+//! Keeps the release smooth: over any time, no more than the rate makes of it and a fifth of a second's worth.
+
+use std::time::Duration;
+
+use super::agreement::{Rate, micros};
+use crate::mail::Timestamp;
+
+/// So much of the rate may go at once; what a late tick held up.
+const DEPTH: Duration = Duration::from_millis(200);
+
+/// A token bucket in whole numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    rate: Rate,
+    /// In messages times `rate.micros`.
+    credit: u64,
+    at: Timestamp,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn new(rate: Rate, now: Timestamp) -> Self {
+        let mut bucket = Self { rate, credit: 0, at: now };
+        bucket.credit = bucket.capacity();
+        bucket
+    }
+
+    /// Fills at another rate from now on.
+    pub fn set_rate(&mut self, rate: Rate) {
+        let tokens = self.tokens();
+        self.rate = rate;
+        self.credit = tokens.saturating_mul(rate.micros).min(self.capacity());
+    }
+
+    /// One message at least; below 3e17 for any agreement of up to a thousand million.
+    fn capacity(&self) -> u64 {
+        self.rate.micros.max(self.rate.tokens * micros(DEPTH))
+    }
+
+    /// What may go at `now`.
+    pub fn refill(&mut self, now: Timestamp) -> u64 {
+        if now > self.at {
+            let elapsed = micros(now.since(self.at));
+            let filled = elapsed.saturating_mul(self.rate.tokens).saturating_add(self.credit);
+            self.credit = filled.min(self.capacity());
+            self.at = now;
+        }
+        self.tokens()
+    }
+
+    pub fn take(&mut self, count: u64) {
+        self.credit -= count * self.rate.micros;
+    }
+
+    /// When `count` may go.
+    pub fn time_of(&self, count: u64) -> Timestamp {
+        let short = count.saturating_mul(self.rate.micros).min(self.capacity()).saturating_sub(self.credit);
+        self.at + Duration::from_micros(short.div_ceil(self.rate.tokens.max(1)))
+    }
+
+    fn tokens(&self) -> u64 {
+        self.credit / self.rate.micros
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_at_its_rate_and_holds_a_fifth_of_a_second() {
+        let at = |millis: i64| Timestamp(millis * 1_000);
+        let mut bucket = Bucket::new(Rate { tokens: 100, micros: 1_000_000 }, at(0));
+        assert_eq!(bucket.refill(at(0)), 20);
+        bucket.take(20);
+        assert_eq!((bucket.refill(at(9)), bucket.refill(at(10))), (0, 1));
+        assert_eq!(bucket.time_of(3), at(30));
+        assert_eq!(bucket.refill(at(60_000)), 20);
+
+        let mut slow = Bucket::new(Rate { tokens: 1, micros: 300_000_000 }, at(0));
+        assert_eq!(slow.refill(at(0)), 1);
+        slow.take(1);
+        assert_eq!(slow.time_of(1), at(300_000));
+        assert_eq!((slow.refill(at(299_999)), slow.refill(at(300_000))), (0, 1));
+    }
+}

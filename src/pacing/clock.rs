@@ -1,0 +1,161 @@
+//! The clocks that capacity is counted on.
+//!
+//! Ages are measured on the system's monotonic clock (`CLOCK_MONOTONIC`): all processes of one boot read the same one, and
+//! nobody can set it. It stands still while the machine sleeps, so a window on it is never longer than in truth. What was
+//! written before the machine's last start can only be placed by the wall clock; the boot's id tells the two apart.
+
+use std::fmt;
+use std::fs;
+use std::sync::OnceLock;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::mail::Timestamp;
+
+/// Microseconds on the system's monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Uptime(pub i64);
+
+impl Uptime {
+    fn now() -> Self {
+        let time = clock_gettime(ClockId::Monotonic);
+        Self(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
+    }
+
+    pub(super) fn plus(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(i64::try_from(micros).unwrap_or(i64::MAX)))
+    }
+
+    pub(super) fn minus(self, micros: u64) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(micros).unwrap_or(i64::MAX)))
+    }
+
+    /// Microseconds since `earlier`; zero when that is later.
+    pub(super) fn since(self, earlier: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+}
+
+/// Which start of which kernel the monotonic clock counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BootId(pub u128);
+
+impl BootId {
+    /// Of this boot; zero where the system doesn't tell (it is not Linux).
+    fn current() -> Self {
+        static CURRENT: OnceLock<BootId> = OnceLock::new();
+        *CURRENT.get_or_init(|| {
+            let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            Self::parse(&text).unwrap_or(Self(0))
+        })
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|&c| c != '-').collect();
+        u128::from_str_radix(&digits, 16).ok().map(Self)
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// One moment, on every clock that is needed to place it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The process's own time, [`Timestamp::now`]: what the pacer, the journal and the results speak of.
+    pub now: Timestamp,
+    /// The system's wall clock, which may have been set since the process began.
+    pub wall: Timestamp,
+    /// Which boot `uptime` belongs to.
+    pub boot: BootId,
+    /// The system's monotonic clock.
+    pub uptime: Uptime,
+}
+
+impl Reading {
+    /// The moment `time` of this process, on the monotonic clock.
+    pub(super) fn uptime_of(&self, time: Timestamp) -> Uptime {
+        Uptime(self.uptime.0.saturating_add(time.0.saturating_sub(self.now.0)))
+    }
+
+    /// The moment `uptime`, in this process's time.
+    pub(super) fn time_of(&self, uptime: Uptime) -> Timestamp {
+        Timestamp(self.now.0.saturating_add(uptime.0.saturating_sub(self.uptime.0)))
+    }
+
+    /// The moment `uptime`, on the wall clock as it stands now.
+    pub(super) fn wall_of(&self, uptime: Uptime) -> Timestamp {
+        Timestamp(self.wall.0.saturating_add(uptime.0.saturating_sub(self.uptime.0)))
+    }
+}
+
+/// Reads the system's clocks. The process's time and the monotonic clock run together; how far apart they are is measured
+/// once.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    boot: BootId,
+    offset: i64,
+}
+
+/// A calibration during which the process lost its core for longer than this is done again.
+const CLOSE_MICROS: i64 = 20;
+const CALIBRATIONS: usize = 50;
+
+impl Clock {
+    /// The system's clocks.
+    pub fn system() -> Self {
+        let attempt = || {
+            let before = Uptime::now();
+            let now = Timestamp::now();
+            let after = Uptime::now();
+            (after.0 - before.0, now.0 - before.0)
+        };
+        let mut best = attempt();
+        for _ in 0..CALIBRATIONS {
+            if best.0 <= CLOSE_MICROS {
+                break;
+            }
+            best = best.min(attempt());
+        }
+        Self { boot: BootId::current(), offset: best.1 }
+    }
+
+    /// What the clocks say now.
+    pub fn reading(&self) -> Reading {
+        let uptime = Uptime::now();
+        Reading { now: Timestamp(uptime.0 + self.offset), wall: Timestamp::wall(), boot: self.boot, uptime }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readings_agree_with_the_process_and_never_go_back() {
+        let clock = Clock::system();
+        let mut last = clock.reading();
+        for _ in 0..1_000 {
+            let before = Timestamp::now();
+            let reading = clock.reading();
+            assert!(reading.uptime >= last.uptime && reading.now >= last.now);
+            // A millisecond for a calibration that was never left alone.
+            assert!(reading.now.0 >= before.0 - 1_000, "{reading:?} {before:?}");
+            last = reading;
+        }
+        assert_eq!(last.boot, Clock::system().boot);
+        assert_eq!(last.time_of(last.uptime_of(Timestamp(5))), Timestamp(5));
+    }
+
+    #[test]
+    fn a_boot_id_is_read_as_the_kernel_writes_it() {
+        let id = BootId::parse("3f2c1d00-0000-4000-8000-00000000000a\n").unwrap();
+        assert_eq!(id.to_string(), "3f2c1d0000004000800000000000000a");
+        assert_eq!(BootId::parse(&id.to_string()), Some(id));
+        assert_eq!(BootId::parse("none"), None);
+    }
+}

@@ -1,0 +1,308 @@
+//! One account's book: the blocks of the last hour, and how much more may go. No I/O and no clock.
+//!
+//! A new block `[from, until]` is granted only as much as keeps, for each limit with its window of `length`,
+//! `everything with until ≥ from - length` + the new block ≤ limit. Any closed window that holds a moment of the new
+//! block reaches back to `from - length` at most, and whatever it holds besides has been granted before and is in that
+//! sum. So no window exceeds the limit, whenever inside their intervals the messages go out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::window::Window;
+use super::{Block, BlockId, Holder, Request, Reservation};
+use crate::campaign::Pace;
+use crate::pacing::agreement::{Agreement, HOUR, Rate, SLOT, Terms, micros};
+use crate::pacing::clock::{Reading, Uptime};
+
+/// A block is asked for at most so far ahead of its begin.
+const LONGEST_AHEAD: Duration = Duration::from_secs(3);
+/// The longest release of a block.
+const LONGEST_BLOCK: Duration = Duration::from_secs(5);
+/// So much may go at the burst rate's beginning besides the block itself: what a late answer held up.
+const SLACK: Duration = Duration::from_millis(200);
+/// Processes that have had a block begin in this time count as working now.
+const WORKING: Duration = Duration::from_secs(30);
+/// Processes that have had a block begin in this time compete for the same tokens.
+const COMPETING: Duration = Duration::from_secs(2);
+/// No interval reaches further into the future: what does has been written by another clock.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(20);
+
+/// A block as the book has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub id: BlockId,
+    pub holder: Holder,
+    pub pace: Pace,
+    /// The limits that its campaign named.
+    pub agreement: Agreement,
+    pub line_start: Uptime,
+    pub from: Uptime,
+    pub until: Uptime,
+    pub reserved: u64,
+    /// What of it counts: less than `reserved` when some was given back.
+    pub count: u64,
+}
+
+/// A request, on the book's clock.
+#[derive(Debug, Clone)]
+pub(super) struct Claim<'a> {
+    pub holder: &'a Holder,
+    pub terms: &'a Terms,
+    pub now: Uptime,
+    pub want: u64,
+    pub from: Uptime,
+    pub over: u64,
+    pub line_start: Uptime,
+}
+
+impl<'a> Claim<'a> {
+    pub fn new(holder: &'a Holder, terms: &'a Terms, at: Reading, request: &Request) -> Self {
+        let now = at.uptime;
+        let from = at.uptime_of(request.from).clamp(now, now.plus(micros(LONGEST_AHEAD)));
+        Self {
+            holder,
+            terms,
+            now,
+            want: request.want,
+            from,
+            over: micros(request.over.min(LONGEST_BLOCK)),
+            line_start: at.uptime_of(request.line_start).min(from),
+        }
+    }
+}
+
+/// What the book answers.
+#[derive(Debug, Clone)]
+pub(super) struct Decision {
+    pub count: u64,
+    from: Uptime,
+    until: Uptime,
+    over: u64,
+    grace: u64,
+    ask_again_at: Uptime,
+    shared: bool,
+    in_force: Agreement,
+    line_start: Uptime,
+}
+
+impl Decision {
+    /// The block to record under `id`, if anything is granted.
+    pub fn entry(&self, id: BlockId, claim: &Claim) -> Option<Entry> {
+        (self.count > 0).then(|| Entry {
+            id,
+            holder: claim.holder.clone(),
+            pace: claim.terms.pace,
+            agreement: claim.terms.agreement,
+            line_start: self.line_start,
+            from: self.from,
+            until: self.until,
+            reserved: self.count,
+            count: self.count,
+        })
+    }
+
+    /// The answer, in the time of the process that asked.
+    pub fn reservation(&self, id: BlockId, at: Reading) -> Reservation {
+        Reservation {
+            block: (self.count > 0).then(|| Block {
+                id,
+                count: self.count,
+                from: at.time_of(self.from),
+                over: Duration::from_micros(self.over),
+                admit_until: at.time_of(self.from.plus(self.over + self.grace)),
+                until: at.time_of(self.until),
+            }),
+            ask_again_at: at.time_of(self.ask_again_at),
+            shared: self.shared,
+            in_force: self.in_force,
+            line_start: at.time_of(self.line_start),
+        }
+    }
+}
+
+/// One account.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    entries: BTreeMap<BlockId, Entry>,
+    /// By the end of their intervals.
+    hour: Window,
+    slot: Window,
+    line: Line,
+    /// The limits named by the entries, and by how many of them.
+    agreements: BTreeMap<Agreement, usize>,
+    last_id: u64,
+}
+
+/// The blocks of `pace = "even"` since the line's begin, by their own begin.
+#[derive(Debug, Default)]
+struct Line {
+    since: Option<Uptime>,
+    window: Window,
+}
+
+impl Book {
+    /// The id after the last.
+    pub fn next_id(&self) -> BlockId {
+        BlockId(self.last_id + 1)
+    }
+
+    /// Enters a block. One that lies further in the future than any can counts as if its time were just over, seen from
+    /// `now`: another clock has written it.
+    pub fn record_foreign(&mut self, mut entry: Entry, now: Uptime) {
+        if entry.until > now.plus(micros(LONGEST_INTERVAL)) {
+            entry.from = now.minus(entry.until.since(entry.from));
+            entry.until = now;
+        }
+        self.record(entry);
+    }
+
+    /// Enters a block, or changes its count where it is known.
+    pub fn record(&mut self, entry: Entry) {
+        self.last_id = self.last_id.max(entry.id.0);
+        if self.entries.contains_key(&entry.id) {
+            self.give_back(entry.id, entry.count);
+            return;
+        }
+        self.hour.insert(entry.until, entry.id, entry.count);
+        self.slot.insert(entry.until, entry.id, entry.count);
+        if entry.pace == Pace::Even && self.line.since.is_some_and(|since| entry.from >= since) {
+            self.line.window.insert(entry.from, entry.id, entry.count);
+        }
+        *self.agreements.entry(entry.agreement).or_default() += 1;
+        self.entries.insert(entry.id, entry);
+    }
+
+    /// Only `used` tokens of the block count from now on; never more than before.
+    pub fn give_back(&mut self, id: BlockId, used: u64) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.count = entry.count.min(used);
+        self.hour.set(entry.until, id, entry.count);
+        self.slot.set(entry.until, id, entry.count);
+        self.line.window.set(entry.from, id, entry.count);
+    }
+
+    /// Forgets what no window reaches any more.
+    fn expire(&mut self, now: Uptime) {
+        let hour_ago = now.minus(micros(HOUR));
+        self.hour.expire(hour_ago);
+        self.slot.expire(now.minus(micros(SLOT)));
+        // Blocks end nearly in the order of their ids; one that is out of order leaves with the next.
+        while let Some(first) = self.entries.first_entry().filter(|first| first.get().until < hour_ago) {
+            let agreement = first.remove().agreement;
+            let named = self.agreements.get_mut(&agreement).expect("each entry's agreement was counted");
+            *named -= 1;
+            if *named == 0 {
+                self.agreements.remove(&agreement);
+            }
+        }
+    }
+
+    /// How much of `claim` may go, without recording it.
+    pub fn decide(&mut self, claim: &Claim) -> Decision {
+        self.expire(claim.now);
+        let own = claim.terms.agreement;
+        let in_force = self.agreements.keys().fold(own, |strictest, &other| strictest.strictest(other));
+        let (grain, burst) = (in_force.grain(), in_force.burst());
+        let block = micros(grain.block);
+        // Where not even one message falls into a block, each goes at once when it is due.
+        let over = if burst.tokens_in(block) == 0 { 0 } else { block.max(claim.over) };
+        let validity = micros(grain.validity);
+        let from = claim.from;
+        let until = from.plus(over + validity);
+        let line_start = self.line_start(claim);
+
+        let rooms = [
+            window_room(&self.hour, micros(HOUR), in_force.per_hour, from, until),
+            window_room(&self.slot, micros(SLOT), in_force.per_slot, from, until),
+            self.burst_room(burst, over, from),
+            match claim.terms.pace {
+                Pace::Even => self.line_room(in_force.nominal(), over, line_start, from),
+                Pace::Burst => Room { count: u64::MAX, more_at: from },
+            },
+        ];
+        let count = rooms.iter().map(|room| room.count).fold(claim.want, u64::min);
+        let next = from.plus(block.max(over));
+        let full = rooms.iter().filter(|room| room.count == count);
+        let ask_again_at = full.map(|room| room.more_at).fold(next, Uptime::max);
+        let shared = self.recent(claim.now, COMPETING).any(|entry| entry.holder != *claim.holder);
+        Decision { count, from, until, over, grace: validity / 2, ask_again_at, shared, in_force, line_start }
+    }
+
+    /// The blocks that begin no longer than `span` ago, the last first.
+    fn recent(&self, now: Uptime, span: Duration) -> impl Iterator<Item = &Entry> {
+        let begin = now.minus(micros(span));
+        self.entries.values().rev().take_while(move |entry| entry.from >= begin)
+    }
+
+    /// Processes that work at the same time share one line, the one that began first. Otherwise one that catches up would
+    /// leave the others behind their own lines, with nothing.
+    fn line_start(&self, claim: &Claim) -> Uptime {
+        let working = self.recent(claim.now, WORKING).filter(|entry| entry.pace == Pace::Even);
+        working.map(|entry| entry.line_start).fold(claim.line_start, Uptime::min)
+    }
+
+    /// A leaky bucket over all processes: it runs out at the burst rate and holds one block.
+    fn burst_room(&self, rate: Rate, over: u64, from: Uptime) -> Room {
+        let (tokens, micros_each) = (u128::from(rate.tokens), u128::from(rate.micros));
+        let capacity = micros_each.max(tokens * u128::from(over + micros(SLACK)));
+        let horizon = u64::try_from(capacity / tokens.max(1)).unwrap_or(u64::MAX);
+        let mut sum = 0;
+        let mut level = 0;
+        for entry in self.recent(from, Duration::from_micros(horizon)) {
+            sum += u128::from(entry.count) * micros_each;
+            level = level.max(u128::saturating_sub(sum, tokens * u128::from(from.since(entry.from))));
+        }
+        let count = capacity.saturating_sub(level) / micros_each;
+        let short = (level + (count + 1) * micros_each - capacity).div_ceil(tokens.max(1));
+        Room {
+            count: u64::try_from(count).unwrap_or(u64::MAX),
+            more_at: from.plus(u64::try_from(short).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// `pace = "even"`: what has begun since the line's begin, at most an hour back, is what the nominal rate makes of that
+    /// time; the first message goes at once.
+    fn line_room(&mut self, rate: Rate, over: u64, line_start: Uptime, from: Uptime) -> Room {
+        let hour_ago = from.minus(micros(HOUR));
+        let since = line_start.max(hour_ago);
+        let used = self.line.since(since, &self.entries);
+        let due = rate.tokens_in(from.plus(over).since(since)).saturating_add(1);
+        let count = due.saturating_sub(used);
+        let more_at = if since > line_start {
+            self.line.window.first_since(since).map_or(from, |first| first.plus(micros(HOUR) + 1))
+        } else {
+            since.plus(rate.micros_for(used + count)).minus(over)
+        };
+        Room { count, more_at }
+    }
+}
+
+/// What one limit leaves.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    count: u64,
+    /// When there is more, once that is taken.
+    more_at: Uptime,
+}
+
+fn window_room(window: &Window, length: u64, limit: u64, from: Uptime, until: Uptime) -> Room {
+    let reach = from.minus(length);
+    let first = window.first_since(reach).unwrap_or(until);
+    Room { count: limit.saturating_sub(window.sum_since(reach)), more_at: first.plus(length + 1) }
+}
+
+impl Line {
+    /// What has begun at `since` or later.
+    fn since(&mut self, since: Uptime, entries: &BTreeMap<BlockId, Entry>) -> u64 {
+        if self.since.is_some_and(|known| known <= since) {
+            self.window.expire(since);
+        } else {
+            self.window.clear();
+            for entry in entries.values().filter(|entry| entry.pace == Pace::Even && entry.from >= since) {
+                self.window.insert(entry.from, entry.id, entry.count);
+            }
+        }
+        self.since = Some(since);
+        self.window.sum_since(since)
+    }
+}

@@ -1,0 +1,272 @@
+//! Decides how many messages may leave now. Knows nothing of SMTP, of files or of clocks: the caller passes `now`.
+//!
+//! The pacer asks the ledger for blocks of tokens, shortly before it needs them, and releases each block evenly over its
+//! time. The limits are kept by the ledger; the pacer keeps the release smooth and the ledger's work small.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+use super::agreement::{Agreement, micros};
+use super::bucket::Bucket;
+use super::ledger::{Block, Request, Reservation, Unused};
+use crate::campaign::Capacity;
+use crate::mail::Timestamp;
+
+/// Tokens are released in portions of so much of their block's time, so that timers need not be finer.
+const TICK: Duration = Duration::from_millis(20);
+/// The ledger is asked so much earlier than its answers have taken lately.
+const EARLY: Duration = Duration::from_millis(30);
+/// The ledger's answers are expected to take this until one was seen.
+const FIRST_LATENCY: Duration = Duration::from_millis(20);
+/// No answer is expected to take longer.
+const LONGEST_LATENCY: Duration = Duration::from_secs(2);
+/// After the ledger has failed, it is asked again so much later.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// With nothing to wait for, the caller may look again after this.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// What may leave now, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// So many messages may leave; they are spent, whatever becomes of them.
+    pub count: u64,
+    /// None of them may begin after this moment (`MAIL` on the wire). One that is later is asked for again.
+    pub valid_until: Timestamp,
+    /// To be sent to the ledger; its answer goes to [`Pacer::reserved`] or [`Pacer::failed`].
+    pub request: Option<Request>,
+    /// Nothing changes before this moment, unless more messages get ready or the ledger answers.
+    pub ask_again_at: Timestamp,
+}
+
+/// One process's share of the capacity.
+#[derive(Debug)]
+pub struct Pacer {
+    own: Agreement,
+    in_force: Agreement,
+    /// The first moment at which a message was ready.
+    line_start: Option<Timestamp>,
+    bucket: Bucket,
+    held: VecDeque<Held>,
+    outstanding: Option<Outstanding>,
+    ask_at: Timestamp,
+    /// How long the ledger's answers take: the longest of late.
+    latency: Duration,
+    /// Admitted since the ledger was asked last.
+    admitted: u64,
+    unused: Vec<Unused>,
+    shuffle: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    block: Block,
+    admitted: u64,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    since: Timestamp,
+    unused: Vec<Unused>,
+}
+
+impl Pacer {
+    /// A pacer that holds nothing yet. `start` is the process's time now. The line of `pace = "even"` begins later, when
+    /// the first message is ready.
+    pub fn new(capacity: &Capacity, start: Timestamp) -> Self {
+        let own = Agreement::from(capacity);
+        Self {
+            own,
+            in_force: own,
+            line_start: None,
+            bucket: Bucket::new(own.burst(), start),
+            held: VecDeque::new(),
+            outstanding: None,
+            ask_at: start,
+            latency: FIRST_LATENCY,
+            admitted: 0,
+            unused: Vec::new(),
+            // Differs between processes, which is all it is for.
+            shuffle: (start.0 as u64) | 1,
+        }
+    }
+
+    /// How many of `ready` messages may leave now. Cheap: to be called at every event.
+    ///
+    /// `now` never goes back. `ready` counts the messages that could leave at once.
+    pub fn admit(&mut self, now: Timestamp, ready: u64) -> Admission {
+        self.retire(now);
+        let may_go = self.bucket.refill(now).min(ready);
+        let (count, valid_until) = self.release(now, may_go);
+        self.bucket.take(count);
+        self.admitted += count;
+        let request = self.request(now, ready);
+        let ask_again_at = self.next_change(now, ready - count);
+        Admission { count, valid_until, request, ask_again_at }
+    }
+
+    /// The ledger's answer to the last request.
+    pub fn reserved(&mut self, now: Timestamp, reservation: Reservation) {
+        if let Some(outstanding) = self.outstanding.take() {
+            let forgotten = self.latency - self.latency / 8;
+            self.latency = now.since(outstanding.since).max(forgotten).min(LONGEST_LATENCY);
+        }
+        if self.in_force != reservation.in_force {
+            self.in_force = reservation.in_force;
+            self.bucket.set_rate(self.in_force.burst());
+        }
+        self.line_start = self.line_start.map(|start| start.min(reservation.line_start));
+        self.ask_at = reservation.ask_again_at;
+        if reservation.shared {
+            // Processes that ask in step would always be served in the same order.
+            self.ask_at = self.ask_at - self.in_force.grain().block.mul_f64(self.random() / 2.0);
+        }
+        if let Some(block) = reservation.block {
+            self.held.push_back(Held { block, admitted: 0 });
+        }
+    }
+
+    /// The ledger could not answer the last request. Nothing was granted; it is asked again a second later.
+    pub fn failed(&mut self, now: Timestamp) {
+        if let Some(outstanding) = self.outstanding.take() {
+            self.unused.extend(outstanding.unused);
+        }
+        self.ask_at = now + AFTER_FAILURE;
+    }
+
+    /// Ends the use of what is held: the request that gives the ledger back what was never admitted. To be called when
+    /// the run stops; an answer that is still to come stays spent.
+    pub fn give_back(&mut self, now: Timestamp) -> Option<Request> {
+        for held in mem::take(&mut self.held) {
+            self.unused.extend(held.unused());
+        }
+        let unused = mem::take(&mut self.unused);
+        (!unused.is_empty()).then(|| self.asking(now, 0, unused))
+    }
+
+    /// The limits that hold on the account, where another campaign has named stricter ones than this one within the last
+    /// hour: worth a warning.
+    pub fn stricter(&self) -> Option<Agreement> {
+        (self.in_force != self.own).then_some(self.in_force)
+    }
+
+    /// Puts away the blocks whose time is over.
+    fn retire(&mut self, now: Timestamp) {
+        while let Some(held) = self.held.front() {
+            if held.admitted < held.block.count && now <= held.block.admit_until {
+                return;
+            }
+            self.unused.extend(held.unused());
+            self.held.pop_front();
+        }
+    }
+
+    fn release(&mut self, now: Timestamp, may_go: u64) -> (u64, Timestamp) {
+        let mut valid_until: Option<Timestamp> = None;
+        let mut left = may_go;
+        for held in &mut self.held {
+            let count = held.released(now).saturating_sub(held.admitted).min(left);
+            if count > 0 {
+                held.admitted += count;
+                left -= count;
+                valid_until = Some(valid_until.unwrap_or(held.block.until).min(held.block.until));
+            }
+        }
+        (may_go - left, valid_until.unwrap_or(now))
+    }
+
+    fn request(&mut self, now: Timestamp, ready: u64) -> Option<Request> {
+        let nothing_to_say = ready == 0 && self.unused.is_empty();
+        if nothing_to_say || self.outstanding.is_some() || now < self.asking_time() {
+            return None;
+        }
+        // What was not taken is given back, so asking for twice of late's use costs nothing and lets the rate grow.
+        let want = if ready == 0 { 0 } else { ready.saturating_add(self.admitted.saturating_mul(2)) };
+        self.admitted = 0;
+        let unused = mem::take(&mut self.unused);
+        self.outstanding = Some(Outstanding { since: now, unused: unused.clone() });
+        Some(self.asking(now, want, unused))
+    }
+
+    fn asking(&mut self, now: Timestamp, want: u64, unused: Vec<Unused>) -> Request {
+        let expected = now + self.latency;
+        if want > 0 {
+            self.line_start.get_or_insert(expected);
+        }
+        Request {
+            want,
+            from: self.ask_at.max(expected),
+            over: self.latency + EARLY,
+            line_start: self.line_start.unwrap_or(expected),
+            unused,
+        }
+    }
+
+    fn asking_time(&self) -> Timestamp {
+        self.ask_at - (self.latency + EARLY)
+    }
+
+    /// When to look again, with `left` messages that could not go.
+    fn next_change(&self, now: Timestamp, left: u64) -> Timestamp {
+        let mut next = now + IDLE;
+        if let Some(held) = self.held.front() {
+            next = next.min(held.block.admit_until + Duration::from_micros(1));
+        }
+        if left > 0 {
+            let open = self.held.iter().filter(|held| held.block.admit_until > now);
+            let releases = open.filter_map(|held| held.next_release(left));
+            let release = releases.min_by_key(|&(time, _)| time);
+            if let Some((time, count)) = release {
+                next = next.min(time.max(self.bucket.time_of(count)));
+            }
+        }
+        let waits = left > 0 || !self.unused.is_empty();
+        if waits && self.outstanding.is_none() {
+            next = next.min(self.asking_time());
+        }
+        next.max(now + Duration::from_micros(1))
+    }
+
+    /// Between 0 and 1 (xorshift).
+    fn random(&mut self) -> f64 {
+        self.shuffle ^= self.shuffle << 13;
+        self.shuffle ^= self.shuffle >> 7;
+        self.shuffle ^= self.shuffle << 17;
+        (self.shuffle >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+impl Held {
+    /// So much of the block may have left by `now`.
+    fn released(&self, now: Timestamp) -> u64 {
+        let Block { from, over, admit_until, count, .. } = self.block;
+        if now < from || now > admit_until {
+            return 0;
+        }
+        let (past, over) = (micros(now.since(from)), micros(over));
+        if past >= over { count } else { share(count, past, over).saturating_add(1).min(count) }
+    }
+
+    /// When the next portion is due, with `left` messages that wait for it, and how much it is.
+    fn next_release(&self, left: u64) -> Option<(Timestamp, u64)> {
+        let Block { from, over, count, .. } = self.block;
+        let over = micros(over);
+        let portion = if over == 0 { count } else { share(count, micros(TICK), over).max(1) };
+        let portion = portion.min(left).min(count - self.admitted);
+        // Message k of the block (from 0) is due at k / count of its time, rounded up.
+        let last = self.admitted + portion.checked_sub(1)?;
+        let due = u128::from(last) * u128::from(over);
+        let due = u64::try_from(due.div_ceil(u128::from(count))).unwrap_or(u64::MAX);
+        Some((from + Duration::from_micros(due), portion))
+    }
+
+    fn unused(&self) -> Option<Unused> {
+        (self.admitted < self.block.count).then_some(Unused { block: self.block.id, used: self.admitted })
+    }
+}
+
+/// `count × part / whole`, rounded down.
+fn share(count: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(count) * u128::from(part) / u128::from(whole.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
