@@ -1,0 +1,202 @@
+//! Plan and journal, merged row by row in the order of the input.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::batch::{BATCH_ROWS, Batch};
+use super::error::ResultsError;
+use super::parts::Parts;
+use super::row::{Fate, InputRow, ResultRow};
+use super::summary::{Counts, Summary};
+use crate::campaign::Compression;
+use crate::journal::{Details, Intent, Outcome, State, States, Verdict};
+use crate::mail::{Disposition, Timestamp};
+
+/// Rows of one file, unless said otherwise: some 100 MB.
+const ROWS_PER_PART: u64 = 1_000_000;
+
+/// How results are written.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Parquet's page compression.
+    pub compression: Compression,
+    /// Rows of one file.
+    pub rows_per_part: u64,
+    /// Domains in the summary.
+    pub top_domains: usize,
+    /// The run goes on: rows under way are not in doubt yet.
+    pub running: bool,
+    /// What is said of rows that were not attempted.
+    pub not_attempted: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            compression: Compression::Zstd,
+            rows_per_part: ROWS_PER_PART,
+            top_domains: 10,
+            running: false,
+            not_attempted: "the run ended before its turn".to_owned(),
+        }
+    }
+}
+
+/// What the journal knows.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The state of every row.
+    pub states: &'a States,
+    /// The cursor for their details.
+    pub details: Details<'a>,
+}
+
+/// Results that are being written.
+pub struct Results<'a> {
+    known: Known<'a>,
+    options: Options,
+    parts: Parts,
+    batch: Batch,
+    counts: Counts,
+}
+
+impl<'a> Results<'a> {
+    /// Starts to write results into `folder`. What stands there stays until [`finish`](Self::finish).
+    pub fn create(folder: &Path, known: Known<'a>, options: Options) -> Result<Self, ResultsError> {
+        let run_id = &known.states.run.run_id;
+        let parts = Parts::create(folder, options.compression, run_id, options.rows_per_part.max(1))?;
+        Ok(Self { known, options, parts, batch: Batch::new(), counts: Counts::new() })
+    }
+
+    /// Takes the next row of the input.
+    pub fn push(&mut self, input: &InputRow<'_>) -> Result<(), ResultsError> {
+        match input.fate {
+            Fate::Screened { disposition, detail } => {
+                let detail = detail.map(Cow::Borrowed);
+                self.put(&ResultRow { detail, ..ResultRow::new(input, disposition) })
+            }
+            Fate::Planned { index } => self.push_planned(input, index),
+        }
+    }
+
+    /// Puts the files in place.
+    pub fn finish(mut self) -> Result<Summary, ResultsError> {
+        self.parts.write(self.batch.take())?;
+        let files = self.parts.finish()?;
+        Ok(self.counts.summary(files, self.options.top_domains))
+    }
+
+    fn put(&mut self, row: &ResultRow<'_>) -> Result<(), ResultsError> {
+        self.counts.add(row);
+        self.batch.push(row);
+        if self.batch.rows() == BATCH_ROWS {
+            self.parts.write(self.batch.take())?;
+        }
+        Ok(())
+    }
+
+    fn push_planned(&mut self, input: &InputRow<'_>, index: u32) -> Result<(), ResultsError> {
+        let Known { states, details } = &mut self.known;
+        let state = states.state(index);
+        // Where the journal is damaged, the last outcome may be unreadable as well: then nothing is said of it.
+        let outcome = match details.outcome(states, index) {
+            Err(_) if state == State::Unknown => None,
+            outcome => outcome?,
+        };
+        let intent = match details.open_intent(states, index) {
+            Err(_) if state == State::Unknown => None,
+            intent => intent?,
+        };
+        let number = intent.as_ref().map(|intent| intent.connection);
+        let connection = match number.or(outcome.as_ref().and_then(|outcome| outcome.connection)) {
+            Some(number) => details.connection(number)?,
+            None => None,
+        };
+
+        let mut row = ResultRow::new(input, Disposition::NotAttempted);
+        if let Some(outcome) = &outcome {
+            fill_from_outcome(&mut row, outcome, details.between(states, index, outcome.attempt));
+        }
+        if let Some(intent) = &intent {
+            fill_from_intent(&mut row, intent);
+        }
+        if let Some(connection) = &connection {
+            row.remote_host = Some(Cow::Borrowed(&connection.remote_host));
+            row.remote_ip = connection.remote_ip;
+            row.local_ip = connection.local_ip;
+            row.tls = connection.tls.as_deref().map(Cow::Borrowed);
+        }
+        row.slot = row.last_attempt_at.map(|at| at.slot());
+        (row.disposition, row.detail) = match state {
+            State::Final(disposition) => (disposition, row.detail),
+            State::Untouched => {
+                (Disposition::NotAttempted, Some(Cow::Owned(self.options.not_attempted.clone())))
+            }
+            State::Pending => (Disposition::Deferred, Some(Cow::Owned(pending(outcome.as_ref())))),
+            State::Open if self.options.running => {
+                (Disposition::InDoubt, Some(Cow::Borrowed("under way when this was written")))
+            }
+            State::Open => (Disposition::InDoubt, Some(Cow::Borrowed("handed over, and no reply was seen"))),
+            State::Unknown => (Disposition::InDoubt, Some(Cow::Owned(unknown(states)))),
+        };
+        self.put(&row)
+    }
+}
+
+/// Tried before, and to be tried again when these results were written.
+fn pending(outcome: Option<&Outcome>) -> String {
+    let next = outcome.and_then(|outcome| match outcome.verdict {
+        Verdict::Retry { at } => Some(at),
+        Verdict::Final(_) | Verdict::Withdrawn => None,
+    });
+    match next {
+        Some(at) => format!("to be tried again at {at}"),
+        None => "to be tried again".to_owned(),
+    }
+}
+
+fn unknown(states: &States) -> String {
+    match &states.damage {
+        Some(damage) => format!("the journal is damaged: {}", damage.why),
+        None => "the journal is damaged".to_owned(),
+    }
+}
+
+/// `between` are the starts of the attempts that are neither the first nor the last.
+fn fill_from_outcome<'a>(row: &mut ResultRow<'a>, outcome: &'a Outcome, between: Vec<Timestamp>) {
+    row.attempts = outcome.attempt;
+    row.first_attempt_at = outcome.first_attempt_at.or(outcome.last_attempt_at);
+    row.last_attempt_at = outcome.last_attempt_at;
+    row.class = outcome.class;
+    row.latency_us = outcome.latency_us;
+    row.bytes = outcome.bytes;
+    row.message_id = outcome.message_id.as_deref().map(Cow::Borrowed);
+    row.detail = outcome.detail.as_deref().map(Cow::Borrowed);
+    if let Some(reply) = &outcome.reply {
+        row.smtp_code = Some(reply.code);
+        row.enhanced_status = reply.enhanced;
+        row.reply = Some(Cow::Borrowed(&reply.text));
+    }
+    if outcome.attempt > 0 {
+        row.attempts_at.extend(row.first_attempt_at);
+    }
+    row.attempts_at.extend(between);
+    if outcome.attempt > 1 {
+        row.attempts_at.extend(row.last_attempt_at);
+    }
+}
+
+/// An intent without an outcome is an attempt of which nothing else is known.
+fn fill_from_intent<'a>(row: &mut ResultRow<'a>, intent: &'a Intent) {
+    row.attempts = intent.attempt;
+    row.first_attempt_at = row.first_attempt_at.or(Some(intent.at));
+    row.last_attempt_at = Some(intent.at);
+    row.attempts_at.push(intent.at);
+    row.message_id = Some(Cow::Borrowed(&intent.message_id));
+    row.class = None;
+    row.smtp_code = None;
+    row.enhanced_status = None;
+    row.reply = None;
+    row.latency_us = None;
+    row.bytes = None;
+}

@@ -1,0 +1,179 @@
+//! The files of the results: written under another name, synced, then moved into place together.
+
+use std::fs::{self, File};
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::error::ResultsError;
+use super::schema::{self, Column, RUN_KEY, SCHEMA_VERSION, VERSION_KEY};
+use crate::campaign::Compression;
+
+/// Rows that are held, compressed, before they are written: a bound on memory.
+const ROW_GROUP_ROWS: usize = 100_000;
+/// What follows the name of a file that is not whole yet.
+const UNFINISHED: &str = ".unfinished";
+
+/// The files of one set of results.
+pub(super) struct Parts {
+    folder: PathBuf,
+    properties: WriterProperties,
+    rows_per_part: u64,
+    current: Option<Part>,
+    /// Written whole, not yet in place.
+    finished: u32,
+}
+
+struct Part {
+    writer: ArrowWriter<File>,
+    path: PathBuf,
+    rows: u64,
+}
+
+pub(super) fn part_name(number: u32) -> String {
+    format!("part-{number:05}.parquet")
+}
+
+/// The number of a result file, from its name.
+pub(super) fn part_number(name: &str) -> Option<u32> {
+    name.strip_prefix("part-")?.strip_suffix(".parquet")?.parse().ok()
+}
+
+impl Parts {
+    pub fn create(
+        folder: &Path,
+        compression: Compression,
+        run_id: &str,
+        rows_per_part: u64,
+    ) -> Result<Self, ResultsError> {
+        fs::create_dir_all(folder).map_err(|error| ResultsError::io("create", folder, error))?;
+        let properties = properties(compression, run_id);
+        Ok(Self { folder: folder.to_owned(), properties, rows_per_part, current: None, finished: 0 })
+    }
+
+    /// Adds a batch, cut where a part is full.
+    pub fn write(&mut self, mut batch: RecordBatch) -> Result<(), ResultsError> {
+        while batch.num_rows() > 0 {
+            let part = match &mut self.current {
+                Some(part) => part,
+                None => {
+                    let part = self.open()?;
+                    self.current.insert(part)
+                }
+            };
+            let room = usize::try_from(self.rows_per_part - part.rows).unwrap_or(usize::MAX);
+            let rows = batch.num_rows().min(room);
+            part.writer
+                .write(&batch.slice(0, rows))
+                .map_err(|error| ResultsError::write(&part.path, error))?;
+            part.rows += rows as u64;
+            batch = batch.slice(rows, batch.num_rows() - rows);
+            if part.rows == self.rows_per_part {
+                self.finish_part()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts all parts in their places. Without rows there is one part, with the columns only.
+    pub fn finish(mut self) -> Result<u32, ResultsError> {
+        if self.finished == 0 && self.current.is_none() {
+            self.current = Some(self.open()?);
+        }
+        self.finish_part()?;
+        let parts = mem::take(&mut self.finished);
+        let moved = (0..parts).try_for_each(|number| {
+            let (from, to) = (self.unfinished(number), self.folder.join(part_name(number)));
+            fs::rename(from, &to).map_err(|error| ResultsError::io("write", &to, error))
+        });
+        if moved.is_err() {
+            self.finished = parts;
+        }
+        moved?;
+        self.remove_others(parts).map_err(|error| ResultsError::io("write", &self.folder, error))?;
+        Ok(parts)
+    }
+
+    fn open(&self) -> Result<Part, ResultsError> {
+        let path = self.unfinished(self.finished);
+        let file = File::create(&path).map_err(|error| ResultsError::io("create", &path, error))?;
+        let writer = ArrowWriter::try_new(file, schema::schema(), Some(self.properties.clone()))
+            .map_err(|error| ResultsError::write(&path, error))?;
+        Ok(Part { writer, path, rows: 0 })
+    }
+
+    fn finish_part(&mut self) -> Result<(), ResultsError> {
+        let Some(mut part) = self.current.take() else { return Ok(()) };
+        // From here on the file is known, so that it is removed if the rest fails.
+        self.finished += 1;
+        part.writer.finish().map_err(|error| ResultsError::write(&part.path, error))?;
+        part.writer.inner().sync_all().map_err(|error| ResultsError::io("write", &part.path, error))
+    }
+
+    fn unfinished(&self, number: u32) -> PathBuf {
+        self.folder.join(part_name(number) + UNFINISHED)
+    }
+
+    /// Removes the parts of earlier results that had more of them, and what a crash left.
+    fn remove_others(&self, parts: u32) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let left_over = name.strip_suffix(UNFINISHED).and_then(part_number).is_some();
+            if left_over || part_number(&name).is_some_and(|number| number >= parts) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+/// What was not finished goes: the space may be wanted.
+impl Drop for Parts {
+    fn drop(&mut self) {
+        let unfinished = self.finished + u32::from(self.current.take().is_some());
+        for number in 0..unfinished {
+            drop(fs::remove_file(self.unfinished(number)));
+        }
+    }
+}
+
+fn properties(compression: Compression, run_id: &str) -> WriterProperties {
+    let codec = match compression {
+        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(3).expect("3 is a level of zstd")),
+        Compression::Snappy => Codec::SNAPPY,
+        Compression::None => Codec::UNCOMPRESSED,
+    };
+    let metadata = vec![
+        KeyValue::new(VERSION_KEY.to_owned(), SCHEMA_VERSION.to_string()),
+        KeyValue::new(RUN_KEY.to_owned(), run_id.to_owned()),
+    ];
+    let properties = WriterProperties::builder()
+        .set_compression(codec)
+        .set_created_by(concat!("mailrun ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(metadata))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    Column::ALL
+        .into_iter()
+        .filter(|column| column.is_distinct())
+        .fold(properties, |properties, column| properties.set_column_dictionary_enabled(path(column), false))
+        .build()
+}
+
+/// The column's place in the Parquet schema: lists have their values two levels down.
+fn path(column: Column) -> ColumnPath {
+    let name = column.name().to_owned();
+    match column {
+        Column::AttemptsAt => ColumnPath::new(vec![name, "list".to_owned(), "item".to_owned()]),
+        _ => ColumnPath::new(vec![name]),
+    }
+}
