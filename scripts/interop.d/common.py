@@ -95,6 +95,28 @@ def counts_within(value):
     return None
 
 
+@dataclass
+class Kept:
+    """A message that the sandbox kept: its envelope, and its bytes as they came, without the sandbox's trace fields."""
+
+    name: str
+    return_path: str
+    recipients: list
+    raw: bytes
+
+
+def read_kept(folder):
+    """The `.eml` files of a sandbox. Trace fields (RFC 5321 §4.4) stand before the message."""
+    messages = []
+    for path in sorted(folder.rglob("*.eml")):
+        whole = path.read_bytes()
+        trace = re.match(rb"Return-Path: <(.*)>\r\n((?:Delivered-To: .*\r\n)+)Received: .*\r\n(?:[ \t].*\r\n)*", whole)
+        holds(trace, f"{path.name} does not begin with Return-Path, Delivered-To and Received: {whole[:200]}")
+        recipients = re.findall(r"Delivered-To: (.*)\r\n", trace[2].decode())
+        messages.append(Kept(path.name, trace[1].decode(), recipients, whole[trace.end():]))
+    return messages
+
+
 def relay_campaign(folder, relay):
     """A copy of the welcome campaign that delivers to a relay; `relay` is the text of `[delivery.relay]`."""
     shutil.copytree(WELCOME, folder)
@@ -188,6 +210,12 @@ def by_message_id(results):
 
 def money(value):
     return f"{decimal.Decimal(value):,.2f}"
+
+
+def check_envelope(what, return_path, recipients, email):
+    """One recipient, the row's; a return path of its own under the campaign's."""
+    same(f"{what}: RCPT TO", [wire(recipient) for recipient in recipients], [wire(email)])
+    holds(re.fullmatch(r"bounces\+[A-Za-z0-9_.=-]+@mail\.harbourlane\.example", return_path), f"{what}: MAIL FROM {return_path}")
 
 
 # --- DKIM ------------------------------------------------------------------------------------------------------------

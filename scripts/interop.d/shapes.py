@@ -75,9 +75,10 @@ def check(folder):
             csv.writer(file).writerows([["email", "field"], ["ann@example.com", field]])
         result = common.send(home / "campaign.toml", home / "runs", home / "state", "--sandbox", "--sandbox-keep", kept)
         same(f"{name}: dispositions", common.count(result.rows), {"accepted": 1})
-        messages = list(kept.rglob("*.eml"))
+        messages = common.read_kept(kept)
         same(f"{name}: messages kept", len(messages), 1)
-        raw = messages[0].read_bytes()
+        same(f"{name}: RCPT TO", messages[0].recipients, ["ann@example.com"])
+        raw = messages[0].raw
         verify(raw, zone, name)
         message = email.message_from_bytes(raw, policy=email.policy.default)
         holds("Bcc" not in message, f"{name}: a field of the row became a header")

@@ -1,6 +1,7 @@
 """The welcome campaign to the sandbox: dispositions against the rows, dkimpy on every message, Python's email on every part."""
 
 import email
+import email.header
 import email.policy
 import email.utils
 import html
@@ -8,7 +9,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 import common
-from common import Failed, by_message_id, count, counts_within, holds, key_of, money, ok, same, verify, wire
+from common import Failed, by_message_id, check_envelope, count, counts_within, holds, key_of, money, ok, same, verify, wire
 
 UNSUBSCRIBE = "https://mail.harbourlane.example/u/"
 FEEDBACK_ID = "welcome:news:mailrun:mail.harbourlane.example"
@@ -19,7 +20,7 @@ def run(folder):
     runs, kept = folder / "runs", folder / "kept"
     if not hasattr(run, "done"):
         run.done = common.send(common.WELCOME / "campaign.toml", runs, folder / "state", "--sandbox", "--sandbox-keep", kept, exits=(1,))
-    return run.done, {path: path.read_bytes() for path in sorted(kept.rglob("*.eml"))}
+    return run.done, common.read_kept(kept)
 
 
 def check(folder):
@@ -29,7 +30,7 @@ def check(folder):
     check_dispositions(result, rows)
     paired = check_kept(result, messages)
     zone = common.Zone()
-    signatures = sum(verify(raw, zone, path.name) for path, raw in messages.items())
+    signatures = sum(verify(kept.raw, zone, kept.name) for kept in messages)
     ok(f"dkimpy verifies {signatures} signatures, RSA and Ed25519, of {len(messages)} messages")
     check_tampering(messages, zone)
     tokens = set()
@@ -67,15 +68,19 @@ def check_dispositions(result, rows):
 
 def check_kept(result, messages):
     """Each accepted row was taken over exactly once; nothing else than a row in doubt was. Returns (bytes, result row)."""
-    results, paired, seen = by_message_id(result.rows), [], set()
-    for path, raw in messages.items():
-        message = email.message_from_bytes(raw, policy=email.policy.default)
+    results, paired, seen, paths = by_message_id(result.rows), [], set(), set()
+    for kept in messages:
+        message = email.message_from_bytes(kept.raw, policy=email.policy.default)
         message_id = str(message["Message-ID"]).strip("<> ")
-        holds(message_id in results, f"{path.name}: Message-ID {message_id} is in no result row")
-        holds(message_id not in seen, f"{path.name}: Message-ID {message_id} a second time")
+        holds(message_id in results, f"{kept.name}: Message-ID {message_id} is in no result row")
+        holds(message_id not in seen, f"{kept.name}: Message-ID {message_id} a second time")
         seen.add(message_id)
-        holds(results[message_id]["disposition"] in ("accepted", "in_doubt"), f"{path.name}: kept, but {results[message_id]}")
-        paired.append((raw, results[message_id]))
+        paths.add(kept.return_path)
+        row = results[message_id]
+        holds(row["disposition"] in ("accepted", "in_doubt"), f"{kept.name}: kept, but {row}")
+        check_envelope(kept.name, kept.return_path, kept.recipients, row["email"])
+        paired.append((kept.raw, row))
+    same("return paths", len(paths), len(messages))
     accepted = {message_id for message_id, row in results.items() if row["disposition"] == "accepted"}
     same("accepted rows whose message was not kept", accepted - seen, set())
     ok(f"{len(accepted)} accepted rows, each taken over exactly once")
@@ -84,7 +89,7 @@ def check_kept(result, messages):
 
 def check_tampering(messages, zone):
     """The verifier itself can say no: one changed letter in the body or in From ends in a failure."""
-    path, raw = next(iter(messages.items()))
+    raw = messages[0].raw
     head, _, body = raw.partition(b"\r\n\r\n")
     for what, changed in (
         ("body", head + b"\r\n\r\n" + body[:-40] + bytes([body[-40] ^ 1]) + body[-39:]),
@@ -95,7 +100,7 @@ def check_tampering(messages, zone):
             verify(changed, zone, what)
         except Failed:
             continue
-        raise Failed(f"{path.name}: a changed {what} still verifies")
+        raise Failed(f"{messages[0].name}: a changed {what} still verifies")
     ok("dkimpy rejects a changed body, a changed From and a second From")
 
 
@@ -114,14 +119,14 @@ def check_message(raw, result, row, started, tokens):
                    "List-Id", "Feedback-ID", "MIME-Version", "Organization", "X-Member"):
         same(f"{name}: {header} fields", len(headers.get_all(header, [])), 1)
 
-    mailbox = lambda header: [(a.display_name, wire(a.addr_spec)) for a in headers[header].addresses]
-    same(f"{name}: From", mailbox("From"), [("Harbour Lane Books", "hello@mail.harbourlane.example")])
-    same(f"{name}: Reply-To", mailbox("Reply-To"), [("The people at the till", "care@harbourlane.example")])
-    same(f"{name}: To", mailbox("To"), [(row["full_name"], wire(row["email"]))])
+    same(f"{name}: From", mailbox(raw, "From"), ("Harbour Lane Books", "hello@mail.harbourlane.example"))
+    same(f"{name}: Reply-To", mailbox(raw, "Reply-To"), ("The people at the till", "care@harbourlane.example"))
+    same(f"{name}: To", mailbox(raw, "To"), (row["full_name"], wire(row["email"])))
     first = row.get("first_name")
     subject = (f"{first}, welcome" if first else "Welcome") + " to Harbour Lane" + (" ★" if row["premium"] else "")
     same(f"{name}: Subject", str(headers["Subject"]), subject)
     date = email.utils.parsedate_to_datetime(headers["Date"])
+    date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # -0000: the time in UTC, the place not told
     holds(started <= date <= datetime.now(timezone.utc) + timedelta(seconds=1), f"{name}: Date {date}")
     same(f"{name}: X-Member", str(headers["X-Member"]), row["customer_id"])
     same(f"{name}: Organization", str(headers["Organization"]), "Harbour Lane Books")
@@ -140,6 +145,16 @@ def check_message(raw, result, row, started, tokens):
     page = message.get_body(("html",)).get_content()
     check_words(name, row, text, page, link)
     check_parts(name, message, row, page)
+
+
+def mailbox(raw, header):
+    """Display name and address of a header with one mailbox.
+
+    Through the older API: the newer one leaves a space between two encoded words of a phrase (RFC 2047 §6.2).
+    """
+    value = email.message_from_string(raw.partition(b"\r\n\r\n")[0].decode())[header]
+    name, address = email.utils.parseaddr(value)
+    return str(email.header.make_header(email.header.decode_header(name))), wire(address)
 
 
 def check_words(name, row, text, page, link):
