@@ -1,0 +1,190 @@
+//! What the commands on a campaign share: load it, look its files through, find its run.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::args::Common;
+use super::diagnostic::Diagnostic;
+use super::exit::Exit;
+use super::log;
+use super::paths;
+use crate::campaign::{Campaign, Unsubscribe};
+use crate::compose::{Composer, RunFacts};
+use crate::dkim::Signer;
+use crate::mail::Timestamp;
+use crate::plan::{Content, Input, Layout, RunDir, RunId};
+use crate::run::{self, Screening};
+use crate::screen::Limits;
+use crate::suppression::SuppressionList;
+use crate::target_group::{self, TargetGroup};
+
+/// A campaign whose file, templates, keys and target group have been looked through; no row has been read yet.
+pub struct Job {
+    pub campaign: Campaign,
+    pub signer: Signer,
+    pub group: TargetGroup,
+    /// The secret of the tokens.
+    secret: Vec<u8>,
+    /// The columns that the templates use; `None` when that can't be known.
+    pub columns: Option<std::collections::BTreeSet<String>>,
+}
+
+impl Job {
+    /// Looks a campaign through: first what it says, then its target group.
+    pub fn open(common: &Common, campaign: Campaign) -> Result<Self, Diagnostic> {
+        let secret = token_secret(common, campaign.unsubscribe.as_ref())?;
+        // The run is not known yet; templates are checked before anything is read.
+        let composer = compose(&campaign, "check", &secret)?;
+        let signer = Signer::load(&campaign.dkim)?;
+        for warning in signer.warnings() {
+            log::print(&format!("warning: {warning}"));
+        }
+        let group = target_group::open(&campaign.target_group)?;
+        for warning in group.warnings() {
+            log::print(&format!("warning: {warning}"));
+        }
+        let schema = group.schema();
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        composer.check_columns(&names)?;
+        let columns = composer.columns();
+        Ok(Self { campaign, signer, group, secret, columns })
+    }
+
+    /// The composer for a run.
+    pub fn composer(&self, run_id: &RunId) -> Result<Composer, Diagnostic> {
+        compose(&self.campaign, run_id.as_str(), &self.secret)
+    }
+
+    /// The target group's files with their hashes.
+    pub fn inputs(&self) -> Result<Vec<Input>, Diagnostic> {
+        let input = |file: &target_group::SourceFile| -> Result<Input, Diagnostic> {
+            Ok(Input {
+                path: file.path.clone(),
+                shown: file.shown.clone(),
+                bytes: file.bytes,
+                hash: file.content_hash()?.to_hex().to_string(),
+                rows: None,
+            })
+        };
+        self.group.files().iter().map(input).collect()
+    }
+
+    /// Templates, partials, attachments and images with their hashes.
+    pub fn contents(&self) -> Result<Vec<Content>, Diagnostic> {
+        let template = &self.campaign.template;
+        let mut files: Vec<(&str, PathBuf)> = Vec::new();
+        files.extend(template.text.iter().map(|path| ("text", path.clone())));
+        files.extend(template.html.iter().map(|path| ("html", path.clone())));
+        files.extend(template.attachments.iter().map(|path| ("attachment", path.clone())));
+        files.extend(template.inline.iter().map(|inline| ("inline", inline.file.clone())));
+        files.extend(partials(&self.campaign).into_iter().map(|path| ("partial", path)));
+        files.iter().map(|(role, path)| Ok(Content::of(role, path)?)).collect()
+    }
+
+    /// What of the records the plan keeps.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.group.schema(), self.columns.as_ref())
+    }
+
+    /// Reads and screens the target group, and freezes it into `run`.
+    pub fn freeze(
+        &self,
+        list: &SuppressionList,
+        limit: Option<u64>,
+        stop_after: Option<u64>,
+        run: &RunDir,
+        progress: impl FnMut(u64),
+    ) -> Result<Screening, Diagnostic> {
+        let limits = Limits { duplicates: self.campaign.target_group.duplicates, rows: limit };
+        let checker = list.checker(Timestamp::wall())?;
+        Ok(run::freeze(&self.group, self.layout(), limits, stop_after, checker, run, progress)?)
+    }
+
+    /// A plan for looking at: it goes with the folder that is returned.
+    pub fn freeze_aside(
+        &self,
+        list: &SuppressionList,
+        limit: Option<u64>,
+        stop_after: Option<u64>,
+    ) -> Result<(tempfile::TempDir, RunDir, Screening), Diagnostic> {
+        let folder = tempfile::Builder::new()
+            .prefix("mailrun-")
+            .tempdir()
+            .map_err(|error| Diagnostic::of("can't make a temporary folder", &error).exit(Exit::Usage))?;
+        let id: RunId = "aside".parse().expect("it is made of letters");
+        let run = RunDir::create(folder.path(), &self.campaign.identity.id, &id)?;
+        let screening = self.freeze(list, limit, stop_after, &run, |_| {})?;
+        Ok((folder, run, screening))
+    }
+}
+
+fn compose(campaign: &Campaign, run_id: &str, secret: &[u8]) -> Result<Composer, Diagnostic> {
+    let facts = RunFacts { run_id: run_id.to_owned(), token_secret: secret.to_vec() };
+    Ok(Composer::new(campaign, facts)?)
+}
+
+/// The files that `{{> name}}` may mean.
+fn partials(campaign: &Campaign) -> Vec<PathBuf> {
+    let template = &campaign.template;
+    let beside = |path: &PathBuf| path.parent().map(Path::to_owned);
+    let folders = match &template.partials {
+        Some(folder) => vec![folder.clone()],
+        None => template.text.iter().chain(&template.html).filter_map(beside).collect(),
+    };
+    let mut files: Vec<PathBuf> = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "hbs"))
+        .filter(|path| Some(path) != template.text.as_ref() && Some(path) != template.html.as_ref())
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state directory.
+fn token_secret(common: &Common, unsubscribe: Option<&Unsubscribe>) -> Result<Vec<u8>, Diagnostic> {
+    if let Some(name) = unsubscribe.and_then(|unsubscribe| unsubscribe.secret_env.as_ref()) {
+        let secret = std::env::var(name).unwrap_or_default();
+        if secret.is_empty() {
+            return Err(Diagnostic::new(format!("the environment variable `{name}` is not set"))
+                .hint("it holds the secret of the unsubscribe tokens"));
+        }
+        return Ok(secret.into_bytes());
+    }
+    if let Some(path) = unsubscribe.and_then(|unsubscribe| unsubscribe.secret_file.as_ref()) {
+        return fs::read(path).map_err(|error| {
+            Diagnostic::of("can't read the secret of the unsubscribe tokens", &error).at(path.display())
+        });
+    }
+    let path = paths::state_dir(common)?.join("token.key");
+    own_secret(&path).map_err(|error| Diagnostic::of("can't keep the secret of the tokens", &error).at(path.display()))
+}
+
+/// The secret in the file at `path`, made where there is none: readable by its owner only, complete or absent.
+fn own_secret(path: &Path) -> std::io::Result<Vec<u8>> {
+    const BYTES: usize = 32;
+    match fs::read(path) {
+        Ok(secret) if secret.len() == BYTES => return Ok(secret),
+        Ok(_) => return Err(std::io::Error::other("the file is not a secret that mailrun has made")),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    let mut secret = vec![0; BYTES];
+    SystemRandom::new().fill(&mut secret).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&secret)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(secret),
+        // Another process was first: its secret counts.
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(error) => Err(error.error),
+    }
+}

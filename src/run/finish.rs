@@ -1,0 +1,78 @@
+//! The last phase: plan and journal, merged into the result files.
+
+use crate::campaign::Compression;
+use crate::journal::{JournalError, Reader};
+use crate::plan::{self, Manifest, Plan, PlanError, RunDir, ScreenedRows};
+use crate::results::{Fate, InputRow, Known, Options, Results, ResultsError, Summary};
+
+/// Why there are no results.
+#[derive(Debug, thiserror::Error)]
+pub enum FinishError {
+    /// The plan can't be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The journal can't be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The results can't be written.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+}
+
+/// Writes the result files of a run from what is on disk. `running` says that a process works on it, so that rows under
+/// way are not in doubt yet; `not_attempted` is said of rows whose turn did not come.
+pub fn write_results(
+    run: &RunDir,
+    manifest: &Manifest,
+    running: bool,
+    not_attempted: &str,
+) -> Result<Summary, FinishError> {
+    let plan = Plan::open(&run.plan())?;
+    let screened = ScreenedRows::open(&run.screened())?;
+    let journal = Reader::open(&run.journal())?;
+    let states = journal.states()?;
+    let options = Options {
+        compression: compression(manifest),
+        running,
+        not_attempted: not_attempted.to_owned(),
+        ..Options::default()
+    };
+    let known = Known { states: &states, details: journal.details() };
+    let mut results = Results::create(&run.results(), known, options)?;
+    let shown = |file: usize| manifest.inputs.get(file).map_or("", |input| input.shown.as_str());
+    for row in plan::input_order(&plan, screened) {
+        match row? {
+            plan::InputRow::Planned(index) => {
+                let (file, row) = plan.place(index);
+                results.push(&InputRow {
+                    file: shown(file as usize),
+                    row,
+                    email: Some(plan.email(index)),
+                    domain: Some(plan.domain(index)),
+                    id: plan.id(index),
+                    fate: Fate::Planned { index },
+                })?;
+            }
+            plan::InputRow::Screened(screened) => {
+                let email = screened.email.as_deref();
+                let address = email.and_then(|email| crate::mail::Address::parse(email).ok());
+                results.push(&InputRow {
+                    file: shown(screened.file),
+                    row: screened.place.row,
+                    email,
+                    domain: address.as_ref().map(|address| address.domain().as_str()),
+                    id: screened.id.as_deref(),
+                    fate: Fate::Screened {
+                        disposition: screened.disposition,
+                        detail: Some(&screened.detail),
+                    },
+                })?;
+            }
+        }
+    }
+    Ok(results.finish()?)
+}
+
+fn compression(manifest: &Manifest) -> Compression {
+    manifest.campaign.results.compression
+}
