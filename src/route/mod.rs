@@ -1,1 +1,4 @@
 //! Relay, sites, retry schedule, reply classification.
+
+pub mod classify;
+pub mod retry;

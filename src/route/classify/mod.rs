@@ -1,0 +1,187 @@
+//! What a server's reply means: its class, what to do next, and whether the address is to be suppressed.
+//!
+//! The rules are data: `rules.toml`, where each has replies that it must fit; a campaign may put its own before them. The first rule
+//! that fits decides. Code and enhanced status (RFC 3463 and its IANA registry) are compared first; the text is looked at once,
+//! by all rules at the same time.
+//!
+//! Only a permanent failure of the mailbox or the domain suppresses an address: never policy, authentication, rate or content.
+
+mod rule;
+
+use std::time::Duration;
+
+use regex::bytes::{RegexSet, RegexSetBuilder};
+
+use crate::mail::{Class, Reply};
+use rule::Fit;
+pub use rule::{Do, Rule, RuleError};
+
+/// The rules that come with the program.
+const RULES: &str = include_str!("rules.toml");
+/// The regular expressions of all rules together may take this much memory, and as much again while they run.
+const REGEX_BYTES: usize = 16 << 20;
+
+/// What a reply means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it was refused.
+    pub class: Class,
+    /// What to do next.
+    pub action: Action,
+    /// The address goes on the suppression list.
+    pub suppress: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The row is tried again later.
+    TryAgain,
+    /// The row ends here.
+    GiveUp,
+    /// The site gets nothing for this long; the row is tried again.
+    PauseSite(Duration),
+    /// Every message to this relay will be refused alike until the campaign is mended: the run stops, and the row stays to be tried again.
+    /// (Where each domain has its own site, the answer of one must not stop the others: then the site's rows are given up.)
+    StopRun,
+}
+
+/// What kept a reply from coming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The name could not be resolved for the moment.
+    Dns,
+    /// The domain does not exist, or takes no mail (RFC 7505).
+    NoDomain,
+    /// No connection, a lost one, or a time-out.
+    Connection,
+    /// TLS is required, and was declined or failed.
+    Tls,
+    /// AUTH was refused.
+    Authentication,
+    /// What came was not SMTP.
+    Protocol,
+    /// Larger than the next hop's SIZE (RFC 1870).
+    TooLarge,
+    /// The next hop lacks an extension that the message needs (8BITMIME, SMTPUTF8).
+    Unfit,
+}
+
+/// The rules, ready to be asked. Meant to be made once and shared.
+#[derive(Debug)]
+pub struct Classifier {
+    rules: Vec<Rule>,
+    /// For each rule, the codes and statuses that it fits.
+    fits: Vec<Fit>,
+    /// The texts of those rules that have one.
+    texts: RegexSet,
+}
+
+impl Default for Classifier {
+    /// The rules that come with the program.
+    fn default() -> Self {
+        Self::new(Vec::new()).expect("the tests load the rules that come with the program")
+    }
+}
+
+impl Classifier {
+    /// `extra` rules, then those that come with the program. Every extra rule must pass its own tests.
+    pub fn new(extra: Vec<Rule>) -> Result<Self, RuleError> {
+        let own = extra.len();
+        let mut rules = extra;
+        rules.extend(rule::parse(RULES)?);
+        let mut texts = Vec::new();
+        let mut fits = Vec::with_capacity(rules.len());
+        for rule in &rules {
+            let text = rule.text.as_ref().map(|text| {
+                texts.push(text.as_str());
+                texts.len() - 1
+            });
+            fits.push(Fit::new(rule, text)?);
+        }
+        let texts = RegexSetBuilder::new(&texts)
+            .case_insensitive(true)
+            .unicode(false)
+            .size_limit(REGEX_BYTES)
+            .dfa_size_limit(REGEX_BYTES)
+            .build()
+            .map_err(|error| RuleError::Regex { why: error.to_string() })?;
+        let classifier = Self { rules, fits, texts };
+        classifier.check_tests(own)?;
+        Ok(classifier)
+    }
+
+    /// What a reply means that is not positive.
+    pub fn classify(&self, reply: &Reply) -> Verdict {
+        match self.rule_of(reply) {
+            Some(rule) => verdict(rule, reply),
+            // A 2yz or 3yz where another was due.
+            None => Verdict { class: Class::Protocol, action: Action::TryAgain, suppress: false },
+        }
+    }
+
+    /// The name of the rule that decides.
+    pub fn rule_name(&self, reply: &Reply) -> Option<&str> {
+        self.rule_of(reply).map(|rule| rule.name.as_str())
+    }
+
+    fn rule_of(&self, reply: &Reply) -> Option<&Rule> {
+        let mut matched = None;
+        let at = self.fits.iter().position(|fit| {
+            fit.accepts(reply.code, reply.enhanced)
+                && fit.text.is_none_or(|text| {
+                    matched.get_or_insert_with(|| self.texts.matches(reply.text.as_bytes())).matched(text)
+                })
+        })?;
+        Some(&self.rules[at])
+    }
+
+    fn check_tests(&self, own: usize) -> Result<(), RuleError> {
+        for rule in &self.rules[..own] {
+            for test in &rule.tests {
+                let reply = rule::sample(test).ok_or_else(|| rule.bad(format!("`{test}` is not a reply")))?;
+                let found = self.rule_name(&reply);
+                if found != Some(rule.name.as_str()) {
+                    let found = found.map_or("no rule".to_owned(), |name| format!("rule `{name}`"));
+                    return Err(rule.bad(format!("{found} fits its test `{test}`")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
+    let pause = rule.pause.map_or(Duration::ZERO, |span| span.0);
+    let action = match rule.action {
+        Some(Do::TryAgain) => Action::TryAgain,
+        Some(Do::GiveUp) => Action::GiveUp,
+        Some(Do::Pause) => Action::PauseSite(pause),
+        Some(Do::Stop) => Action::StopRun,
+        None if reply.is_permanent() => Action::GiveUp,
+        None if rule.pause.is_some() => Action::PauseSite(pause),
+        None => Action::TryAgain,
+    };
+    // RFC 2034 §4: the status has the class of the code. Where a server says both "for ever" and "for the moment", nobody
+    // is suppressed; nor where it speaks of security or policy (RFC 3463 §3.8), whatever its words.
+    let plain = reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7);
+    let for_ever = reply.is_permanent() && plain;
+    Verdict { class: rule.class, action, suppress: rule.suppress && for_ever && action == Action::GiveUp }
+}
+
+/// What a failure without a reply means.
+pub fn class_of_failure(failure: Failure) -> Verdict {
+    let (class, action) = match failure {
+        Failure::Dns | Failure::Connection => (Class::Network, Action::TryAgain),
+        Failure::NoDomain => (Class::BadDomain, Action::GiveUp),
+        Failure::Tls => (Class::TlsRequired, Action::TryAgain),
+        Failure::Authentication => (Class::Authentication, Action::StopRun),
+        Failure::Protocol => (Class::Protocol, Action::TryAgain),
+        Failure::TooLarge => (Class::TooLarge, Action::GiveUp),
+        Failure::Unfit => (Class::Protocol, Action::GiveUp),
+    };
+    Verdict { class, action, suppress: failure == Failure::NoDomain }
+}
+
+#[cfg(test)]
+mod tests;
