@@ -4,6 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import init
 import peers
 import results
 import shapes
@@ -16,6 +17,7 @@ CHECKS = {
     "shapes": shapes.check,
     "aiosmtpd": peers.check_plain,
     "starttls": peers.check_starttls_and_auth,
+    "init": init.check,
     "smtp-sink": peers.check_smtp_sink,
 }
 

@@ -37,7 +37,7 @@ def check(folder):
     same("counts by DuckDB", by_duckdb, counts)
     by_polars = dict(polars.scan_parquet(pattern).group_by("disposition").len().collect().iter_rows())
     same("counts by Polars", by_polars, counts)
-    keys = duckdb.sql(f'select count(*), count(distinct (source_file, "row")) from \'{pattern}\'').fetchone()
+    keys = duckdb.sql(f'select count(*), count(distinct (source_file, "row")) from \'{pattern}\'').fetchall()[0]
     same("rows, and distinct places, by DuckDB", keys, (len(common.welcome_rows()),) * 2)
     frame = polars.read_parquet(pattern)
     same("rows by Polars", frame.height, len(result.rows))
