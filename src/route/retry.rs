@@ -44,6 +44,11 @@ impl Schedule {
         if at.since(first_attempt_at) > self.give_up_after { Next::GiveUp } else { Next::At(at) }
     }
 
+    /// How long a row, or a site that can't be reached, is tried.
+    pub fn give_up_after(&self) -> Duration {
+        self.give_up_after
+    }
+
     /// The wait after `attempt`, jitter included.
     pub fn wait(&self, row: u32, attempt: u16) -> Duration {
         let exponent = f64::from(attempt.max(1) - 1);

@@ -4,7 +4,7 @@
 //! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and says what is to be done.
 //! So a whole run can be tested in simulated time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use super::lane::{Lane, Ready};
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Class, Disposition, Reply, Timestamp};
 use crate::pacing::Pacer;
-use crate::route::{Action as ReplyAction, Classifier, Schedule};
+use crate::route::{Action as ReplyAction, Classifier, Failure, Next, Schedule, class_of_failure};
 use crate::smtp::{Command, ConnectionId, Fate, Report, SessionError, Transaction, Unfit};
 
 /// A message that waited longer than this for its turn is composed again, so that `Date` and signature are fresh.
@@ -92,26 +92,27 @@ impl Judged {
         Self { ending, class: None, reply: None, detail: None, pause: None, stop: None, suppress: false }
     }
 
-    fn with_class(self, class: Class) -> Self {
-        Self { class: Some(class), ..self }
+    fn without_reply(ending: Ending, failure: Failure, detail: String) -> Self {
+        let class = class_of_failure(failure).class;
+        Self { class: Some(class), detail: Some(detail), ..Self::of(ending) }
     }
 }
 
-fn class_of_failure(error: &SessionError) -> Class {
+fn failure_of(error: &SessionError) -> Failure {
     match error {
-        SessionError::Protocol(_) => Class::Protocol,
-        SessionError::Closing(_) => Class::Unavailable,
-        SessionError::Closed { .. }
+        SessionError::Protocol(_) => Failure::Protocol,
+        SessionError::Closing(_)
+        | SessionError::Closed { .. }
         | SessionError::ClosedIdle
         | SessionError::Timeout { .. }
-        | SessionError::Io { .. } => Class::Network,
+        | SessionError::Io { .. } => Failure::Connection,
     }
 }
 
-fn class_of_unfit(reason: Unfit) -> Class {
+fn failure_of_unfit(reason: Unfit) -> Failure {
     match reason {
-        Unfit::SizeExceeded { .. } => Class::TooLarge,
-        Unfit::NeedsSmtputf8 | Unfit::NeedsEightBit => Class::Protocol,
+        Unfit::SizeExceeded { .. } => Failure::TooLarge,
+        Unfit::NeedsSmtputf8 | Unfit::NeedsEightBit => Failure::Unfit,
     }
 }
 
@@ -464,8 +465,8 @@ impl Dispatcher {
         let verdict = match judged.ending {
             Ending::Final(disposition) => Verdict::Final(disposition),
             Ending::TryAgain => match self.settings.schedule.next(row, attempt, first_attempt_at, now) {
-                Some(at) => Verdict::Retry { at },
-                None => Verdict::Final(Disposition::Deferred),
+                Next::At(at) => Verdict::Retry { at },
+                Next::GiveUp => Verdict::Final(Disposition::Deferred),
             },
         };
         if let Some(pause) = judged.pause {
@@ -527,19 +528,18 @@ impl Dispatcher {
                 }
             }
             Fate::Failed { error } => {
-                Judged { detail: Some(error.to_string()), ..Judged::of(Ending::TryAgain) }
-                    .with_class(class_of_failure(&error))
+                Judged::without_reply(Ending::TryAgain, failure_of(&error), error.to_string())
             }
             Fate::InDoubt { error } => {
-                Judged { detail: Some(error.to_string()), ..Judged::of(Ending::Final(Disposition::InDoubt)) }
-                    .with_class(class_of_failure(&error))
+                let ending = Ending::Final(Disposition::InDoubt);
+                Judged::without_reply(ending, failure_of(&error), error.to_string())
             }
             Fate::Unfit { reason } => {
-                Judged { detail: Some(reason.to_string()), ..Judged::of(Ending::Final(Disposition::Bounced)) }
-                    .with_class(class_of_unfit(reason))
+                let ending = Ending::Final(Disposition::Bounced);
+                Judged::without_reply(ending, failure_of_unfit(reason), reason.to_string())
             }
             Fate::NotStarted { why } => {
-                Judged { detail: Some(why.to_string()), ..Judged::of(Ending::TryAgain) }
+                Judged::without_reply(Ending::TryAgain, Failure::Connection, why.to_string())
             }
         }
     }
