@@ -1,26 +1,26 @@
-//! One accepted row, as composing needs it.
+//! One row of the plan, as the stages after it take it.
 
 use serde_json::{Map, Value};
 
 use crate::mail::Address;
 
-/// One accepted row of the plan.
+/// A row that is sent to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Its number in the plan, from 0.
     pub index: u32,
-    /// Which file it is from: an index into the target group's files.
+    /// Which file it comes from: an index into the manifest's inputs.
     pub file: u32,
-    /// The record's number in its file, from 1.
+    /// Its number in that file, from 1.
     pub row: u64,
     /// The address as given.
     pub email: String,
-    /// The address as it is sent to.
+    /// The address.
     pub address: Address,
-    /// The recipient's id, where the target group has one.
+    /// The recipient's id, where there is one.
     pub id: Option<String>,
-    /// The display name for `To`.
+    /// The display name, where there is one.
     pub name: Option<String>,
-    /// The columns that the templates use, under their headers' names.
+    /// The columns that the templates use, by their names, in the order of the target group. Null stays null.
     pub values: Map<String, Value>,
 }

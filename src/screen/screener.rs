@@ -123,6 +123,16 @@ impl Screener {
         self.counts
     }
 
+    /// The number of rows in each file so far.
+    pub fn rows_by_file(&self) -> Vec<u64> {
+        let ends = self.rows_before.iter().skip(1).copied();
+        let end = self.rows_before.last().map_or(0, |before| before + self.rows);
+        let mut rows: Vec<u64> =
+            std::iter::zip(&self.rows_before, ends.chain([end])).map(|(before, end)| end - before).collect();
+        rows.resize(self.files.len(), 0);
+        rows
+    }
+
     /// The entries of the suppression list that blocked a row so far: an attempt on each, which starts its time again
     /// (see [`crate::suppression::SuppressionList::restart_time`]).
     pub fn blocked(&self) -> &[EntryId] {

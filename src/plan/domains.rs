@@ -1,0 +1,102 @@
+//! The destination domains with the most rows, counted in bounded memory.
+
+use std::collections::HashMap;
+
+use rustc_hash::FxHashMap;
+
+use super::Plan;
+
+/// Domains counted at once. A domain with more than one row in so many is never missed.
+const COUNTERS: usize = 8_192;
+
+/// Finds the frequent domains among any number of them (Misra and Gries, "Finding repeated elements", 1982): a counter
+/// for each, and when all are taken, each loses one.
+#[derive(Debug, Default)]
+pub struct TopDomains {
+    counters: FxHashMap<Box<str>, u64>,
+    lost: bool,
+}
+
+impl TopDomains {
+    /// Counts a row of `domain`.
+    pub fn add(&mut self, domain: &str) {
+        if let Some(count) = self.counters.get_mut(domain) {
+            *count += 1;
+        } else if self.counters.len() < COUNTERS {
+            self.counters.insert(domain.into(), 1);
+        } else {
+            self.lost = true;
+            self.counters.retain(|_, count| {
+                *count -= 1;
+                *count > 0
+            });
+        }
+    }
+
+    /// True when every domain has been counted in full.
+    pub fn is_exact(&self) -> bool {
+        !self.lost
+    }
+
+    /// The domains that are left, with their counts: too low ones when it is not exact.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counters.iter().map(|(domain, count)| (domain.as_ref(), *count))
+    }
+}
+
+/// The `most` domains with the most rows of a plan, the largest first. The counts are exact; where there are more
+/// than some thousand domains, those with hardly any rows may be missing.
+pub fn top_domains(plan: &Plan, most: usize) -> Vec<(String, u64)> {
+    top(|| plan.domains().map(|(_, domain)| domain), most)
+}
+
+fn top<'a, I: Iterator<Item = &'a str>>(rows: impl Fn() -> I, most: usize) -> Vec<(String, u64)> {
+    let mut domains = TopDomains::default();
+    rows().for_each(|domain| domains.add(domain));
+    let mut counts: Vec<(String, u64)> =
+        domains.counts().map(|(domain, count)| (domain.to_owned(), count)).collect();
+    if !domains.is_exact() {
+        // Once more, for the true counts of those that are left.
+        let mut exact: HashMap<&str, u64> = counts.iter().map(|(domain, _)| (domain.as_str(), 0)).collect();
+        for domain in rows() {
+            if let Some(count) = exact.get_mut(domain) {
+                *count += 1;
+            }
+        }
+        counts = exact.into_iter().map(|(domain, count)| (domain.to_owned(), count)).collect();
+    }
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts.truncate(most);
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_come_first_and_equal_ones_by_name() {
+        let rows = ["b.example", "a.example", "c.example", "c.example"];
+        let expected = [("c.example".to_owned(), 2), ("a.example".to_owned(), 1)];
+        assert_eq!(top(|| rows.into_iter(), 2), expected);
+    }
+
+    #[test]
+    fn frequent_domains_are_exact_among_a_hundred_thousand() {
+        let mut rows = Vec::new();
+        for n in 0..100_000 {
+            rows.push(format!("d{n}.example"));
+            if n % 10 == 0 {
+                rows.push("large.example".to_owned());
+            }
+            if n % 100 == 0 {
+                rows.push("small.example".to_owned());
+            }
+        }
+        let mut domains = TopDomains::default();
+        rows.iter().for_each(|domain| domains.add(domain));
+        assert!(!domains.is_exact() && domains.counts().count() <= COUNTERS);
+        let expected = [("large.example".to_owned(), 10_000), ("small.example".to_owned(), 1_000)];
+        assert_eq!(top(|| rows.iter().map(String::as_str), 2), expected);
+    }
+}

@@ -1,0 +1,398 @@
+//! Writes `plan.arrow` and `screened.arrow`, batch by batch in constant memory.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{SchemaRef, UInt32Type, UInt64Type};
+
+use super::error::PlanError;
+use super::layout::{Layout, column};
+use super::reader::{KIND, Plan};
+use super::run_dir::RunDir;
+use super::screened::ScreenedWriter;
+use super::sealed::{FileFacts, SealedWriter};
+use super::staged::Staged;
+use crate::screen::{Screened, ScreenedBatch};
+
+/// Rows in one batch of the file. Whoever reads one row touches the pages of its batch only, and what is held in
+/// memory for each batch does not count.
+const BATCH_ROWS: usize = 4_096;
+
+/// The two files of a plan while they are written. Dropped before [`Self::finish`], nothing is left of them.
+#[derive(Debug)]
+pub struct Freeze {
+    layout: Layout,
+    plan: PlanWriter<Staged>,
+    screened: ScreenedWriter<Staged>,
+}
+
+/// What the two files hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// `plan.arrow`.
+    pub plan: FileFacts,
+    /// `screened.arrow`.
+    pub screened: FileFacts,
+}
+
+impl Freeze {
+    /// Begins the plan of a run, which must not have one yet. The caller holds the run's lock.
+    pub fn begin(run: &RunDir, layout: Layout) -> Result<Self, PlanError> {
+        let path = run.plan();
+        if path.exists() {
+            return Err(PlanError::Frozen(path));
+        }
+        let plan = PlanWriter::new(create(&path)?, &path, layout.schema())?;
+        let path = run.screened();
+        let screened = ScreenedWriter::new(create(&path)?, &path)?;
+        Ok(Self { layout, plan, screened })
+    }
+
+    /// Writes the rows of a batch. Batches come in the order of the input.
+    pub fn write(&mut self, batch: &ScreenedBatch) -> Result<(), PlanError> {
+        let encoded = self.layout.encode(&batch.accepted)?;
+        self.write_encoded(&encoded, &batch.screened)
+    }
+
+    /// The layout, for a caller that encodes on another thread.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Writes what [`Layout::encode`] has made of the accepted rows of a batch, and its other rows.
+    pub fn write_encoded(&mut self, accepted: &RecordBatch, screened: &[Screened]) -> Result<(), PlanError> {
+        self.plan.write(accepted)?;
+        self.screened.write(screened)
+    }
+
+    /// Syncs both files and gives them their names, the plan last: when it is there, both are whole.
+    pub fn finish(self) -> Result<Frozen, PlanError> {
+        let screened = commit(self.screened.path().to_owned(), self.screened.finish()?)?;
+        let plan = commit(self.plan.path.clone(), self.plan.finish()?)?;
+        Ok(Frozen { plan, screened })
+    }
+}
+
+/// Freezes a new plan of some rows of another one, ascending: for a run that tries them once more. Nothing is screened.
+pub fn freeze_rows(
+    plan: &Plan,
+    rows: impl IntoIterator<Item = u32>,
+    run: &RunDir,
+) -> Result<Frozen, PlanError> {
+    let path = run.plan();
+    if path.exists() {
+        return Err(PlanError::Frozen(path));
+    }
+    let mut writer = PlanWriter::new(create(&path)?, &path, plan.schema())?;
+    let mut rows = rows.into_iter().peekable();
+    for (first, batch) in plan.record_batches() {
+        let end = first + batch.num_rows() as u32;
+        let mut taken = Vec::new();
+        while let Some(row) = rows.next_if(|row| *row < end) {
+            assert!(row >= first, "the rows ascend");
+            taken.push(row - first);
+        }
+        if !taken.is_empty() {
+            let batch =
+                take_record_batch(batch, &UInt32Array::from(taken)).map_err(PlanError::writing(&path))?;
+            writer.write(&batch)?;
+        }
+    }
+    if let Some(index) = rows.next() {
+        return Err(PlanError::NoRow { index, len: plan.len() });
+    }
+    let screened = run.screened();
+    let empty = ScreenedWriter::new(create(&screened)?, &screened)?;
+    let screened = commit(screened, empty.finish()?)?;
+    let plan = commit(path, writer.finish()?)?;
+    Ok(Frozen { plan, screened })
+}
+
+fn create(path: &Path) -> Result<Staged, PlanError> {
+    Staged::create(path).map_err(PlanError::io("create", path))
+}
+
+fn commit(path: PathBuf, (staged, facts): (Staged, FileFacts)) -> Result<FileFacts, PlanError> {
+    staged.commit().map_err(PlanError::io("write", &path))?;
+    Ok(facts)
+}
+
+/// Writes the rows of a plan, in batches of one size.
+pub(super) struct PlanWriter<W: Write> {
+    sealed: SealedWriter<W>,
+    path: PathBuf,
+    schema: SchemaRef,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    rows: u64,
+    last: Option<(u32, u64)>,
+}
+
+impl<W: Write> PlanWriter<W> {
+    pub fn new(writer: W, path: &Path, schema: &SchemaRef) -> Result<Self, PlanError> {
+        Ok(Self {
+            sealed: SealedWriter::new(writer, path, KIND, schema)?,
+            path: path.to_owned(),
+            schema: schema.clone(),
+            pending: Vec::new(),
+            pending_rows: 0,
+            rows: 0,
+            last: None,
+        })
+    }
+
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PlanError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.check_order(batch);
+        self.rows += batch.num_rows() as u64;
+        if self.rows >= u64::from(u32::MAX) {
+            return Err(PlanError::TooManyRows);
+        }
+        self.pending_rows += batch.num_rows();
+        self.pending.push(batch.clone());
+        if self.pending_rows >= BATCH_ROWS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// The order of the input is what results are written in; a plan out of it would lose rows there.
+    fn check_order(&mut self, batch: &RecordBatch) {
+        let files = batch.column(column::FILE).as_primitive::<UInt32Type>().values();
+        let rows = batch.column(column::ROW).as_primitive::<UInt64Type>().values();
+        let (first, end) = ((files[0], rows[0]), files.len() - 1);
+        assert!(self.last.is_none_or(|last| last < first), "batches come in the order of the input");
+        self.last = Some((files[end], rows[end]));
+    }
+
+    fn flush(&mut self) -> Result<(), PlanError> {
+        let pending = std::mem::take(&mut self.pending);
+        let rows = std::mem::take(&mut self.pending_rows);
+        let joined = match pending.as_slice() {
+            [one] => one.clone(),
+            many => concat_batches(&self.schema, many).map_err(PlanError::writing(&self.path))?,
+        };
+        for start in (0..rows).step_by(BATCH_ROWS) {
+            self.sealed.write(&joined.slice(start, BATCH_ROWS.min(rows - start)))?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
+        self.flush()?;
+        self.sealed.finish()
+    }
+}
+
+impl<W: Write> std::fmt::Debug for PlanWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlanWriter")
+            .field("path", &self.path)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::super::screened::ScreenedRows;
+    use super::super::staged::tests::{SmallDisk, names};
+    use super::*;
+    use crate::mail::Disposition;
+    use crate::screen::testing::{batch, batch_at, columns, schema, suppression};
+    use crate::screen::{Limits, Screener};
+    use crate::target_group::Batch;
+
+    pub fn run_dir() -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "spring", &"abc".parse().unwrap()).unwrap();
+        (folder, run)
+    }
+
+    /// Screens these batches.
+    pub fn screen(batches: Vec<Batch>) -> Vec<ScreenedBatch> {
+        let (_folder, checker) = suppression(&["suppressed@b.example"]);
+        let files = vec!["a.csv".into(), "b.csv".into(), "c.csv".into()];
+        let mut screener = Screener::new(&schema(), columns(), Limits::default(), files, checker).unwrap();
+        let parser = screener.parser();
+        batches.into_iter().map(|batch| screener.accept(parser.parse(batch).unwrap()).unwrap()).collect()
+    }
+
+    /// Screens and freezes these batches with all their columns.
+    pub fn frozen(run: &RunDir, batches: Vec<Batch>) -> Frozen {
+        let mut freeze = Freeze::begin(run, Layout::new(&schema(), None)).unwrap();
+        screen(batches).iter().for_each(|batch| freeze.write(batch).unwrap());
+        freeze.finish().unwrap()
+    }
+
+    #[test]
+    fn rows_read_back_as_they_went_in() {
+        let (_folder, run) = run_dir();
+        let rows = ["Bob@B.Example ", "bad", "suppressed@b.example", "josé@müller.example"];
+        let frozen = frozen(&run, vec![batch(0, &rows), batch_at(1, 8, &["eve@b.example"])]);
+        assert_eq!((frozen.plan.rows, frozen.screened.rows), (3, 2));
+
+        let plan = Plan::open(&run.plan()).unwrap();
+        assert_eq!((plan.len(), plan.hash()), (3, frozen.plan.hash.as_str()));
+        assert_eq!(plan.columns().collect::<Vec<_>>(), ["email", "number", "name"]);
+        let row = plan.row(0).unwrap();
+        assert_eq!((row.index, row.file, row.row), (0, 0, 1));
+        assert_eq!(
+            (row.email.as_str(), row.address.to_string().as_str()),
+            ("Bob@B.Example ", "Bob@b.example")
+        );
+        assert_eq!((row.id.as_deref(), row.name.as_deref()), (Some("1"), None));
+        assert_eq!(
+            serde_json::Value::Object(row.values),
+            serde_json::json!({ "email": "Bob@B.Example ", "number": 1, "name": null })
+        );
+        let row = plan.row(1).unwrap();
+        assert_eq!(row.address.to_string(), "josé@xn--mller-kva.example");
+        assert_eq!(row.name.as_deref(), Some("Name 4"));
+        let row = plan.row(2).unwrap();
+        assert_eq!((row.file, row.row, row.email.as_str()), (1, 8, "eve@b.example"));
+        assert_eq!((plan.place(2), plan.email(2), plan.id(2)), ((1, 8), "eve@b.example", Some("1008")));
+        assert_eq!(
+            (plan.domain(1), plan.address(2).to_string().as_str()),
+            ("xn--mller-kva.example", "eve@b.example")
+        );
+        let domains: Vec<_> = plan.domains().collect();
+        assert_eq!(domains, [(0, "b.example"), (1, "xn--mller-kva.example"), (2, "b.example")]);
+        assert!(matches!(plan.row(3), Err(PlanError::NoRow { index: 3, len: 3 })));
+
+        let screened: Vec<Screened> =
+            ScreenedRows::open(&run.screened()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(screened[0].disposition, Disposition::Invalid);
+        assert_eq!((screened[0].place.row, screened[0].place.line), (2, Some(3)));
+        assert_eq!((screened[0].email.as_deref(), screened[0].id.as_deref()), (Some("bad"), Some("2")));
+        assert_eq!(screened[1].disposition, Disposition::Suppressed);
+        assert_eq!(names(run.path()), ["plan.arrow", "screened.arrow"]);
+    }
+
+    #[test]
+    fn only_the_columns_that_are_named_are_kept() {
+        let (_folder, run) = run_dir();
+        let wanted = BTreeSet::from(["name".to_owned(), "not there".to_owned()]);
+        let mut freeze = Freeze::begin(&run, Layout::new(&schema(), Some(&wanted))).unwrap();
+        screen(vec![batch(0, &["a@b.example", "c@b.example"])]).iter().for_each(|b| freeze.write(b).unwrap());
+        freeze.finish().unwrap();
+        let plan = Plan::open(&run.plan()).unwrap();
+        assert_eq!(plan.columns().collect::<Vec<_>>(), ["name"]);
+        // What is mailrun's own is kept in any case.
+        assert_eq!(plan.row(1).unwrap().id.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_plan_of_no_columns_and_one_of_no_rows() {
+        let (_folder, run) = run_dir();
+        let mut freeze = Freeze::begin(&run, Layout::new(&schema(), Some(&BTreeSet::new()))).unwrap();
+        screen(vec![batch(0, &["a@b.example"])]).iter().for_each(|b| freeze.write(b).unwrap());
+        freeze.finish().unwrap();
+        let plan = Plan::open(&run.plan()).unwrap();
+        assert!(plan.row(0).unwrap().values.is_empty());
+
+        let (_folder, run) = run_dir();
+        frozen(&run, vec![batch(0, &["bad"])]);
+        let plan = Plan::open(&run.plan()).unwrap();
+        assert!(plan.is_empty() && plan.domains().next().is_none());
+    }
+
+    /// Small batches are joined and large ones cut; numbers and places stay.
+    #[test]
+    fn batches_of_any_size_make_one_plan() {
+        let (_folder, run) = run_dir();
+        let emails: Vec<String> = (0..20_000).map(|n| format!("{n}@d{}.example", n % 7)).collect();
+        let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+        let mut batches = Vec::new();
+        let mut from = 0;
+        for size in [1, 2, 4_000, 100, 9_000, 1, 4_096, 1_800, 1_000] {
+            batches.push(batch_at(0, from as u64 + 1, &emails[from..from + size]));
+            from += size;
+        }
+        assert_eq!(from, emails.len());
+        frozen(&run, batches);
+        let plan = Plan::open(&run.plan()).unwrap();
+        assert_eq!(plan.len() as usize, emails.len());
+        for (index, domain) in plan.domains() {
+            assert_eq!(domain, format!("d{}.example", index % 7));
+            assert_eq!(
+                (plan.place(index), plan.email(index)),
+                ((0, u64::from(index) + 1), emails[index as usize])
+            );
+        }
+    }
+
+    #[test]
+    fn a_plan_is_frozen_once() {
+        let (_folder, run) = run_dir();
+        frozen(&run, vec![batch(0, &["a@b.example"])]);
+        let before = fs::read(run.plan()).unwrap();
+        let error = Freeze::begin(&run, Layout::new(&schema(), None)).unwrap_err();
+        assert!(matches!(error, PlanError::Frozen(_)), "{error}");
+        assert_eq!(fs::read(run.plan()).unwrap(), before);
+    }
+
+    #[test]
+    fn a_freeze_that_is_given_up_leaves_nothing() {
+        let (_folder, run) = run_dir();
+        let mut freeze = Freeze::begin(&run, Layout::new(&schema(), None)).unwrap();
+        screen(vec![batch(0, &["a@b.example"])]).iter().for_each(|b| freeze.write(b).unwrap());
+        drop(freeze);
+        assert!(names(run.path()).is_empty());
+    }
+
+    /// At whatever byte the disk is full: the error says so and names the file, and nothing is left.
+    #[test]
+    fn a_full_disk_is_said_and_leaves_nothing() {
+        let (_folder, run) = run_dir();
+        let layout = Layout::new(&schema(), None);
+        let emails: Vec<String> = (0..5_000).map(|n| format!("{n}@b.example")).collect();
+        let batches = screen(vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
+        let encoded = layout.encode(&batches[0].accepted).unwrap();
+        let path = run.plan();
+        let write = |room: usize| -> Result<(), PlanError> {
+            let disk = SmallDisk { inner: create(&path)?, room };
+            let mut writer = PlanWriter::new(disk, &path, layout.schema())?;
+            writer.write(&encoded)?;
+            writer.finish().map(drop)
+        };
+        for room in [0, 10, 1_000, 100_000, 300_000] {
+            let error = write(room).unwrap_err();
+            assert!(
+                matches!(&error, PlanError::Io { source, .. } if source.raw_os_error() == Some(28)),
+                "{error:?}"
+            );
+            assert!(error.to_string().contains("plan.arrow"), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("disk")), "{error:?}");
+            assert!(names(run.path()).is_empty(), "{room}");
+        }
+        write(10_000_000).unwrap();
+    }
+
+    #[test]
+    fn a_plan_of_some_rows_of_another() {
+        let (_folder, run) = run_dir();
+        let emails: Vec<String> = (0..10_000).map(|n| format!("{n}@b.example")).collect();
+        frozen(&run, vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
+        let plan = Plan::open(&run.plan()).unwrap();
+        let (_folder, retry) = run_dir();
+        let frozen = freeze_rows(&plan, [0, 7, 5_000, 9_999], &retry).unwrap();
+        assert_eq!((frozen.plan.rows, frozen.screened.rows), (4, 0));
+        let some = Plan::open(&retry.plan()).unwrap();
+        for (index, from) in [0, 7, 5_000, 9_999].into_iter().enumerate() {
+            let expected = super::super::Row { index: index as u32, ..plan.row(from).unwrap() };
+            assert_eq!(some.row(index as u32).unwrap(), expected);
+        }
+        let (_folder, retry) = run_dir();
+        let error = freeze_rows(&plan, [0, 10_000], &retry).unwrap_err();
+        assert!(matches!(error, PlanError::NoRow { index: 10_000, .. }), "{error}");
+        assert!(names(retry.path()).is_empty());
+    }
+}

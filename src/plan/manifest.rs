@@ -1,0 +1,361 @@
+//! `manifest.json`: what a run is made of, and where it stands. Replaced as a whole, and checked when it is read.
+//!
+//! It holds no secrets: the campaign names where they are, never what they are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::content::Content;
+use super::error::PlanError;
+use super::run_id::RunId;
+use super::sealed::FileFacts;
+use super::staged::Staged;
+use crate::campaign::Campaign;
+use crate::mail::Timestamp;
+use crate::screen::Counts;
+
+/// The newest format that is known here.
+pub const FORMAT: u32 = 1;
+
+/// What a run is made of, and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of this file.
+    pub format: u32,
+    /// The version of the mailrun that planned the run.
+    pub mailrun: String,
+    /// The campaign's id.
+    pub campaign_id: String,
+    /// The run's id.
+    pub run_id: RunId,
+    /// Where the run stands.
+    pub state: State,
+    /// When the run directory was made.
+    #[serde(with = "moment")]
+    pub created: Timestamp,
+    /// When the plan was frozen.
+    #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Timestamp>,
+    /// When sending began.
+    #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When the last row had its disposition.
+    #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+    /// The options that choose rows or recipients.
+    pub options: RunOptions,
+    /// The target group's files, in their order.
+    pub inputs: Vec<Input>,
+    /// Templates, partials, attachments and images.
+    pub contents: Vec<Content>,
+    /// What screening made of the input.
+    pub screening: Counts,
+    /// The suppression list's last change that screening saw.
+    pub suppression_change: u64,
+    /// `plan.arrow`, once it is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<FileFacts>,
+    /// `screened.arrow`, once it is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screened: Option<FileFacts>,
+    /// Rows by disposition, as the results have them; empty before there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<String, u64>,
+    /// The campaign file.
+    pub campaign_file: PathBuf,
+    /// The campaign as it was resolved.
+    pub campaign: Campaign,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum State {
+    /// The directory is there; the plan may not be.
+    Planned,
+    /// Sending has begun. Without a process that holds the lock: it was killed.
+    Running,
+    /// Stopped before the end; the same command goes on.
+    Interrupted {
+        /// Why.
+        reason: String,
+    },
+    /// Every row has its disposition.
+    Finished,
+}
+
+/// A file of the target group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its name in results.
+    pub shown: String,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3, in hexadecimal digits.
+    pub hash: String,
+    /// The number of its rows, once it has been screened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// The options of the command line that choose rows or recipients.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// `--limit`: at most this many rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// `--to`: everything goes to this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// `--dry-run`: everything but SMTP.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+    /// Set on a run of some rows of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+/// Which rows of which run are tried once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The other run.
+    pub run_id: RunId,
+    /// Their dispositions there.
+    pub dispositions: Vec<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Manifest {
+    /// The manifest of a run that begins.
+    pub fn new(
+        campaign: &Campaign,
+        run_id: RunId,
+        inputs: Vec<Input>,
+        contents: Vec<Content>,
+        options: RunOptions,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            mailrun: env!("CARGO_PKG_VERSION").to_owned(),
+            campaign_id: campaign.identity.id.clone(),
+            run_id,
+            state: State::Planned,
+            created: now,
+            planned: None,
+            started: None,
+            finished: None,
+            options,
+            inputs,
+            contents,
+            screening: Counts::default(),
+            suppression_change: 0,
+            plan: None,
+            screened: None,
+            outcomes: BTreeMap::new(),
+            campaign_file: campaign.path.clone(),
+            campaign: campaign.clone(),
+        }
+    }
+
+    /// Reads the manifest at `path`.
+    ///
+    /// # Errors
+    /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no manifest.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let text = fs::read(path).map_err(PlanError::io("read", path))?;
+        let damaged = |error: serde_json::Error| PlanError::damaged(path, error.to_string());
+        let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
+        if head.format > FORMAT {
+            return Err(PlanError::Newer {
+                path: path.to_owned(),
+                found: format!("{} (mailrun {})", head.format, head.mailrun),
+                known: FORMAT,
+            });
+        }
+        let mut manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
+        // What the campaign does not write out of itself.
+        manifest.campaign.path.clone_from(&manifest.campaign_file);
+        manifest.campaign.template.folder = manifest.campaign.folder().to_owned();
+        Ok(manifest)
+    }
+
+    /// Replaces the manifest at `path`: readers see the old one or the new one, whatever happens.
+    pub fn write(&self, path: &Path) -> Result<(), PlanError> {
+        let mut staged = Staged::create(path).map_err(PlanError::io("create", path))?;
+        self.write_to(&mut staged, path)?;
+        staged.commit().map_err(PlanError::io("write", path))
+    }
+
+    fn write_to(&self, mut writer: impl Write, path: &Path) -> Result<(), PlanError> {
+        let mut text = serde_json::to_vec_pretty(self).expect("a manifest's maps have names for keys");
+        text.push(b'\n');
+        writer.write_all(&text).and_then(|()| writer.flush()).map_err(PlanError::io("write", path))
+    }
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    #[serde(default)]
+    mailrun: String,
+}
+
+/// A moment as RFC 3339 with microseconds.
+mod moment {
+    use chrono::{DateTime, SecondsFormat, Utc};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::mail::Timestamp;
+
+    pub fn text(moment: Timestamp) -> String {
+        moment.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+
+    pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(*moment))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let moment = text.parse::<DateTime<Utc>>();
+        moment
+            .map(|moment| Timestamp(moment.timestamp_micros()))
+            .map_err(|error| serde::de::Error::custom(format_args!("`{text}`: {error}")))
+    }
+}
+
+mod optional_moment {
+    use serde::{Deserializer, Serializer};
+
+    use super::moment;
+    use crate::mail::Timestamp;
+
+    pub fn serialize<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match moment {
+            Some(moment) => serializer.serialize_str(&moment::text(*moment)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        moment::deserialize(deserializer).map(Some)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::staged::tests::{SmallDisk, names};
+    use super::*;
+
+    pub fn input(shown: &str, hash: &str) -> Input {
+        Input { path: shown.into(), shown: shown.into(), bytes: 1, hash: hash.into(), rows: None }
+    }
+
+    pub fn content(role: &str, name: &str, hash: &str) -> Content {
+        Content { role: role.into(), name: name.into(), bytes: 1, hash: hash.into() }
+    }
+
+    pub fn manifest(created: Timestamp) -> Manifest {
+        let text = r#"
+[campaign]
+id = "spring"
+[sender]
+from = "Über News <news@example.com>"
+reply-to = "care@example.com"
+[target-group]
+files = ["a.csv"]
+types = { age = "integer" }
+[template]
+subject = "Hello"
+text = "a.hbs"
+defaults = { first_name = "there", n = 5, since = 2026-05-31 }
+[unsubscribe]
+mailto = "u@example.com"
+[delivery]
+route = "relay"
+[delivery.relay]
+host = "smtp.example.net"
+"#;
+        let campaign = Campaign::parse(text, Path::new("/srv/spring/campaign.toml")).unwrap();
+        let options = RunOptions { limit: Some(5), ..RunOptions::default() };
+        let inputs = vec![input("a.csv", "99")];
+        let contents = vec![content("text", "a.hbs", "77")];
+        Manifest::new(&campaign, "run-1".parse().unwrap(), inputs, contents, options, created)
+    }
+
+    const NOW: Timestamp = Timestamp(1_780_000_123_456_789);
+
+    #[test]
+    fn it_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        let mut manifest = manifest(NOW);
+        for state in
+            [State::Planned, State::Running, State::Interrupted { reason: "SIGINT".into() }, State::Finished]
+        {
+            manifest.state = state;
+            manifest.started = Some(NOW);
+            manifest.outcomes.insert("accepted".into(), 3);
+            manifest.write(&path).unwrap();
+            let back = Manifest::read(&path).unwrap();
+            assert_eq!(format!("{back:?}"), format!("{manifest:?}"));
+        }
+        assert_eq!(names(folder.path()), ["manifest.json"]);
+        assert!(fs::read_to_string(&path).unwrap().contains("2026-05-28T20:28:43.456789Z"));
+    }
+
+    #[test]
+    fn a_newer_one_names_both_versions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        fs::write(&path, r#"{ "format": 7, "mailrun": "9.1.0", "other": {} }"#).unwrap();
+        let error = Manifest::read(&path).unwrap_err();
+        assert!(matches!(error, PlanError::Newer { .. }));
+        let text = error.to_string();
+        for part in ["format 7 (mailrun 9.1.0)", env!("CARGO_PKG_VERSION"), "up to 1", "manifest.json"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_damaged_one_is_refused_with_its_path_and_a_hint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        manifest(NOW).write(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for damaged in [&whole[..0], &whole[..whole.len() / 2], b"{}", b"[1]", &[0; 100]] {
+            fs::write(&path, damaged).unwrap();
+            let error = Manifest::read(&path).unwrap_err();
+            assert!(matches!(error, PlanError::Damaged { .. }), "{error:?}");
+            assert!(error.to_string().contains("manifest.json") && error.hint().is_some(), "{error}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(Manifest::read(&path), Err(PlanError::Io { .. })));
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        manifest(NOW).write(&path).unwrap();
+        let before = fs::read(&path).unwrap();
+        let staged = Staged::create(&path).unwrap();
+        let error = manifest(NOW).write_to(SmallDisk { inner: staged, room: 100 }, &path).unwrap_err();
+        assert!(error.to_string().contains("manifest.json"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("disk")), "{error:?}");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(names(folder.path()), ["manifest.json"]);
+    }
+}
