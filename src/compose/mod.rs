@@ -1,1 +1,364 @@
-//! Templates and MIME.
+//! Templates and MIME: from a row of the plan to a complete message.
+//!
+//! Everything that is the same for all messages is made once, in [`Composer::new`]: templates are compiled, attachments
+//! encoded, header fields written. Composing a row looks at no clock and draws no random number: the same row gives
+//! the same bytes, the date aside.
+//!
+//! Templates know the columns of the target group under their headers' names, and two names more:
+//!
+//! - `unsubscribe_url`: the recipient's own link, where `unsubscribe.https` is set;
+//! - `message_id`: the `Message-ID`, without its angle brackets.
+//!
+//! A value of nothing but white space counts as no value, for `{{#if}}` too.
+
+mod attachment;
+mod error;
+mod format;
+mod header;
+mod helpers;
+mod mime;
+mod plain;
+mod setup;
+mod source;
+pub mod token;
+mod unsubscribe;
+mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable};
+use serde_json::{Map, Value};
+
+use self::helpers::Problem;
+use self::mime::{Layout, Texts};
+use self::source::Sources;
+use self::unsubscribe::Links;
+use self::uses::Uses;
+use crate::mail::{Message, Timestamp};
+use crate::plan::Row;
+
+pub use error::{Place, RenderFailure, TemplateError};
+
+/// What a run adds to its campaign.
+pub struct RunFacts {
+    /// The run's id: part of every `Message-ID` and token.
+    pub run_id: String,
+    /// The secret of the unsubscribe tokens: at least 16 random bytes, the same for as long as links should work.
+    pub token_secret: Vec<u8>,
+}
+
+/// Says nothing of the secret.
+impl fmt::Debug for RunFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunFacts").field("run_id", &self.run_id).finish_non_exhaustive()
+    }
+}
+
+/// Makes the messages of one run. Shared by all threads.
+pub struct Composer {
+    text: Sources,
+    html: Sources,
+    parts: Parts,
+    /// What the templates need of a row.
+    uses: Uses,
+    strict: bool,
+    defaults: Map<String, Value>,
+    columns: Columns,
+    /// The header fields that are the same for all messages.
+    common_header: Vec<u8>,
+    /// The fields of `[sender.headers]` that differ: their names and those of their templates.
+    headers: Vec<(String, String)>,
+    links: Option<Links>,
+    message_id: MessageId,
+    layout: Layout,
+    /// The body, where every row has the same.
+    same_body: Option<SameBody>,
+    attachment_columns: Vec<String>,
+    /// The folder that attachment columns are relative to.
+    folder: PathBuf,
+    largest: u64,
+    /// Bytes that the signatures add.
+    signatures: u64,
+    /// The files whose content decides what is sent.
+    files: Vec<PathBuf>,
+    campaign_file: PathBuf,
+    /// Where the templates of the campaign file begin in it, from 0: lines and columns before them.
+    in_campaign: BTreeMap<String, (usize, usize)>,
+}
+
+/// Which templates there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    Text,
+    /// The text part is made from the HTML.
+    Html,
+    Both,
+}
+
+/// The names of the columns that a row has as fields of its own.
+#[derive(Debug)]
+struct Columns {
+    email: String,
+    id: Option<String>,
+    name: Option<String>,
+}
+
+/// `run.row.tag@domain`: the tag keeps runs of the same name in different campaigns apart.
+#[derive(Debug)]
+struct MessageId {
+    before: String,
+    after: String,
+}
+
+#[derive(Debug)]
+struct SameBody {
+    /// The content fields of the header.
+    header: Bytes,
+    body: Vec<Bytes>,
+}
+
+/// The names under which the main templates are registered; no partial can have them.
+const SUBJECT: &str = "main:subject";
+const TEXT: &str = "main:text";
+const HTML: &str = "main:html";
+
+impl Composer {
+    /// The columns that the templates print or test and the columns of attachments; `None` when that can't be told
+    /// because a template looks at the whole row.
+    pub fn columns(&self) -> Option<BTreeSet<String>> {
+        if self.uses.dynamic {
+            return None;
+        }
+        let named = self.uses.printed.iter().chain(&self.uses.tested).map(|(name, _)| name);
+        Some(named.chain(&self.attachment_columns).cloned().collect())
+    }
+
+    /// The columns that must have a value in every row, each with the places that print it; those with a default
+    /// and those that are only tested are not among them.
+    pub fn printed(&self) -> impl Iterator<Item = (&str, &Place)> {
+        let needed =
+            self.uses.printed.iter().filter(|(name, _)| self.strict && !self.defaults.contains_key(name));
+        needed.map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// Columns that are only tested and that `columns` does not have: probably mistyped, never an error.
+    pub fn doubtful(&self, columns: &[&str]) -> impl Iterator<Item = (&str, &Place)> {
+        let unknown = self
+            .uses
+            .tested
+            .iter()
+            .filter(|(name, _)| !columns.contains(&name.as_str()) && !self.defaults.contains_key(name));
+        unknown.map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// The files whose content decides what is sent, templates first: what a run's id is made from.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The message of one row, dated `date`.
+    pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
+        let message_id = self.message_id.of(row);
+        let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
+        let context = self.context(row, &message_id, unsubscribe_url);
+
+        let mut out = Vec::with_capacity(4_096);
+        out.extend_from_slice(&self.common_header);
+        header::mailbox(&mut out, "To", row.name.as_deref(), &row.address);
+        header::text(&mut out, "Subject", &render(&self.text, SUBJECT, &context)?);
+        header::date(&mut out, date);
+        header::plain(&mut out, "Message-ID", &format!("<{message_id}>"));
+        if let Some(list_unsubscribe) = list_unsubscribe {
+            header::plain(&mut out, "List-Unsubscribe", &list_unsubscribe);
+        }
+        for (name, template) in &self.headers {
+            let value = render(&self.text, template, &context)?;
+            // A field without a value is one that the template's conditions left out.
+            if !header::one_line(&value).is_empty() {
+                header::text(&mut out, name, &value);
+            }
+        }
+        let (header, body) = match &self.same_body {
+            Some(same) => {
+                out.extend_from_slice(&same.header);
+                (out.into(), same.body.clone())
+            }
+            None => self.body(out, row, &context)?,
+        };
+        let header_is_ascii = header.is_ascii();
+        let message = Message {
+            header,
+            body,
+            message_id,
+            eight_bit: !header_is_ascii,
+            needs_smtputf8: !header_is_ascii,
+        };
+        self.check_size(&message)?;
+        Ok(message)
+    }
+
+    /// The recipient's https link and `List-Unsubscribe`.
+    fn unsubscribe(&self, row: &Row) -> Result<(Option<String>, Option<String>), RenderFailure> {
+        let Some(links) = &self.links else { return Ok((None, None)) };
+        let address;
+        let recipient = match &row.id {
+            Some(id) => id.as_str(),
+            None => {
+                address = row.address.to_string();
+                &address
+            }
+        };
+        if recipient.len() > token::LONGEST {
+            return Err(RenderFailure::LongId { bytes: recipient.len() });
+        }
+        let (url, value) = links.of(recipient);
+        Ok((url, Some(value)))
+    }
+
+    /// The row as templates see it: its values or their defaults, and the built-in names.
+    fn context(&self, row: &Row, message_id: &str, unsubscribe_url: Option<String>) -> Context {
+        let mut values = row.values.clone();
+        let own = [
+            (Some(&self.columns.email), Some(&row.email)),
+            (self.columns.id.as_ref(), row.id.as_ref()),
+            (self.columns.name.as_ref(), row.name.as_ref()),
+        ];
+        for (column, value) in own {
+            if let (Some(column), Some(value)) = (column, value)
+                && !values.contains_key(column)
+            {
+                values.insert(column.clone(), Value::String(value.clone()));
+            }
+        }
+        for (_, value) in values.iter_mut() {
+            if helpers::is_blank(value) {
+                *value = Value::Null;
+            }
+        }
+        for (name, default) in &self.defaults {
+            if values.get(name).is_none_or(Value::is_null) {
+                values.insert(name.clone(), default.clone());
+            }
+        }
+        for (name, _) in &self.uses.built_in {
+            let value = match name.as_str() {
+                "message_id" => Some(message_id.to_owned()),
+                _ => unsubscribe_url.clone(),
+            };
+            values.insert(name.clone(), value.map_or(Value::Null, Value::String));
+        }
+        Context::from(Value::Object(values))
+    }
+
+    /// Completes the header section in `out` and makes the body.
+    fn body(&self, out: Vec<u8>, row: &Row, context: &Context) -> Result<(Bytes, Vec<Bytes>), RenderFailure> {
+        let own = self.own_attachments(row)?;
+        let (text, html) = match self.parts {
+            Parts::Text => (render(&self.text, TEXT, context)?, None),
+            Parts::Both => (render(&self.text, TEXT, context)?, Some(render(&self.html, HTML, context)?)),
+            Parts::Html => {
+                let html = render(&self.html, HTML, context)?;
+                (plain::from_html(&html), Some(html))
+            }
+        };
+        let (text, html) = (mime::normalize(&text), html.map(|html| mime::normalize(&html)));
+        let texts = Texts { text: &text, html: html.as_deref() };
+        self.layout.write(out, texts, &own).map_err(|mime::HoldsBoundary| RenderFailure::Boundary)
+    }
+
+    /// The files that a row's attachment columns name: name in the message, content.
+    fn own_attachments(&self, row: &Row) -> Result<Vec<(String, Vec<u8>)>, RenderFailure> {
+        let mut own = Vec::new();
+        for column in &self.attachment_columns {
+            let value = row.values.get(column).unwrap_or(&Value::Null);
+            if helpers::is_blank(value) {
+                continue;
+            }
+            let failure = |file: String, problem: String| RenderFailure::Attachment {
+                column: column.clone(),
+                file,
+                problem,
+            };
+            let Value::String(named) = value else {
+                return Err(failure(value.to_string(), "is not a path".into()));
+            };
+            let named = named.trim();
+            let content = attachment::read_within(&self.folder, named, self.largest)
+                .map_err(|problem| failure(named.to_owned(), problem))?;
+            own.push((attachment::file_name(named.as_ref()), content));
+        }
+        Ok(own)
+    }
+
+    fn check_size(&self, message: &Message) -> Result<(), RenderFailure> {
+        let body: usize = message.body.iter().map(Bytes::len).sum();
+        let bytes = (message.header.len() + 2 + body) as u64 + self.signatures;
+        if bytes > self.largest {
+            return Err(RenderFailure::TooLarge { bytes, largest: self.largest });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Composer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composer")
+            .field("files", &self.files)
+            .field("uses", &self.uses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MessageId {
+    fn of(&self, row: &Row) -> String {
+        format!("{}{}{}", self.before, row.index, self.after)
+    }
+}
+
+/// Where rendered text goes.
+#[derive(Default)]
+struct Buffer(String);
+
+impl Output for Buffer {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, RenderFailure> {
+    let template =
+        sources.registry.get_template(name).expect("the main templates are registered at start-up");
+    let mut out = Buffer(String::with_capacity(if name == HTML || name == TEXT { 4_096 } else { 64 }));
+    template
+        .render(&sources.registry, context, &mut RenderContext::new(None), &mut out)
+        .map_err(|error| failure(&error))?;
+    Ok(out.0)
+}
+
+fn failure(error: &RenderError) -> RenderFailure {
+    let place = Place {
+        template: error.template_name.clone().unwrap_or_default(),
+        line: error.line_no.unwrap_or(0),
+        column: error.column_no.unwrap_or(0),
+    };
+    if let RenderErrorReason::NestedError(inner) = error.reason()
+        && let Some(problem) = inner.downcast_ref::<Problem>()
+    {
+        return match problem {
+            Problem::NoValue(name) => RenderFailure::NoValue { name: name.clone(), place },
+            Problem::Value(problem) => RenderFailure::Value { problem: problem.clone(), place },
+        };
+    }
+    let problem = error.reason().to_string();
+    let mut chars = problem.chars();
+    let lower = chars.next().map(|first| first.to_lowercase().chain(chars).collect());
+    RenderFailure::Value { problem: lower.unwrap_or_default(), place }
+}
+
+#[cfg(test)]
+mod tests;

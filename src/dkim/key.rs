@@ -25,7 +25,6 @@ pub struct Key {
     material: Material,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a campaign has one or two keys")]
 enum Material {
     Rsa(RsaKey<Sha256>),
     Ed25519(Ed25519Key),

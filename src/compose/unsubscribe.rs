@@ -1,0 +1,141 @@
+//! `List-Unsubscribe` and `List-Unsubscribe-Post` (RFC 2369, RFC 8058), one token per recipient.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::token::{self, TokenKeys};
+use crate::campaign::Unsubscribe;
+
+/// What of a `mailto:` address must be escaped (RFC 6068 §2).
+const MAILTO: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The longest URI with its token: it stands in one line of the header (RFC 5322 §2.1.1).
+const LONGEST_URI: usize = 900;
+
+const TOKEN: &str = "{{token}}";
+
+/// The two links, ready for the tokens.
+#[derive(Debug)]
+pub(super) struct Links {
+    keys: TokenKeys,
+    /// `campaign NUL run NUL`
+    prefix: String,
+    https: Option<String>,
+    mailto: Option<String>,
+}
+
+impl Links {
+    /// `Err` is the problem and its hint.
+    pub(super) fn new(
+        unsubscribe: &Unsubscribe,
+        secret: &[u8],
+        campaign: &str,
+        run: &str,
+    ) -> Result<Self, (String, &'static str)> {
+        let prefix = format!("{campaign}\0{run}\0");
+        if let Some(uri) = &unsubscribe.https {
+            if uri.replace(TOKEN, "").contains("{{") {
+                let problem = format!("`{uri}` holds more than `{TOKEN}`");
+                return Err((problem, "the token already says who unsubscribes, and from what"));
+            }
+            if !uri.is_ascii() {
+                return Err((format!("`{uri}` is not a URI"), "write it with A-labels and percent-encoding"));
+            }
+            // 16 bytes of tag, four characters for three bytes.
+            let longest_token = (16 + prefix.len() + token::LONGEST).div_ceil(3) * 4;
+            if uri.len() + longest_token > LONGEST_URI {
+                return Err((
+                    "the unsubscribe link is too long".into(),
+                    "use a shorter URI, campaign id or run id",
+                ));
+            }
+        }
+        let mailto = unsubscribe.mailto.as_ref().map(|address| {
+            format!("mailto:{}@{}?subject=", utf8_percent_encode(address.local(), MAILTO), address.domain())
+        });
+        Ok(Self { keys: TokenKeys::new(secret), prefix, https: unsubscribe.https.clone(), mailto })
+    }
+
+    /// True when `unsubscribe_url` means something, and One-Click is announced.
+    pub(super) fn one_click(&self) -> bool {
+        self.https.is_some()
+    }
+
+    /// The https link and the value of `List-Unsubscribe` for one recipient.
+    pub(super) fn of(&self, recipient: &str) -> (Option<String>, String) {
+        let token = self.keys.seal(&self.prefix, recipient);
+        let https = self.https.as_ref().map(|uri| uri.replace(TOKEN, &token));
+        let mut value = String::with_capacity(token.len() * 2 + 200);
+        if let Some(https) = &https {
+            value.push('<');
+            value.push_str(https);
+            value.push('>');
+        }
+        if let Some(mailto) = &self.mailto {
+            value.push_str(if value.is_empty() { "<" } else { ", <" });
+            value.push_str(mailto);
+            value.push_str(&token);
+            value.push('>');
+        }
+        (https, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::Address;
+
+    fn unsubscribe(https: Option<&str>, mailto: Option<&str>) -> Unsubscribe {
+        Unsubscribe {
+            https: https.map(str::to_owned),
+            mailto: mailto.map(|address| Address::parse(address).unwrap()),
+            secret_env: None,
+            secret_file: None,
+        }
+    }
+
+    #[test]
+    fn both_links_carry_the_token() {
+        let form = unsubscribe(Some("https://example.com/u/{{token}}?a=b"), Some("un+sub/x@example.com"));
+        let links = Links::new(&form, b"secret", "c", "r").unwrap();
+        let (https, value) = links.of("42");
+        let token = https.as_ref().unwrap().strip_prefix("https://example.com/u/").unwrap();
+        let token = token.strip_suffix("?a=b").unwrap();
+        assert_eq!(token::decode(b"secret", token).unwrap().recipient, "42");
+        let mailto = format!("<mailto:un+sub%2Fx@example.com?subject={token}>");
+        assert_eq!(value, format!("<{}>, {mailto}", https.unwrap()));
+    }
+
+    #[test]
+    fn a_mail_address_alone_is_no_one_click() {
+        let links = Links::new(&unsubscribe(None, Some("u@example.com")), b"s", "c", "r").unwrap();
+        assert!(!links.one_click());
+        assert_eq!(links.of("42").0, None);
+        assert!(links.of("42").1.starts_with("<mailto:u@example.com?subject="));
+    }
+
+    #[test]
+    fn links_that_could_not_be_sent_are_refused() {
+        let refused = |uri: &str, campaign: &str| {
+            Links::new(&unsubscribe(Some(uri), None), b"s", campaign, "r").unwrap_err().0
+        };
+        assert!(refused("https://e.example/{{token}}/{{id}}", "c").contains("holds more than"));
+        assert!(refused("https://ü.example/{{token}}", "c").contains("is not a URI"));
+        let long = format!("https://e.example/{}/{{{{token}}}}", "x".repeat(600));
+        assert!(refused(&long, "c").contains("too long"));
+    }
+}
