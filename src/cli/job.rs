@@ -1,5 +1,6 @@
 //! What the commands on a campaign share: load it, look its files through, find its run.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::exit::Exit;
 use super::log;
 use super::paths;
 use crate::campaign::{Campaign, Unsubscribe};
-use crate::compose::{Composer, RunFacts};
+use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
 use crate::plan::{Content, Input, Layout, RunDir, RunId};
@@ -29,7 +30,9 @@ pub struct Job {
     /// The secret of the tokens.
     secret: Vec<u8>,
     /// The columns that the templates use; `None` when that can't be known.
-    pub columns: Option<std::collections::BTreeSet<String>>,
+    columns: Option<BTreeSet<String>>,
+    /// The files that messages are made of.
+    files: Vec<PathBuf>,
 }
 
 impl Job {
@@ -49,8 +52,22 @@ impl Job {
         let schema = group.schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         composer.check_columns(&names)?;
+        for (name, place) in composer.doubtful(&names) {
+            log::print(&format!("warning: a template asks for `{name}`, which is no column ({place})"));
+        }
         let columns = composer.columns();
-        Ok(Self { campaign, signer, group, secret, columns })
+        let files = composer.files().to_vec();
+        Ok(Self { campaign, signer, group, secret, columns, files })
+    }
+
+    /// The return paths of a run.
+    pub fn return_paths(&self, run_id: &RunId) -> Result<ReturnPaths, Diagnostic> {
+        let sender = &self.campaign.sender;
+        ReturnPaths::new(sender.return_path(), sender.verp, run_id.as_str(), &self.secret).map_err(|error| {
+            Diagnostic::of("can't make return paths", &error)
+                .at(format!("{}, `sender.return-path`", self.campaign.path.display()))
+                .hint("shorten its local part, or set `verp = false`")
+        })
     }
 
     /// The composer for a run.
@@ -72,16 +89,17 @@ impl Job {
         self.group.files().iter().map(input).collect()
     }
 
-    /// Templates, partials, attachments and images with their hashes.
+    /// The files that messages are made of, with their hashes.
     pub fn contents(&self) -> Result<Vec<Content>, Diagnostic> {
         let template = &self.campaign.template;
-        let mut files: Vec<(&str, PathBuf)> = Vec::new();
-        files.extend(template.text.iter().map(|path| ("text", path.clone())));
-        files.extend(template.html.iter().map(|path| ("html", path.clone())));
-        files.extend(template.attachments.iter().map(|path| ("attachment", path.clone())));
-        files.extend(template.inline.iter().map(|inline| ("inline", inline.file.clone())));
-        files.extend(partials(&self.campaign).into_iter().map(|path| ("partial", path)));
-        files.iter().map(|(role, path)| Ok(Content::of(role, path)?)).collect()
+        let role = |path: &PathBuf| match path {
+            path if Some(path) == template.text.as_ref() => "text",
+            path if Some(path) == template.html.as_ref() => "html",
+            path if template.attachments.contains(path) => "attachment",
+            path if template.inline.iter().any(|inline| inline.file == *path) => "inline",
+            _ => "partial",
+        };
+        self.files.iter().map(|path| Ok(Content::of(role(path), path)?)).collect()
     }
 
     /// What of the records the plan keeps.
@@ -124,27 +142,6 @@ impl Job {
 fn compose(campaign: &Campaign, run_id: &str, secret: &[u8]) -> Result<Composer, Diagnostic> {
     let facts = RunFacts { run_id: run_id.to_owned(), token_secret: secret.to_vec() };
     Ok(Composer::new(campaign, facts)?)
-}
-
-/// The files that `{{> name}}` may mean.
-fn partials(campaign: &Campaign) -> Vec<PathBuf> {
-    let template = &campaign.template;
-    let beside = |path: &PathBuf| path.parent().map(Path::to_owned);
-    let folders = match &template.partials {
-        Some(folder) => vec![folder.clone()],
-        None => template.text.iter().chain(&template.html).filter_map(beside).collect(),
-    };
-    let mut files: Vec<PathBuf> = folders
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "hbs"))
-        .filter(|path| Some(path) != template.text.as_ref() && Some(path) != template.html.as_ref())
-        .collect();
-    files.sort();
-    files.dedup();
-    files
 }
 
 /// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state directory.

@@ -18,6 +18,7 @@ mod header;
 mod helpers;
 mod mime;
 mod plain;
+pub mod return_path;
 mod setup;
 mod source;
 pub mod token;
@@ -42,6 +43,7 @@ use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 
 pub use error::{Place, RenderFailure, TemplateError};
+pub use return_path::{NoRoom, ReturnPaths};
 
 /// What a run adds to its campaign.
 pub struct RunFacts {

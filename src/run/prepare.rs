@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::event::{Composed, LaneId, NotComposed, Prepared, Task};
-use crate::compose::Composer;
+use crate::compose::{Composer, ReturnPaths};
 use crate::dkim::Signer;
 use crate::mail::{Address, Envelope, Timestamp};
 use crate::plan::Plan;
@@ -23,9 +23,9 @@ pub struct Preparer {
     pub signer: Signer,
     /// The suppression list, looked at again before a row is composed.
     pub watch: Mutex<Watch>,
-    /// The return path of all messages, before VERP.
-    pub return_path: Address,
-    pub verp: bool,
+    pub return_paths: ReturnPaths,
+    /// Where all messages go instead: a test message.
+    pub redirect: Option<Address>,
 }
 
 impl Preparer {
@@ -56,15 +56,16 @@ impl Preparer {
             .map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
         let message =
             self.signer.sign(message, Timestamp::wall()).map_err(|error| stop("a message can't be signed", &error))?;
-        let return_path = self.composer.return_path(&row, &self.return_path, self.verp);
-        Ok(Composed { envelope: Envelope { return_path: Some(return_path), recipient: row.address }, message })
+        let return_path = Some(self.return_paths.of(row.index));
+        let recipient = self.redirect.clone().unwrap_or(row.address);
+        Ok(Composed { envelope: Envelope { return_path, recipient }, message })
     }
 
     fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {
         let mut watch = self.watch.lock().expect("no holder of the lock panics");
         match watch.is_suppressed(address, Timestamp::wall()) {
             Ok(None) => Ok(()),
-            Ok(Some(entry)) => Err(NotComposed::Suppressed(entry.describe())),
+            Ok(Some(entry)) => Err(NotComposed::Suppressed(entry.to_string())),
             Err(error) => Err(NotComposed::Stop(format!("the suppression list can't be read: {error}"))),
         }
     }
