@@ -1,19 +1,49 @@
 //! The thin tokio driver: connects, and joins session and socket.
+//!
+//! It decides nothing: the session says what to write and what a reply means. It reads whenever there is something
+//! to read, also in the middle of a large message, so that neither side can wait for the other for ever.
 
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::{Capabilities, ConnectError, Report, SessionError, Target, Transaction};
+use crate::campaign::Timeouts;
+use crate::mail::Timestamp;
+
+use super::opening::{self, Opened};
+use super::session::Session;
+use super::stream::Stream;
+use super::{
+    Capabilities, Concern, ConnectError, ConnectProblem, Fate, NotStarted, Report, SessionError, Target,
+    Transaction,
+};
+
+/// Segments handed to the socket at once: a message is a handful, and the system takes 1,024.
+const SLICES: usize = 64;
+/// What a read takes in: many replies.
+const READ_BYTES: usize = 4_096;
+/// How long the end of TLS is waited for: nothing depends on it.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The caller's number for a connection; comes along with each report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
 /// An open session, ready for transactions.
+#[derive(Debug)]
 pub struct Connection {
     info: ConnectionInfo,
+    stream: Stream,
+    surplus: BytesMut,
+    timeouts: Timeouts,
 }
 
 /// Between whom a connection is, and how.
@@ -36,7 +66,8 @@ pub struct ConnectionInfo {
 pub struct Limits {
     /// Messages under way at once; at least 1.
     pub depth: usize,
-    /// A further message begins only while the bytes without a reply, its own included, stay below this.
+    /// A further message begins only while the bytes without a reply, its own included, are at most this many. To be
+    /// kept below the socket's send buffer.
     pub window_bytes: usize,
     /// Messages before the connection is closed; 0 is without end.
     pub max_messages: u64,
@@ -58,12 +89,45 @@ pub enum Closed {
 }
 
 /// Connects to the first address of `target` that answers, and opens the session: greeting, EHLO, TLS, AUTH.
+///
+/// The next address is tried when one can't be reached or does not want to talk; a failure of TLS, credentials or
+/// protocol is the answer.
 pub async fn connect(target: &Target) -> Result<Connection, ConnectError> {
-    let _ = target;
-    todo!()
+    let mut last = ConnectError { remote_ip: None, problem: ConnectProblem::NoAddress };
+    for remote in &target.addresses {
+        if target.local_ip.is_some_and(|ip| ip.is_ipv4() != remote.is_ipv4()) {
+            continue;
+        }
+        match opening::open(target, *remote).await {
+            Ok(opened) => return Ok(Connection::new(target, remote.ip(), opened)),
+            Err(problem) => last = ConnectError { remote_ip: Some(remote.ip()), problem },
+        }
+        tracing::debug!(host = target.host, %remote, problem = %last, "failed to open a session");
+        if last.concern() != Concern::Site {
+            break;
+        }
+    }
+    Err(last)
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 1, window_bytes: 65_536, max_messages: 0, idle: Duration::from_secs(60) }
+    }
 }
 
 impl Connection {
+    fn new(target: &Target, remote_ip: IpAddr, opened: Opened) -> Self {
+        let info = ConnectionInfo {
+            remote_host: target.host.clone(),
+            remote_ip,
+            local_ip: opened.local_ip,
+            tls: opened.tls,
+            capabilities: opened.capabilities,
+        };
+        Self { info, stream: opened.stream, surplus: opened.surplus, timeouts: target.timeouts.clone() }
+    }
+
     /// Between whom the connection is, and how.
     pub fn info(&self) -> &ConnectionInfo {
         &self.info
@@ -71,6 +135,9 @@ impl Connection {
 
     /// Sends what comes through `work` until it is closed, the connection is idle or has had its number of messages,
     /// or it breaks. Each transaction received, those left in `work` at the end included, gets exactly one report.
+    ///
+    /// While `reports` is full the connection stands still: who reads the reports must never wait for `work` to have
+    /// room.
     pub async fn serve(
         self,
         id: ConnectionId,
@@ -78,7 +145,192 @@ impl Connection {
         reports: mpsc::Sender<(ConnectionId, Report)>,
         limits: Limits,
     ) -> Closed {
-        let _ = (id, work, reports, limits);
-        todo!()
+        let mut driver = Driver::new(self, work, limits);
+        loop {
+            while let Some(report) = driver.next_report() {
+                // Nobody listens any more when the run is being torn down; the journal knows what is under way.
+                let _ = reports.send((id, report)).await;
+            }
+            if driver.session.is_over() {
+                break;
+            }
+            let event = poll_fn(|cx| driver.poll_event(cx)).await;
+            driver.on_event(event);
+        }
+        let _ = timeout(FAREWELL, driver.stream.shutdown()).await;
+        while let Some(transaction) = driver.work.recv().await {
+            let _ = reports.send((id, driver.hand_back(&transaction))).await;
+        }
+        driver.closed()
+    }
+}
+
+/// Session, socket, work and timer.
+struct Driver {
+    session: Session,
+    stream: Stream,
+    /// Something was written that TLS may still hold back.
+    unflushed: bool,
+    buffer: Box<[u8]>,
+    work: mpsc::Receiver<Transaction>,
+    limits: Limits,
+    /// Messages taken from `work`.
+    taken: u64,
+    /// Why no more work is taken, once that is so.
+    closing: Option<Closed>,
+    /// QUIT was said: what comes after it is no loss.
+    goodbye: bool,
+    timer: Pin<Box<Sleep>>,
+    /// What is waited for, and until when. The timer may ring earlier, never later.
+    patience: (u64, Duration),
+    deadline: Instant,
+}
+
+/// One thing that happened.
+enum Event {
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
+    Flushed(io::Result<()>),
+    Work(Option<Transaction>),
+    Deadline,
+}
+
+impl Driver {
+    fn new(connection: Connection, work: mpsc::Receiver<Transaction>, limits: Limits) -> Self {
+        let Connection { info, stream, surplus, timeouts } = connection;
+        let mut session = Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes);
+        session.on_bytes(&surplus, Timestamp::now());
+        let closing = session.ended().map(|error| Closed::Lost(error.clone()));
+        let deadline = Instant::now() + limits.idle;
+        Self {
+            session,
+            stream,
+            unflushed: false,
+            buffer: vec![0; READ_BYTES].into(),
+            work,
+            limits,
+            taken: 0,
+            closing,
+            goodbye: false,
+            timer: Box::pin(sleep_until(deadline)),
+            patience: (0, limits.idle),
+            deadline,
+        }
+    }
+
+    /// The next event. Reading comes first, so that a refusal is seen before more is written; work comes before
+    /// writing, so that all that fits goes out in one write.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            return Poll::Ready(Event::Read(read.map(|()| buffer.filled().len())));
+        }
+        if self.closing.is_none()
+            && self.session.has_room()
+            && let Poll::Ready(work) = self.work.poll_recv(cx)
+        {
+            return Poll::Ready(Event::Work(work));
+        }
+        if self.session.wants_write() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.session.chunks(&mut slices);
+            let write = Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..filled]);
+            if let Poll::Ready(wrote) = write {
+                return Poll::Ready(Event::Wrote(wrote));
+            }
+        } else if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx)
+        {
+            return Poll::Ready(Event::Flushed(flushed));
+        }
+        self.poll_deadline(cx)
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let patience = (self.session.progress(), self.session.wait().unwrap_or(self.limits.idle));
+        if patience != self.patience {
+            self.patience = patience;
+            self.deadline = Instant::now() + patience.1;
+            if self.deadline < self.timer.deadline() {
+                self.timer.as_mut().reset(self.deadline);
+            }
+        }
+        // Most deadlines are put off long before they come: the timer is set again only when it rings.
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= self.deadline {
+                return Poll::Ready(Event::Deadline);
+            }
+            self.timer.as_mut().reset(self.deadline);
+        }
+        Poll::Pending
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let now = Timestamp::now();
+        match event {
+            Event::Read(Ok(0)) => self.session.on_eof(now),
+            // TLS cut off without its farewell.
+            Event::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.session.on_eof(now)
+            }
+            Event::Read(Ok(bytes)) => self.session.on_bytes(&self.buffer[..bytes], now),
+            Event::Wrote(Ok(0)) => self.session.on_error(&io::ErrorKind::WriteZero.into(), now),
+            Event::Wrote(Ok(bytes)) => {
+                self.session.wrote(bytes);
+                self.unflushed = matches!(self.stream, Stream::Tls(_));
+            }
+            Event::Flushed(Ok(())) => self.unflushed = false,
+            Event::Read(Err(error)) | Event::Wrote(Err(error)) | Event::Flushed(Err(error)) => {
+                self.session.on_error(&error, now);
+            }
+            Event::Work(Some(transaction)) => {
+                self.taken += 1;
+                self.session.submit(transaction, now);
+                if self.taken == self.limits.max_messages {
+                    self.close(Closed::MessageLimit);
+                }
+            }
+            Event::Work(None) => self.close(Closed::WorkEnded),
+            Event::Deadline if self.session.wait().is_some() => self.session.on_timeout(now),
+            Event::Deadline => self.close(Closed::Idle),
+        }
+        match self.session.ended() {
+            Some(error) if !self.goodbye => self.close(Closed::Lost(error.clone())),
+            Some(_) => {}
+            None if self.closing.is_some() && self.session.is_idle() => {
+                self.goodbye = true;
+                self.session.quit();
+            }
+            None => {}
+        }
+    }
+
+    /// Takes no more work. What is left in the channel is handed back.
+    fn close(&mut self, why: Closed) {
+        self.closing = Some(why);
+        self.work.close();
+    }
+
+    /// The next report of the session, or of work that came too late for it.
+    fn next_report(&mut self) -> Option<Report> {
+        if let Some(report) = self.session.next_report() {
+            return Some(report);
+        }
+        self.closing.as_ref()?;
+        let transaction = self.work.try_recv().ok()?;
+        Some(self.hand_back(&transaction))
+    }
+
+    fn hand_back(&self, transaction: &Transaction) -> Report {
+        let now = Timestamp::now();
+        let why = match &self.closing {
+            Some(Closed::Lost(error)) => NotStarted::Lost(error.clone()),
+            Some(Closed::WorkEnded | Closed::Idle | Closed::MessageLimit) | None => NotStarted::Closed,
+        };
+        Report { id: transaction.id, fate: Fate::NotStarted { why }, started_at: now, finished_at: now }
+    }
+
+    fn closed(self) -> Closed {
+        self.closing.unwrap_or(Closed::WorkEnded)
     }
 }

@@ -1,1 +1,264 @@
+//! The opening of a session: TCP connect, greeting, EHLO, STARTTLS, AUTH (RFC 5321 §3.1, RFC 3207, RFC 4954).
+//!
+//! Credentials are never sent without TLS, and nothing that came in clear behind the reply to STARTTLS is ever read
+//! as a reply. (`mail-send`, which could do most of this, throws such bytes away unseen, and reads no reply's
+//! enhanced status above 255.)
 
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::campaign::Timeouts;
+use crate::mail::Reply;
+
+use super::codec::ReplyParser;
+use super::stream::Stream;
+use super::{Capabilities, Command, ConnectProblem, Credentials, Security, Target, tls};
+
+/// Challenges that AUTH may take: LOGIN has two.
+const CHALLENGES: usize = 3;
+/// What a read takes in.
+const READ_BYTES: usize = 4_096;
+
+/// An open session.
+#[derive(Debug)]
+pub struct Opened {
+    pub stream: Stream,
+    pub capabilities: Capabilities,
+    pub local_ip: IpAddr,
+    /// Version and cipher suite.
+    pub tls: Option<String>,
+    /// What the server has sent without being asked.
+    pub surplus: BytesMut,
+}
+
+/// Opens a session with the server at `remote`.
+pub async fn open(target: &Target, remote: SocketAddr) -> Result<Opened, ConnectProblem> {
+    let opened = attempt(target, remote, &target.security).await;
+    match (&opened, &target.security) {
+        // RFC 7435 §3: opportunistic means that mail goes on in clear when TLS can't be had.
+        (Err(ConnectProblem::Handshake(_)), Security::Opportunistic(_)) if target.credentials.is_none() => {
+            attempt(target, remote, &Security::None).await
+        }
+        _ => opened,
+    }
+}
+
+async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Result<Opened, ConnectProblem> {
+    let tcp = connect_tcp(target, remote).await?;
+    let local_ip = tcp.local_addr().map_err(unreachable)?.ip();
+    let mut dialogue = Dialogue::new(tcp, target.timeouts.clone());
+    if let Security::Implicit(connector) = security {
+        dialogue = dialogue.secure(connector, &target.host).await?;
+    }
+    dialogue.greeting().await?;
+    let mut capabilities = dialogue.hello(target).await?;
+    match security {
+        Security::None | Security::Implicit(_) => {}
+        Security::Required(_) if !capabilities.starttls => return Err(ConnectProblem::NoStartTls),
+        Security::Opportunistic(_) if !capabilities.starttls => {}
+        Security::Required(connector) | Security::Opportunistic(connector) => {
+            let reply = dialogue.command(Command::StartTls, "STARTTLS\r\n").await?;
+            if reply.is_positive() {
+                if !dialogue.buffer.is_empty() {
+                    return Err(ConnectProblem::Injected);
+                }
+                dialogue = dialogue.secure(connector, &target.host).await?;
+                // RFC 3207 §4.2: what was offered in clear is forgotten.
+                capabilities = dialogue.hello(target).await?;
+            } else if matches!(security, Security::Required(_)) || reply.code == 421 {
+                return Err(ConnectProblem::StartTlsRefused(reply));
+            }
+        }
+    }
+    if let Some(credentials) = &target.credentials {
+        dialogue.authenticate(credentials, &capabilities).await?;
+    }
+    let tls = match &dialogue.stream {
+        Stream::Clear(_) => None,
+        Stream::Tls(stream) => Some(tls::describe(stream.get_ref().1)),
+    };
+    Ok(Opened { stream: dialogue.stream, capabilities, local_ip, tls, surplus: dialogue.buffer })
+}
+
+async fn connect_tcp(target: &Target, remote: SocketAddr) -> Result<TcpStream, ConnectProblem> {
+    let connect = async {
+        let socket = if remote.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_nodelay(true)?;
+        if let Some(ip) = target.local_ip {
+            socket.bind(SocketAddr::new(ip, 0))?;
+        }
+        socket.connect(remote).await
+    };
+    match timeout(target.timeouts.connect.0, connect).await {
+        Ok(connected) => connected.map_err(unreachable),
+        Err(_) => Err(ConnectProblem::Timeout { awaiting: Command::Connect }),
+    }
+}
+
+fn unreachable(error: io::Error) -> ConnectProblem {
+    ConnectProblem::Unreachable { kind: error.kind(), detail: error.to_string() }
+}
+
+/// Commands and replies, one at a time.
+struct Dialogue {
+    stream: Stream,
+    timeouts: Timeouts,
+    parser: ReplyParser,
+    /// What was read and is not yet part of a reply.
+    buffer: BytesMut,
+    /// The last reply as it came.
+    raw: Vec<u8>,
+}
+
+impl Dialogue {
+    fn new(tcp: TcpStream, timeouts: Timeouts) -> Self {
+        Self {
+            stream: Stream::Clear(tcp),
+            timeouts,
+            parser: ReplyParser::default(),
+            buffer: BytesMut::with_capacity(READ_BYTES),
+            raw: Vec::new(),
+        }
+    }
+
+    /// Goes over to TLS.
+    async fn secure(self, connector: &TlsConnector, host: &str) -> Result<Self, ConnectProblem> {
+        let Stream::Clear(tcp) = self.stream else {
+            return Err(ConnectProblem::Handshake("TLS within TLS".into()));
+        };
+        let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
+            .map_err(|_| ConnectProblem::Handshake(format!("`{host}` is not a host name")))?;
+        match timeout(self.timeouts.command.0, connector.connect(name, tcp)).await {
+            Ok(Ok(stream)) => Ok(Self { stream: Stream::Tls(Box::new(stream)), ..self }),
+            Ok(Err(error)) => Err(ConnectProblem::Handshake(error.to_string())),
+            Err(_) => Err(ConnectProblem::Handshake("timeout".into())),
+        }
+    }
+
+    async fn greeting(&mut self) -> Result<(), ConnectProblem> {
+        let patience = self.timeouts.greeting.0;
+        let reply = within(patience, Command::Connect, self.read()).await?;
+        accepted(Command::Connect, reply, 220)
+    }
+
+    /// EHLO, or HELO where EHLO is not known.
+    async fn hello(&mut self, target: &Target) -> Result<Capabilities, ConnectProblem> {
+        let reply = self.command(Command::Ehlo, &format!("EHLO {}\r\n", target.ehlo)).await?;
+        if reply.code == 250 {
+            return Capabilities::parse(&self.raw)
+                .ok_or_else(|| ConnectProblem::Protocol(format!("reply to `EHLO`: {reply}")));
+        }
+        if !reply.is_permanent() {
+            return Err(refused(Command::Ehlo, reply));
+        }
+        let reply = self.command(Command::Ehlo, &format!("HELO {}\r\n", target.ehlo)).await?;
+        accepted(Command::Ehlo, reply, 250).map(|()| Capabilities::default())
+    }
+
+    async fn authenticate(
+        &mut self,
+        credentials: &Credentials,
+        offered: &Capabilities,
+    ) -> Result<(), ConnectProblem> {
+        if matches!(self.stream, Stream::Clear(_)) {
+            return Err(ConnectProblem::AuthWithoutTls);
+        }
+        let mechanism = credentials.mechanism(offered).ok_or(ConnectProblem::NoMechanism)?;
+        let mut reply = self.command(Command::Auth, &credentials.command(mechanism)).await?;
+        for _ in 0..CHALLENGES {
+            if reply.code != 334 {
+                break;
+            }
+            let answer = credentials
+                .answer(mechanism, &reply.text)
+                .map_err(|problem| ConnectProblem::Protocol(format!("`AUTH`: {problem}")))?;
+            reply = self.command(Command::Auth, &answer).await?;
+        }
+        if reply.is_positive() {
+            Ok(())
+        } else if reply.is_intermediate() {
+            Err(ConnectProblem::Protocol("`AUTH`: challenge without end".into()))
+        } else {
+            Err(ConnectProblem::AuthRefused(reply))
+        }
+    }
+
+    /// Sends one line and waits for its reply.
+    async fn command(&mut self, command: Command, line: &str) -> Result<Reply, ConnectProblem> {
+        if !self.buffer.is_empty() {
+            return Err(ConnectProblem::Protocol(format!("reply to nothing before `{command}`")));
+        }
+        let patience = self.timeouts.command.0;
+        within(patience, command, async {
+            self.stream.write_all(line.as_bytes()).await?;
+            self.stream.flush().await?;
+            self.read().await
+        })
+        .await
+    }
+
+    async fn read(&mut self) -> Result<Reply, Interruption> {
+        self.raw.clear();
+        loop {
+            let mut rest = &self.buffer[..];
+            let reply =
+                self.parser.next(&mut rest).map_err(|error| Interruption::Protocol(error.to_string()))?;
+            let used = self.buffer.len() - rest.len();
+            self.raw.extend_from_slice(&self.buffer[..used]);
+            self.buffer.advance(used);
+            if let Some(reply) = reply {
+                return Ok(reply);
+            }
+            self.buffer.reserve(READ_BYTES);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(Interruption::Io(io::Error::from(io::ErrorKind::UnexpectedEof)));
+            }
+        }
+    }
+}
+
+/// What can keep a reply from coming.
+enum Interruption {
+    Io(io::Error),
+    Protocol(String),
+}
+
+impl From<io::Error> for Interruption {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+async fn within(
+    patience: Duration,
+    awaiting: Command,
+    reply: impl Future<Output = Result<Reply, Interruption>>,
+) -> Result<Reply, ConnectProblem> {
+    match timeout(patience, reply).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(Interruption::Io(error))) => Err(ConnectProblem::Lost { awaiting, detail: error.to_string() }),
+        Ok(Err(Interruption::Protocol(detail))) => Err(ConnectProblem::Protocol(detail)),
+        Err(_) => Err(ConnectProblem::Timeout { awaiting }),
+    }
+}
+
+fn accepted(to: Command, reply: Reply, code: u16) -> Result<(), ConnectProblem> {
+    if reply.code == code { Ok(()) } else { Err(refused(to, reply)) }
+}
+
+fn refused(to: Command, reply: Reply) -> ConnectProblem {
+    if reply.is_transient() || reply.is_permanent() {
+        ConnectProblem::Refused { to, reply }
+    } else {
+        ConnectProblem::Protocol(format!("unexpected reply to `{to}`: {reply}"))
+    }
+}

@@ -2,7 +2,13 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
 use crate::campaign::RelayTls;
@@ -39,8 +45,107 @@ pub enum TlsError {
 impl Security {
     /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {
-        let _ = (mode, ca_file);
-        todo!()
+        Ok(match mode {
+            RelayTls::None => Self::None,
+            RelayTls::Opportunistic => Self::Opportunistic(unverified()),
+            RelayTls::Required => Self::Required(verified(ca_file)?),
+            RelayTls::Implicit => Self::Implicit(verified(ca_file)?),
+        })
+    }
+}
+
+/// Version and cipher suite by their IANA names, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`.
+pub fn describe(connection: &ClientConnection) -> String {
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        Some(_) | None => "TLS",
+    };
+    let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    // rustls calls the suites of TLS 1.3 `TLS13_…`; the registry has no such prefix.
+    format!("{version} {}", suite.unwrap_or("unknown").replace("TLS13_", "TLS_"))
+}
+
+fn verified(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+    let roots = match ca_file {
+        Some(path) => roots_of_file(path)?,
+        None => roots_of_system()?,
+    };
+    Ok(connector(builder().with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn unverified() -> TlsConnector {
+    let verifier = Arc::new(NoVerifier(ring::default_provider()));
+    connector(builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3")
+}
+
+fn connector(config: ClientConfig) -> TlsConnector {
+    TlsConnector::from(Arc::new(config))
+}
+
+fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
+    let failed = |problem: String| TlsError::CaFile { path: path.display().to_string(), problem };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))? {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(failed("no certificate in it".into())) } else { Ok(roots) }
+}
+
+fn roots_of_system() -> Result<RootCertStore, TlsError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if !roots.is_empty() {
+        return Ok(roots);
+    }
+    let problems: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+    Err(TlsError::NoRoots(problems.join("; ")))
+}
+
+/// Takes any certificate: opportunistic TLS keeps out those who only listen (RFC 7435).
+#[derive(Debug)]
+struct NoVerifier(CryptoProvider);
+
+impl ServerCertVerifier for NoVerifier {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -52,5 +157,19 @@ impl fmt::Debug for Security {
             Self::Required(_) => "Required",
             Self::Implicit(_) => "Implicit",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Security::new(RelayTls::Required, Some(file.path())).unwrap_err();
+        assert!(error.to_string().ends_with("no certificate in it"), "{error}");
+        let error = Security::new(RelayTls::Implicit, Some(Path::new("/does/not/exist.pem"))).unwrap_err();
+        assert!(error.to_string().contains("`/does/not/exist.pem`"), "{error}");
     }
 }

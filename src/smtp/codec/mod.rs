@@ -6,5 +6,5 @@ mod reply;
 mod stuffing;
 
 pub use capabilities::Capabilities;
-pub use reply::{Malformed, ReplyParser};
+pub use reply::ReplyParser;
 pub use stuffing::stuff;

@@ -72,11 +72,6 @@ impl ReplyParser {
         if self.line.len() > LINE_BYTES { Err(Malformed::TooLong) } else { Ok(None) }
     }
 
-    /// True between two replies.
-    pub fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-
     fn count(&mut self, bytes: usize) -> Result<(), Malformed> {
         self.bytes += bytes;
         if self.bytes > REPLY_BYTES { Err(Malformed::TooLong) } else { Ok(()) }

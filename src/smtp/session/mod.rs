@@ -53,7 +53,7 @@ pub struct Session {
     /// Why the session takes no more transactions and writes nothing more.
     ended: Option<SessionError>,
     reports: VecDeque<Report>,
-    /// Counts replies and writes: the timer starts again whenever it moves.
+    /// Counts replies and writes.
     progress: u64,
 }
 
@@ -91,14 +91,8 @@ enum Step {
     Done,
 }
 
-/// What the session waits for, if anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
-    /// The timer starts again whenever this changes.
-    pub progress: u64,
-    /// How long to wait before [`Session::on_timeout`].
-    pub timeout: Duration,
-}
+/// How long the reply to QUIT is waited for at most: nothing depends on it.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Session {
     /// A session behind its opening. `depth` messages at most are under way at once (one without PIPELINING); a further
@@ -202,7 +196,7 @@ impl Session {
         self.break_off(SessionError::from(error), now);
     }
 
-    /// What [`Session::wait`] asked for did not come in time.
+    /// The server was silent for as long as [`Session::wait`] says.
     pub fn on_timeout(&mut self, now: Timestamp) {
         let error = match (self.awaiting(), &self.ended) {
             (_, Some(error)) => error.clone(),
@@ -212,23 +206,26 @@ impl Session {
         self.break_off(error, now);
     }
 
-    /// How long to wait for the server; `None` when it owes nothing.
-    pub fn wait(&self) -> Option<Wait> {
+    /// How long to wait for the server before [`Session::on_timeout`]; `None` when it owes nothing. The time starts
+    /// again whenever [`Session::progress`] or this changes.
+    pub fn wait(&self) -> Option<Duration> {
         let oldest = self.outgoing.oldest()?;
-        let span = match oldest.command {
-            _ if self.ended.is_some() => self.timeouts.command,
-            _ if !self.outgoing.has_written(oldest.end) => self.timeouts.data,
-            Command::Connect
-            | Command::Ehlo
-            | Command::StartTls
-            | Command::Auth
-            | Command::Rset
-            | Command::Quit => self.timeouts.command,
-            Command::Mail | Command::Rcpt => self.timeouts.envelope,
-            Command::Data => self.timeouts.data,
-            Command::EndOfMessage => self.timeouts.end_of_data,
-        };
-        Some(Wait { progress: self.progress, timeout: span.0 })
+        Some(match oldest.command {
+            Command::Quit => self.timeouts.command.0.min(FAREWELL),
+            _ if self.ended.is_some() => self.timeouts.command.0,
+            _ if !self.outgoing.has_written(oldest.end) => self.timeouts.data.0,
+            Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth | Command::Rset => {
+                self.timeouts.command.0
+            }
+            Command::Mail | Command::Rcpt => self.timeouts.envelope.0,
+            Command::Data => self.timeouts.data.0,
+            Command::EndOfMessage => self.timeouts.end_of_data.0,
+        })
+    }
+
+    /// Counts replies and writes.
+    pub fn progress(&self) -> u64 {
+        self.progress
     }
 
     /// The next report.

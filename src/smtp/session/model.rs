@@ -55,7 +55,7 @@ struct Server {
     broken: bool,
     recipient: Option<String>,
     content: Vec<u8>,
-    /// Goes on after its own 421, which no server should.
+    /// Goes on after its own 421, which no server should, and some do.
     sloppy: bool,
     output: Vec<u8>,
     /// Recipient and content of each message taken over.
@@ -205,9 +205,12 @@ impl Server {
                 self.open = false;
                 self.broken = false;
                 self.recipient = None;
+                // Only a server that really closes says 421 to RSET.
+                let sloppy = std::mem::take(&mut self.sloppy);
                 if !self.mishap(dice, "354 go on\r\n") {
                     self.say("250 2.0.0 ok\r\n");
                 }
+                self.sloppy = sloppy;
             }
             "QUIT" => {
                 self.say("221 2.0.0 bye\r\n");

@@ -26,7 +26,8 @@ impl Session {
             first.unanswered -= 1;
             first.go_ahead |= command == Command::Data && reply.is_intermediate();
             let closing = (reply.code == 421).then(|| reply.clone());
-            // The end of the message decides, and so does a refusal of any step before it.
+            // The end of the message decides, and so does a refusal of any step before it, RSET included: that can
+            // only be 421, and then nothing behind it is read any more.
             if (is_refusal(&reply) || command == Command::EndOfMessage) && !first.reported {
                 first.reported = true;
                 let report = first.report(Fate::Replied { reply, to: command }, now);
