@@ -73,11 +73,19 @@ pub struct Campaign {
 }
 
 /// `[results]`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Results {
     /// Parquet's page compression.
     pub compression: Compression,
+    /// How long after its end a run tells what became of one recipient.
+    pub status_retention: Span,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self { compression: Compression::default(), status_retention: Span::seconds(7 * 86_400) }
+    }
 }
 
 /// Compression of result files.

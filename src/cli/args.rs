@@ -152,6 +152,9 @@ pub struct Send {
     /// Name a deliberate new run; by default the run id is derived from the content
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
+    /// Start anew although an unfinished run with another content is there
+    #[arg(long)]
+    pub new_run: bool,
     /// Send one row to this address instead: a test message
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<Address>,

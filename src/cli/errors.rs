@@ -1,7 +1,15 @@
 //! The library's errors, told to people.
 
 use super::diagnostic::{Diagnostic, chain};
+use super::exit::Exit;
 use crate::campaign::CampaignError;
+use crate::compose::TemplateError;
+use crate::dkim::KeyError;
+use crate::journal::JournalError;
+use crate::pacing::LedgerError;
+use crate::plan::{PlanError, RunDirError};
+use crate::results::ResultsError;
+use crate::run::FinishError;
 use crate::suppression::SuppressionError;
 use crate::target_group::TargetGroupError;
 
@@ -34,5 +42,45 @@ impl From<TargetGroupError> for Diagnostic {
 impl From<SuppressionError> for Diagnostic {
     fn from(error: SuppressionError) -> Self {
         Self::new(chain(&error)).maybe_hint(error.hint())
+    }
+}
+
+impl From<TemplateError> for Diagnostic {
+    fn from(error: TemplateError) -> Self {
+        let path = error.path.display();
+        let place = match error.place {
+            Some((line, column)) => format!("{path}:{line}:{column}"),
+            None => path.to_string(),
+        };
+        Self::new(chain(&error)).at(place).maybe_hint(error.hint.clone())
+    }
+}
+
+impl From<RunDirError> for Diagnostic {
+    fn from(error: RunDirError) -> Self {
+        let exit = if matches!(error, RunDirError::Locked { .. }) { Exit::Busy } else { Exit::Usage };
+        Self::new(chain(&error)).maybe_hint(error.hint()).exit(exit)
+    }
+}
+
+/// Errors that carry their path in their text, and a hint.
+macro_rules! with_hint {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Diagnostic {
+            fn from(error: $error) -> Self {
+                Self::new(chain(&error)).maybe_hint(error.hint())
+            }
+        })*
+    };
+}
+with_hint!(KeyError, PlanError, JournalError, LedgerError, ResultsError);
+
+impl From<FinishError> for Diagnostic {
+    fn from(error: FinishError) -> Self {
+        match error {
+            FinishError::Plan(error) => error.into(),
+            FinishError::Journal(error) => error.into(),
+            FinishError::Results(error) => error.into(),
+        }
     }
 }

@@ -22,11 +22,9 @@ use crate::screen::Limits;
 use crate::suppression::SuppressionList;
 use crate::target_group::{self, TargetGroup};
 
-/// A campaign whose file, templates, keys and target group have been looked through; no row has been read yet.
-pub struct Job {
+/// What messages are made of, looked through: templates, attachments, keys.
+pub struct Materials {
     pub campaign: Campaign,
-    pub signer: Signer,
-    pub group: TargetGroup,
     /// The secret of the tokens.
     secret: Vec<u8>,
     /// The columns that the templates use; `None` when that can't be known.
@@ -35,29 +33,29 @@ pub struct Job {
     files: Vec<PathBuf>,
 }
 
-impl Job {
-    /// Looks a campaign through: first what it says, then its target group.
-    pub fn open(common: &Common, campaign: Campaign) -> Result<Self, Diagnostic> {
+/// The target group as well; no row has been read yet.
+pub struct Job {
+    pub materials: Materials,
+    pub group: TargetGroup,
+}
+
+impl Materials {
+    /// Looks a campaign through, all but its target group. The run is not known yet.
+    pub fn open(common: &Common, campaign: Campaign) -> Result<(Self, Composer), Diagnostic> {
         let secret = token_secret(common, campaign.unsubscribe.as_ref())?;
-        // The run is not known yet; templates are checked before anything is read.
         let composer = compose(&campaign, "check", &secret)?;
-        let signer = Signer::load(&campaign.dkim)?;
-        for warning in signer.warnings() {
+        for warning in Signer::load(&campaign.dkim)?.warnings() {
             log::print(&format!("warning: {warning}"));
         }
-        let group = target_group::open(&campaign.target_group)?;
-        for warning in group.warnings() {
-            log::print(&format!("warning: {warning}"));
-        }
-        let schema = group.schema();
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        composer.check_columns(&names)?;
-        for (name, place) in composer.doubtful(&names) {
-            log::print(&format!("warning: a template asks for `{name}`, which is no column ({place})"));
-        }
-        let columns = composer.columns();
-        let files = composer.files().to_vec();
-        Ok(Self { campaign, signer, group, secret, columns, files })
+        let (columns, files) = (composer.columns(), composer.files().to_vec());
+        let materials = Self { campaign, secret, columns, files };
+        materials.return_paths(&"check".parse().expect("it is made of letters"))?;
+        Ok((materials, composer))
+    }
+
+    /// The signer, its warnings told before.
+    pub fn load_signer(&self) -> Result<Signer, Diagnostic> {
+        Ok(Signer::load(&self.campaign.dkim)?)
     }
 
     /// The return paths of a run.
@@ -75,6 +73,37 @@ impl Job {
         compose(&self.campaign, run_id.as_str(), &self.secret)
     }
 
+    /// The files that messages are made of, with their hashes.
+    pub fn contents(&self) -> Result<Vec<Content>, Diagnostic> {
+        let template = &self.campaign.template;
+        let role = |path: &PathBuf| match path {
+            path if Some(path) == template.text.as_ref() => "text",
+            path if Some(path) == template.html.as_ref() => "html",
+            path if template.attachments.contains(path) => "attachment",
+            path if template.inline.iter().any(|inline| inline.file == *path) => "inline",
+            _ => "partial",
+        };
+        self.files.iter().map(|path| Ok(Content::of(role(path), path)?)).collect()
+    }
+}
+
+impl Job {
+    /// Looks a campaign through: first what it says, then its target group.
+    pub fn open(common: &Common, campaign: Campaign) -> Result<Self, Diagnostic> {
+        let (materials, composer) = Materials::open(common, campaign)?;
+        let group = target_group::open(&materials.campaign.target_group)?;
+        for warning in group.warnings() {
+            log::print(&format!("warning: {warning}"));
+        }
+        let schema = group.schema();
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        composer.check_columns(&names)?;
+        for (name, place) in composer.doubtful(&names) {
+            log::print(&format!("warning: a template asks for `{name}`, which is no column ({place})"));
+        }
+        Ok(Self { materials, group })
+    }
+
     /// The target group's files with their hashes.
     pub fn inputs(&self) -> Result<Vec<Input>, Diagnostic> {
         let input = |file: &target_group::SourceFile| -> Result<Input, Diagnostic> {
@@ -89,22 +118,9 @@ impl Job {
         self.group.files().iter().map(input).collect()
     }
 
-    /// The files that messages are made of, with their hashes.
-    pub fn contents(&self) -> Result<Vec<Content>, Diagnostic> {
-        let template = &self.campaign.template;
-        let role = |path: &PathBuf| match path {
-            path if Some(path) == template.text.as_ref() => "text",
-            path if Some(path) == template.html.as_ref() => "html",
-            path if template.attachments.contains(path) => "attachment",
-            path if template.inline.iter().any(|inline| inline.file == *path) => "inline",
-            _ => "partial",
-        };
-        self.files.iter().map(|path| Ok(Content::of(role(path), path)?)).collect()
-    }
-
     /// What of the records the plan keeps.
     pub fn layout(&self) -> Layout {
-        Layout::new(&self.group.schema(), self.columns.as_ref())
+        Layout::new(&self.group.schema(), self.materials.columns.as_ref())
     }
 
     /// Reads and screens the target group, and freezes it into `run`.
@@ -116,7 +132,7 @@ impl Job {
         run: &RunDir,
         progress: impl FnMut(u64),
     ) -> Result<Screening, Diagnostic> {
-        let limits = Limits { duplicates: self.campaign.target_group.duplicates, rows: limit };
+        let limits = Limits { duplicates: self.materials.campaign.target_group.duplicates, rows: limit };
         let checker = list.checker(Timestamp::wall())?;
         Ok(run::freeze(&self.group, self.layout(), limits, stop_after, checker, run, progress)?)
     }
@@ -133,7 +149,7 @@ impl Job {
             .tempdir()
             .map_err(|error| Diagnostic::of("can't make a temporary folder", &error).exit(Exit::Usage))?;
         let id: RunId = "aside".parse().expect("it is made of letters");
-        let run = RunDir::create(folder.path(), &self.campaign.identity.id, &id)?;
+        let run = RunDir::create(folder.path(), &self.materials.campaign.identity.id, &id)?;
         let screening = self.freeze(list, limit, stop_after, &run, |_| {})?;
         Ok((folder, run, screening))
     }

@@ -13,6 +13,9 @@ use crate::run::Snapshot;
 /// How often a plain line is printed.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often the number of rows read is shown.
+const READING_EVERY: Duration = Duration::from_secs(1);
+
 /// Shows snapshots of a run.
 pub enum Progress {
     /// Nothing is shown.
@@ -92,4 +95,45 @@ fn describe(snapshot: &Snapshot) -> String {
         text.push_str(&format!(", {} left", duration(left)));
     }
     text
+}
+
+/// How far the reading of the target group is, where it takes long enough to ask.
+pub struct Reading {
+    silent: bool,
+    bar: Option<ProgressBar>,
+    last: Instant,
+}
+
+impl Reading {
+    /// As the options and the terminal allow.
+    pub fn new(common: &Common) -> Self {
+        Self { silent: common.quiet || common.no_progress, bar: None, last: Instant::now() }
+    }
+
+    /// Shows how many rows have been read.
+    pub fn show(&mut self, rows: u64) {
+        if self.silent || self.last.elapsed() < READING_EVERY {
+            return;
+        }
+        self.last = Instant::now();
+        if !std::io::stderr().is_terminal() {
+            if self.bar.is_none() {
+                log::print(&format!("reading: {} rows", count(rows)));
+            }
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template("  {msg}").expect("the template is a constant that parses"));
+            bar
+        });
+        bar.set_message(format!("reading: {} rows", count(rows)));
+    }
+
+    /// Takes it away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }

@@ -104,10 +104,7 @@ fn print(list: &SuppressionList, filter: Filter, json: bool) -> Result<Exit, Dia
             return super::broken_pipe_is_fine(error);
         }
     }
-    out.flush().or_else(|error| super::broken_pipe_is_fine(error).map(|_| ())).map_err(|_: Diagnostic| {
-        Diagnostic::new("can't write to stdout")
-    })?;
-    Ok(Exit::Ok)
+    out.flush().map_or_else(super::broken_pipe_is_fine, |()| Ok(Exit::Ok))
 }
 
 fn import(

@@ -1,6 +1,7 @@
-//! Where mail goes and what comes back: retry schedule, reply classification.
+//! Where mail goes and what comes back: relay, retry schedule, reply classification.
 
 pub mod classify;
+pub mod relay;
 pub mod retry;
 
 pub use classify::{Action, Classifier, Failure, class_of_failure};

@@ -1,5 +1,6 @@
 //! The open connections of a run: one task each, from connect to close.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,9 @@ use tokio::task::JoinSet;
 
 use super::event::{Event, Granted, LaneId, Trouble};
 use crate::journal::{ConnectionInfo, Intent, Writer};
-use crate::mail::{Class, Timestamp};
-use crate::smtp::{self, Concern, ConnectError, ConnectionId, Limits, Report, Target, Transaction};
+use crate::mail::{Reply, Timestamp};
+use crate::route::{Failure, class_of_failure, relay};
+use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionId, Limits, Report, Target, Transaction};
 
 /// How long closing in order (QUIT and its reply) may take at the end of a run.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -20,8 +22,10 @@ const AHEAD: usize = 1;
 /// Where a lane goes.
 #[derive(Debug)]
 pub struct Site {
-    /// The host to connect to.
+    /// The host to connect to; without addresses they are looked up for every connection.
     pub target: Target,
+    /// Its port, for looking it up.
+    pub port: u16,
     /// How its connections are used.
     pub limits: Limits,
 }
@@ -42,6 +46,23 @@ pub struct Connections {
     reports: mpsc::Sender<(ConnectionId, Report)>,
     entrances: HashMap<ConnectionId, mpsc::Sender<Transaction>>,
     tasks: JoinSet<()>,
+}
+
+impl Site {
+    async fn connect(&self) -> Result<Connection, Trouble> {
+        let host = &self.target.host;
+        let mut target = Cow::Borrowed(&self.target);
+        if target.addresses.is_empty() {
+            let addresses = relay::addresses(host, self.port).await.map_err(|error| Trouble {
+                permanent: false,
+                class: class_of_failure(Failure::Dns).class,
+                text: format!("no address for `{host}`: {error}"),
+                reply: None,
+            })?;
+            target.to_mut().addresses = addresses;
+        }
+        smtp::connect(&target).await.map_err(|error| trouble(host, &error))
+    }
 }
 
 impl Addressed {
@@ -76,11 +97,10 @@ impl Connections {
         self.entrances.insert(id, entrance);
         let (writer, events, reports) = (Arc::clone(&self.writer), self.events.clone(), self.reports.clone());
         self.tasks.spawn(async move {
-            let connection = match smtp::connect(&site.target).await {
+            let connection = match site.connect().await {
                 Ok(connection) => connection,
-                Err(error) => {
+                Err(trouble) => {
                     drop((work, writer));
-                    let trouble = trouble(&site.target, &error);
                     // An error means that the run is over and nobody waits for the event; so below.
                     let _ = events.send(Event::NotOpened(id, trouble)).await;
                     return;
@@ -133,14 +153,14 @@ impl Connections {
     }
 }
 
-fn trouble(target: &Target, error: &ConnectError) -> Trouble {
-    let (permanent, class) = match error.concern() {
-        Concern::Site => (false, Class::Network),
-        Concern::Protocol => (false, Class::Protocol),
-        Concern::Tls => (true, Class::TlsRequired),
-        Concern::Auth => (error.reply().is_none_or(|reply| reply.is_permanent()), Class::Authentication),
+fn trouble(host: &str, error: &ConnectError) -> Trouble {
+    let (permanent, failure) = match error.concern() {
+        Concern::Site => (false, Failure::Connection),
+        Concern::Protocol => (false, Failure::Protocol),
+        Concern::Tls => (true, Failure::Tls),
+        Concern::Auth => (error.reply().is_none_or(Reply::is_permanent), Failure::Authentication),
     };
     let ip = error.remote_ip.map_or(String::new(), |ip| format!(" ({ip})"));
-    let text = format!("no session with `{}`{ip}: {}", target.host, error.problem);
-    Trouble { permanent, class, text, reply: error.reply().cloned() }
+    let text = format!("no session with `{host}`{ip}: {}", error.problem);
+    Trouble { permanent, class: class_of_failure(failure).class, text, reply: error.reply().cloned() }
 }

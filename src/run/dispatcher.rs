@@ -53,8 +53,8 @@ pub enum Phase {
     Draining { reason: String, until: Timestamp },
     /// Over: every row has its outcome.
     Finished,
-    /// Over before every row had its outcome.
-    Stopped { reason: String },
+    /// Over before every row had its outcome; `at_once` without waiting for what was under way.
+    Stopped { reason: String, at_once: bool },
 }
 
 /// What is under way of one row.
@@ -223,7 +223,7 @@ impl Dispatcher {
             }
             Event::LedgerFailed(problem) => self.on_ledger_failed(&problem, now),
             Event::Shutdown(Shutdown::Drain, reason) => self.drain(reason, now),
-            Event::Shutdown(Shutdown::Now, reason) => self.phase = Phase::Stopped { reason },
+            Event::Shutdown(Shutdown::Now, reason) => self.phase = Phase::Stopped { reason, at_once: true },
             Event::Tick => {}
         }
     }
@@ -584,7 +584,7 @@ impl Dispatcher {
                 self.phase = Phase::Finished;
             }
             Phase::Draining { reason, until } if self.under_way.is_empty() || now >= *until => {
-                self.phase = Phase::Stopped { reason: reason.clone() };
+                self.phase = Phase::Stopped { reason: reason.clone(), at_once: false };
             }
             Phase::Running | Phase::Draining { .. } | Phase::Finished | Phase::Stopped { .. } => {}
         }

@@ -224,7 +224,7 @@ impl World {
 
     fn stopped(&self) -> &str {
         match self.dispatcher.phase() {
-            Phase::Stopped { reason } => reason,
+            Phase::Stopped { reason, .. } => reason,
             other => panic!("not stopped but {other:?}"),
         }
     }

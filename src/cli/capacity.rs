@@ -1,0 +1,145 @@
+//! `mailrun capacity`: what each account used, and proof from result files.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::args::{CapacityArgs, CapacityCommand, Common};
+use super::diagnostic::Diagnostic;
+use super::exit::Exit;
+use super::text::{count, table};
+use super::{out, paths, results};
+use crate::campaign::{Capacity, RouteKind};
+use crate::mail::Timestamp;
+use crate::pacing::{Clock, Fullest, Usage, audit, usage};
+use crate::plan::Manifest;
+use crate::results::{Column, ResultFiles};
+
+pub fn run(common: &Common, args: CapacityArgs) -> Result<Exit, Diagnostic> {
+    match args.command {
+        None => show(common, args.json),
+        Some(CapacityCommand::Audit { runs, json }) => prove(common, &runs, json || args.json),
+    }
+}
+
+fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
+    let accounts = usage(&paths::state_db(common)?, Clock::system().reading())?;
+    if as_json {
+        let value: Vec<_> = accounts.iter().map(account_json).collect();
+        out(&format!("{:#}\n", json!(value)))?;
+        return Ok(Exit::Ok);
+    }
+    if accounts.is_empty() {
+        out("no account has been used yet\n")?;
+    }
+    for account in &accounts {
+        let mut text = format!(
+            "{}: {} an hour, {} in five minutes; last hour {} used, {} free; last five minutes {} used, {} free\n",
+            account.account,
+            count(account.in_force.per_hour),
+            count(account.in_force.per_slot),
+            count(account.hour_used),
+            count(account.hour_free),
+            count(account.slot_used),
+            count(account.slot_free)
+        );
+        let rows: Vec<Vec<String>> = account
+            .slots
+            .iter()
+            .filter(|slot| slot.used > 0)
+            .map(|slot| {
+                let by: Vec<String> = slot
+                    .by
+                    .iter()
+                    .map(|(holder, used)| format!("{} {} ({})", count(*used), holder.campaign, holder.process))
+                    .collect();
+                vec![slot.start.to_string(), count(slot.used), by.join(", ")]
+            })
+            .collect();
+        text.push_str(&table(&rows));
+        out(&text)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn account_json(account: &Usage) -> serde_json::Value {
+    let slots: Vec<_> = account
+        .slots
+        .iter()
+        .map(|slot| {
+            let by: Vec<_> = slot
+                .by
+                .iter()
+                .map(|(holder, used)| {
+                    json!({"campaign": &*holder.campaign, "process": &*holder.process, "used": used})
+                })
+                .collect();
+            json!({"start": slot.start.to_string(), "used": slot.used, "by": by})
+        })
+        .collect();
+    json!({
+        "account": account.account, "per_hour": account.in_force.per_hour, "per_slot": account.in_force.per_slot,
+        "hour_used": account.hour_used, "hour_free": account.hour_free,
+        "slot_used": account.slot_used, "slot_free": account.slot_free, "slots": slots,
+    })
+}
+
+/// The times of all attempts of the runs, per account, held against the agreement.
+fn prove(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagnostic> {
+    let mut accounts: BTreeMap<String, (Capacity, Vec<Timestamp>)> = BTreeMap::new();
+    for run in runs {
+        let dir = results::resolve(common, run)?;
+        let manifest = Manifest::read(&dir.manifest())?;
+        let capacity = manifest.campaign.capacity.clone();
+        let account = match manifest.campaign.delivery.route {
+            RouteKind::Sandbox => format!("sandbox/{}", capacity.account),
+            RouteKind::Relay => capacity.account.clone(),
+        };
+        let (strictest, times) = accounts.entry(account).or_insert_with(|| (capacity.clone(), Vec::new()));
+        strictest.per_hour = strictest.per_hour.min(capacity.per_hour);
+        strictest.burst_percent = strictest.burst_percent.min(capacity.burst_percent);
+        let files = ResultFiles::open(&dir.results())?;
+        for row in files.rows(&[Column::AttemptsAt]) {
+            times.extend(row?.attempts_at);
+        }
+    }
+    let mut holds = true;
+    let mut all = Vec::new();
+    for (account, (capacity, mut times)) in accounts {
+        times.sort_unstable();
+        let audit = audit(times.into_iter(), &capacity)
+            .map_err(|error| Diagnostic::of("can't audit the attempts", &error))?;
+        holds &= audit.holds();
+        if as_json {
+            all.push(json!({
+                "account": account, "attempts": audit.attempts, "holds": audit.holds(),
+                "slot": fullest(&audit.slot), "hour": fullest(&audit.hour),
+            }));
+            continue;
+        }
+        let verdict = if audit.holds() { "kept" } else { "EXCEEDED" };
+        out(&format!(
+            "{account}: {verdict}; {} attempts\n{}",
+            count(audit.attempts),
+            table(&[line("fullest 300 s", &audit.slot), line("fullest 3,600 s", &audit.hour)])
+        ))?;
+    }
+    if as_json {
+        out(&format!("{:#}\n", json!(all)))?;
+    }
+    Ok(if holds { Exit::Ok } else { Exit::SomeNotAccepted })
+}
+
+fn line(name: &str, window: &Fullest) -> Vec<String> {
+    vec![
+        name.into(),
+        count(window.count),
+        "of".into(),
+        count(window.limit),
+        format!("from {}", window.start),
+    ]
+}
+
+fn fullest(window: &Fullest) -> serde_json::Value {
+    json!({"count": window.count, "limit": window.limit, "start": window.start.to_string()})
+}

@@ -1,0 +1,396 @@
+//! From a frozen plan to its results: what `send` and `retry` share.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::args::{Common, InDoubt, Sending};
+use super::diagnostic::{Diagnostic, chain};
+use super::exit::Exit;
+use super::job::Materials;
+use super::progress::Progress;
+use super::text::{count, duration};
+use super::{log, paths, signals, summary};
+use crate::campaign::{Campaign, RouteKind};
+use crate::journal::{self, Journal, RunKey, State as RowState, States};
+use crate::mail::{Address, Disposition, Timestamp};
+use crate::pacing::{Holder, LedgerThread, Pacer, SqliteLedger};
+use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
+use crate::route::{Classifier, Schedule};
+use crate::run::{
+    self, Breaker, Dispatcher, Lane, Phase, Preparer, Settings, Shutdown, Site, Suppressor, Task,
+};
+use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
+use crate::smtp::{Credentials, EhloName, Limits, Password, Security, Target};
+use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
+
+/// A connection without work is closed after this: a relay closes it itself before long.
+const IDLE: Duration = Duration::from_secs(60);
+/// Bytes under way on one connection, below any system's usual send buffer (RFC 2920 §3.1 warns of the deadlock).
+const WINDOW_BYTES: usize = 128 << 10;
+/// How often the state of a run is written for `status`.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// A run whose plan is frozen, held by this process.
+pub struct Run {
+    pub dir: RunDir,
+    pub lock: RunLock,
+    pub manifest: Manifest,
+    pub plan: Plan,
+    /// Where all messages go instead: a test message.
+    pub redirect: Option<Address>,
+}
+
+/// Sends what is left of a run and writes its results.
+pub fn drive(
+    common: &Common,
+    materials: &Materials,
+    mut run: Run,
+    sending: &Sending,
+    not_after: Option<Timestamp>,
+) -> Result<Exit, Diagnostic> {
+    let campaign = &materials.campaign;
+    check_unpaced(campaign, sending)?;
+    let (journal, states) = open_journal(&run, campaign, sending)?;
+    run.manifest.state = State::Running;
+    run.manifest.started.get_or_insert(Timestamp::wall());
+    run.manifest.write(&run.dir.manifest())?;
+
+    let phase = super::runtime()?.block_on(send(common, materials, &run, sending, not_after, journal, states))?;
+    let (state, not_attempted) = match &phase {
+        Phase::Stopped { reason, .. } => {
+            (State::Interrupted { reason: reason.clone() }, format!("the run ended before its turn: {reason}"))
+        }
+        Phase::Running | Phase::Draining { .. } | Phase::Finished => {
+            run.manifest.finished = Some(Timestamp::wall());
+            (State::Finished, String::new())
+        }
+    };
+    run.manifest.state = state;
+    if matches!(phase, Phase::Stopped { at_once: true, .. }) {
+        run.manifest.write(&run.dir.manifest())?;
+        log::print(&format!("the journal has all that is known: `mailrun results {}` writes it out", run.dir.name()));
+        return Ok(Exit::Interrupted);
+    }
+    let results = run::write_results(&run.dir, &run.manifest, false, &not_attempted)?;
+    run.manifest.outcomes =
+        results.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
+    run.manifest.write(&run.dir.manifest())?;
+    summary::print(&run.dir, &run.manifest, &results, sending.json)?;
+    drop(run.lock);
+    Ok(exit_of(&phase, &run.manifest))
+}
+
+/// How a run that came to its end is told to the shell.
+pub fn exit_of(phase: &Phase, manifest: &Manifest) -> Exit {
+    match phase {
+        Phase::Stopped { .. } => Exit::Interrupted,
+        Phase::Running | Phase::Draining { .. } | Phase::Finished => exit_of_finished(manifest),
+    }
+}
+
+/// Exit code of a finished run: 0 when every planned recipient was accepted.
+pub fn exit_of_finished(manifest: &Manifest) -> Exit {
+    let of = |disposition: Disposition| manifest.outcomes.get(disposition.as_str()).copied().unwrap_or(0);
+    let refused = [
+        Disposition::Bounced,
+        Disposition::Deferred,
+        Disposition::InDoubt,
+        Disposition::RenderFailed,
+    ];
+    if refused.into_iter().map(of).sum::<u64>() == 0 { Exit::Ok } else { Exit::SomeNotAccepted }
+}
+
+/// Without the pacer nothing keeps to the agreement: for rehearsals only.
+fn check_unpaced(campaign: &Campaign, sending: &Sending) -> Result<(), Diagnostic> {
+    if sending.unpaced && campaign.delivery.route != RouteKind::Sandbox {
+        return Err(Diagnostic::new("`--unpaced` is only for the sandbox: it ignores the agreed capacity")
+            .hint("add `--sandbox` to rehearse"));
+    }
+    Ok(())
+}
+
+/// The journal of the run, made or gone on with. Rows that a killed process left open get their outcome.
+fn open_journal(
+    run: &Run,
+    campaign: &Campaign,
+    sending: &Sending,
+) -> Result<(Journal, States), Diagnostic> {
+    let key = RunKey {
+        run_id: run.manifest.run_id.to_string(),
+        plan_rows: run.plan.len(),
+        plan_hash: run.plan.hash().to_owned(),
+    };
+    let (path, durability) = (run.dir.journal(), campaign.journal.durability);
+    // Once a run has begun its journal must be there: without it everybody would get the message again.
+    let begun = run.manifest.started.is_some();
+    let mut journal = if path.exists() || begun {
+        Journal::open(&path, &key, durability)?
+    } else {
+        Journal::create(&path, &key, durability)?
+    };
+    let mut states = journal.states()?;
+    let choice = match sending.in_doubt {
+        InDoubt::Keep => journal::InDoubt::Keep,
+        InDoubt::Resend => journal::InDoubt::Resend,
+    };
+    let open = journal.resolve_open_intents(&mut states, Timestamp::now(), choice)?;
+    if !open.is_empty() {
+        let what = match sending.in_doubt {
+            InDoubt::Keep => "they are `in_doubt` in the results and not sent again",
+            InDoubt::Resend => "they are sent again, as you asked",
+        };
+        log::print(&format!("{} messages were under way when the run was cut off: {what}", open.len()));
+    }
+    Ok((journal, states))
+}
+
+/// The part that needs a runtime.
+async fn send(
+    common: &Common,
+    materials: &Materials,
+    run: &Run,
+    sending: &Sending,
+    not_after: Option<Timestamp>,
+    journal: Journal,
+    states: States,
+) -> Result<Phase, Diagnostic> {
+    let campaign = &materials.campaign;
+    let sandbox = match campaign.delivery.route {
+        RouteKind::Sandbox => Some(start_sandbox(sending).await?),
+        RouteKind::Relay => None,
+    };
+    let site = Arc::new(site(campaign, sandbox.as_ref())?);
+    let limits = run::Limits {
+        connections: campaign.delivery.relay.as_ref().map_or(20, |relay| relay.connections),
+        pipeline_depth: site.limits.depth,
+    };
+    let (lane, done_before) = lane(&site.target.host, limits, &journal, &states)?;
+    let (pacer, ledger) = pacer(common, run, campaign, sending)?;
+    let settings = Settings {
+        schedule: Schedule::new(&campaign.delivery.retry),
+        not_after,
+        drain: Duration::from_secs(campaign.delivery.drain_seconds),
+        per_second: pacer.as_ref().map(|_| campaign.capacity.per_hour as f64 / 3_600.0),
+    };
+    let breaker = Breaker::new(campaign.stop.clone());
+    let dispatcher = Dispatcher::new(settings, vec![lane], pacer, Classifier::default(), breaker);
+    let state_db = paths::state_db(common)?;
+    let list = SuppressionList::open(&state_db)?;
+    let run_id = &run.manifest.run_id;
+    let plan = Arc::new(Plan::open(&run.dir.plan())?);
+    let preparer = Arc::new(Preparer {
+        plan: Arc::clone(&plan),
+        composer: materials.composer(run_id)?,
+        signer: materials.load_signer()?,
+        watch: Mutex::new(list.watch(run.manifest.suppression_change)?),
+        return_paths: materials.return_paths(run_id)?,
+        redirect: run.redirect.clone(),
+    });
+    let suppressor = match campaign.delivery.route {
+        RouteKind::Sandbox => Suppressor::none(),
+        RouteKind::Relay => suppressor(list, plan, run)?,
+    };
+    let (signals_in, signals) = mpsc::channel(2);
+    signals::forward(signals_in)?;
+    let planned = u64::from(run.plan.len());
+    let job = run::Job {
+        preparer,
+        dispatcher,
+        sites: vec![site],
+        journal,
+        ledger,
+        suppressor,
+        planned,
+        done_before,
+    };
+    let mut progress = Progress::new(common);
+    let mut status = super::status::Writer::new(&run.dir, STATUS_EVERY);
+    let ended = run::send(job, signals, |snapshot| {
+        progress.show(snapshot);
+        status.write(snapshot);
+    })
+    .await?;
+    progress.finish();
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    if let Phase::Stopped { reason, .. } = &ended.phase {
+        log::print(&format!("stopped: {reason}"));
+    }
+    Ok(ended.phase)
+}
+
+async fn start_sandbox(sending: &Sending) -> Result<Sandbox, Diagnostic> {
+    let options = SandboxOptions {
+        keep: sending.sandbox_keep.clone().map_or(Keep::Discard, Keep::Eml),
+        record: sending.sandbox_record.clone(),
+        ..SandboxOptions::default()
+    };
+    Sandbox::start(options).await.map_err(|error| Diagnostic::of("can't start the sandbox", &error))
+}
+
+/// Where the mail goes.
+fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnostic> {
+    let delivery = &campaign.delivery;
+    let ehlo = ehlo_name(delivery.ehlo.as_deref())?;
+    let timeouts = delivery.timeouts.clone();
+    let relay = delivery.relay.as_ref();
+    let limits = Limits {
+        depth: relay.map_or(1, |relay| relay.pipeline_depth),
+        window_bytes: WINDOW_BYTES,
+        max_messages: relay.map_or(0, |relay| relay.messages_per_connection),
+        idle: IDLE,
+    };
+    if let Some(sandbox) = sandbox {
+        let target = Target {
+            host: "sandbox".into(),
+            addresses: vec![sandbox.addr()],
+            local_ip: None,
+            ehlo,
+            security: Security::None,
+            credentials: None,
+            timeouts,
+        };
+        return Ok(Site { target, port: sandbox.addr().port(), limits });
+    }
+    let relay = relay.expect("a campaign with route `relay` is refused without one");
+    let security = Security::new(relay.tls, relay.ca_file.as_deref())
+        .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
+    let credentials = match &relay.username {
+        Some(username) => {
+            let password = password(relay.password_env.as_deref(), relay.password_file.as_deref())?;
+            Some(Credentials::Password { username: username.clone(), password })
+        }
+        None => None,
+    };
+    let target = Target {
+        host: relay.host.clone(),
+        addresses: Vec::new(),
+        local_ip: None,
+        ehlo,
+        security,
+        credentials,
+        timeouts,
+    };
+    Ok(Site { target, port: relay.port(), limits })
+}
+
+fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
+    if let Some(name) = configured {
+        return name
+            .parse()
+            .map_err(|error| Diagnostic::of("bad `delivery.ehlo`", &error).hint("use this machine's host name"));
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = if host.trim().is_empty() { "localhost" } else { host.trim() };
+    Ok(name.parse().unwrap_or_else(|_| "localhost".parse().expect("a word")))
+}
+
+fn password(env: Option<&str>, file: Option<&Path>) -> Result<Password, Diagnostic> {
+    let secret = match (env, file) {
+        (Some(name), _) => std::env::var(name).map_err(|_| {
+            Diagnostic::new(format!("the environment variable `{name}` is not set"))
+                .hint("it holds the relay's password; set it where cron starts mailrun")
+        })?,
+        (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
+            Diagnostic::of("can't read the relay's password", &error).at(path.display())
+        })?,
+        (None, None) => unreachable!("a campaign with a user and no password is refused"),
+    };
+    Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
+}
+
+/// The lane with what the journal has left, and the number of rows that are over.
+fn lane(host: &str, limits: run::Limits, journal: &Journal, states: &States) -> Result<(Lane, u64), Diagnostic> {
+    let mut fresh = VecDeque::new();
+    let mut put_off = Vec::new();
+    let mut done = 0;
+    let mut details = journal.details();
+    for (row, state) in states.iter() {
+        match state {
+            RowState::Untouched => fresh.push_back(row),
+            RowState::Pending => {
+                let outcome = details.outcome(states, row)?.expect("a row that is pending has an outcome");
+                let at = match outcome.verdict {
+                    journal::Verdict::Retry { at } => at,
+                    journal::Verdict::Final(_) | journal::Verdict::Withdrawn => Timestamp::now(),
+                };
+                let task = Task {
+                    row,
+                    attempts: outcome.attempt,
+                    first_attempt_at: outcome.first_attempt_at,
+                    last_attempt_at: outcome.last_attempt_at,
+                };
+                put_off.push((task, at));
+            }
+            RowState::Final(_) => done += 1,
+            // `resolve_open_intents` has left none, and a damaged journal is refused.
+            RowState::Open | RowState::Unknown => done += 1,
+        }
+    }
+    let mut lane = Lane::new(host.to_owned(), limits, fresh);
+    for (task, at) in put_off {
+        lane.put_off(task, at);
+    }
+    Ok((lane, done))
+}
+
+fn pacer(
+    common: &Common,
+    run: &Run,
+    campaign: &Campaign,
+    sending: &Sending,
+) -> Result<(Option<Pacer>, Option<LedgerThread>), Diagnostic> {
+    if sending.unpaced {
+        return Ok((None, None));
+    }
+    let mut capacity = campaign.capacity.clone();
+    if campaign.delivery.route == RouteKind::Sandbox {
+        // A rehearsal keeps the pace, and takes nothing of what was agreed.
+        capacity.account = format!("sandbox/{}", capacity.account);
+    }
+    let process = format!("{}/{}", run.manifest.run_id, std::process::id());
+    let holder = Holder::new(&run.manifest.campaign_id, &process);
+    let ledger = SqliteLedger::open(&paths::state_db(common)?, holder, &capacity)?;
+    let thread = LedgerThread::start(ledger)
+        .map_err(|error| Diagnostic::of("can't start the ledger's thread", &error))?;
+    Ok((Some(Pacer::new(&capacity, Timestamp::now())), Some(thread)))
+}
+
+/// Adds addresses that bounced for good to the suppression list.
+fn suppressor(mut list: SuppressionList, plan: Arc<Plan>, run: &Run) -> Result<Suppressor, Diagnostic> {
+    let source = run.dir.name();
+    Suppressor::spawn(move |rows| {
+        let entries = rows.iter().map(|(row, class)| NewEntry {
+            address: plan.address(*row),
+            email: plan.email(*row).to_owned(),
+            reason: class.as_str().parse().unwrap_or(Reason::BadMailbox),
+            source: source.clone(),
+            term: Term::Default,
+        });
+        if let Err(error) = list.import(entries, Timestamp::wall()) {
+            tracing::error!("{} addresses are not on the suppression list: {}", rows.len(), chain(&error));
+        }
+    })
+    .map_err(|error| Diagnostic::of("can't start a thread", &error))
+}
+
+/// What is going to happen, in one line.
+pub fn announce(campaign: &Campaign, manifest: &Manifest, left: u64) -> String {
+    let capacity = &campaign.capacity;
+    let seconds = left as f64 * 3_600.0 / capacity.per_hour as f64;
+    format!(
+        "run {}/{}: {} of {} rows planned, {} to send, about {} at {} an hour",
+        manifest.campaign_id,
+        manifest.run_id,
+        count(manifest.screening.accepted),
+        count(manifest.screening.rows),
+        count(left),
+        duration(Duration::from_secs_f64(seconds)),
+        count(capacity.per_hour)
+    )
+}

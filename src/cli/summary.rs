@@ -1,0 +1,128 @@
+//! What a run came to: on stdout, for people or as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::diagnostic::Diagnostic;
+use super::out;
+use super::text::{count, duration, table};
+use crate::mail::Disposition;
+use crate::plan::{Manifest, RunDir, State};
+use crate::results::Summary;
+
+/// Prints the summary of results just written.
+pub fn print(dir: &RunDir, manifest: &Manifest, summary: &Summary, as_json: bool) -> Result<(), Diagnostic> {
+    if as_json {
+        return out(&format!("{:#}\n", json(dir, manifest, summary)));
+    }
+    out(&text(dir, manifest, summary))
+}
+
+/// Prints what is known of a run that finished before.
+pub fn print_finished(dir: &RunDir, manifest: &Manifest, as_json: bool) -> Result<(), Diagnostic> {
+    if as_json {
+        let value = json!({
+            "run": dir.name(), "state": state(manifest), "dispositions": manifest.outcomes,
+            "results": dir.results(),
+        });
+        return out(&format!("{value:#}\n"));
+    }
+    let rows = Disposition::ALL.into_iter().filter_map(|disposition| {
+        let rows = manifest.outcomes.get(disposition.as_str()).filter(|rows| **rows > 0)?;
+        Some(vec![disposition.to_string(), count(*rows)])
+    });
+    out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))
+}
+
+fn state(manifest: &Manifest) -> Value {
+    json!(manifest.state)
+}
+
+/// The run, its state and the summary as one object.
+pub fn json(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> Value {
+    let mut value = json!(summary);
+    if let Some(object) = value.as_object_mut() {
+        object.insert("run".into(), json!(dir.name()));
+        object.insert("state".into(), state(manifest));
+        object.insert("results".into(), json!(dir.results()));
+    }
+    value
+}
+
+fn shown(dir: &RunDir) -> String {
+    format!("{}/*.parquet", dir.results().display())
+}
+
+fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
+    let how = match &manifest.state {
+        State::Planned => "planned".to_owned(),
+        State::Running => "running".to_owned(),
+        State::Interrupted { reason } => format!("interrupted: {reason}"),
+        State::Finished => "finished".to_owned(),
+    };
+    let mut text = format!("\n{}  {how}\n\n", dir.name());
+    let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / summary.rows.max(1) as f64);
+    let mut rows: Vec<Vec<String>> = summary
+        .dispositions
+        .iter()
+        .filter(|(_, rows)| *rows > 0)
+        .map(|(disposition, rows)| vec![disposition.to_string(), count(*rows), share(*rows)])
+        .collect();
+    rows.push(vec!["rows in all".into(), count(summary.rows)]);
+    text.push_str(&table(&rows));
+    if !summary.classes.is_empty() {
+        let classes: Vec<String> =
+            summary.classes.iter().map(|(class, rows)| format!("{} {class}", count(*rows))).collect();
+        text.push_str(&format!("\n  why       {}\n", classes.join(", ")));
+    }
+    text.push_str(&format!("\n  domains   {} in all\n", count(summary.distinct_domains)));
+    let domains: Vec<Vec<String>> = summary
+        .domains
+        .iter()
+        .take(5)
+        .map(|domain| {
+            let parts: Vec<String> =
+                domain.dispositions.iter().map(|(what, rows)| format!("{} {what}", count(*rows))).collect();
+            vec![format!("  {}", domain.domain), count(domain.rows), parts.join(", ")]
+        })
+        .collect();
+    text.push_str(&table(&domains));
+    if let (Some(latency), Some(first), Some(last)) =
+        (summary.latency, summary.first_attempt_at, summary.last_attempt_at)
+    {
+        let time = |us: u64| duration_us(us);
+        text.push_str(&format!(
+            "\n  sent      {} attempts, {:.1} MB, {} to {} ({})\n",
+            count(summary.attempts),
+            summary.bytes as f64 / 1e6,
+            first,
+            last,
+            duration(last.since(first)),
+        ));
+        if let Some(per_second) = summary.per_second {
+            text.push_str(&format!(
+                "  rate      {per_second:.1}/s; {} slots of five minutes used, at most {} in one\n",
+                count(summary.slots_used),
+                count(summary.fullest_slot)
+            ));
+        }
+        text.push_str(&format!(
+            "  latency   p50 {}, p90 {}, p99 {}, longest {}\n",
+            time(latency.p50_us),
+            time(latency.p90_us),
+            time(latency.p99_us),
+            time(latency.max_us)
+        ));
+    }
+    text.push_str(&format!("  results   {}\n", shown(dir)));
+    text
+}
+
+fn duration_us(us: u64) -> String {
+    match us {
+        0..=999 => format!("{us} µs"),
+        1_000..=999_999 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => duration(Duration::from_micros(us)),
+    }
+}
