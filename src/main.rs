@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    mailrun::cli::run(mailrun::cli::Cli::parse()).into()
+    mailrun::cli::run(mailrun::cli::parse()).into()
 }

@@ -51,7 +51,9 @@ fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
                 let by: Vec<String> = slot
                     .by
                     .iter()
-                    .map(|(holder, used)| format!("{} {} ({})", count(*used), holder.campaign, holder.process))
+                    .map(|(holder, used)| {
+                        format!("{} {} ({})", count(*used), holder.campaign, holder.process)
+                    })
                     .collect();
                 vec![slot.start.to_string(), count(slot.used), by.join(", ")]
             })
@@ -131,13 +133,7 @@ fn prove(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagno
 }
 
 fn line(name: &str, window: &Fullest) -> Vec<String> {
-    vec![
-        name.into(),
-        count(window.count),
-        "of".into(),
-        count(window.limit),
-        format!("from {}", window.start),
-    ]
+    vec![name.into(), count(window.count), "of".into(), count(window.limit), format!("from {}", window.start)]
 }
 
 fn fullest(window: &Fullest) -> serde_json::Value {

@@ -20,9 +20,7 @@ use crate::mail::{Address, Disposition, Timestamp};
 use crate::pacing::{Holder, LedgerThread, Pacer, SqliteLedger};
 use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
 use crate::route::{Classifier, Schedule};
-use crate::run::{
-    self, Breaker, Dispatcher, Lane, Phase, Preparer, Settings, Shutdown, Site, Suppressor, Task,
-};
+use crate::run::{self, Breaker, Dispatcher, Lane, Phase, Preparer, Settings, Site, Suppressor, Task};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
 use crate::smtp::{Credentials, EhloName, Limits, Password, Security, Target};
 use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
@@ -59,11 +57,13 @@ pub fn drive(
     run.manifest.started.get_or_insert(Timestamp::wall());
     run.manifest.write(&run.dir.manifest())?;
 
-    let phase = super::runtime()?.block_on(send(common, materials, &run, sending, not_after, journal, states))?;
+    let phase =
+        super::runtime()?.block_on(send(common, materials, &run, sending, not_after, journal, states))?;
     let (state, not_attempted) = match &phase {
-        Phase::Stopped { reason, .. } => {
-            (State::Interrupted { reason: reason.clone() }, format!("the run ended before its turn: {reason}"))
-        }
+        Phase::Stopped { reason, .. } => (
+            State::Interrupted { reason: reason.clone() },
+            format!("the run ended before its turn: {reason}"),
+        ),
         Phase::Running | Phase::Draining { .. } | Phase::Finished => {
             run.manifest.finished = Some(Timestamp::wall());
             (State::Finished, String::new())
@@ -72,7 +72,10 @@ pub fn drive(
     run.manifest.state = state;
     if matches!(phase, Phase::Stopped { at_once: true, .. }) {
         run.manifest.write(&run.dir.manifest())?;
-        log::print(&format!("the journal has all that is known: `mailrun results {}` writes it out", run.dir.name()));
+        log::print(&format!(
+            "the journal has all that is known: `mailrun results {}` writes it out",
+            run.dir.name()
+        ));
         return Ok(Exit::Interrupted);
     }
     let results = run::write_results(&run.dir, &run.manifest, false, &not_attempted)?;
@@ -95,12 +98,8 @@ pub fn exit_of(phase: &Phase, manifest: &Manifest) -> Exit {
 /// Exit code of a finished run: 0 when every planned recipient was accepted.
 pub fn exit_of_finished(manifest: &Manifest) -> Exit {
     let of = |disposition: Disposition| manifest.outcomes.get(disposition.as_str()).copied().unwrap_or(0);
-    let refused = [
-        Disposition::Bounced,
-        Disposition::Deferred,
-        Disposition::InDoubt,
-        Disposition::RenderFailed,
-    ];
+    let refused =
+        [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
     if refused.into_iter().map(of).sum::<u64>() == 0 { Exit::Ok } else { Exit::SomeNotAccepted }
 }
 
@@ -114,11 +113,7 @@ fn check_unpaced(campaign: &Campaign, sending: &Sending) -> Result<(), Diagnosti
 }
 
 /// The journal of the run, made or gone on with. Rows that a killed process left open get their outcome.
-fn open_journal(
-    run: &Run,
-    campaign: &Campaign,
-    sending: &Sending,
-) -> Result<(Journal, States), Diagnostic> {
+fn open_journal(run: &Run, campaign: &Campaign, sending: &Sending) -> Result<(Journal, States), Diagnostic> {
     let key = RunKey {
         run_id: run.manifest.run_id.to_string(),
         plan_rows: run.plan.len(),
@@ -281,9 +276,9 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
 
 fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
     if let Some(name) = configured {
-        return name
-            .parse()
-            .map_err(|error| Diagnostic::of("bad `delivery.ehlo`", &error).hint("use this machine's host name"));
+        return name.parse().map_err(|error| {
+            Diagnostic::of("bad `delivery.ehlo`", &error).hint("use this machine's host name")
+        });
     }
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = if host.trim().is_empty() { "localhost" } else { host.trim() };
@@ -296,16 +291,20 @@ fn password(env: Option<&str>, file: Option<&Path>) -> Result<Password, Diagnost
             Diagnostic::new(format!("the environment variable `{name}` is not set"))
                 .hint("it holds the relay's password; set it where cron starts mailrun")
         })?,
-        (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
-            Diagnostic::of("can't read the relay's password", &error).at(path.display())
-        })?,
+        (None, Some(path)) => std::fs::read_to_string(path)
+            .map_err(|error| Diagnostic::of("can't read the relay's password", &error).at(path.display()))?,
         (None, None) => unreachable!("a campaign with a user and no password is refused"),
     };
     Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
 }
 
 /// The lane with what the journal has left, and the number of rows that are over.
-fn lane(host: &str, limits: run::Limits, journal: &Journal, states: &States) -> Result<(Lane, u64), Diagnostic> {
+fn lane(
+    host: &str,
+    limits: run::Limits,
+    journal: &Journal,
+    states: &States,
+) -> Result<(Lane, u64), Diagnostic> {
     let mut fresh = VecDeque::new();
     let mut put_off = Vec::new();
     let mut done = 0;

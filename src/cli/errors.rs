@@ -73,7 +73,7 @@ macro_rules! with_hint {
         })*
     };
 }
-with_hint!(KeyError, PlanError, JournalError, LedgerError, ResultsError);
+with_hint!(PlanError, JournalError, LedgerError, ResultsError);
 
 impl From<FinishError> for Diagnostic {
     fn from(error: FinishError) -> Self {
@@ -82,5 +82,11 @@ impl From<FinishError> for Diagnostic {
             FinishError::Journal(error) => error.into(),
             FinishError::Results(error) => error.into(),
         }
+    }
+}
+
+impl From<KeyError> for Diagnostic {
+    fn from(error: KeyError) -> Self {
+        Self::new(chain(&error)).hint(error.hint())
     }
 }

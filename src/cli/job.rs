@@ -176,7 +176,8 @@ fn token_secret(common: &Common, unsubscribe: Option<&Unsubscribe>) -> Result<Ve
         });
     }
     let path = paths::state_dir(common)?.join("token.key");
-    own_secret(&path).map_err(|error| Diagnostic::of("can't keep the secret of the tokens", &error).at(path.display()))
+    own_secret(&path)
+        .map_err(|error| Diagnostic::of("can't keep the secret of the tokens", &error).at(path.display()))
 }
 
 /// The secret in the file at `path`, made where there is none: readable by its owner only, complete or absent.
@@ -189,7 +190,9 @@ fn own_secret(path: &Path) -> std::io::Result<Vec<u8>> {
         Err(_) => {}
     }
     let mut secret = vec![0; BYTES];
-    SystemRandom::new().fill(&mut secret).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
+    SystemRandom::new()
+        .fill(&mut secret)
+        .map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&secret)?;

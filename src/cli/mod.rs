@@ -31,7 +31,7 @@ mod text;
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, FromArgMatches};
 use tokio::runtime::{Builder, Runtime};
 
 use args::Command;
@@ -39,6 +39,17 @@ use diagnostic::Diagnostic;
 
 pub use args::Cli;
 pub use exit::Exit;
+
+/// What was typed; ends the program on `--help`, `--version` and what can't be understood.
+pub fn parse() -> Cli {
+    let matches = full_command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The command line with the texts that are made at run time.
+fn full_command() -> clap::Command {
+    Cli::command().mut_subcommand("sandbox", |command| command.after_help(sandbox::behaviours()))
+}
 
 /// Carries out what was typed.
 pub fn run(cli: Cli) -> Exit {
@@ -67,7 +78,7 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Sandbox(args) => sandbox::run(args, common.quiet),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "mailrun", &mut script);
+            clap_complete::generate(shell, &mut full_command(), "mailrun", &mut script);
             out(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Ok)
         }
@@ -86,7 +97,10 @@ fn runtime() -> Result<Runtime, Diagnostic> {
 /// Prints what was asked for.
 fn out(text: &str) -> Result<(), Diagnostic> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).or_else(|error| broken_pipe_is_fine(error).map(drop))
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .or_else(|error| broken_pipe_is_fine(error).map(drop))
 }
 
 /// `mailrun … | head` ends well.

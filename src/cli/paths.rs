@@ -19,8 +19,10 @@ pub fn state_dir(common: &Common) -> Result<PathBuf, Diagnostic> {
     let dir = match &common.state {
         Some(dir) => dir.clone(),
         None => default_state_dir().ok_or_else(|| {
-            Diagnostic::new("neither HOME nor XDG_STATE_HOME is set, so there is no place for the state directory")
-                .hint("name one with `--state DIR` or MAILRUN_STATE")
+            Diagnostic::new(
+                "neither HOME nor XDG_STATE_HOME is set, so there is no place for the state directory",
+            )
+            .hint("name one with `--state DIR` or MAILRUN_STATE")
         })?,
     };
     fs::create_dir_all(&dir).map_err(|error| {

@@ -19,8 +19,7 @@ const LISTED: usize = 10;
 pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
     let job = Job::open(common, Campaign::load(&args.selection.campaign)?)?;
     let list = SuppressionList::open(&paths::state_db(common)?)?;
-    let (_folder, dir, screening) =
-        job.freeze_aside(&list, args.selection.limit.map(u64::from), None)?;
+    let (_folder, dir, screening) = job.freeze_aside(&list, args.selection.limit.map(u64::from), None)?;
     let plan = Plan::open(&dir.plan())?;
     let counts = screening.counts;
     let domains = top_domains(&plan, LISTED);
@@ -84,7 +83,10 @@ pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
     if more > 0 {
         text.push_str(&format!("    … and {} more\n", count(more as u64)));
     }
-    text.push_str(&format!("\n  started now, the last one leaves at {finish} ({})\n", duration(finish.since(start))));
+    text.push_str(&format!(
+        "\n  started now, the last one leaves at {finish} ({})\n",
+        duration(finish.since(start))
+    ));
     out(&text)?;
     Ok(Exit::Ok)
 }

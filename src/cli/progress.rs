@@ -124,7 +124,9 @@ impl Reading {
         }
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template("  {msg}").expect("the template is a constant that parses"));
+            bar.set_style(
+                ProgressStyle::with_template("  {msg}").expect("the template is a constant that parses"),
+            );
             bar
         });
         bar.set_message(format!("reading: {} rows", count(rows)));

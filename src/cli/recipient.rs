@@ -86,8 +86,7 @@ fn histories(dir: &RunDir, manifest: &Manifest, address: &Address) -> Result<Vec
                     continue;
                 }
                 let (file, row) = plan.place(index);
-                let mut steps =
-                    vec![Step { code: "CAAS_RECEIVED", text: "planned".into(), at: received }];
+                let mut steps = vec![Step { code: "CAAS_RECEIVED", text: "planned".into(), at: received }];
                 if let Some(journal) = &journal {
                     for attempt in journal.attempts(index)? {
                         steps.extend(steps_of(&attempt));
@@ -151,7 +150,11 @@ fn steps_of(attempt: &Attempt) -> Vec<Step> {
             steps.push(Step { code: "CH_RECEIVED", text, at: outcome.at });
         }
         Verdict::Withdrawn => {
-            steps.push(Step { code: "CAAS_RECEIVED", text: "not started, waits again".into(), at: outcome.at });
+            steps.push(Step {
+                code: "CAAS_RECEIVED",
+                text: "not started, waits again".into(),
+                at: outcome.at,
+            });
         }
     }
     steps

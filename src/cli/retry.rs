@@ -96,7 +96,8 @@ fn check_wanted(disposition: Disposition) -> Result<(), Diagnostic> {
         | Disposition::RenderFailed
         | Disposition::NotAttempted => Ok(()),
         Disposition::Accepted => {
-            Err(Diagnostic::new("`accepted` rows are not sent again").hint("`send --run-id NAME` sends all anew"))
+            Err(Diagnostic::new("`accepted` rows are not sent again")
+                .hint("`send --run-id NAME` sends all anew"))
         }
         Disposition::Suppressed | Disposition::Duplicate | Disposition::Invalid => {
             Err(Diagnostic::new(format!("`{disposition}` rows are not in the plan"))

@@ -33,9 +33,8 @@ pub fn run(args: args::Sandbox, quiet: bool) -> Result<Exit, Diagnostic> {
             Diagnostic::of("can't start the sandbox", &error).hint("choose another address with --listen")
         })?;
         if let Some(path) = args.certificate {
-            std::fs::write(&path, sandbox.certificate_pem()).map_err(|error| {
-                Diagnostic::of("can't write the certificate", &error).at(path.display())
-            })?;
+            std::fs::write(&path, sandbox.certificate_pem())
+                .map_err(|error| Diagnostic::of("can't write the certificate", &error).at(path.display()))?;
         }
         println!("listening on {}", sandbox.addr());
         let end = async {

@@ -115,8 +115,7 @@ fn open_or_freeze(
             }
         }
     }
-    let mut manifest =
-        Manifest::new(campaign, id, inputs, contents, options.clone(), Timestamp::wall());
+    let mut manifest = Manifest::new(campaign, id, inputs, contents, options.clone(), Timestamp::wall());
     manifest.write(&dir.manifest())?;
     let mut list = SuppressionList::open(&paths::state_db(common)?)?;
     let mut reading = Reading::new(common);
@@ -159,9 +158,12 @@ fn check_same_content(
     } else {
         return Ok(());
     };
-    Err(Diagnostic::new(format!("run `{}` began with another content: {changed} has changed", manifest.run_id))
-        .at(dir.path().display())
-        .hint("name another run with `--run-id`, or restore what it began with"))
+    Err(Diagnostic::new(format!(
+        "run `{}` began with another content: {changed} has changed",
+        manifest.run_id
+    ))
+    .at(dir.path().display())
+    .hint("name another run with `--run-id`, or restore what it began with"))
 }
 
 fn finished_before(run: &Run, json: bool) -> Result<Exit, Diagnostic> {
@@ -194,15 +196,15 @@ fn test_message(
         )));
     }
     let now = Timestamp::wall();
-    let id: RunId = now.to_utc().format("test-%Y%m%d-%H%M%S%3f").to_string().parse().expect("letters and digits");
+    let id: RunId =
+        now.to_utc().format("test-%Y%m%d-%H%M%S%3f").to_string().parse().expect("letters and digits");
     let runs = paths::runs_of(common, campaign);
     paths::remember_runs(common, &runs)?;
     let dir = RunDir::create(&runs, &campaign.identity.id, &id)?;
     let lock = dir.lock()?;
     let frozen = crate::plan::freeze_rows(&Plan::open(&aside.plan())?, [row - 1], &dir)?;
     let options = RunOptions { to: Some(to.to_string()), ..RunOptions::default() };
-    let mut manifest =
-        Manifest::new(campaign, id, job.inputs()?, job.materials.contents()?, options, now);
+    let mut manifest = Manifest::new(campaign, id, job.inputs()?, job.materials.contents()?, options, now);
     manifest.planned = Some(now);
     manifest.screening = crate::screen::Counts { rows: 1, accepted: 1, ..Default::default() };
     manifest.plan = Some(frozen.plan);

@@ -95,10 +95,7 @@ pub fn run(common: &Common, args: &args::Status) -> Result<Exit, Diagnostic> {
     ));
     if let Some(told) = told {
         let snapshot = &told.snapshot;
-        text.push_str(&format!(
-            "\n  rate      {:.1}/s, slot {}\n",
-            snapshot.per_second, told.slot
-        ));
+        text.push_str(&format!("\n  rate      {:.1}/s, slot {}\n", snapshot.per_second, told.slot));
         if let Some(left) = snapshot.time_left {
             text.push_str(&format!("  finish    {} ({})\n", Timestamp::wall() + left, duration(left)));
         }

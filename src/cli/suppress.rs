@@ -31,8 +31,11 @@ pub fn run(common: &Common, command: SuppressCommand) -> Result<Exit, Diagnostic
         }
         SuppressCommand::Remove { addresses } => remove(&mut list, &addresses),
         SuppressCommand::List { reason, expired, json } => {
-            let filter =
-                Filter { reason: reason.map(parse_reason), live_at: (!expired).then_some(now), ..Filter::default() };
+            let filter = Filter {
+                reason: reason.map(parse_reason),
+                live_at: (!expired).then_some(now),
+                ..Filter::default()
+            };
             print(&list, filter, json)
         }
         SuppressCommand::Import { files, column, reason } => import(&mut list, &files, &column, &reason, now),
@@ -185,20 +188,23 @@ fn term_of(array: &ArrayRef, row: usize, now: Timestamp) -> Result<Term, String>
         None | Some("") => Ok(Term::Default),
         Some("never") => Ok(Term::Permanent),
         Some(text) => {
-            let at = chrono::DateTime::parse_from_rfc3339(text)
-                .map_err(|_| format!("`{text}` is not a time: write RFC 3339, as 2026-12-31T00:00:00Z, or `never`"))?;
+            let at = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| {
+                format!("`{text}` is not a time: write RFC 3339, as 2026-12-31T00:00:00Z, or `never`")
+            })?;
             Ok(Term::For(Timestamp(at.timestamp_micros()).since(now)))
         }
     }
 }
 
 fn export(list: &SuppressionList, file: &Path) -> Result<Exit, Diagnostic> {
-    let failed = |error: &dyn std::error::Error| Diagnostic::of("can't write the list", error).at(file.display());
+    let failed =
+        |error: &dyn std::error::Error| Diagnostic::of("can't write the list", error).at(file.display());
     let entries = list.entries(Filter::default());
     let written = match file.extension().and_then(|extension| extension.to_str()) {
         Some("csv") => export_csv(entries, file)?,
         Some("parquet") => {
-            let mut writer = results::TableWriter::create(file, export_schema()).map_err(|error| failed(&error))?;
+            let mut writer =
+                results::TableWriter::create(file, export_schema()).map_err(|error| failed(&error))?;
             let mut written = 0;
             let mut batch = Vec::with_capacity(ENTRIES_PER_BATCH);
             for entry in entries {
@@ -255,9 +261,11 @@ fn export_schema() -> Arc<Schema> {
 }
 
 fn record_batch(entries: &[Entry]) -> RecordBatch {
-    let text = |of: fn(&Entry) -> &str| Arc::new(StringArray::from_iter_values(entries.iter().map(of))) as ArrayRef;
+    let text =
+        |of: fn(&Entry) -> &str| Arc::new(StringArray::from_iter_values(entries.iter().map(of))) as ArrayRef;
     let added = TimestampMicrosecondArray::from_iter_values(entries.iter().map(|entry| entry.added.0));
-    let expires: TimestampMicrosecondArray = entries.iter().map(|entry| entry.expires.map(|at| at.0)).collect();
+    let expires: TimestampMicrosecondArray =
+        entries.iter().map(|entry| entry.expires.map(|at| at.0)).collect();
     let columns: Vec<ArrayRef> = vec![
         text(|entry| &entry.email),
         text(|entry| entry.reason.as_str()),

@@ -167,6 +167,11 @@ impl Manifest {
         }
     }
 
+    /// Reads the manifest at `path`; `None` where there is none.
+    pub fn read_if_there(path: &Path) -> Result<Option<Self>, PlanError> {
+        if path.exists() { Self::read(path).map(Some) } else { Ok(None) }
+    }
+
     /// Reads the manifest at `path`.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub use error::PlanError;
 pub use forecast::{Forecast, SlotForecast, forecast};
 pub use freeze::{Freeze, Frozen, freeze_rows};
 pub use layout::{Layout, LeftOut};
-pub use manifest::{FORMAT, Input, Manifest, RunOptions, State};
+pub use manifest::{FORMAT, Input, Manifest, Retry, RunOptions, State};
 pub use order::{InputRow, input_order};
 pub use reader::Plan;
 pub use row::Row;

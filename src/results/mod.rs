@@ -15,6 +15,7 @@ mod reader;
 mod row;
 mod schema;
 mod summary;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -25,3 +26,4 @@ pub use reader::ResultFiles;
 pub use row::{Fate, InputRow, ResultRow};
 pub use schema::{Column, SCHEMA_VERSION};
 pub use summary::{DomainCount, Latency, Summary};
+pub use table::TableWriter;

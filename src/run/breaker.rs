@@ -132,7 +132,9 @@ mod tests {
     fn stops_after_failures_of_authentication_in_a_row() {
         let limits = Stop { bounce_percent: 0.0, bounce_window: 10, authentication_failures: 3 };
         let mut breaker = Breaker::new(limits);
-        for outcome in [unauthenticated(), unauthenticated(), accepted(), unauthenticated(), unauthenticated()] {
+        for outcome in
+            [unauthenticated(), unauthenticated(), accepted(), unauthenticated(), unauthenticated()]
+        {
             assert_eq!(breaker.observe(&outcome), None);
         }
         assert!(breaker.observe(&unauthenticated()).is_some());

@@ -12,7 +12,9 @@ use super::event::{Event, Granted, LaneId, Trouble};
 use crate::journal::{ConnectionInfo, Intent, Writer};
 use crate::mail::{Reply, Timestamp};
 use crate::route::{Failure, class_of_failure, relay};
-use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionId, Limits, Report, Target, Transaction};
+use crate::smtp::{
+    self, Concern, ConnectError, Connection, ConnectionId, Limits, Report, Target, Transaction,
+};
 
 /// How long closing in order (QUIT and its reply) may take at the end of a run.
 const FAREWELL: Duration = Duration::from_secs(5);

@@ -425,7 +425,14 @@ impl Dispatcher {
             if lane.unreachable_since.is_some_and(|since| now.since(since) >= give_up_after) {
                 for task in lane.take_all() {
                     let detail = format!("no connection for {}s", give_up_after.as_secs());
-                    self.finish_unsent(task, Disposition::Deferred, Some(Class::Network), detail, now, actions);
+                    self.finish_unsent(
+                        task,
+                        Disposition::Deferred,
+                        Some(Class::Network),
+                        detail,
+                        now,
+                        actions,
+                    );
                 }
             }
         }

@@ -162,7 +162,11 @@ impl Lane {
     pub fn take_all(&mut self) -> Vec<Task> {
         let ready = self.ready.drain(..).map(|ready| ready.task);
         let retries = self.retries.drain().map(|Reverse(retry)| retry.task);
-        ready.chain(self.queue.drain(..)).chain(retries).chain(self.fresh.drain(..).map(Task::fresh)).collect()
+        ready
+            .chain(self.queue.drain(..))
+            .chain(retries)
+            .chain(self.fresh.drain(..).map(Task::fresh))
+            .collect()
     }
 
     /// One more intent than the depth, so that the next is made durable while the others are on the wire.

@@ -142,7 +142,11 @@ pub async fn send(
     // Nobody listens any more: what would still be said finds a closed channel instead of a full one.
     drop((events, reports, prepared));
     // Only a drain that took too long, or a demand to stop at once, leaves messages under way: they stay in doubt.
-    if dispatcher.under_way() == 0 { connections.end().await } else { connections.abort().await }
+    if dispatcher.under_way() == 0 {
+        connections.end().await
+    } else {
+        connections.abort().await
+    }
     let phase = dispatcher.phase().clone();
     let journal = tokio::task::spawn_blocking(move || {
         suppressor.finish();
@@ -154,10 +158,7 @@ pub async fn send(
 }
 
 /// The journal's writer: what is durable is handed to its connection, and failures become events.
-fn spawn_writer(
-    journal: Journal,
-    events: &mpsc::Sender<Event>,
-) -> Result<Writer<Addressed>, JournalError> {
+fn spawn_writer(journal: Journal, events: &mpsc::Sender<Event>) -> Result<Writer<Addressed>, JournalError> {
     let (undelivered, failures) = (events.clone(), events.clone());
     let on_durable = move |intents: Vec<(Intent, Addressed)>| {
         for (_, addressed) in intents {

@@ -54,8 +54,7 @@ pub fn freeze(
     run: &RunDir,
     mut progress: impl FnMut(u64),
 ) -> Result<Screening, PlanningError> {
-    let columns =
-        Columns { email: group.email_column(), id: group.id_column(), name: group.name_column() };
+    let columns = Columns { email: group.email_column(), id: group.id_column(), name: group.name_column() };
     let files = group.files().iter().map(|file| file.shown.clone()).collect();
     let mut screener = Screener::new(&group.schema(), columns, limits, files, checker)?;
     let mut freeze = Freeze::begin(run, layout)?;

@@ -54,8 +54,10 @@ impl Preparer {
             .composer
             .compose(&row, Timestamp::wall())
             .map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
-        let message =
-            self.signer.sign(message, Timestamp::wall()).map_err(|error| stop("a message can't be signed", &error))?;
+        let message = self
+            .signer
+            .sign(message, Timestamp::wall())
+            .map_err(|error| stop("a message can't be signed", &error))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.clone().unwrap_or(row.address);
         Ok(Composed { envelope: Envelope { return_path, recipient }, message })

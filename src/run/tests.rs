@@ -61,7 +61,15 @@ struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         let stop = Stop { bounce_percent: 0.0, authentication_failures: 0, ..Stop::default() };
-        Self { rows: 100, connections: 4, depth: 1, capacity: None, retry: Retry::default(), stop, not_after: None }
+        Self {
+            rows: 100,
+            connections: 4,
+            depth: 1,
+            capacity: None,
+            retry: Retry::default(),
+            stop,
+            not_after: None,
+        }
     }
 }
 
@@ -134,7 +142,8 @@ impl World {
             }
             let event = self.coming.peek().map(|Reverse((at, _))| *at);
             let wake = self.dispatcher.wake_at(self.now);
-            let next = event.into_iter().chain(wake).min().expect("a run that is not over waits for something");
+            let next =
+                event.into_iter().chain(wake).min().expect("a run that is not over waits for something");
             // The loop around the dispatcher never wakes in the same microsecond.
             self.now = next.max(self.now);
             if event.is_some_and(|at| at <= self.now) {
@@ -264,7 +273,10 @@ fn what_stays_refused_is_deferred_when_the_time_is_over() {
     let mut world = World::new(Setting { rows: 3, ..Setting::default() }, |_| (MS, refused(451, "4.3.0 no")));
     world.run().assert_all(3, Disposition::Deferred);
     let took = world.now.since(START);
-    assert!(took >= Duration::from_secs(3 * 3_600) && took <= Duration::from_secs(4 * 3_600 + 60), "{took:?}");
+    assert!(
+        took >= Duration::from_secs(3 * 3_600) && took <= Duration::from_secs(4 * 3_600 + 60),
+        "{took:?}"
+    );
 }
 
 #[test]
@@ -394,7 +406,8 @@ fn a_site_that_is_never_reached_defers_its_rows() {
 fn a_site_that_comes_back_gets_its_rows() {
     let mut world = World::new(Setting { rows: 50, ..Setting::default() }, |_| (MS, accepted()));
     world.opens = Box::new(|now| {
-        let trouble = Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None };
+        let trouble =
+            Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None };
         if now < START + Duration::from_secs(600) { Err(trouble) } else { Ok(()) }
     });
     world.run().assert_all(50, Disposition::Accepted);
@@ -425,7 +438,8 @@ fn too_many_bounces_stop_the_run() {
 
 #[test]
 fn an_intent_that_found_its_connection_gone_is_withdrawn_and_sent_again() {
-    let mut world = World::new(Setting { rows: 1, connections: 1, ..Setting::default() }, |_| (MS, accepted()));
+    let mut world =
+        World::new(Setting { rows: 1, connections: 1, ..Setting::default() }, |_| (MS, accepted()));
     // The connection closes while the intent is on its way: the journal's thread finds nobody to hand over to.
     let mut actions = Vec::new();
     let now = world.now;
