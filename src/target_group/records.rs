@@ -451,3 +451,20 @@ impl Unquote {
         Ok(&self.record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_bounded_whatever_the_text() {
+        let line = format!("b,{}\n", "c".repeat(5000));
+        for (first, rest) in [("a,\"", line.as_str()), ("a,", "x"), ("", &line)] {
+            let text: Vec<u8> =
+                first.bytes().chain(rest.bytes().cycle()).take(3 * MAX_RECORD_BYTES).collect();
+            let mut records = Records::new(&text[..], b',');
+            while records.next().unwrap().is_some() {}
+            assert!(records.buffer.len() <= 2 * MAX_RECORD_BYTES, "{first:?} {}", records.buffer.len());
+        }
+    }
+}

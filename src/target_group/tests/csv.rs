@@ -296,6 +296,14 @@ fn declared_types() {
 }
 
 #[test]
+fn unreadable_rows_come_in_the_order_of_the_file() {
+    let text = "email,n\na@x.example,x\nb@x.example,1,2\nc@x.example,\"y\"\nd@x.example\n";
+    let read = kit().keys("[types]\nn = 'integer'").file("a.csv", text).contents();
+    let rows: Vec<u64> = read.unreadable.iter().map(|row| row.place.row).collect();
+    assert_eq!(rows, [1, 2, 3, 4]);
+}
+
+#[test]
 fn declared_types_are_held_against_the_columns() {
     let error = kit().keys("[types]\nagee = 'integer'").file("a.csv", "email,age\n").refused();
     assert_eq!(error.problem, "no column `agee`, which `target-group.types` names");

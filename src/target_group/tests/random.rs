@@ -1,3 +1,5 @@
+use std::io::{self, Read};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -74,6 +76,11 @@ proptest! {
         }
     }
 
+    #[test]
+    fn records_do_not_depend_on_how_the_text_arrives(text in odd_text()) {
+        prop_assert_eq!(debug_records(Drip(&text)), debug_records(&text[..]));
+    }
+
     /// What another program writes as CSV is read as it was.
     #[test]
     fn written_values_come_back(
@@ -101,6 +108,32 @@ proptest! {
         prop_assert_eq!(read.rows, written);
         prop_assert_eq!(read.unreadable, vec![]);
     }
+}
+
+/// Gives one byte at a time.
+struct Drip<'a>(&'a [u8]);
+
+impl Read for Drip<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(&mut out[..1])
+    }
+}
+
+fn debug_records(text: impl Read) -> Vec<String> {
+    let mut records = Records::new(text, b',');
+    let mut shown = Vec::new();
+    while let Some(record) = records.next().unwrap() {
+        let mut fields = Vec::new();
+        let fault = match record.fields {
+            Ok(each) => {
+                each.each(|_, field| fields.push(field.escape_ascii().to_string()));
+                None
+            }
+            Err(fault) => Some((fault.what, fault.text.escape_ascii().to_string())),
+        };
+        shown.push(format!("{} {} {fields:?} {fault:?}", record.line, record.lines));
+    }
+    shown
 }
 
 fn physical_lines(text: &[u8]) -> Vec<&[u8]> {
