@@ -111,6 +111,11 @@ impl Layout {
         Self { content_type, open, between, after: after.into(), next_attachment, end, boundary }
     }
 
+    /// How large a message is without anything from its row.
+    pub(super) fn common_bytes(&self) -> u64 {
+        self.after.len() as u64
+    }
+
     /// Appends the rest of the header section, the empty line and the body to `out`, which holds the header section
     /// so far. `own` are a row's own attachments: name and content. `Err` when a text holds the boundary.
     pub(super) fn write(

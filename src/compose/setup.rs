@@ -80,6 +80,12 @@ impl Composer {
         let own_attachments = !template.attachment_columns.is_empty();
         let layout = Layout::new(&boundary, parts != Parts::Text, &common_files, own_attachments);
 
+        if layout.common_bytes() > template.largest.0 {
+            let problem = format!("the attachments alone have {} bytes", layout.common_bytes());
+            return Err(TemplateError::new(file, None, problem)
+                .hint(format!("`largest` in `[template]` is {}", template.largest)));
+        }
+
         let mut files: Vec<PathBuf> = Vec::new();
         for source in text.known.values().chain(html.known.values()) {
             if source.path != *file && !files.contains(&source.path) {

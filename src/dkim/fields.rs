@@ -10,11 +10,11 @@ const ALWAYS: [&str; 13] = [
     "Reply-To",
     "MIME-Version",
     "Content-Type",
-    "Content-Transfer-Encoding",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
     "List-Id",
     "Feedback-ID",
+    "Auto-Submitted",
 ];
 
 /// A field's name, and its value as it stands after the colon.
@@ -23,7 +23,6 @@ pub(super) type Field<'a> = (&'a [u8], &'a [u8]);
 /// The names to sign where they are present: those that always are, then `configured`.
 pub(super) fn to_sign(configured: &[String]) -> Vec<String> {
     let mut names: Vec<String> = ALWAYS.iter().map(|&name| name.to_owned()).collect();
-    names.push("Auto-Submitted".to_owned());
     for name in configured {
         if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             names.push(name.clone());
