@@ -1,1 +1,153 @@
-//! The embedded SMTP receiver.
+//! The embedded SMTP receiver: for rehearsals, tests and load tests. It relays nothing and sends nothing.
+//!
+//! A strict server of RFC 5321 with PIPELINING (RFC 2920), CHUNKING and BINARYMIME (RFC 3030), 8BITMIME
+//! (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN (RFC 3461), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS
+//! (RFC 3207), REQUIRETLS (RFC 8689) and AUTH PLAIN and LOGIN (RFC 4954); each can be left out. It listens on
+//! loopback unless told otherwise.
+//!
+//! The recipient's local part says what happens to it:
+//!
+//! | local part | what happens |
+//! |---|---|
+//! | `rcpt-<code>[-<x.y.z>]` | RCPT is answered with this code (400 to 599) and enhanced status |
+//! | `predata-<code>[-<x.y.z>]` | DATA, or the first BDAT, is answered with it |
+//! | `data-<code>[-<x.y.z>]` | the end of the message is answered with it; the message is not taken over |
+//! | `421` | as `rcpt-421`; after any 421 the connection is closed |
+//! | `greylist` | as `rcpt-451-4.7.1-once` |
+//! | `slow-<n>ms`, `slow-<n>s` | the message is taken over; its reply comes after this time |
+//! | `slow-rcpt-<n>ms`, `slow-rcpt-<n>s` | the reply to RCPT comes after this time |
+//! | `multiline` | the message is taken over with a reply of three lines |
+//! | `drop-at-rcpt` | the connection is closed instead of a reply to RCPT |
+//! | `drop-in-data` | it is closed when the first bytes of the content have come |
+//! | `drop-after-dot` | the message is taken over; the connection is closed instead of a reply |
+//! | `lose-after-dot` | the same, but the message is not taken over |
+//! | `reset-at-rcpt`, `reset-in-data`, `reset-after-dot` | as `drop-…`, with a TCP reset |
+//! | `stall-at-rcpt` | RCPT is never answered; the connection stays open |
+//! | `stall-in-data` | the content is not read any further; the connection stays open |
+//! | `stall-after-dot` | the message is taken over and never answered; the connection stays open |
+//! | `garbage-at-rcpt` | RCPT is answered with bytes that are no reply; the connection is closed |
+//! | `garbage-after-dot` | the message is taken over; then the same |
+//! | `overlong-after-dot` | the message is taken over; the reply is a line of 100,000 octets |
+//! | `…-once`, `…-twice`, `…-<n>-times` | only the first attempts at this address; then as any other |
+//! | `…-always` | every attempt (the default of all but `greylist`) |
+//! | `…+<anything>` | another address with the same script |
+//!
+//! Any other recipient is accepted. Of several recipients of one message the first that scripts its content decides.
+//! [`BEHAVIOURS`] and [`BEHAVIOUR_SUFFIXES`] are the same table for help texts. [`Faults`] happen by chance to the rest.
+
+mod certificate;
+mod connection;
+mod content;
+mod dots;
+mod faults;
+mod options;
+pub mod record;
+mod script;
+mod session;
+mod shelf;
+mod stats;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use self::connection::{Shared, stopped};
+use self::script::Attempts;
+use self::session::Common;
+use self::shelf::Shelf;
+use self::stats::{Counters, count};
+
+pub use self::faults::Faults;
+pub use self::options::{Credentials, Extensions, Keep, Options, Tls};
+pub use self::script::{BEHAVIOUR_SUFFIXES, BEHAVIOURS};
+pub use self::stats::Stats;
+
+/// How long to wait when no connection can be accepted (no file descriptor is left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A receiver that is running. Dropping it stops it as well, without waiting for its connections.
+pub struct Sandbox {
+    addr: SocketAddr,
+    certificate_pem: String,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts listening on the current tokio runtime.
+    ///
+    /// Fails with `InvalidInput` on options that can't be meant (a listening address that other hosts can reach among
+    /// them), with `WouldBlock` when the record is in use, and when address, folder or record can't be opened.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        options.check()?;
+        let identity = certificate::identity(&options.host_name)?;
+        let shelf = Arc::new(Shelf::open(&options)?);
+        let listener = TcpListener::bind(options.listen).await?;
+        let addr = listener.local_addr()?;
+        let tls = (options.tls != Tls::Off).then(|| TlsAcceptor::from(identity.config));
+        let common = Common { options, attempts: Attempts::default(), counters: Counters::default() };
+        let shared = Arc::new(Shared { common: Arc::new(common), shelf, tls });
+        let (stop, stopping) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), stopping));
+        Ok(Self { addr, certificate_pem: identity.certificate_pem, shared, stop, accepting })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The certificate in PEM: for `localhost`, `127.0.0.1`, `::1` and the host name of the options.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The totals so far.
+    pub fn stats(&self) -> Stats {
+        Stats { domains: self.shared.shelf.domains(), ..self.shared.common.counters.snapshot() }
+    }
+
+    /// Takes no connections any more, tells the open ones (421), waits for their ends and returns the last totals.
+    /// A message that is being written is written and its reply is tried; one that is still coming is not waited for.
+    pub async fn stop(self) -> Stats {
+        self.stop.send_replace(true);
+        let Self { accepting, shared, .. } = self;
+        // It ends with its connections; a panic in it was reported by the panic hook.
+        drop(accepting.await);
+        Stats { domains: shared.shelf.domains(), ..shared.common.counters.snapshot() }
+    }
+}
+
+/// Accepts connections until the sandbox stops, then waits for their ends.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = stopped(&mut stop) => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let counters = &shared.common.counters;
+        count(&counters.open);
+        let number = counters.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+        connections.spawn(async move {
+            connection::serve(&shared, stream, number, stop).await;
+            shared.common.counters.open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}

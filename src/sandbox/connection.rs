@@ -1,0 +1,212 @@
+//! One connection: moves bytes between the socket and the session, and does what the session's steps say.
+//!
+//! Decides nothing about the protocol. All replies to what came with one read go out with one write.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::options::Tls;
+use super::session::{Common, Session, Step};
+use super::shelf::Shelf;
+use super::stats::count;
+
+/// What is read at once: a good part of a usual message, and more than a command line.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
+
+/// How long the client has to close its side after the last reply, so that unread input doesn't turn it into a reset.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How long a `stall-…` stays when the client never gives up: more than RFC 5321 §4.5.3.2 asks of any client.
+const STALL_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// What all connections of a sandbox share.
+pub(super) struct Shared {
+    pub common: Arc<Common>,
+    pub shelf: Arc<Shelf>,
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// Why a stream is done with.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    StartTls,
+    Reset,
+    Closed,
+}
+
+/// Serves one connection to its end. Errors of the connection end it; they concern nobody else.
+pub(super) async fn serve(shared: &Shared, tcp: TcpStream, number: u64, stop: watch::Receiver<bool>) {
+    // A connection that can't be served was closed by its client: there is nobody to tell.
+    drop(try_serve(shared, tcp, number, stop).await);
+}
+
+async fn try_serve(
+    shared: &Shared,
+    mut tcp: TcpStream,
+    number: u64,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let session = Session::new(Arc::clone(&shared.common), number, tcp.peer_addr()?.ip());
+    let mut exchange = Exchange { shared, session, stop, input: Vec::new(), from: 0, to: 0, out: Vec::new() };
+    let implicit = shared.common.options.tls == Tls::Implicit;
+    if !implicit {
+        exchange.session.greet(&mut exchange.out);
+        match exchange.run(&mut tcp).await? {
+            Ended::StartTls => {}
+            Ended::Reset => return tcp.set_zero_linger(),
+            Ended::Closed => return Ok(()),
+        }
+    }
+    let acceptor = shared.tls.as_ref().expect("STARTTLS and implicit TLS need the acceptor made at start");
+    let mut tls = tokio::select! {
+        accepted = timeout(HANDSHAKE_TIME, acceptor.accept(tcp)) => accepted??,
+        () = stopped(&mut exchange.stop) => return Ok(()),
+    };
+    count(&shared.common.counters.tls);
+    exchange.session.secured();
+    if implicit {
+        exchange.session.greet(&mut exchange.out);
+    }
+    if exchange.run(&mut tls).await? == Ended::Reset {
+        tls.get_ref().0.set_zero_linger()?;
+    }
+    Ok(())
+}
+
+/// A session with its buffers.
+struct Exchange<'a> {
+    shared: &'a Shared,
+    session: Session,
+    stop: watch::Receiver<bool>,
+    /// What was read; `from..to` is not used yet.
+    input: Vec<u8>,
+    from: usize,
+    to: usize,
+    out: Vec<u8>,
+}
+
+impl Exchange<'_> {
+    /// Runs the session over one stream, plain or encrypted.
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<Ended> {
+        self.input.resize(READ_BYTES, 0);
+        loop {
+            let mut unused = &self.input[self.from..self.to];
+            let step = self.session.advance(&mut unused, &mut self.out);
+            self.from = self.to - unused.len();
+            if let Step::Take(taken) = step {
+                let kept = self.shared.shelf.keep(taken).await;
+                self.session.kept(kept);
+                continue;
+            }
+            self.flush(stream).await?;
+            match step {
+                Step::Take(_) => unreachable!("handled above"),
+                Step::Read => {
+                    if !self.read(stream).await? {
+                        return self.close(stream).await;
+                    }
+                }
+                Step::Wait(time) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(time) => {}
+                        () = stopped(&mut self.stop) => return Ok(Ended::Closed),
+                    }
+                }
+                Step::StartTls => return Ok(Ended::StartTls),
+                Step::Close => return self.close(stream).await,
+                Step::Drop => return Ok(Ended::Closed),
+                Step::Reset => return Ok(Ended::Reset),
+                Step::Stall { reading } => {
+                    self.stall(stream, reading).await;
+                    return Ok(Ended::Closed);
+                }
+            }
+        }
+    }
+
+    async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let all = async {
+            stream.write_all(&self.out).await?;
+            stream.flush().await
+        };
+        tokio::select! {
+            biased;
+            written = timeout(self.shared.common.options.idle_timeout, all) => written??,
+            () = stopped(&mut self.stop) => return Err(io::ErrorKind::Interrupted.into()),
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Reads more. False when nothing more is to be read, with the last words in `out`.
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<bool> {
+        // The session leaves at most a part of a command line, so there is always room.
+        self.input.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        let idle = self.shared.common.options.idle_timeout;
+        let why = tokio::select! {
+            biased;
+            read = timeout(idle, stream.read(&mut self.input[self.to..])) => match read {
+                Ok(read) => {
+                    let length = read?;
+                    self.to += length;
+                    return Ok(length > 0);
+                }
+                Err(_) => "timeout exceeded",
+            },
+            () = stopped(&mut self.stop) => "sandbox is stopping",
+        };
+        self.session.farewell(why, &mut self.out);
+        Ok(false)
+    }
+
+    /// The last words, the end of our side, then the client's.
+    async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<Ended> {
+        let farewell = async {
+            stream.write_all(&self.out).await?;
+            stream.shutdown().await?;
+            while stream.read(&mut self.input).await? > 0 {}
+            io::Result::Ok(())
+        };
+        tokio::select! {
+            biased;
+            done = timeout(LINGER_TIME, farewell) => drop(done),
+            () = stopped(&mut self.stop) => {}
+        }
+        Ok(Ended::Closed)
+    }
+
+    /// Says nothing any more, until the client closes or the sandbox stops.
+    async fn stall<S: AsyncRead + Unpin>(&mut self, stream: &mut S, reading: bool) {
+        let silence = async {
+            if !reading {
+                std::future::pending::<()>().await;
+            }
+            while stream.read(&mut self.input).await.is_ok_and(|length| length > 0) {}
+        };
+        tokio::select! {
+            done = timeout(STALL_TIME, silence) => drop(done),
+            () = stopped(&mut self.stop) => {}
+        }
+    }
+}
+
+/// Comes when the sandbox stops, or is gone without having said so.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone: the same.
+    drop(stop.wait_for(|stopping| *stopping).await);
+}

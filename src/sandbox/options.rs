@@ -1,0 +1,183 @@
+//! What a sandbox is started with. Plain values: nothing here opens a socket or a file.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::faults::Faults;
+
+/// How a sandbox listens, what it offers, what it keeps and what goes wrong on purpose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen. Port 0 takes a free one; [`super::Sandbox::addr`] tells which.
+    pub listen: SocketAddr,
+    /// Allow an address other hosts can reach. Without it `listen` must be a loopback address.
+    pub allow_remote: bool,
+    /// What becomes of the messages that are taken over.
+    pub keep: Keep,
+    /// TLS, with a certificate made at start.
+    pub tls: Tls,
+    /// When set, AUTH PLAIN and LOGIN are offered and a transaction needs them.
+    pub auth: Option<Credentials>,
+    /// Offer AUTH without TLS as well: a server no client should trust. For tests of clients.
+    pub auth_in_clear: bool,
+    /// The largest message in bytes, as announced with SIZE (RFC 1870) and enforced.
+    pub max_size: u64,
+    /// What EHLO offers. Parameters and commands of what is not offered are refused.
+    pub extensions: Extensions,
+    /// Refuse content that RFC 5321 forbids: bare CR or LF, NUL, lines over 998 octets, undeclared 8-bit text.
+    pub strict_content: bool,
+    /// Answer 354 to DATA even when every recipient was refused, as RFC 2920 §3.1 allows.
+    pub eager_data: bool,
+    /// The file that gets one line per message taken over; see [`super::record`].
+    pub record: Option<PathBuf>,
+    /// Wait this long before the reply to the end of every message.
+    pub delay: Option<Duration>,
+    /// Faults by chance, on recipients whose local part scripts nothing.
+    pub faults: Option<Faults>,
+    /// Close a connection that sent nothing for so long (RFC 5321 §4.5.3.2.7 asks for 5 minutes).
+    pub idle_timeout: Duration,
+    /// The name in the greeting, in EHLO and in `Received`.
+    pub host_name: String,
+}
+
+/// What becomes of the messages that are taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing but the totals of [`super::Stats`].
+    Discard,
+    /// The totals, and a count per recipient domain.
+    Count,
+    /// One file `<queue id>.eml` per message in this folder, which is made when it is missing.
+    Eml(PathBuf),
+}
+
+/// When and whether connections are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Never.
+    Off,
+    /// STARTTLS is offered (RFC 3207).
+    Offered,
+    /// STARTTLS is offered, and MAIL is refused without it.
+    Required,
+    /// From the first byte on (RFC 8314 §3.3).
+    Implicit,
+}
+
+/// The one user that may log in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user's name.
+    pub user: String,
+    /// The password; not shown by `Debug`.
+    pub password: String,
+}
+
+/// What EHLO offers, all by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extensions {
+    /// RFC 2920. Where it is off, a command sent before the last one was answered ends the connection.
+    pub pipelining: bool,
+    /// BDAT (RFC 3030 §2).
+    pub chunking: bool,
+    /// `BODY=BINARYMIME` (RFC 3030 §3); needs `chunking`.
+    pub binary_mime: bool,
+    /// `BODY=8BITMIME` (RFC 6152).
+    pub eight_bit_mime: bool,
+    /// RFC 6531.
+    pub smtp_utf8: bool,
+    /// RFC 1870. The limit holds without it, too.
+    pub size: bool,
+    /// RFC 2034. Where it is off, replies carry no enhanced status.
+    pub enhanced_status_codes: bool,
+    /// `RET`, `ENVID`, `NOTIFY`, `ORCPT` (RFC 3461); accepted, no notification is ever sent.
+    pub dsn: bool,
+    /// RFC 8689; offered over TLS only.
+    pub require_tls: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            allow_remote: false,
+            keep: Keep::Discard,
+            tls: Tls::Offered,
+            auth: None,
+            auth_in_clear: false,
+            max_size: 50 * 1024 * 1024,
+            extensions: Extensions::ALL,
+            strict_content: true,
+            eager_data: false,
+            record: None,
+            delay: None,
+            faults: None,
+            idle_timeout: Duration::from_secs(300),
+            host_name: "sandbox.localhost".to_owned(),
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what can't be meant. The errors are of the kind `InvalidInput`.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if !self.allow_remote && !self.listen.ip().is_loopback() {
+            return Err(invalid(format!("`{}` is not a loopback address", self.listen)));
+        }
+        if self.auth.is_some() && self.tls == Tls::Off && !self.auth_in_clear {
+            return Err(invalid("AUTH is offered over TLS only, and TLS is off".to_owned()));
+        }
+        let name = &self.host_name;
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
+            return Err(invalid(format!("`{name}` is not a host name")));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+impl Extensions {
+    /// Everything the sandbox can do.
+    pub const ALL: Self = Self {
+        pipelining: true,
+        chunking: true,
+        binary_mime: true,
+        eight_bit_mime: true,
+        smtp_utf8: true,
+        size: true,
+        enhanced_status_codes: true,
+        dsn: true,
+        require_tls: true,
+    };
+
+    /// A server of RFC 5321 without any extension.
+    pub const NONE: Self = Self {
+        pipelining: false,
+        chunking: false,
+        binary_mime: false,
+        eight_bit_mime: false,
+        smtp_utf8: false,
+        size: false,
+        enhanced_status_codes: false,
+        dsn: false,
+        require_tls: false,
+    };
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}

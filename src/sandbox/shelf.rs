@@ -1,0 +1,161 @@
+//! Where messages go that were taken over: files, counts, the record. All of it happens before the reply.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::mail::Timestamp;
+
+use super::options::{Keep, Options};
+use super::record::{Entry, Record};
+
+/// Domains that are counted one by one with [`Keep::Count`]; the rest is in the totals only.
+const COUNTED_DOMAINS: usize = 100_000;
+
+/// A message that was taken over, with its envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub return_path: String,
+    pub recipients: Vec<String>,
+    /// The name that the client gave in EHLO.
+    pub client: Arc<str>,
+    pub peer: IpAddr,
+    /// As in `Received … with` (RFC 3848, RFC 6531 §4.3).
+    pub protocol: &'static str,
+    pub connection: u64,
+    pub message_id: String,
+    pub bytes: u64,
+    /// The whole message, when messages are kept.
+    pub content: Vec<u8>,
+    /// Whether a reply follows.
+    pub replied: bool,
+}
+
+/// The place for the messages of one sandbox.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    keep: Keep,
+    host_name: String,
+    record: Option<Record>,
+    /// The number behind the next queue id. It starts from the clock in microseconds, so that ids of a sandbox that
+    /// is started again do not meet the files of the last one.
+    next: AtomicI64,
+    domains: Mutex<HashMap<Box<str>, u64>>,
+}
+
+impl Shelf {
+    /// Makes the folder, opens the record.
+    pub fn open(options: &Options) -> io::Result<Self> {
+        if let Keep::Eml(folder) = &options.keep {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(Self {
+            keep: options.keep.clone(),
+            host_name: options.host_name.clone(),
+            record: options.record.as_deref().map(Record::open).transpose()?,
+            next: AtomicI64::new(Timestamp::now().0),
+            domains: Mutex::default(),
+        })
+    }
+
+    /// Keeps a message and returns its queue id. Nothing is taken over when it fails.
+    pub async fn keep(self: &Arc<Self>, taken: Taken) -> io::Result<String> {
+        let queue_id = format!("{:X}", self.next.fetch_add(1, Ordering::Relaxed));
+        match &self.keep {
+            Keep::Discard => self.note(&queue_id, &taken)?,
+            Keep::Count => {
+                self.note(&queue_id, &taken)?;
+                self.count(&taken);
+            }
+            Keep::Eml(folder) => {
+                let (shelf, folder, id) = (Arc::clone(self), folder.clone(), queue_id.clone());
+                tokio::task::spawn_blocking(move || {
+                    let file = write_eml(&folder, &id, &shelf.host_name, &taken)?;
+                    // What is not in the record was not taken over: no file of it stays.
+                    shelf.note(&id, &taken).inspect_err(|_| drop(fs::remove_file(file)))
+                })
+                .await
+                .map_err(io::Error::other)??;
+            }
+        }
+        Ok(queue_id)
+    }
+
+    /// Adds the message to the record. A short `write` to the page cache: cheaper here than a thread's wake-up.
+    fn note(&self, queue_id: &str, taken: &Taken) -> io::Result<()> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let at_us = Timestamp::now().0;
+        let entry = |recipient: &String| Entry {
+            at_us,
+            queue_id: queue_id.to_owned(),
+            connection: taken.connection,
+            return_path: taken.return_path.clone(),
+            recipient: recipient.clone(),
+            message_id: taken.message_id.clone(),
+            bytes: taken.bytes,
+            replied: taken.replied,
+        };
+        record.add(&taken.recipients.iter().map(entry).collect::<Vec<_>>())
+    }
+
+    fn count(&self, taken: &Taken) {
+        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        for recipient in &taken.recipients {
+            let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain).to_ascii_lowercase();
+            if let Some(count) = domains.get_mut(domain.as_str()) {
+                *count += 1;
+            } else if domains.len() < COUNTED_DOMAINS {
+                domains.insert(domain.into(), 1);
+            }
+        }
+    }
+
+    /// Messages per recipient domain, most frequent first.
+    pub fn domains(&self) -> Vec<(String, u64)> {
+        let domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = domains.iter().map(|(domain, count)| (domain.to_string(), *count)).collect();
+        list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        list
+    }
+}
+
+/// Writes `<queue id>.eml`: trace fields, then the message's bytes as they came. The file has its name when it is whole.
+fn write_eml(folder: &Path, queue_id: &str, host_name: &str, taken: &Taken) -> io::Result<PathBuf> {
+    let part = folder.join(format!(".{queue_id}.part"));
+    let path = folder.join(format!("{queue_id}.eml"));
+    let written = fs::File::create_new(&part).and_then(|mut file| {
+        file.write_all(trace(queue_id, host_name, taken).as_bytes())?;
+        file.write_all(&taken.content)?;
+        fs::rename(&part, &path)
+    });
+    if written.is_err() {
+        // The first error is what counts; a part that can't be removed has no `.eml` name.
+        drop(fs::remove_file(&part));
+    }
+    written.map(|()| path)
+}
+
+/// `Return-Path`, `Delivered-To` for each recipient and `Received` (RFC 5321 §4.4).
+fn trace(queue_id: &str, host_name: &str, taken: &Taken) -> String {
+    let mut fields = format!("Return-Path: <{}>\r\n", taken.return_path);
+    for recipient in &taken.recipients {
+        write!(fields, "Delivered-To: {recipient}\r\n").expect("a String takes all text");
+    }
+    let Taken { client, peer, protocol, .. } = taken;
+    let recipient = match taken.recipients.as_slice() {
+        [one] => format!("\r\n\tfor <{one}>"),
+        _ => String::new(),
+    };
+    let date = Timestamp::now().to_utc().to_rfc2822();
+    write!(
+        fields,
+        "Received: from {client} ([{peer}])\r\n\tby {host_name} with {protocol} id {queue_id}{recipient};\r\n\t{date}\r\n"
+    )
+    .expect("a String takes all text");
+    fields
+}
