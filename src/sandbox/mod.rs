@@ -46,6 +46,8 @@ mod script;
 mod session;
 mod shelf;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
