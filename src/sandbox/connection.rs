@@ -17,7 +17,10 @@ use super::session::{Common, Session, Step};
 use super::shelf::Shelf;
 use super::stats::count;
 
-/// What is read at once: a good part of a usual message, and more than a command line.
+/// What is read at once to begin with: more than a command line, and no great loss on an idle connection.
+const FIRST_READ_BYTES: usize = 8 * 1024;
+
+/// What is read at once when a client has filled the first: a good part of a usual message.
 const READ_BYTES: usize = 64 * 1024;
 
 /// How long a TLS handshake may take.
@@ -99,7 +102,7 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     /// Runs the session over one stream, plain or encrypted.
     async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<Ended> {
-        self.input.resize(READ_BYTES, 0);
+        self.input.resize(self.input.len().max(FIRST_READ_BYTES), 0);
         loop {
             let mut unused = &self.input[self.from..self.to];
             let step = self.session.advance(&mut unused, &mut self.out);
@@ -154,6 +157,9 @@ impl Exchange<'_> {
 
     /// Reads more. False when nothing more is to be read, with the last words in `out`.
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<bool> {
+        if self.to == self.input.len() {
+            self.input.resize(READ_BYTES, 0);
+        }
         // The session leaves at most a part of a command line, so there is always room.
         self.input.copy_within(self.from..self.to, 0);
         (self.from, self.to) = (0, self.to - self.from);

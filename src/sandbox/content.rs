@@ -191,17 +191,16 @@ fn message_id(content: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The offence, the same however the content is cut in two.
+    /// The offence, the same however the content is cut: in two anywhere, and byte by byte.
     fn offence(content: &[u8], body: Body, smtp_utf8: bool) -> Option<Offence> {
-        let found: Vec<_> = (0..=content.len())
-            .map(|cut| {
-                let mut all = Content::new(1 << 20, Want::Nothing, true, body, smtp_utf8);
-                all.push(&content[..cut]);
-                all.push(&content[cut..]);
-                all.end();
-                all.offence
-            })
-            .collect();
+        let of = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+            let mut all = Content::new(1 << 20, Want::Nothing, true, body, smtp_utf8);
+            pieces.for_each(|piece| all.push(piece));
+            all.end();
+            all.offence
+        };
+        let mut found = vec![of(&mut content.chunks(1))];
+        found.extend((0..=content.len()).map(|cut| of(&mut [&content[..cut], &content[cut..]].into_iter())));
         assert!(found.iter().all(|one| *one == found[0]), "depends on the cut: {found:?}");
         found[0]
     }
@@ -216,6 +215,7 @@ mod tests {
         check("A: b\r\n\r\nte\nxt\r\n", Some(Offence::BareLf));
         check("A: b\r\n\r\nte\rxt\r\n", Some(Offence::BareCr));
         check("A: b\r\n\r\ntext\r\r\n", Some(Offence::BareCr));
+        check("A: b\r\n\r\nte\rx\n", Some(Offence::BareCr));
         check("A: b\r\n\r\ntext\r", Some(Offence::BareCr));
         check("A: b\r\n\r\nte\0xt\r\n", Some(Offence::Nul));
         check("A: é\r\n\r\n", Some(Offence::Utf8Header));

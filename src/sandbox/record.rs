@@ -5,7 +5,7 @@
 //! it is not synced to the disk and does not outlive a power failure. A line may be torn by a kill: its message
 //! was not answered, and no reader sees it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -50,11 +50,12 @@ impl Record {
     /// Fails with `WouldBlock` when another sandbox is writing it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-        file.try_lock().map_err(|_| {
-            io::Error::new(
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(
                 io::ErrorKind::WouldBlock,
                 format!("another sandbox is writing the record `{}`", path.display()),
-            )
+            ),
+            TryLockError::Error(error) => error,
         })?;
         let length = whole_lines(&mut file)?;
         file.set_len(length)?;

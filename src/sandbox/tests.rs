@@ -54,7 +54,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         loop {
             let start = reply.len();
             self.0.read_line(&mut reply).await?;
-            if reply[start..].as_bytes().get(3) != Some(&b'-') {
+            if reply.as_bytes()[start..].get(3) != Some(&b'-') {
                 return Ok(reply);
             }
         }
