@@ -98,19 +98,14 @@ impl<'a> Results<'a> {
     fn push_planned(&mut self, input: &InputRow<'_>, index: u32) -> Result<(), ResultsError> {
         let Known { states, details } = &mut self.known;
         let state = states.state(index);
-        // Where the journal is damaged, the last outcome may be unreadable as well: then nothing is said of it.
-        let outcome = match details.outcome(states, index) {
-            Err(_) if state == State::Unknown => None,
-            outcome => outcome?,
-        };
-        let intent = match details.open_intent(states, index) {
-            Err(_) if state == State::Unknown => None,
-            intent => intent?,
-        };
+        let outcome = details.outcome(states, index)?;
+        let intent = details.open_intent(states, index)?;
         let number = intent.as_ref().map(|intent| intent.connection);
-        let connection = match number.or(outcome.as_ref().and_then(|outcome| outcome.connection)) {
-            Some(number) => details.connection(number)?,
-            None => None,
+        let number = number.or(outcome.as_ref().and_then(|outcome| outcome.connection));
+        let connection = match number.map(|number| details.connection(number)) {
+            // What is left of a damaged journal is worth having without the names of the hosts.
+            Some(Err(_)) if states.damage.is_some() => None,
+            found => found.transpose()?.flatten(),
         };
 
         let mut row = ResultRow::new(input, Disposition::NotAttempted);

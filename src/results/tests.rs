@@ -359,3 +359,34 @@ fn rows_that_a_damaged_journal_does_not_know_are_in_doubt() {
         rows[0].detail
     );
 }
+
+#[test]
+fn of_a_truncated_journal_what_is_left_is_written() {
+    let (run, writer) = Run::new(2_000);
+    for row in 0..2_000 {
+        let connection = writer.register_connection(ConnectionInfo {
+            remote_host: format!("mx{row}.example.com"),
+            remote_ip: None,
+            local_ip: None,
+            tls: None,
+            opened_at: at(0),
+        });
+        writer.intend(vec![intent(row, 1, 0, connection)]);
+        writer.record(Outcome {
+            connection: Some(connection),
+            ..outcome(row, 1, Verdict::Final(Disposition::Accepted), 0)
+        });
+    }
+    writer.close().unwrap();
+    let length = fs::metadata(run.journal()).unwrap().len();
+    let mut before = 2_000;
+    for eighths in (2..8).rev() {
+        File::options().write(true).open(run.journal()).unwrap().set_len(length * eighths / 8).unwrap();
+        let summary = run.write(Options::default()).unwrap();
+        let accepted = summary.count(Disposition::Accepted);
+        assert_eq!((summary.rows, accepted + summary.count(Disposition::InDoubt)), (2_001, 2_000));
+        assert!((1..=before).contains(&accepted), "{eighths} eighths: {accepted}");
+        before = accepted;
+    }
+    assert!(before < 2_000);
+}

@@ -1,5 +1,9 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::mail::EnhancedStatus;
+
+static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(Classifier::default);
 
 fn reply(text: &str) -> Reply {
     rule::sample(text).unwrap_or_else(|| panic!("not a reply: {text}"))
@@ -7,7 +11,7 @@ fn reply(text: &str) -> Reply {
 
 #[test]
 fn every_rule_fits_its_tests_and_no_rule_before_it_does() {
-    let classifier = Classifier::default();
+    let classifier = &*CLASSIFIER;
     let mut wrong = Vec::new();
     for rule in &classifier.rules {
         assert!(!rule.tests.is_empty(), "rule `{}` has no test", rule.name);
@@ -23,7 +27,7 @@ fn every_rule_fits_its_tests_and_no_rule_before_it_does() {
 
 #[test]
 fn rules_have_different_names() {
-    let mut names: Vec<String> = Classifier::default().rules.into_iter().map(|rule| rule.name).collect();
+    let mut names: Vec<String> = CLASSIFIER.rules.iter().map(|rule| rule.name.clone()).collect();
     let all = names.len();
     names.sort();
     names.dedup();
@@ -35,7 +39,7 @@ fn rules_have_different_names() {
 fn replies_from_the_world() {
     use Action::{GiveUp, StopRun, TryAgain};
     use Class::*;
-    let classifier = Classifier::default();
+    let classifier = &*CLASSIFIER;
     let minutes = |minutes: u64| Action::PauseSite(Duration::from_secs(minutes * 60));
     let check = |text: &str, class: Class, action: Action, suppress: bool| {
         let expected = Verdict { class, action, suppress };
@@ -139,7 +143,7 @@ fn replies_from_the_world() {
 /// Every class but two, with every code and whatever text: no suppression.
 #[test]
 fn only_permanent_failures_of_mailbox_or_domain_suppress() {
-    let classifier = Classifier::default();
+    let classifier = &*CLASSIFIER;
     for rule in &classifier.rules {
         for test in &rule.tests {
             for code in [421, 450, 451, 452, 550, 552, 554] {
@@ -161,7 +165,7 @@ fn only_permanent_failures_of_mailbox_or_domain_suppress() {
 /// Every status of the IANA registry has a class that is more exact than "other", with either code.
 #[test]
 fn every_registered_status_is_known() {
-    let classifier = Classifier::default();
+    let classifier = &*CLASSIFIER;
     let subjects: [(u16, u16); 7] = [(1, 10), (2, 4), (3, 6), (4, 7), (5, 6), (6, 10), (7, 30)];
     for (subject, last) in subjects {
         for detail in 0..=last {
