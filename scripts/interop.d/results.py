@@ -22,7 +22,7 @@ COLUMNS = {
     "disposition": TEXT, "class": TEXT, "smtp_code": (pa.int16(),), "enhanced_status": TEXT, "reply": TEXT,
     "remote_host": TEXT, "remote_ip": TEXT, "local_ip": TEXT, "tls": TEXT, "attempts": (pa.uint16(),),
     "first_attempt_at": TIME, "last_attempt_at": TIME, "latency_us": (pa.uint64(), pa.int64()), "bytes": (pa.uint32(),),
-    "slot": TIME, "detail": TEXT,
+    "slot": TIME, "detail": TEXT, "attempts_at": TIME,
 }
 
 
@@ -53,14 +53,16 @@ def check_types(files):
         schema = pq.read_schema(file)
         same(f"columns of {file.name}", schema.names, list(COLUMNS))
         for field in schema:
-            kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            inside = pa.types.is_dictionary(field.type) or field.name == "attempts_at"
+            kind = field.type.value_type if inside else field.type
             holds(kind in COLUMNS[field.name], f"column `{field.name}` is {field.type}, not {COLUMNS[field.name][0]}")
-        versions = [key for key in schema.metadata or {} if b"version" in key.lower()]
-        holds(versions, f"{file.name}: no schema version among the metadata {list(schema.metadata or {})}")
+        same(f"schema version in the metadata of {file.name}", (schema.metadata or {}).get(b"mailrun.schema"), b"1")
     ok(f"{len(COLUMNS)} result columns of the stated types, with the schema's version beside them")
 
 
 def check_values(result, messages):
+    for row in result.rows:
+        same(f"attempts, and when, of {row}", len(row["attempts_at"] or []), row["attempts"] or 0)
     sizes = {email.message_from_bytes(kept.raw)["Message-ID"].strip("<> "): len(kept.raw) for kept in messages}
     for row in result.rows:
         if row["disposition"] == "accepted":
