@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 5] = [
     ("recipients.csv", include_str!("init/recipients.csv")),
     ("templates/letter.txt.hbs", include_str!("init/templates/letter.txt.hbs")),
     ("templates/letter.html.hbs", include_str!("init/templates/letter.html.hbs")),
-    ("templates/footer.hbs", include_str!("init/templates/footer.hbs")),
+    ("templates/footer.txt.hbs", include_str!("init/templates/footer.txt.hbs")),
 ];
 
 pub fn run(args: &args::Init) -> Result<Exit, Diagnostic> {

@@ -97,7 +97,7 @@ mod tests {
     use crate::mail::{Reply, Timestamp};
 
     fn outcome(disposition: Disposition, class: Option<Class>, code: u16) -> Outcome {
-        let mut outcome = Outcome::of(0, 1, Verdict::Final(disposition), Timestamp(0));
+        let mut outcome = Outcome::new(0, 1, Verdict::Final(disposition), Timestamp(0));
         outcome.class = class;
         outcome.reply = Some(Reply { code, enhanced: None, text: "no".into() });
         outcome

@@ -235,6 +235,7 @@ impl Dispatcher {
         }
         self.give_up_unreachable(now, actions);
         if self.phase == Phase::Running {
+            self.refresh_stale(now);
             self.fill(now, actions);
             self.open(now, actions);
             self.grant(now, actions);
@@ -309,7 +310,6 @@ impl Dispatcher {
     /// Lets as many ready messages go as the pacer admits and places are free, lane by lane in turn.
     fn grant(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.ask_pacer_at = None;
-        self.refresh_stale(now);
         let could_go = |lane: &Lane| {
             if now < lane.paused_until { 0 } else { lane.ready.len().min(lane.free_places()) }
         };

@@ -13,7 +13,7 @@ use super::lane::{Lane, Limits};
 use crate::campaign::{Capacity, Retry, Stop};
 use crate::journal::{Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
-use crate::pacing::{Ledger, MemoryLedger, Pacer};
+use crate::pacing::{Holder, Ledger, MemoryAccount, MemoryLedger, Pacer, Reading};
 use crate::route::{Classifier, Schedule};
 use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError};
 
@@ -35,7 +35,7 @@ struct World {
     coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
     events: HashMap<u64, Event>,
     next: u64,
-    ledger: MemoryLedger,
+    ledger: MemoryAccount,
     site: Site,
     /// What opening a connection brings.
     opens: Box<dyn FnMut(Timestamp) -> Result<(), Trouble>>,
@@ -100,7 +100,8 @@ impl World {
             drain: Duration::from_secs(30),
             per_second: capacity.as_ref().map(|capacity| capacity.per_hour as f64 / 3_600.0),
         };
-        let ledger = MemoryLedger::new(&capacity.clone().unwrap_or_default());
+        let account = capacity.clone().unwrap_or_default();
+        let ledger = MemoryLedger::new().join(Holder::new("test", "1"), &account);
         let pacer = capacity.map(|capacity| Pacer::new(&capacity, START));
         let dispatcher =
             Dispatcher::new(settings, vec![lane], pacer, Classifier::default(), Breaker::new(setting.stop));
@@ -142,8 +143,14 @@ impl World {
             }
             let event = self.coming.peek().map(|Reverse((at, _))| *at);
             let wake = self.dispatcher.wake_at(self.now);
-            let next =
-                event.into_iter().chain(wake).min().expect("a run that is not over waits for something");
+            let next = event.into_iter().chain(wake).min();
+            let Some(next) = next else {
+                panic!(
+                    "a run that is not over waits for nothing at {}: {:?}",
+                    self.now,
+                    self.dispatcher.lanes()
+                );
+            };
             // The loop around the dispatcher never wakes in the same microsecond.
             self.now = next.max(self.now);
             if event.is_some_and(|at| at <= self.now) {
@@ -191,7 +198,10 @@ impl World {
             Action::Record(outcome) => self.outcomes.push(outcome),
             Action::Suppress(row, _) => self.suppressed.push(row),
             Action::Reserve(request) => {
-                let reservation = self.ledger.reserve(self.now, request).expect("memory does not fail");
+                let reservation = self
+                    .ledger
+                    .reserve(Reading::simulated(self.now), &request)
+                    .expect("memory does not fail");
                 self.later(Duration::from_millis(2), Event::Reserved(reservation));
             }
         }
