@@ -21,6 +21,12 @@ fn quoted_fields() {
 }
 
 #[test]
+fn a_byte_order_mark_inside_is_text() {
+    let read = csv("\u{feff}email,x\n\u{feff}a@x.example,\"1\"\n");
+    assert_eq!((read.columns[0].as_str(), read.lines()), ("email", vec!["\u{feff}a@x.example|1".into()]));
+}
+
+#[test]
 fn every_line_end_and_every_delimiter() {
     for delimiter in [",", ";", "\t", "|"] {
         for (end, lines) in [("\n", 1), ("\r\n", 1), ("\r", 1), ("\n\n", 2), ("\r\r", 2)] {
