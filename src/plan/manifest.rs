@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::content::Content;
 use super::error::PlanError;
+use super::reader::Plan;
+use super::run_dir::RunDir;
 use super::run_id::RunId;
 use super::sealed::FileFacts;
 use super::staged::Staged;
@@ -194,6 +196,17 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Opens the run's plan: the one that this manifest was written for, and no other.
+    pub fn open_plan(&self, run: &RunDir) -> Result<Plan, PlanError> {
+        let plan = Plan::open(&run.plan())?;
+        match &self.plan {
+            Some(facts) if facts.hash != plan.hash() => {
+                Err(PlanError::damaged(&run.plan(), "it is not the plan that the manifest was written for"))
+            }
+            Some(_) | None => Ok(plan),
+        }
+    }
+
     /// Replaces the manifest at `path`: readers see the old one or the new one, whatever happens.
     pub fn write(&self, path: &Path) -> Result<(), PlanError> {
         let mut staged = Staged::create(path).map_err(PlanError::io("create", path))?;
@@ -260,8 +273,10 @@ mod optional_moment {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::freeze::tests::{frozen, run_dir};
     use super::super::staged::tests::{SmallDisk, names};
     use super::*;
+    use crate::screen::testing::batch;
 
     pub fn input(shown: &str, hash: &str) -> Input {
         Input { path: shown.into(), shown: shown.into(), bytes: 1, hash: hash.into(), rows: None }
@@ -348,6 +363,20 @@ host = "smtp.example.net"
         }
         fs::remove_file(&path).unwrap();
         assert!(matches!(Manifest::read(&path), Err(PlanError::Io { .. })));
+    }
+
+    #[test]
+    fn a_plan_that_belongs_to_another_manifest_is_refused() {
+        let (_folder, run) = run_dir();
+        let mut manifest = manifest(NOW);
+        manifest.plan = Some(frozen(&run, vec![batch(0, &["a@b.example"])]).plan);
+        assert_eq!(manifest.open_plan(&run).unwrap().len(), 1);
+
+        let (_folder, other) = run_dir();
+        frozen(&other, vec![batch(0, &["c@b.example"])]);
+        fs::copy(other.plan(), run.plan()).unwrap();
+        let error = manifest.open_plan(&run).unwrap_err();
+        assert!(matches!(error, PlanError::Damaged { .. }), "{error}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ mod tests {
     use crate::screen::testing::batch_at;
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
 
         /// Every row of the input comes out once, in its place.
         #[test]

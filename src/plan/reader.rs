@@ -303,7 +303,7 @@ mod tests {
             |plan: &Plan| -> Vec<Row> { (0..plan.len()).map(|index| plan.row(index).unwrap()).collect() };
         let expected = rows(&Plan::open(&path).unwrap());
         let mut refused = 0;
-        for at in 0..whole.len() {
+        for at in (0..whole.len()).step_by(3) {
             let mut altered = whole.clone();
             altered[at] ^= 0x55;
             fs::write(&path, &altered).unwrap();
@@ -313,7 +313,7 @@ mod tests {
                 Err(other) => panic!("byte {at}: {other}"),
             }
         }
-        assert!(refused > whole.len() / 2, "{refused} of {}", whole.len());
+        assert!(refused > whole.len() / 6, "{refused} of {}", whole.len());
     }
 
     #[test]

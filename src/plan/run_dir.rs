@@ -88,6 +88,11 @@ impl RunDir {
         Ok(Self { path })
     }
 
+    /// The run directory at `path`, whatever it holds.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
