@@ -26,6 +26,9 @@ use super::{
     Transaction,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Segments handed to the socket at once: a message is a handful, and the system takes 1,024.
 const SLICES: usize = 64;
 /// What a read takes in: many replies.
@@ -200,9 +203,8 @@ impl Driver {
         let Connection { info, stream, surplus, timeouts } = connection;
         let mut session = Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes);
         session.on_bytes(&surplus, Timestamp::now());
-        let closing = session.ended().map(|error| Closed::Lost(error.clone()));
         let deadline = Instant::now() + limits.idle;
-        Self {
+        let mut driver = Self {
             session,
             stream,
             unflushed: false,
@@ -210,12 +212,15 @@ impl Driver {
             work,
             limits,
             taken: 0,
-            closing,
+            closing: None,
             goodbye: false,
             timer: Box::pin(sleep_until(deadline)),
             patience: (0, limits.idle),
             deadline,
-        }
+        };
+        // The server may have closed the session already, right behind its opening.
+        driver.settle();
+        driver
     }
 
     /// The next event. Reading comes first, so that a refusal is seen before more is written; work comes before
@@ -294,6 +299,12 @@ impl Driver {
             Event::Deadline if self.session.wait().is_some() => self.session.on_timeout(now),
             Event::Deadline => self.close(Closed::Idle),
         }
+        self.settle();
+    }
+
+    /// Draws the conclusions from the session's state: takes no more work when it has ended, says QUIT when everything
+    /// is done.
+    fn settle(&mut self) {
         match self.session.ended() {
             Some(error) if !self.goodbye => self.close(Closed::Lost(error.clone())),
             Some(_) => {}

@@ -53,7 +53,10 @@ impl Session {
         let fate = match (complete, begun) {
             (true, _) => Fate::InDoubt { error },
             (false, true) => Fate::Failed { error },
-            (false, false) => Fate::NotStarted { why: NotStarted::Lost(error) },
+            (false, false) => {
+                let why = NotStarted::Lost(error);
+                return self.leave(active.transaction.id, Fate::NotStarted { why }, now);
+            }
         };
         self.reports.push_back(active.report(fate, now));
     }

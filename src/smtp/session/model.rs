@@ -400,7 +400,11 @@ fn play(scenario: &Scenario) -> (Server, Vec<Report>, bool) {
         if session.is_over() {
             break;
         }
-        let piece = 1 + moves.roll(60) * (1 + moves.roll(3));
+        let piece = match moves.roll(4) {
+            0 => 1_000,
+            1 => 1 + moves.roll(4),
+            _ => 1 + moves.roll(80),
+        };
         let kind = moves.roll(32);
         if kind == 31 && moves.roll(3) == 2 {
             held = false;
