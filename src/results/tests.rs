@@ -121,6 +121,7 @@ fn every_kind() -> Run {
         reply: reply(250, 2, 0, 0, "queued as 7"),
         ..outcome(0, 4, done(Disposition::Accepted), 1_200)
     });
+    writer.flush().unwrap();
     // 1: refused.
     writer.intend(vec![intent(1, 1, 0, connection)]);
     writer.record(Outcome {
@@ -347,12 +348,15 @@ fn rows_that_a_damaged_journal_does_not_know_are_in_doubt() {
     let place = bytes.windows(11).position(|window| window == b"queued as 7").unwrap();
     bytes[place] ^= 1;
     fs::write(run.journal(), bytes).unwrap();
+    // The names of the hosts can't be read either.
+    rusqlite::Connection::open(run.journal()).unwrap().execute_batch("DROP TABLE connection").unwrap();
     assert_eq!(journal::read(&run.journal()).unwrap().state(0), State::Unknown);
     let summary = run.write(Options::default()).unwrap();
     assert_eq!(summary.count(Disposition::NotAttempted), 0);
     assert_eq!(summary.rows, 7);
     let rows = run.read();
     assert_eq!(rows[0].disposition, Disposition::InDoubt);
+    assert_eq!((rows[1].disposition, rows[1].remote_host.clone()), (Disposition::Bounced, None));
     assert!(
         rows[0].detail.as_deref().unwrap().starts_with("the journal is damaged: "),
         "{:?}",
