@@ -30,6 +30,12 @@ impl Agreement {
         self.per_hour.min(self.per_slot.saturating_mul(12))
     }
 
+    /// The highest rate at which messages are let go: a little above [`burst`](Self::burst), so that what has been reserved
+    /// at that rate never queues up.
+    pub(super) fn peak(self) -> Rate {
+        Rate { tokens: self.per_slot, micros: micros(SLOT) }
+    }
+
     /// The rate of `pace = "burst"` and of catching up.
     pub(super) fn burst(self) -> Rate {
         Rate { tokens: self.per_slot, micros: micros(SLOT + self.grain().loss()) }
@@ -116,6 +122,16 @@ impl Rate {
     pub fn micros_for(self, tokens: u64) -> u64 {
         let micros = (u128::from(tokens) * u128::from(self.micros)).div_ceil(u128::from(self.tokens.max(1)));
         u64::try_from(micros).unwrap_or(u64::MAX)
+    }
+
+    /// Messages in `micros`, with their fraction.
+    pub fn tokens_of(self, micros: u64) -> f64 {
+        self.tokens as f64 * micros as f64 / self.micros as f64
+    }
+
+    /// Microseconds for `tokens` messages.
+    pub fn micros_of(self, tokens: f64) -> f64 {
+        tokens * self.micros as f64 / self.tokens.max(1) as f64
     }
 
     fn min(self, other: Self) -> Self {

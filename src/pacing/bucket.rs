@@ -1,11 +1,11 @@
-//! Keeps the release smooth: over any time, no more than the rate makes of it and a fifth of a second's worth.
+//! Keeps the release smooth: over any time, no more than the rate makes of it, a fifth of a second's worth and one message.
 
 use std::time::Duration;
 
 use super::agreement::{Rate, micros};
 use crate::mail::Timestamp;
 
-/// So much of the rate may go at once; what a late tick held up.
+/// So much of the rate may go at once, besides the message that is due: what a late tick held up.
 const DEPTH: Duration = Duration::from_millis(200);
 
 /// A token bucket in whole numbers.
@@ -32,9 +32,9 @@ impl Bucket {
         self.credit = tokens.saturating_mul(rate.micros).min(self.capacity());
     }
 
-    /// One message at least; below 3e17 for any agreement of up to a thousand million.
+    /// Below 1e18 for any agreement of up to a thousand million.
     fn capacity(&self) -> u64 {
-        self.rate.micros.max(self.rate.tokens * micros(DEPTH))
+        self.rate.micros + self.rate.tokens * micros(DEPTH)
     }
 
     /// What may go at `now`.
@@ -68,19 +68,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fills_at_its_rate_and_holds_a_fifth_of_a_second() {
+    fn fills_at_its_rate_and_holds_one_and_a_fifth_of_a_second() {
         let at = |millis: i64| Timestamp(millis * 1_000);
         let mut bucket = Bucket::new(Rate { tokens: 100, micros: 1_000_000 }, at(0));
-        assert_eq!(bucket.refill(at(0)), 20);
-        bucket.take(20);
+        assert_eq!(bucket.refill(at(0)), 21);
+        bucket.take(21);
         assert_eq!((bucket.refill(at(9)), bucket.refill(at(10))), (0, 1));
         assert_eq!(bucket.time_of(3), at(30));
-        assert_eq!(bucket.refill(at(60_000)), 20);
+        assert_eq!(bucket.refill(at(60_000)), 21);
 
         let mut slow = Bucket::new(Rate { tokens: 1, micros: 300_000_000 }, at(0));
         assert_eq!(slow.refill(at(0)), 1);
         slow.take(1);
-        assert_eq!(slow.time_of(1), at(300_000));
-        assert_eq!((slow.refill(at(299_999)), slow.refill(at(300_000))), (0, 1));
+        assert_eq!((slow.refill(at(299_799)), slow.refill(at(299_800))), (0, 1));
+        slow.take(1);
+        assert_eq!(slow.time_of(1), at(599_800));
     }
 }

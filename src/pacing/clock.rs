@@ -41,12 +41,15 @@ impl Uptime {
 pub struct BootId(pub u128);
 
 impl BootId {
-    /// Of this boot; zero where the system doesn't tell (it is not Linux).
+    /// Where the system doesn't tell (it is not Linux).
+    pub const UNKNOWN: Self = Self(0);
+
+    /// Of this boot.
     fn current() -> Self {
         static CURRENT: OnceLock<BootId> = OnceLock::new();
         *CURRENT.get_or_init(|| {
             let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-            Self::parse(&text).unwrap_or(Self(0))
+            Self::parse(&text).unwrap_or(Self::UNKNOWN)
         })
     }
 
@@ -77,6 +80,11 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Simulated time: every clock says `now`.
+    pub fn simulated(now: Timestamp) -> Self {
+        Self { now, wall: now, boot: BootId(1), uptime: Uptime(now.0) }
+    }
+
     /// The moment `time` of this process, on the monotonic clock.
     pub(super) fn uptime_of(&self, time: Timestamp) -> Uptime {
         Uptime(self.uptime.0.saturating_add(time.0.saturating_sub(self.now.0)))

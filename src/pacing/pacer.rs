@@ -79,7 +79,7 @@ impl Pacer {
             own,
             in_force: own,
             line_start: None,
-            bucket: Bucket::new(own.burst(), start),
+            bucket: Bucket::new(own.peak(), start),
             held: VecDeque::new(),
             outstanding: None,
             ask_at: start,
@@ -113,7 +113,7 @@ impl Pacer {
         }
         if self.in_force != reservation.in_force {
             self.in_force = reservation.in_force;
-            self.bucket.set_rate(self.in_force.burst());
+            self.bucket.set_rate(self.in_force.peak());
         }
         self.line_start = self.line_start.map(|start| start.min(reservation.line_start));
         self.ask_at = reservation.ask_again_at;
@@ -269,4 +269,65 @@ impl Held {
 fn share(count: u64, part: u64, whole: u64) -> u64 {
     let share = u128::from(count) * u128::from(part) / u128::from(whole.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pacing::clock::Reading;
+    use crate::pacing::ledger::{Holder, Ledger, MemoryLedger};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp(1_780_000_000_000_000 + millis * 1_000)
+    }
+
+    #[test]
+    fn a_block_is_released_over_its_time_and_valid_to_its_end() {
+        let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
+        let mut ledger = MemoryLedger::new().join(Holder::new("news", "1"), &capacity);
+        let mut pacer = Pacer::new(&capacity, at(0));
+        let first = pacer.admit(at(0), 100);
+        assert_eq!(first.count, 0);
+        let reservation = ledger.reserve(Reading::simulated(at(0)), &first.request.unwrap()).unwrap();
+        pacer.reserved(at(4), reservation);
+        // Five in half a second, the first at the expected time of the answer; one more for the line's begin.
+        let check = |pacer: &mut Pacer, millis, count, next| {
+            let admission = pacer.admit(at(millis), 100);
+            assert_eq!((admission.count, admission.ask_again_at), (count, at(next)), "at {millis} ms");
+            if count > 0 {
+                assert_eq!(admission.valid_until, at(20 + 500 + 2_000));
+            }
+        };
+        check(&mut pacer, 19, 0, 20);
+        check(&mut pacer, 20, 1, 120);
+        check(&mut pacer, 119, 0, 120);
+        check(&mut pacer, 230, 2, 320);
+    }
+
+    #[test]
+    fn nothing_waits_and_nothing_is_asked_without_messages() {
+        let mut pacer = Pacer::new(&Capacity::default(), at(0));
+        let admission = pacer.admit(at(0), 0);
+        assert_eq!((admission.count, admission.request), (0, None));
+        assert_eq!(admission.ask_again_at, at(3_600_000));
+        assert_eq!(pacer.give_back(at(5)), None);
+    }
+
+    #[test]
+    fn after_a_failure_it_asks_again_and_gives_back_what_it_said_then() {
+        let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
+        let mut ledger = MemoryLedger::new().join(Holder::new("news", "1"), &capacity);
+        let mut pacer = Pacer::new(&capacity, at(0));
+        let request = pacer.admit(at(0), 2).request.unwrap();
+        pacer.reserved(at(4), ledger.reserve(Reading::simulated(at(2)), &request).unwrap());
+        // Two were granted, one of them is used; the time of the other runs out.
+        assert_eq!(pacer.admit(at(20), 1).count, 1);
+        let request = pacer.admit(at(3_000), 1).request.unwrap();
+        assert_eq!(request.unused.iter().map(|unused| unused.used).collect::<Vec<_>>(), [1]);
+        assert_eq!(pacer.admit(at(3_001), 1).request, None, "one at a time");
+        pacer.failed(at(3_100));
+        assert_eq!(pacer.admit(at(3_500), 1).request, None);
+        let again = pacer.admit(at(4_100), 1).request.unwrap();
+        assert_eq!(again.unused, request.unused);
+    }
 }

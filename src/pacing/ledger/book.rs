@@ -20,7 +20,7 @@ const LONGEST_AHEAD: Duration = Duration::from_secs(3);
 const LONGEST_BLOCK: Duration = Duration::from_secs(5);
 /// So much may go at the burst rate's beginning besides the block itself: what a late answer held up.
 const SLACK: Duration = Duration::from_millis(200);
-/// Processes that have had a block begin in this time count as working now.
+/// Processes that have had a block begin in this time, or that of two messages, count as working now.
 const WORKING: Duration = Duration::from_secs(30);
 /// Processes that have had a block begin in this time compete for the same tokens.
 const COMPETING: Duration = Duration::from_secs(2);
@@ -83,12 +83,15 @@ pub(super) struct Decision {
     shared: bool,
     in_force: Agreement,
     line_start: Uptime,
+    /// Nothing is granted, and no block tells the others of these limits: under a stricter limit than theirs, they would use
+    /// up for ever what it leaves.
+    announce: bool,
 }
 
 impl Decision {
-    /// The block to record under `id`, if anything is granted.
+    /// What to record under `id`: the block, or an empty one that makes the campaign's limits known.
     pub fn entry(&self, id: BlockId, claim: &Claim) -> Option<Entry> {
-        (self.count > 0).then(|| Entry {
+        (self.count > 0 || self.announce).then(|| Entry {
             id,
             holder: claim.holder.clone(),
             pace: claim.terms.pace,
@@ -128,9 +131,19 @@ pub(super) struct Book {
     hour: Window,
     slot: Window,
     line: Line,
+    smooth: Smooth,
     /// The limits named by the entries, and by how many of them.
     agreements: BTreeMap<Agreement, usize>,
     last_id: u64,
+}
+
+/// A leaky bucket over all processes: it runs out at the burst rate and holds one block, and a little. It has no part in
+/// keeping the limits.
+#[derive(Debug, Default)]
+struct Smooth {
+    /// Messages in it at `at`; before that it was empty.
+    level: f64,
+    at: Option<Uptime>,
 }
 
 /// The blocks of `pace = "even"` since the line's begin, by their own begin.
@@ -144,6 +157,11 @@ impl Book {
     /// The id after the last.
     pub fn next_id(&self) -> BlockId {
         BlockId(self.last_id + 1)
+    }
+
+    /// The blocks, in the order of their ids.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
     }
 
     /// Enters a block. One that lies further in the future than any can counts as if its time were just over, seen from
@@ -163,6 +181,7 @@ impl Book {
             self.give_back(entry.id, entry.count);
             return;
         }
+        self.smooth.add(entry.agreement.burst(), entry.from, entry.count);
         self.hour.insert(entry.until, entry.id, entry.count);
         self.slot.insert(entry.until, entry.id, entry.count);
         if entry.pace == Pace::Even && self.line.since.is_some_and(|since| entry.from >= since) {
@@ -175,6 +194,7 @@ impl Book {
     /// Only `used` tokens of the block count from now on; never more than before.
     pub fn give_back(&mut self, id: BlockId, used: u64) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        self.smooth.remove(entry.count.saturating_sub(used));
         entry.count = entry.count.min(used);
         self.hour.set(entry.until, id, entry.count);
         self.slot.set(entry.until, id, entry.count);
@@ -209,12 +229,12 @@ impl Book {
         let validity = micros(grain.validity);
         let from = claim.from;
         let until = from.plus(over + validity);
-        let line_start = self.line_start(claim);
+        let line_start = self.line_start(in_force, claim);
 
         let rooms = [
             window_room(&self.hour, micros(HOUR), in_force.per_hour, from, until),
             window_room(&self.slot, micros(SLOT), in_force.per_slot, from, until),
-            self.burst_room(burst, over, from),
+            self.smooth.room(burst, over, from),
             match claim.terms.pace {
                 Pace::Even => self.line_room(in_force.nominal(), over, line_start, from),
                 Pace::Burst => Room { count: u64::MAX, more_at: from },
@@ -225,7 +245,9 @@ impl Book {
         let full = rooms.iter().filter(|room| room.count == count);
         let ask_again_at = full.map(|room| room.more_at).fold(next, Uptime::max);
         let shared = self.recent(claim.now, COMPETING).any(|entry| entry.holder != *claim.holder);
-        Decision { count, from, until, over, grace: validity / 2, ask_again_at, shared, in_force, line_start }
+        let grace = validity / 2;
+        let announce = count == 0 && claim.want > 0 && !self.agreements.contains_key(&own);
+        Decision { count, from, until, over, grace, ask_again_at, shared, in_force, line_start, announce }
     }
 
     /// The blocks that begin no longer than `span` ago, the last first.
@@ -236,28 +258,10 @@ impl Book {
 
     /// Processes that work at the same time share one line, the one that began first. Otherwise one that catches up would
     /// leave the others behind their own lines, with nothing.
-    fn line_start(&self, claim: &Claim) -> Uptime {
-        let working = self.recent(claim.now, WORKING).filter(|entry| entry.pace == Pace::Even);
+    fn line_start(&self, in_force: Agreement, claim: &Claim) -> Uptime {
+        let span = WORKING + Duration::from_micros(in_force.nominal().micros_for(2));
+        let working = self.recent(claim.now, span).filter(|entry| entry.pace == Pace::Even);
         working.map(|entry| entry.line_start).fold(claim.line_start, Uptime::min)
-    }
-
-    /// A leaky bucket over all processes: it runs out at the burst rate and holds one block.
-    fn burst_room(&self, rate: Rate, over: u64, from: Uptime) -> Room {
-        let (tokens, micros_each) = (u128::from(rate.tokens), u128::from(rate.micros));
-        let capacity = micros_each.max(tokens * u128::from(over + micros(SLACK)));
-        let horizon = u64::try_from(capacity / tokens.max(1)).unwrap_or(u64::MAX);
-        let mut sum = 0;
-        let mut level = 0;
-        for entry in self.recent(from, Duration::from_micros(horizon)) {
-            sum += u128::from(entry.count) * micros_each;
-            level = level.max(u128::saturating_sub(sum, tokens * u128::from(from.since(entry.from))));
-        }
-        let count = capacity.saturating_sub(level) / micros_each;
-        let short = (level + (count + 1) * micros_each - capacity).div_ceil(tokens.max(1));
-        Room {
-            count: u64::try_from(count).unwrap_or(u64::MAX),
-            more_at: from.plus(u64::try_from(short).unwrap_or(u64::MAX)),
-        }
     }
 
     /// `pace = "even"`: what has begun since the line's begin, at most an hour back, is what the nominal rate makes of that
@@ -291,18 +295,54 @@ fn window_room(window: &Window, length: u64, limit: u64, from: Uptime, until: Up
     Room { count: limit.saturating_sub(window.sum_since(reach)), more_at: first.plus(length + 1) }
 }
 
+impl Smooth {
+    fn level(&self, rate: Rate, at: Uptime) -> f64 {
+        let past = self.at.map_or(0, |before| at.since(before));
+        (self.level - rate.tokens_of(past)).max(0.0)
+    }
+
+    fn add(&mut self, rate: Rate, from: Uptime, count: u64) {
+        // Blocks of another boot may all lie at one moment. They are the limits' business.
+        let most = 1.0 + rate.tokens_of(micros(LONGEST_BLOCK + SLACK));
+        self.level = (self.level(rate, from) + count as f64).min(most);
+        self.at = self.at.max(Some(from));
+    }
+
+    fn remove(&mut self, count: u64) {
+        self.level = (self.level - count as f64).max(0.0);
+    }
+
+    fn room(&self, rate: Rate, over: u64, from: Uptime) -> Room {
+        let free = 1.0 + rate.tokens_of(over + micros(SLACK)) - self.level(rate, from);
+        let count = free.max(0.0).floor();
+        // Whole messages and microseconds, far from where a float loses them.
+        Room { count: count as u64, more_at: from.plus(rate.micros_of(count + 1.0 - free).ceil() as u64) }
+    }
+}
+
 impl Line {
     /// What has begun at `since` or later.
     fn since(&mut self, since: Uptime, entries: &BTreeMap<BlockId, Entry>) -> u64 {
-        if self.since.is_some_and(|known| known <= since) {
-            self.window.expire(since);
-        } else {
-            self.window.clear();
-            for entry in entries.values().filter(|entry| entry.pace == Pace::Even && entry.from >= since) {
-                self.window.insert(entry.from, entry.id, entry.count);
+        // Processes ask for different moments ahead: a little of what lies before is kept for the next.
+        let keep = since.minus(micros(LONGEST_AHEAD));
+        let complete_since = match self.since {
+            Some(known) if known <= since => {
+                self.window.expire(keep);
+                known.max(keep)
             }
-        }
-        self.since = Some(since);
+            Some(_) | None => {
+                self.window.clear();
+                for entry in entries.values().filter(|entry| entry.pace == Pace::Even && entry.from >= keep) {
+                    self.window.insert(entry.from, entry.id, entry.count);
+                }
+                keep
+            }
+        };
+        self.since = Some(complete_since);
         self.window.sum_since(since)
     }
 }
+
+#[cfg(test)]
+#[path = "book_tests.rs"]
+mod tests;

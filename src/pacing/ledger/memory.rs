@@ -1,9 +1,10 @@
 //! The ledger of one process: nothing is written down.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::book::{Book, Claim};
+use super::usage::{self, Usage};
 use super::{Holder, Ledger, LedgerError, Request, Reservation};
 use crate::campaign::Capacity;
 use crate::pacing::agreement::Terms;
@@ -25,6 +26,16 @@ impl MemoryLedger {
     pub fn join(&self, holder: Holder, capacity: &Capacity) -> MemoryAccount {
         MemoryAccount { ledger: self.clone(), holder, terms: capacity.into() }
     }
+
+    /// The account's last hour; `None` where nothing was ever reserved.
+    pub fn usage(&self, account: &str, at: Reading) -> Option<Usage> {
+        usage::of_book(account.to_owned(), self.lock().get(account)?, at)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Book>> {
+        // A panic elsewhere can't have left a book half written: each change to one is a single call.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One process's access to its account.
@@ -37,8 +48,7 @@ pub struct MemoryAccount {
 
 impl Ledger for MemoryAccount {
     fn reserve(&mut self, at: Reading, request: &Request) -> Result<Reservation, LedgerError> {
-        // A panic elsewhere can't have left a book half written: each change to one is a single call.
-        let mut books = self.ledger.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut books = self.ledger.lock();
         let book = books.entry(self.terms.account.clone()).or_default();
         for unused in &request.unused {
             book.give_back(unused.block, unused.used);

@@ -7,6 +7,10 @@
 mod book;
 mod error;
 mod memory;
+mod row;
+mod sqlite;
+mod thread;
+mod usage;
 mod window;
 
 use std::sync::Arc;
@@ -17,7 +21,10 @@ use super::clock::Reading;
 use crate::mail::Timestamp;
 
 pub use error::LedgerError;
-pub use memory::MemoryLedger;
+pub use memory::{MemoryAccount, MemoryLedger};
+pub use sqlite::SqliteLedger;
+pub use thread::{Answer, LedgerThread};
+pub use usage::{SlotUse, Usage, usage};
 
 /// Grants blocks of an account's capacity to one process.
 pub trait Ledger {

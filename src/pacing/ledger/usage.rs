@@ -1,0 +1,97 @@
+//! What each account used of its capacity in the last hour, and who.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::book::{Book, Entry};
+use super::{Holder, LedgerError, sqlite};
+use crate::mail::Timestamp;
+use crate::pacing::agreement::{Agreement, HOUR, SLOT};
+use crate::pacing::clock::Reading;
+
+/// One account's last hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// The capacity account.
+    pub account: String,
+    /// The limits in force: the strictest that a campaign has named within the last hour, or else lately.
+    pub in_force: Agreement,
+    /// What the last 3,600 s have spent, blocks that are not yet used up included.
+    pub hour_used: u64,
+    /// What may still go now, by the hour's limit.
+    pub hour_free: u64,
+    /// What the last 300 s have spent.
+    pub slot_used: u64,
+    /// What may still go now, by the slot's limit (and the hour's).
+    pub slot_free: u64,
+    /// The slots of the last hour, the one that runs now included: thirteen, the oldest first.
+    pub slots: Vec<SlotUse>,
+}
+
+/// One slot of five minutes, aligned to the clock (UTC).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotUse {
+    /// Where it begins, on the wall clock as it stands now.
+    pub start: Timestamp,
+    /// What was spent in it. A block belongs to the slot in which it begins; its last messages may have begun some
+    /// seconds later.
+    pub used: u64,
+    /// By whom, in the order of their names.
+    pub by: Vec<(Holder, u64)>,
+}
+
+/// The last hour of every account in the state database at `path`, by name; none when there is no such file.
+pub fn usage(path: &Path, at: Reading) -> Result<Vec<Usage>, LedgerError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let db = sqlite::open(path)?;
+    let unreadable = |error| sqlite::unreadable(path, error);
+    let mut select =
+        db.prepare("SELECT account FROM capacity_account ORDER BY account").map_err(unreadable)?;
+    let accounts: Result<Vec<String>, _> =
+        select.query_map(params![], |row| row.get(0)).map_err(unreadable)?.collect();
+    let mut found = Vec::new();
+    for account in accounts.map_err(unreadable)? {
+        let mut book = Book::default();
+        sqlite::read_into(&mut book, &db, &account, -1, at).map_err(unreadable)?;
+        found.extend(of_book(account, &book, at));
+    }
+    Ok(found)
+}
+
+/// One account's last hour; `None` where the book is empty.
+pub(super) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage> {
+    let within = |entry: &Entry, span: Duration| Duration::from_micros(at.uptime.since(entry.until)) <= span;
+    let all = || book.entries().map(|entry| entry.agreement);
+    let live = || book.entries().filter(|entry| within(entry, HOUR)).map(|entry| entry.agreement);
+    let in_force = live().reduce(Agreement::strictest).or_else(|| all().reduce(Agreement::strictest))?;
+
+    let used = |span| book.entries().filter(|entry| within(entry, span)).map(|entry| entry.count).sum();
+    let (hour_used, slot_used): (u64, u64) = (used(HOUR), used(SLOT));
+    let hour_free = in_force.per_hour.saturating_sub(hour_used);
+    let slot_free = in_force.per_slot.saturating_sub(slot_used).min(hour_free);
+
+    let first = (at.wall - HOUR).slot();
+    let mut slots: Vec<BTreeMap<&Holder, u64>> = vec![BTreeMap::new(); 13];
+    for entry in book.entries().filter(|entry| entry.count > 0) {
+        let start = at.wall_of(entry.from).slot();
+        if start < first {
+            continue;
+        }
+        // A block that has been reserved ahead may begin in the slot after this one.
+        let index = (start.since(first).as_secs() / SLOT.as_secs()).min(12);
+        *slots[usize::try_from(index).expect("it is at most 12")].entry(&entry.holder).or_default() +=
+            entry.count;
+    }
+    let slots = slots.into_iter().zip(0_u32..).map(|(by, index)| SlotUse {
+        start: first + SLOT * index,
+        used: by.values().sum(),
+        by: by.into_iter().map(|(holder, count)| (holder.clone(), count)).collect(),
+    });
+    let slots = slots.collect();
+    Some(Usage { account, in_force, hour_used, hour_free, slot_used, slot_free, slots })
+}
