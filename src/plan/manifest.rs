@@ -329,7 +329,9 @@ host = "smtp.example.net"
             manifest.outcomes.insert("accepted".into(), 3);
             manifest.write(&path).unwrap();
             let back = Manifest::read(&path).unwrap();
-            assert_eq!(format!("{back:?}"), format!("{manifest:?}"));
+            // A campaign's folders are where its file lies: they are not written down.
+            let written = |manifest: &Manifest| serde_json::to_value(manifest).unwrap();
+            assert_eq!(written(&back), written(&manifest));
         }
         assert_eq!(names(folder.path()), ["manifest.json"]);
         assert!(fs::read_to_string(&path).unwrap().contains("2026-05-28T20:28:43.456789Z"));
