@@ -259,7 +259,7 @@ pub enum CapacityCommand {
     /// Prove from result files alone that no window was exceeded
     Audit {
         /// The runs: ids, starts of ids, campaign ids, or directories
-        #[arg(required = true)]
+        #[arg(required = true, id = "audited", value_name = "RUN")]
         runs: Vec<String>,
         /// Print JSON
         #[arg(long)]

@@ -2,4 +2,7 @@
 
 mod address;
 mod architecture;
+mod crash;
+mod kit;
+mod send;
 mod shown;

@@ -1,0 +1,153 @@
+//! The program is killed at any moment, again and again; afterwards every planned row was accepted exactly once or is
+//! in doubt. The receiver keeps a record of its own, which the results are held against.
+//!
+//! `scripts/crash-rounds N` runs it for N rounds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mailrun::mail::Disposition;
+use mailrun::sandbox::{Faults, Options, record};
+
+use crate::kit::{Dir, Relay, campaign, list};
+
+const ROWS: usize = 150;
+const CONNECTIONS: usize = 4;
+/// Kills of each of the two campaigns in a round.
+const KILLS: usize = 2;
+/// A kill comes within so many milliseconds of the start; longer than most runs take to their end.
+const WITHIN_MS: u64 = 600;
+
+/// A small generator: the moments need not be good random numbers, only different ones.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// What was done, over all rounds.
+#[derive(Default, Debug)]
+struct Tally {
+    rounds: u64,
+    kills: BTreeMap<&'static str, u64>,
+    accepted: u64,
+    in_doubt: u64,
+    bounced: u64,
+    taken_in_doubt: u64,
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+    };
+    let rounds = number("MAILRUN_CRASH_ROUNDS", 3);
+    let mut random = Random(number("MAILRUN_CRASH_SEED", 0x9e37_79b9_7f4a_7c15).max(1));
+    let mut tally = Tally::default();
+    for round in 0..rounds {
+        one_round(round, &mut random, &mut tally);
+        tally.rounds += 1;
+        if rounds > 10 && (round + 1) % 20 == 0 {
+            println!("{} rounds: {tally:?}", round + 1);
+        }
+    }
+    println!("{tally:?}");
+}
+
+fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
+    let dir = Dir::new();
+    let faults = (round % 3 == 1).then(|| Faults::evenly(0.02, random.below(u64::MAX - 1)));
+    let taken = dir.path().join("record.jsonl");
+    let relay = Relay::start(Options { record: Some(taken.clone()), faults, ..Options::default() });
+    let depth = 1 + random.below(3) as usize;
+    let durability = if round % 2 == 0 { "process-crash" } else { "power-loss" };
+    let settings = format!("connections = {CONNECTIONS}\npipeline-depth = {depth}");
+    let more = format!(
+        "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\n[capacity]\naccount = \"shared\"\nper-hour = 100000000\n\
+         [journal]\ndurability = \"{durability}\"\n[stop]\nbounce-percent = 0"
+    );
+    let ids = ["one", "two"];
+    let files = ids.map(|id| {
+        list(&dir, id, ROWS);
+        campaign(&dir, id, relay.port(), &settings, &more)
+    });
+
+    for _ in 0..KILLS {
+        let mut children = files.each_ref().map(|file| dir.start(&["send", file, "--no-progress"]));
+        // Time is what this test is about: it decides where the kill falls, and nothing else.
+        let (first, second) = (random.below(WITHIN_MS), random.below(WITHIN_MS));
+        std::thread::sleep(Duration::from_millis(first.min(second)));
+        let order = if first < second { [0, 1] } else { [1, 0] };
+        children[order[0]].kill().unwrap();
+        std::thread::sleep(Duration::from_millis(first.abs_diff(second)));
+        children[order[1]].kill().unwrap();
+        for (child, id) in children.iter_mut().zip(ids) {
+            child.wait().unwrap();
+            *tally.kills.entry(phase(&dir, id)).or_default() += 1;
+        }
+    }
+    for file in &files {
+        let ran = dir.run(&["send", file, "--no-progress"]);
+        assert!([0, 1].contains(&ran.code()), "round {round}: {}\n{}", ran.stdout(), ran.stderr());
+    }
+    relay.stop();
+
+    let mut times = BTreeMap::new();
+    for entry in record::read(&taken).unwrap() {
+        *times.entry(entry.recipient).or_insert(0_u64) += 1;
+    }
+    for id in ids {
+        let results = dir.results(id);
+        assert_eq!(results.len(), ROWS, "round {round}: a result for every row");
+        let mut in_doubt = 0;
+        for row in &results {
+            let email = row.email.as_deref().unwrap();
+            let taken = times.get(email).copied().unwrap_or(0);
+            match row.disposition {
+                Disposition::Accepted => {
+                    assert_eq!(taken, 1, "round {round}: `{email}` was accepted, and taken over {taken} times");
+                    tally.accepted += 1;
+                }
+                Disposition::InDoubt => {
+                    assert!(taken <= 1, "round {round}: `{email}` is in doubt, and was taken over {taken} times");
+                    tally.taken_in_doubt += taken;
+                    in_doubt += 1;
+                }
+                Disposition::Bounced => {
+                    assert_eq!(taken, 0, "round {round}: `{email}` bounced, and was taken over");
+                    tally.bounced += 1;
+                }
+                other => panic!("round {round}: `{email}` is {other}: {:?}", row.detail),
+            }
+        }
+        tally.in_doubt += in_doubt;
+        if round % 3 != 1 {
+            let most = (KILLS * CONNECTIONS * (depth + 1)) as u64;
+            assert!(in_doubt <= most, "round {round}: {in_doubt} in doubt after {KILLS} kills, at most {most}");
+        }
+    }
+}
+
+/// How far a killed run had come.
+fn phase(dir: &Dir, id: &str) -> &'static str {
+    let runs = dir.path().join("runs").join(id);
+    let Some(run) = std::fs::read_dir(runs).ok().and_then(|mut runs| runs.next()) else { return "before the run" };
+    let run = run.unwrap().path();
+    let manifest = std::fs::read_to_string(run.join("manifest.json")).unwrap_or_default();
+    if !run.join("plan.arrow").exists() {
+        "planning"
+    } else if !run.join("journal.db").exists() {
+        "planned"
+    } else if manifest.contains("\"finished\"") {
+        "finished"
+    } else if run.join("results/part-00000.parquet").exists() {
+        "results"
+    } else {
+        "sending"
+    }
+}

@@ -1,0 +1,162 @@
+//! A folder to work in, and the program as a user starts it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use mailrun::results::{Column, ResultFiles, ResultRow};
+use mailrun::sandbox::{Options, Sandbox};
+use tokio::runtime::Runtime;
+
+/// The program: the one that these tests were built with, or the one that `MAILRUN_BIN` names.
+pub fn program() -> PathBuf {
+    std::env::var_os("MAILRUN_BIN").map_or_else(|| env!("CARGO_BIN_EXE_mailrun").into(), PathBuf::from)
+}
+
+/// A folder that goes when the test ends, with a state directory of its own.
+pub struct Dir {
+    folder: tempfile::TempDir,
+}
+
+impl Dir {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// `mailrun` with these arguments, in this folder.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            .env("MAILRUN_STATE", self.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `mailrun` to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran(self.command(args).output().unwrap())
+    }
+
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The one run of a campaign.
+    pub fn run_of(&self, campaign: &str) -> PathBuf {
+        let mut runs: Vec<PathBuf> = fs::read_dir(self.path().join("runs").join(campaign))
+            .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+            .unwrap_or_default();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.remove(0)
+    }
+
+    /// The results of the one run of a campaign.
+    pub fn results(&self, campaign: &str) -> Vec<ResultRow<'static>> {
+        let files = ResultFiles::open(&self.run_of(campaign).join("results")).unwrap();
+        files.rows(&Column::ALL).map(|row| row.unwrap()).collect()
+    }
+
+    /// Each disposition of the one run of a campaign with its number of rows, in words.
+    pub fn dispositions(&self, campaign: &str) -> Vec<(String, usize)> {
+        let mut counts = std::collections::BTreeMap::new();
+        for row in self.results(campaign) {
+            *counts.entry(row.disposition.to_string()).or_insert(0) += 1;
+        }
+        counts.into_iter().collect()
+    }
+}
+
+/// What a finished program left behind.
+pub struct Ran(pub Output);
+
+impl Ran {
+    pub fn code(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// It ended with this code.
+    #[track_caller]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code(), code, "stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr());
+        self
+    }
+
+    /// stderr says this.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stderr().contains(text), "`{text}` is not in stderr:\n{}", self.stderr());
+        self
+    }
+}
+
+/// A relay that takes mail, in this process.
+pub struct Relay {
+    runtime: Runtime,
+    sandbox: Option<Sandbox>,
+}
+
+impl Relay {
+    pub fn start(options: Options) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+        Self { runtime, sandbox: Some(sandbox) }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.sandbox.as_ref().unwrap().addr().port()
+    }
+
+    pub fn certificate_pem(&self) -> &str {
+        self.sandbox.as_ref().unwrap().certificate_pem()
+    }
+
+    pub fn stats(&self) -> mailrun::sandbox::Stats {
+        self.sandbox.as_ref().unwrap().stats()
+    }
+
+    pub fn stop(mut self) -> mailrun::sandbox::Stats {
+        self.runtime.block_on(self.sandbox.take().unwrap().stop())
+    }
+}
+
+/// A small campaign of plain text to a relay on this machine; `more` is added at its end.
+pub fn campaign(dir: &Dir, id: &str, port: u16, relay: &str, more: &str) -> String {
+    dir.write("letter.hbs", "Hello {{n}}\n");
+    let text = format!(
+        "[campaign]\nid = \"{id}\"\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
+         [target-group]\nfiles = [\"{id}.csv\"]\n[template]\nsubject = \"Number {{{{n}}}}\"\ntext = \"letter.hbs\"\n\
+         [delivery]\nroute = \"relay\"\n[delivery.relay]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n{relay}\n{more}\n"
+    );
+    let name = format!("{id}.toml");
+    dir.write(&name, text);
+    name
+}
+
+/// A list of `rows` recipients in one domain.
+pub fn list(dir: &Dir, id: &str, rows: usize) {
+    let rows: String = (0..rows).map(|n| format!("r{n}@{id}.example,{n}\n")).collect();
+    dir.write(&format!("{id}.csv"), format!("email,n\n{rows}"));
+}
