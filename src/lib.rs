@@ -22,6 +22,26 @@
 //! | [`sandbox`] | the embedded SMTP receiver |
 //! | [`preflight`] | checks before sending |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
+//!
+//! # Invariants
+//!
+//! Each has a test that fails without it.
+//!
+//! 1. **Every input row ends as exactly one result row**; the counts add up or the exit code says so.
+//!    (`results::tests::every_input_row_becomes_one_result_row`, `suite::crash`)
+//! 2. **No byte of a message's content goes out before its intent is durable** in the journal.
+//!    (`journal::tests::writer`, `suite::crash`: after a kill nothing is sent twice)
+//! 3. **No window of 300 s, aligned or sliding, carries more than `floor(capacity / 12 × (1 + burst))` messages of an
+//!    account, and no 3,600 s window more than the hourly capacity**: across campaigns, processes, crashes and restarts.
+//!    (`pacing::simulation`)
+//! 4. **Memory is bounded by configuration**, plus a few bytes a row.
+//!    (`target_group`'s test of its reader's memory, `journal::states`: eight bytes a row)
+//! 5. **The same plan and templates give the same bytes**, `Date`, the domain part of `Message-ID` and the signature's
+//!    time aside. (`compose::tests`)
+//! 6. **Nothing in a row can add a header, a recipient or an SMTP command**, or leave HTML unescaped where the template
+//!    did not ask for it. (`compose::tests`, `mail::address::tests::refused_addresses_say_why`)
+//! 7. **Secrets come from the environment or from files, and appear in no log, manifest, error or result.**
+//!    (`suite::send::a_refused_login_ends_the_run_and_the_password_is_shown_nowhere`)
 
 pub mod mail;
 pub mod campaign;

@@ -59,7 +59,13 @@ pub fn drive(
 
     let phase =
         super::runtime()?.block_on(send(common, materials, &run, sending, not_after, journal, states))?;
-    let (state, not_attempted) = match &phase {
+    // Mail may have gone out: whatever fails now, the same command goes on from it.
+    conclude(run, &phase, sending.json).map_err(|diagnostic| diagnostic.exit(Exit::Interrupted))
+}
+
+/// Writes down how the run ended, and its results.
+fn conclude(mut run: Run, phase: &Phase, as_json: bool) -> Result<Exit, Diagnostic> {
+    let (state, not_attempted) = match phase {
         Phase::Stopped { reason, .. } => (
             State::Interrupted { reason: reason.clone() },
             format!("the run ended before its turn: {reason}"),
@@ -82,9 +88,9 @@ pub fn drive(
     run.manifest.outcomes =
         results.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
     run.manifest.write(&run.dir.manifest())?;
-    summary::print(&run.dir, &run.manifest, &results, sending.json)?;
+    summary::print(&run.dir, &run.manifest, &results, as_json)?;
     drop(run.lock);
-    Ok(exit_of(&phase, &run.manifest))
+    Ok(exit_of(phase, &run.manifest))
 }
 
 /// How a run that came to its end is told to the shell.
@@ -208,7 +214,8 @@ async fn send(
         progress.show(snapshot);
         status.write(snapshot);
     })
-    .await?;
+    .await
+    .map_err(|error| Diagnostic::from(error).exit(Exit::Interrupted))?;
     progress.finish();
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;

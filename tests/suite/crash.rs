@@ -110,11 +110,17 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
             let taken = times.get(email).copied().unwrap_or(0);
             match row.disposition {
                 Disposition::Accepted => {
-                    assert_eq!(taken, 1, "round {round}: `{email}` was accepted, and taken over {taken} times");
+                    assert_eq!(
+                        taken, 1,
+                        "round {round}: `{email}` was accepted, and taken over {taken} times"
+                    );
                     tally.accepted += 1;
                 }
                 Disposition::InDoubt => {
-                    assert!(taken <= 1, "round {round}: `{email}` is in doubt, and was taken over {taken} times");
+                    assert!(
+                        taken <= 1,
+                        "round {round}: `{email}` is in doubt, and was taken over {taken} times"
+                    );
                     tally.taken_in_doubt += taken;
                     in_doubt += 1;
                 }
@@ -128,7 +134,10 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         tally.in_doubt += in_doubt;
         if round % 3 != 1 {
             let most = (KILLS * CONNECTIONS * (depth + 1)) as u64;
-            assert!(in_doubt <= most, "round {round}: {in_doubt} in doubt after {KILLS} kills, at most {most}");
+            assert!(
+                in_doubt <= most,
+                "round {round}: {in_doubt} in doubt after {KILLS} kills, at most {most}"
+            );
         }
     }
 }
@@ -136,7 +145,9 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
 /// How far a killed run had come.
 fn phase(dir: &Dir, id: &str) -> &'static str {
     let runs = dir.path().join("runs").join(id);
-    let Some(run) = std::fs::read_dir(runs).ok().and_then(|mut runs| runs.next()) else { return "before the run" };
+    let Some(run) = std::fs::read_dir(runs).ok().and_then(|mut runs| runs.next()) else {
+        return "before the run";
+    };
     let run = run.unwrap().path();
     let manifest = std::fs::read_to_string(run.join("manifest.json")).unwrap_or_default();
     if !run.join("plan.arrow").exists() {

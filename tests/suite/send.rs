@@ -181,7 +181,8 @@ fn a_damaged_run_directory_is_told_and_nothing_is_sent() {
     fs::remove_file(run.join("journal.db")).unwrap();
     dir.run(&["send", &file]).ended(2).says("journal.db");
     fs::write(run.join("journal.db"), journal).unwrap();
-    fs::write(dir.path().join("state/state.db"), "this is no database, and long enough to be looked at").unwrap();
+    fs::write(dir.path().join("state/state.db"), "this is no database, and long enough to be looked at")
+        .unwrap();
     dir.run(&["send", &file]).ended(2).says("state.db");
     assert_eq!(relay_connections(&relay), connections);
 }
@@ -198,8 +199,7 @@ fn a_refused_login_ends_the_run_and_the_password_is_shown_nowhere() {
     dir.write("ca.pem", relay.certificate_pem());
     dir.write("password", "wr0ng-secret\n");
     list(&dir, "one", 3);
-    let settings =
-        "tls = \"required\"\nca-file = \"ca.pem\"\nusername = \"news\"\npassword-file = \"password\"\nconnections = 1";
+    let settings = "tls = \"required\"\nca-file = \"ca.pem\"\nusername = \"news\"\npassword-file = \"password\"\nconnections = 1";
     let file = campaign(&dir, "one", relay.port(), settings, "");
     let text = fs::read_to_string(dir.path().join(&file)).unwrap().replace("tls = \"none\"\n", "");
     dir.write(&file, text.replace("127.0.0.1", "localhost"));
@@ -217,7 +217,8 @@ fn no_tls_no_mail() {
     let relay = Relay::start(Options { tls: mailrun::sandbox::Tls::Off, ..Options::default() });
     list(&dir, "one", 3);
     let file = campaign(&dir, "one", relay.port(), "connections = 1", "");
-    let text = fs::read_to_string(dir.path().join(&file)).unwrap().replace("tls = \"none\"", "tls = \"required\"");
+    let text =
+        fs::read_to_string(dir.path().join(&file)).unwrap().replace("tls = \"none\"", "tls = \"required\"");
     dir.write(&file, text);
     dir.run(&["send", &file]).ended(4).says("STARTTLS");
     assert_eq!(relay.stop().accepted, 0);
@@ -265,8 +266,12 @@ fn status_and_audit_tell_what_happened() {
     assert_eq!(status["counts"]["accepted"], 1);
     let history = dir.run(&["status", "one", "--recipient", "ann@a.example", "--json"]).ended(0).stdout();
     let history: serde_json::Value = serde_json::from_str(&history).unwrap();
-    let codes: Vec<&str> =
-        history["status"].as_array().unwrap().iter().map(|step| step["statusCode"].as_str().unwrap()).collect();
+    let codes: Vec<&str> = history["status"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["statusCode"].as_str().unwrap())
+        .collect();
     assert_eq!(codes, ["CAAS_RECEIVED", "CAAS_SENT", "CH_RECEIVED", "CH_SENT"]);
     assert_eq!(history["status"][3]["recipient"], "email:ann@a.example");
     let nobody = dir.run(&["status", "one", "--recipient", "nobody@a.example", "--json"]).ended(0).stdout();
