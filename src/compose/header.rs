@@ -56,6 +56,13 @@ pub(super) fn mailbox(out: &mut Vec<u8>, name: &str, display: Option<&str>, addr
             out.extend_from_slice(email.as_bytes());
             out.extend_from_slice(b">\r\n");
         }
+        // Backslashes can make a word twice as long.
+        Some(display)
+            if display.is_ascii() && !display.split(' ').any(|word| word.len() > LONGEST_WORD / 2) =>
+        {
+            let quoted = format!("\"{}\" <{email}>", display.replace('\\', "\\\\").replace('"', "\\\""));
+            folded(out, column, quoted.split(' '));
+        }
         display => {
             let name = display.map(|display| Cow::Owned(display.into_owned()));
             EmailAddress { name, email: email.into() }.write_header(out, column);
@@ -247,6 +254,18 @@ mod tests {
         assert_eq!(to("x>\r\nBcc: <y@example.com"), "To: \"x> Bcc: <y@example.com\" <a@b.example>\r\n");
         assert_eq!(to(" \0 "), "To: <a@b.example>\r\n");
         assert_eq!(to("=?x?="), "To: =?utf-8?B?PT94Pz0=?=\r\n <a@b.example>\r\n");
+    }
+
+    #[test]
+    fn long_names_are_folded_in_their_quotes() {
+        let written = to(&"name \\ ".repeat(30));
+        assert!(written.lines().all(|line| line.len() <= 78), "{written}");
+        let unfolded = written.replace("\r\n ", " ");
+        assert_eq!(
+            unfolded.trim_end(),
+            format!("To: \"{}\" <a@b.example>", "name \\\\ ".repeat(30).trim_end())
+        );
+        assert!(to(&"\"".repeat(400)).lines().all(|line| line.len() <= 998));
     }
 
     #[test]

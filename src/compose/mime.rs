@@ -197,23 +197,16 @@ fn find_empty_line(part: &[u8]) -> usize {
 /// ends in lines of white space is read differently by different DKIM verifiers.
 pub(super) fn normalize(text: &str) -> String {
     let text = text.trim_end_matches([' ', '\t', '\r', '\n', '\0']);
-    let mut out = String::with_capacity(text.len() + text.len() / 32 + 2);
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'\r' | b'\n' | b'\0')) {
-        out.push_str(&rest[..at]);
-        let (found, after) = rest[at..].split_at(1);
-        rest = after;
-        if found == "\0" {
-            out.push(' ');
-            continue;
-        }
-        if found == "\r" {
-            rest = rest.strip_prefix('\n').unwrap_or(rest);
-        }
-        out.push_str("\r\n");
+    if text.is_empty() {
+        return String::new();
     }
-    out.push_str(rest);
-    if !out.is_empty() {
+    // Templates come with LF alone, and few values hold anything else.
+    if text.as_bytes().contains(&b'\r') || text.as_bytes().contains(&b'\0') {
+        return normalize(&text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', " "));
+    }
+    let mut out = String::with_capacity(text.len() + text.len() / 16 + 2);
+    for line in text.split('\n') {
+        out.push_str(line);
         out.push_str("\r\n");
     }
     out

@@ -335,7 +335,7 @@ impl Output for Buffer {
 fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, RenderFailure> {
     let template =
         sources.registry.get_template(name).expect("the main templates are registered at start-up");
-    let mut out = Buffer(String::with_capacity(if name == HTML || name == TEXT { 4_096 } else { 64 }));
+    let mut out = Buffer(String::with_capacity(sources.capacity_of(name)));
     template
         .render(&sources.registry, context, &mut RenderContext::new(None), &mut out)
         .map_err(|error| failure(&error))?;

@@ -41,6 +41,8 @@ pub(super) struct Source {
     pub shown: String,
     /// Before the rewriting.
     pub template: Template,
+    /// The length of its text.
+    pub bytes: usize,
 }
 
 /// All templates of one kind, compiled.
@@ -91,7 +93,8 @@ impl Sources {
         rewriter.template(&mut rewritten, None)?;
         let partials = rewriter.partials;
         self.registry.register_template(name, rewritten);
-        self.known.insert(name.to_owned(), Source { path: path.to_owned(), shown, template });
+        self.known
+            .insert(name.to_owned(), Source { path: path.to_owned(), shown, template, bytes: text.len() });
         for partial in partials {
             if !self.known.contains_key(&partial)
                 && let Some(file) = self.file_of(&partial)
@@ -101,6 +104,11 @@ impl Sources {
             }
         }
         Ok(())
+    }
+
+    /// The room that most renderings of a template need, so that they grow without moving.
+    pub(super) fn capacity_of(&self, name: &str) -> usize {
+        self.known.get(name).map_or(0, |source| source.bytes * 3 / 2)
     }
 
     fn file_of(&self, partial: &str) -> Option<PathBuf> {
