@@ -60,6 +60,12 @@ pub enum KeyError {
         /// The bits of its modulus.
         bits: usize,
     },
+    /// What is to become `s=` is no part of a domain name (RFC 6376 §3.1).
+    #[error("`{selector}` can't be a DKIM selector")]
+    Selector {
+        /// As given.
+        selector: String,
+    },
     /// It looks like a key and is refused.
     #[error("the key in `{}` is damaged: {reason}", path.display())]
     Damaged {
@@ -78,6 +84,9 @@ impl KeyError {
             Self::NotAKey { hint, .. } => hint,
             Self::Size { .. } => {
                 "make a new one (`openssl genrsa -out key.pem 2048`) and publish it under a new selector"
+            }
+            Self::Selector { .. } => {
+                "use letters, digits and hyphens: the key is published at `selector._domainkey`"
             }
             Self::Damaged { .. } => "compare it with the original: a copy may have lost lines",
         }
@@ -118,6 +127,9 @@ pub(super) fn readable_by_others(path: &Path) -> Option<KeyWarning> {
 impl Key {
     /// Reads the key of one signature.
     pub(super) fn load(dkim: &Dkim) -> Result<Self, KeyError> {
+        if !is_selector(&dkim.selector) {
+            return Err(KeyError::Selector { selector: dkim.selector.clone() });
+        }
         let path = &dkim.key;
         let bytes = fs::read(path).map_err(|source| KeyError::Read { path: path.clone(), source })?;
         let material = Material::read(&bytes, path)?;
@@ -192,6 +204,14 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({}, {})", self.record_name(), self.algorithm().name())
     }
+}
+
+fn is_selector(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    text.len() <= 180 && text.split('.').all(label)
 }
 
 const RIGHT_FORM: &str = "use the PEM file with the private key: RSA (PKCS#1 or PKCS#8) or Ed25519 (PKCS#8)";

@@ -329,6 +329,17 @@ fn what_is_no_key_is_named() {
 }
 
 #[test]
+fn selectors_are_checked() {
+    let load = |selector: &str| Signer::load(&[signature("example.com", selector, test_key("ed25519.pem"))]);
+    for good in ["s2026", "a.b-c", "mail_1"] {
+        assert!(load(good).is_ok(), "{good}");
+    }
+    for bad in ["", "a b", "a;d=evil.example", "a..b", "s\r\n"] {
+        assert!(matches!(load(bad), Err(KeyError::Selector { .. })), "{bad:?}");
+    }
+}
+
+#[test]
 fn a_key_after_other_blocks_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
