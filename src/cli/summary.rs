@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::diagnostic::Diagnostic;
 use super::out;
 use super::text::{count, duration, table};
+use crate::campaign::ByteSize;
 use crate::mail::Disposition;
 use crate::plan::{Manifest, RunDir, State};
 use crate::results::Summary;
@@ -93,17 +94,21 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     {
         let time = |us: u64| duration_us(us);
         text.push_str(&format!(
-            "\n  sent      {} attempts, {:.1} MB, {} to {} ({})\n",
+            "\n  sent      {} attempts, {}, {} to {} ({})\n",
             count(summary.attempts),
-            summary.bytes as f64 / 1e6,
+            ByteSize(summary.bytes),
             first,
             last,
             duration(last.since(first)),
         ));
         if let Some(per_second) = summary.per_second {
             text.push_str(&format!(
-                "  rate      {per_second:.1}/s; {} slots of five minutes used, at most {} in one\n",
-                count(summary.slots_used),
+                "  rate      {per_second:.1}/s; {} used, at most {} attempts in five minutes\n",
+                if summary.slots_used == 1 {
+                    "1 slot".into()
+                } else {
+                    format!("{} slots", count(summary.slots_used))
+                },
                 count(summary.fullest_slot)
             ));
         }
