@@ -52,7 +52,7 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice() {
     for round in 0..rounds {
         one_round(round, &mut random, &mut tally);
         tally.rounds += 1;
-        if rounds > 10 && (round + 1) % 20 == 0 {
+        if rounds > 10 && (round + 1).is_multiple_of(20) {
             println!("{} rounds: {tally:?}", round + 1);
         }
     }
@@ -65,7 +65,7 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     let taken = dir.path().join("record.jsonl");
     let relay = Relay::start(Options { record: Some(taken.clone()), faults, ..Options::default() });
     let depth = 1 + random.below(3) as usize;
-    let durability = if round % 2 == 0 { "process-crash" } else { "power-loss" };
+    let durability = if round.is_multiple_of(2) { "process-crash" } else { "power-loss" };
     let settings = format!("connections = {CONNECTIONS}\npipeline-depth = {depth}");
     let more = format!(
         "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\n[capacity]\naccount = \"shared\"\nper-hour = 100000000\n\
