@@ -182,7 +182,7 @@ async fn send(
     let state_db = paths::state_db(common)?;
     let list = SuppressionList::open(&state_db)?;
     let run_id = &run.manifest.run_id;
-    let plan = Arc::new(Plan::open(&run.dir.plan())?);
+    let plan = Arc::new(run.manifest.open_plan(&run.dir)?);
     let preparer = Arc::new(Preparer {
         plan: Arc::clone(&plan),
         composer: materials.composer(run_id)?,

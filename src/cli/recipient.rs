@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::out;
 use crate::journal::{Attempt, Reader, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
-use crate::plan::{self, Manifest, Plan, RunDir, ScreenedRows};
+use crate::plan::{self, Manifest, RunDir, ScreenedRows};
 
 /// One thing that happened.
 struct Step {
@@ -73,7 +73,7 @@ fn notification(history: &History) -> Value {
 }
 
 fn histories(dir: &RunDir, manifest: &Manifest, address: &Address) -> Result<Vec<History>, Diagnostic> {
-    let plan = Plan::open(&dir.plan())?;
+    let plan = manifest.open_plan(dir)?;
     let journal = if dir.journal().exists() { Some(Reader::open(&dir.journal())?) } else { None };
     let received = manifest.planned.unwrap_or(manifest.created);
     let same = |email: &str| Address::parse(email).is_ok_and(|other| is_same(&other, address));

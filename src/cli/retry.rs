@@ -12,7 +12,7 @@ use super::{log, moment, paths, results, send};
 use crate::campaign::Campaign;
 use crate::journal::{self, State as RowState};
 use crate::mail::{Disposition, Timestamp};
-use crate::plan::{self, Manifest, Plan, RunDir, RunOptions, State, run_id};
+use crate::plan::{self, Manifest, RunDir, RunOptions, State, run_id};
 use crate::screen::Counts;
 
 pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
@@ -60,7 +60,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
                 // What an earlier start left unfinished.
                 let _ = std::fs::remove_file(path);
             }
-            let frozen = plan::freeze_rows(&Plan::open(&from.plan())?, rows.iter().copied(), &dir)?;
+            let frozen = plan::freeze_rows(&before.open_plan(&from)?, rows.iter().copied(), &dir)?;
             manifest.planned = Some(Timestamp::wall());
             manifest.screening =
                 Counts { rows: rows.len() as u64, accepted: rows.len() as u64, ..Counts::default() };
@@ -83,7 +83,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
             from.name()
         ));
     }
-    let plan = Plan::open(&dir.plan())?;
+    let plan = manifest.open_plan(&dir)?;
     let run = Run { dir, lock, manifest, plan, redirect: None };
     drive::drive(common, &materials, run, &args.sending, not_after)
 }

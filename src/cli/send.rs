@@ -102,7 +102,7 @@ fn open_or_freeze(
         check_same_content(&dir, &manifest, &inputs, &contents, &options)?;
         if manifest.plan.is_some() {
             manifest.campaign = campaign.clone();
-            let plan = Plan::open(&dir.plan())?;
+            let plan = manifest.open_plan(&dir)?;
             return Ok(Run { dir, lock, manifest, plan, redirect: None });
         }
         // Cut off while the plan was made: nothing was sent, it is made again.
@@ -136,7 +136,7 @@ fn open_or_freeze(
     if !common.quiet {
         log::print(&drive::announce(campaign, &manifest, screening.counts.accepted));
     }
-    let plan = Plan::open(&dir.plan())?;
+    let plan = manifest.open_plan(&dir)?;
     Ok(Run { dir, lock, manifest, plan, redirect: None })
 }
 
@@ -212,7 +212,7 @@ fn test_message(
     // The test goes out whatever happened on the list since: it is not for the row's own recipient.
     manifest.suppression_change = screening.suppression_change;
     manifest.write(&dir.manifest())?;
-    let plan = Plan::open(&dir.plan())?;
+    let plan = manifest.open_plan(&dir)?;
     let run = Run { dir, lock, manifest, plan, redirect: Some(to) };
     drive::drive(common, &job.materials, run, sending, None)
 }

@@ -2,7 +2,7 @@
 
 use crate::campaign::Compression;
 use crate::journal::{JournalError, Reader};
-use crate::plan::{self, Manifest, Plan, PlanError, RunDir, ScreenedRows};
+use crate::plan::{self, Manifest, PlanError, RunDir, ScreenedRows};
 use crate::results::{Fate, InputRow, Known, Options, Results, ResultsError, Summary};
 
 /// Why there are no results.
@@ -27,7 +27,7 @@ pub fn write_results(
     running: bool,
     not_attempted: &str,
 ) -> Result<Summary, FinishError> {
-    let plan = Plan::open(&run.plan())?;
+    let plan = manifest.open_plan(run)?;
     let screened = ScreenedRows::open(&run.screened())?;
     let journal = Reader::open(&run.journal())?;
     let states = journal.states()?;

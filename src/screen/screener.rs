@@ -508,6 +508,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
         /// Against a model that keeps everything: each row is in exactly one of accepted and screened, for the right
         /// reason, and both are in the order of the file.
         #[test]

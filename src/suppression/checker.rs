@@ -122,6 +122,8 @@ mod tests {
         let fingerprint = checker.fingerprinter().of("bob@b.example");
         assert!(checker.check(fingerprint, || "bob@b.example").unwrap().is_some());
         assert!(checker.check(fingerprint, || "somebody.else@b.example").unwrap().is_none());
+        list.add(&entry("ended@b.example", "manual", Term::For(DAY)), NOW - 2 * DAY).unwrap();
+        assert!(checker.check(fingerprint, || "ended@b.example").unwrap().is_none());
         list.remove(&address("bob@b.example")).unwrap();
         assert!(checker.check(fingerprint, || "bob@b.example").unwrap().is_none());
     }
