@@ -23,6 +23,8 @@ const FIRST_LATENCY: Duration = Duration::from_millis(20);
 const LONGEST_LATENCY: Duration = Duration::from_secs(2);
 /// After the ledger has failed, it is asked again so much later.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Of what is still to come, so much is asked for at once; what was used lately lets it grow from there.
+const BACKLOG: u64 = 256;
 /// With nothing to wait for, the caller may look again after this.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -55,6 +57,8 @@ pub struct Pacer {
     /// Admitted since the ledger was asked last.
     admitted: u64,
     unused: Vec<Unused>,
+    /// What the caller still has to come.
+    backlog: u64,
     shuffle: u64,
 }
 
@@ -86,6 +90,7 @@ impl Pacer {
             latency: FIRST_LATENCY,
             admitted: 0,
             unused: Vec::new(),
+            backlog: 0,
             // Differs between processes, which is all it is for.
             shuffle: (start.0 as u64) | 1,
         }
@@ -103,6 +108,12 @@ impl Pacer {
         let request = self.request(now, ready);
         let ask_again_at = self.next_change(now, ready - count);
         Admission { count, valid_until, request, ask_again_at }
+    }
+
+    /// How many messages are still to come besides those that are ready: so that the ledger is asked for more than one
+    /// turn's worth at a time.
+    pub fn expect(&mut self, backlog: u64) {
+        self.backlog = backlog;
     }
 
     /// The ledger's answer to the last request.
@@ -181,7 +192,8 @@ impl Pacer {
             return None;
         }
         // What was not taken is given back, so asking for twice of late's use costs nothing and lets the rate grow.
-        let want = if ready == 0 { 0 } else { ready.saturating_add(self.admitted.saturating_mul(2)) };
+        let soon = ready.max(self.backlog.min(BACKLOG));
+        let want = if ready == 0 { 0 } else { soon.saturating_add(self.admitted.saturating_mul(2)) };
         self.admitted = 0;
         let unused = mem::take(&mut self.unused);
         self.outstanding = Some(Outstanding { since: now, unused: unused.clone() });

@@ -314,12 +314,15 @@ impl Dispatcher {
             if now < lane.paused_until { 0 } else { lane.ready.len().min(lane.free_places()) }
         };
         let wanted: usize = self.lanes.iter().map(could_go).sum();
+        let backlog: usize =
+            self.lanes.iter().map(|lane| lane.waiting() + lane.preparing + lane.ready.len()).sum();
         if wanted == 0 {
             return;
         }
         let (count, valid_until) = match &mut self.pacer {
             None => (wanted, Timestamp(i64::MAX)),
             Some(pacer) => {
+                pacer.expect(backlog as u64);
                 let admission = pacer.admit(now, wanted as u64);
                 if let Some(request) = admission.request {
                     actions.push(Action::Reserve(request));
