@@ -45,8 +45,10 @@ fn main() {
         };
         let (mut whole, mut limit) = (0.0, 0.0);
         for _ in 0..ROUNDS {
+            // A body of its own each time: one that all messages share is hashed once only.
+            let message = Message { body: vec![Bytes::copy_from_slice(&body)], ..message.clone() };
             let start = Instant::now();
-            black_box(signer.sign(message.clone(), Timestamp(0)).expect("it signs"));
+            black_box(signer.sign(message, Timestamp(0)).expect("it signs"));
             whole += start.elapsed().as_secs_f64();
             let start = Instant::now();
             let hash = digest(&SHA256, black_box(&body));
