@@ -291,6 +291,37 @@ async fn implicit_tls() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_message_is_not_held_back_by_tls() {
+    // The server reads nothing until the client can write no more. The sizes are close enough to each other for one
+    // of them to end in what TLS holds while the socket takes nothing.
+    let identity = Identity::new(HOST);
+    for bytes in (1..25).map(|step| step * 40_000) {
+        let acceptor = identity.acceptor.clone();
+        let (address, server) = server(async move |listener| {
+            let socket = socket2::SockRef::from(&listener);
+            socket.set_recv_buffer_size(4_096).unwrap();
+            let mut peer = Peer::accept(&listener).await.secure(&acceptor).await.unwrap();
+            peer.opens("PIPELINING CHUNKING").await;
+            for _ in 0..2_000 {
+                tokio::task::yield_now().await;
+            }
+            peer.takes_over(1).await;
+            peer.farewell().await;
+        })
+        .await;
+        // Lets the server set its buffer before the client says what it takes.
+        tokio::task::yield_now().await;
+        let mut target = target(address, identity.trusted(RelayTls::Implicit));
+        target.timeouts.end_of_data = Span(Duration::from_secs(20));
+        let serving = Serving::new(connect(&target).await.unwrap(), Limits::default());
+        serving.work.send(transaction(1, bytes)).await.unwrap();
+        let (reports, _) = serving.end().await;
+        assert!(reports[0].fate.is_accepted(), "{bytes} bytes: {reports:?}");
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn certificates_that_are_not_trusted() {
     let (identity, stranger, other_host) =
         (Identity::new(HOST), Identity::new(HOST), Identity::new("other.example"));

@@ -11,7 +11,8 @@ impl Session {
         for active in std::mem::take(&mut self.active) {
             self.give_up(&active, &error, now);
         }
-        self.outgoing.abandon();
+        self.outgoing.cut();
+        self.outgoing.expect_nothing();
         self.ended.get_or_insert(error);
     }
 

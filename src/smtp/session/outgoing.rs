@@ -100,18 +100,15 @@ impl Outgoing {
         debug_assert_eq!(bytes, 0, "more was written than there was to write");
     }
 
-    /// Throws away what has not been written, and the replies that it would have called for.
+    /// Throws away what has not been written.
     pub fn cut(&mut self) {
         self.chunks.clear();
         self.commands.clear();
         self.queued = self.written;
-        let written = self.written;
-        self.expected.retain(|expected| expected.end <= written);
     }
 
-    /// As [`Outgoing::cut`], and no reply is to come any more.
-    pub fn abandon(&mut self) {
-        self.cut();
+    /// No reply is to come any more.
+    pub fn expect_nothing(&mut self) {
         self.expected.clear();
     }
 

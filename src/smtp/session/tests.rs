@@ -137,6 +137,7 @@ fn step_by_step_without_pipelining() {
         wire.say("250 b\r\n");
         for (at, line) in rest.iter().enumerate() {
             assert_eq!(wire.written(), *line);
+            assert!(!wire.session.has_room(), "one at a time");
             wire.say(if at + 1 == rest.len() { "250 queued\r\n" } else { "354 go\r\n" });
         }
         assert_eq!(wire.fates(), ["1: 250 to end of message"]);
@@ -445,6 +446,17 @@ fn closing_in_the_middle_of_the_window() {
     wire.session.on_timeout(NOW);
     assert_eq!(wire.fates(), ["3: in doubt"]);
     assert!(matches!(wire.session.ended(), Some(SessionError::Closing(_))));
+}
+
+#[test]
+fn closing_after_the_end_of_a_message() {
+    let mut wire = Wire::new("PIPELINING CHUNKING", 2);
+    wire.submit(1);
+    wire.submit(2);
+    wire.written();
+    wire.say("250 m\r\n250 r\r\n421 4.7.0 too many\r\n250 s\r\n250 m\r\n250 r\r\n250 b\r\n");
+    assert_eq!(wire.fates(), ["1: 421 to end of message", "2: 250 to end of message"]);
+    assert!(wire.session.is_over());
 }
 
 #[test]
