@@ -1,6 +1,5 @@
 //! From a frozen plan to its results: what `send` and `retry` share.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +19,10 @@ use crate::mail::{Address, Disposition, Timestamp};
 use crate::pacing::{Holder, LedgerThread, Pacer, SqliteLedger};
 use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
 use crate::route::{Classifier, Schedule};
-use crate::run::{self, Breaker, Dispatcher, Lane, Phase, Preparer, Settings, Site, Suppressor, Task};
+use crate::run::{
+    self, Breaker, Departure, Dispatcher, Lane, Phase, Preparer, RelayHop, Segment, Settings, Site,
+    Suppressor, Task,
+};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
 use crate::smtp::{Credentials, EhloName, Limits, Password, Security, Target};
 use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
@@ -164,12 +166,17 @@ async fn send(
         RouteKind::Sandbox => Some(start_sandbox(sending).await?),
         RouteKind::Relay => None,
     };
-    let site = Arc::new(site(campaign, sandbox.as_ref())?);
+    let (site, departure) = site(campaign, sandbox.as_ref())?;
+    let connections = campaign.delivery.relay.as_ref().map_or(20, |relay| relay.connections);
     let limits = run::Limits {
-        connections: campaign.delivery.relay.as_ref().map_or(20, |relay| relay.connections),
+        connections,
+        initial: connections,
         pipeline_depth: site.limits.depth,
+        rate: None,
+        openings: None,
+        only_way: true,
     };
-    let (lane, done_before) = lane(&site.target.host, limits, &journal, &states)?;
+    let (lane, done_before) = lane(Arc::new(site), limits, &journal, &states)?;
     let (pacer, ledger) = pacer(common, run, campaign, sending)?;
     let settings = Settings {
         schedule: Schedule::new(&campaign.delivery.retry),
@@ -178,7 +185,15 @@ async fn send(
         per_second: pacer.as_ref().map(|_| campaign.capacity.per_hour as f64 / 3_600.0),
     };
     let breaker = Breaker::new(campaign.stop.clone());
-    let dispatcher = Dispatcher::new(settings, vec![lane], pacer, Classifier::default(), breaker);
+    let dispatcher = Dispatcher::new(run::Parts {
+        settings,
+        lanes: vec![lane],
+        directory: run::Directory::empty(),
+        sources: run::Sources::new(&[run::SourceLimits::default()], Timestamp::now()),
+        pacer,
+        classifier: Classifier::default(),
+        breaker,
+    });
     let state_db = paths::state_db(common)?;
     let list = SuppressionList::open(&state_db)?;
     let run_id = &run.manifest.run_id;
@@ -201,7 +216,7 @@ async fn send(
     let job = run::Job {
         preparer,
         dispatcher,
-        sites: vec![site],
+        departures: vec![departure],
         journal,
         ledger,
         suppressor,
@@ -236,9 +251,10 @@ async fn start_sandbox(sending: &Sending) -> Result<Sandbox, Diagnostic> {
 }
 
 /// Where the mail goes.
-fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnostic> {
+fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<(Site, Departure), Diagnostic> {
     let delivery = &campaign.delivery;
     let ehlo = ehlo_name(delivery.ehlo.as_deref())?;
+    let departure = Departure { local_ip: None, ehlo: ehlo.clone() };
     let timeouts = delivery.timeouts.clone();
     let relay = delivery.relay.as_ref();
     let limits = Limits {
@@ -257,7 +273,8 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
             credentials: None,
             timeouts,
         };
-        return Ok(Site { target, port: sandbox.addr().port(), limits });
+        let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
+        return Ok((Site::relays("sandbox".into(), vec![hop], limits), departure));
     }
     let relay = relay.expect("a campaign with route `relay` is refused without one");
     let security = Security::new(relay.tls, relay.ca_file.as_deref())
@@ -278,7 +295,8 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
         credentials,
         timeouts,
     };
-    Ok(Site { target, port: relay.port(), limits })
+    let hop = RelayHop { target, port: relay.port(), weight: 1 };
+    Ok((Site::relays(relay.host.clone(), vec![hop], limits), departure))
 }
 
 fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
@@ -307,18 +325,18 @@ fn password(env: Option<&str>, file: Option<&Path>) -> Result<Password, Diagnost
 
 /// The lane with what the journal has left, and the number of rows that are over.
 fn lane(
-    host: &str,
+    site: Arc<Site>,
     limits: run::Limits,
     journal: &Journal,
     states: &States,
 ) -> Result<(Lane, u64), Diagnostic> {
-    let mut fresh = VecDeque::new();
+    let mut fresh = Vec::new();
     let mut put_off = Vec::new();
     let mut done = 0;
     let mut details = journal.details();
     for (row, state) in states.iter() {
         match state {
-            RowState::Untouched => fresh.push_back(row),
+            RowState::Untouched => fresh.push(row),
             RowState::Pending => {
                 let outcome = details.outcome(states, row)?.expect("a row that is pending has an outcome");
                 let at = match outcome.verdict {
@@ -338,7 +356,8 @@ fn lane(
             RowState::Open | RowState::Unknown => done += 1,
         }
     }
-    let mut lane = Lane::new(host.to_owned(), limits, fresh);
+    let mut lane = Lane::new(site, limits, None, Timestamp::now());
+    lane.add(Segment::whole(fresh.into()));
     for (task, at) in put_off {
         lane.put_off(task, at);
     }

@@ -34,6 +34,11 @@ pub struct SignedMessage {
 }
 
 impl SignedMessage {
+    /// Bytes of memory that this message has for itself: what it shares with others of the run is not counted.
+    pub fn own_bytes(&self) -> usize {
+        self.segments.iter().filter(|segment| segment.is_unique()).map(Bytes::len).sum()
+    }
+
     /// The message with `signatures` (zero or more whole `DKIM-Signature` fields, each ended by CRLF)
     /// in front of its header.
     pub fn new(signatures: Bytes, message: Message) -> Self {

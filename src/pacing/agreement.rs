@@ -106,7 +106,8 @@ impl Grain {
 
 /// So many messages in so many microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rate {
+pub struct Rate {
+    /// Messages.
     pub tokens: u64,
     pub micros: u64,
 }

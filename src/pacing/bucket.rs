@@ -10,7 +10,7 @@ const DEPTH: Duration = Duration::from_millis(200);
 
 /// A token bucket in whole numbers.
 #[derive(Debug, Clone)]
-pub(super) struct Bucket {
+pub struct Bucket {
     rate: Rate,
     /// In messages times `rate.micros`.
     credit: u64,
@@ -48,8 +48,23 @@ impl Bucket {
         self.tokens()
     }
 
+    /// Takes what [`Self::refill`] has said there is.
     pub fn take(&mut self, count: u64) {
         self.credit -= count * self.rate.micros;
+    }
+
+    /// Takes one at `now`; otherwise the moment at which there will be one.
+    pub fn take_one(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+        if self.refill(now) == 0 {
+            return Err(self.time_of(1));
+        }
+        self.take(1);
+        Ok(())
+    }
+
+    /// What was taken and not used.
+    pub fn put_back(&mut self, count: u64) {
+        self.credit = self.credit.saturating_add(count.saturating_mul(self.rate.micros)).min(self.capacity());
     }
 
     /// When `count` may go.
@@ -83,5 +98,8 @@ mod tests {
         assert_eq!((slow.refill(at(299_799)), slow.refill(at(299_800))), (0, 1));
         slow.take(1);
         assert_eq!(slow.time_of(1), at(599_800));
+        assert_eq!(slow.take_one(at(300_000)), Err(at(599_800)));
+        slow.put_back(1);
+        assert_eq!(slow.take_one(at(300_000)), Ok(()));
     }
 }

@@ -40,8 +40,9 @@ mod pacer;
 #[cfg(test)]
 mod simulation;
 
-pub use agreement::{Agreement, HOUR, SLOT, Terms};
+pub use agreement::{Agreement, HOUR, Rate, SLOT, Terms};
 pub use audit::{Audit, Fullest, OutOfOrder, audit};
+pub use bucket::Bucket;
 pub use clock::{BootId, Clock, Reading, Uptime};
 pub use ledger::{
     Answer, Block, BlockId, Holder, Ledger, LedgerError, LedgerThread, MemoryAccount, MemoryLedger, Request,

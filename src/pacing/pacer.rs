@@ -106,8 +106,16 @@ impl Pacer {
         self.bucket.take(count);
         self.admitted += count;
         let request = self.request(now, ready);
-        let ask_again_at = self.next_change(now, ready - count);
+        let left = ready - count;
+        // With more to come, a whole portion is worth waiting for.
+        let ask_again_at = self.next_change(now, if left > 0 { left.max(self.backlog) } else { 0 });
         Admission { count, valid_until, request, ask_again_at }
+    }
+
+    /// The most that [`Self::admit`] would let go at `now`, if as many were ready. Never less, perhaps more.
+    pub fn most(&mut self, now: Timestamp) -> u64 {
+        let released = self.held.iter().map(|held| held.released(now).saturating_sub(held.admitted));
+        self.bucket.refill(now).min(released.sum())
     }
 
     /// How many messages are still to come besides those that are ready: so that the ledger is asked for more than one

@@ -1,6 +1,5 @@
 //! The open connections of a run: one task each, from connect to close.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +7,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::event::{Event, Granted, LaneId, Trouble};
+use super::event::{Event, Granted};
+use super::site::{Departure, Site};
+use super::source::SourceId;
 use crate::journal::{ConnectionInfo, Intent, Writer};
-use crate::mail::{Reply, Timestamp};
-use crate::route::{Failure, class_of_failure, relay};
-use crate::smtp::{
-    self, Concern, ConnectError, Connection, ConnectionId, Limits, Report, Target, Transaction,
-};
+use crate::mail::Timestamp;
+use crate::smtp::{ConnectionId, Report, Transaction};
 
 /// How long closing in order (QUIT and its reply) may take at the end of a run.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Places for transactions between journal and connection beyond the depth: the one that became durable meanwhile.
 const AHEAD: usize = 1;
-
-/// Where a lane goes.
-#[derive(Debug)]
-pub struct Site {
-    /// The host to connect to; without addresses they are looked up for every connection.
-    pub target: Target,
-    /// Its port, for looking it up.
-    pub port: u16,
-    /// How its connections are used.
-    pub limits: Limits,
-}
 
 /// A transaction on its way through the journal, with its connection's entrance.
 pub struct Addressed {
@@ -42,29 +29,12 @@ pub struct Addressed {
 
 /// See the module.
 pub struct Connections {
-    sites: Vec<Arc<Site>>,
+    departures: Vec<Departure>,
     writer: Arc<Writer<Addressed>>,
     events: mpsc::Sender<Event>,
     reports: mpsc::Sender<(ConnectionId, Report)>,
     entrances: HashMap<ConnectionId, mpsc::Sender<Transaction>>,
     tasks: JoinSet<()>,
-}
-
-impl Site {
-    async fn connect(&self) -> Result<Connection, Trouble> {
-        let host = &self.target.host;
-        let mut target = Cow::Borrowed(&self.target);
-        if target.addresses.is_empty() {
-            let addresses = relay::addresses(host, self.port).await.map_err(|error| Trouble {
-                permanent: false,
-                class: class_of_failure(Failure::Dns).class,
-                text: format!("no address for `{host}`: {error}"),
-                reply: None,
-            })?;
-            target.to_mut().addresses = addresses;
-        }
-        smtp::connect(&target).await.map_err(|error| trouble(host, &error))
-    }
 }
 
 impl Addressed {
@@ -81,25 +51,25 @@ impl Addressed {
 
 impl Connections {
     pub fn new(
-        sites: Vec<Arc<Site>>,
+        departures: Vec<Departure>,
         writer: Arc<Writer<Addressed>>,
         events: mpsc::Sender<Event>,
         reports: mpsc::Sender<(ConnectionId, Report)>,
     ) -> Self {
-        Self { sites, writer, events, reports, entrances: HashMap::new(), tasks: JoinSet::new() }
+        Self { departures, writer, events, reports, entrances: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Opens a connection; how it goes comes as events.
-    pub fn open(&mut self, lane: LaneId, id: ConnectionId) {
+    pub fn open(&mut self, id: ConnectionId, site: Arc<Site>, source: SourceId) {
         // Tasks that have ended are let go of, so that they do not pile up over a long run.
         while self.tasks.try_join_next().is_some() {}
         self.entrances.retain(|_, entrance| !entrance.is_closed());
-        let site = Arc::clone(&self.sites[lane.0]);
+        let departure = self.departures[source.0].clone();
         let (entrance, work) = mpsc::channel(site.limits.depth + AHEAD);
         self.entrances.insert(id, entrance);
         let (writer, events, reports) = (Arc::clone(&self.writer), self.events.clone(), self.reports.clone());
         self.tasks.spawn(async move {
-            let connection = match site.connect().await {
+            let connection = match site.connect(&departure).await {
                 Ok(connection) => connection,
                 Err(trouble) => {
                     drop((work, writer));
@@ -153,16 +123,4 @@ impl Connections {
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
     }
-}
-
-fn trouble(host: &str, error: &ConnectError) -> Trouble {
-    let (permanent, failure) = match error.concern() {
-        Concern::Site => (false, Failure::Connection),
-        Concern::Protocol => (false, Failure::Protocol),
-        Concern::Tls => (true, Failure::Tls),
-        Concern::Auth => (error.reply().is_none_or(Reply::is_permanent), Failure::Authentication),
-    };
-    let ip = error.remote_ip.map_or(String::new(), |ip| format!(" ({ip})"));
-    let text = format!("no session with `{host}`{ip}: {}", error.problem);
-    Trouble { permanent, class: class_of_failure(failure).class, text, reply: error.reply().cloned() }
 }

@@ -10,26 +10,42 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::breaker::Breaker;
+use super::concurrency::Change;
+use super::directory::{Directory, DomainId};
 use super::event::{
-    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Shutdown, Task, Trouble,
+    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble,
+    Unroutable,
 };
-use super::lane::{Lane, Ready};
+use super::judge::{Ending, Judged, Pause, judge};
+use super::lane::{Lane, Place, Ready};
+use super::lanes::Lanes;
+use super::provider::Providers;
+use super::source::Sources;
 use crate::journal::{Intent, Outcome, Verdict};
-use crate::mail::{Class, Disposition, Reply, Timestamp};
+use crate::mail::{Class, Disposition, Timestamp};
 use crate::pacing::Pacer;
-use crate::route::{Action as ReplyAction, Classifier, Failure, Next, Schedule, class_of_failure};
-use crate::smtp::{Command, ConnectionId, Fate, Report, SessionError, Transaction, Unfit};
+use crate::route::{Classifier, Next, Schedule};
+use crate::smtp::{ConnectionId, Fate, Report, Transaction};
 
-/// A message that waited longer than this for its turn is composed again, so that `Date` and signature are fresh.
-const STALE_AFTER: Duration = Duration::from_secs(60);
-/// Messages composed ahead of each lane's places, so that a place that comes free never waits for a signature.
+/// Messages composed ahead of all lanes' places together, so that a place that comes free never waits for a signature.
+/// Many lanes share them.
 const LOOK_AHEAD: usize = 64;
 /// A ledger that fails for so long ends the run: without it nothing may leave.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows in preparation over all lanes: the places of the channel that they come back through.
 pub const MOST_IN_PREPARATION: usize = 4_096;
+/// Messages composed and not sent, over all lanes; each lane may have its share, so that none can take it all.
+const MOST_IN_STOCK: usize = 4_096;
+/// Bytes of those messages, about.
+const MOST_BYTES_IN_STOCK: usize = 64 << 20;
+/// What a message is taken to weigh before the first one was seen: a few of the largest fit.
+const FIRST_GUESS: usize = 4 << 20;
 /// A message composed ahead should leave within about this time at the agreed rate.
 const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
+/// Lanes with something to do, above which no further domain is looked up. Lanes that are held back do not count.
+const MOST_ACTIVE_LANES: usize = 2_048;
+/// Domains that are looked up at the same time.
+const MOST_LOOKUPS: usize = 64;
 
 /// What a run was told.
 #[derive(Debug, Clone)]
@@ -70,52 +86,6 @@ struct UnderWay {
     bytes: u32,
 }
 
-/// How an attempt ends.
-enum Ending {
-    Final(Disposition),
-    TryAgain,
-}
-
-/// What a fate means.
-struct Judged {
-    ending: Ending,
-    class: Option<Class>,
-    reply: Option<Reply>,
-    detail: Option<String>,
-    pause: Option<Duration>,
-    stop: Option<String>,
-    suppress: bool,
-}
-
-impl Judged {
-    fn of(ending: Ending) -> Self {
-        Self { ending, class: None, reply: None, detail: None, pause: None, stop: None, suppress: false }
-    }
-
-    fn without_reply(ending: Ending, failure: Failure, detail: String) -> Self {
-        let class = class_of_failure(failure).class;
-        Self { class: Some(class), detail: Some(detail), ..Self::of(ending) }
-    }
-}
-
-fn failure_of(error: &SessionError) -> Failure {
-    match error {
-        SessionError::Protocol(_) => Failure::Protocol,
-        SessionError::Closing(_)
-        | SessionError::Closed { .. }
-        | SessionError::ClosedIdle
-        | SessionError::Timeout { .. }
-        | SessionError::Io { .. } => Failure::Connection,
-    }
-}
-
-fn failure_of_unfit(reason: Unfit) -> Failure {
-    match reason {
-        Unfit::SizeExceeded { .. } => Failure::TooLarge,
-        Unfit::NeedsSmtputf8 | Unfit::NeedsEightBit => Failure::Unfit,
-    }
-}
-
 /// Counts of a run that goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -129,19 +99,47 @@ pub struct Counts {
     pub retries: u64,
 }
 
+/// What a dispatcher is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the run was told.
+    pub settings: Settings,
+    /// The lanes that are known from the start, with their rows.
+    pub lanes: Vec<Lane>,
+    /// The domains whose lane is to be found.
+    pub directory: Directory,
+    /// Where mail leaves from.
+    pub sources: Sources,
+    /// Keeps the agreement; without it messages leave as fast as they can.
+    pub pacer: Option<Pacer>,
+    /// Knows what replies mean.
+    pub classifier: Classifier,
+    /// Stops the run when its outcomes say so.
+    pub breaker: Breaker,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Dispatcher {
     settings: Settings,
-    lanes: Vec<Lane>,
+    lanes: Lanes,
+    directory: Directory,
+    providers: Providers,
+    sources: Sources,
     pacer: Option<Pacer>,
     classifier: Classifier,
     breaker: Breaker,
     lane_of: HashMap<ConnectionId, LaneId>,
     under_way: HashMap<u32, UnderWay>,
+    /// Rows that have no outcome yet.
+    left: u64,
     preparing: usize,
+    /// Lanes that wanted rows prepared when too many were in preparation.
+    hungry: Vec<LaneId>,
+    looking_up: usize,
+    /// The size of a message, about.
+    bytes_each: usize,
     next_connection: u64,
-    next_lane: usize,
     phase: Phase,
     counts: Counts,
     ask_pacer_at: Option<Timestamp>,
@@ -149,25 +147,32 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher over `lanes`; without a pacer messages leave as fast as they can.
-    pub fn new(
-        settings: Settings,
-        lanes: Vec<Lane>,
-        pacer: Option<Pacer>,
-        classifier: Classifier,
-        breaker: Breaker,
-    ) -> Self {
+    /// A dispatcher that has done nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { settings, lanes: known, directory, sources, pacer, classifier, breaker } = parts;
+        let rows = |lane: &Lane| lane.waiting() as u64;
+        let left = known.iter().map(rows).sum::<u64>() + directory.rows();
+        let mut lanes = Lanes::default();
+        for lane in known {
+            lanes.add(lane);
+        }
         Self {
             settings,
             lanes,
+            directory,
+            providers: Providers::default(),
+            sources,
             pacer,
             classifier,
             breaker,
             lane_of: HashMap::new(),
             under_way: HashMap::new(),
+            left,
             preparing: 0,
+            hungry: Vec::new(),
+            looking_up: 0,
+            bytes_each: FIRST_GUESS,
             next_connection: 1,
-            next_lane: 0,
             phase: Phase::Running,
             counts: Counts::default(),
             ask_pacer_at: None,
@@ -194,8 +199,18 @@ impl Dispatcher {
     }
 
     /// The lanes, for reports.
-    pub fn lanes(&self) -> &[Lane] {
+    pub fn lanes(&self) -> &Lanes {
         &self.lanes
+    }
+
+    /// Until when a lane gets nothing: its own pause or its provider's.
+    pub fn paused_until(&self, lane: &Lane) -> Timestamp {
+        lane.paused_until.max(self.providers.paused_until(lane.provider))
+    }
+
+    /// Rows whose lane is not known yet.
+    pub fn unrouted(&self) -> u64 {
+        self.directory.rows()
     }
 
     /// Messages handed to connections and not yet answered.
@@ -208,13 +223,14 @@ impl Dispatcher {
         match event {
             Event::Prepared(prepared) => self.on_prepared(prepared, now, actions),
             Event::Opened(id, number) => self.lane(id).opened(id, number),
-            Event::NotOpened(id, trouble) => self.on_not_opened(id, &trouble, now),
+            Event::NotOpened(id, trouble) => self.on_not_opened(id, &trouble, now, actions),
             Event::Reported(id, report) => self.on_report(id, report, now, actions),
             Event::Closed(id) => {
                 self.lane(id).closed(id);
-                self.lane_of.remove(&id);
+                self.forget_connection(id);
             }
             Event::Undelivered(id, row) => self.on_undelivered(id, row, now, actions),
+            Event::Routed(domain, route) => self.on_routed(domain, route, now, actions),
             Event::Reserved(reservation) => {
                 self.ledger_fails_since = None;
                 if let Some(pacer) = &mut self.pacer {
@@ -228,35 +244,51 @@ impl Dispatcher {
         }
     }
 
-    /// Moves the run on after events were taken in: fills, grants, opens connections, ends.
+    /// Moves the run on after events were taken in: looks up, fills, opens, grants, ends.
     pub fn advance(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
             self.drain("the time given with --not-after is over".into(), now);
         }
-        self.give_up_unreachable(now, actions);
         if self.phase == Phase::Running {
-            self.refresh_stale(now);
-            self.fill(now, actions);
-            self.open(now, actions);
+            self.look_up(now, actions);
+            self.serve_touched(now, actions);
             self.grant(now, actions);
+            // Lanes that gave something away are filled again.
+            self.serve_touched(now, actions);
         }
         self.end(now, actions);
     }
 
     /// When [`Self::advance`] is to be called again even if nothing happens.
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let drain = match &self.phase {
+        match &self.phase {
             Phase::Draining { until, .. } => Some(*until),
-            Phase::Running => self.settings.not_after,
             Phase::Finished | Phase::Stopped { .. } => None,
-        };
-        let lanes = self.lanes.iter().filter_map(|lane| lane.wake_at(now));
-        lanes.chain(drain).chain(self.ask_pacer_at).min()
+            Phase::Running => {
+                let room = self.looking_up < MOST_LOOKUPS && self.lanes.active() < MOST_ACTIVE_LANES;
+                let lookup = self.directory.wake_at().filter(|_| room);
+                let times = [self.settings.not_after, lookup, self.lanes.wake_at(now), self.ask_pacer_at];
+                times.into_iter().flatten().min()
+            }
+        }
     }
 
+    /// The lane of a connection, which changes.
     fn lane(&mut self, id: ConnectionId) -> &mut Lane {
         let lane = *self.lane_of.get(&id).expect("a connection is in its lane until it is closed");
-        &mut self.lanes[lane.0]
+        self.lanes.touch(lane);
+        &mut self.lanes[lane]
+    }
+
+    fn forget_connection(&mut self, id: ConnectionId) {
+        if let Some(lane) = self.lane_of.remove(&id)
+            && let Some(provider) = self.providers.get(self.lanes[lane].provider)
+        {
+            // The place goes to whoever waits for it; a lane that is gone meanwhile does not mind being looked at.
+            let next = provider.closed();
+            self.lanes.touch(lane);
+            next.into_iter().for_each(|next| self.lanes.touch(next));
+        }
     }
 
     fn drain(&mut self, reason: String, now: Timestamp) {
@@ -265,91 +297,283 @@ impl Dispatcher {
         }
     }
 
-    /// Hands rows of lanes that have room to `prepare`.
-    fn fill(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let ahead = self.settings.per_second.map_or(LOOK_AHEAD, |per_second| {
-            ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, LOOK_AHEAD)
-        });
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            if now < lane.paused_until {
-                continue;
+    /// Looks up further domains while there are not enough lanes at work.
+    fn look_up(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        while self.looking_up < MOST_LOOKUPS && self.lanes.active() + self.looking_up < MOST_ACTIVE_LANES {
+            let Some((domain, row)) = self.directory.next(now) else { break };
+            self.looking_up += 1;
+            actions.push(Action::LookUp(domain, row));
+        }
+    }
+
+    fn on_routed(
+        &mut self,
+        domain: DomainId,
+        route: Result<Routed, Unroutable>,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        self.looking_up -= 1;
+        let unroutable = match route {
+            Ok(routed) => {
+                let id = match self.lanes.of_site(&routed.site.name) {
+                    Some(id) => id,
+                    None => {
+                        let provider =
+                            routed.provider.as_ref().map(|limits| self.providers.meet(limits, now));
+                        self.lanes.add(Lane::new(routed.site, routed.limits, provider, now))
+                    }
+                };
+                let taken = self.directory.take(domain);
+                let lane = &mut self.lanes[id];
+                lane.add(taken.fresh);
+                for (task, at) in taken.tried {
+                    lane.put_off(task, at);
+                }
+                self.lanes.touch(id);
+                return;
             }
-            let target = match self.settings.per_second {
-                None => lane.all_places() + ahead,
-                Some(per_second) => ahead + (per_second as usize).min(lane.all_places()),
-            };
-            let room = target
-                .saturating_sub(lane.ready.len() + lane.preparing)
-                .min(MOST_IN_PREPARATION - self.preparing);
-            // Whole batches while there is plenty in stock; the last rows one by one.
-            if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
-                continue;
+            Err(unroutable) => unroutable,
+        };
+        let give_up_after = self.settings.schedule.give_up_after();
+        if !unroutable.permanent && self.directory.put_off(domain, now, give_up_after) {
+            tracing::debug!("{}", unroutable.text);
+            return;
+        }
+        let disposition = if unroutable.permanent { Disposition::Bounced } else { Disposition::Deferred };
+        for task in self.directory.take(domain).into_tasks() {
+            if unroutable.suppress {
+                actions.push(Action::Suppress(task.row, unroutable.class));
             }
-            let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(room).collect();
-            if !tasks.is_empty() {
-                lane.preparing += tasks.len();
-                self.preparing += tasks.len();
-                actions.push(Action::Prepare(LaneId(index), tasks));
+            let text = unroutable.text.clone();
+            self.finish_unsent(task, disposition, Some(unroutable.class), text, now, actions);
+        }
+    }
+
+    /// Looks at the lanes that changed or whose time has come.
+    fn serve_touched(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let touched = self.lanes.take_touched(now);
+        for id in &touched {
+            self.serve(*id, now, actions);
+        }
+        self.lanes.reuse(touched);
+    }
+
+    /// Moves one lane on: gives up, composes, opens and closes connections, joins the rotation, sets its timer.
+    fn serve(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        self.give_up_unreachable(id, now, actions);
+        let paused_until = self.paused_until(&self.lanes[id]);
+        let lane = &mut self.lanes[id];
+        lane.take_back_ready(now, now < paused_until);
+        let is_blocked = now < paused_until || lane.unreachable_since.is_some();
+        let has_work = lane.has_due(now) || !lane.ready.is_empty() || lane.preparing > 0;
+        self.lanes.set_active(id, has_work && !is_blocked);
+        if now >= paused_until {
+            self.fill(id, now, actions);
+            self.open(id, now, actions);
+            if self.lanes[id].could_go(now) > 0 {
+                self.lanes.join_rotation(id);
             }
+        }
+        let shares = self.providers.get(self.lanes[id].provider).is_some_and(|p| p.limits_connections());
+        while let Some(connection) = self.lanes[id].to_close(shares && !has_work) {
+            self.lanes[id].retire(connection);
+            actions.push(Action::Close(connection));
+        }
+        let lane = &self.lanes[id];
+        if lane.is_done() && !lane.limits.only_way {
+            self.lanes.remove(id);
+            return;
+        }
+        let wake_at = lane.wake_at(now, paused_until, self.settings.schedule.give_up_after());
+        self.lanes.set_timer(id, wake_at);
+    }
+
+    /// How many messages a lane should have composed or in preparation.
+    fn stock(&self, lane: &Lane) -> usize {
+        let active = self.lanes.active().max(1);
+        let ahead = (LOOK_AHEAD * 4 / active).clamp(1, LOOK_AHEAD);
+        let wanted = match self.settings.per_second {
+            None => lane.all_places() + ahead,
+            Some(per_second) => {
+                let ahead = ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, ahead);
+                ahead + (per_second as usize).min(lane.all_places())
+            }
+        };
+        let by_bytes = MOST_BYTES_IN_STOCK / self.bytes_each.max(1);
+        // At least what keeps the connections busy, where there are few lanes.
+        let share = (MOST_IN_STOCK.min(by_bytes) / active).max(1);
+        wanted.min(share)
+    }
+
+    /// Hands rows of a lane that has room to `prepare`.
+    fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        let lane = &self.lanes[id];
+        let target = self.stock(lane);
+        let room = target.saturating_sub(lane.ready.len() + lane.preparing);
+        // Whole batches while there is plenty in stock; the last rows one by one.
+        if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
+            return;
+        }
+        let free = MOST_IN_PREPARATION - self.preparing;
+        if free < room {
+            self.hungry.push(id);
+        }
+        let lane = &mut self.lanes[id];
+        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(room.min(free)).collect();
+        if !tasks.is_empty() {
+            lane.preparing += tasks.len();
+            self.preparing += tasks.len();
+            actions.push(Action::Prepare(id, tasks));
         }
     }
 
     /// Opens connections where messages wait without a place.
-    fn open(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            for _ in 0..lane.to_open(now) {
-                let id = ConnectionId(self.next_connection);
-                self.next_connection += 1;
-                lane.opening(id);
-                self.lane_of.insert(id, LaneId(index));
-                actions.push(Action::Open(LaneId(index), id));
+    fn open(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        let lane = &mut self.lanes[id];
+        let mut provider = self.providers.get(lane.provider);
+        let allowed = provider.as_ref().map_or(usize::MAX, |provider| provider.connections_left());
+        if allowed == 0
+            && lane.lacks_places()
+            && let Some(provider) = &mut provider
+        {
+            provider.wait(id);
+            return;
+        }
+        for _ in 0..lane.to_open(now, allowed) {
+            let Some(source) = self.sources.choose(|source| lane.connections_from(source)) else { break };
+            let connection = ConnectionId(self.next_connection);
+            self.next_connection += 1;
+            lane.opening(connection, source);
+            if let Some(provider) = &mut provider {
+                provider.opening();
             }
+            self.lane_of.insert(connection, id);
+            actions.push(Action::Open { lane: id, connection, site: lane.site.clone(), source });
         }
     }
 
-    /// Lets as many ready messages go as the pacer admits and places are free, lane by lane in turn.
+    /// Lets as many ready messages go as lanes, providers, sources and the pacer admit, lane by lane in turn.
     fn grant(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.ask_pacer_at = None;
-        let could_go = |lane: &Lane| {
-            if now < lane.paused_until { 0 } else { lane.ready.len().min(lane.free_places()) }
-        };
-        let wanted: usize = self.lanes.iter().map(could_go).sum();
-        let backlog: usize =
-            self.lanes.iter().map(|lane| lane.waiting() + lane.preparing + lane.ready.len()).sum();
-        if wanted == 0 {
+        if self.lanes.rotation_is_empty() {
             return;
         }
-        let (count, valid_until) = match &mut self.pacer {
-            None => (wanted, Timestamp(i64::MAX)),
+        if self.sources.are_spent() {
+            return self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
+        }
+        let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
+        let mut picked = self.pick(now, usize::try_from(most).unwrap_or(usize::MAX));
+        let valid_until = match &mut self.pacer {
+            None => Timestamp(i64::MAX),
+            Some(_) if picked.is_empty() => Timestamp(i64::MAX),
             Some(pacer) => {
-                pacer.expect(backlog as u64);
-                let admission = pacer.admit(now, wanted as u64);
+                pacer.expect(self.left - self.under_way.len() as u64);
+                let admission = pacer.admit(now, picked.len() as u64);
                 if let Some(request) = admission.request {
                     actions.push(Action::Reserve(request));
                 }
-                if (admission.count as usize) < wanted {
+                let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
+                if admitted < picked.len() || !self.lanes.rotation_is_empty() {
                     self.ask_pacer_at = Some(admission.ask_again_at);
                 }
-                (admission.count as usize, admission.valid_until)
+                for (id, place) in picked.drain(admitted.min(picked.len())..).rev() {
+                    self.unpick(id, place);
+                }
+                admission.valid_until
             }
         };
-        let mut granted = Vec::with_capacity(count);
-        while granted.len() < count {
-            let index = self.next_lane % self.lanes.len();
-            self.next_lane = index + 1;
-            if could_go(&self.lanes[index]) > 0 {
-                granted.push(self.grant_one(LaneId(index), now, valid_until));
-            }
-        }
+        let granted: Vec<_> =
+            picked.into_iter().map(|(id, place)| self.grant_one(id, place, now, valid_until)).collect();
         if !granted.is_empty() {
             actions.push(Action::Grant(granted));
         }
     }
 
-    fn grant_one(&mut self, id: LaneId, now: Timestamp, valid_until: Timestamp) -> (Intent, Granted) {
-        let lane = &mut self.lanes[id.0];
-        let (connection, number) = lane.take_place().expect("a free place was counted");
+    /// Picks up to `most` messages that could leave, in turn, and takes their places.
+    fn pick(&mut self, now: Timestamp, most: usize) -> Vec<(LaneId, Place)> {
+        let mut picked = Vec::new();
+        let mut picked_of: HashMap<LaneId, usize> = HashMap::new();
+        while picked.len() < most {
+            let Some(id) = self.lanes.next_in_rotation() else { break };
+            let lane = &mut self.lanes[id];
+            let of_lane = picked_of.entry(id).or_default();
+            // Those that were picked still stand among the ready.
+            if lane.could_go(now) == 0 || lane.ready.len() <= *of_lane {
+                continue;
+            }
+            let taken = Self::take_place(lane, &mut self.providers, &mut self.sources, now);
+            match taken {
+                Ok(place) => {
+                    *of_lane += 1;
+                    picked.push((id, place));
+                    if lane.could_go(now) > 0 && lane.ready.len() > *of_lane {
+                        self.lanes.join_rotation(id);
+                    }
+                }
+                Err(later) => {
+                    lane.throttled_until = later;
+                    let at = lane.timer.map_or(later, |timer| timer.min(later));
+                    self.lanes.set_timer(id, Some(at));
+                }
+            }
+        }
+        picked
+    }
+
+    /// A place for one message in everything that limits it; otherwise when to look again.
+    fn take_place(
+        lane: &mut Lane,
+        providers: &mut Providers,
+        sources: &mut Sources,
+        now: Timestamp,
+    ) -> Result<Place, Timestamp> {
+        let mut provider = providers.get(lane.provider);
+        if let Some(provider) = &mut provider {
+            provider.take(now)?;
+        }
+        let mut later: Option<Timestamp> = None;
+        let place = lane.take_place(now, |source| match sources.take(source, now) {
+            Ok(()) => true,
+            Err(at) => {
+                let at = at.unwrap_or(Timestamp(i64::MAX));
+                later = Some(later.map_or(at, |later| later.min(at)));
+                false
+            }
+        });
+        let refused = match place {
+            Ok(Some(place)) => return Ok(place),
+            Ok(None) => later.unwrap_or(now),
+            Err(at) => at,
+        };
+        if let Some(provider) = provider {
+            provider.put_back();
+        }
+        Err(refused)
+    }
+
+    /// A message that was picked does not go now.
+    fn unpick(&mut self, id: LaneId, place: Place) {
+        let lane = &mut self.lanes[id];
+        lane.untake_place(place.connection);
+        self.sources.put_back(place.source);
+        if let Some(provider) = self.providers.get(lane.provider) {
+            provider.put_back();
+        }
+        self.lanes.join_rotation(id);
+    }
+
+    fn grant_one(
+        &mut self,
+        id: LaneId,
+        place: Place,
+        now: Timestamp,
+        valid_until: Timestamp,
+    ) -> (Intent, Granted) {
+        let lane = &mut self.lanes[id];
         let Ready { task, composed, .. } = lane.ready.pop_front().expect("a ready message was counted");
+        self.lanes.touch(id);
+        let Place { connection, number, .. } = place;
         let Composed { envelope, message } = composed;
         let attempt = task.attempts.saturating_add(1);
         let message_id = message.message_id.clone();
@@ -367,24 +591,21 @@ impl Dispatcher {
         (intent, Granted { connection, transaction })
     }
 
-    /// Sends messages that waited too long back to be composed again.
-    fn refresh_stale(&mut self, now: Timestamp) {
-        for lane in &mut self.lanes {
-            while lane.ready.front().is_some_and(|ready| now.since(ready.at) > STALE_AFTER) {
-                if let Some(ready) = lane.ready.pop_front() {
-                    lane.give_back(ready.task);
-                }
-            }
-        }
-    }
-
     fn on_prepared(&mut self, prepared: Prepared, now: Timestamp, actions: &mut Vec<Action>) {
         let Prepared { task, lane: id, at, message } = prepared;
         self.preparing -= 1;
-        let lane = &mut self.lanes[id.0];
+        for hungry in self.hungry.drain(..) {
+            self.lanes.touch(hungry);
+        }
+        self.lanes.touch(id);
+        let lane = &mut self.lanes[id];
         lane.preparing -= 1;
         match message {
-            Ok(composed) => lane.ready.push_back(Ready { task, composed, at }),
+            Ok(composed) => {
+                // A running mean, as whole numbers go.
+                self.bytes_each = (self.bytes_each * 15 + composed.message.own_bytes()) / 16;
+                lane.ready.push_back(Ready { task, composed, at });
+            }
             Err(NotComposed::RenderFailed(detail)) => {
                 self.finish_unsent(task, Disposition::RenderFailed, None, detail, now, actions);
             }
@@ -398,14 +619,44 @@ impl Dispatcher {
         }
     }
 
-    fn on_not_opened(&mut self, id: ConnectionId, trouble: &Trouble, now: Timestamp) {
+    fn on_not_opened(
+        &mut self,
+        id: ConnectionId,
+        trouble: &Trouble,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
         let lane = self.lane(id);
-        lane.not_opened(id, now);
+        lane.complaint = Some(trouble.text.clone());
+        if lane.not_opened(id, now) {
+            tracing::warn!(site = lane.site.name, "not reachable: {}", trouble.text);
+        } else {
+            tracing::debug!(connection = id.0, "{}", trouble.text);
+        }
         let alone = lane.open_connections() == 0;
-        self.lane_of.remove(&id);
-        tracing::warn!(connection = id.0, "{}", trouble.text);
-        if trouble.permanent && alone {
+        let only_way = lane.limits.only_way;
+        let change = lane.complained(now);
+        let lane = self.lane_of[&id];
+        self.forget_connection(id);
+        self.tell(lane, change, &trouble.text);
+        if trouble.permanent && alone && only_way {
             self.drain(trouble.text.clone(), now);
+        } else if trouble.permanent && alone {
+            for task in self.lanes[lane].take_all() {
+                let text = trouble.text.clone();
+                self.finish_unsent(task, Disposition::Bounced, Some(trouble.class), text, now, actions);
+            }
+        }
+    }
+
+    /// One line for each change of what a site gets.
+    fn tell(&self, id: LaneId, change: Change, cause: &str) {
+        let lane = &self.lanes[id];
+        let site = &lane.site.name;
+        match change {
+            Change::None => {}
+            Change::Window => tracing::info!(site, connections = lane.window(), "slowed down: {cause}"),
+            Change::Rest => tracing::info!(site, until = %lane.paused_until, "rests: {cause}"),
         }
     }
 
@@ -421,29 +672,23 @@ impl Dispatcher {
     }
 
     /// Rows of a lane that could not be reached for `give-up-after` are deferred.
-    fn give_up_unreachable(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let give_up_after = self.settings.schedule.give_up_after();
-        for index in 0..self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            if lane.unreachable_since.is_some_and(|since| now.since(since) >= give_up_after) {
-                for task in lane.take_all() {
-                    let detail = format!("no connection for {}s", give_up_after.as_secs());
-                    self.finish_unsent(
-                        task,
-                        Disposition::Deferred,
-                        Some(Class::Network),
-                        detail,
-                        now,
-                        actions,
-                    );
-                }
-            }
+        let lane = &mut self.lanes[id];
+        if lane.unreachable_since.is_none_or(|since| now.since(since) < give_up_after) {
+            return;
+        }
+        let why = lane.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
+        let detail = format!("no connection for {}s{why}", give_up_after.as_secs());
+        for task in lane.take_all() {
+            let (deferred, class) = (Disposition::Deferred, Some(Class::Network));
+            self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
         }
     }
 
     fn on_undelivered(&mut self, id: ConnectionId, row: u32, now: Timestamp, actions: &mut Vec<Action>) {
         if let Some(under_way) = self.under_way.remove(&row) {
-            self.lanes[under_way.lane.0].free_place(id);
+            self.lanes[under_way.lane].free_place(id);
             self.withdraw(under_way, now, actions);
         }
     }
@@ -454,7 +699,8 @@ impl Dispatcher {
         let mut outcome = Outcome::new(task.row, attempt, Verdict::Withdrawn, now);
         outcome.connection = Some(connection);
         actions.push(Action::Record(outcome));
-        self.lanes[lane.0].give_back(task);
+        self.lanes[lane].give_back(task);
+        self.lanes.touch(lane);
     }
 
     fn on_report(&mut self, id: ConnectionId, report: Report, now: Timestamp, actions: &mut Vec<Action>) {
@@ -462,16 +708,18 @@ impl Dispatcher {
         let Some(under_way) = self.under_way.remove(&row) else {
             return;
         };
-        self.lanes[under_way.lane.0].free_place(id);
+        self.lanes[under_way.lane].free_place(id);
+        self.lanes.touch(under_way.lane);
         let Report { fate, started_at, finished_at, .. } = report;
         if let Fate::NotStarted { .. } = fate {
             return self.withdraw(under_way, now, actions);
         }
-        let UnderWay { mut task, lane, connection, attempt, message_id, bytes } = under_way;
+        let UnderWay { mut task, lane: lane_id, connection, attempt, message_id, bytes } = under_way;
         task.attempts = attempt;
         let first_attempt_at = *task.first_attempt_at.get_or_insert(started_at);
         task.last_attempt_at = Some(started_at);
-        let judged = self.judge(fate);
+        let judged = judge(&self.classifier, fate, self.lanes[lane_id].limits.only_way);
+        self.learn(lane_id, &judged, now);
         let verdict = match judged.ending {
             Ending::Final(disposition) => Verdict::Final(disposition),
             Ending::TryAgain => match self.settings.schedule.next(row, attempt, first_attempt_at, now) {
@@ -479,10 +727,6 @@ impl Dispatcher {
                 Next::GiveUp => Verdict::Final(Disposition::Deferred),
             },
         };
-        if let Some(pause) = judged.pause {
-            let lane = &mut self.lanes[lane.0];
-            lane.paused_until = lane.paused_until.max(now + pause);
-        }
         if let (true, Some(class)) = (judged.suppress, judged.class) {
             actions.push(Action::Suppress(row, class));
         }
@@ -490,7 +734,7 @@ impl Dispatcher {
             Verdict::Final(disposition) => self.count(disposition),
             Verdict::Retry { at } => {
                 self.counts.retries += 1;
-                self.lanes[lane.0].put_off(task, at);
+                self.lanes[lane_id].put_off(task, at);
             }
             Verdict::Withdrawn => {}
         }
@@ -512,45 +756,47 @@ impl Dispatcher {
         actions.push(Action::Record(outcome));
     }
 
-    /// What a fate means for its row, its site and the run.
-    fn judge(&self, fate: Fate) -> Judged {
-        let transient = fate.is_transient();
-        match fate {
-            Fate::Replied { reply, to: Command::EndOfMessage } if reply.is_positive() => {
-                Judged { reply: Some(reply), ..Judged::of(Ending::Final(Disposition::Accepted)) }
+    /// What an answer says about how much its site takes.
+    fn learn(&mut self, id: LaneId, judged: &Judged, now: Timestamp) {
+        let lane = &mut self.lanes[id];
+        let site = &lane.site.name;
+        match judged.pause {
+            None => {}
+            Some(Pause::Site(pause)) => {
+                let until = now + pause;
+                if lane.paused_until < until {
+                    tracing::info!(site, %until, "paused: {}", judged.cause());
+                }
+                lane.pause(until);
+                lane.complaint = Some(judged.cause());
             }
-            Fate::Replied { reply, .. } => {
-                let verdict = self.classifier.classify(&reply);
-                let (again, pause, stop) = match verdict.action {
-                    ReplyAction::TryAgain => (true, None, None),
-                    ReplyAction::GiveUp => (transient, None, None),
-                    ReplyAction::PauseSite(pause) => (transient, Some(pause), None),
-                    ReplyAction::StopRun => (transient, None, Some(format!("the server said `{reply}`"))),
-                };
-                let ending = if again { Ending::TryAgain } else { Ending::Final(Disposition::Bounced) };
-                Judged {
-                    class: Some(verdict.class),
-                    reply: Some(reply),
-                    pause,
-                    stop,
-                    suppress: verdict.suppress && !again,
-                    ..Judged::of(ending)
+            Some(Pause::Provider(pause)) => {
+                let until = now + pause;
+                lane.complaint = Some(judged.cause());
+                match self.providers.get(lane.provider) {
+                    None => lane.pause(until),
+                    Some(provider) => {
+                        if provider.paused_until < until {
+                            tracing::info!(provider = provider.name(), site, %until, "paused: {}", judged.cause());
+                        }
+                        provider.paused_until = provider.paused_until.max(until);
+                    }
                 }
             }
-            Fate::Failed { error } => {
-                Judged::without_reply(Ending::TryAgain, failure_of(&error), error.to_string())
+        }
+        let lane = &mut self.lanes[id];
+        if judged.ending == Ending::Final(Disposition::Accepted) {
+            if lane.succeeded() {
+                tracing::debug!(site = lane.site.name, connections = lane.window(), "sped up");
             }
-            Fate::InDoubt { error } => {
-                let ending = Ending::Final(Disposition::InDoubt);
-                Judged::without_reply(ending, failure_of(&error), error.to_string())
+            if lane.window() >= lane.limits.initial {
+                lane.complaint = None;
             }
-            Fate::Unfit { reason } => {
-                let ending = Ending::Final(Disposition::Bounced);
-                Judged::without_reply(ending, failure_of_unfit(reason), reason.to_string())
-            }
-            Fate::NotStarted { why } => {
-                Judged::without_reply(Ending::TryAgain, Failure::Connection, why.to_string())
-            }
+        } else if judged.complains {
+            let cause = judged.cause();
+            let change = lane.complained(now);
+            self.tell(id, change, &cause);
+            self.lanes[id].complaint = Some(cause);
         }
     }
 
@@ -575,6 +821,7 @@ impl Dispatcher {
     }
 
     fn count(&mut self, disposition: Disposition) {
+        self.left -= 1;
         match disposition {
             Disposition::Accepted => self.counts.accepted += 1,
             Disposition::Bounced => self.counts.bounced += 1,
@@ -588,11 +835,8 @@ impl Dispatcher {
 
     /// Ends the run when nothing is left, or when the drain is over.
     fn end(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let idle = self.under_way.is_empty() && self.preparing == 0;
         match &self.phase {
-            Phase::Running if idle && self.lanes.iter().all(|l| l.waiting() == 0 && l.ready.is_empty()) => {
-                self.phase = Phase::Finished;
-            }
+            Phase::Running if self.left == 0 => self.phase = Phase::Finished,
             Phase::Draining { reason, until } if self.under_way.is_empty() || now >= *until => {
                 self.phase = Phase::Stopped { reason: reason.clone(), at_once: false };
             }

@@ -1,12 +1,19 @@
 //! What the dispatcher learns, and what it asks for. The dispatcher does nothing else than turn one into the other.
 
+use std::sync::Arc;
+
+use super::directory::DomainId;
+use super::lane::Limits;
+use super::provider::ProviderLimits;
+use super::site::Site;
+use super::source::SourceId;
 use crate::journal::{Intent, Outcome};
 use crate::mail::{Class, Envelope, Reply, SignedMessage, Timestamp};
 use crate::pacing::{Request, Reservation};
 use crate::smtp::{ConnectionId, Report, Transaction};
 
 /// A lane: an index into the run's lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId(pub usize);
 
 /// A row that is to be sent, and what has been tried.
@@ -75,6 +82,30 @@ pub struct Trouble {
     pub reply: Option<Reply>,
 }
 
+/// Where the mail for a domain goes.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    /// The site; sites of the same name are one.
+    pub site: Arc<Site>,
+    /// What its lane may use.
+    pub limits: Limits,
+    /// The provider that it belongs to, if any.
+    pub provider: Option<ProviderLimits>,
+}
+
+/// Why there is no way to a domain.
+#[derive(Debug, Clone)]
+pub struct Unroutable {
+    /// True when another lookup can't help.
+    pub permanent: bool,
+    /// Why.
+    pub class: Class,
+    /// The addresses of the domain go on the suppression list.
+    pub suppress: bool,
+    /// What was found, a lowercase fragment that names the domain.
+    pub text: String,
+}
+
 /// A demand to end the run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shutdown {
@@ -99,6 +130,8 @@ pub enum Event {
     Closed(ConnectionId),
     /// An intent became durable after its connection had closed: nothing of it went out.
     Undelivered(ConnectionId, u32),
+    /// A lookup ended.
+    Routed(DomainId, Result<Routed, Unroutable>),
     /// The ledger's answer.
     Reserved(Reservation),
     /// The ledger could not answer.
@@ -123,8 +156,19 @@ pub struct Granted {
 pub enum Action {
     /// Compose and sign these rows.
     Prepare(LaneId, Vec<Task>),
+    /// Find the way to a domain; the row is one of the domain's.
+    LookUp(DomainId, u32),
     /// Open a connection.
-    Open(LaneId, ConnectionId),
+    Open {
+        /// For this lane.
+        lane: LaneId,
+        /// Under this number.
+        connection: ConnectionId,
+        /// To this site.
+        site: Arc<Site>,
+        /// From this local address.
+        source: SourceId,
+    },
     /// Close a connection once what it has is done.
     Close(ConnectionId),
     /// Make these intents durable, then hand each transaction to its connection.

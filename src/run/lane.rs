@@ -1,26 +1,54 @@
 //! The queue and the connections of one site.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::concurrency::{Change, Concurrency};
 use super::event::{Composed, Task};
+use super::provider::ProviderId;
+use super::site::Site;
 use super::snapshot::LaneSnapshot;
+use super::source::SourceId;
 use crate::mail::Timestamp;
+use crate::pacing::{Bucket, Rate};
 use crate::smtp::ConnectionId;
 
 /// The first wait after a connection could not be opened; it doubles with each further failure.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait between attempts to open a connection.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// The first rest of a site that does nothing but complain; it doubles with each further one.
+const FIRST_REST: Duration = Duration::from_secs(60);
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
+/// A message that waited longer than this for its turn is composed again, so that `Date` and signature are fresh.
+pub const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// What a lane may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once.
     pub connections: usize,
+    /// Connections to begin with, until the site has shown what it takes.
+    pub initial: usize,
     /// Messages under way on one connection.
     pub pipeline_depth: usize,
+    /// Messages.
+    pub rate: Option<Rate>,
+    /// New connections.
+    pub openings: Option<Rate>,
+    /// Everything goes here: what this site refuses for good stops the run.
+    pub only_way: bool,
+}
+
+/// Rows that were never touched: a piece of a list that several lanes share.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    rows: Arc<[u32]>,
+    next: u32,
+    end: u32,
 }
 
 /// A message that waits for a place on a connection.
@@ -34,25 +62,49 @@ pub struct Ready {
 /// The queue and the connections of one site.
 #[derive(Debug)]
 pub struct Lane {
-    /// The site's name.
-    site: String,
+    pub site: Arc<Site>,
     pub limits: Limits,
-    /// Rows in order; those given back stand in front.
+    pub provider: Option<ProviderId>,
+    /// Rows that were given back, taken first.
     queue: VecDeque<Task>,
-    /// Rows that were never touched, taken after `queue`.
-    fresh: VecDeque<u32>,
+    fresh: VecDeque<Segment>,
+    fresh_rows: usize,
     retries: BinaryHeap<Reverse<Retry>>,
     pub ready: VecDeque<Ready>,
     pub preparing: usize,
-    /// `None` while it is opening.
-    connections: BTreeMap<ConnectionId, Option<Open>>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// Open connections by what is under way on them.
+    open: BTreeSet<(usize, ConnectionId)>,
+    under_way: usize,
+    concurrency: Concurrency,
+    rate: Option<Bucket>,
+    openings: Option<Bucket>,
+    /// Failures to connect since the last success.
     failures: u32,
+    rests: u32,
     /// Since when no connection could be opened.
     pub unreachable_since: Option<Timestamp>,
     /// No connection is opened before.
     open_after: Timestamp,
     /// Nothing is sent before.
     pub paused_until: Timestamp,
+    /// What the site complained of last.
+    pub complaint: Option<String>,
+    /// Nothing is sent before, for want of a place in some rate.
+    pub throttled_until: Timestamp,
+    /// It stands in the rotation.
+    pub in_rotation: bool,
+    /// It counts among those that have something to do.
+    pub is_active: bool,
+    /// The moment for which a timer is set.
+    pub timer: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Connection {
+    source: SourceId,
+    /// `None` while it is opening.
+    open: Option<Open>,
 }
 
 /// An open connection.
@@ -61,6 +113,15 @@ struct Open {
     under_way: usize,
     /// The journal's number for it.
     number: u32,
+}
+
+/// A place on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub connection: ConnectionId,
+    /// The journal's number for the connection.
+    pub number: u32,
+    pub source: SourceId,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -81,23 +142,75 @@ impl PartialOrd for Retry {
     }
 }
 
+impl Segment {
+    /// The rows at `range` of `rows`.
+    pub fn new(rows: Arc<[u32]>, range: std::ops::Range<u32>) -> Self {
+        Self { rows, next: range.start, end: range.end }
+    }
+
+    /// All of `rows`.
+    pub fn whole(rows: Arc<[u32]>) -> Self {
+        let end = u32::try_from(rows.len()).expect("rows of a plan are numbered with 32 bits");
+        Self::new(rows, 0..end)
+    }
+
+    /// How many are left.
+    pub fn len(&self) -> usize {
+        (self.end - self.next) as usize
+    }
+
+    /// The first row, where there is one.
+    pub fn first(&self) -> Option<u32> {
+        (self.next < self.end).then(|| self.rows[self.next as usize])
+    }
+}
+
+impl Iterator for Segment {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let row = self.first()?;
+        self.next += 1;
+        Some(row)
+    }
+}
+
 impl Lane {
-    /// A lane with the rows that were never touched, in order.
-    pub fn new(site: String, limits: Limits, fresh: VecDeque<u32>) -> Self {
+    /// A lane without rows.
+    pub fn new(site: Arc<Site>, limits: Limits, provider: Option<ProviderId>, now: Timestamp) -> Self {
         Self {
             site,
             limits,
+            provider,
             queue: VecDeque::new(),
-            fresh,
+            fresh: VecDeque::new(),
+            fresh_rows: 0,
             retries: BinaryHeap::new(),
             ready: VecDeque::new(),
             preparing: 0,
             connections: BTreeMap::new(),
+            open: BTreeSet::new(),
+            under_way: 0,
+            concurrency: Concurrency::new(limits.initial, limits.connections),
+            rate: limits.rate.map(|rate| Bucket::new(rate, now)),
+            openings: limits.openings.map(|rate| Bucket::new(rate, now)),
             failures: 0,
+            rests: 0,
             unreachable_since: None,
             open_after: Timestamp(i64::MIN),
             paused_until: Timestamp(i64::MIN),
+            complaint: None,
+            throttled_until: Timestamp(i64::MIN),
+            in_rotation: false,
+            is_active: false,
+            timer: None,
         }
+    }
+
+    /// Rows that were never touched.
+    pub fn add(&mut self, rows: Segment) {
+        self.fresh_rows += rows.len();
+        self.fresh.push_back(rows);
     }
 
     /// Puts a row in front: it was taken and nothing of it went out.
@@ -118,17 +231,29 @@ impl Lane {
         if self.retries.peek().is_some_and(|Reverse(retry)| retry.at <= now) {
             return self.retries.pop().map(|Reverse(retry)| retry.task);
         }
-        self.fresh.pop_front().map(Task::fresh)
+        while let Some(segment) = self.fresh.front_mut() {
+            if let Some(row) = segment.next() {
+                self.fresh_rows -= 1;
+                return Some(Task::fresh(row));
+            }
+            self.fresh.pop_front();
+        }
+        None
     }
 
     /// When the next put-off row is due.
-    pub fn next_retry_at(&self) -> Option<Timestamp> {
+    fn next_retry_at(&self) -> Option<Timestamp> {
         self.retries.peek().map(|Reverse(retry)| retry.at)
+    }
+
+    /// Rows that could be prepared now.
+    pub fn has_due(&self, now: Timestamp) -> bool {
+        !self.queue.is_empty() || self.fresh_rows > 0 || self.next_retry_at().is_some_and(|at| at <= now)
     }
 
     /// Rows that are not yet prepared.
     pub fn waiting(&self) -> usize {
-        self.queue.len() + self.retries.len() + self.fresh.len()
+        self.queue.len() + self.retries.len() + self.fresh_rows
     }
 
     /// Rows that wait for another attempt.
@@ -136,37 +261,31 @@ impl Lane {
         self.retries.len()
     }
 
-    /// For reports.
-    pub fn snapshot(&self, now: Timestamp) -> LaneSnapshot {
-        let state = if now < self.paused_until {
-            format!("paused until {}", self.paused_until)
-        } else if let Some(since) = self.unreachable_since {
-            format!("not reachable since {since}")
-        } else {
-            "open".to_owned()
-        };
-        LaneSnapshot {
-            site: self.site.clone(),
-            waiting: (self.waiting() + self.ready.len() + self.preparing) as u64,
-            connections: self.open_connections() as u64,
-            state,
-        }
-    }
-
-    /// Rows that could be prepared now.
-    pub fn due(&self, now: Timestamp) -> bool {
-        !self.queue.is_empty() || !self.fresh.is_empty() || self.next_retry_at().is_some_and(|at| at <= now)
+    /// True when nothing is left of it but its memory of the site.
+    pub fn is_done(&self) -> bool {
+        self.waiting() == 0
+            && self.ready.is_empty()
+            && self.preparing == 0
+            && self.under_way == 0
+            && self.connections.is_empty()
     }
 
     /// Takes every row that is not under way: they will not be sent.
     pub fn take_all(&mut self) -> Vec<Task> {
+        self.fresh_rows = 0;
         let ready = self.ready.drain(..).map(|ready| ready.task);
         let retries = self.retries.drain().map(|Reverse(retry)| retry.task);
-        ready
-            .chain(self.queue.drain(..))
-            .chain(retries)
-            .chain(self.fresh.drain(..).map(Task::fresh))
-            .collect()
+        let fresh = self.fresh.drain(..).flatten().map(Task::fresh);
+        ready.chain(self.queue.drain(..)).chain(retries).chain(fresh).collect()
+    }
+
+    /// Messages that wait go back to be composed again: all of them, or those that have become stale.
+    pub fn take_back_ready(&mut self, now: Timestamp, all: bool) {
+        let stale = |ready: &Ready| all || now.since(ready.at) > STALE_AFTER;
+        let kept = self.ready.iter().position(|ready| !stale(ready)).unwrap_or(self.ready.len());
+        for ready in self.ready.drain(..kept).rev() {
+            self.queue.push_front(ready.task);
+        }
     }
 
     /// One more intent than the depth, so that the next is made durable while the others are on the wire.
@@ -175,82 +294,234 @@ impl Lane {
     }
 
     /// Free places on open connections.
-    pub fn free_places(&self) -> usize {
-        self.connections.values().flatten().map(|open| self.places().saturating_sub(open.under_way)).sum()
+    fn free_places(&self) -> usize {
+        self.open.len() * self.places() - self.under_way
     }
 
-    /// All places there could be.
+    /// All places that the site is trusted with.
     pub fn all_places(&self) -> usize {
-        self.limits.connections * self.places()
+        self.concurrency.window() * self.places()
     }
 
-    /// Takes a place on the connection with the least under way; its id and the journal's number for it.
-    pub fn take_place(&mut self) -> Option<(ConnectionId, u32)> {
+    /// How many messages could leave at once.
+    pub fn could_go(&self, now: Timestamp) -> usize {
+        if now < self.paused_until || now < self.throttled_until {
+            return 0;
+        }
+        self.ready.len().min(self.free_places())
+    }
+
+    /// Takes a place on the connection with the least under way, of those whose source `may_send`; where the lane's own
+    /// rate has none, the moment at which it will have one.
+    pub fn take_place(
+        &mut self,
+        now: Timestamp,
+        mut may_send: impl FnMut(SourceId) -> bool,
+    ) -> Result<Option<Place>, Timestamp> {
+        if let Some(rate) = &mut self.rate {
+            rate.take_one(now)?;
+        }
         let places = self.places();
-        let open = self.connections.iter_mut().filter_map(|(id, open)| Some((*id, open.as_mut()?)));
-        let (id, open) = open.min_by_key(|(_, open)| open.under_way)?;
-        (open.under_way < places).then(|| {
-            open.under_way += 1;
-            (id, open.number)
-        })
+        let found = self.open.iter().take_while(|(under_way, _)| *under_way < places);
+        let found = found.map(|(_, id)| *id).find(|id| may_send(self.connections[id].source));
+        let Some(connection) = found else {
+            self.put_back_rate();
+            return Ok(None);
+        };
+        let source = self.connections[&connection].source;
+        let number = self.change_under_way(connection, |under_way| under_way + 1).expect("it is open");
+        Ok(Some(Place { connection, number, source }))
+    }
+
+    /// A place that was taken is not used.
+    pub fn untake_place(&mut self, id: ConnectionId) {
+        self.put_back_rate();
+        self.free_place(id);
+    }
+
+    fn put_back_rate(&mut self) {
+        if let Some(rate) = &mut self.rate {
+            rate.put_back(1);
+        }
     }
 
     /// Frees a place.
     pub fn free_place(&mut self, id: ConnectionId) {
-        if let Some(Some(open)) = self.connections.get_mut(&id) {
-            open.under_way = open.under_way.saturating_sub(1);
-        }
+        self.change_under_way(id, |under_way| under_way.saturating_sub(1));
     }
 
-    /// How many connections should be opened now.
-    pub fn to_open(&self, now: Timestamp) -> usize {
+    /// The journal's number of the connection, when it is open.
+    fn change_under_way(&mut self, id: ConnectionId, change: impl Fn(usize) -> usize) -> Option<u32> {
+        let open = self.connections.get_mut(&id)?.open.as_mut()?;
+        self.open.remove(&(open.under_way, id));
+        self.under_way -= open.under_way;
+        open.under_way = change(open.under_way);
+        self.under_way += open.under_way;
+        self.open.insert((open.under_way, id));
+        Some(open.number)
+    }
+
+    /// How many connections should be opened now; those that the rate of openings has no place for, not yet.
+    pub fn to_open(&mut self, now: Timestamp, allowed: usize) -> usize {
         if now < self.open_after || now < self.paused_until {
             return 0;
         }
-        let opening = self.connections.values().filter(|c| c.is_none()).count();
+        let opening = self.connections.len() - self.open.len();
         let without_place = self.ready.len().saturating_sub(self.free_places());
         let useful = without_place.div_ceil(self.places()).saturating_sub(opening);
-        let allowed = self.limits.connections - self.connections.len().min(self.limits.connections);
+        let free = self.concurrency.window().saturating_sub(self.connections.len()).min(allowed);
         // After a failure one connection tells whether the site is back.
-        if self.failures > 0 { useful.min(allowed).min(1 - opening.min(1)) } else { useful.min(allowed) }
+        let wanted = if self.failures > 0 && opening > 0 { 0 } else { useful.min(free) };
+        let wanted = if self.failures > 0 { wanted.min(1) } else { wanted };
+        let Some(openings) = &mut self.openings else { return wanted };
+        for taken in 0..wanted {
+            if let Err(later) = openings.take_one(now) {
+                self.open_after = later;
+                return taken;
+            }
+        }
+        wanted
     }
 
-    pub fn opening(&mut self, id: ConnectionId) {
-        self.connections.insert(id, None);
+    /// True when messages wait without a place on a connection.
+    pub fn lacks_places(&self) -> bool {
+        self.ready.len() > self.free_places()
+    }
+
+    /// An open connection too many: more than the site is trusted with, the one with the least under way; or one
+    /// without work, where those are not to be kept.
+    pub fn to_close(&self, not_idle: bool) -> Option<ConnectionId> {
+        let surplus = self.connections.len() > self.concurrency.window();
+        let found = self.open.first().filter(|(under_way, _)| surplus || (not_idle && *under_way == 0));
+        found.map(|(_, id)| *id)
+    }
+
+    /// How many connections leave from a source.
+    pub fn connections_from(&self, source: SourceId) -> usize {
+        self.connections.values().filter(|connection| connection.source == source).count()
+    }
+
+    pub fn opening(&mut self, id: ConnectionId, source: SourceId) {
+        self.connections.insert(id, Connection { source, open: None });
     }
 
     pub fn opened(&mut self, id: ConnectionId, number: u32) {
-        self.connections.insert(id, Some(Open { under_way: 0, number }));
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.open = Some(Open { under_way: 0, number });
+            self.open.insert((0, id));
+        }
         self.failures = 0;
         self.unreachable_since = None;
     }
 
-    pub fn not_opened(&mut self, id: ConnectionId, now: Timestamp) {
-        self.connections.remove(&id);
+    /// A connection could not be opened; true when the site could be reached before.
+    pub fn not_opened(&mut self, id: ConnectionId, now: Timestamp) -> bool {
+        self.remove(id);
         self.failures += 1;
-        if self.open_connections() == 0 {
-            self.unreachable_since.get_or_insert(now);
+        let is_new = self.open.is_empty() && self.unreachable_since.is_none();
+        if is_new {
+            self.unreachable_since = Some(now);
         }
         let backoff = FIRST_BACKOFF.saturating_mul(1 << (self.failures - 1).min(10)).min(LONGEST_BACKOFF);
-        self.open_after = now + backoff;
+        self.open_after = self.open_after.max(now + backoff);
+        is_new
     }
 
     pub fn closed(&mut self, id: ConnectionId) {
-        self.connections.remove(&id);
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: ConnectionId) {
+        if let Some(Connection { open: Some(open), .. }) = self.connections.remove(&id) {
+            self.open.remove(&(open.under_way, id));
+            self.under_way -= open.under_way;
+        }
+    }
+
+    /// No more is given to this connection: it closes when it has done what it has.
+    pub fn retire(&mut self, id: ConnectionId) {
+        self.open.retain(|(_, other)| *other != id);
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Some(open) = connection.open.take()
+        {
+            self.under_way -= open.under_way;
+        }
+    }
+
+    /// The site took a message over; true when it is trusted with more connections now.
+    pub fn succeeded(&mut self) -> bool {
+        self.rests = 0;
+        self.concurrency.succeeded() == Change::Window
+    }
+
+    /// The site complained; what that changes.
+    pub fn complained(&mut self, now: Timestamp) -> Change {
+        let change = self.concurrency.complained();
+        if change == Change::Rest {
+            let rest = FIRST_REST.saturating_mul(1 << self.rests.min(10)).min(LONGEST_REST);
+            self.rests += 1;
+            self.pause(now + rest);
+        }
+        change
+    }
+
+    /// Nothing is sent before.
+    pub fn pause(&mut self, until: Timestamp) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    /// The number of connections that the site is trusted with.
+    pub fn window(&self) -> usize {
+        self.concurrency.window()
     }
 
     pub fn open_connections(&self) -> usize {
-        self.connections.values().flatten().count()
+        self.open.len()
     }
 
     pub fn connection_ids(&self) -> impl Iterator<Item = ConnectionId> {
         self.connections.keys().copied()
     }
 
-    /// When this lane wants to be looked at again, apart from events.
-    pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let retry = self.next_retry_at();
-        let open = (!self.ready.is_empty()).then_some(self.open_after.max(self.paused_until));
-        [retry, open].into_iter().flatten().filter(|at| *at > now).min()
+    /// When this lane wants to be looked at again, apart from events; `paused_until` is the later of its own and its
+    /// provider's.
+    pub fn wake_at(
+        &self,
+        now: Timestamp,
+        paused_until: Timestamp,
+        give_up_after: Duration,
+    ) -> Option<Timestamp> {
+        let has_work = self.waiting() + self.ready.len() > 0;
+        let pause = (has_work && paused_until > now).then_some(paused_until);
+        let retry = self.next_retry_at().map(|at| at.max(paused_until));
+        let waits = !self.ready.is_empty();
+        let open = waits.then(|| self.open_after.max(paused_until));
+        let throttle = waits.then_some(self.throttled_until);
+        let stale = self.ready.front().map(|ready| ready.at + STALE_AFTER + Duration::from_micros(1));
+        let given_up = self.unreachable_since.filter(|_| has_work).map(|since| since + give_up_after);
+        let times = [pause, retry, open, throttle, stale, given_up];
+        times.into_iter().flatten().filter(|at| *at > now).min()
+    }
+
+    /// For reports.
+    pub fn snapshot(&self, now: Timestamp, paused_until: Timestamp) -> LaneSnapshot {
+        let why = self.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
+        let state = if now < paused_until {
+            format!("paused until {paused_until}{why}")
+        } else if let Some(since) = self.unreachable_since {
+            format!("not reachable since {since}{why}")
+        } else if self.window() < self.limits.initial {
+            format!("slowed to {} connections{why}", self.window())
+        } else {
+            "open".to_owned()
+        };
+        LaneSnapshot {
+            site: self.site.name.clone(),
+            waiting: (self.waiting() + self.ready.len() + self.preparing) as u64,
+            under_way: self.under_way as u64,
+            connections: self.open_connections() as u64,
+            window: self.window() as u64,
+            state,
+        }
     }
 }

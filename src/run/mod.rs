@@ -11,14 +11,21 @@
 //! are the dispatcher's, all waiting is here.
 
 mod breaker;
+mod concurrency;
 mod connections;
+mod directory;
 mod dispatcher;
 mod event;
 mod finish;
+mod judge;
 mod lane;
+mod lanes;
 mod planning;
 mod prepare;
+mod provider;
+mod site;
 mod snapshot;
+mod source;
 mod suppress;
 #[cfg(test)]
 mod tests;
@@ -29,14 +36,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use breaker::Breaker;
-pub use connections::Site;
-pub use dispatcher::{Counts, Dispatcher, MOST_IN_PREPARATION, Phase, Settings};
-pub use event::{Composed, NotComposed, Shutdown, Task};
+pub use directory::Directory;
+pub use dispatcher::{Counts, Dispatcher, MOST_IN_PREPARATION, Parts, Phase, Settings};
+pub use event::{Composed, NotComposed, Routed, Shutdown, Task, Unroutable};
 pub use finish::{FinishError, write_results};
-pub use lane::{Lane, Limits};
+pub use lane::{Lane, Limits, Segment};
 pub use planning::{PlanningError, Screening, freeze};
 pub use prepare::Preparer;
+pub use provider::ProviderLimits;
+pub use site::{Departure, RelayHop, Site};
 pub use snapshot::{LaneSnapshot, Snapshot};
+pub use source::{SourceId, SourceLimits, Sources};
 pub use suppress::Suppressor;
 
 use connections::{Addressed, Connections};
@@ -59,8 +69,8 @@ pub struct Job {
     pub preparer: Arc<Preparer>,
     /// Decides.
     pub dispatcher: Dispatcher,
-    /// Where each lane of the dispatcher goes.
-    pub sites: Vec<Arc<Site>>,
+    /// Where mail leaves from: one for each of the dispatcher's sources.
+    pub departures: Vec<Departure>,
     /// Where intents and outcomes are written down.
     pub journal: Journal,
     /// The agreement's ledger; `None` when unpaced.
@@ -87,12 +97,12 @@ pub async fn send(
     mut signals: mpsc::Receiver<(Shutdown, String)>,
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Ended, JournalError> {
-    let Job { preparer, mut dispatcher, sites, journal, ledger, suppressor, planned, done_before } = job;
+    let Job { preparer, mut dispatcher, departures, journal, ledger, suppressor, planned, done_before } = job;
     let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
     let (reports_in, mut reports) = mpsc::channel(EVENTS);
     let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
     let writer = Arc::new(spawn_writer(journal, &events_in)?);
-    let mut connections = Connections::new(sites, Arc::clone(&writer), events_in.clone(), reports_in);
+    let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone(), reports_in);
     let mut meter = snapshot::Meter::new(planned, done_before, Timestamp::now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();
@@ -125,7 +135,8 @@ pub async fn send(
         for action in actions.drain(..) {
             match action {
                 Action::Prepare(lane, tasks) => preparer.start(lane, &tasks, &prepared_in),
-                Action::Open(lane, id) => connections.open(lane, id),
+                Action::LookUp(..) => unreachable!("nothing is looked up yet"),
+                Action::Open { connection, site, source, .. } => connections.open(connection, site, source),
                 Action::Close(id) => connections.close(id),
                 Action::Grant(granted) => writer.intend(connections.address(granted)),
                 Action::Record(outcome) => writer.record(outcome),

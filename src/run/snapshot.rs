@@ -6,8 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::dispatcher::{Counts, Dispatcher};
+use super::lane::Lane;
 use crate::mail::Timestamp;
 
+/// A report names so many lanes.
+const LANES_NAMED: usize = 40;
 /// The rate is taken over about this time.
 const RATE_OVER: Duration = Duration::from_secs(10);
 
@@ -28,7 +31,11 @@ pub struct Snapshot {
     pub per_second: f64,
     /// At that rate.
     pub time_left: Option<Duration>,
-    /// The sites.
+    /// Rows whose site is not known yet.
+    pub unrouted: u64,
+    /// How many sites have rows or connections.
+    pub sites: u64,
+    /// Those of them that have the most rows waiting.
     pub lanes: Vec<LaneSnapshot>,
 }
 
@@ -39,8 +46,12 @@ pub struct LaneSnapshot {
     pub site: String,
     /// Rows that wait, those for another attempt included.
     pub waiting: u64,
+    /// Messages handed to its connections and not yet answered.
+    pub under_way: u64,
     /// Open connections.
     pub connections: u64,
+    /// Connections that it is trusted with.
+    pub window: u64,
     /// What keeps it back, if anything does.
     pub state: String,
 }
@@ -92,7 +103,21 @@ impl Meter {
             waiting_for_retry: dispatcher.lanes().iter().map(|lane| lane.retries() as u64).sum(),
             per_second,
             time_left,
-            lanes: dispatcher.lanes().iter().map(|lane| lane.snapshot(now)).collect(),
+            unrouted: dispatcher.unrouted(),
+            sites: dispatcher.lanes().len() as u64,
+            lanes: longest(dispatcher, now),
         }
     }
+}
+
+/// The lanes with the most rows waiting.
+fn longest(dispatcher: &Dispatcher, now: Timestamp) -> Vec<LaneSnapshot> {
+    let mut lanes: Vec<&Lane> = dispatcher.lanes().iter().collect();
+    let waiting = |lane: &&Lane| std::cmp::Reverse(lane.waiting());
+    if lanes.len() > LANES_NAMED {
+        lanes.select_nth_unstable_by_key(LANES_NAMED, waiting);
+        lanes.truncate(LANES_NAMED);
+    }
+    lanes.sort_by_key(waiting);
+    lanes.into_iter().map(|lane| lane.snapshot(now, dispatcher.paused_until(lane))).collect()
 }

@@ -1,0 +1,222 @@
+//! The domains whose site is not known yet, each with its rows, the largest first.
+//!
+//! A row costs four bytes here and a domain twelve, whatever its name: names are read from the plan when they are needed.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::Task;
+use super::lane::Segment;
+use crate::mail::Timestamp;
+
+/// The first wait after a failed lookup; it doubles with each further failure.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// The longest wait between lookups of one domain.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// A domain: an index into the run's domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DomainId(u32);
+
+/// The rows of a run by domain.
+#[derive(Debug)]
+pub struct Directory {
+    rows: Arc<[u32]>,
+    domains: Vec<DomainRows>,
+    /// Rows of domains that were not taken.
+    left: u64,
+    /// Rows that were tried before, by domain.
+    tried: HashMap<DomainId, Vec<(Task, Timestamp)>>,
+    /// The next domain that was never looked up.
+    next: u32,
+    /// Domains whose lookup failed for the moment.
+    put_off: BinaryHeap<Reverse<(Timestamp, DomainId)>>,
+    /// Lookups that failed, and since when, of those domains.
+    failures: HashMap<DomainId, (u32, Timestamp)>,
+}
+
+/// A range of the rows.
+#[derive(Debug, Clone, Copy)]
+struct DomainRows {
+    start: u32,
+    end: u32,
+    /// Any row of the domain, for its name.
+    sample: u32,
+}
+
+/// The rows of one domain, on their way into a lane.
+#[derive(Debug)]
+pub struct Taken {
+    /// Rows that were never touched.
+    pub fresh: Segment,
+    /// Rows that were tried before, and when they are due.
+    pub tried: Vec<(Task, Timestamp)>,
+}
+
+impl Directory {
+    /// Nothing at all: every row has its lane.
+    pub fn empty() -> Self {
+        Self::new(std::iter::empty(), std::iter::empty())
+    }
+
+    /// A directory of rows that were never touched (`fresh`) and rows that were tried before (`tried`), each with its
+    /// domain.
+    pub fn new<'a>(
+        fresh: impl Iterator<Item = (u32, &'a str)>,
+        tried: impl Iterator<Item = (Task, Timestamp, &'a str)>,
+    ) -> Self {
+        let mut by_name: HashMap<&str, u32> = HashMap::new();
+        let mut counts: Vec<(u32, u32)> = Vec::new();
+        let mut number = |name: &'a str, row: u32, counts: &mut Vec<(u32, u32)>| {
+            *by_name.entry(name).or_insert_with(|| {
+                counts.push((0, row));
+                counts.len() as u32 - 1
+            })
+        };
+        let mut placed: Vec<(u32, u32)> = Vec::new();
+        for (row, name) in fresh {
+            let domain = number(name, row, &mut counts);
+            counts[domain as usize].0 += 1;
+            placed.push((domain, row));
+        }
+        let mut tried_before = Vec::new();
+        let mut tried_counts: HashMap<u32, u32> = HashMap::new();
+        for (task, at, name) in tried {
+            let domain = number(name, task.row, &mut counts);
+            *tried_counts.entry(domain).or_default() += 1;
+            tried_before.push((domain, task, at));
+        }
+        // The largest first: they take longest.
+        let size = |domain: u32| counts[domain as usize].0 + tried_counts.get(&domain).copied().unwrap_or(0);
+        let mut order: Vec<u32> = (0..counts.len() as u32).collect();
+        order.sort_by_key(|domain| Reverse(size(*domain)));
+        let mut domains = Vec::with_capacity(order.len());
+        let mut place_of = vec![0_u32; order.len()];
+        let mut start = 0;
+        for (place, domain) in order.iter().enumerate() {
+            let (count, sample) = counts[*domain as usize];
+            domains.push(DomainRows { start, end: start, sample });
+            place_of[*domain as usize] = place as u32;
+            start += count;
+        }
+        let mut rows = vec![0_u32; placed.len()];
+        for (domain, row) in placed {
+            let domain = &mut domains[place_of[domain as usize] as usize];
+            rows[domain.end as usize] = row;
+            domain.end += 1;
+        }
+        let mut tried = HashMap::<DomainId, Vec<(Task, Timestamp)>>::new();
+        for (domain, task, at) in tried_before {
+            tried.entry(DomainId(place_of[domain as usize])).or_default().push((task, at));
+        }
+        let left = rows.len() + tried.values().map(Vec::len).sum::<usize>();
+        Self {
+            rows: rows.into(),
+            domains,
+            left: left as u64,
+            tried,
+            next: 0,
+            put_off: BinaryHeap::new(),
+            failures: HashMap::new(),
+        }
+    }
+
+    /// Rows of the domains that were not taken yet.
+    pub fn rows(&self) -> u64 {
+        self.left
+    }
+
+    /// The next domain to look up, with one of its rows.
+    pub fn next(&mut self, now: Timestamp) -> Option<(DomainId, u32)> {
+        let due = self.put_off.peek().filter(|Reverse((at, _))| *at <= now);
+        let id = if due.is_some() {
+            let Reverse((_, id)) = self.put_off.pop().expect("it was looked at");
+            id
+        } else if (self.next as usize) < self.domains.len() {
+            self.next += 1;
+            DomainId(self.next - 1)
+        } else {
+            return None;
+        };
+        Some((id, self.domains[id.0 as usize].sample))
+    }
+
+    /// When a domain is to be looked up again.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.put_off.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The rows of a domain, for good.
+    pub fn take(&mut self, id: DomainId) -> Taken {
+        self.failures.remove(&id);
+        let domain = self.domains[id.0 as usize];
+        let fresh = Segment::new(Arc::clone(&self.rows), domain.start..domain.end);
+        let tried = self.tried.remove(&id).unwrap_or_default();
+        self.left -= (fresh.len() + tried.len()) as u64;
+        Taken { fresh, tried }
+    }
+
+    /// The lookup of a domain failed for the moment. False when it has done so for `give_up_after`: then its rows are to
+    /// be taken.
+    pub fn put_off(&mut self, id: DomainId, now: Timestamp, give_up_after: Duration) -> bool {
+        let (failures, since) = self.failures.entry(id).or_insert((0, now));
+        *failures += 1;
+        let wait = FIRST_WAIT.saturating_mul(1 << (*failures - 1).min(10)).min(LONGEST_WAIT);
+        if now.since(*since) + wait > give_up_after {
+            return false;
+        }
+        self.put_off.push(Reverse((now + wait, id)));
+        true
+    }
+}
+
+impl Taken {
+    /// All rows, as tasks.
+    pub fn into_tasks(self) -> impl Iterator<Item = Task> {
+        self.tried.into_iter().map(|(task, _)| task).chain(self.fresh.map(Task::fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIVE_UP_AFTER: Duration = Duration::from_secs(4 * 3_600);
+
+    #[test]
+    fn the_largest_domain_comes_first_with_its_rows_in_order() {
+        let rows = ["a", "b", "b", "c", "b", "a"];
+        let fresh = rows.iter().enumerate().map(|(row, name)| (row as u32, *name));
+        let tried = [
+            (Task { attempts: 1, ..Task::fresh(9) }, Timestamp(5), "c"),
+            (Task::fresh(8), Timestamp(6), "d"),
+        ];
+        let mut directory = Directory::new(fresh, tried.into_iter());
+        assert_eq!(directory.rows(), 8);
+        let mut seen = Vec::new();
+        while let Some((id, _)) = directory.next(Timestamp(0)) {
+            seen.push(directory.take(id).into_tasks().map(|task| task.row).collect::<Vec<_>>());
+        }
+        assert_eq!(seen, [vec![1, 2, 4], vec![0, 5], vec![9, 3], vec![8]]);
+    }
+
+    #[test]
+    fn a_failed_lookup_is_tried_again_until_the_time_is_over() {
+        let mut directory = Directory::new([(0, "a")].into_iter(), std::iter::empty());
+        let mut now = Timestamp(0);
+        let mut lookups = 0;
+        loop {
+            let (id, _) = directory.next(now).unwrap();
+            lookups += 1;
+            if !directory.put_off(id, now, GIVE_UP_AFTER) {
+                break;
+            }
+            assert_eq!(directory.next(now), None);
+            now = directory.wake_at().unwrap();
+        }
+        assert!(now.since(Timestamp(0)) > Duration::from_secs(3 * 3_600), "{now}");
+        assert!((15..30).contains(&lookups), "{lookups}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The local addresses that mail leaves from, their weights and rates.
+
+use crate::mail::Timestamp;
+use crate::pacing::{Bucket, Rate};
+
+/// A local address: an index into the run's sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(pub usize);
+
+/// What one local address may carry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceLimits {
+    /// Its share of the connections among the others of the run; at least 1.
+    pub weight: u32,
+    /// Messages, over all sites.
+    pub rate: Option<Rate>,
+    /// Messages that it may still carry in this run: what is left of a warm-up's day.
+    pub allowance: Option<u64>,
+}
+
+impl Default for SourceLimits {
+    fn default() -> Self {
+        Self { weight: 1, rate: None, allowance: None }
+    }
+}
+
+/// The local addresses of a run, at least one: without `[[egress]]` the one that the system chooses.
+#[derive(Debug)]
+pub struct Sources {
+    list: Vec<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    weight: u32,
+    bucket: Option<Bucket>,
+    allowance: Option<u64>,
+}
+
+impl Sources {
+    /// Sources with these limits, numbered in order.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn new(limits: &[SourceLimits], now: Timestamp) -> Self {
+        assert!(!limits.is_empty(), "mail leaves from somewhere");
+        let source = |limits: &SourceLimits| Source {
+            weight: limits.weight.max(1),
+            bucket: limits.rate.map(|rate| Bucket::new(rate, now)),
+            allowance: limits.allowance,
+        };
+        Self { list: limits.iter().map(source).collect() }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The one that a further connection leaves from: of those that may still carry mail, the one that has the fewest in
+    /// proportion to its weight. `open` counts the connections that a source has.
+    pub fn choose(&self, open: impl Fn(SourceId) -> usize) -> Option<SourceId> {
+        let ids = (0..self.list.len()).map(SourceId).filter(|id| self.list[id.0].allowance != Some(0));
+        // Compared as fractions: open / weight, in whole numbers.
+        ids.min_by(|a, b| {
+            let load = |id: SourceId, other: SourceId| open(id) as u64 * u64::from(self.list[other.0].weight);
+            load(*a, *b).cmp(&load(*b, *a))
+        })
+    }
+
+    /// True when none may carry any more mail today.
+    pub fn are_spent(&self) -> bool {
+        self.list.iter().all(|source| source.allowance == Some(0))
+    }
+
+    /// Takes one message's place; otherwise when there will be one, `None` for not in this run.
+    pub fn take(&mut self, id: SourceId, now: Timestamp) -> Result<(), Option<Timestamp>> {
+        let source = &mut self.list[id.0];
+        if source.allowance == Some(0) {
+            return Err(None);
+        }
+        if let Some(bucket) = &mut source.bucket {
+            bucket.take_one(now).map_err(Some)?;
+        }
+        if let Some(allowance) = &mut source.allowance {
+            *allowance -= 1;
+        }
+        Ok(())
+    }
+
+    /// A place that was taken is not used.
+    pub fn put_back(&mut self, id: SourceId) {
+        let source = &mut self.list[id.0];
+        if let Some(bucket) = &mut source.bucket {
+            bucket.put_back(1);
+        }
+        if let Some(allowance) = &mut source.allowance {
+            *allowance += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_shared_out_by_weight() {
+        let limits = [1, 3].map(|weight| SourceLimits { weight, ..SourceLimits::default() });
+        let sources = Sources::new(&limits, Timestamp(0));
+        let mut open = [0_usize; 2];
+        for _ in 0..8 {
+            let id = sources.choose(|id| open[id.0]).unwrap();
+            open[id.0] += 1;
+        }
+        assert_eq!(open, [2, 6]);
+    }
+
+    #[test]
+    fn a_source_keeps_its_rate_and_its_allowance() {
+        let rate = Rate { tokens: 10, micros: 1_000_000 };
+        let limits = SourceLimits { rate: Some(rate), allowance: Some(4), ..SourceLimits::default() };
+        let mut sources = Sources::new(&[limits], Timestamp(0));
+        let id = SourceId(0);
+        for _ in 0..3 {
+            assert_eq!(sources.take(id, Timestamp(0)), Ok(()));
+        }
+        assert_eq!(sources.take(id, Timestamp(0)), Err(Some(Timestamp(100_000))));
+        sources.put_back(id);
+        assert_eq!(sources.take(id, Timestamp(0)), Ok(()));
+        assert_eq!(sources.take(id, Timestamp(100_000)), Ok(()));
+        assert_eq!(sources.take(id, Timestamp(9_000_000)), Err(None));
+        assert!(sources.are_spent());
+        assert_eq!(sources.choose(|_| 0), None);
+    }
+}

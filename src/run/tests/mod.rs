@@ -1,0 +1,329 @@
+//! Whole runs in simulated time: `prepare`, the sites, DNS and the ledger are played by the test, the dispatcher is real.
+
+mod many_sites;
+mod one_site;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::breaker::Breaker;
+use super::directory::Directory;
+use super::dispatcher::{Dispatcher, Parts, Phase, Settings};
+use super::event::{
+    Action, Composed, Event, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble, Unroutable,
+};
+use super::lane::{Lane, Limits, Segment};
+use super::provider::ProviderLimits;
+use super::site::Site as Hops;
+use super::source::{SourceLimits, Sources};
+use crate::campaign::{Capacity, Retry, Stop};
+use crate::journal::{Outcome, Verdict};
+use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
+use crate::pacing::{Holder, Ledger, MemoryAccount, MemoryLedger, Pacer, Reading};
+use crate::route::{Classifier, Schedule};
+use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError};
+
+const START: Timestamp = Timestamp(1_800_000_000_000_000);
+
+/// What the site does with a transmission: its fate and how long it takes. `None` closes the connection unanswered.
+type Site = Box<dyn FnMut(Sent) -> (Duration, Fate)>;
+
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    row: u32,
+    attempt: u16,
+    at: Timestamp,
+    site: &'static str,
+}
+
+struct World {
+    dispatcher: Dispatcher,
+    now: Timestamp,
+    coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    events: HashMap<u64, Event>,
+    next: u64,
+    ledger: MemoryAccount,
+    site: Site,
+    /// What opening a connection brings.
+    opens: Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>,
+    /// Where a row's domain goes.
+    routes: Box<dyn FnMut(u32, Timestamp) -> Result<Routed, Unroutable>>,
+    sites: HashMap<ConnectionId, &'static str>,
+    lookups: usize,
+    /// Rows that can't be composed.
+    broken: BTreeMap<u32, NotComposed>,
+    sent: Vec<Sent>,
+    outcomes: Vec<Outcome>,
+    opened: usize,
+    most_under_way: usize,
+    most_lanes: usize,
+    suppressed: Vec<u32>,
+}
+
+struct Setting {
+    rows: u32,
+    connections: usize,
+    depth: usize,
+    capacity: Option<Capacity>,
+    retry: Retry,
+    stop: Stop,
+    not_after: Option<Timestamp>,
+    sources: Vec<SourceLimits>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let stop = Stop { bounce_percent: 0.0, authentication_failures: 0, ..Stop::default() };
+        Self {
+            rows: 100,
+            connections: 4,
+            depth: 1,
+            capacity: None,
+            retry: Retry::default(),
+            stop,
+            not_after: None,
+            sources: vec![SourceLimits::default()],
+        }
+    }
+}
+
+fn limits_of(setting: &Setting) -> Limits {
+    Limits {
+        connections: setting.connections,
+        initial: setting.connections,
+        pipeline_depth: setting.depth,
+        rate: None,
+        openings: None,
+        only_way: true,
+    }
+}
+
+/// The names of the sites of a test live as long as the test.
+fn name_of(site: &Hops) -> &'static str {
+    thread_local! {
+        static NAMES: std::cell::RefCell<std::collections::HashSet<&'static str>> = Default::default();
+    }
+    NAMES.with_borrow_mut(|names| match names.get(site.name.as_str()) {
+        Some(name) => name,
+        None => {
+            let name: &'static str = Box::leak(site.name.clone().into_boxed_str());
+            names.insert(name);
+            name
+        }
+    })
+}
+
+fn hops(name: &str) -> Arc<Hops> {
+    Arc::new(Hops::relays(name.to_owned(), Vec::new(), crate::smtp::Limits::default()))
+}
+
+fn reply(code: u16, text: &str) -> Reply {
+    let (enhanced, text) = match crate::mail::EnhancedStatus::split(text) {
+        Some((status, rest)) => (Some(status), rest),
+        None => (None, text),
+    };
+    Reply { code, enhanced, text: text.to_owned() }
+}
+
+fn accepted() -> Fate {
+    Fate::Replied { reply: reply(250, "2.0.0 Ok"), to: Command::EndOfMessage }
+}
+
+fn refused(code: u16, text: &str) -> Fate {
+    Fate::Replied { reply: reply(code, text), to: Command::Rcpt }
+}
+
+impl World {
+    /// One relay for all.
+    fn new(setting: Setting, site: impl FnMut(Sent) -> (Duration, Fate) + 'static) -> Self {
+        let mut lane = Lane::new(hops("relay"), limits_of(&setting), None, START);
+        lane.add(Segment::whole((0..setting.rows).collect()));
+        Self::with(setting, vec![lane], Directory::empty(), site)
+    }
+
+    fn with(
+        setting: Setting,
+        lanes: Vec<Lane>,
+        directory: Directory,
+        site: impl FnMut(Sent) -> (Duration, Fate) + 'static,
+    ) -> Self {
+        let capacity = setting.capacity.clone();
+        let settings = Settings {
+            schedule: Schedule::new(&setting.retry),
+            not_after: setting.not_after,
+            drain: Duration::from_secs(30),
+            per_second: capacity.as_ref().map(|capacity| capacity.per_hour as f64 / 3_600.0),
+        };
+        let account = capacity.clone().unwrap_or_default();
+        let dispatcher = Dispatcher::new(Parts {
+            settings,
+            lanes,
+            directory,
+            sources: Sources::new(&setting.sources, START),
+            pacer: capacity.map(|capacity| Pacer::new(&capacity, START)),
+            classifier: Classifier::default(),
+            breaker: Breaker::new(setting.stop),
+        });
+        Self {
+            dispatcher,
+            now: START,
+            coming: BinaryHeap::new(),
+            events: HashMap::new(),
+            next: 0,
+            ledger: MemoryLedger::new().join(Holder::new("test", "1"), &account),
+            site: Box::new(site),
+            opens: Box::new(|_, _| Ok(())),
+            routes: Box::new(|_, _| unreachable!("every row has its lane")),
+            sites: HashMap::new(),
+            lookups: 0,
+            broken: BTreeMap::new(),
+            sent: Vec::new(),
+            outcomes: Vec::new(),
+            opened: 0,
+            most_under_way: 0,
+            most_lanes: 0,
+            suppressed: Vec::new(),
+        }
+    }
+
+    fn later(&mut self, wait: Duration, event: Event) {
+        self.coming.push(Reverse((self.now + wait, self.next)));
+        self.events.insert(self.next, event);
+        self.next += 1;
+    }
+
+    /// Runs until the dispatcher is over; panics when it waits for nothing.
+    fn run(&mut self) -> &mut Self {
+        let mut actions = Vec::new();
+        for _ in 0..50_000_000 {
+            self.dispatcher.advance(self.now, &mut actions);
+            for action in std::mem::take(&mut actions) {
+                self.carry_out(action);
+            }
+            self.most_under_way = self.most_under_way.max(self.dispatcher.under_way());
+            self.most_lanes = self.most_lanes.max(self.dispatcher.lanes().len());
+            if self.dispatcher.is_over() {
+                return self;
+            }
+            let event = self.coming.peek().map(|Reverse((at, _))| *at);
+            let wake = self.dispatcher.wake_at(self.now);
+            let next = event.into_iter().chain(wake).min();
+            let Some(next) = next else {
+                panic!(
+                    "a run that is not over waits for nothing at {}: {:?}",
+                    self.now,
+                    self.dispatcher.lanes().iter().collect::<Vec<_>>()
+                );
+            };
+            // The loop around the dispatcher never wakes in the same microsecond.
+            self.now = next.max(self.now);
+            if event.is_some_and(|at| at <= self.now) {
+                let Reverse((_, number)) = self.coming.pop().expect("it was looked at");
+                let event = self.events.remove(&number).expect("each number has its event");
+                self.dispatcher.handle(event, self.now, &mut actions);
+            } else if next == self.now && wake.is_some_and(|at| at < self.now) {
+                self.now = self.now + Duration::from_micros(1);
+            }
+        }
+        panic!("the run does not come to an end: {:?}", self.dispatcher.counts());
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Prepare(lane, tasks) => {
+                for task in tasks {
+                    let prepared = self.prepare(lane, task);
+                    self.later(Duration::from_millis(1), Event::Prepared(prepared));
+                }
+            }
+            Action::LookUp(domain, row) => {
+                self.lookups += 1;
+                let route = (self.routes)(row, self.now);
+                self.later(Duration::from_millis(5), Event::Routed(domain, route));
+            }
+            Action::Open { connection: id, site, .. } => {
+                self.opened += 1;
+                // One site's name is as good as static for the few that a test has.
+                self.sites.insert(id, name_of(&site));
+                let event = match (self.opens)(&site.name, self.now) {
+                    Ok(()) => Event::Opened(id, id.0 as u32),
+                    Err(trouble) => Event::NotOpened(id, trouble),
+                };
+                self.later(Duration::from_millis(20), event);
+            }
+            Action::Close(id) => self.later(Duration::from_millis(1), Event::Closed(id)),
+            Action::Grant(granted) => {
+                for (intent, granted) in granted {
+                    let connection = granted.connection;
+                    let site = self.sites[&connection];
+                    let sent = Sent { row: intent.row, attempt: intent.attempt, at: self.now, site };
+                    self.sent.push(sent);
+                    let (wait, fate) = (self.site)(sent);
+                    let report = Report {
+                        id: granted.transaction.id,
+                        fate,
+                        started_at: self.now,
+                        finished_at: self.now + wait,
+                    };
+                    self.later(wait, Event::Reported(granted.connection, report));
+                }
+            }
+            Action::Record(outcome) => self.outcomes.push(outcome),
+            Action::Suppress(row, _) => self.suppressed.push(row),
+            Action::Reserve(request) => {
+                let reservation = self
+                    .ledger
+                    .reserve(Reading::simulated(self.now), &request)
+                    .expect("memory does not fail");
+                self.later(Duration::from_millis(2), Event::Reserved(reservation));
+            }
+        }
+    }
+
+    fn prepare(&mut self, lane: LaneId, task: Task) -> Prepared {
+        let message = Message {
+            header: Bytes::from_static(b"Subject: x\r\n"),
+            body: vec![Bytes::from_static(b"x\r\n")],
+            message_id: format!("{}@example.com", task.row),
+            eight_bit: false,
+            needs_smtputf8: false,
+        };
+        let recipient = Address::parse(&format!("r{}@example.com", task.row)).unwrap();
+        let composed = Composed {
+            envelope: Envelope { return_path: None, recipient },
+            message: SignedMessage::new(Bytes::new(), message),
+        };
+        let message = self.broken.get(&task.row).cloned().map_or(Ok(composed), Err);
+        Prepared { task, lane, at: self.now, message }
+    }
+
+    fn finals(&self) -> BTreeMap<u32, Disposition> {
+        let mut finals = BTreeMap::new();
+        for outcome in &self.outcomes {
+            if let Verdict::Final(disposition) = outcome.verdict {
+                assert_eq!(finals.insert(outcome.row, disposition), None, "row {} ended twice", outcome.row);
+            }
+        }
+        finals
+    }
+
+    fn assert_all(&self, rows: u32, disposition: Disposition) {
+        let finals = self.finals();
+        assert_eq!(finals.len(), rows as usize);
+        assert!(finals.values().all(|d| *d == disposition), "{finals:?}");
+        assert_eq!(*self.dispatcher.phase(), Phase::Finished);
+    }
+
+    fn stopped(&self) -> &str {
+        match self.dispatcher.phase() {
+            Phase::Stopped { reason, .. } => reason,
+            other => panic!("not stopped but {other:?}"),
+        }
+    }
+}
+
+const MS: Duration = Duration::from_millis(1);
