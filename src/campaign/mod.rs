@@ -5,10 +5,14 @@
 
 mod capacity;
 mod delivery;
+mod dns;
 mod error;
 mod identity;
 mod journal;
+mod mx;
+mod reply;
 mod sender;
+mod shaping;
 mod signing;
 mod stop;
 mod target_group;
@@ -22,11 +26,15 @@ use serde::{Deserialize, Serialize};
 
 pub use capacity::{Capacity, Pace};
 pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
+pub use dns::{IpFamily, NameServer};
 pub use error::CampaignError;
 pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
+pub use mx::{Mx, MxTls};
+pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use sender::Sender;
+pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroup};
@@ -58,6 +66,12 @@ pub struct Campaign {
     pub capacity: Capacity,
     /// `[delivery]`: where to and how.
     pub delivery: Delivery,
+    /// `[[shaping]]`: how much providers are given, over the program's own table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shaping: Vec<ShapingEntry>,
+    /// `[[reply]]`: what replies mean, before the program's own rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reply: Vec<ReplyRule>,
     /// `[stop]`: when to stop by itself.
     #[serde(default)]
     pub stop: Stop,
@@ -151,6 +165,9 @@ impl Campaign {
         }
         self.capacity.check()?;
         self.delivery.check()?;
+        for entry in &self.shaping {
+            entry.check()?;
+        }
         self.stop.check()
     }
 }

@@ -164,7 +164,7 @@ async fn send(
     let campaign = &materials.campaign;
     let sandbox = match campaign.delivery.route {
         RouteKind::Sandbox => Some(start_sandbox(sending).await?),
-        RouteKind::Relay => None,
+        RouteKind::Relay | RouteKind::Mx => None,
     };
     let (site, departure) = site(campaign, sandbox.as_ref())?;
     let connections = campaign.delivery.relay.as_ref().map_or(20, |relay| relay.connections);
@@ -191,7 +191,7 @@ async fn send(
         directory: run::Directory::empty(),
         sources: run::Sources::new(&[run::SourceLimits::default()], Timestamp::now()),
         pacer,
-        classifier: Classifier::default(),
+        classifier: Classifier::new(campaign.reply.clone())?,
         breaker,
     });
     let state_db = paths::state_db(common)?;
@@ -208,7 +208,7 @@ async fn send(
     });
     let suppressor = match campaign.delivery.route {
         RouteKind::Sandbox => Suppressor::none(),
-        RouteKind::Relay => suppressor(list, plan, run)?,
+        RouteKind::Relay | RouteKind::Mx => suppressor(list, plan, run)?,
     };
     let (signals_in, signals) = mpsc::channel(2);
     signals::forward(signals_in)?;
@@ -276,7 +276,10 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<(Site, Departu
         let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
         return Ok((Site::relays("sandbox".into(), vec![hop], limits), departure));
     }
-    let relay = relay.expect("a campaign with route `relay` is refused without one");
+    let relay = relay.ok_or_else(|| {
+        Diagnostic::new("route `mx` is not to be had yet")
+            .hint("use route `relay`, or rehearse with `--sandbox`")
+    })?;
     let security = Security::new(relay.tls, relay.ca_file.as_deref())
         .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
     let credentials = match &relay.username {

@@ -9,6 +9,8 @@ use crate::journal::JournalError;
 use crate::pacing::LedgerError;
 use crate::plan::{PlanError, RunDirError};
 use crate::results::ResultsError;
+use crate::route::classify::RuleError;
+use crate::route::{ResolverError, ShapingError};
 use crate::run::FinishError;
 use crate::suppression::SuppressionError;
 use crate::target_group::TargetGroupError;
@@ -73,7 +75,7 @@ macro_rules! with_hint {
         })*
     };
 }
-with_hint!(PlanError, JournalError, LedgerError, ResultsError);
+with_hint!(PlanError, JournalError, LedgerError, ResultsError, ResolverError, ShapingError, RuleError);
 
 impl From<FinishError> for Diagnostic {
     fn from(error: FinishError) -> Self {

@@ -107,6 +107,7 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
         Action::TryAgain => (true, None, None),
         Action::GiveUp => (transient, None, None),
         Action::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
+        Action::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
         Action::StopRun if only_way => (transient, None, Some(format!("the server said `{reply}`"))),
         Action::StopRun => (transient, None, None),
     };
