@@ -43,6 +43,8 @@
 //! 7. **Secrets come from the environment or from files, and appear in no log, manifest, error or result.**
 //!    (`suite::send::a_refused_login_ends_the_run_and_the_password_is_shown_nowhere`)
 
+#[cfg(test)]
+mod fuzzing;
 pub mod mail;
 pub mod campaign;
 pub mod target_group;

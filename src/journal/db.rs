@@ -20,7 +20,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Pages in the WAL before it is copied into the file: seldom enough to cost nothing, 16 MiB at most.
 const CHECKPOINT_PAGES: u32 = 4_096;
 
-const SCHEMA: &str = "
+pub(super) const SCHEMA: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE journal_group (seq INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, records BLOB NOT NULL);
     CREATE TABLE connection (number INTEGER PRIMARY KEY, remote_host TEXT NOT NULL, remote_ip TEXT, local_ip TEXT,

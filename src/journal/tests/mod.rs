@@ -2,6 +2,7 @@
 
 mod codec;
 mod file;
+mod fuzz;
 mod property;
 pub(super) mod writer;
 
