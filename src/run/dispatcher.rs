@@ -219,6 +219,14 @@ impl Dispatcher {
                 self.ledger_fails_since = None;
                 if let Some(pacer) = &mut self.pacer {
                     pacer.reserved(now, reservation);
+                    if let Some(limits) = pacer.newly_stricter() {
+                        tracing::warn!(
+                            "another campaign on this capacity account names other limits; the strictest hold: {} an hour, {} in \
+                             five minutes",
+                            limits.per_hour,
+                            limits.per_slot
+                        );
+                    }
                 }
             }
             Event::LedgerFailed(problem) => self.on_ledger_failed(&problem, now),
@@ -316,9 +324,6 @@ impl Dispatcher {
         let wanted: usize = self.lanes.iter().map(could_go).sum();
         let backlog: usize =
             self.lanes.iter().map(|lane| lane.waiting() + lane.preparing + lane.ready.len()).sum();
-        if wanted == 0 {
-            return;
-        }
         let (count, valid_until) = match &mut self.pacer {
             None => (wanted, Timestamp(i64::MAX)),
             Some(pacer) => {
@@ -327,7 +332,8 @@ impl Dispatcher {
                 if let Some(request) = admission.request {
                     actions.push(Action::Reserve(request));
                 }
-                if (admission.count as usize) < wanted {
+                // With nothing ready, what was reserved goes back as soon as its time is over.
+                if (admission.count as usize) < wanted || wanted == 0 {
                     self.ask_pacer_at = Some(admission.ask_again_at);
                 }
                 (admission.count as usize, admission.valid_until)

@@ -36,6 +36,7 @@ struct World {
     events: HashMap<u64, Event>,
     next: u64,
     ledger: MemoryAccount,
+    accounts: MemoryLedger,
     site: Site,
     /// What opening a connection brings.
     opens: Box<dyn FnMut(Timestamp) -> Result<(), Trouble>>,
@@ -101,7 +102,8 @@ impl World {
             per_second: capacity.as_ref().map(|capacity| capacity.per_hour as f64 / 3_600.0),
         };
         let account = capacity.clone().unwrap_or_default();
-        let ledger = MemoryLedger::new().join(Holder::new("test", "1"), &account);
+        let accounts = MemoryLedger::new();
+        let ledger = accounts.join(Holder::new("test", "1"), &account);
         let pacer = capacity.map(|capacity| Pacer::new(&capacity, START));
         let dispatcher =
             Dispatcher::new(settings, vec![lane], pacer, Classifier::default(), Breaker::new(setting.stop));
@@ -112,6 +114,7 @@ impl World {
             events: HashMap::new(),
             next: 0,
             ledger,
+            accounts,
             site: Box::new(site),
             opens: Box::new(|_| Ok(())),
             broken: BTreeMap::new(),
@@ -131,6 +134,11 @@ impl World {
 
     /// Runs until the dispatcher is over; panics when it waits for nothing.
     fn run(&mut self) -> &mut Self {
+        self.run_until(Timestamp(i64::MAX))
+    }
+
+    /// The same, or up to this moment.
+    fn run_until(&mut self, end: Timestamp) -> &mut Self {
         let mut actions = Vec::new();
         for _ in 0..5_000_000 {
             self.dispatcher.advance(self.now, &mut actions);
@@ -151,6 +159,9 @@ impl World {
                     self.dispatcher.lanes()
                 );
             };
+            if next > end {
+                return self;
+            }
             // The loop around the dispatcher never wakes in the same microsecond.
             self.now = next.max(self.now);
             if event.is_some_and(|at| at <= self.now) {
@@ -354,6 +365,21 @@ fn the_pace_is_kept_and_retries_count() {
     assert_eq!(world.sent.len(), 4_000);
     let took = world.now.since(START).as_secs_f64();
     assert!((395.0..=440.0).contains(&took), "4,000 attempts at 10/s took {took} s");
+}
+
+#[test]
+fn what_was_reserved_goes_back_soon_when_nothing_is_ready() {
+    let capacity = Capacity { per_hour: 3_600_000, ..Capacity::default() };
+    let setting = Setting { rows: 600, connections: 50, capacity: Some(capacity), ..Setting::default() };
+    let mut world = World::new(setting, |sent| {
+        (MS, if sent.attempt == 1 { refused(451, "4.3.0 no") } else { accepted() })
+    });
+    // All were refused once, and none is due again: others may have the rest.
+    world.run_until(START + Duration::from_secs(15));
+    assert_eq!(world.sent.len(), 600);
+    let usage = world.accounts.usage("default", Reading::simulated(world.now)).unwrap();
+    assert_eq!(usage.hour_used, 600);
+    world.run().assert_all(600, Disposition::Accepted);
 }
 
 #[test]
