@@ -40,6 +40,8 @@ struct World {
     site: Site,
     /// What opening a connection brings.
     opens: Box<dyn FnMut(Timestamp) -> Result<(), Trouble>>,
+    /// When the ledger can't answer.
+    ledger_fails: Box<dyn Fn(Timestamp) -> bool>,
     /// Rows that can't be composed.
     broken: BTreeMap<u32, NotComposed>,
     sent: Vec<Sent>,
@@ -117,6 +119,7 @@ impl World {
             accounts,
             site: Box::new(site),
             opens: Box::new(|_| Ok(())),
+            ledger_fails: Box::new(|_| false),
             broken: BTreeMap::new(),
             sent: Vec::new(),
             outcomes: Vec::new(),
@@ -208,6 +211,10 @@ impl World {
             }
             Action::Record(outcome) => self.outcomes.push(outcome),
             Action::Suppress(row, _) => self.suppressed.push(row),
+            Action::Reserve(_) if (self.ledger_fails)(self.now) => {
+                let failed = Event::LedgerFailed("can't reserve capacity in `state.db`: disk full".into());
+                self.later(Duration::from_millis(2), failed);
+            }
             Action::Reserve(request) => {
                 let reservation = self
                     .ledger
@@ -380,6 +387,25 @@ fn what_was_reserved_goes_back_soon_when_nothing_is_ready() {
     let usage = world.accounts.usage("default", Reading::simulated(world.now)).unwrap();
     assert_eq!(usage.hour_used, 600);
     world.run().assert_all(600, Disposition::Accepted);
+}
+
+#[test]
+fn a_ledger_that_fails_for_long_ends_the_run_and_for_a_moment_does_not() {
+    let run = |fails: Duration| {
+        let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
+        let setting = Setting { rows: 1_000, capacity: Some(capacity), ..Setting::default() };
+        let mut world = World::new(setting, |_| (MS, accepted()));
+        let (from, to) = (START + Duration::from_secs(20), START + Duration::from_secs(20) + fails);
+        world.ledger_fails = Box::new(move |now| now >= from && now < to);
+        world.run();
+        assert!(world.sent.iter().all(|sent| sent.at < from + Duration::from_secs(5) || sent.at >= to));
+        world
+    };
+    run(Duration::from_secs(20)).assert_all(1_000, Disposition::Accepted);
+    let stopped = run(Duration::from_secs(60));
+    assert!(stopped.stopped().contains("disk full"), "{}", stopped.stopped());
+    assert_eq!(stopped.finals().len(), stopped.sent.len(), "what was under way has its outcome");
+    assert!(stopped.now.since(START) < Duration::from_secs(60), "it did not wait for the ledger");
 }
 
 #[test]

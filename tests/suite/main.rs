@@ -1,8 +1,9 @@
 //! The integration tests: one binary, one module a subject.
 
 mod address;
-mod bad_days;
 mod architecture;
+mod bad_days;
+mod bad_relays;
 mod crash;
 mod disk;
 mod kit;
