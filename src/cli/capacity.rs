@@ -43,6 +43,19 @@ fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
             count(account.slot_used),
             count(account.slot_free)
         );
+        if account.disagrees() {
+            let named: Vec<String> = account
+                .named
+                .iter()
+                .map(|(campaign, limits)| {
+                    format!("{campaign} {} ({})", count(limits.per_hour), count(limits.per_slot))
+                })
+                .collect();
+            text.push_str(&format!(
+                "  warning: campaigns name different limits, the strictest hold: {} an hour (in five minutes)\n",
+                named.join(", ")
+            ));
+        }
         let rows: Vec<Vec<String>> = account
             .slots
             .iter()
@@ -79,8 +92,15 @@ fn account_json(account: &Usage) -> serde_json::Value {
             json!({"start": slot.start.to_string(), "used": slot.used, "by": by})
         })
         .collect();
+    let named: serde_json::Map<_, _> = account
+        .named
+        .iter()
+        .map(|(campaign, limits)| {
+            (campaign.clone(), json!({"per_hour": limits.per_hour, "per_slot": limits.per_slot}))
+        })
+        .collect();
     json!({
-        "account": account.account, "per_hour": account.in_force.per_hour, "per_slot": account.in_force.per_slot,
+        "account": account.account, "named": named, "per_hour": account.in_force.per_hour, "per_slot": account.in_force.per_slot,
         "hour_used": account.hour_used, "hour_free": account.hour_free,
         "slot_used": account.slot_used, "slot_free": account.slot_free, "slots": slots,
     })

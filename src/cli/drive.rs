@@ -176,10 +176,11 @@ async fn send(
         openings: None,
         only_way: true,
     };
-    let (lane, done_before) = lane(Arc::new(site), limits, &journal, &states)?;
+    let schedule = Schedule::new(&campaign.delivery.retry);
+    let (lane, done_before) = lane(Arc::new(site), limits, &schedule, &journal, &states)?;
     let (pacer, ledger) = pacer(common, run, campaign, sending)?;
     let settings = Settings {
-        schedule: Schedule::new(&campaign.delivery.retry),
+        schedule,
         not_after,
         drain: Duration::from_secs(campaign.delivery.drain_seconds),
         per_second: pacer.as_ref().map(|_| campaign.capacity.per_hour as f64 / 3_600.0),
@@ -330,6 +331,7 @@ fn password(env: Option<&str>, file: Option<&Path>) -> Result<Password, Diagnost
 fn lane(
     site: Arc<Site>,
     limits: run::Limits,
+    schedule: &Schedule,
     journal: &Journal,
     states: &States,
 ) -> Result<(Lane, u64), Diagnostic> {
@@ -352,7 +354,7 @@ fn lane(
                     first_attempt_at: outcome.first_attempt_at,
                     last_attempt_at: outcome.last_attempt_at,
                 };
-                put_off.push((task, at));
+                put_off.push((task, schedule.due(at, Timestamp::now())));
             }
             RowState::Final(_) => done += 1,
             // `resolve_open_intents` has left none, and a damaged journal is refused.

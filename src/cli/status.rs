@@ -14,7 +14,7 @@ use super::text::{count, duration, table};
 use super::{out, recipient, results};
 use crate::journal::{Reader, State as RowState};
 use crate::mail::{Disposition, Timestamp};
-use crate::plan::{Manifest, RunDir, RunDirError, State};
+use crate::plan::{Manifest, RunDir, State};
 use crate::run::Snapshot;
 
 /// The file in the run directory that the running process replaces every second.
@@ -67,11 +67,7 @@ pub fn run(common: &Common, args: &args::Status) -> Result<Exit, Diagnostic> {
     if let Some(address) = &args.recipient {
         return recipient::run(&dir, &manifest, address, args.json);
     }
-    let running = match dir.lock() {
-        Ok(_) => false,
-        Err(RunDirError::Locked { .. }) => true,
-        Err(error) => return Err(error.into()),
-    };
+    let running = dir.is_running()?;
     let told: Option<Told> = running
         .then(|| fs::read_to_string(dir.path().join(FILE)).ok())
         .flatten()

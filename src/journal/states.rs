@@ -231,3 +231,20 @@ impl States {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_takes_eight_bytes() {
+        let run = RunKey { run_id: "spring".into(), plan_rows: 1_000, plan_hash: "c0ffee".into() };
+        let states = States::empty(run);
+        assert_eq!(size_of_val(states.rows.as_slice()), 8 * 1_000);
+        let place = Place { group: (1 << 48) - 1, index: MOST_RECORDS as u16 - 1 };
+        for disposition in Disposition::ALL.map(Some).into_iter().chain([None]) {
+            let last = Last { disposition, place };
+            assert_eq!(Last::unpack(last.pack()), Some(last));
+        }
+    }
+}

@@ -30,8 +30,8 @@ const GROUP_BYTES: usize = 16 << 10;
 ///
 /// [`intend`](Self::intend) and [`record`](Self::record) never block and never fail: they may be called from an async task. What waits is bounded
 /// by the caller: a row under way has at most one intent and one outcome here; before it prepares more rows, it looks at
-/// [`is_congested`](Self::is_congested). A failure is told once to `on_error`; from then on no intent becomes durable, and nothing is passed on.
-/// Outcomes are still tried, since they are what is known.
+/// [`is_congested`](Self::is_congested). A failure is told once to `on_error`; from then on no intent becomes durable, nothing is passed on, and
+/// every intent comes back through `on_given_up`. Outcomes are still tried, since they are what is known.
 #[derive(Debug)]
 pub struct Writer<T> {
     queue: Arc<Queue<T>>,
@@ -43,10 +43,14 @@ pub struct Writer<T> {
 
 impl<T: Send + 'static> Writer<T> {
     /// Starts the thread. `on_durable` gets the intents of a group, in the order of [`intend`](Self::intend), once they are durable; it runs on
-    /// the writer's thread and must not block it. `on_error` gets the first failure.
+    /// the writer's thread and must not block it. `on_error` gets the first failure; after it, `on_given_up` gets the intents that will never be
+    /// passed on. Such an intent is most likely not in the journal, but a commit that failed may have reached the disk all the same: the caller
+    /// records it as [`Withdrawn`](super::Verdict::Withdrawn), which is true in both cases. Where there is no room for that either, a row whose
+    /// intent did reach the disk is in doubt after a resume, and all others are untouched.
     pub fn spawn(
         journal: Journal,
         on_durable: impl FnMut(Vec<(Intent, T)>) + Send + 'static,
+        on_given_up: impl FnMut(Vec<(Intent, T)>) + Send + 'static,
         on_error: impl FnOnce(JournalError) + Send + 'static,
     ) -> Result<Self, JournalError> {
         let queue = Arc::new(Queue::new());
@@ -57,6 +61,7 @@ impl<T: Send + 'static> Writer<T> {
             queue: Arc::clone(&queue),
             failed: Arc::clone(&failed),
             on_durable,
+            on_given_up,
             on_error: Some(on_error),
             unwritten: VecDeque::new(),
         };
@@ -128,11 +133,12 @@ impl<T> Drop for Writer<T> {
 }
 
 /// The thread's side.
-struct Work<T, D, E> {
+struct Work<T, D, G, E> {
     journal: Journal,
     queue: Arc<Queue<T>>,
     failed: Arc<AtomicBool>,
     on_durable: D,
+    on_given_up: G,
     on_error: Option<E>,
     /// What is known of groups whose commit failed, oldest first: at most what was under way.
     unwritten: VecDeque<Group>,
@@ -154,9 +160,10 @@ impl<T> Drop for EndOfThread<T> {
     }
 }
 
-impl<T, D, E> Work<T, D, E>
+impl<T, D, G, E> Work<T, D, G, E>
 where
     D: FnMut(Vec<(Intent, T)>),
+    G: FnMut(Vec<(Intent, T)>),
     E: FnOnce(JournalError),
 {
     fn run(mut self) -> Result<Journal, JournalError> {
@@ -181,11 +188,12 @@ where
         let failed = self.failed.load(Ordering::Acquire);
         let mut group = Group { connections: Vec::new(), records: Vec::with_capacity(GROUP_BYTES) };
         let mut intents = Vec::new();
+        let mut given_up = Vec::new();
         let mut outcomes = Vec::new();
         for entry in entries {
             match entry {
                 Entry::Connection(number, info) => group.connections.push((number, info)),
-                Entry::Intent(_, _) if failed => {}
+                Entry::Intent(intent, message) if failed => given_up.push((intent, message)),
                 Entry::Intent(intent, message) => {
                     codec::put_intent(&mut group.records, &intent);
                     intents.push((intent, message));
@@ -204,7 +212,7 @@ where
             Ok(()) => (self.on_durable)(intents),
             Err(error) => {
                 self.failed.store(true, Ordering::Release);
-                // The intents are given up: nothing of their messages will go out.
+                given_up.append(&mut intents);
                 group.records.clear();
                 outcomes.iter().for_each(|outcome| codec::put_outcome(&mut group.records, outcome));
                 self.unwritten.push_back(group);
@@ -212,6 +220,9 @@ where
                     tell(error);
                 }
             }
+        }
+        if !given_up.is_empty() {
+            (self.on_given_up)(given_up);
         }
     }
 
@@ -238,12 +249,15 @@ mod tests {
         let dir = Dir::new(3_000);
         let journal = dir.create();
         fill_the_disk(&journal);
-        let mut passed_on = Vec::new();
+        let (mut passed_on, mut given_up) = (Vec::new(), Vec::new());
         let mut work = Work {
             journal,
             queue: Arc::new(Queue::new()),
             failed: Arc::default(),
             on_durable: |intents: Vec<(Intent, ())>| passed_on.extend(intents),
+            on_given_up: |intents: Vec<(Intent, ())>| {
+                given_up.extend(intents.iter().map(|(intent, ())| intent.row));
+            },
             on_error: Some(|_| ()),
             unwritten: VecDeque::new(),
         };
@@ -260,5 +274,6 @@ mod tests {
         let states = dir.states();
         let done = states.iter().filter(|(_, s)| *s == State::Final(Disposition::Accepted)).count();
         assert_eq!((done, states.open_intents(), passed_on.len()), (401, 0, 0));
+        assert!(given_up.into_iter().eq((1_000..1_010).chain(2_000..2_010)), "each comes back once");
     }
 }

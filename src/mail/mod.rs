@@ -6,6 +6,8 @@ mod address;
 mod class;
 mod disposition;
 mod envelope;
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod reply;
 mod timestamp;

@@ -46,6 +46,8 @@ pub struct Admission {
 pub struct Pacer {
     own: Agreement,
     in_force: Agreement,
+    /// The limits that were in force when they were told last.
+    told: Agreement,
     /// The first moment at which a message was ready.
     line_start: Option<Timestamp>,
     bucket: Bucket,
@@ -82,6 +84,7 @@ impl Pacer {
         Self {
             own,
             in_force: own,
+            told: own,
             line_start: None,
             bucket: Bucket::new(own.peak(), start),
             held: VecDeque::new(),
@@ -167,6 +170,12 @@ impl Pacer {
     /// hour: worth a warning.
     pub fn stricter(&self) -> Option<Agreement> {
         (self.in_force != self.own).then_some(self.in_force)
+    }
+
+    /// [`Self::stricter`], once each time that it has changed.
+    pub fn newly_stricter(&mut self) -> Option<Agreement> {
+        let before = mem::replace(&mut self.told, self.in_force);
+        self.stricter().filter(|limits| *limits != before)
     }
 
     /// Puts away the blocks whose time is over.
@@ -331,6 +340,25 @@ mod tests {
         assert_eq!((admission.count, admission.request), (0, None));
         assert_eq!(admission.ask_again_at, at(3_600_000));
         assert_eq!(pacer.give_back(at(5)), None);
+    }
+
+    #[test]
+    fn limits_that_become_stricter_are_told_once() {
+        let (wide, narrow) = (Capacity::default(), Capacity { per_hour: 36_000, ..Capacity::default() });
+        let ledger = MemoryLedger::new();
+        let mut pacer = Pacer::new(&wide, at(0));
+        let mut own = ledger.join(Holder::new("news", "1"), &wide);
+        let ask = |pacer: &mut Pacer, own: &mut dyn Ledger, millis| {
+            let request = pacer.admit(at(millis), 1).request.unwrap();
+            pacer.reserved(at(millis + 1), own.reserve(Reading::simulated(at(millis)), &request).unwrap());
+            pacer.newly_stricter()
+        };
+        assert_eq!(ask(&mut pacer, &mut own, 0), None);
+        let mut other = Pacer::new(&narrow, at(1_000));
+        let mut others = ledger.join(Holder::new("alarm", "2"), &narrow);
+        assert_eq!(ask(&mut other, &mut others, 1_000), None, "its own limits are the strictest");
+        assert_eq!(ask(&mut pacer, &mut own, 5_000), Some(Agreement::from(&narrow)));
+        assert_eq!(ask(&mut pacer, &mut own, 9_000), None, "it was told");
     }
 
     #[test]

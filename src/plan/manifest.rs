@@ -179,9 +179,13 @@ impl Manifest {
     /// # Errors
     /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no manifest.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let text = fs::read(path).map_err(PlanError::io("read", path))?;
+        Self::parse(path, &fs::read(path).map_err(PlanError::io("read", path))?)
+    }
+
+    /// The manifest that `text` is; `path` is for errors.
+    fn parse(path: &Path, text: &[u8]) -> Result<Self, PlanError> {
         let damaged = |error: serde_json::Error| PlanError::damaged(path, error.to_string());
-        let head: Head = serde_json::from_slice(&text).map_err(damaged)?;
+        let head: Head = serde_json::from_slice(text).map_err(damaged)?;
         if head.format > FORMAT {
             return Err(PlanError::Newer {
                 path: path.to_owned(),
@@ -189,7 +193,7 @@ impl Manifest {
                 known: FORMAT,
             });
         }
-        let mut manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
+        let mut manifest: Self = serde_json::from_slice(text).map_err(damaged)?;
         // What the campaign does not write out of itself.
         manifest.campaign.path.clone_from(&manifest.campaign_file);
         manifest.campaign.template.folder = manifest.campaign.folder().to_owned();
@@ -276,6 +280,7 @@ pub(super) mod tests {
     use super::super::freeze::tests::{frozen, run_dir};
     use super::super::staged::tests::{SmallDisk, names};
     use super::*;
+    use crate::fuzzing::fuzz;
     use crate::screen::testing::batch;
 
     pub fn input(shown: &str, hash: &str) -> Input {
@@ -349,6 +354,26 @@ host = "smtp.example.net"
             assert!(text.contains(part), "{text}");
         }
         assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn fuzz_what_is_no_manifest_is_refused() {
+        let path = Path::new("runs/spring/run-1/manifest.json");
+        let mut finished = manifest(NOW);
+        finished.state = State::Interrupted { reason: "SIGINT".into() };
+        finished.started = Some(NOW);
+        finished.outcomes.insert("accepted".into(), 3);
+        let seeds = [manifest(NOW), finished].map(|manifest| serde_json::to_vec(&manifest).unwrap());
+        fuzz("manifest recovery", &seeds, |text| match Manifest::parse(path, text) {
+            Ok(manifest) => {
+                // What was read can be written and is the same again.
+                let written = serde_json::to_vec(&manifest).unwrap();
+                let again = Manifest::parse(path, &written).unwrap();
+                assert_eq!(serde_json::to_vec(&again).unwrap(), written);
+            }
+            Err(PlanError::Damaged { .. } | PlanError::Newer { .. }) => {}
+            Err(other) => panic!("{other}"),
+        });
     }
 
     #[test]

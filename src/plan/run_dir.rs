@@ -152,6 +152,21 @@ impl RunDir {
         Ok(RunLock { _file: file })
     }
 
+    /// Whether a process works on the run. Writes nothing, so that a run on a disk that is read-only can be looked at.
+    pub fn is_running(&self) -> Result<bool, RunDirError> {
+        let path = self.path.join("lock");
+        let io = |source| RunDirError::Io { action: "look at", path: path.clone(), source };
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io(error)),
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(TryLockError::WouldBlock) => Ok(true),
+                Err(TryLockError::Error(source)) => Err(io(source)),
+            },
+        }
+    }
+
     /// All runs, by campaign and run id.
     pub fn list(runs: &Path) -> Result<Vec<Self>, RunDirError> {
         let mut found: Vec<Self> = folders(runs)?
@@ -242,6 +257,7 @@ mod tests {
     fn one_process_at_a_time() {
         let runs = tempfile::tempdir().unwrap();
         let run = run(runs.path(), "spring", "abc");
+        assert!(!run.is_running().unwrap(), "there is no lock file yet");
         let lock = run.lock().unwrap();
         let error = run.lock().unwrap_err();
         let RunDirError::Locked { holder, .. } = &error else { panic!("{error}") };
@@ -249,7 +265,9 @@ mod tests {
         assert!(
             error.to_string().contains(&format!("another process ({}) is working on", std::process::id()))
         );
+        assert!(run.is_running().unwrap());
         drop(lock);
+        assert!(!run.is_running().unwrap());
         run.lock().unwrap();
     }
 

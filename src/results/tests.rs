@@ -29,7 +29,7 @@ impl Run {
         let run = Self { folder: tempfile::tempdir().unwrap(), rows };
         let key = RunKey { run_id: "spring-4f2a".into(), plan_rows: rows, plan_hash: "c0ffee".into() };
         let journal = Journal::create(&run.journal(), &key, Durability::ProcessCrash).unwrap();
-        (run, Writer::spawn(journal, |_| (), |error| panic!("{error}")).unwrap())
+        (run, Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).unwrap())
     }
 
     fn journal(&self) -> PathBuf {

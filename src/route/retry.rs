@@ -44,6 +44,12 @@ impl Schedule {
         if at.since(first_attempt_at) > self.give_up_after { Next::GiveUp } else { Next::At(at) }
     }
 
+    /// When a row that was put off until `at` is due, seen from `now`: never later than the longest wait from now. A time further
+    /// ahead was written down by a clock that has been set back since.
+    pub fn due(&self, at: Timestamp, now: Timestamp) -> Timestamp {
+        at.min(now + self.longest.mul_f64((1_000 + JITTER_PERMILLE) as f64 / 1_000.0))
+    }
+
     /// How long a row, or a site that can't be reached, is tried.
     pub fn give_up_after(&self) -> Duration {
         self.give_up_after
@@ -76,6 +82,15 @@ mod tests {
 
     fn schedule() -> Schedule {
         Schedule::new(&Retry::default())
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_nothing_off_for_longer_than_the_longest_wait() {
+        let (now, minutes) = (START, |minutes: u64| Duration::from_secs(60 * minutes));
+        let check = |at: Timestamp, due: Timestamp| assert_eq!(schedule().due(at, now), due);
+        check(now + minutes(15), now + minutes(15));
+        check(now + minutes(60 * 24 * 365), now + minutes(15).mul_f64(1.1));
+        check(Timestamp(0), Timestamp(0));
     }
 
     #[test]

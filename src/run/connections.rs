@@ -38,13 +38,18 @@ pub struct Connections {
 }
 
 impl Addressed {
-    /// Hands the transaction to its connection. `Err` is the row, when the connection has gone.
+    /// The connection, and the row.
+    pub fn place(&self) -> (ConnectionId, u32) {
+        let row = u32::try_from(self.transaction.id).expect("transactions are numbered by rows of the plan");
+        (self.connection, row)
+    }
+
+    /// Hands the transaction to its connection. `Err` is the connection, when it has gone, and the row.
     pub fn hand_over(self) -> Result<(), (ConnectionId, u32)> {
-        let Self { connection, transaction, entrance } = self;
-        let row = u32::try_from(transaction.id).expect("transactions are numbered by rows of the plan");
-        match entrance {
-            Some(entrance) => entrance.try_send(transaction).map_err(|_| (connection, row)),
-            None => Err((connection, row)),
+        let place = self.place();
+        match self.entrance {
+            Some(entrance) => entrance.try_send(self.transaction).map_err(|_| place),
+            None => Err(place),
         }
     }
 }

@@ -235,6 +235,14 @@ impl Dispatcher {
                 self.ledger_fails_since = None;
                 if let Some(pacer) = &mut self.pacer {
                     pacer.reserved(now, reservation);
+                    if let Some(limits) = pacer.newly_stricter() {
+                        tracing::warn!(
+                            "another campaign on this capacity account names other limits; the strictest hold: {} an hour, {} in \
+                             five minutes",
+                            limits.per_hour,
+                            limits.per_slot
+                        );
+                    }
                 }
             }
             Event::LedgerFailed(problem) => self.on_ledger_failed(&problem, now),
@@ -457,7 +465,7 @@ impl Dispatcher {
     fn grant(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.ask_pacer_at = None;
         if self.lanes.rotation_is_empty() {
-            return;
+            return self.return_unused(now, actions);
         }
         if self.sources.are_spent() {
             return self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
@@ -487,6 +495,15 @@ impl Dispatcher {
             picked.into_iter().map(|(id, place)| self.grant_one(id, place, now, valid_until)).collect();
         if !granted.is_empty() {
             actions.push(Action::Grant(granted));
+        }
+    }
+
+    /// With nothing ready, what was reserved goes back to the ledger as soon as its time is over.
+    fn return_unused(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        if let Some(pacer) = &mut self.pacer {
+            let admission = pacer.admit(now, 0);
+            actions.extend(admission.request.map(Action::Reserve));
+            self.ask_pacer_at = Some(admission.ask_again_at);
         }
     }
 

@@ -168,9 +168,9 @@ pub async fn send(
     Ok(Ended { phase, journal })
 }
 
-/// The journal's writer: what is durable is handed to its connection, and failures become events.
+/// The journal's writer: what is durable is handed to its connection, what never will be comes back, and failures become events.
 fn spawn_writer(journal: Journal, events: &mpsc::Sender<Event>) -> Result<Writer<Addressed>, JournalError> {
-    let (undelivered, failures) = (events.clone(), events.clone());
+    let (undelivered, given_up, failures) = (events.clone(), events.clone(), events.clone());
     let on_durable = move |intents: Vec<(Intent, Addressed)>| {
         for (_, addressed) in intents {
             if let Err((connection, row)) = addressed.hand_over() {
@@ -179,10 +179,17 @@ fn spawn_writer(journal: Journal, events: &mpsc::Sender<Event>) -> Result<Writer
             }
         }
     };
+    // Nothing of these went out, so a drain need not wait for them.
+    let on_given_up = move |intents: Vec<(Intent, Addressed)>| {
+        for (_, addressed) in intents {
+            let (connection, row) = addressed.place();
+            let _ = given_up.blocking_send(Event::Undelivered(connection, row));
+        }
+    };
     let on_error = move |error: JournalError| {
         let _ = failures.blocking_send(Event::Shutdown(Shutdown::Drain, describe(&error)));
     };
-    Writer::spawn(journal, on_durable, on_error)
+    Writer::spawn(journal, on_durable, on_given_up, on_error)
 }
 
 /// What the ledger's thread does with its answer.

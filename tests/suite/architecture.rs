@@ -83,6 +83,14 @@ fn a_module_imports_only_from_modules_above_it() {
 }
 
 #[test]
+fn nothing_sends_with_a_journal_that_forgets() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let naming = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("forgetful(");
+    let names: Vec<PathBuf> = sources(&src).into_iter().filter(naming).collect();
+    assert_eq!(names, [src.join("journal/db.rs")], "it is there for `benches/journal.rs` only");
+}
+
+#[test]
 fn the_code_map_of_lib_rs_lists_the_modules_in_their_order() {
     let lib = include_str!("../../src/lib.rs");
     let map: Vec<String> = lib
@@ -96,4 +104,97 @@ fn the_code_map_of_lib_rs_lists_the_modules_in_their_order() {
 fn imports_are_found_in_every_form() {
     let source = "use crate::mail::Address;\n// crate::run\nuse crate::{plan::{Plan, Row}, dkim};\nlet x = crate::smtp::f();";
     assert_eq!(imported(source), ["mail", "plan", "dkim", "smtp"]);
+}
+
+/// The tests that `text` names as paths in backticks: what is no path of a function in lower case is passed over.
+fn tests_named(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted
+        .filter(|name| {
+            name.contains("::")
+                && !name.ends_with("::")
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
+        })
+        .collect()
+}
+
+/// Whether there is such a test: `module::module::function` of `src`, `suite::module::function` of these.
+fn is_a_test(name: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let parts: Vec<&str> = name.split("::").collect();
+    let (function, modules) = parts.split_last().expect("split gives at least one part");
+    let (folder, modules) = match modules.split_first() {
+        Some((&"suite", rest)) => (root.join("tests/suite"), rest),
+        _ => (root.join("src"), modules),
+    };
+    (1..=modules.len()).any(|length| {
+        let (files, inner) = modules.split_at(length);
+        let file = folder.join(files.join("/"));
+        let text = |path: PathBuf| fs::read_to_string(path).ok();
+        let outer = text(file.with_extension("rs")).or_else(|| text(file.join("mod.rs")));
+        outer.is_some_and(|outer| match inner {
+            [] => has_test(&outer, function),
+            [module] => match elsewhere(&outer, module) {
+                Some(path) => text(file.with_file_name(path)).is_some_and(|text| has_test(&text, function)),
+                None => outer.contains(&format!("mod {module} {{")) && has_test(&outer, function),
+            },
+            _ => false,
+        })
+    })
+}
+
+/// The file that a module's `#[path]` names.
+fn elsewhere<'a>(text: &'a str, module: &str) -> Option<&'a str> {
+    let (before, _) = text.split_once(&format!("\"]\nmod {module};"))?;
+    Some(before.rsplit_once("#[path = \"")?.1)
+}
+
+fn has_test(text: &str, function: &str) -> bool {
+    text.split("#[test]").skip(1).chain(text.split("::test]").skip(1)).any(|code| {
+        let code = code.trim_start().trim_start_matches("async ");
+        let rest = code.strip_prefix("fn ").and_then(|code| code.strip_prefix(function));
+        rest.is_some_and(|rest| rest.starts_with('('))
+    })
+}
+
+#[test]
+fn the_tests_of_the_invariants_are_there() {
+    let (_, invariants) =
+        include_str!("../../src/lib.rs").split_once("# Invariants").expect("lib.rs states them");
+    let text =
+        invariants.lines().map_while(|line| line.strip_prefix("//!").or(line.is_empty().then_some("")));
+    let text: Vec<&str> = text.collect();
+    for number in 1..=7 {
+        let start = text
+            .iter()
+            .position(|line| line.starts_with(&format!(" {number}. **")))
+            .expect("all are numbered");
+        let rest = text[start + 1..].iter().take_while(|line| line.starts_with("    "));
+        let item: String = text[start..=start].iter().chain(rest).copied().collect();
+        let names = tests_named(&item);
+        assert!(!names.is_empty(), "invariant {number} names no test");
+        for name in names {
+            assert!(is_a_test(name), "invariant {number}: there is no test `{name}`");
+        }
+    }
+}
+
+#[test]
+fn the_tests_of_bad_days_are_there() {
+    let names = tests_named(include_str!("../../docs/bad-days.md"));
+    assert!(names.len() > 30, "{names:?}");
+    let missing: Vec<&&str> = names.iter().filter(|name| !is_a_test(name)).collect();
+    assert!(missing.is_empty(), "docs/bad-days.md names tests that are not there: {missing:#?}");
+}
+
+#[test]
+fn tests_are_found_by_their_paths() {
+    assert!(is_a_test("suite::architecture::tests_are_found_by_their_paths"));
+    assert!(is_a_test(
+        "journal::writer::tests::after_a_failure_outcomes_are_kept_and_intents_are_given_up_for_good"
+    ));
+    assert!(is_a_test("pacing::ledger::sqlite::tests::accounts_are_apart"));
+    assert!(is_a_test("smtp::connection::tests::auth_that_fails"));
+    assert!(!is_a_test("suite::architecture::is_a_test"));
+    assert!(!is_a_test("journal::writer::after_a_failure"));
 }

@@ -4,7 +4,11 @@
 //! `scripts/crash-rounds N` runs it for N rounds.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mailrun::mail::Disposition;
 use mailrun::sandbox::{Faults, Options, record};
@@ -15,8 +19,8 @@ const ROWS: usize = 150;
 const CONNECTIONS: usize = 4;
 /// Kills of each of the two campaigns in a round.
 const KILLS: usize = 2;
-/// A kill comes within so many milliseconds of the start; longer than most runs take to their end.
-const WITHIN_MS: u64 = 600;
+/// A kill in the sending comes within so many milliseconds of its start; about as long as a run takes to its end.
+const WITHIN_MS: u64 = 400;
 
 /// A small generator: the moments need not be good random numbers, only different ones.
 struct Random(u64);
@@ -78,18 +82,17 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     });
 
     for _ in 0..KILLS {
-        let mut children = files.each_ref().map(|file| dir.start(&["send", file, "--no-progress"]));
-        // Time is what this test is about: it decides where the kill falls, and nothing else.
-        let (first, second) = (random.below(WITHIN_MS), random.below(WITHIN_MS));
-        std::thread::sleep(Duration::from_millis(first.min(second)));
-        let order = if first < second { [0, 1] } else { [1, 0] };
-        children[order[0]].kill().unwrap();
-        std::thread::sleep(Duration::from_millis(first.abs_diff(second)));
-        children[order[1]].kill().unwrap();
-        for (child, id) in children.iter_mut().zip(ids) {
-            child.wait().unwrap();
-            *tally.kills.entry(phase(&dir, id)).or_default() += 1;
-        }
+        let aims: [Aim; 2] = std::array::from_fn(|_| Aim::any(random));
+        thread::scope(|scope| {
+            let kills = [0, 1].map(|n| {
+                let runs = dir.path().join("runs").join(ids[n]);
+                let child = dir.start(&["send", &files[n], "--no-progress"]);
+                scope.spawn(move || aims[n].kill(child, &runs))
+            });
+            for kill in kills {
+                *tally.kills.entry(kill.join().unwrap()).or_default() += 1;
+            }
+        });
     }
     for file in &files {
         let ran = dir.run(&["send", file, "--no-progress"]);
@@ -142,21 +145,69 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     }
 }
 
+/// Where a kill is to fall. A process that has passed the place before it was seen there is killed where it is.
+#[derive(Debug, Clone, Copy)]
+enum Aim {
+    /// Within the first milliseconds.
+    Start(Duration),
+    /// While the plan is made.
+    Planning,
+    /// So long after the journal was made.
+    Sending(Duration),
+    /// While the results are written.
+    Results(Duration),
+}
+
+impl Aim {
+    fn any(random: &mut Random) -> Self {
+        let millis = |random: &mut Random, limit| Duration::from_micros(random.below(limit * 1_000));
+        match random.below(8) {
+            0 => Self::Start(millis(random, 30)),
+            1 | 2 => Self::Planning,
+            3..=5 => Self::Sending(millis(random, WITHIN_MS)),
+            _ => Self::Results(millis(random, 3)),
+        }
+    }
+
+    /// Kills the process there, and tells how far it had come.
+    fn kill(self, mut child: Child, runs: &Path) -> &'static str {
+        let run = || -> Option<PathBuf> { Some(fs::read_dir(runs).ok()?.next()?.ok()?.path()) };
+        let is_there = |name: &str| run().is_some_and(|run| run.join(name).exists());
+        // Time is what this test is about: it decides where the kill falls, and nothing else.
+        let begun = Instant::now();
+        let (reached, wait): (Box<dyn Fn() -> bool>, Duration) = match self {
+            Self::Start(wait) => (Box::new(move || begun.elapsed() >= wait), Duration::ZERO),
+            Self::Planning => {
+                (Box::new(|| is_there("manifest.json") || is_there("plan.arrow")), Duration::ZERO)
+            }
+            Self::Sending(wait) => (Box::new(|| is_there("journal.db")), wait),
+            Self::Results(wait) => (Box::new(|| is_there("results/part-00000.parquet.unfinished")), wait),
+        };
+        while child.try_wait().unwrap().is_none() && !reached() {
+            thread::yield_now();
+        }
+        let reached_at = Instant::now();
+        while child.try_wait().unwrap().is_none() && reached_at.elapsed() < wait {
+            thread::yield_now();
+        }
+        // One that has ended by itself is not there to be killed.
+        let _ = child.kill();
+        child.wait().unwrap();
+        run().map_or("before the run", |run| phase(&run))
+    }
+}
+
 /// How far a killed run had come.
-fn phase(dir: &Dir, id: &str) -> &'static str {
-    let runs = dir.path().join("runs").join(id);
-    let Some(run) = std::fs::read_dir(runs).ok().and_then(|mut runs| runs.next()) else {
-        return "before the run";
-    };
-    let run = run.unwrap().path();
-    let manifest = std::fs::read_to_string(run.join("manifest.json")).unwrap_or_default();
-    if !run.join("plan.arrow").exists() {
-        "planning"
-    } else if !run.join("journal.db").exists() {
-        "planned"
-    } else if manifest.contains("\"finished\"") {
+fn phase(run: &Path) -> &'static str {
+    let manifest = fs::read_to_string(run.join("manifest.json")).unwrap_or_default();
+    let is_there = |name: &str| run.join(name).exists();
+    if manifest.contains("\"is\": \"finished\"") {
         "finished"
-    } else if run.join("results/part-00000.parquet").exists() {
+    } else if !manifest.contains("\"plan\"") {
+        "planning"
+    } else if !is_there("journal.db") {
+        "planned"
+    } else if is_there("results/part-00000.parquet.unfinished") || is_there("results/part-00000.parquet") {
         "results"
     } else {
         "sending"

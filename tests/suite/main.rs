@@ -2,7 +2,10 @@
 
 mod address;
 mod architecture;
+mod bad_days;
+mod bad_relays;
 mod crash;
+mod disk;
 mod kit;
 mod send;
 mod shown;

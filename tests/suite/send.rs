@@ -281,3 +281,33 @@ fn status_and_audit_tell_what_happened() {
     let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
     assert_eq!((audit[0]["attempts"].as_u64(), audit[0]["holds"].as_bool()), (Some(2), Some(true)));
 }
+
+#[test]
+fn campaigns_that_name_different_limits_for_an_account_are_told() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = |id: &str, per_hour: u64| {
+        list(&dir, id, 2);
+        campaign(
+            &dir,
+            id,
+            relay.port(),
+            "",
+            &format!("[capacity]\naccount = \"shared\"\nper-hour = {per_hour}"),
+        )
+    };
+    let (narrow, wide) = (file("narrow", 7_200_000), file("wide", 9_600_000));
+    let ran = dir.run(&["send", &narrow]).ended(0);
+    assert!(!ran.stderr().contains("names other limits"), "{}", ran.stderr());
+    assert!(!dir.run(&["capacity"]).ended(0).stdout().contains("warning"));
+    dir.run(&["send", &wide])
+        .ended(0)
+        .says("names other limits")
+        .says("7200000 an hour, 750000 in five minutes");
+    let shown = dir.run(&["capacity"]).ended(0).stdout();
+    for part in
+        ["warning", "narrow 7,200,000 (750,000)", "wide 9,600,000 (1,000,000)", "shared: 7,200,000 an hour"]
+    {
+        assert!(shown.contains(part), "`{part}` is not in {shown}");
+    }
+}

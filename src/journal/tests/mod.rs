@@ -2,6 +2,7 @@
 
 mod codec;
 mod file;
+mod fuzz;
 mod property;
 pub(super) mod writer;
 
@@ -54,19 +55,22 @@ impl Dir {
 pub(super) struct Written {
     pub writer: Writer<u32>,
     pub durable: Receiver<u32>,
+    pub given_up: Receiver<u32>,
     pub errors: Receiver<JournalError>,
 }
 
 pub(super) fn spawn(journal: Journal) -> Written {
     let (durable_in, durable) = channel();
+    let (given_up_in, given_up) = channel();
     let (errors_in, errors) = channel();
     let writer = Writer::spawn(
         journal,
         move |intents| intents.into_iter().for_each(|(_, row)| durable_in.send(row).unwrap_or(())),
+        move |intents| intents.into_iter().for_each(|(_, row)| given_up_in.send(row).unwrap_or(())),
         move |error| errors_in.send(error).unwrap_or(()),
     )
     .unwrap();
-    Written { writer, durable, errors }
+    Written { writer, durable, given_up, errors }
 }
 
 pub(super) fn at(second: i64) -> Timestamp {

@@ -13,6 +13,7 @@ fn an_intent_is_passed_on_once_it_can_be_read_by_others() {
                 seen_in.send((message, read(&path).unwrap().state(intent.row))).unwrap();
             }
         },
+        |given_up| panic!("{given_up:?}"),
         |error| panic!("{error}"),
     )
     .unwrap();
@@ -128,8 +129,11 @@ fn on_a_full_disk_nothing_is_passed_on_and_what_is_known_is_kept() {
     // What a failed commit holds is not passed on, and neither is anything after it.
     run.writer.intend(vec![(intent(1, 1, 0), 1)]);
     run.writer.record(accepted(0, 1, 1));
+    // As the dispatcher does with those that come back: it is true of an intent that is there, and of one that is not.
+    run.writer.record(Outcome::new(1, 1, Verdict::Withdrawn, at(1)));
     let _ = run.writer.close();
     assert_eq!(run.durable.iter().count(), 0);
+    assert!(run.given_up.iter().eq((1..3_000).chain([1])), "all of them come back");
     // The record of the outcome may have had room or not; an intent that was not passed on never did.
     let states = dir.states();
     assert!(matches!(states.state(0), State::Open | State::Final(Disposition::Accepted)));
@@ -180,7 +184,7 @@ fn the_history_of_a_row() {
 fn a_panic_of_the_callback_does_not_hang_those_who_wait() {
     let dir = Dir::new(2);
     let writer: Writer<u32> =
-        Writer::spawn(dir.create(), |_| panic!("as a broken caller would"), |_| ()).unwrap();
+        Writer::spawn(dir.create(), |_| panic!("as a broken caller would"), |_| (), |_| ()).unwrap();
     writer.intend(vec![(intent(0, 1, 0), 0)]);
     assert!(writer.flush().is_err());
     assert!(matches!(writer.close(), Err(JournalError::Ended(_))));

@@ -19,6 +19,8 @@ pub struct Usage {
     pub account: String,
     /// The limits in force: the strictest that a campaign has named within the last hour, or else lately.
     pub in_force: Agreement,
+    /// The limits that each campaign of the last hour has named, by its name: they should be one and the same.
+    pub named: BTreeMap<String, Agreement>,
     /// What the last 3,600 s have spent, blocks that are not yet used up included.
     pub hour_used: u64,
     /// What may still go now, by the hour's limit.
@@ -29,6 +31,13 @@ pub struct Usage {
     pub slot_free: u64,
     /// The slots of the last hour, the one that runs now included: thirteen, the oldest first.
     pub slots: Vec<SlotUse>,
+}
+
+impl Usage {
+    /// True when campaigns have named different limits for the account: the strictest hold.
+    pub fn disagrees(&self) -> bool {
+        self.named.values().any(|limits| *limits != self.in_force)
+    }
 }
 
 /// One slot of five minutes, aligned to the clock (UTC).
@@ -68,6 +77,11 @@ pub(super) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage
     let within = |entry: &Entry, span: Duration| Duration::from_micros(at.uptime.since(entry.until)) <= span;
     let all = || book.entries().map(|entry| entry.agreement);
     let live = || book.entries().filter(|entry| within(entry, HOUR)).map(|entry| entry.agreement);
+    let mut named: BTreeMap<String, Agreement> = BTreeMap::new();
+    for entry in book.entries().filter(|entry| within(entry, HOUR)) {
+        let limits = named.entry(entry.holder.campaign.to_string()).or_insert(entry.agreement);
+        *limits = limits.strictest(entry.agreement);
+    }
     let in_force = live().reduce(Agreement::strictest).or_else(|| all().reduce(Agreement::strictest))?;
 
     let used = |span| book.entries().filter(|entry| within(entry, span)).map(|entry| entry.count).sum();
@@ -93,5 +107,5 @@ pub(super) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage
         by: by.into_iter().map(|(holder, count)| (holder.clone(), count)).collect(),
     });
     let slots = slots.collect();
-    Some(Usage { account, in_force, hour_used, hour_free, slot_used, slot_free, slots })
+    Some(Usage { account, in_force, named, hour_used, hour_free, slot_used, slot_free, slots })
 }

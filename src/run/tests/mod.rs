@@ -47,6 +47,7 @@ struct World {
     events: HashMap<u64, Event>,
     next: u64,
     ledger: MemoryAccount,
+    accounts: MemoryLedger,
     site: Site,
     /// What opening a connection brings.
     opens: Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>,
@@ -54,6 +55,8 @@ struct World {
     routes: Box<dyn FnMut(u32, Timestamp) -> Result<Routed, Unroutable>>,
     sites: HashMap<ConnectionId, &'static str>,
     lookups: usize,
+    /// When the ledger can't answer.
+    ledger_fails: Box<dyn Fn(Timestamp) -> bool>,
     /// Rows that can't be composed.
     broken: BTreeMap<u32, NotComposed>,
     sent: Vec<Sent>,
@@ -159,6 +162,7 @@ impl World {
             per_second: capacity.as_ref().map(|capacity| capacity.per_hour as f64 / 3_600.0),
         };
         let account = capacity.clone().unwrap_or_default();
+        let accounts = MemoryLedger::new();
         let dispatcher = Dispatcher::new(Parts {
             settings,
             lanes,
@@ -174,10 +178,12 @@ impl World {
             coming: BinaryHeap::new(),
             events: HashMap::new(),
             next: 0,
-            ledger: MemoryLedger::new().join(Holder::new("test", "1"), &account),
+            ledger: accounts.join(Holder::new("test", "1"), &account),
+            accounts,
             site: Box::new(site),
             opens: Box::new(|_, _| Ok(())),
             routes: Box::new(|_, _| unreachable!("every row has its lane")),
+            ledger_fails: Box::new(|_| false),
             sites: HashMap::new(),
             lookups: 0,
             broken: BTreeMap::new(),
@@ -198,6 +204,11 @@ impl World {
 
     /// Runs until the dispatcher is over; panics when it waits for nothing.
     fn run(&mut self) -> &mut Self {
+        self.run_until(Timestamp(i64::MAX))
+    }
+
+    /// The same, or up to this moment.
+    fn run_until(&mut self, end: Timestamp) -> &mut Self {
         let mut actions = Vec::new();
         for _ in 0..50_000_000 {
             self.dispatcher.advance(self.now, &mut actions);
@@ -219,6 +230,9 @@ impl World {
                     self.dispatcher.lanes().iter().collect::<Vec<_>>()
                 );
             };
+            if next > end {
+                return self;
+            }
             // The loop around the dispatcher never wakes in the same microsecond.
             self.now = next.max(self.now);
             if event.is_some_and(|at| at <= self.now) {
@@ -274,6 +288,10 @@ impl World {
             }
             Action::Record(outcome) => self.outcomes.push(outcome),
             Action::Suppress(row, _) => self.suppressed.push(row),
+            Action::Reserve(_) if (self.ledger_fails)(self.now) => {
+                let failed = Event::LedgerFailed("can't reserve capacity in `state.db`: disk full".into());
+                self.later(Duration::from_millis(2), failed);
+            }
             Action::Reserve(request) => {
                 let reservation = self
                     .ledger

@@ -108,6 +108,40 @@ fn the_pace_is_kept_and_retries_count() {
 }
 
 #[test]
+fn what_was_reserved_goes_back_soon_when_nothing_is_ready() {
+    let capacity = Capacity { per_hour: 3_600_000, ..Capacity::default() };
+    let setting = Setting { rows: 600, connections: 50, capacity: Some(capacity), ..Setting::default() };
+    let mut world = World::new(setting, |sent| {
+        (MS, if sent.attempt == 1 { refused(451, "4.3.0 no") } else { accepted() })
+    });
+    // All were refused once, and none is due again: others may have the rest.
+    world.run_until(START + Duration::from_secs(15));
+    assert_eq!(world.sent.len(), 600);
+    let usage = world.accounts.usage("default", Reading::simulated(world.now)).unwrap();
+    assert_eq!(usage.hour_used, 600);
+    world.run().assert_all(600, Disposition::Accepted);
+}
+
+#[test]
+fn a_ledger_that_fails_for_long_ends_the_run_and_for_a_moment_does_not() {
+    let run = |fails: Duration| {
+        let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
+        let setting = Setting { rows: 1_000, capacity: Some(capacity), ..Setting::default() };
+        let mut world = World::new(setting, |_| (MS, accepted()));
+        let (from, to) = (START + Duration::from_secs(20), START + Duration::from_secs(20) + fails);
+        world.ledger_fails = Box::new(move |now| now >= from && now < to);
+        world.run();
+        assert!(world.sent.iter().all(|sent| sent.at < from + Duration::from_secs(5) || sent.at >= to));
+        world
+    };
+    run(Duration::from_secs(20)).assert_all(1_000, Disposition::Accepted);
+    let stopped = run(Duration::from_secs(60));
+    assert!(stopped.stopped().contains("disk full"), "{}", stopped.stopped());
+    assert_eq!(stopped.finals().len(), stopped.sent.len(), "what was under way has its outcome");
+    assert!(stopped.now.since(START) < Duration::from_secs(60), "it did not wait for the ledger");
+}
+
+#[test]
 fn rows_without_a_message_end_and_the_others_go_on() {
     let mut world = World::new(Setting { rows: 10, ..Setting::default() }, |_| (MS, accepted()));
     world.broken.insert(2, NotComposed::RenderFailed("no `name`".into()));

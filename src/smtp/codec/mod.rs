@@ -2,6 +2,8 @@
 
 mod capabilities;
 pub mod command;
+#[cfg(test)]
+mod fuzz;
 mod reply;
 mod stuffing;
 

@@ -3,6 +3,7 @@
 mod corpora;
 mod csv;
 mod files;
+mod fuzz;
 mod parquet;
 mod random;
 

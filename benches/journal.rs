@@ -1,0 +1,184 @@
+//! What the journal costs: the same run with it and without, in turn, to the embedded receiver.
+//!
+//! `cargo bench --bench journal` sends each plan with a journal that survives a loss of power (`power-loss`), with one that
+//! survives the end of the process (`process-crash`), and with one that forgets everything, which no campaign file can ask for. Prints
+//! every rate as it comes (`MAILRUN_BENCH_ROUNDS` of each kind, 7 by default), then the medians with the lowest and highest.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mailrun::campaign::{Campaign, Duplicates, Durability};
+use mailrun::compose::{Composer, ReturnPaths, RunFacts};
+use mailrun::dkim::Signer;
+use mailrun::journal::{Journal, RunKey};
+use mailrun::mail::Timestamp;
+use mailrun::plan::{Layout, Plan, RunDir};
+use mailrun::route::{Classifier, Schedule};
+use mailrun::run::{self, Breaker, Dispatcher, Job, Lane, Preparer, Settings, Site, Suppressor};
+use mailrun::sandbox::{Options, Sandbox};
+use mailrun::smtp::{Limits, Security, Target};
+use mailrun::suppression::SuppressionList;
+use mailrun::{screen, target_group};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+const CONNECTIONS: usize = 20;
+
+/// A journal, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Without,
+    Kept(Durability),
+}
+
+const KINDS: [(&str, Kind); 3] = [
+    ("without", Kind::Without),
+    ("process-crash", Kind::Kept(Durability::ProcessCrash)),
+    ("power-loss", Kind::Kept(Durability::PowerLoss)),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let rounds = std::env::var("MAILRUN_BENCH_ROUNDS").map_or(Ok(7), |rounds| rounds.parse())?;
+    let mut table = Vec::new();
+    for (what, rows, is_signed) in [("unsigned, 0.4 KB", 20_000, false), ("RSA-2048, 0.9 KB", 4_000, true)] {
+        let scene = Scene::new(rows, is_signed)?;
+        let mut rates: [Vec<f64>; 3] = Default::default();
+        for round in 0..rounds {
+            for ((name, kind), rates) in KINDS.iter().zip(&mut rates) {
+                let rate = scene.run(*kind, round)?;
+                println!("{what}\t{name}\t{rate:.0}");
+                rates.push(rate);
+            }
+        }
+        let without = median(&mut rates[0]);
+        for ((name, _), rates) in KINDS.iter().zip(&mut rates) {
+            let median = median(rates);
+            table.push(format!(
+                "| {what} | {name} | {median:.0} | {:.0} to {:.0} | {:.1} % |",
+                rates[0],
+                rates[rates.len() - 1],
+                100.0 * median / without
+            ));
+        }
+    }
+    println!(
+        "\n| messages | journal | messages/s, median | lowest to highest | of the rate without |\n|---|---|---|---|---|"
+    );
+    table.iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+/// Sorts, and takes the middle.
+fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+/// A plan, and what it takes to send it.
+struct Scene {
+    folder: tempfile::TempDir,
+    campaign: Campaign,
+    dir: RunDir,
+    rows: u32,
+    runtime: Runtime,
+    sandbox: Sandbox,
+}
+
+impl Scene {
+    fn new(rows: u32, is_signed: bool) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+        let lines: String = (0..rows).map(|n| format!("r{n}@one.example,{n}\n")).collect();
+        file("list.csv", &format!("email,n\n{lines}"))?;
+        file("letter.hbs", "Hello {{n}},\n\nthis is a letter of a few lines, as short as letters come.\n")?;
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/welcome/campaign.toml");
+        let mut campaign = Campaign::parse(
+            "[campaign]\nid = \"bench\"\n[sender]\nfrom = \"news@mail.example.com\"\n[target-group]\nfiles = [\"list.csv\"]\n\
+             [template]\nsubject = \"Number {{n}}\"\ntext = \"letter.hbs\"\n[delivery]\nroute = \"sandbox\"\n",
+            &folder.path().join("campaign.toml"),
+        )?;
+        if is_signed {
+            campaign.dkim = Campaign::load(&fixture)?.dkim.into_iter().take(1).collect();
+        }
+        let group = target_group::open(&campaign.target_group)?;
+        let dir = RunDir::create(folder.path(), "bench", &"plan".parse()?)?;
+        let list = SuppressionList::open(&folder.path().join("state.db"))?;
+        let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
+        let layout = Layout::new(&group.schema(), None);
+        run::freeze(&group, layout, limits, None, list.checker(Timestamp::wall())?, &dir, |_| ())?;
+        let runtime = Runtime::new()?;
+        let sandbox = runtime.block_on(Sandbox::start(Options::default()))?;
+        Ok(Self { folder, campaign, dir, rows, runtime, sandbox })
+    }
+
+    /// Sends all of it; messages a second.
+    fn run(&self, kind: Kind, round: usize) -> Result<f64, Box<dyn Error>> {
+        let plan = Arc::new(Plan::open(&self.dir.plan())?);
+        let key = RunKey { run_id: "bench".into(), plan_rows: plan.len(), plan_hash: plan.hash().to_owned() };
+        let path = self.folder.path().join(format!("journal-{round}.db"));
+        let journal = match kind {
+            Kind::Without => Journal::forgetful(&key)?,
+            Kind::Kept(durability) => Journal::create(&path, &key, durability)?,
+        };
+        let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec() };
+        let list = SuppressionList::open(&self.folder.path().join("state.db"))?;
+        let preparer = Preparer {
+            plan,
+            composer: Composer::new(&self.campaign, facts)?,
+            signer: Signer::load(&self.campaign.dkim)?,
+            watch: Mutex::new(list.watch(0)?),
+            return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
+            redirect: None,
+        };
+        let limits = run::Limits { connections: CONNECTIONS, pipeline_depth: 1 };
+        let lane = Lane::new("sandbox".into(), limits, (0..self.rows).collect::<VecDeque<_>>());
+        let settings = Settings {
+            schedule: Schedule::new(&self.campaign.delivery.retry),
+            not_after: None,
+            drain: Duration::from_secs(30),
+            per_second: None,
+        };
+        let breaker = Breaker::new(self.campaign.stop.clone());
+        let job = Job {
+            preparer: Arc::new(preparer),
+            dispatcher: Dispatcher::new(settings, vec![lane], None, Classifier::default(), breaker),
+            sites: vec![Arc::new(self.site()?)],
+            journal,
+            ledger: None,
+            suppressor: Suppressor::none(),
+            planned: u64::from(self.rows),
+            done_before: 0,
+        };
+        let (_signals, demands) = mpsc::channel(1);
+        let mut accepted = 0;
+        let start = Instant::now();
+        let ended =
+            self.runtime.block_on(run::send(job, demands, |snapshot| accepted = snapshot.counts.accepted))?;
+        let rate = f64::from(self.rows) / start.elapsed().as_secs_f64();
+        drop(ended);
+        assert_eq!(accepted, u64::from(self.rows), "the rate of a run that failed says nothing");
+        for file in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
+            // Whatever is left of it would count in the next round's disk.
+            let _ = std::fs::remove_file(file);
+        }
+        Ok(rate)
+    }
+
+    fn site(&self) -> Result<Site, Box<dyn Error>> {
+        let target = Target {
+            host: "sandbox".into(),
+            addresses: vec![self.sandbox.addr()],
+            local_ip: None,
+            ehlo: "bench.example.com".parse()?,
+            security: Security::None,
+            credentials: None,
+            timeouts: self.campaign.delivery.timeouts.clone(),
+        };
+        let limits =
+            Limits { depth: 1, window_bytes: 128 << 10, max_messages: 0, idle: Duration::from_secs(60) };
+        Ok(Site { target, port: self.sandbox.addr().port(), limits })
+    }
+}
