@@ -53,6 +53,12 @@ pub enum RouteKind {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Relay {
+    /// How `[[route]]` calls it; needed in `[[relay]]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its share of the connections, where several relays take the same mail.
+    #[serde(default = "default_weight", skip_serializing_if = "is_default_weight")]
+    pub weight: u32,
     /// Host name or IP address.
     pub host: String,
     /// TCP port; 587 by default, 465 with implicit TLS.
@@ -143,6 +149,14 @@ fn default_depth() -> usize {
     1
 }
 
+fn default_weight() -> u32 {
+    1
+}
+
+fn is_default_weight(weight: &u32) -> bool {
+    *weight == default_weight()
+}
+
 impl Default for Retry {
     fn default() -> Self {
         Self {
@@ -180,20 +194,11 @@ impl Delivery {
             *path = folder.join(&*path);
         }
         if let Some(relay) = &mut self.relay {
-            for path in relay.ca_file.iter_mut().chain(&mut relay.password_file) {
-                *path = folder.join(&*path);
-            }
+            relay.resolve_paths(folder);
         }
     }
 
     pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        if self.route == RouteKind::Relay && self.relay.is_none() {
-            return Err((
-                "delivery.route",
-                "route `relay` needs `[delivery.relay]`".into(),
-                "add it with its `host`",
-            ));
-        }
         if let Some(relay) = &self.relay {
             relay.check()?;
         }
@@ -214,13 +219,22 @@ impl Delivery {
 }
 
 impl Relay {
-    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        for path in self.ca_file.iter_mut().chain(&mut self.password_file) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
         if !(1..=10_000).contains(&self.connections) {
             return Err((
                 "delivery.relay.connections",
                 format!("{} connections", self.connections),
                 "use 1 to 10000",
             ));
+        }
+        if !(1..=1_000).contains(&self.weight) {
+            return Err(("delivery.relay.weight", format!("a weight of {}", self.weight), "use 1 to 1000"));
         }
         if !(1..=1_000).contains(&self.pipeline_depth) {
             return Err((

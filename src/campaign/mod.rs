@@ -6,11 +6,13 @@
 mod capacity;
 mod delivery;
 mod dns;
+mod egress;
 mod error;
 mod identity;
 mod journal;
 mod mx;
 mod reply;
+mod routes;
 mod sender;
 mod shaping;
 mod signing;
@@ -27,19 +29,21 @@ use serde::{Deserialize, Serialize};
 pub use capacity::{Capacity, Pace};
 pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
 pub use dns::{IpFamily, NameServer};
+pub use egress::{Egress, WarmUp};
 pub use error::CampaignError;
 pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
 pub use mx::{Mx, MxTls};
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
+pub use routes::DomainRoute;
 pub use sender::Sender;
 pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroup};
 pub use template::{Inline, Template};
-pub use units::{ByteSize, Span};
+pub use units::{ByteSize, Frequency, Span};
 pub use unsubscribe::Unsubscribe;
 
 /// One mailing, as described by its campaign file.
@@ -66,6 +70,15 @@ pub struct Campaign {
     pub capacity: Capacity,
     /// `[delivery]`: where to and how.
     pub delivery: Delivery,
+    /// `[[relay]]`: several relays, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relay: Vec<Relay>,
+    /// `[[route]]`: domains that go to a relay of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub route: Vec<DomainRoute>,
+    /// `[[egress]]`: the local addresses that mail leaves from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<Egress>,
     /// `[[shaping]]`: how much providers are given, over the program's own table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shaping: Vec<ShapingEntry>,
@@ -142,6 +155,17 @@ impl Campaign {
         }
     }
 
+    /// The relays that take what no `[[route]]` takes.
+    pub fn main_relays(&self) -> Vec<&Relay> {
+        routes::main_relays(&self.delivery, &self.relay, &self.route)
+    }
+
+    /// The entries of `[[egress]]` that serve the sender.
+    pub fn egress(&self) -> impl Iterator<Item = &Egress> {
+        let domain = self.sender.from.address.domain();
+        self.egress.iter().filter(move |egress| egress.serves(domain))
+    }
+
     fn resolve_paths(&mut self) {
         let folder = self.folder().to_owned();
         self.target_group.resolve_paths(&folder);
@@ -150,6 +174,9 @@ impl Campaign {
             dkim.key = folder.join(&dkim.key);
         }
         self.delivery.resolve_paths(&folder);
+        for relay in &mut self.relay {
+            relay.resolve_paths(&folder);
+        }
         if let Some(secret) = self.unsubscribe.as_mut().and_then(|u| u.secret_file.as_mut()) {
             *secret = folder.join(&*secret);
         }
@@ -165,6 +192,17 @@ impl Campaign {
         }
         self.capacity.check()?;
         self.delivery.check()?;
+        routes::check(&self.delivery, &self.relay, &self.route)?;
+        for egress in &self.egress {
+            egress.check()?;
+        }
+        if !self.egress.is_empty() && self.egress().next().is_none() {
+            return Err((
+                "egress.senders",
+                format!("no `[[egress]]` serves `{}`", self.sender.from.address.domain()),
+                "add the domain of From to `senders` of one of them",
+            ));
+        }
         for entry in &self.shaping {
             entry.check()?;
         }

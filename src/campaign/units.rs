@@ -14,6 +14,15 @@ pub struct Span(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
+/// So many in a time: a number, a slash and one of `s`, `min`, `h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Frequency {
+    /// How many.
+    pub count: u64,
+    /// In this time.
+    pub time: Duration,
+}
+
 impl Span {
     /// `seconds` seconds.
     pub const fn seconds(seconds: u64) -> Self {
@@ -67,6 +76,35 @@ impl FromStr for ByteSize {
     }
 }
 
+impl FromStr for Frequency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad =
+            || format!("`{text}` is not a rate: write a whole number, / and s, min or h, such as \"40/s\"");
+        let (count, unit) = text.split_once('/').ok_or_else(bad)?;
+        let count = count.trim().replace('_', "").parse().ok().filter(|count| *count > 0).ok_or_else(bad)?;
+        let time = match unit.trim() {
+            "s" => Duration::from_secs(1),
+            "m" | "min" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3_600),
+            _ => return Err(bad()),
+        };
+        Ok(Self { count, time })
+    }
+}
+
+impl fmt::Display for Frequency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.time.as_secs() {
+            1 => "s",
+            60 => "min",
+            _ => "h",
+        };
+        write!(f, "{}/{unit}", self.count)
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0.as_millis();
@@ -108,6 +146,7 @@ macro_rules! serde_as_text {
     };
 }
 serde_as_text!(Span, |span| span.to_string());
+serde_as_text!(Frequency, |frequency| frequency.to_string());
 serde_as_text!(ByteSize, |size| format!("{} B", size.0));
 
 /// Reads a value of the trade (an address, a domain) from its text; `with` module for serde.
@@ -178,6 +217,16 @@ mod tests {
     fn durations_print_as_they_are_written() {
         for text in ["90s", "15m", "4h", "45d", "250ms"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn frequencies() {
+        for text in ["40/s", "100/min", "5000/h"] {
+            assert_eq!(text.parse::<Frequency>().unwrap().to_string(), text);
+        }
+        for bad in ["", "40", "0/s", "-1/s", "40/day", "4.5/s"] {
+            assert!(bad.parse::<Frequency>().is_err(), "{bad}");
         }
     }
 

@@ -186,6 +186,9 @@ pub struct Sending {
     /// With the sandbox: keep a record of every message taken over in this file
     #[arg(long, value_name = "FILE")]
     pub sandbox_record: Option<PathBuf>,
+    /// Where names are looked up.
+    #[command(flatten)]
+    pub dns: DnsOptions,
     /// As fast as it goes; only towards the sandbox
     #[arg(long)]
     pub unpaced: bool,

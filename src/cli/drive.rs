@@ -1,6 +1,5 @@
 //! From a frozen plan to its results: what `send` and `retry` share.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,25 +11,18 @@ use super::exit::Exit;
 use super::job::Materials;
 use super::progress::Progress;
 use super::text::{count, duration};
-use super::{log, paths, signals, summary};
+use super::ways::{Allowances, Left};
+use super::{log, paths, signals, summary, ways};
 use crate::campaign::{Campaign, RouteKind};
 use crate::journal::{self, Journal, RunKey, State as RowState, States};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::pacing::{Holder, LedgerThread, Pacer, SqliteLedger};
 use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
 use crate::route::{Classifier, Schedule};
-use crate::run::{
-    self, Breaker, Departure, Dispatcher, Lane, Phase, Preparer, RelayHop, Segment, Settings, Site,
-    Suppressor, Task,
-};
+use crate::run::{self, Breaker, Dispatcher, Phase, Preparer, Settings, Suppressor, Task};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
-use crate::smtp::{Credentials, EhloName, Limits, Password, Security, Target};
 use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
 
-/// A connection without work is closed after this: a relay closes it itself before long.
-const IDLE: Duration = Duration::from_secs(60);
-/// Bytes under way on one connection, below any system's usual send buffer (RFC 2920 §3.1 warns of the deadlock).
-const WINDOW_BYTES: usize = 128 << 10;
 /// How often the state of a run is written for `status`.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
@@ -166,18 +158,12 @@ async fn send(
         RouteKind::Sandbox => Some(start_sandbox(sending).await?),
         RouteKind::Relay | RouteKind::Mx => None,
     };
-    let (site, departure) = site(campaign, sandbox.as_ref())?;
-    let connections = campaign.delivery.relay.as_ref().map_or(20, |relay| relay.connections);
-    let limits = run::Limits {
-        connections,
-        initial: connections,
-        pipeline_depth: site.limits.depth,
-        rate: None,
-        openings: None,
-        only_way: true,
-    };
     let schedule = Schedule::new(&campaign.delivery.retry);
-    let (lane, done_before) = lane(Arc::new(site), limits, &schedule, &journal, &states)?;
+    let (left, done_before) = left(&schedule, &journal, &states)?;
+    let router = ways::router(campaign, sandbox.as_ref(), || sending.dns.resolver(campaign))?;
+    let (lanes, directory) = left.place(&router, |row| run.plan.domain(row));
+    let state_db = paths::state_db(common)?;
+    let allowances = Allowances::take(campaign, &state_db, u64::from(run.plan.len()))?;
     let (pacer, ledger) = pacer(common, run, campaign, sending)?;
     let settings = Settings {
         schedule,
@@ -188,14 +174,13 @@ async fn send(
     let breaker = Breaker::new(campaign.stop.clone());
     let dispatcher = Dispatcher::new(run::Parts {
         settings,
-        lanes: vec![lane],
-        directory: run::Directory::empty(),
-        sources: run::Sources::new(&[run::SourceLimits::default()], Timestamp::now()),
+        lanes,
+        directory,
+        sources: run::Sources::new(&allowances.limits, Timestamp::now()),
         pacer,
         classifier: Classifier::new(campaign.reply.clone())?,
         breaker,
     });
-    let state_db = paths::state_db(common)?;
     let list = SuppressionList::open(&state_db)?;
     let run_id = &run.manifest.run_id;
     let plan = Arc::new(run.manifest.open_plan(&run.dir)?);
@@ -217,7 +202,8 @@ async fn send(
     let job = run::Job {
         preparer,
         dispatcher,
-        departures: vec![departure],
+        router: Arc::new(router),
+        departures: ways::departures(campaign)?,
         journal,
         ledger,
         suppressor,
@@ -233,6 +219,7 @@ async fn send(
     .await
     .map_err(|error| Diagnostic::from(error).exit(Exit::Interrupted))?;
     progress.finish();
+    allowances.give_back(&state_db, &ended.allowances)?;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
@@ -251,92 +238,10 @@ async fn start_sandbox(sending: &Sending) -> Result<Sandbox, Diagnostic> {
     Sandbox::start(options).await.map_err(|error| Diagnostic::of("can't start the sandbox", &error))
 }
 
-/// Where the mail goes.
-fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<(Site, Departure), Diagnostic> {
-    let delivery = &campaign.delivery;
-    let ehlo = ehlo_name(delivery.ehlo.as_deref())?;
-    let departure = Departure { local_ip: None, ehlo: ehlo.clone() };
-    let timeouts = delivery.timeouts.clone();
-    let relay = delivery.relay.as_ref();
-    let limits = Limits {
-        depth: relay.map_or(1, |relay| relay.pipeline_depth),
-        window_bytes: WINDOW_BYTES,
-        max_messages: relay.map_or(0, |relay| relay.messages_per_connection),
-        idle: IDLE,
-    };
-    if let Some(sandbox) = sandbox {
-        let target = Target {
-            host: "sandbox".into(),
-            addresses: vec![sandbox.addr()],
-            local_ip: None,
-            ehlo,
-            security: Security::None,
-            credentials: None,
-            timeouts,
-        };
-        let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
-        return Ok((Site::relays("sandbox".into(), vec![hop], limits), departure));
-    }
-    let relay = relay.ok_or_else(|| {
-        Diagnostic::new("route `mx` is not to be had yet")
-            .hint("use route `relay`, or rehearse with `--sandbox`")
-    })?;
-    let security = Security::new(relay.tls, relay.ca_file.as_deref())
-        .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
-    let credentials = match &relay.username {
-        Some(username) => {
-            let password = password(relay.password_env.as_deref(), relay.password_file.as_deref())?;
-            Some(Credentials::Password { username: username.clone(), password })
-        }
-        None => None,
-    };
-    let target = Target {
-        host: relay.host.clone(),
-        addresses: Vec::new(),
-        local_ip: None,
-        ehlo,
-        security,
-        credentials,
-        timeouts,
-    };
-    let hop = RelayHop { target, port: relay.port(), weight: 1 };
-    Ok((Site::relays(relay.host.clone(), vec![hop], limits), departure))
-}
-
-fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
-    if let Some(name) = configured {
-        return name.parse().map_err(|error| {
-            Diagnostic::of("bad `delivery.ehlo`", &error).hint("use this machine's host name")
-        });
-    }
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = if host.trim().is_empty() { "localhost" } else { host.trim() };
-    Ok(name.parse().unwrap_or_else(|_| "localhost".parse().expect("a word")))
-}
-
-fn password(env: Option<&str>, file: Option<&Path>) -> Result<Password, Diagnostic> {
-    let secret = match (env, file) {
-        (Some(name), _) => std::env::var(name).map_err(|_| {
-            Diagnostic::new(format!("the environment variable `{name}` is not set"))
-                .hint("it holds the relay's password; set it where cron starts mailrun")
-        })?,
-        (None, Some(path)) => std::fs::read_to_string(path)
-            .map_err(|error| Diagnostic::of("can't read the relay's password", &error).at(path.display()))?,
-        (None, None) => unreachable!("a campaign with a user and no password is refused"),
-    };
-    Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
-}
-
-/// The lane with what the journal has left, and the number of rows that are over.
-fn lane(
-    site: Arc<Site>,
-    limits: run::Limits,
-    schedule: &Schedule,
-    journal: &Journal,
-    states: &States,
-) -> Result<(Lane, u64), Diagnostic> {
+/// What the journal has left, and the number of rows that are over.
+fn left(schedule: &Schedule, journal: &Journal, states: &States) -> Result<(Left, u64), Diagnostic> {
     let mut fresh = Vec::new();
-    let mut put_off = Vec::new();
+    let mut tried = Vec::new();
     let mut done = 0;
     let mut details = journal.details();
     for (row, state) in states.iter() {
@@ -354,19 +259,14 @@ fn lane(
                     first_attempt_at: outcome.first_attempt_at,
                     last_attempt_at: outcome.last_attempt_at,
                 };
-                put_off.push((task, schedule.due(at, Timestamp::now())));
+                tried.push((task, schedule.due(at, Timestamp::now())));
             }
             RowState::Final(_) => done += 1,
             // `resolve_open_intents` has left none, and a damaged journal is refused.
             RowState::Open | RowState::Unknown => done += 1,
         }
     }
-    let mut lane = Lane::new(site, limits, None, Timestamp::now());
-    lane.add(Segment::whole(fresh.into()));
-    for (task, at) in put_off {
-        lane.put_off(task, at);
-    }
-    Ok((lane, done))
+    Ok((Left { fresh, tried }, done))
 }
 
 fn pacer(

@@ -30,6 +30,7 @@ mod status;
 mod summary;
 mod suppress;
 mod text;
+mod ways;
 
 use std::io::{self, Write};
 

@@ -45,7 +45,7 @@ pub use audit::{Audit, Fullest, OutOfOrder, audit};
 pub use bucket::Bucket;
 pub use clock::{BootId, Clock, Reading, Uptime};
 pub use ledger::{
-    Answer, Block, BlockId, Holder, Ledger, LedgerError, LedgerThread, MemoryAccount, MemoryLedger, Request,
-    Reservation, SlotUse, SqliteLedger, Unused, Usage, usage,
+    Answer, Block, BlockId, DailyCaps, Holder, Ledger, LedgerError, LedgerThread, MemoryAccount,
+    MemoryLedger, Request, Reservation, SlotUse, SqliteLedger, Unused, Usage, usage,
 };
 pub use pacer::{Admission, Pacer};

@@ -16,7 +16,7 @@ use super::event::{
     Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble,
     Unroutable,
 };
-use super::judge::{Ending, Judged, Pause, judge};
+use super::judge::{Ending, Judged, Pause, judge, pause_of};
 use super::lane::{Lane, Place, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
@@ -213,6 +213,11 @@ impl Dispatcher {
         self.directory.rows()
     }
 
+    /// For each local address, what is left of what it might carry.
+    pub fn allowances(&self) -> Vec<Option<u64>> {
+        self.sources.allowances()
+    }
+
     /// Messages handed to connections and not yet answered.
     pub fn under_way(&self) -> usize {
         self.under_way.len()
@@ -256,6 +261,9 @@ impl Dispatcher {
     pub fn advance(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
             self.drain("the time given with --not-after is over".into(), now);
+        }
+        if self.sources.are_spent() && self.left > self.under_way.len() as u64 {
+            self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
         }
         if self.phase == Phase::Running {
             self.look_up(now, actions);
@@ -324,7 +332,7 @@ impl Dispatcher {
         self.looking_up -= 1;
         let unroutable = match route {
             Ok(routed) => {
-                let id = match self.lanes.of_site(&routed.site.name) {
+                let id = match self.lanes.of_site(&routed.site.key) {
                     Some(id) => id,
                     None => {
                         let provider =
@@ -467,11 +475,8 @@ impl Dispatcher {
         if self.lanes.rotation_is_empty() {
             return self.return_unused(now, actions);
         }
-        if self.sources.are_spent() {
-            return self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
-        }
         let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
-        let mut picked = self.pick(now, usize::try_from(most).unwrap_or(usize::MAX));
+        let mut picked = self.pick(now, usize::try_from(most).unwrap_or(usize::MAX), actions);
         let valid_until = match &mut self.pacer {
             None => Timestamp(i64::MAX),
             Some(_) if picked.is_empty() => Timestamp(i64::MAX),
@@ -508,7 +513,7 @@ impl Dispatcher {
     }
 
     /// Picks up to `most` messages that could leave, in turn, and takes their places.
-    fn pick(&mut self, now: Timestamp, most: usize) -> Vec<(LaneId, Place)> {
+    fn pick(&mut self, now: Timestamp, most: usize, actions: &mut Vec<Action>) -> Vec<(LaneId, Place)> {
         let mut picked = Vec::new();
         let mut picked_of: HashMap<LaneId, usize> = HashMap::new();
         while picked.len() < most {
@@ -527,6 +532,13 @@ impl Dispatcher {
                     if lane.could_go(now) > 0 && lane.ready.len() > *of_lane {
                         self.lanes.join_rotation(id);
                     }
+                }
+                Err(Timestamp(i64::MAX)) => {
+                    // These local addresses have had what they may carry: connections are opened from others.
+                    for connection in lane.retire_from(|source| self.sources.is_spent(source)) {
+                        actions.push(Action::Close(connection));
+                    }
+                    self.lanes.touch(id);
                 }
                 Err(later) => {
                     lane.throttled_until = later;
@@ -655,6 +667,9 @@ impl Dispatcher {
         let change = lane.complained(now);
         let lane = self.lane_of[&id];
         self.forget_connection(id);
+        if let Some(pause) = trouble.reply.as_ref().and_then(|reply| pause_of(&self.classifier, reply)) {
+            self.pause(lane, pause, &trouble.text, now);
+        }
         self.tell(lane, change, &trouble.text);
         if trouble.permanent && alone && only_way {
             self.drain(trouble.text.clone(), now);
@@ -775,31 +790,8 @@ impl Dispatcher {
 
     /// What an answer says about how much its site takes.
     fn learn(&mut self, id: LaneId, judged: &Judged, now: Timestamp) {
-        let lane = &mut self.lanes[id];
-        let site = &lane.site.name;
-        match judged.pause {
-            None => {}
-            Some(Pause::Site(pause)) => {
-                let until = now + pause;
-                if lane.paused_until < until {
-                    tracing::info!(site, %until, "paused: {}", judged.cause());
-                }
-                lane.pause(until);
-                lane.complaint = Some(judged.cause());
-            }
-            Some(Pause::Provider(pause)) => {
-                let until = now + pause;
-                lane.complaint = Some(judged.cause());
-                match self.providers.get(lane.provider) {
-                    None => lane.pause(until),
-                    Some(provider) => {
-                        if provider.paused_until < until {
-                            tracing::info!(provider = provider.name(), site, %until, "paused: {}", judged.cause());
-                        }
-                        provider.paused_until = provider.paused_until.max(until);
-                    }
-                }
-            }
+        if let Some(pause) = judged.pause {
+            self.pause(id, pause, &judged.cause(), now);
         }
         let lane = &mut self.lanes[id];
         if judged.ending == Ending::Final(Disposition::Accepted) {
@@ -814,6 +806,29 @@ impl Dispatcher {
             let change = lane.complained(now);
             self.tell(id, change, &cause);
             self.lanes[id].complaint = Some(cause);
+        }
+    }
+
+    /// A site, or its whole provider, gets nothing for a while.
+    fn pause(&mut self, id: LaneId, pause: Pause, cause: &str, now: Timestamp) {
+        let lane = &mut self.lanes[id];
+        let site = &lane.site.name;
+        lane.complaint = Some(cause.to_owned());
+        let (Pause::Site(time) | Pause::Provider(time)) = pause;
+        let until = now + time;
+        match self.providers.get(lane.provider) {
+            Some(provider) if matches!(pause, Pause::Provider(_)) => {
+                if provider.paused_until < until {
+                    tracing::info!(provider = provider.name(), site, %until, "paused: {cause}");
+                }
+                provider.paused_until = provider.paused_until.max(until);
+            }
+            Some(_) | None => {
+                if lane.paused_until < until {
+                    tracing::info!(site, %until, "paused: {cause}");
+                }
+                lane.pause(until);
+            }
         }
     }
 

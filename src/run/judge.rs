@@ -101,6 +101,15 @@ pub fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
     }
 }
 
+/// Who gets nothing for a while after a reply that kept a session from opening.
+pub fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> {
+    match classifier.classify(reply).action {
+        Action::PauseSite(pause) => Some(Pause::Site(pause)),
+        Action::PauseProvider(pause) => Some(Pause::Provider(pause)),
+        Action::TryAgain | Action::GiveUp | Action::StopRun => None,
+    }
+}
+
 fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_way: bool) -> Judged {
     let verdict = classifier.classify(&reply);
     let (again, pause, stop) = match verdict.action {

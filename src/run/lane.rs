@@ -448,6 +448,16 @@ impl Lane {
         }
     }
 
+    /// Retires the connections from such sources; those that were open.
+    pub fn retire_from(&mut self, is_spent: impl Fn(SourceId) -> bool) -> Vec<ConnectionId> {
+        let spent = self.connections.iter().filter(|(_, c)| c.open.is_some() && is_spent(c.source));
+        let ids: Vec<_> = spent.map(|(id, _)| *id).collect();
+        for id in &ids {
+            self.retire(*id);
+        }
+        ids
+    }
+
     /// The site took a message over; true when it is trusted with more connections now.
     pub fn succeeded(&mut self) -> bool {
         self.rests = 0;

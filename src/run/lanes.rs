@@ -40,7 +40,7 @@ impl IndexMut<LaneId> for Lanes {
 impl Lanes {
     /// Adds a lane; there is one for each site.
     pub fn add(&mut self, lane: Lane) -> LaneId {
-        let name = lane.site.name.clone();
+        let key = lane.site.key.clone();
         let id = match self.vacant.pop() {
             Some(slot) => {
                 self.slots[slot] = Some(lane);
@@ -51,20 +51,20 @@ impl Lanes {
                 LaneId(self.slots.len() - 1)
             }
         };
-        self.by_site.insert(name, id);
+        self.by_site.insert(key, id);
         self.touch(id);
         id
     }
 
     /// The lane of a site.
-    pub fn of_site(&self, name: &str) -> Option<LaneId> {
-        self.by_site.get(name).copied()
+    pub fn of_site(&self, key: &str) -> Option<LaneId> {
+        self.by_site.get(key).copied()
     }
 
     /// Removes a lane that has nothing left.
     pub fn remove(&mut self, id: LaneId) {
         if let Some(lane) = self.slots[id.0].take() {
-            self.by_site.remove(&lane.site.name);
+            self.by_site.remove(&lane.site.key);
             self.active -= usize::from(lane.is_active);
             self.vacant.push(id.0);
         }

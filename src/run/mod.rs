@@ -20,9 +20,11 @@ mod finish;
 mod judge;
 mod lane;
 mod lanes;
+mod lookups;
 mod planning;
 mod prepare;
 mod provider;
+mod router;
 mod site;
 mod snapshot;
 mod source;
@@ -44,13 +46,15 @@ pub use lane::{Lane, Limits, Segment};
 pub use planning::{PlanningError, Screening, freeze};
 pub use prepare::Preparer;
 pub use provider::ProviderLimits;
-pub use site::{Departure, RelayHop, Site};
+pub use router::{MxWay, Router, Way, relay_limits};
+pub use site::{Departure, MxShared, RelayHop, Site};
 pub use snapshot::{LaneSnapshot, Snapshot};
 pub use source::{SourceId, SourceLimits, Sources};
 pub use suppress::Suppressor;
 
 use connections::{Addressed, Connections};
 use event::{Action, Event, Prepared};
+use lookups::Lookups;
 
 use crate::journal::{Intent, Journal, JournalError, Writer};
 use crate::mail::Timestamp;
@@ -69,6 +73,8 @@ pub struct Job {
     pub preparer: Arc<Preparer>,
     /// Decides.
     pub dispatcher: Dispatcher,
+    /// Finds the ways to the directory's domains.
+    pub router: Arc<Router>,
     /// Where mail leaves from: one for each of the dispatcher's sources.
     pub departures: Vec<Departure>,
     /// Where intents and outcomes are written down.
@@ -89,6 +95,8 @@ pub struct Ended {
     pub phase: Phase,
     /// The journal, everything known written to it.
     pub journal: Journal,
+    /// For each departure, what is left of what it might carry.
+    pub allowances: Vec<Option<u64>>,
 }
 
 /// Sends. `signals` brings demands to end early; `observe` sees how far the run is, about ten times a second.
@@ -97,12 +105,23 @@ pub async fn send(
     mut signals: mpsc::Receiver<(Shutdown, String)>,
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Ended, JournalError> {
-    let Job { preparer, mut dispatcher, departures, journal, ledger, suppressor, planned, done_before } = job;
+    let Job {
+        preparer,
+        mut dispatcher,
+        router,
+        departures,
+        journal,
+        ledger,
+        suppressor,
+        planned,
+        done_before,
+    } = job;
     let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
     let (reports_in, mut reports) = mpsc::channel(EVENTS);
     let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
     let writer = Arc::new(spawn_writer(journal, &events_in)?);
     let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone(), reports_in);
+    let mut lookups = Lookups::new(router, events_in.clone());
     let mut meter = snapshot::Meter::new(planned, done_before, Timestamp::now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();
@@ -135,7 +154,7 @@ pub async fn send(
         for action in actions.drain(..) {
             match action {
                 Action::Prepare(lane, tasks) => preparer.start(lane, &tasks, &prepared_in),
-                Action::LookUp(..) => unreachable!("nothing is looked up yet"),
+                Action::LookUp(domain, row) => lookups.start(domain, preparer.domain(row)),
                 Action::Open { connection, site, source, .. } => connections.open(connection, site, source),
                 Action::Close(id) => connections.close(id),
                 Action::Grant(granted) => writer.intend(connections.address(granted)),
@@ -151,7 +170,7 @@ pub async fn send(
     }
     observe(&meter.read(&dispatcher, Timestamp::now()));
     // Nobody listens any more: what would still be said finds a closed channel instead of a full one.
-    drop((events, reports, prepared));
+    drop((events, reports, prepared, lookups));
     // Only a drain that took too long, or a demand to stop at once, leaves messages under way: they stay in doubt.
     if dispatcher.under_way() == 0 {
         connections.end().await
@@ -159,13 +178,14 @@ pub async fn send(
         connections.abort().await
     }
     let phase = dispatcher.phase().clone();
+    let allowances = dispatcher.allowances();
     let journal = tokio::task::spawn_blocking(move || {
         suppressor.finish();
         let writer = Arc::into_inner(writer).expect("the connections are gone, and nobody else has it");
         writer.close()
     });
     let journal = journal.await.expect("closing the journal does not panic")?;
-    Ok(Ended { phase, journal })
+    Ok(Ended { phase, journal, allowances })
 }
 
 /// The journal's writer: what is durable is handed to its connection, what never will be comes back, and failures become events.

@@ -45,6 +45,14 @@ impl Preparer {
         }
     }
 
+    /// The domain that a row's message goes to, in A-labels.
+    pub fn domain(&self, row: u32) -> String {
+        match &self.redirect {
+            Some(address) => address.domain().as_str().to_owned(),
+            None => self.plan.domain(row).to_owned(),
+        }
+    }
+
     /// Composes and signs one row.
     pub fn prepare(&self, row: u32) -> Result<Composed, NotComposed> {
         let stop = |what: &str, error: &dyn std::error::Error| NotComposed::Stop(format!("{what}: {error}"));

@@ -1,24 +1,38 @@
-//! Where a lane goes: relays with their weights, or the hosts that a domain names.
+//! Where a lane goes: relays with their weights, or the MX hosts of its domains.
+//!
+//! Opens connections, and knows which hosts are dead. What a failure means for the rows is the dispatcher's to say.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event::Trouble;
-use crate::mail::Reply;
-use crate::route::{Failure, class_of_failure, relay};
+use crate::campaign::{Mx, Timeouts};
+use crate::mail::{Class, Reply, Timestamp};
+use crate::route::{
+    Destination, Failure, HostBook, MxHost, MxSecurity, Resolver, TlsDemand, class_of_failure,
+    host_addresses, relay,
+};
 use crate::smtp::{self, Concern, ConnectError, Connection, EhloName, Limits, Target};
 
 /// Where a lane goes.
 #[derive(Debug)]
 pub struct Site {
-    /// How it is called; sites of the same name are one.
+    /// What it is told apart by.
+    pub key: String,
+    /// How people call it.
     pub name: String,
-    /// The hosts that take its mail, any of them.
-    pub relays: Vec<RelayHop>,
     /// How its connections are used.
     pub limits: Limits,
-    /// Connections begun, which shares them out by weight.
+    hosts: Hosts,
+    /// Connections begun: shares them out by weight, and over equal hosts.
     begun: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Hosts {
+    Relays(Vec<RelayHop>),
+    Mx(MxHosts),
 }
 
 /// One relay.
@@ -30,6 +44,32 @@ pub struct RelayHop {
     pub port: u16,
     /// Its share of the connections; at least 1.
     pub weight: u32,
+}
+
+/// The MX hosts of a site.
+#[derive(Debug)]
+pub struct MxHosts {
+    /// The hosts by preference.
+    pub destination: Destination,
+    /// The least transport security.
+    pub demand: TlsDemand,
+    /// What all sites share.
+    pub shared: Arc<MxShared>,
+}
+
+/// What it takes to connect to MX hosts.
+#[derive(Debug)]
+pub struct MxShared {
+    /// Looks their addresses up.
+    pub resolver: Resolver,
+    /// Port and family.
+    pub settings: Mx,
+    /// TLS for each demand.
+    pub security: MxSecurity,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// Who is dead. A host that serves several sites is found out once.
+    pub book: Mutex<HostBook>,
 }
 
 /// Where a connection leaves from.
@@ -44,36 +84,52 @@ pub struct Departure {
 impl Site {
     /// A site of relays, any of which takes all of its mail.
     pub fn relays(name: String, relays: Vec<RelayHop>, limits: Limits) -> Self {
-        Self { name, relays, limits, begun: AtomicU64::new(0) }
+        Self { key: name.clone(), name, limits, hosts: Hosts::Relays(relays), begun: AtomicU64::new(0) }
     }
 
-    /// Opens a connection to the relay whose turn it is, or to the next one that answers.
+    /// The site of a set of MX hosts.
+    pub fn mx(key: String, name: String, hosts: MxHosts, limits: Limits) -> Self {
+        Self { key, name, limits, hosts: Hosts::Mx(hosts), begun: AtomicU64::new(0) }
+    }
+
+    /// Opens a connection to the host whose turn it is, or to the next one that answers.
     pub(super) async fn connect(&self, departure: &Departure) -> Result<Connection, Trouble> {
-        let mut trouble = None;
-        for hop in self.in_turn() {
-            match hop.connect(departure).await {
-                Ok(connection) => return Ok(connection),
-                // A login that is refused, or a certificate that is wrong, is somebody's mistake: another relay hides it.
-                Err(found) if found.permanent => return Err(found),
-                Err(found) => trouble = Some(found),
-            }
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
+        match &self.hosts {
+            Hosts::Relays(relays) => connect_relay(in_turn(relays, begun), departure).await,
+            Hosts::Mx(hosts) => hosts.connect(&self.name, begun, departure).await,
         }
-        Err(trouble.expect("a site has at least one host"))
     }
+}
 
-    /// The relays, first the one whose turn it is by weight.
-    fn in_turn(&self) -> impl Iterator<Item = &RelayHop> {
-        let total: u64 = self.relays.iter().map(|relay| u64::from(relay.weight)).sum();
-        let mut ticket = self.begun.fetch_add(1, Ordering::Relaxed) % total.max(1);
-        let first = self.relays.iter().position(|relay| {
-            let weight = u64::from(relay.weight);
-            let is_its_turn = ticket < weight;
-            ticket = ticket.saturating_sub(weight);
-            is_its_turn
-        });
-        let first = first.unwrap_or(0);
-        self.relays[first..].iter().chain(&self.relays[..first])
+async fn connect_relay(
+    relays: impl Iterator<Item = &RelayHop>,
+    departure: &Departure,
+) -> Result<Connection, Trouble> {
+    let mut trouble = None;
+    for relay in relays {
+        match relay.connect(departure).await {
+            Ok(connection) => return Ok(connection),
+            // A login that is refused, or a certificate that is wrong, is somebody's mistake: another relay hides it.
+            Err(found) if found.permanent => return Err(found),
+            Err(found) => trouble = Some(found),
+        }
     }
+    Err(trouble.expect("a site has at least one host"))
+}
+
+/// The relays, first the one whose turn it is by weight.
+fn in_turn(relays: &[RelayHop], begun: u64) -> impl Iterator<Item = &RelayHop> {
+    let total: u64 = relays.iter().map(|relay| u64::from(relay.weight)).sum();
+    let mut ticket = begun % total.max(1);
+    let first = relays.iter().position(|relay| {
+        let weight = u64::from(relay.weight);
+        let is_its_turn = ticket < weight;
+        ticket = ticket.saturating_sub(weight);
+        is_its_turn
+    });
+    let first = first.unwrap_or(0);
+    relays[first..].iter().chain(&relays[..first])
 }
 
 impl RelayHop {
@@ -91,6 +147,79 @@ impl RelayHop {
             })?;
         }
         smtp::connect(&target).await.map_err(|error| trouble(host, &error))
+    }
+}
+
+impl MxHosts {
+    async fn connect(&self, site: &str, seed: u64, departure: &Departure) -> Result<Connection, Trouble> {
+        let order = self.destination.order(seed);
+        let living = self.shared.book().admit(order, Timestamp::now()).map_err(|until| Trouble {
+            permanent: false,
+            class: Class::Network,
+            text: format!("no host of `{site}` could be reached, the next trial is at {until}"),
+            reply: None,
+        })?;
+        let mut troubles: Vec<Trouble> = Vec::new();
+        for host in living {
+            match self.connect_host(host, departure).await {
+                Ok(connection) => return Ok(connection),
+                Err(found) => troubles.push(found),
+            }
+        }
+        // One that may get better is worth another try, and says more than one that will not.
+        let for_ever = troubles.iter().all(|trouble| trouble.permanent);
+        let told = troubles.into_iter().find(|trouble| for_ever || !trouble.permanent);
+        Err(told.expect("at least one host was tried"))
+    }
+
+    async fn connect_host(&self, host: &MxHost, departure: &Departure) -> Result<Connection, Trouble> {
+        let shared = &self.shared;
+        let addresses = match host_addresses(&shared.resolver, &host.name, &shared.settings).await {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                shared.book().failed(&host.name, Timestamp::now());
+                let class = error.verdict().class;
+                return Err(Trouble {
+                    permanent: error.is_permanent(),
+                    class,
+                    text: error.to_string(),
+                    reply: None,
+                });
+            }
+        };
+        let target = self.target(host, addresses, departure);
+        let error = match smtp::connect(&target).await {
+            Ok(connection) => {
+                shared.book().succeeded(&host.name);
+                return Ok(connection);
+            }
+            Err(error) => error,
+        };
+        // Whoever answers is not dead, whatever the answer.
+        if error.concern() == Concern::Site && error.reply().is_none() {
+            let until = shared.book().failed(&host.name, Timestamp::now());
+            tracing::info!(host = host.name, %until, "left out: {}", error.problem);
+        }
+        Err(trouble(&host.name, &error))
+    }
+
+    fn target(&self, host: &MxHost, addresses: Vec<SocketAddr>, departure: &Departure) -> Target {
+        Target {
+            host: host.name.clone(),
+            addresses,
+            local_ip: departure.local_ip,
+            ehlo: departure.ehlo.clone(),
+            security: self.shared.security.of(self.demand).clone(),
+            credentials: None,
+            timeouts: self.shared.timeouts.clone(),
+        }
+    }
+}
+
+impl MxShared {
+    fn book(&self) -> MutexGuard<'_, HostBook> {
+        // A panic elsewhere leaves the book as good as it was.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -73,6 +73,16 @@ impl Sources {
         self.list.iter().all(|source| source.allowance == Some(0))
     }
 
+    /// What each has left of what it might carry in this run.
+    pub fn allowances(&self) -> Vec<Option<u64>> {
+        self.list.iter().map(|source| source.allowance).collect()
+    }
+
+    /// True when this one may carry no more mail in this run.
+    pub fn is_spent(&self, id: SourceId) -> bool {
+        self.list[id.0].allowance == Some(0)
+    }
+
     /// Takes one message's place; otherwise when there will be one, `None` for not in this run.
     pub fn take(&mut self, id: SourceId, now: Timestamp) -> Result<(), Option<Timestamp>> {
         let source = &mut self.list[id.0];

@@ -7,5 +7,6 @@ mod bad_relays;
 mod crash;
 mod disk;
 mod kit;
+mod mx;
 mod send;
 mod shown;

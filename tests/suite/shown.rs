@@ -104,6 +104,8 @@ fn the_readme_shows_every_key() {
         "[capacity]",
         "[delivery]",
         "[delivery.relay]",
+        "[[route]]",
+        "[[egress]]",
         "[delivery.mx]",
         "[delivery.retry]",
         "[delivery.timeouts]",

@@ -5,6 +5,7 @@
 //! process died stays spent. [`Book`](book::Book) decides, without I/O; [`MemoryLedger`] and [`SqliteLedger`] keep it.
 
 mod book;
+mod daily;
 mod error;
 mod memory;
 mod row;
@@ -20,6 +21,7 @@ use super::agreement::Agreement;
 use super::clock::Reading;
 use crate::mail::Timestamp;
 
+pub use daily::DailyCaps;
 pub use error::LedgerError;
 pub use memory::{MemoryAccount, MemoryLedger};
 pub use sqlite::SqliteLedger;

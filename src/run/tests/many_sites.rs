@@ -244,6 +244,34 @@ fn a_warm_up_s_day_ends_the_run_and_loses_nothing() {
 }
 
 #[test]
+fn when_one_local_address_has_had_its_day_the_others_go_on() {
+    let spent = SourceLimits { allowance: Some(10), ..SourceLimits::default() };
+    let setting = Setting { rows: 200, sources: vec![spent, SourceLimits::default()], ..Setting::default() };
+    let mut world = world(setting, |row| format!("d{}", row % 2), |_| (20 * MS, accepted()));
+    world.run().assert_all(200, Disposition::Accepted);
+}
+
+#[test]
+fn a_known_reply_in_place_of_a_greeting_pauses_the_provider() {
+    let setting = Setting { rows: 60, ..Setting::default() };
+    let mut world = world(setting, |row| format!("y{}", row % 3), |_| (MS, accepted()));
+    world.routes = Box::new(|row, _| {
+        let limits = ProviderLimits { name: "yahoo".into(), ..ProviderLimits::default() };
+        Ok(Routed { provider: Some(limits), ..route(&format!("y{}", row % 3)) })
+    });
+    world.opens = Box::new(|site, now| {
+        let ts = "4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to unexpected volume";
+        let (reply, text) = (Some(reply(421, ts)), "no session: [TSS04]".to_owned());
+        let trouble = Trouble { permanent: false, class: Class::Network, text, reply };
+        if site == "y0" && now < START + Duration::from_secs(1) { Err(trouble) } else { Ok(()) }
+    });
+    world.run().assert_all(60, Disposition::Accepted);
+    let others = world.sent.iter().filter(|sent| sent.at < START + Duration::from_secs(7_000)).count();
+    assert!(others <= 2 * 2 * LIMITS.connections, "{others} to the provider's other sites");
+    assert!(last_sent(&world, |_| true) >= 7_200.0);
+}
+
+#[test]
 fn a_site_that_refuses_for_good_ends_its_own_rows_only() {
     let mut world = world(
         Setting { rows: 100, ..Setting::default() },

@@ -112,7 +112,14 @@ fn what_was_reserved_goes_back_soon_when_nothing_is_ready() {
     let capacity = Capacity { per_hour: 3_600_000, ..Capacity::default() };
     let setting = Setting { rows: 600, connections: 50, capacity: Some(capacity), ..Setting::default() };
     let mut world = World::new(setting, |sent| {
-        (MS, if sent.attempt == 1 { refused(451, "4.3.0 no") } else { accepted() })
+        (
+            MS,
+            if sent.attempt == 1 {
+                refused(451, "4.7.1 Greylisted, please come back later")
+            } else {
+                accepted()
+            },
+        )
     });
     // All were refused once, and none is due again: others may have the rest.
     world.run_until(START + Duration::from_secs(15));

@@ -1,0 +1,76 @@
+//! `[[relay]]` and `[[route]]`: several relays, and domains that go another way.
+
+use serde::{Deserialize, Serialize};
+
+use super::delivery::{Delivery, Relay, RouteKind};
+use crate::mail::Domain;
+
+/// One entry of `[[route]]`: these recipients' domains go to this relay.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DomainRoute {
+    /// The domains, in U-labels or A-labels.
+    pub domains: Vec<String>,
+    /// The name of a `[[relay]]`.
+    pub relay: String,
+}
+
+impl DomainRoute {
+    /// True when mail for `domain` goes this way.
+    pub fn takes(&self, domain: &Domain) -> bool {
+        self.domains.iter().any(|own| Domain::parse(own).is_ok_and(|own| own == *domain))
+    }
+}
+
+/// The relays that take what no `[[route]]` takes: `[delivery.relay]`, or those of `[[relay]]` that no route names.
+pub(super) fn main_relays<'a>(
+    delivery: &'a Delivery,
+    relays: &'a [Relay],
+    routes: &[DomainRoute],
+) -> Vec<&'a Relay> {
+    if let Some(relay) = &delivery.relay {
+        return vec![relay];
+    }
+    let is_named = |relay: &Relay| routes.iter().any(|route| Some(&route.relay) == relay.name.as_ref());
+    relays.iter().filter(|relay| !is_named(relay)).collect()
+}
+
+pub(super) fn check(
+    delivery: &Delivery,
+    relays: &[Relay],
+    routes: &[DomainRoute],
+) -> Result<(), (&'static str, String, &'static str)> {
+    if delivery.route == RouteKind::Relay && main_relays(delivery, relays, routes).is_empty() {
+        return Err((
+            "delivery.route",
+            "route `relay` needs `[delivery.relay]`, or a `[[relay]]` that no `[[route]]` names".into(),
+            "add it with its `host`",
+        ));
+    }
+    for (at, relay) in relays.iter().enumerate() {
+        let Some(name) = &relay.name else {
+            return Err(("relay.name", format!("the relay `{}` has no name", relay.host), "name it"));
+        };
+        if relays[..at].iter().any(|other| other.name.as_ref() == Some(name)) {
+            return Err((
+                "relay.name",
+                format!("there are two relays `{name}`"),
+                "give each a name of its own",
+            ));
+        }
+        relay.check()?;
+    }
+    for route in routes {
+        if !relays.iter().any(|relay| relay.name.as_ref() == Some(&route.relay)) {
+            return Err((
+                "route.relay",
+                format!("there is no relay `{}`", route.relay),
+                "add a `[[relay]]` of that name",
+            ));
+        }
+        if let Some(bad) = route.domains.iter().find(|domain| Domain::parse(domain).is_err()) {
+            return Err(("route.domains", format!("`{bad}` is not a domain"), "write the part behind the @"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Which way the mail for a domain goes: a relay of its own, the relay for all, or its MX hosts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Routed, Unroutable};
+use super::lane;
+use super::provider::ProviderLimits;
+use super::site::{MxHosts, MxShared, Site};
+use crate::campaign::DomainRoute;
+use crate::mail::{Class, Domain};
+use crate::pacing::Rate;
+use crate::route::{self, Shaping, SiteKey, SiteShaping, shown_name, tls_demand};
+use crate::smtp;
+
+/// Connections to a site that nothing is known of yet.
+const INITIAL_CONNECTIONS: usize = 5;
+/// How long a connection to an MX host stays open without work.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The ways of a run.
+#[derive(Debug)]
+pub struct Router {
+    /// `[[route]]`, in order; the first that fits decides.
+    pub routes: Vec<(DomainRoute, Routed)>,
+    /// Everything else.
+    pub rest: Way,
+}
+
+/// A way for any domain.
+#[derive(Debug)]
+pub enum Way {
+    /// One relay, or several as one.
+    Relay(Routed),
+    /// Straight to each domain's hosts.
+    Mx(MxWay),
+}
+
+/// The way straight to the hosts of a domain.
+#[derive(Debug)]
+pub struct MxWay {
+    /// What it takes to connect.
+    pub shared: Arc<MxShared>,
+    /// How much each provider is given.
+    pub shaping: Shaping,
+    /// Local addresses that mail leaves from: each has the limits of the table for itself.
+    pub sources: usize,
+}
+
+impl Router {
+    /// The way that all mail goes, where it is the same for every domain.
+    pub fn only_way(&self) -> Option<&Routed> {
+        match &self.rest {
+            Way::Relay(routed) if self.routes.is_empty() => Some(routed),
+            Way::Relay(_) | Way::Mx(_) => None,
+        }
+    }
+
+    /// The way to `domain` (A-labels).
+    pub async fn route(&self, domain: &str) -> Result<Routed, Unroutable> {
+        let domain = Domain::parse(domain).map_err(|error| Unroutable {
+            permanent: true,
+            class: Class::BadDomain,
+            suppress: false,
+            text: format!("no mail can go to `{domain}`: {error}"),
+        })?;
+        if let Some((_, routed)) = self.routes.iter().find(|(route, _)| route.takes(&domain)) {
+            return Ok(routed.clone());
+        }
+        match &self.rest {
+            Way::Relay(routed) => Ok(routed.clone()),
+            Way::Mx(way) => way.route(&domain).await,
+        }
+    }
+}
+
+impl MxWay {
+    async fn route(&self, domain: &Domain) -> Result<Routed, Unroutable> {
+        let resolver = &self.shared.resolver;
+        let destination = route::destination(resolver, domain).await.map_err(|error| {
+            let verdict = error.verdict();
+            Unroutable {
+                permanent: error.is_permanent(),
+                class: verdict.class,
+                suppress: verdict.suppress,
+                text: error.to_string(),
+            }
+        })?;
+        let shaping = self.shaping.of(domain, &destination.hosts);
+        let demand = tls_demand(self.shared.settings.tls, shaping.tls, false);
+        let key = SiteKey::new(&destination, demand, shaping.provider.as_deref()).to_string();
+        let name = shown_name(&destination).to_owned();
+        let limits = smtp::Limits {
+            max_messages: shaping.messages_per_connection,
+            idle: IDLE,
+            ..smtp::Limits::default()
+        };
+        let hosts = MxHosts { destination, demand, shared: Arc::clone(&self.shared) };
+        Ok(Routed {
+            site: Arc::new(Site::mx(key, name, hosts, limits)),
+            limits: lane_limits(shaping, self.sources),
+            provider: provider_limits(shaping, self.sources),
+        })
+    }
+}
+
+/// What a site of the table gets, from `sources` local addresses.
+fn lane_limits(shaping: &SiteShaping, sources: usize) -> lane::Limits {
+    let connections = shaping.connections.saturating_mul(sources).max(1);
+    let each = sources as f64;
+    lane::Limits {
+        connections,
+        initial: connections.min(INITIAL_CONNECTIONS),
+        pipeline_depth: 1,
+        rate: shaping.messages_per_second.map(|messages| per_second(messages * each)),
+        openings: shaping.new_connections_per_minute.map(|openings| Rate {
+            tokens: u64::from(openings).saturating_mul(sources as u64),
+            micros: 60_000_000,
+        }),
+        only_way: false,
+    }
+}
+
+fn provider_limits(shaping: &SiteShaping, sources: usize) -> Option<ProviderLimits> {
+    let name = shaping.provider.as_deref()?.to_owned();
+    let each = sources as f64;
+    Some(ProviderLimits {
+        name,
+        connections: shaping.provider_connections.map(|connections| connections.saturating_mul(sources)),
+        rate: shaping.provider_messages_per_second.map(|messages| per_second(messages * each)),
+    })
+}
+
+/// A rate with up to three digits behind the point.
+fn per_second(messages: f64) -> Rate {
+    Rate { tokens: ((messages * 1_000.0).round() as u64).max(1), micros: 1_000_000_000 }
+}
+
+/// What a relay gets: all that is configured, from the start.
+pub fn relay_limits(
+    connections: usize,
+    pipeline_depth: usize,
+    shaping: Option<&SiteShaping>,
+) -> lane::Limits {
+    let shaped = shaping.map(|shaping| lane_limits(shaping, 1));
+    lane::Limits {
+        connections,
+        initial: connections,
+        pipeline_depth,
+        rate: shaped.and_then(|limits| limits.rate),
+        openings: shaped.and_then(|limits| limits.openings),
+        only_way: true,
+    }
+}
