@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::notification::Dsn;
 use super::units::Span;
 
 /// `[delivery]`.
@@ -27,6 +28,16 @@ pub struct Delivery {
     /// The name in EHLO; this machine's host name by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ehlo: Option<String>,
+    /// Every hop must use TLS with a verified certificate (REQUIRETLS, RFC 8689), or the message is not sent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_tls: bool,
+    /// `[delivery.dsn]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dsn: Option<Dsn>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Where the next hop is.
@@ -183,6 +194,16 @@ impl Delivery {
         }
         if let Some(relay) = &self.relay {
             relay.check()?;
+            if self.require_tls && !matches!(relay.tls, RelayTls::Required | RelayTls::Implicit) {
+                return Err((
+                    "delivery.require-tls",
+                    "every hop must use TLS, and the first one need not".into(),
+                    "use `tls = \"required\"` or `\"implicit\"` in `[delivery.relay]`",
+                ));
+            }
+        }
+        if let Some(dsn) = &self.dsn {
+            dsn.check()?;
         }
         let retry = &self.retry;
         if !(1.0..=100.0).contains(&retry.factor) {

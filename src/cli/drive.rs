@@ -22,7 +22,7 @@ use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Lane, Phase, Preparer, Settings, Site, Suppressor, Task};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
-use crate::smtp::{Credentials, EhloName, Limits, Password, Security, Target};
+use crate::smtp::{Credentials, EhloName, Extensions, Limits, Password, Security, Target};
 use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
 
 /// A connection without work is closed after this: a relay closes it itself before long.
@@ -257,6 +257,7 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
             security: Security::None,
             credentials: None,
             timeouts,
+            extensions: Extensions::default(),
         };
         return Ok(Site { target, port: sandbox.addr().port(), limits });
     }
@@ -278,6 +279,7 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
         security,
         credentials,
         timeouts,
+        extensions: Extensions { dsn: delivery.dsn.clone(), require_tls: delivery.require_tls },
     };
     Ok(Site { target, port: relay.port(), limits })
 }

@@ -27,6 +27,6 @@ pub use auth::{Credentials, Password};
 pub use codec::Capabilities;
 pub use connection::{Closed, Connection, ConnectionId, ConnectionInfo, Limits, connect};
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
-pub use target::{BadEhloName, EhloName, Target};
+pub use target::{BadEhloName, EhloName, Extensions, Target};
 pub use tls::{Security, TlsError};
 pub use transaction::{Command, Fate, NotStarted, Report, Transaction, Unfit};

@@ -79,6 +79,12 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
             }
         }
     }
+    // RFC 8689 §4.2.1: it says something only over TLS with a certificate that was verified.
+    let verified = match security {
+        Security::Required(_) | Security::Implicit(_) => true,
+        Security::None | Security::Opportunistic(_) => false,
+    };
+    capabilities.require_tls &= verified;
     if let Some(credentials) = &target.credentials {
         dialogue.authenticate(credentials, &capabilities).await?;
     }

@@ -98,6 +98,7 @@ fn the_readme_shows_every_key() {
         "[[dkim]]",
         "[capacity]",
         "[delivery]",
+        "[delivery.dsn]",
         "[delivery.relay]",
         "[delivery.retry]",
         "[delivery.timeouts]",

@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::campaign::{RelayTls, Span, Timeouts};
+use crate::campaign::{Dsn, Notify, RelayTls, Return, Span, Timeouts};
 use crate::mail::{Address, Envelope, SignedMessage, Timestamp};
-use crate::smtp::{Command, Credentials, Password, Security};
+use crate::smtp::{Command, Credentials, Password, Security, Unfit};
 
 use super::*;
 
@@ -125,6 +125,7 @@ fn target(address: SocketAddr, security: Security) -> Target {
         security,
         credentials: None,
         timeouts: Timeouts::default(),
+        extensions: Extensions::default(),
     }
 }
 
@@ -891,5 +892,50 @@ async fn reports_that_nobody_reads() {
     work.send(transaction(1, 10)).await.unwrap();
     drop(work);
     assert_eq!(serving.await.unwrap(), Closed::WorkEnded);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn notifications_and_tls_all_the_way_are_asked_for_where_they_are_offered() {
+    let identity = Identity::new(HOST);
+    let acceptor = identity.acceptor.clone();
+    let (address, server) = server(async move |listener| {
+        let mut peer = Peer::accept(&listener).await.secure(&acceptor).await.unwrap();
+        peer.opens("PIPELINING CHUNKING DSN REQUIRETLS").await;
+        peer.hears("MAIL FROM:<> REQUIRETLS RET=HDRS ENVID=1+2Ba@m.example").await;
+        peer.hears("RCPT TO:<u1@r.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;u1@r.example").await;
+        peer.hears("BDAT 10 LAST").await;
+        peer.takes(10).await;
+        peer.says("250 ok\r\n250 ok\r\n250 ok\r\n").await;
+        peer.farewell().await;
+        // What is offered over TLS that nobody has verified says nothing.
+        let mut peer = Peer::accept(&listener).await;
+        peer.opens("PIPELINING CHUNKING DSN REQUIRETLS STARTTLS").await;
+        let mut peer = peer.starts_tls(&acceptor).await;
+        peer.offers("PIPELINING CHUNKING DSN REQUIRETLS").await;
+        peer.farewell().await;
+        // Without DSN the message goes without.
+        let mut peer = Peer::accept(&listener).await;
+        peer.opens("PIPELINING CHUNKING").await;
+        peer.takes_over(1).await;
+        peer.farewell().await;
+    })
+    .await;
+    let dsn = Dsn { notify: vec![Notify::Failure, Notify::Delay], ret: Some(Return::Headers) };
+    let send = async |security: Security, require_tls: bool| {
+        let extensions = Extensions { dsn: Some(dsn.clone()), require_tls };
+        let target = Target { extensions, ..target(address, security) };
+        let mut serving = Serving::new(connect(&target).await.unwrap(), Limits::default());
+        let mut transaction = transaction(1, 10);
+        transaction.message.message_id = "1+a@m.example".into();
+        serving.work.send(transaction).await.unwrap();
+        let report = serving.report().await;
+        serving.end().await;
+        report.fate
+    };
+    assert!(send(identity.trusted(RelayTls::Implicit), true).await.is_accepted());
+    let opportunistic = Security::new(RelayTls::Opportunistic, None).unwrap();
+    assert_eq!(send(opportunistic, true).await, Fate::Unfit { reason: Unfit::NeedsRequireTls });
+    assert!(send(Security::None, false).await.is_accepted());
     server.await.unwrap();
 }
