@@ -22,7 +22,9 @@ use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Lane, Phase, Preparer, Settings, Site, Suppressor, Task};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
-use crate::smtp::{Credentials, EhloName, Extensions, Limits, Password, Security, Target};
+use crate::smtp::{
+    ClientIdentity, Credentials, EhloName, Extensions, Limits, Password, Security, Target, TokenSource,
+};
 use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
 
 /// A connection without work is closed after this: a relay closes it itself before long.
@@ -262,9 +264,15 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
         return Ok(Site { target, port: sandbox.addr().port(), limits });
     }
     let relay = relay.expect("a campaign with route `relay` is refused without one");
-    let security = Security::new(relay.tls, relay.ca_file.as_deref())
+    let client = relay.client_cert.as_deref().zip(relay.client_key.as_deref());
+    let client = client.map(|(certificate, key)| ClientIdentity { certificate, key });
+    let security = Security::with_client(relay.tls, relay.ca_file.as_deref(), client)
         .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
     let credentials = match &relay.username {
+        Some(username) if !relay.token_command.is_empty() => {
+            let source = TokenSource::new(relay.token_command.clone(), timeouts.command.0);
+            Some(Credentials::Tokens { username: username.clone(), source })
+        }
         Some(username) => {
             let password = password(relay.password_env.as_deref(), relay.password_file.as_deref())?;
             Some(Credentials::Password { username: username.clone(), password })

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::campaign::{Dsn, Notify, RelayTls, Return, Span, Timeouts};
 use crate::mail::{Address, Envelope, SignedMessage, Timestamp};
-use crate::smtp::{Command, Credentials, Password, Security, Unfit};
+use crate::smtp::{ClientIdentity, Command, Credentials, Password, Security, TokenSource, Unfit};
 
 use super::*;
 
@@ -133,6 +136,9 @@ fn target(address: SocketAddr, security: Security) -> Target {
 struct Identity {
     acceptor: TlsAcceptor,
     ca_file: tempfile::NamedTempFile,
+    issuer: Issuer<'static, KeyPair>,
+    leaf: CertificateDer<'static>,
+    key: KeyPair,
 }
 
 impl Identity {
@@ -157,7 +163,44 @@ impl Identity {
                     PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
                 )
                 .unwrap();
-        Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_file }
+        let leaf = leaf.der().clone();
+        Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_file, issuer, leaf, key }
+    }
+
+    /// A client's certificate and key of the same issuer.
+    fn client_files(&self) -> (tempfile::NamedTempFile, tempfile::NamedTempFile) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["client.test.example".into()])
+            .unwrap()
+            .signed_by(&key, &self.issuer)
+            .unwrap();
+        [certificate.pem(), key.serialize_pem()]
+            .map(|text| {
+                let mut file = tempfile::NamedTempFile::new().unwrap();
+                file.write_all(text.as_bytes()).unwrap();
+                file
+            })
+            .into()
+    }
+
+    fn asking_for_certificates(&self) -> TlsAcceptor {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        let issuer = CertificateDer::from_pem_file(self.ca_file.path()).unwrap();
+        roots.add(issuer).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(
+                vec![self.leaf.clone()],
+                PrivateKeyDer::try_from(self.key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
     }
 
     fn trusted(&self, mode: RelayTls) -> Security {
@@ -445,6 +488,12 @@ async fn auth_plain_and_login() {
         peer.hears("AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm").await;
         peer.says("235 2.7.0 welcome\r\n").await;
         let mut peer = Peer::accept(&listener).await.secure(&acceptor).await.unwrap();
+        peer.opens("AUTH=CRAM-MD5").await;
+        peer.hears("AUTH CRAM-MD5").await;
+        peer.says("334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n").await;
+        peer.hears("dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw").await;
+        peer.says("235 2.7.0 welcome\r\n").await;
+        let mut peer = Peer::accept(&listener).await.secure(&acceptor).await.unwrap();
         peer.opens("AUTH=LOGIN").await;
         peer.hears("AUTH LOGIN").await;
         peer.says("334 VXNlcm5hbWU6\r\n").await;
@@ -455,8 +504,74 @@ async fn auth_plain_and_login() {
     })
     .await;
     let target = Target { credentials: tim(), ..target(address, identity.trusted(RelayTls::Implicit)) };
+    for _ in 0..3 {
+        connect(&target).await.unwrap();
+    }
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once() {
+    let identity = Identity::new(HOST);
+    let acceptor = identity.acceptor.clone();
+    let line = |number: u8| {
+        let text = format!("user=tim\u{1}auth=Bearer t0ken{number}\u{1}\u{1}");
+        format!("AUTH XOAUTH2 {}", BASE64_STANDARD.encode(text))
+    };
+    let refusal = "535 5.7.8 expired\r\n";
+    let (address, server) = server(async move |listener| {
+        // A new token is taken; later it is refused, and a newer one is taken; then nothing helps.
+        for exchange in
+            [vec![(1, "235 ok\r\n")], vec![(1, refusal), (2, "235 ok\r\n")], vec![(2, refusal), (3, refusal)]]
+        {
+            let mut peer = Peer::accept(&listener).await.secure(&acceptor).await.unwrap();
+            peer.opens("AUTH=XOAUTH2").await;
+            for (number, reply) in exchange {
+                peer.hears(&line(number)).await;
+                // RFC 7628 §3.2.3: the reason comes as a challenge, and an empty line gets the refusal.
+                if reply == refusal {
+                    peer.says("334 eyJzdGF0dXMiOiI0MDEifQ==\r\n").await;
+                    peer.hears("").await;
+                }
+                peer.says(reply).await;
+            }
+            peer.is_left().await;
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("cd '{}'; echo >> n; echo t0ken$(($(wc -l < n)))", folder.path().display());
+    let source = TokenSource::new(["sh", "-c", &script].map(str::to_owned).to_vec(), Duration::from_secs(60));
+    let credentials = Some(Credentials::Tokens { username: "tim".into(), source });
+    let target = Target { credentials, ..target(address, identity.trusted(RelayTls::Implicit)) };
     connect(&target).await.unwrap();
     connect(&target).await.unwrap();
+    let error = connect(&target).await.unwrap_err();
+    assert_eq!((error.concern(), error.reply().map(|reply| reply.code)), (Concern::Auth, Some(535)));
+    assert!(!format!("{error:?} {error} {target:?}").contains("t0ken3"));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let identity = Identity::new(HOST);
+    // The server trusts its own issuer for clients, too.
+    let (certificate, key) = identity.client_files();
+    let acceptor = identity.asking_for_certificates();
+    let (address, server) = server(async move |listener| {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let tls = acceptor.accept(tcp).await.unwrap();
+        assert!(tls.get_ref().1.peer_certificates().is_some());
+        Peer(BufReader::new(Box::new(tls))).opens("PIPELINING").await;
+        let (tcp, _) = listener.accept().await.unwrap();
+        assert!(acceptor.accept(tcp).await.is_err(), "without one nobody is let in");
+    })
+    .await;
+    let client = ClientIdentity { certificate: certificate.path(), key: key.path() };
+    let security =
+        Security::with_client(RelayTls::Implicit, Some(identity.ca_file.path()), Some(client)).unwrap();
+    connect(&target(address, security)).await.unwrap();
+    connect(&target(address, identity.trusted(RelayTls::Implicit))).await.unwrap_err();
     server.await.unwrap();
 }
 
