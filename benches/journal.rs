@@ -19,7 +19,7 @@ use mailrun::plan::{Layout, Plan, RunDir};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{self, Breaker, Dispatcher, Job, Lane, Preparer, Settings, Site, Suppressor};
 use mailrun::sandbox::{Options, Sandbox};
-use mailrun::smtp::{Limits, Security, Target};
+use mailrun::smtp::{Extensions, Limits, Security, Target};
 use mailrun::suppression::SuppressionList;
 use mailrun::{screen, target_group};
 use tokio::runtime::Runtime;
@@ -176,6 +176,7 @@ impl Scene {
             security: Security::None,
             credentials: None,
             timeouts: self.campaign.delivery.timeouts.clone(),
+            extensions: Extensions::default(),
         };
         let limits =
             Limits { depth: 1, window_bytes: 128 << 10, max_messages: 0, idle: Duration::from_secs(60) };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dns::NameServer;
 use super::mx::Mx;
+use super::notification::Dsn;
 use super::units::Span;
 
 /// `[delivery]`.
@@ -35,6 +36,16 @@ pub struct Delivery {
     /// The name servers to ask, an address with or without a port each; the system's by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolver: Vec<NameServer>,
+    /// Every hop must use TLS with a verified certificate (REQUIRETLS, RFC 8689), or the message is not sent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_tls: bool,
+    /// `[delivery.dsn]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dsn: Option<Dsn>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Where the next hop is.
@@ -79,6 +90,15 @@ pub struct Relay {
     /// The file with the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// A program and its arguments that print an access token for `username` (XOAUTH2), instead of a password.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_command: Vec<String>,
+    /// A PEM file with the certificate to show to a relay that asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<PathBuf>,
+    /// The PEM file with its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<PathBuf>,
     /// Connections kept open.
     #[serde(default = "default_connections")]
     pub connections: usize,
@@ -202,6 +222,9 @@ impl Delivery {
         if let Some(relay) = &self.relay {
             relay.check()?;
         }
+        if let Some(dsn) = &self.dsn {
+            dsn.check()?;
+        }
         self.mx.check()?;
         let retry = &self.retry;
         if !(1.0..=100.0).contains(&retry.factor) {
@@ -220,7 +243,8 @@ impl Delivery {
 
 impl Relay {
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
-        for path in self.ca_file.iter_mut().chain(&mut self.password_file) {
+        let Self { ca_file, password_file, client_cert, client_key, .. } = self;
+        for path in [ca_file, password_file, client_cert, client_key].into_iter().flatten() {
             *path = folder.join(&*path);
         }
     }
@@ -244,17 +268,39 @@ impl Relay {
             ));
         }
         let password = self.password_env.is_some() || self.password_file.is_some();
-        if self.username.is_some() != password {
+        let token = !self.token_command.is_empty();
+        if self.username.is_some() != (password || token) {
             return Err((
                 "delivery.relay.username",
-                "`username` and `password-env` (or `password-file`) go together".into(),
+                "`username` and `password-env` (or `password-file`, or `token-command`) go together".into(),
                 "give both, or neither",
+            ));
+        }
+        if password && token {
+            return Err((
+                "delivery.relay.token-command",
+                "a password and a token".into(),
+                "the relay takes the one or the other: leave one out",
+            ));
+        }
+        if self.client_cert.is_some() != self.client_key.is_some() {
+            return Err((
+                "delivery.relay.client-cert",
+                "`client-cert` and `client-key` go together".into(),
+                "give both, or neither",
+            ));
+        }
+        if self.client_cert.is_some() && self.tls == RelayTls::None {
+            return Err((
+                "delivery.relay.client-cert",
+                "without TLS no certificate is shown".into(),
+                "use `tls = \"required\"`, or leave it out",
             ));
         }
         if self.username.is_some() && self.tls == RelayTls::None {
             return Err((
                 "delivery.relay.tls",
-                "a password is never sent in clear".into(),
+                "a password or token is never sent in clear".into(),
                 "use `tls = \"required\"`, or leave `username` out",
             ));
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::delivery::{Delivery, Relay, RouteKind};
+use super::delivery::{Delivery, Relay, RelayTls, RouteKind};
 use crate::mail::Domain;
 
 /// One entry of `[[route]]`: these recipients' domains go to this relay.
@@ -45,6 +45,14 @@ pub(super) fn check(
             "delivery.route",
             "route `relay` needs `[delivery.relay]`, or a `[[relay]]` that no `[[route]]` names".into(),
             "add it with its `host`",
+        ));
+    }
+    let weak = |relay: &&Relay| !matches!(relay.tls, RelayTls::Required | RelayTls::Implicit);
+    if let Some(relay) = relays.iter().chain(&delivery.relay).find(weak).filter(|_| delivery.require_tls) {
+        return Err((
+            "delivery.require-tls",
+            format!("every hop must use TLS, and the first one, `{}`, need not", relay.host),
+            "use `tls = \"required\"` or `\"implicit\"` for each relay",
         ));
     }
     for (at, relay) in relays.iter().enumerate() {

@@ -15,7 +15,9 @@ use crate::run::{
     Way, relay_limits,
 };
 use crate::sandbox::Sandbox;
-use crate::smtp::{Credentials, EhloName, Limits, Password, Security, Target};
+use crate::smtp::{
+    ClientIdentity, Credentials, EhloName, Extensions, Limits, Password, Security, Target, TokenSource,
+};
 
 /// A connection without work is closed after this: a relay closes it itself before long.
 const IDLE: Duration = Duration::from_secs(60);
@@ -78,6 +80,7 @@ pub fn router(
                 settings,
                 security,
                 timeouts: campaign.delivery.timeouts.clone(),
+                extensions: extensions(campaign),
                 book: Mutex::new(HostBook::default()),
             };
             let sources = campaign.egress().count().max(1);
@@ -97,6 +100,7 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, Diagnost
         security: Security::None,
         credentials: None,
         timeouts: campaign.delivery.timeouts.clone(),
+        extensions: Extensions::default(),
     };
     let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
     let limits = connection_limits(
@@ -129,10 +133,21 @@ fn connection_limits(depth: usize, max_messages: u64) -> Limits {
     Limits { depth, window_bytes: WINDOW_BYTES, max_messages, idle: IDLE }
 }
 
+/// What the campaign asks of every hop.
+fn extensions(campaign: &Campaign) -> Extensions {
+    Extensions { dsn: campaign.delivery.dsn.clone(), require_tls: campaign.delivery.require_tls }
+}
+
 fn hop(campaign: &Campaign, relay: &Relay) -> Result<RelayHop, Diagnostic> {
-    let security = Security::new(relay.tls, relay.ca_file.as_deref())
+    let client = relay.client_cert.as_deref().zip(relay.client_key.as_deref());
+    let client = client.map(|(certificate, key)| ClientIdentity { certificate, key });
+    let security = Security::with_client(relay.tls, relay.ca_file.as_deref(), client)
         .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
     let credentials = match &relay.username {
+        Some(username) if !relay.token_command.is_empty() => {
+            let source = TokenSource::new(relay.token_command.clone(), campaign.delivery.timeouts.command.0);
+            Some(Credentials::Tokens { username: username.clone(), source })
+        }
         Some(username) => {
             let password = password(relay.password_env.as_deref(), relay.password_file.as_deref())?;
             Some(Credentials::Password { username: username.clone(), password })
@@ -147,6 +162,7 @@ fn hop(campaign: &Campaign, relay: &Relay) -> Result<RelayHop, Diagnostic> {
         security,
         credentials,
         timeouts: campaign.delivery.timeouts.clone(),
+        extensions: extensions(campaign),
     };
     Ok(RelayHop { target, port: relay.port(), weight: relay.weight })
 }

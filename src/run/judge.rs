@@ -167,5 +167,6 @@ fn failure_of_unfit(reason: Unfit) -> Failure {
     match reason {
         Unfit::SizeExceeded { .. } => Failure::TooLarge,
         Unfit::NeedsSmtputf8 | Unfit::NeedsEightBit => Failure::Unfit,
+        Unfit::NeedsRequireTls => Failure::Tls,
     }
 }

@@ -10,7 +10,7 @@ use super::site::{MxHosts, MxShared, Site};
 use crate::campaign::DomainRoute;
 use crate::mail::{Class, Domain};
 use crate::pacing::Rate;
-use crate::route::{self, Shaping, SiteKey, SiteShaping, shown_name, tls_demand};
+use crate::route::{self, Shaping, SiteKey, SiteShaping, TlsDemand, shown_name, tls_demand};
 use crate::smtp;
 
 /// Connections to a site that nothing is known of yet.
@@ -87,7 +87,11 @@ impl MxWay {
             }
         })?;
         let shaping = self.shaping.of(domain, &destination.hosts);
-        let demand = tls_demand(self.shared.settings.tls, shaping.tls, false);
+        let mut demand = tls_demand(self.shared.settings.tls, shaping.tls, false);
+        if self.shared.extensions.require_tls {
+            // RFC 8689 §4.2.1: the hop itself is to be verified.
+            demand = TlsDemand::RequiredVerified;
+        }
         let key = SiteKey::new(&destination, demand, shaping.provider.as_deref()).to_string();
         let name = shown_name(&destination).to_owned();
         let limits = smtp::Limits {

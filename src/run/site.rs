@@ -13,7 +13,7 @@ use crate::route::{
     Destination, Failure, HostBook, MxHost, MxSecurity, Resolver, TlsDemand, class_of_failure,
     host_addresses, relay,
 };
-use crate::smtp::{self, Concern, ConnectError, Connection, EhloName, Limits, Target};
+use crate::smtp::{self, Concern, ConnectError, Connection, EhloName, Extensions, Limits, Target};
 
 /// Where a lane goes.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ pub struct MxShared {
     pub security: MxSecurity,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// What every hop is asked for.
+    pub extensions: Extensions,
     /// Who is dead. A host that serves several sites is found out once.
     pub book: Mutex<HostBook>,
 }
@@ -212,6 +214,7 @@ impl MxHosts {
             security: self.shared.security.of(self.demand).clone(),
             credentials: None,
             timeouts: self.shared.timeouts.clone(),
+            extensions: self.shared.extensions.clone(),
         }
     }
 }

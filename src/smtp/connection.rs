@@ -22,8 +22,8 @@ use super::opening::{self, Opened};
 use super::session::Session;
 use super::stream::Stream;
 use super::{
-    Capabilities, Concern, ConnectError, ConnectProblem, Fate, NotStarted, Report, SessionError, Target,
-    Transaction,
+    Capabilities, Concern, ConnectError, ConnectProblem, Extensions, Fate, NotStarted, Report, SessionError,
+    Target, Transaction,
 };
 
 #[cfg(test)]
@@ -47,6 +47,7 @@ pub struct Connection {
     stream: Stream,
     surplus: BytesMut,
     timeouts: Timeouts,
+    extensions: Extensions,
 }
 
 /// Between whom a connection is, and how.
@@ -128,7 +129,13 @@ impl Connection {
             tls: opened.tls,
             capabilities: opened.capabilities,
         };
-        Self { info, stream: opened.stream, surplus: opened.surplus, timeouts: target.timeouts.clone() }
+        Self {
+            info,
+            stream: opened.stream,
+            surplus: opened.surplus,
+            timeouts: target.timeouts.clone(),
+            extensions: target.extensions.clone(),
+        }
     }
 
     /// Between whom the connection is, and how.
@@ -200,8 +207,9 @@ enum Event {
 
 impl Driver {
     fn new(connection: Connection, work: mpsc::Receiver<Transaction>, limits: Limits) -> Self {
-        let Connection { info, stream, surplus, timeouts } = connection;
-        let mut session = Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes);
+        let Connection { info, stream, surplus, timeouts, extensions } = connection;
+        let mut session =
+            Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes).with(extensions);
         session.on_bytes(&surplus, Timestamp::now());
         let deadline = Instant::now() + limits.idle;
         let mut driver = Self {

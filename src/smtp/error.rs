@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::mail::Reply;
 
-use super::Command;
+use super::{Command, TokenError};
 
 /// Why a session ended without a reply that decides. Cloned into the fate of each message that was under way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +124,9 @@ pub enum ConnectProblem {
     /// None of the mechanisms that the credentials are fit for is offered.
     #[error("server offers no fitting AUTH mechanism")]
     NoMechanism,
+    /// There is no token to authenticate with.
+    #[error("{0}")]
+    Token(#[from] TokenError),
     /// AUTH was refused.
     #[error("server refused AUTH: {0}")]
     AuthRefused(Reply),
@@ -145,9 +148,10 @@ impl ConnectError {
             | ConnectProblem::StartTlsRefused(_)
             | ConnectProblem::Handshake(_)
             | ConnectProblem::Injected => Concern::Tls,
-            ConnectProblem::AuthWithoutTls | ConnectProblem::NoMechanism | ConnectProblem::AuthRefused(_) => {
-                Concern::Auth
-            }
+            ConnectProblem::AuthWithoutTls
+            | ConnectProblem::NoMechanism
+            | ConnectProblem::Token(_)
+            | ConnectProblem::AuthRefused(_) => Concern::Auth,
             ConnectProblem::Protocol(_) => Concern::Protocol,
         }
     }
@@ -167,6 +171,7 @@ impl ConnectError {
             | ConnectProblem::Injected
             | ConnectProblem::AuthWithoutTls
             | ConnectProblem::NoMechanism
+            | ConnectProblem::Token(_)
             | ConnectProblem::Protocol(_) => None,
         }
     }

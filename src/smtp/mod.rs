@@ -5,7 +5,7 @@
 //! | `transaction` | what goes in and what comes out: transaction, report, fate |
 //! | `codec` | commands, replies, capabilities, dot-stuffing: bytes and values, no state |
 //! | `session` | the transaction loop as a state machine without I/O or clock |
-//! | `target`, `auth`, `tls` | where to connect to, as whom, and how it is secured |
+//! | `target`, `auth`, `token`, `tls` | where to connect to, as whom, and how it is secured |
 //! | `opening` | greeting, EHLO, STARTTLS, AUTH |
 //! | `connection` | the thin tokio driver: connects, and joins session and socket |
 //!
@@ -21,12 +21,14 @@ mod session;
 mod stream;
 mod target;
 mod tls;
+mod token;
 mod transaction;
 
 pub use auth::{Credentials, Password};
 pub use codec::Capabilities;
 pub use connection::{Closed, Connection, ConnectionId, ConnectionInfo, Limits, connect};
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
-pub use target::{BadEhloName, EhloName, Target};
-pub use tls::{Security, TlsError};
+pub use target::{BadEhloName, EhloName, Extensions, Target};
+pub use tls::{ClientIdentity, Security, TlsError};
+pub use token::{TokenError, TokenSource};
 pub use transaction::{Command, Fate, NotStarted, Report, Transaction, Unfit};

@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use crate::campaign::Timeouts;
 use crate::mail::Reply;
 
+use super::auth::Mechanism;
 use super::codec::ReplyParser;
 use super::stream::Stream;
 use super::{Capabilities, Command, ConnectProblem, Credentials, Security, Target, tls};
@@ -83,6 +84,12 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
             }
         }
     }
+    // RFC 8689 §4.2.1: it says something only over TLS with a certificate that was verified.
+    let verified = match security {
+        Security::Required(_) | Security::Implicit(_) => true,
+        Security::None | Security::Encrypted(_) | Security::Opportunistic(_) => false,
+    };
+    capabilities.require_tls &= verified;
     if let Some(credentials) = &target.credentials {
         dialogue.authenticate(credentials, &capabilities).await?;
     }
@@ -177,6 +184,26 @@ impl Dialogue {
             return Err(ConnectProblem::AuthWithoutTls);
         }
         let mechanism = credentials.mechanism(offered).ok_or(ConnectProblem::NoMechanism)?;
+        loop {
+            let (current, worth_renewing) = credentials.current().await.map_err(ConnectProblem::Token)?;
+            match self.log_in(&current, mechanism).await {
+                // A token that was good before may have been revoked or have expired early: once more with a new one.
+                Err(ConnectProblem::AuthRefused(reply)) => {
+                    credentials.forget(&current).await;
+                    if !worth_renewing || reply.code == 421 {
+                        return Err(ConnectProblem::AuthRefused(reply));
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn log_in(
+        &mut self,
+        credentials: &Credentials,
+        mechanism: Mechanism,
+    ) -> Result<(), ConnectProblem> {
         let mut reply = self.command(Command::Auth, &credentials.command(mechanism)).await?;
         for _ in 0..CHALLENGES {
             if reply.code != 334 {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use crate::campaign::Timeouts;
+use crate::campaign::{Dsn, Timeouts};
 
-use super::{Credentials, Security};
+use super::{Capabilities, Credentials, Security};
 
 /// One host to connect to. Resolved: nothing here looks at DNS.
 #[derive(Debug, Clone)]
@@ -25,6 +25,24 @@ pub struct Target {
     pub credentials: Option<Credentials>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// What the server is asked for with every message.
+    pub extensions: Extensions,
+}
+
+/// What the server is asked for with every message.
+#[derive(Debug, Clone, Default)]
+pub struct Extensions {
+    /// Notifications (RFC 3461), where the server offers them.
+    pub dsn: Option<Dsn>,
+    /// REQUIRETLS (RFC 8689): without it the message is not sent.
+    pub require_tls: bool,
+}
+
+impl Extensions {
+    /// The notifications to ask a server for that offers this.
+    pub(super) fn dsn(&self, offered: &Capabilities) -> Option<&Dsn> {
+        self.dsn.as_ref().filter(|_| offered.dsn)
+    }
 }
 
 /// The name in EHLO: a host name or an address literal (RFC 5321 §4.1.3), without anything that could end the line.

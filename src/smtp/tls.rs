@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
@@ -39,24 +40,50 @@ pub enum TlsError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The client's certificate or its key can't be used.
+    #[error("failed to use the client certificate `{path}`: {problem}")]
+    Client {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The system has no certificates to trust.
     #[error("no trusted certificates found on this system: {0}")]
     NoRoots(String),
 }
 
+/// The files with a client's certificate (and those that lead from it to its issuer) and its key, in PEM.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientIdentity<'a> {
+    /// The certificates, the client's own first.
+    pub certificate: &'a Path,
+    /// The key: PKCS#8, PKCS#1 or SEC1.
+    pub key: &'a Path,
+}
+
 impl Security {
     /// STARTTLS or nothing; the certificate is not verified. For hosts that nobody vouches for, as most of those in MX records.
     pub fn encrypted() -> Self {
-        Self::Encrypted(unverified())
+        Self::Encrypted(unverified(None).expect("without a client certificate nothing can be wrong"))
     }
 
     /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {
+        Self::with_client(mode, ca_file, None)
+    }
+
+    /// The same, with a certificate for servers that ask for one.
+    pub fn with_client(
+        mode: RelayTls,
+        ca_file: Option<&Path>,
+        client: Option<ClientIdentity<'_>>,
+    ) -> Result<Self, TlsError> {
         Ok(match mode {
             RelayTls::None => Self::None,
-            RelayTls::Opportunistic => Self::Opportunistic(unverified()),
-            RelayTls::Required => Self::Required(verified(ca_file)?),
-            RelayTls::Implicit => Self::Implicit(verified(ca_file)?),
+            RelayTls::Opportunistic => Self::Opportunistic(unverified(client)?),
+            RelayTls::Required => Self::Required(verified(ca_file, client)?),
+            RelayTls::Implicit => Self::Implicit(verified(ca_file, client)?),
         })
     }
 }
@@ -73,17 +100,17 @@ pub fn describe(connection: &ClientConnection) -> String {
     format!("{version} {}", suite.unwrap_or("unknown").replace("TLS13_", "TLS_"))
 }
 
-fn verified(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+fn verified(ca_file: Option<&Path>, client: Option<ClientIdentity<'_>>) -> Result<TlsConnector, TlsError> {
     let roots = match ca_file {
         Some(path) => roots_of_file(path)?,
         None => roots_of_system()?,
     };
-    Ok(connector(builder().with_root_certificates(roots).with_no_client_auth()))
+    connector(builder().with_root_certificates(roots), client)
 }
 
-fn unverified() -> TlsConnector {
+fn unverified(client: Option<ClientIdentity<'_>>) -> Result<TlsConnector, TlsError> {
     let verifier = Arc::new(NoVerifier(ring::default_provider()));
-    connector(builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    connector(builder().dangerous().with_custom_certificate_verifier(verifier), client)
 }
 
 fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
@@ -92,8 +119,28 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
         .expect("ring has cipher suites for TLS 1.2 and 1.3")
 }
 
-fn connector(config: ClientConfig) -> TlsConnector {
-    TlsConnector::from(Arc::new(config))
+fn connector(
+    builder: rustls::ConfigBuilder<ClientConfig, WantsClientCert>,
+    client: Option<ClientIdentity<'_>>,
+) -> Result<TlsConnector, TlsError> {
+    let config = match client {
+        None => builder.with_no_client_auth(),
+        Some(ClientIdentity { certificate, key }) => {
+            let failed = |path: &Path| {
+                let path = path.display().to_string();
+                move |problem: String| TlsError::Client { path, problem }
+            };
+            let chain: Result<Vec<_>, _> =
+                CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+            let chain = chain.map_err(|error| failed(certificate)(error.to_string()))?;
+            let private =
+                PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key)(error.to_string()))?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| failed(certificate)(error.to_string()))?
+        }
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
@@ -179,5 +226,8 @@ mod tests {
         assert!(error.to_string().ends_with("no certificate in it"), "{error}");
         let error = Security::new(RelayTls::Implicit, Some(Path::new("/does/not/exist.pem"))).unwrap_err();
         assert!(error.to_string().contains("`/does/not/exist.pem`"), "{error}");
+        let client = ClientIdentity { certificate: file.path(), key: file.path() };
+        let error = Security::with_client(RelayTls::Opportunistic, None, Some(client)).unwrap_err();
+        assert!(error.to_string().starts_with("failed to use the client certificate"), "{error}");
     }
 }

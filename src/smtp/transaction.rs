@@ -121,6 +121,9 @@ pub enum Unfit {
     /// The message holds bytes above 127 (RFC 6152).
     #[error("server does not offer 8BITMIME")]
     NeedsEightBit,
+    /// Every hop is to use TLS (RFC 8689).
+    #[error("server does not offer REQUIRETLS over TLS with a verified certificate")]
+    NeedsRequireTls,
 }
 
 impl Fate {

@@ -194,7 +194,7 @@ fn tests_are_found_by_their_paths() {
         "journal::writer::tests::after_a_failure_outcomes_are_kept_and_intents_are_given_up_for_good"
     ));
     assert!(is_a_test("pacing::ledger::sqlite::tests::accounts_are_apart"));
-    assert!(is_a_test("smtp::connection::tests::auth_that_fails"));
+    assert!(is_a_test("smtp::connection::tests::auth::auth_that_fails"));
     assert!(!is_a_test("suite::architecture::is_a_test"));
     assert!(!is_a_test("journal::writer::after_a_failure"));
 }

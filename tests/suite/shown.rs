@@ -103,6 +103,7 @@ fn the_readme_shows_every_key() {
         "[[dkim]]",
         "[capacity]",
         "[delivery]",
+        "[delivery.dsn]",
         "[delivery.relay]",
         "[[route]]",
         "[[egress]]",

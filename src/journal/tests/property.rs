@@ -9,6 +9,12 @@ use super::*;
 
 const ROWS: u32 = 40;
 
+/// How many files each test makes; `MAILRUN_FUZZ_FILES` asks for more.
+fn files() -> u32 {
+    std::env::var("MAILRUN_FUZZ_FILES")
+        .map_or(64, |files| files.parse::<u32>().expect("a whole number").max(64))
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Intend,
@@ -91,7 +97,7 @@ fn write(dir: &Dir, steps: &[(u32, Step)]) -> (BTreeMap<u32, Model>, BTreeMap<u3
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: files(), ..ProptestConfig::default() })]
 
     #[test]
     fn an_intact_journal_gives_back_every_state(steps in steps()) {

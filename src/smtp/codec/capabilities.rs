@@ -1,8 +1,8 @@
 //! What the server offers in its reply to EHLO (RFC 5321 §4.1.1.1).
 
 use smtp_proto::{
-    AUTH_LOGIN, AUTH_PLAIN, AUTH_XOAUTH2, EXT_8BIT_MIME, EXT_CHUNKING, EXT_DSN, EXT_PIPELINING,
-    EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse,
+    AUTH_CRAM_MD5, AUTH_LOGIN, AUTH_PLAIN, AUTH_XOAUTH2, EXT_8BIT_MIME, EXT_CHUNKING, EXT_DSN,
+    EXT_PIPELINING, EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse,
 };
 
 /// What the server offers. The default, nothing, is a server that knows only HELO.
@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub auth_plain: bool,
     /// AUTH LOGIN.
     pub auth_login: bool,
+    /// AUTH CRAM-MD5.
+    pub auth_cram_md5: bool,
     /// AUTH XOAUTH2.
     pub auth_xoauth2: bool,
 }
@@ -48,6 +50,7 @@ impl Capabilities {
             size: offered.has_capability(EXT_SIZE).then_some(offered.size as u64),
             auth_plain: auth(AUTH_PLAIN),
             auth_login: auth(AUTH_LOGIN),
+            auth_cram_md5: auth(AUTH_CRAM_MD5),
             auth_xoauth2: auth(AUTH_XOAUTH2),
         })
     }
@@ -78,6 +81,7 @@ mod tests {
                 size: Some(52_428_800),
                 auth_plain: true,
                 auth_login: true,
+                auth_cram_md5: false,
                 auth_xoauth2: true,
             },
         );

@@ -2,6 +2,7 @@
 
 mod capabilities;
 pub mod command;
+mod dsn;
 #[cfg(test)]
 mod fuzz;
 mod reply;

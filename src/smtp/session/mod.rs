@@ -34,7 +34,7 @@ use crate::mail::Timestamp;
 use outgoing::Outgoing;
 
 use super::codec::ReplyParser;
-use super::{Capabilities, Command, Fate, NotStarted, Report, SessionError, Transaction, Unfit};
+use super::{Capabilities, Command, Extensions, Fate, NotStarted, Report, SessionError, Transaction, Unfit};
 
 /// One session's transactions, from the end of its opening to its end.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub struct Session {
     depth: usize,
     window_bytes: u64,
     timeouts: Timeouts,
+    extensions: Extensions,
     parser: ReplyParser,
     /// Transactions that wait for a reply or have something to write, oldest first. Only the last has anything to
     /// write, and the oldest command without a reply is always the first's.
@@ -103,6 +104,7 @@ impl Session {
             depth: if capabilities.pipelining { depth.max(1) } else { 1 },
             window_bytes: window_bytes as u64,
             timeouts,
+            extensions: Extensions::default(),
             parser: ReplyParser::default(),
             active: VecDeque::new(),
             outgoing: Outgoing::default(),
@@ -111,6 +113,11 @@ impl Session {
             reports: VecDeque::new(),
             progress: 0,
         }
+    }
+
+    /// The same, asking the server for more.
+    pub fn with(self, extensions: Extensions) -> Self {
+        Self { extensions, ..self }
     }
 
     /// True when a transaction submitted now would begin now (or as soon as the window has room for it).
@@ -259,6 +266,9 @@ impl Session {
         match offered.size {
             Some(limit) if limit > 0 && bytes > limit => return Some(Unfit::SizeExceeded { bytes, limit }),
             Some(_) | None => {}
+        }
+        if self.extensions.require_tls && !offered.require_tls {
+            return Some(Unfit::NeedsRequireTls);
         }
         if needs_smtputf8(transaction) && !offered.smtputf8 {
             return Some(Unfit::NeedsSmtputf8);

@@ -19,7 +19,7 @@ impl Session {
 
     /// One step of the last transaction; false when there is none to take.
     fn step(&mut self, now: Timestamp) -> bool {
-        let Self { active, outgoing, capabilities, .. } = self;
+        let Self { active, outgoing, capabilities, extensions, .. } = self;
         let Some(last) = active.back_mut() else { return false };
         if last.waits(capabilities) {
             return false;
@@ -40,6 +40,8 @@ impl Session {
                     size: capabilities.size.map(|_| message.bytes),
                     eight_bit: message.eight_bit,
                     smtputf8: needs_smtputf8(&last.transaction),
+                    require_tls: extensions.require_tls,
+                    dsn: extensions.dsn(capabilities).map(|dsn| (dsn, message.message_id.as_str())),
                 };
                 let return_path = last.transaction.envelope.return_path.as_ref();
                 outgoing.command(Command::Mail, |out| command::mail(out, return_path, parameters));
@@ -47,7 +49,8 @@ impl Session {
             }
             Step::Rcpt => {
                 let recipient = &last.transaction.envelope.recipient;
-                outgoing.command(Command::Rcpt, |out| command::rcpt(out, recipient));
+                let dsn = extensions.dsn(capabilities);
+                outgoing.command(Command::Rcpt, |out| command::rcpt(out, recipient, dsn));
                 if capabilities.chunking { Step::Chunk } else { Step::Data }
             }
             Step::Data => {

@@ -1,0 +1,116 @@
+//! How a connection comes to its end.
+
+use super::*;
+
+#[tokio::test]
+async fn the_message_limit() {
+    let (connection, server) = connected(
+        "PIPELINING CHUNKING",
+        |_| {},
+        |mut peer| async move {
+            peer.takes_over(1).await;
+            peer.takes_over(2).await;
+            peer.farewell().await;
+        },
+    )
+    .await;
+    let (work, taken) = mpsc::channel(16);
+    for id in 1..=4 {
+        work.send(transaction(id, 10)).await.unwrap();
+    }
+    let (told, mut reports) = mpsc::channel(16);
+    let limits = Limits { max_messages: 2, ..Limits::default() };
+    let closed = connection.serve(ConnectionId(1), taken, told, limits).await;
+    assert_eq!(closed, Closed::MessageLimit);
+    let mut fates = Vec::new();
+    while let Some((_, report)) = reports.recv().await {
+        fates.push((
+            report.id,
+            report.fate.is_accepted(),
+            report.fate == Fate::NotStarted { why: NotStarted::Closed },
+        ));
+    }
+    fates.sort_unstable();
+    assert_eq!(fates, [(1, true, false), (2, true, false), (3, false, true), (4, false, true)]);
+    assert!(work.is_closed());
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn without_work_it_says_goodbye() {
+    let (connection, server) = connected(
+        "PIPELINING",
+        |_| {},
+        |mut peer| async move {
+            peer.farewell().await;
+        },
+    )
+    .await;
+    let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
+    let Serving { work, reports, serving } = Serving::new(connection, limits);
+    assert_eq!(serving.await.unwrap(), Closed::Idle);
+    server.await.unwrap();
+    drop((work, reports));
+}
+
+#[tokio::test]
+async fn the_server_closes_an_idle_connection() {
+    for last_words in ["421 4.4.2 idle for too long\r\n", ""] {
+        let (connection, server) = connected(
+            "PIPELINING",
+            |_| {},
+            move |mut peer| async move {
+                peer.says(last_words).await;
+            },
+        )
+        .await;
+        let serving = Serving::new(connection, Limits::default());
+        let Closed::Lost(error) = serving.serving.await.unwrap() else { panic!("not lost") };
+        match error {
+            SessionError::Closing(reply) => assert_eq!(reply.code, 421),
+            other => assert_eq!((last_words, other), ("", SessionError::ClosedIdle)),
+        }
+        assert!(serving.work.send(transaction(1, 1)).await.is_err());
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_server_closes_right_behind_the_opening() {
+    let (address, server) = server(async |listener| {
+        let mut peer = Peer::accept(&listener).await;
+        peer.says("220 mx\r\n").await;
+        peer.hears(EHLO).await;
+        peer.says("250 mx\r\n421 4.3.2 sorry\r\n").await;
+        peer.is_left().await;
+    })
+    .await;
+    let connection = connect(&target(address, Security::None)).await.unwrap();
+    let (reports, closed) = {
+        let serving = Serving::new(connection, Limits::default());
+        let _ = serving.work.send(transaction(1, 1)).await;
+        serving.end().await
+    };
+    assert!(reports.iter().all(|report| matches!(report.fate, Fate::NotStarted { .. })), "{reports:?}");
+    assert!(matches!(closed, Closed::Lost(SessionError::Closing(_))), "{closed:?}");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn reports_that_nobody_reads() {
+    let (connection, server) = connected(
+        "PIPELINING CHUNKING",
+        |_| {},
+        |mut peer| async move {
+            peer.takes_over(1).await;
+            peer.farewell().await;
+        },
+    )
+    .await;
+    let Serving { work, reports, serving } = Serving::new(connection, Limits::default());
+    drop(reports);
+    work.send(transaction(1, 10)).await.unwrap();
+    drop(work);
+    assert_eq!(serving.await.unwrap(), Closed::WorkEnded);
+    server.await.unwrap();
+}
