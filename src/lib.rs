@@ -15,7 +15,7 @@
 //! | [`dkim`] | keys and signing |
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
 //! | [`smtp`] | codec and session state machine (no I/O), connection (tokio, TLS) |
-//! | [`route`] | relay, sites, retry schedule, reply classification |
+//! | [`route`] | DNS, relay, MX, sites, per-provider limits, MTA-STS, retry schedule, reply classification |
 //! | [`journal`] | intents and outcomes |
 //! | [`results`] | the Parquet schema, writer, reader |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |

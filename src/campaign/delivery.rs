@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::dns::NameServer;
 use super::units::Span;
 
 /// `[delivery]`.
@@ -27,6 +28,9 @@ pub struct Delivery {
     /// The name in EHLO; this machine's host name by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ehlo: Option<String>,
+    /// The name servers to ask, an address with or without a port each; the system's by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolver: Vec<NameServer>,
 }
 
 /// Where the next hop is.

@@ -5,6 +5,7 @@
 
 mod capacity;
 mod delivery;
+mod dns;
 mod error;
 mod identity;
 mod journal;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capacity::{Capacity, Pace};
 pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
+pub use dns::{IpFamily, NameServer};
 pub use error::CampaignError;
 pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};

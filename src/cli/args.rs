@@ -53,6 +53,14 @@ pub struct Common {
     pub no_progress: bool,
 }
 
+/// Where names are looked up.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DnsOptions {
+    /// Answer DNS lookups from this zone file, or from the zone files of this folder, and ask no name server
+    #[arg(long, value_name = "PATH")]
+    pub dns_zone: Option<PathBuf>,
+}
+
 /// The form of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {

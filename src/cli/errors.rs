@@ -9,6 +9,7 @@ use crate::journal::JournalError;
 use crate::pacing::LedgerError;
 use crate::plan::{PlanError, RunDirError};
 use crate::results::ResultsError;
+use crate::route::ResolverError;
 use crate::run::FinishError;
 use crate::suppression::SuppressionError;
 use crate::target_group::TargetGroupError;
@@ -73,7 +74,7 @@ macro_rules! with_hint {
         })*
     };
 }
-with_hint!(PlanError, JournalError, LedgerError, ResultsError);
+with_hint!(PlanError, JournalError, LedgerError, ResultsError, ResolverError);
 
 impl From<FinishError> for Diagnostic {
     fn from(error: FinishError) -> Self {

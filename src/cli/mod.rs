@@ -6,6 +6,8 @@
 mod args;
 mod capacity;
 mod diagnostic;
+#[allow(dead_code, reason = "the commands that look names up come with it")]
+mod dns;
 mod drive;
 mod dry;
 mod errors;
