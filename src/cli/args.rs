@@ -57,7 +57,7 @@ pub struct Common {
 #[derive(Debug, Clone, Default, Args)]
 pub struct DnsOptions {
     /// Answer DNS lookups from this zone file, or from the zone files of this folder, and ask no name server
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", env = "MAILRUN_DNS_ZONE")]
     pub dns_zone: Option<PathBuf>,
 }
 
@@ -76,6 +76,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Make a campaign folder that runs as it stands
     Init(Init),
+    /// Look everything through before sending: domains, keys, every row, the finish time; sends nothing
+    Check(Box<Check>),
     /// Screen the list: counts, slots, finish time; sends nothing
     Plan(Plan),
     /// Print the exact message of one row, or write those of all rows
@@ -116,6 +118,35 @@ pub struct Selection {
     /// Only the first N rows that pass screening
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
+}
+
+/// `mailrun check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Which rows.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    pub dns: DnsOptions,
+    /// Check for a rehearsal: what is wrong with the sender's domains is only noted
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Refuse on warnings too, with exit code 3
+    #[arg(long)]
+    pub strict: bool,
+    /// Refuse when the last message would leave after this time (RFC 3339, or HH:MM today)
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+    /// Write the manifest of what was checked to this file; by default `approval.json` beside the campaign's runs
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Ask no network: neither DNS, unless --dns-zone is given, nor the relay
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `mailrun plan`.

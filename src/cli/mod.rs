@@ -5,6 +5,7 @@
 
 mod args;
 mod capacity;
+mod check;
 mod diagnostic;
 #[allow(dead_code, reason = "the commands that look names up come with it")]
 mod dns;
@@ -69,6 +70,7 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
     let common = &cli.common;
     match cli.command {
         Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(common, &args),
         Command::Plan(args) => plan::run(common, &args),
         Command::Render(args) => render::run(common, &args),
         Command::Send(args) => send::run(common, *args),

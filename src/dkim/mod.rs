@@ -24,6 +24,11 @@ pub use key::{Key, KeyError, KeyWarning};
 /// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about 1,050.
 pub const SIGNATURE_BYTES: usize = 1_100;
 
+/// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no RSA key.
+pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
+    der::published_rsa_bits(p)
+}
+
 /// Signs messages with every key of a campaign. Shared by all threads.
 #[derive(Debug)]
 pub struct Signer {

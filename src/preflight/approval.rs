@@ -151,7 +151,8 @@ impl Approved {
             }
         }
         if different.is_empty() && self.messages != approved.messages {
-            different.push("the messages: a file of an attachment column, or another version of mailrun".into());
+            different
+                .push("the messages: a file of an attachment column, or another version of mailrun".into());
         }
         different
     }

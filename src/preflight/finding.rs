@@ -186,10 +186,13 @@ impl fmt::Display for Findings {
             }
             writeln!(f, "{}", group.as_str())?;
             for finding in found {
-                writeln!(f, "  {:<7}  {}  ({})", finding.level, finding.seen, finding.id)?;
+                let mut lines = wrapped(&format!("{}  ({})", finding.seen, finding.id), WIDTH).into_iter();
+                writeln!(f, "  {:<7}  {}", finding.level, lines.next().unwrap_or_default())?;
+                lines.try_for_each(|line| writeln!(f, "           {line}"))?;
                 if finding.level > Level::Ok {
-                    continued(f, "why", &finding.why)?;
-                    continued(f, "mend", finding.mend.as_deref().unwrap_or_default())?;
+                    continued(f, "why", wrapped(&finding.why, WIDTH - 6).iter().map(String::as_str))?;
+                    // A record or a line of a file stands as it is to be copied.
+                    continued(f, "mend", finding.mend.as_deref().unwrap_or_default().lines())?;
                 }
             }
             writeln!(f)?;
@@ -198,12 +201,34 @@ impl fmt::Display for Findings {
     }
 }
 
-fn continued(f: &mut fmt::Formatter<'_>, word: &str, text: &str) -> fmt::Result {
-    for (number, line) in text.lines().enumerate() {
+fn continued<'a>(
+    f: &mut fmt::Formatter<'_>,
+    word: &str,
+    lines: impl Iterator<Item = &'a str>,
+) -> fmt::Result {
+    for (number, line) in lines.enumerate() {
         let word = if number == 0 { word } else { "" };
         writeln!(f, "           {word:<4}  {line}")?;
     }
     Ok(())
+}
+
+/// The columns of a finding's text.
+const WIDTH: usize = 100;
+
+/// `text` in lines of at most `width` characters, broken between words; empty for an empty text.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -229,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_broken_between_words() {
+        assert_eq!(wrapped("aa bb cc", 5), ["aa bb", "cc"]);
+        assert_eq!(wrapped("aaaaaaaa bb", 5), ["aaaaaaaa", "bb"]);
+        assert!(wrapped("", 5).is_empty());
+    }
+
+    #[test]
     fn the_report_is_grouped_and_says_what_mends() {
         let mut findings = Findings::default();
         findings.push(Finding::note(Group::List, "b", "1 row twice"));
@@ -237,8 +269,8 @@ mod tests {
                 .why("RFC 1")
                 .mend("x IN TXT \"a\"\ny IN TXT \"b\""),
         );
-        let expected = "sender\n  warning  no record  (a)\n           why   RFC 1\n           mend  x IN TXT \"a\"\n\
-                        \x20                y IN TXT \"b\"\n\nlist\n  note     1 row twice  (b)\n\n";
+        let expected = "sender\n  warning  no record (a)\n           why   RFC 1\n           mend  x IN TXT \"a\"\n\
+                        \x20                y IN TXT \"b\"\n\nlist\n  note     1 row twice (b)\n\n";
         assert_eq!(findings.to_string(), expected);
     }
 }

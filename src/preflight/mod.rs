@@ -8,6 +8,7 @@ pub mod approval;
 mod finding;
 pub mod list;
 pub mod night;
+pub mod sender;
 
 pub use finding::{Finding, Findings, Group, Level};
 

@@ -89,7 +89,11 @@ impl Night {
         );
         let Some(deadline) = deadline else { return Finding::ok(Group::Delivery, "finish", seen) };
         if self.finish <= deadline {
-            return Finding::ok(Group::Delivery, "deadline-met", format!("{seen}; the deadline is {deadline}"));
+            return Finding::ok(
+                Group::Delivery,
+                "deadline-met",
+                format!("{seen}; the deadline is {deadline}"),
+            );
         }
         let left = deadline.since(self.start);
         let finding = Finding::refused(
@@ -102,7 +106,11 @@ impl Night {
             return finding.mend("name a later --deadline: this one is over before the first message leaves");
         }
         if self.limited_by != "capacity" {
-            return finding.mend(format!("start {} earlier, or send fewer messages to {}", words(self.finish.since(deadline)), self.limited_by));
+            return finding.mend(format!(
+                "start {} earlier, or send fewer messages to {}",
+                words(self.finish.since(deadline)),
+                self.limited_by
+            ));
         }
         let needed = (self.rows as f64 * 3_600.0 / left.as_secs_f64()).ceil() as u64;
         finding.mend(format!(

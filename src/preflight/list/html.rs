@@ -28,7 +28,7 @@ pub(super) fn scan<'a>(html: &'a str, mut found: impl FnMut(Found<'a>)) {
         let rest = &bytes[start..];
         if rest.starts_with(b"!--") {
             // `<!-->` is a whole comment.
-            let after = start + 2;
+            let after = start + 1;
             at = memmem::find(&bytes[after..], b"-->").map_or(bytes.len(), |end| after + end + 3);
             continue;
         }
@@ -249,7 +249,20 @@ mod tests {
 
     #[test]
     fn torn_tags_end_with_the_text() {
-        for html in ["<", "<a", "<a ", "<a href", "<a href=", "<a href=\"", "<a href=\"x", "<!--", "<!", "<style", "<a ü", "<a =ü=ü>"] {
+        for html in [
+            "<",
+            "<a",
+            "<a ",
+            "<a href",
+            "<a href=",
+            "<a href=\"",
+            "<a href=\"x",
+            "<!--",
+            "<!",
+            "<style",
+            "<a ü",
+            "<a =ü=ü>",
+        ] {
             found(html);
         }
         check("<a href=\"x", &["link x"]);

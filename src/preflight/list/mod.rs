@@ -166,7 +166,8 @@ impl Shared {
             let row = plan.row(index)?;
             let twice = (composer.compose(&row, DATE), composer.compose(&row, DATE));
             if let (Ok(one), Ok(two)) = twice {
-                let both = std::iter::zip(one.body, two.body).filter(|(one, two)| one.as_ptr() == two.as_ptr());
+                let both =
+                    std::iter::zip(one.body, two.body).filter(|(one, two)| one.as_ptr() == two.as_ptr());
                 return Ok(Self(both.map(|(bytes, _)| SharedSegment::of(bytes)).collect()));
             }
         }
@@ -404,11 +405,18 @@ impl DryRun {
         let named: Vec<String> = reasons
             .iter()
             .take(REASONS_NAMED)
-            .map(|(reason, (count, first))| format!("{}: {reason} (first: {})", grouped(*count), place(*first)))
+            .map(|(reason, (count, first))| {
+                format!("{}: {reason} (first: {})", grouped(*count), place(*first))
+            })
             .collect();
         let more = reasons.len().saturating_sub(REASONS_NAMED);
         let more = if more > 0 { format!("; and {more} other reasons") } else { String::new() };
-        let seen = format!("{} of {} rows can't be rendered: {}{more}", grouped(failed), grouped(rows), named.join("; "));
+        let seen = format!(
+            "{} of {} rows can't be rendered: {}{more}",
+            grouped(failed),
+            grouped(rows),
+            named.join("; ")
+        );
         let mend = match self.tally.failures.first().and_then(|failure| failure.column.as_deref()) {
             Some(column) => format!("[template.defaults]\n{column} = \"…\""),
             None => "correct the template or the rows".into(),

@@ -34,7 +34,8 @@ pub fn screening(counts: &Counts, screened: &[Screened], files: &[String], suppr
         named.join("; ")
     };
     if counts.invalid > 0 {
-        let seen = format!("{} rows are invalid: {}", grouped(counts.invalid), examples(Disposition::Invalid));
+        let seen =
+            format!("{} rows are invalid: {}", grouped(counts.invalid), examples(Disposition::Invalid));
         let many = counts.invalid * 100 > counts.rows * USUAL_PERCENT;
         let make = if many { Finding::warning } else { Finding::note };
         findings.push(
@@ -44,8 +45,13 @@ pub fn screening(counts: &Counts, screened: &[Screened], files: &[String], suppr
         );
     }
     if counts.duplicate > 0 {
-        let seen = format!("{} rows have the address of an earlier one: {}", grouped(counts.duplicate), examples(Disposition::Duplicate));
-        findings.push(Finding::note(Group::List, "duplicate-rows", seen).why("each address gets one message"));
+        let seen = format!(
+            "{} rows have the address of an earlier one: {}",
+            grouped(counts.duplicate),
+            examples(Disposition::Duplicate)
+        );
+        findings
+            .push(Finding::note(Group::List, "duplicate-rows", seen).why("each address gets one message"));
     }
     if suppressed > 0 {
         let seen = format!("{} rows are on this machine's suppression list", grouped(suppressed));
@@ -89,8 +95,14 @@ mod tests {
     fn rows_are_told_by_what_became_of_them() {
         let all = Counts { rows: 100, accepted: 100, ..Counts::default() };
         check(all, &[(Level::Ok, "rows")]);
-        check(Counts { accepted: 95, invalid: 5, ..all }, &[(Level::Ok, "rows"), (Level::Note, "invalid-rows")]);
-        check(Counts { accepted: 94, invalid: 6, ..all }, &[(Level::Ok, "rows"), (Level::Warning, "invalid-rows")]);
+        check(
+            Counts { accepted: 95, invalid: 5, ..all },
+            &[(Level::Ok, "rows"), (Level::Note, "invalid-rows")],
+        );
+        check(
+            Counts { accepted: 94, invalid: 6, ..all },
+            &[(Level::Ok, "rows"), (Level::Warning, "invalid-rows")],
+        );
         let mixed = Counts { accepted: 98, duplicate: 1, suppressed: 1, smtputf8: 1, ..all };
         let notes = ["duplicate-rows", "suppressed-rows", "smtputf8"].map(|id| (Level::Note, id));
         check(mixed, &[&[(Level::Ok, "rows")], &notes[..]].concat());

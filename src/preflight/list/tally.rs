@@ -97,10 +97,10 @@ impl Tally {
     pub fn message(&mut self, index: u32, bytes: u64, subject: &str) {
         self.rows += 1;
         self.bytes += bytes;
-        self.sizes.saturating_record(bytes);
+        self.sizes.record(bytes).expect("it grows by itself");
         self.largest = larger(self.largest, Some((bytes, index)));
         let characters = subject.chars().count() as u64;
-        self.subjects.saturating_record(characters);
+        self.subjects.record(characters).expect("it grows by itself");
         if self.longest_subject.as_ref().is_none_or(|(longest, ..)| characters > *longest) {
             self.longest_subject = Some((characters, index, subject.to_owned()));
         }
@@ -108,10 +108,11 @@ impl Tally {
 
     /// Counts a mark once a row: `example` is asked for only when it is the first.
     pub fn mark(&mut self, mark: Mark, index: u32, example: impl FnOnce() -> String) {
-        self.marks
-            .entry(mark)
-            .and_modify(|seen| seen.rows += 1)
-            .or_insert_with(|| Seen { rows: 1, first: index, example: example() });
+        self.marks.entry(mark).and_modify(|seen| seen.rows += 1).or_insert_with(|| Seen {
+            rows: 1,
+            first: index,
+            example: example(),
+        });
     }
 
     /// Both together; `self` has the earlier rows or the later ones.

@@ -1,0 +1,273 @@
+//! `mailrun check`: everything that can be known before sending. Sends nothing; leaves the manifest of what it saw.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::args::{self, Common, DnsOptions};
+use super::diagnostic::{Diagnostic, chain};
+use super::exit::Exit;
+use super::job::Job;
+use super::text::{count, duration, table};
+use super::{log, moment, out, paths};
+use crate::campaign::{Campaign, RouteKind};
+use crate::dkim::Signer;
+use crate::mail::Timestamp;
+use crate::plan::{Plan, ScreenedRows, top_domains};
+use crate::preflight::approval::Approval;
+use crate::preflight::list::{self, DryRun, FailedRow, Looking};
+use crate::preflight::night::{Night, Share, night};
+use crate::preflight::sender::{self, Sender};
+use crate::preflight::{Finding, Findings, Group, Level};
+use crate::screen::Counts;
+use crate::suppression::{AddressKey, SuppressionList};
+
+/// How often the progress is told.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// Slots and shares that are listed.
+const LISTED: usize = 8;
+/// Screened rows looked at for examples.
+const SCREENED_SEEN: usize = 10_000;
+/// Rows tried for a message to look at.
+const SAMPLE_ROWS: u64 = 16;
+/// Failing rows named in the report; `--json` has more.
+const FAILURES_NAMED: usize = 10;
+
+pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
+    let mut campaign = Campaign::load(&args.selection.campaign)?;
+    if args.sandbox {
+        campaign.delivery.route = RouteKind::Sandbox;
+    }
+    let deadline = args.deadline.as_deref().map(moment::parse).transpose()?;
+    let job = Job::open(common, campaign)?;
+    let campaign = &job.materials.campaign;
+    let mut findings = Findings::default();
+
+    findings.extend(sender_findings(&job, &args.dns, args.offline)?);
+    let whole = Whole::look(common, &job, args.selection.limit.map(u64::from))?;
+    findings.extend(whole.findings(&job)?);
+    let shares = top_domains(&whole.plan, LISTED).into_iter();
+    let shares = shares.map(|(name, rows)| Share { name, rows, per_second: None }).collect();
+    let sending = whole.counts.accepted - whole.suppressed;
+    let night = night(sending, &campaign.capacity, shares, Timestamp::wall());
+    findings.push(night.finding(&campaign.capacity, deadline));
+    if campaign.delivery.route == RouteKind::Sandbox {
+        findings.rehearse();
+    }
+
+    let manifest = args.manifest.clone().unwrap_or_else(|| approval_file(common, campaign));
+    whole.approval.write(&manifest).map_err(|error| {
+        Diagnostic::new(chain(&error))
+            .at(manifest.display())
+            .hint("name another place with `--manifest FILE`")
+    })?;
+    let refused = findings.refuse(args.strict);
+    if args.json {
+        out(&format!("{:#}\n", whole.json(&job, &findings, &night, refused)))?;
+    } else {
+        out(&whole.text(&job, &findings, &night, refused))?;
+    }
+    Ok(if refused { Exit::Refused } else { Exit::Ok })
+}
+
+/// What receivers will look up about the sender.
+pub fn sender_findings(job: &Job, dns: &DnsOptions, offline: bool) -> Result<Vec<Finding>, Diagnostic> {
+    let campaign = &job.materials.campaign;
+    if offline && dns.dns_zone.is_none() {
+        let seen = "the sender's domains were not looked up: --offline";
+        return Ok(vec![Finding::note(Group::Sender, "offline", seen)]);
+    }
+    let resolver = dns.resolver(campaign)?;
+    let signer = job.materials.load_signer()?;
+    let message = sample_message(job, &signer)?;
+    let relay = campaign.delivery.relay.as_ref().filter(|_| campaign.delivery.route == RouteKind::Relay);
+    let sender = Sender {
+        from: campaign.sender.from.address.domain(),
+        return_path: campaign.sender.return_path().domain(),
+        signer: &signer,
+        egress: &[],
+        relay: relay.map(|relay| relay.host.as_str()),
+        message: message.as_deref(),
+    };
+    Ok(super::runtime()?.block_on(sender::check(&sender, &resolver)))
+}
+
+/// A signed message of the campaign: that of the first row that has one.
+fn sample_message(job: &Job, signer: &Signer) -> Result<Option<Vec<u8>>, Diagnostic> {
+    let aside =
+        tempfile::tempdir().map_err(|error| Diagnostic::of("can't make a temporary folder", &error))?;
+    let nobody = SuppressionList::open(&aside.path().join("state.db"))?;
+    let (_folder, dir, _) = job.freeze_aside(&nobody, None, Some(SAMPLE_ROWS))?;
+    let plan = Plan::open(&dir.plan())?;
+    let composer = list::composer(&job.materials.campaign)?;
+    for index in 0..plan.len() {
+        let Ok(message) = composer.compose(&plan.row(index)?, Timestamp::wall()) else { continue };
+        let signed = signer.sign(message, Timestamp::wall());
+        return Ok(Some(signed.map_err(|error| Diagnostic::of("can't sign a message", &error))?.to_vec()));
+    }
+    Ok(None)
+}
+
+/// Where the manifest of the last check is.
+pub fn approval_file(common: &Common, campaign: &Campaign) -> PathBuf {
+    paths::runs_of(common, campaign).join(&campaign.identity.id).join("approval.json")
+}
+
+/// The whole list, screened and rendered. The suppression list of this machine is left aside, so that the approval is the
+/// same on every machine.
+pub struct Whole {
+    plan: Plan,
+    counts: Counts,
+    screened: PathBuf,
+    suppressed: u64,
+    dry_run: DryRun,
+    pub approval: Approval,
+    /// Holds the plan.
+    _folder: tempfile::TempDir,
+}
+
+impl Whole {
+    pub fn look(common: &Common, job: &Job, limit: Option<u64>) -> Result<Self, Diagnostic> {
+        let campaign = &job.materials.campaign;
+        let (inputs, contents) = (job.inputs()?, job.materials.contents()?);
+        let aside =
+            tempfile::tempdir().map_err(|error| Diagnostic::of("can't make a temporary folder", &error))?;
+        let nobody = SuppressionList::open(&aside.path().join("state.db"))?;
+        let (folder, dir, screening) = job.freeze_aside(&nobody, limit, None)?;
+        let plan = Plan::open(&dir.plan())?;
+        let composer = list::composer(campaign)?;
+        let rows = list::sample(plan.len(), u32::MAX);
+        let told = Mutex::new((Instant::now(), 0_u64));
+        let progress = |rows: u64| {
+            let mut told = told.lock().expect("no holder of the lock panics");
+            told.1 += rows;
+            if !common.quiet && !common.no_progress && told.0.elapsed() >= PROGRESS_EVERY {
+                told.0 = Instant::now();
+                log::print(&format!("{} of {} rows rendered", count(told.1), count(u64::from(plan.len()))));
+            }
+        };
+        let dry_run = list::dry_run(&plan, &composer, &Looking::new(campaign), &rows, progress)?;
+        let signer = job.materials.load_signer()?;
+        let approval = Approval::new(campaign, &signer, &inputs, &contents, limit, &dry_run);
+        let suppressed = suppressed(common, &plan)?;
+        let (counts, screened) = (screening.counts, dir.screened());
+        Ok(Self { plan, counts, screened, suppressed, dry_run, approval, _folder: folder })
+    }
+
+    fn place(&self, job: &Job, index: u32) -> String {
+        let (file, row) = self.plan.place(index);
+        format!("{}, row {row}", job.group.files()[file as usize].shown)
+    }
+
+    fn findings(&self, job: &Job) -> Result<Findings, Diagnostic> {
+        let screened: Vec<_> =
+            ScreenedRows::open(&self.screened)?.take(SCREENED_SEEN).collect::<Result<_, _>>()?;
+        let files: Vec<String> = job.group.files().iter().map(|file| file.shown.clone()).collect();
+        let mut findings = Findings::default();
+        findings.extend(list::screening(&self.counts, &screened, &files, self.suppressed));
+        findings.extend(self.dry_run.findings(|index| self.place(job, index)));
+        Ok(findings)
+    }
+
+    fn text(&self, job: &Job, findings: &Findings, night: &Night, refused: bool) -> String {
+        let mut text = findings.to_string();
+        let failures = self.dry_run.failures();
+        if !failures.is_empty() {
+            text.push_str("rows that can't be rendered\n");
+            let line =
+                |failed: &FailedRow| format!("  {}: {}\n", self.place(job, failed.index), failed.reason);
+            text.extend(failures.iter().take(FAILURES_NAMED).map(line));
+            let more = self.dry_run.failed().saturating_sub(FAILURES_NAMED as u64);
+            if more > 0 {
+                text.push_str(&format!("  … and {} more; --json names up to 1,000\n", count(more)));
+            }
+            text.push('\n');
+        }
+        text.push_str(&plan_of_the_night(night));
+        let words = [Level::Refused, Level::Warning, Level::Note, Level::Ok].map(|level| {
+            let number = findings.count(level);
+            let plural = if number == 1 || matches!(level, Level::Refused | Level::Ok) { "" } else { "s" };
+            (number > 0).then(|| format!("{number} {level}{plural}"))
+        });
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        text.push_str(&format!(
+            "{}: {}\n{} rows rendered in {}, {:.0}/s\napproval {}\n",
+            if refused { "refused" } else { "nothing refused" },
+            words.join(", "),
+            count(self.dry_run.rows()),
+            duration(self.dry_run.took),
+            self.dry_run.rate(),
+            self.approval.hash
+        ));
+        text
+    }
+
+    fn json(&self, job: &Job, findings: &Findings, night: &Night, refused: bool) -> Value {
+        let failures = self.dry_run.failures().iter();
+        let failures: Vec<_> = failures
+            .map(|failed| {
+                let (file, row) = self.plan.place(failed.index);
+                let file = &job.group.files()[file as usize].shown;
+                json!({"file": file, "row": row, "column": failed.column, "reason": failed.reason})
+            })
+            .collect();
+        json!({
+            "campaign": job.materials.campaign.identity.id,
+            "refused": refused,
+            "findings": findings.iter().collect::<Vec<_>>(),
+            "list": {
+                "screening": self.counts, "suppressed": self.suppressed, "rendered": self.dry_run.rows(),
+                "failed": self.dry_run.failed(), "failures": failures, "sizes": self.dry_run.sizes(),
+                "seconds": self.dry_run.took.as_secs_f64(), "rows-per-second": self.dry_run.rate(),
+            },
+            "night": night,
+            "approval": self.approval.hash,
+        })
+    }
+}
+
+/// The accepted rows whose address is on the suppression list now.
+fn suppressed(common: &Common, plan: &Plan) -> Result<u64, Diagnostic> {
+    let checker = SuppressionList::open(&paths::state_db(common)?)?.checker(Timestamp::wall())?;
+    if checker.is_empty() {
+        return Ok(0);
+    }
+    let mut key = String::new();
+    let mut suppressed = 0;
+    for index in 0..plan.len() {
+        AddressKey::write(&plan.address(index), &mut key);
+        suppressed += u64::from(checker.check(checker.fingerprinter().of(&key), || &key)?.is_some());
+    }
+    Ok(suppressed)
+}
+
+/// Slots as a small table, and the parts of the list by their share.
+fn plan_of_the_night(night: &Night) -> String {
+    if night.slots.is_empty() {
+        return String::new();
+    }
+    let mut text = "the night\n".to_owned();
+    let mut rows: Vec<Vec<String>> = (night.slots.iter().take(LISTED))
+        .map(|(slot, messages)| vec![slot.to_utc().format("%F %H:%M UTC").to_string(), count(*messages)])
+        .collect();
+    if let Some((last, messages)) = night.slots.last()
+        && night.slots.len() > LISTED
+    {
+        rows.push(vec![format!("… {} slots in all, the last", count(night.slots.len() as u64))]);
+        rows.push(vec![last.to_utc().format("%F %H:%M UTC").to_string(), count(*messages)]);
+    }
+    text.push_str(&table(&rows));
+    let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / night.rows.max(1) as f64);
+    let rows: Vec<_> = (night.shares.iter())
+        .map(|part| {
+            let limit = part.per_second.map_or(String::new(), |rate| format!("at most {rate:.0}/s"));
+            vec![part.name.clone(), count(part.rows), share(part.rows), limit]
+        })
+        .collect();
+    text.push('\n');
+    text.push_str(&table(&rows));
+    text.push('\n');
+    text
+}
