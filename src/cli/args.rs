@@ -188,6 +188,9 @@ pub struct Send {
     /// How to send them.
     #[command(flatten)]
     pub sending: Sending,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    pub dns: DnsOptions,
     /// Name a deliberate new run; by default the run id is derived from the content
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
@@ -203,6 +206,12 @@ pub struct Send {
     /// Everything but SMTP: screen, compose and sign every row, send nothing
     #[arg(long, conflicts_with = "to")]
     pub dry_run: bool,
+    /// Send only what `mailrun check` gave this hash: refuse when anything that reaches a recipient differs
+    #[arg(long, value_name = "HASH", conflicts_with = "to")]
+    pub approved: Option<String>,
+    /// Don't look at the sender's domains and a sample of the messages first
+    #[arg(long, conflicts_with = "approved")]
+    pub no_check: bool,
 }
 
 /// How to send.
@@ -224,8 +233,11 @@ pub struct Sending {
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<String>,
     /// Start no message after this time; what is left is `not_attempted`
-    #[arg(long, value_name = "TIME", alias = "deadline")]
+    #[arg(long, value_name = "TIME")]
     pub not_after: Option<String>,
+    /// As --not-after, and don't start when the last message would leave after this time
+    #[arg(long, value_name = "TIME", conflicts_with = "not_after")]
+    pub deadline: Option<String>,
     /// What to do with rows that a killed run left in doubt
     #[arg(long, value_enum, default_value_t)]
     pub in_doubt: InDoubt,

@@ -31,7 +31,7 @@ const LISTED: usize = 8;
 /// Screened rows looked at for examples.
 const SCREENED_SEEN: usize = 10_000;
 /// Rows tried for a message to look at.
-const SAMPLE_ROWS: u64 = 16;
+const SAMPLE_ROWS: u32 = 64;
 /// Failing rows named in the report; `--json` has more.
 const FAILURES_NAMED: usize = 10;
 
@@ -45,8 +45,8 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
     let campaign = &job.materials.campaign;
     let mut findings = Findings::default();
 
-    findings.extend(sender_findings(&job, &args.dns, args.offline)?);
     let whole = Whole::look(common, &job, args.selection.limit.map(u64::from))?;
+    findings.extend(sender_findings(&job, &whole.plan, &args.dns, args.offline)?);
     findings.extend(whole.findings(&job)?);
     let shares = top_domains(&whole.plan, LISTED).into_iter();
     let shares = shares.map(|(name, rows)| Share { name, rows, per_second: None }).collect();
@@ -73,7 +73,12 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
 }
 
 /// What receivers will look up about the sender.
-pub fn sender_findings(job: &Job, dns: &DnsOptions, offline: bool) -> Result<Vec<Finding>, Diagnostic> {
+pub fn sender_findings(
+    job: &Job,
+    plan: &Plan,
+    dns: &DnsOptions,
+    offline: bool,
+) -> Result<Vec<Finding>, Diagnostic> {
     let campaign = &job.materials.campaign;
     if offline && dns.dns_zone.is_none() {
         let seen = "the sender's domains were not looked up: --offline";
@@ -81,7 +86,7 @@ pub fn sender_findings(job: &Job, dns: &DnsOptions, offline: bool) -> Result<Vec
     }
     let resolver = dns.resolver(campaign)?;
     let signer = job.materials.load_signer()?;
-    let message = sample_message(job, &signer)?;
+    let message = sample_message(job, plan, &signer)?;
     let relay = campaign.delivery.relay.as_ref().filter(|_| campaign.delivery.route == RouteKind::Relay);
     let sender = Sender {
         from: campaign.sender.from.address.domain(),
@@ -95,14 +100,9 @@ pub fn sender_findings(job: &Job, dns: &DnsOptions, offline: bool) -> Result<Vec
 }
 
 /// A signed message of the campaign: that of the first row that has one.
-fn sample_message(job: &Job, signer: &Signer) -> Result<Option<Vec<u8>>, Diagnostic> {
-    let aside =
-        tempfile::tempdir().map_err(|error| Diagnostic::of("can't make a temporary folder", &error))?;
-    let nobody = SuppressionList::open(&aside.path().join("state.db"))?;
-    let (_folder, dir, _) = job.freeze_aside(&nobody, None, Some(SAMPLE_ROWS))?;
-    let plan = Plan::open(&dir.plan())?;
+fn sample_message(job: &Job, plan: &Plan, signer: &Signer) -> Result<Option<Vec<u8>>, Diagnostic> {
     let composer = list::composer(&job.materials.campaign)?;
-    for index in 0..plan.len() {
+    for index in 0..plan.len().min(SAMPLE_ROWS) {
         let Ok(message) = composer.compose(&plan.row(index)?, Timestamp::wall()) else { continue };
         let signed = signer.sign(message, Timestamp::wall());
         return Ok(Some(signed.map_err(|error| Diagnostic::of("can't sign a message", &error))?.to_vec()));
@@ -113,6 +113,12 @@ fn sample_message(job: &Job, signer: &Signer) -> Result<Option<Vec<u8>>, Diagnos
 /// Where the manifest of the last check is.
 pub fn approval_file(common: &Common, campaign: &Campaign) -> PathBuf {
     paths::runs_of(common, campaign).join(&campaign.identity.id).join("approval.json")
+}
+
+/// File and row of a row of the plan.
+pub fn place(job: &Job, plan: &Plan, index: u32) -> String {
+    let (file, row) = plan.place(index);
+    format!("{}, row {row}", job.group.files()[file as usize].shown)
 }
 
 /// The whole list, screened and rendered. The suppression list of this machine is left aside, so that the approval is the
@@ -156,18 +162,13 @@ impl Whole {
         Ok(Self { plan, counts, screened, suppressed, dry_run, approval, _folder: folder })
     }
 
-    fn place(&self, job: &Job, index: u32) -> String {
-        let (file, row) = self.plan.place(index);
-        format!("{}, row {row}", job.group.files()[file as usize].shown)
-    }
-
     fn findings(&self, job: &Job) -> Result<Findings, Diagnostic> {
         let screened: Vec<_> =
             ScreenedRows::open(&self.screened)?.take(SCREENED_SEEN).collect::<Result<_, _>>()?;
         let files: Vec<String> = job.group.files().iter().map(|file| file.shown.clone()).collect();
         let mut findings = Findings::default();
         findings.extend(list::screening(&self.counts, &screened, &files, self.suppressed));
-        findings.extend(self.dry_run.findings(|index| self.place(job, index)));
+        findings.extend(self.dry_run.findings(|index| place(job, &self.plan, index)));
         Ok(findings)
     }
 
@@ -176,8 +177,9 @@ impl Whole {
         let failures = self.dry_run.failures();
         if !failures.is_empty() {
             text.push_str("rows that can't be rendered\n");
-            let line =
-                |failed: &FailedRow| format!("  {}: {}\n", self.place(job, failed.index), failed.reason);
+            let line = |failed: &FailedRow| {
+                format!("  {}: {}\n", place(job, &self.plan, failed.index), failed.reason)
+            };
             text.extend(failures.iter().take(FAILURES_NAMED).map(line));
             let more = self.dry_run.failed().saturating_sub(FAILURES_NAMED as u64);
             if more > 0 {

@@ -13,6 +13,7 @@ mod drive;
 mod dry;
 mod errors;
 mod exit;
+mod gate;
 mod init;
 mod job;
 mod log;

@@ -123,7 +123,42 @@ fn policy(domain: &str, record: &str) -> Vec<Finding> {
                 .mend(stricter()),
         );
     }
+    let unreadable: Vec<&str> = record.split_whitespace().skip(1).filter(|term| !is_term(term)).collect();
+    if !unreadable.is_empty() {
+        let seen =
+            format!("the SPF record of `{domain}` has terms that can't be read: `{}`", unreadable.join(" "));
+        findings.push(
+            Finding::warning(Group::Sender, "spf-unreadable", seen)
+                .why("RFC 7208 §4.6: a mistake anywhere in the record is a permanent error, as if there were none")
+                .mend("ip4:192.0.2.1, ip6:2001:db8::1, a, mx, include:example.net, exists:…, redirect=…, -all"),
+        );
+    }
     findings
+}
+
+/// RFC 7208 §5 and §6, as far as a mistyped term shows.
+fn is_term(term: &str) -> bool {
+    let bare = term.strip_prefix(['+', '-', '~', '?']).unwrap_or(term).to_ascii_lowercase();
+    let (name, value) = match bare.find([':', '/', '=']) {
+        Some(at) => (&bare[..at], &bare[at..]),
+        None => (bare.as_str(), ""),
+    };
+    let network = |most: u8| {
+        let (address, length) = value[1..].split_once('/').unwrap_or((&value[1..], "0"));
+        let fits = length.parse::<u8>().is_ok_and(|length| length <= most);
+        let parsed = address.parse::<IpAddr>();
+        fits && parsed.is_ok_and(|address| address.is_ipv4() == (most == 32))
+    };
+    match name {
+        "all" => value.is_empty(),
+        "ip4" => value.starts_with(':') && network(32),
+        "ip6" => value.starts_with(':') && network(128),
+        "include" | "exists" => value.len() > 1 && value.starts_with(':'),
+        "a" | "mx" => !value.starts_with('=') && value != ":",
+        "ptr" => value.is_empty() || (value.starts_with(':') && value.len() > 1),
+        // Modifiers that are not known are passed over.
+        _ => value.starts_with('=') && name.starts_with(|c: char| c.is_ascii_alphabetic()),
+    }
 }
 
 /// Counts what evaluating a record takes, whatever address it is for.
@@ -303,5 +338,56 @@ fn judge(domain: &str, ip: IpAddr, verdict: SpfResult, by_relay: bool) -> Findin
         SpfResult::None => bad("spf-none", "there is no record"),
         SpfResult::PermError => bad("spf-permerror", "a permanent error: the record can't be evaluated"),
         SpfResult::TempError => bad("spf-temperror", "a temporary error: DNS did not answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistyped_terms_show() {
+        for term in [
+            "-all",
+            "a",
+            "+mx/24",
+            "a:x.example//64",
+            "ip4:192.0.2.0/24",
+            "ip6:2001:db8::/32",
+            "include:x.example",
+            "exists:%{i}.x.example",
+            "redirect=x.example",
+            "exp=x.example",
+            "other=1",
+            "?ptr",
+        ] {
+            assert!(is_term(term), "{term}");
+        }
+        for term in [
+            "al",
+            "ip4:",
+            "ip4:192.0.2.999",
+            "ip4:192.0.2.1/33",
+            "ip4:2001:db8::1",
+            "ip6:192.0.2.1",
+            "ipv4:192.0.2.1",
+            "include",
+            "include:",
+            "a=b:c",
+            "mx:",
+            "all:x",
+            "=x",
+        ] {
+            assert!(!is_term(term), "{term}");
+        }
+    }
+
+    #[test]
+    fn suggestions_name_what_is_known() {
+        let egress = |ip: &str| Egress { address: ip.parse().unwrap(), ehlo: None };
+        let all = [egress("192.0.2.1"), egress("2001:db8::1")];
+        assert_eq!(suggestion(&all, Some("smtp.example.net")), "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all");
+        assert_eq!(suggestion(&[], Some("smtp.example.net")), "v=spf1 a:smtp.example.net -all");
+        assert_eq!(merged(&["v=spf1 a -all".into(), "v=spf1 mx ~all".into()]), "v=spf1 a mx -all");
     }
 }

@@ -278,6 +278,6 @@ fn by_the_list(from: &str, steps: &[Step], at: &str, record: &Record, exists: bo
     vec![
         Finding::note(Group::Sender, "dmarc-rfcs-differ", differences.join("; "))
             .why("some receivers go by RFC 9989 already, others still by RFC 7489 §3.2")
-            .mend(zone_line(&format!("_dmarc.{from}"), &format!("v=DMARC1; p={policy}"))),
+            .mend(zone_line(&format!("_dmarc.{organization}"), &format!("v=DMARC1; p={policy}"))),
     ]
 }
