@@ -4,12 +4,14 @@
 //! refused with the nearest known one named. Secrets are never read into it, only the names of where they are.
 
 mod capacity;
+mod checks;
 mod delivery;
 mod dns;
 mod error;
 mod identity;
 mod journal;
 mod sender;
+mod senders;
 mod signing;
 mod stop;
 mod target_group;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use capacity::{Capacity, Pace};
+pub use checks::Checks;
 pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
 pub use dns::{IpFamily, NameServer};
 pub use error::CampaignError;
@@ -29,6 +32,7 @@ pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
 pub use sender::Sender;
+pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroup};
@@ -63,6 +67,9 @@ pub struct Campaign {
     /// `[stop]`: when to stop by itself.
     #[serde(default)]
     pub stop: Stop,
+    /// `[check]`: whom `mailrun check` asks about the content.
+    #[serde(default, rename = "check", skip_serializing_if = "Checks::is_default")]
+    pub checks: Checks,
     /// `[journal]`: how durable an intent is.
     #[serde(default)]
     pub journal: Journal,
@@ -136,6 +143,9 @@ impl Campaign {
         self.template.resolve_paths(&folder);
         for dkim in &mut self.dkim {
             dkim.key = folder.join(&dkim.key);
+        }
+        if let Some(registry) = &mut self.sender.registry {
+            *registry = folder.join(&*registry);
         }
         self.delivery.resolve_paths(&folder);
         if let Some(secret) = self.unsubscribe.as_mut().and_then(|u| u.secret_file.as_mut()) {

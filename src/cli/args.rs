@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::mail::{Address, Disposition};
+use crate::mail::{Address, Disposition, Domain};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -78,6 +78,12 @@ pub enum Command {
     Init(Init),
     /// Look everything through before sending: domains, keys, every row, the finish time; sends nothing
     Check(Box<Check>),
+    /// Print every DNS record that a campaign's sender needs, beside what is published
+    Dns(Records),
+    /// Make DKIM keys
+    Dkim(DkimArgs),
+    /// Look after the registry of senders
+    Sender(SenderArgs),
     /// Screen the list: counts, slots, finish time; sends nothing
     Plan(Plan),
     /// Print the exact message of one row, or write those of all rows
@@ -147,6 +153,91 @@ pub struct Check {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `mailrun dns`.
+#[derive(Debug, Args)]
+pub struct Records {
+    /// The campaign file
+    pub campaign: PathBuf,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    pub dns: DnsOptions,
+    /// Let the sender's zone point into this one with CNAMEs, so that its owner can change keys and policies
+    #[arg(long, value_name = "ZONE")]
+    pub cname_to: Option<Domain>,
+    /// Don't ask what is published today
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mailrun dkim`.
+#[derive(Debug, Args)]
+pub struct DkimArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DkimCommand,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum DkimCommand {
+    /// Make a key, and print its record and its table for the campaign file
+    Generate {
+        /// Whom it signs for: `d=`
+        #[arg(long)]
+        domain: Domain,
+        /// The name that it is published under: `s=`
+        #[arg(long)]
+        selector: String,
+        /// RSA (2,048 bits) is verified everywhere; Ed25519 goes beside it
+        #[arg(long, value_enum, default_value_t)]
+        kind: KeyType,
+        /// Where it is written, readable by its owner only; `keys/<selector>.pem` by default
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// The kinds of DKIM keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum KeyType {
+    /// RSA, 2,048 bits.
+    #[default]
+    Rsa,
+    /// Ed25519.
+    Ed25519,
+}
+
+/// `mailrun sender`.
+#[derive(Debug, Args)]
+pub struct SenderArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SenderCommand,
+}
+
+/// What can be done with the registry of senders.
+#[derive(Debug, Subcommand)]
+pub enum SenderCommand {
+    /// Check the domains and keys of every registered sender, and note when they were last right
+    Verify {
+        /// The registry; `senders.toml` here or in the state directory by default
+        #[arg(long, value_name = "FILE")]
+        senders: Option<PathBuf>,
+        /// Where DNS is asked.
+        #[command(flatten)]
+        dns: DnsOptions,
+        /// Count warnings as wrong too
+        #[arg(long)]
+        strict: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `mailrun plan`.

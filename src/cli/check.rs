@@ -1,6 +1,8 @@
 //! `mailrun check`: everything that can be known before sending. Sends nothing; leaves the manifest of what it saw.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -9,9 +11,9 @@ use serde_json::{Value, json};
 use super::args::{self, Common, DnsOptions};
 use super::diagnostic::{Diagnostic, chain};
 use super::exit::Exit;
-use super::job::Job;
+use super::job::{self, Job};
 use super::text::{count, duration, table};
-use super::{log, moment, out, paths};
+use super::{drive, log, moment, out, paths};
 use crate::campaign::{Campaign, RouteKind};
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
@@ -20,8 +22,10 @@ use crate::preflight::approval::Approval;
 use crate::preflight::list::{self, DryRun, FailedRow, Looking};
 use crate::preflight::night::{Night, Share, night};
 use crate::preflight::sender::{self, Sender};
+use crate::preflight::{self, content};
 use crate::preflight::{Finding, Findings, Group, Level};
 use crate::screen::Counts;
+use crate::smtp::{Security, Target};
 use crate::suppression::{AddressKey, SuppressionList};
 
 /// How often the progress is told.
@@ -30,13 +34,15 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const LISTED: usize = 8;
 /// Screened rows looked at for examples.
 const SCREENED_SEEN: usize = 10_000;
+/// Files that messages carry which are scanned.
+const MOST_FILES: usize = 1_000;
 /// Rows tried for a message to look at.
 const SAMPLE_ROWS: u32 = 64;
 /// Failing rows named in the report; `--json` has more.
 const FAILURES_NAMED: usize = 10;
 
 pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
-    let mut campaign = Campaign::load(&args.selection.campaign)?;
+    let mut campaign = job::load(common, &args.selection.campaign)?;
     if args.sandbox {
         campaign.delivery.route = RouteKind::Sandbox;
     }
@@ -47,6 +53,10 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
 
     let whole = Whole::look(common, &job, args.selection.limit.map(u64::from))?;
     findings.extend(sender_findings(&job, &whole.plan, &args.dns, args.offline)?);
+    findings.extend(content_findings(&job, &whole.plan)?);
+    if !args.offline && args.dns.dns_zone.is_none() {
+        findings.extend(relay_findings(campaign)?);
+    }
     findings.extend(whole.findings(&job)?);
     let shares = top_domains(&whole.plan, LISTED).into_iter();
     let shares = shares.map(|(name, rows)| Share { name, rows, per_second: None }).collect();
@@ -87,16 +97,80 @@ pub fn sender_findings(
     let resolver = dns.resolver(campaign)?;
     let signer = job.materials.load_signer()?;
     let message = sample_message(job, plan, &signer)?;
-    let relay = campaign.delivery.relay.as_ref().filter(|_| campaign.delivery.route == RouteKind::Relay);
     let sender = Sender {
         from: campaign.sender.from.address.domain(),
         return_path: campaign.sender.return_path().domain(),
         signer: &signer,
         egress: &[],
-        relay: relay.map(|relay| relay.host.as_str()),
+        relay: relay(campaign),
         message: message.as_deref(),
     };
     Ok(super::runtime()?.block_on(sender::check(&sender, &resolver)))
+}
+
+/// The relay that mail is handed to.
+pub fn relay(campaign: &Campaign) -> Option<&str> {
+    match campaign.delivery.route {
+        RouteKind::Relay => campaign.delivery.relay.as_ref().map(|relay| relay.host.as_str()),
+        RouteKind::Sandbox => None,
+    }
+}
+
+/// What the daemons that the campaign names say of a message and of every file that messages carry.
+fn content_findings(job: &Job, plan: &Plan) -> Result<Vec<Finding>, Diagnostic> {
+    let campaign = &job.materials.campaign;
+    let checks = &campaign.checks;
+    if checks.spamd.is_none() && checks.clamd.is_none() {
+        return Ok(Vec::new());
+    }
+    let Some(message) = sample_message(job, plan, &job.materials.load_signer()?)? else {
+        return Ok(Vec::new());
+    };
+    let template = &campaign.template;
+    let mut paths: BTreeSet<PathBuf> = template.attachments.iter().cloned().collect();
+    paths.extend(template.inline.iter().map(|inline| inline.file.clone()));
+    if !template.attachment_columns.is_empty() && checks.clamd.is_some() {
+        for index in 0..plan.len() {
+            let row = plan.row(index)?;
+            let named =
+                template.attachment_columns.iter().filter_map(|column| row.values.get(column)?.as_str());
+            let named = named.map(str::trim).filter(|file| !file.is_empty());
+            paths.extend(named.map(|file| template.folder.join(file)));
+            if paths.len() >= MOST_FILES {
+                break;
+            }
+        }
+    }
+    let shown = |path: &Path| path.strip_prefix(&template.folder).unwrap_or(path).display().to_string();
+    // A file that can't be read is a finding of the list already.
+    let files = paths.iter().filter_map(|path| Some((shown(path), fs::read(path).ok()?)));
+    Ok(content::check(checks, &message, &files.collect::<Vec<_>>()))
+}
+
+/// Whether the relay answers, and how it is secured.
+fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, Diagnostic> {
+    let Some(relay) =
+        campaign.delivery.relay.as_ref().filter(|_| campaign.delivery.route == RouteKind::Relay)
+    else {
+        return Ok(Vec::new());
+    };
+    let security = Security::new(relay.tls, relay.ca_file.as_deref())
+        .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
+    let ehlo = drive::ehlo_name(campaign.delivery.ehlo.as_deref())?;
+    super::runtime()?.block_on(async {
+        // As the run finds them: the system's resolver, /etc/hosts too.
+        let found = tokio::net::lookup_host((relay.host.as_str(), relay.port())).await;
+        let target = Target {
+            host: relay.host.clone(),
+            addresses: found.map(Iterator::collect).unwrap_or_default(),
+            local_ip: None,
+            ehlo,
+            security,
+            credentials: None,
+            timeouts: campaign.delivery.timeouts.clone(),
+        };
+        Ok(preflight::relay::check(&target, relay.tls, Timestamp::wall()).await)
+    })
 }
 
 /// A signed message of the campaign: that of the first row that has one.
@@ -156,7 +230,15 @@ impl Whole {
         };
         let dry_run = list::dry_run(&plan, &composer, &Looking::new(campaign), &rows, progress)?;
         let signer = job.materials.load_signer()?;
-        let approval = Approval::new(campaign, &signer, &inputs, &contents, limit, &dry_run);
+        let approval = Approval::new(
+            campaign,
+            &job.materials.signatures(),
+            &signer,
+            &inputs,
+            &contents,
+            limit,
+            &dry_run,
+        );
         let suppressed = suppressed(common, &plan)?;
         let (counts, screened) = (screening.counts, dir.screened());
         Ok(Self { plan, counts, screened, suppressed, dry_run, approval, _folder: folder })

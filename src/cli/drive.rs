@@ -281,7 +281,8 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
     Ok(Site { target, port: relay.port(), limits })
 }
 
-fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
+/// The name in EHLO: as configured, or this machine's.
+pub fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
     if let Some(name) = configured {
         return name.parse().map_err(|error| {
             Diagnostic::of("bad `delivery.ehlo`", &error).hint("use this machine's host name")

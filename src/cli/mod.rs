@@ -7,6 +7,7 @@ mod args;
 mod capacity;
 mod check;
 mod diagnostic;
+mod dkim;
 #[allow(dead_code, reason = "the commands that look names up come with it")]
 mod dns;
 mod drive;
@@ -22,11 +23,13 @@ mod paths;
 mod plan;
 mod progress;
 mod recipient;
+mod records;
 mod render;
 mod results;
 mod retry;
 mod sandbox;
 mod send;
+mod senders;
 mod signals;
 mod status;
 mod summary;
@@ -72,6 +75,9 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
     match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(common, &args),
+        Command::Dns(args) => records::run(common, &args),
+        Command::Dkim(args) => dkim::run(args.command),
+        Command::Sender(args) => senders::run(common, args.command),
         Command::Plan(args) => plan::run(common, &args),
         Command::Render(args) => render::run(common, &args),
         Command::Send(args) => send::run(common, *args),

@@ -6,10 +6,9 @@ use super::args::{self, Common};
 use super::diagnostic::Diagnostic;
 use super::drive::{self, Run};
 use super::exit::Exit;
-use super::job::Materials;
+use super::job::{self, Materials};
 use super::text::count;
 use super::{gate, log, moment, paths, results, send};
-use crate::campaign::Campaign;
 use crate::journal::{self, State as RowState};
 use crate::mail::{Disposition, Timestamp};
 use crate::plan::{self, Manifest, RunDir, RunOptions, State, run_id};
@@ -22,7 +21,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
     for disposition in &wanted {
         check_wanted(*disposition)?;
     }
-    let mut campaign = Campaign::load(&before.campaign_file)?;
+    let mut campaign = job::load(common, &before.campaign_file)?;
     campaign.delivery.route = before.campaign.delivery.route;
     send::rehearse(&mut campaign, &args.sending);
     let not_after = args.sending.end()?;

@@ -4,7 +4,7 @@ use super::args::{self, Common, DnsOptions, Sending};
 use super::diagnostic::Diagnostic;
 use super::drive::{self, Run};
 use super::exit::Exit;
-use super::job::Job;
+use super::job::{self, Job};
 use super::progress::Reading;
 use super::text::count;
 use super::{dry, gate, log, moment, paths, summary};
@@ -15,7 +15,7 @@ use crate::run;
 use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
-    let mut campaign = Campaign::load(&args.selection.campaign)?;
+    let mut campaign = job::load(common, &args.selection.campaign)?;
     rehearse(&mut campaign, &args.sending);
     let not_after = args.sending.end()?;
     if let Some(not_before) = &args.sending.not_before {

@@ -6,6 +6,7 @@
 mod body;
 mod der;
 mod fields;
+mod generate;
 mod key;
 
 use std::sync::RwLock;
@@ -19,6 +20,7 @@ use mail_auth::dkim::{Canonicalization, Signature};
 use crate::campaign::Dkim;
 use crate::mail::{Message, SignedMessage, Timestamp};
 
+pub use generate::{KeyKind, generate};
 pub use key::{Key, KeyError, KeyWarning};
 
 /// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about 1,050.
@@ -74,6 +76,11 @@ impl Signer {
             })
             .collect::<Result<_, KeyError>>()?;
         Ok(Self { signatures, warnings, shared: SharedBody::default() })
+    }
+
+    /// Whether a selector can be published (RFC 6376 §3.1).
+    pub fn check_selector(selector: &str) -> Result<(), KeyError> {
+        key::check_selector(selector)
     }
 
     /// What is wrong with the key files without keeping anyone from using them.

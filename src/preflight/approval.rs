@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::list::DryRun;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Dkim};
 use crate::dkim::Signer;
 use crate::plan::{Content, Input, recipients_part};
 
@@ -71,16 +71,17 @@ pub enum ApprovalError {
 }
 
 impl Approval {
-    /// Of a campaign whose whole list has been looked at.
+    /// Of a campaign whose whole list has been looked at. `signer` has the keys of `signatures`.
     pub fn new(
         campaign: &Campaign,
+        signatures: &[Dkim],
         signer: &Signer,
         inputs: &[Input],
         contents: &[Content],
         limit: Option<u64>,
         dry_run: &DryRun,
     ) -> Self {
-        let signatures = std::iter::zip(&campaign.dkim, signer.keys()).map(|(dkim, key)| {
+        let signatures = std::iter::zip(signatures, signer.keys()).map(|(dkim, key)| {
             json!({
                 "domain": dkim.domain.as_str(), "selector": dkim.selector, "key": key.public_key_record(),
                 "expires-after": dkim.expires_after, "headers": dkim.headers,

@@ -5,9 +5,12 @@
 //! in a resolver or an address, never behind its back.
 
 pub mod approval;
+pub mod content;
 mod finding;
 pub mod list;
 pub mod night;
+pub mod records;
+pub mod relay;
 pub mod sender;
 
 pub use finding::{Finding, Findings, Group, Level};

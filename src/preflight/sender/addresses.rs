@@ -27,7 +27,7 @@ async fn reverse(egress: &Egress, resolver: &Resolver) -> Result<Vec<Finding>, D
         Ok(names) => names,
         Err(error) if error.is_permanent() => {
             let finding = Finding::warning(Group::Sender, "ptr-missing", format!("{ip} has no PTR record"));
-            let record = format!("{}. IN PTR {wanted}.", arpa(ip));
+            let record = format!("{}. IN PTR {wanted}.", reverse_name(ip));
             return Ok(vec![finding.why(WHY).mend(record)]);
         }
         Err(error) => return Err(error),
@@ -64,7 +64,7 @@ async fn leads_to(name: &str, egress: &Egress, resolver: &Resolver) -> Result<bo
 }
 
 /// The name of an address in reverse DNS (RFC 1035 §3.5, RFC 3596 §2.5).
-fn arpa(ip: std::net::IpAddr) -> String {
+pub fn reverse_name(ip: std::net::IpAddr) -> String {
     match ip {
         std::net::IpAddr::V4(ip) => {
             let [a, b, c, d] = ip.octets();
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn names_in_reverse_dns() {
-        assert_eq!(arpa("192.0.2.1".parse().unwrap()), "1.2.0.192.in-addr.arpa");
+        assert_eq!(reverse_name("192.0.2.1".parse().unwrap()), "1.2.0.192.in-addr.arpa");
         // RFC 3596 §2.5's own example.
         let name = "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa";
-        assert_eq!(arpa("4321:0:1:2:3:4:567:89ab".parse().unwrap()), name);
+        assert_eq!(reverse_name("4321:0:1:2:3:4:567:89ab".parse().unwrap()), name);
     }
 }

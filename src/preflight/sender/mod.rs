@@ -16,7 +16,9 @@ use crate::dkim::Signer;
 use crate::mail::Domain;
 use crate::route::{DnsError, DnsFailure, Resolver};
 
+pub use addresses::reverse_name;
 pub use dkim::{PublishedKey, RecordProblem};
+pub use spf::suggestion as suggested_spf;
 
 /// Where mail leaves from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,6 +50,8 @@ fn signer(domains: &[&str]) -> Signer {
         selector: "s1".into(),
         key: key_file(),
         expires_after: None,
+        use_from: None,
+        use_until: None,
         headers: Vec::new(),
     };
     Signer::load(&domains.iter().map(key).collect::<Vec<_>>()).unwrap()

@@ -73,7 +73,7 @@ fn missing(sender: &Sender<'_>, domain: &str) -> Finding {
 }
 
 /// The record for what is known of where mail leaves from.
-pub(crate) fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
+pub fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
     let mut record = "v=spf1".to_owned();
     for egress in egress {
         match egress.address {
