@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod check;
 mod crash;
 mod kit;
 mod send;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use mailrun::campaign::{Campaign, Capacity, Journal, Results, Retry, Stop, Timeouts};
+use mailrun::campaign::{Campaign, Capacity, Checks, Journal, Results, Retry, Stop, Timeouts};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -76,6 +76,7 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(shown.delivery.retry, Retry::default());
     assert_eq!(shown.delivery.timeouts, Timeouts::default());
     assert_eq!(shown.stop, Stop::default());
+    assert_eq!(shown.checks.spam_threshold, Checks::default().spam_threshold);
     assert_eq!(shown.journal, Journal::default());
     assert_eq!(shown.results.compression, Results::default().compression);
     let (shown, smallest) = (shown.delivery.relay.unwrap(), smallest.delivery.relay.unwrap());
@@ -102,6 +103,7 @@ fn the_readme_shows_every_key() {
         "[delivery.retry]",
         "[delivery.timeouts]",
         "[stop]",
+        "[check]",
         "[journal]",
         "[results]",
     ] {
