@@ -50,6 +50,11 @@ impl Security {
         Self::Encrypted(unverified())
     }
 
+    /// TLS with the certificate verified, trusting those in the PEM file `ca_file`, or the system's.
+    pub fn verifier(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+        verified(ca_file)
+    }
+
     /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {
         Ok(match mode {
