@@ -4,5 +4,6 @@ mod address;
 mod architecture;
 mod crash;
 mod kit;
+mod mx;
 mod send;
 mod shown;
