@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::dns::NameServer;
+use super::mx::Mx;
 use super::units::Span;
 
 /// `[delivery]`.
@@ -16,6 +17,9 @@ pub struct Delivery {
     /// `[delivery.relay]`; needed for route `relay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<Relay>,
+    /// `[delivery.mx]`, for route `mx`.
+    #[serde(default, skip_serializing_if = "Mx::is_default")]
+    pub mx: Mx,
     /// `[delivery.retry]`.
     #[serde(default)]
     pub retry: Retry,
@@ -39,6 +43,8 @@ pub struct Delivery {
 pub enum RouteKind {
     /// One relay for all.
     Relay,
+    /// The mail exchangers of each recipient's domain.
+    Mx,
     /// The embedded receiver: nothing leaves the machine.
     Sandbox,
 }
@@ -170,6 +176,9 @@ impl Relay {
 
 impl Delivery {
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        if let Some(path) = &mut self.mx.ca_file {
+            *path = folder.join(&*path);
+        }
         if let Some(relay) = &mut self.relay {
             for path in relay.ca_file.iter_mut().chain(&mut relay.password_file) {
                 *path = folder.join(&*path);
@@ -188,6 +197,7 @@ impl Delivery {
         if let Some(relay) = &self.relay {
             relay.check()?;
         }
+        self.mx.check()?;
         let retry = &self.retry;
         if !(1.0..=100.0).contains(&retry.factor) {
             return Err((

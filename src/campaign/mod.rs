@@ -10,8 +10,11 @@ mod dns;
 mod error;
 mod identity;
 mod journal;
+mod mx;
+mod reply;
 mod sender;
 mod senders;
+mod shaping;
 mod signing;
 mod stop;
 mod target_group;
@@ -31,8 +34,11 @@ pub use error::CampaignError;
 pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
+pub use mx::{Mx, MxTls};
+pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};
+pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroup};
@@ -64,6 +70,12 @@ pub struct Campaign {
     pub capacity: Capacity,
     /// `[delivery]`: where to and how.
     pub delivery: Delivery,
+    /// `[[shaping]]`: how much providers are given, over the program's own table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shaping: Vec<ShapingEntry>,
+    /// `[[reply]]`: what replies mean, before the program's own rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reply: Vec<ReplyRule>,
     /// `[stop]`: when to stop by itself.
     #[serde(default)]
     pub stop: Stop,
@@ -163,6 +175,9 @@ impl Campaign {
         }
         self.capacity.check()?;
         self.delivery.check()?;
+        for entry in &self.shaping {
+            entry.check()?;
+        }
         self.stop.check()
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::campaign::NameServer;
 use crate::mail::{Address, Disposition, Domain};
 
 const EXIT_CODES: &str = "\
@@ -59,6 +60,10 @@ pub struct DnsOptions {
     /// Answer DNS lookups from this zone file, or from the zone files of this folder, and ask no name server
     #[arg(long, value_name = "PATH", env = "MAILRUN_DNS_ZONE")]
     pub dns_zone: Option<PathBuf>,
+    /// Ask this name server (IP address, with a port or without) instead of the campaign's or the system's; several are fine
+    // Not in conflict with --dns-zone, which may come from the environment: what is typed goes before it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub dns_server: Vec<NameServer>,
 }
 
 /// The form of the log.
@@ -96,6 +101,8 @@ pub enum Command {
     Status(Status),
     /// Write the result files again from plan and journal, also while the run goes on
     Results(Results),
+    /// Tell where the mail of domains goes with route `mx`, and how; sends nothing
+    Mx(MxArgs),
     /// Show what each account used of its agreed capacity
     Capacity(CapacityArgs),
     /// Keep the list of addresses that are not sent to
@@ -332,6 +339,9 @@ pub struct Sending {
     /// What to do with rows that a killed run left in doubt
     #[arg(long, value_enum, default_value_t)]
     pub in_doubt: InDoubt,
+    /// Where names are looked up, with route `mx`.
+    #[command(flatten)]
+    pub dns: DnsOptions,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -379,6 +389,24 @@ pub struct Results {
     /// The run: its id, the start of it, its campaign's id, or its directory
     pub run: String,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mailrun mx`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 1 when a domain has no way for its mail.")]
+pub struct MxArgs {
+    /// The domains
+    #[arg(required = true, value_parser = Domain::parse, value_name = "DOMAIN")]
+    pub domains: Vec<Domain>,
+    /// Take name servers, `[delivery.mx]` and `[[shaping]]` from this campaign file
+    #[arg(long, value_name = "CAMPAIGN")]
+    pub campaign: Option<PathBuf>,
+    /// Where names are looked up.
+    #[command(flatten)]
+    pub dns: DnsOptions,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -95,7 +95,7 @@ fn prove(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagno
         let capacity = manifest.campaign.capacity.clone();
         let account = match manifest.campaign.delivery.route {
             RouteKind::Sandbox => format!("sandbox/{}", capacity.account),
-            RouteKind::Relay => capacity.account.clone(),
+            RouteKind::Relay | RouteKind::Mx => capacity.account.clone(),
         };
         let (strictest, times) = accounts.entry(account).or_insert_with(|| (capacity.clone(), Vec::new()));
         strictest.per_hour = strictest.per_hour.min(capacity.per_hour);

@@ -1,6 +1,6 @@
 //! `mailrun check`: everything that can be known before sending. Sends nothing; leaves the manifest of what it saw.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use super::text::{count, duration, table};
 use super::{drive, log, moment, out, paths};
 use crate::campaign::{Campaign, RouteKind};
 use crate::dkim::Signer;
-use crate::mail::Timestamp;
+use crate::mail::{Domain, Timestamp};
 use crate::plan::{Plan, ScreenedRows, top_domains};
 use crate::preflight::approval::Approval;
 use crate::preflight::list::{self, DryRun, FailedRow, Looking};
@@ -24,6 +24,7 @@ use crate::preflight::night::{Night, Share, night};
 use crate::preflight::sender::{self, Sender};
 use crate::preflight::{self, content};
 use crate::preflight::{Finding, Findings, Group, Level};
+use crate::route::{Resolver, Shaping};
 use crate::screen::Counts;
 use crate::smtp::{Security, Target};
 use crate::suppression::{AddressKey, SuppressionList};
@@ -34,6 +35,8 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const LISTED: usize = 8;
 /// Screened rows looked at for examples.
 const SCREENED_SEEN: usize = 10_000;
+/// Domains whose provider is looked up: those with the most rows.
+const DOMAINS_LOOKED_UP: usize = 100;
 /// Files that messages carry which are scanned.
 const MOST_FILES: usize = 1_000;
 /// Rows tried for a message to look at.
@@ -58,8 +61,7 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
         findings.extend(relay_findings(campaign)?);
     }
     findings.extend(whole.findings(&job)?);
-    let shares = top_domains(&whole.plan, LISTED).into_iter();
-    let shares = shares.map(|(name, rows)| Share { name, rows, per_second: None }).collect();
+    let shares = shares(&whole.plan, campaign, args)?;
     let sending = whole.counts.accepted - whole.suppressed;
     let night = night(sending, &campaign.capacity, shares, Timestamp::wall());
     findings.push(night.finding(&campaign.capacity, deadline));
@@ -112,7 +114,7 @@ pub fn sender_findings(
 pub fn relay(campaign: &Campaign) -> Option<&str> {
     match campaign.delivery.route {
         RouteKind::Relay => campaign.delivery.relay.as_ref().map(|relay| relay.host.as_str()),
-        RouteKind::Sandbox => None,
+        RouteKind::Mx | RouteKind::Sandbox => None,
     }
 }
 
@@ -182,6 +184,56 @@ fn sample_message(job: &Job, plan: &Plan, signer: &Signer) -> Result<Option<Vec<
         return Ok(Some(signed.map_err(|error| Diagnostic::of("can't sign a message", &error))?.to_vec()));
     }
     Ok(None)
+}
+
+/// The parts of the list by provider, the largest first: domains whose mail goes to the same provider are one. With route `mx` each
+/// has the rate that the provider takes; a relay has its own ways.
+fn shares(plan: &Plan, campaign: &Campaign, args: &args::Check) -> Result<Vec<Share>, Diagnostic> {
+    let domains = top_domains(plan, DOMAINS_LOOKED_UP);
+    let ask = !args.offline || args.dns.dns_zone.is_some();
+    let mut shares: BTreeMap<String, Share> = BTreeMap::new();
+    let mut add = |name: String, rows: u64, per_second: Option<f64>| {
+        let share = shares.entry(name.clone()).or_insert(Share { name, rows: 0, per_second });
+        share.rows += rows;
+    };
+    if campaign.delivery.route == RouteKind::Sandbox || !ask {
+        domains.into_iter().for_each(|(domain, rows)| add(domain, rows, None));
+    } else {
+        let resolver = args.dns.resolver(campaign)?;
+        let shaping = Shaping::new(&campaign.shaping)?;
+        let hosts = super::runtime()?.block_on(mail_hosts(&resolver, &domains));
+        for ((domain, rows), hosts) in domains.into_iter().zip(hosts) {
+            let Ok(parsed) = domain.parse::<Domain>() else { continue };
+            let limits = shaping.of(&parsed, &hosts);
+            let rate = limits.provider_messages_per_second.or(limits.messages_per_second);
+            let rate = rate.filter(|_| campaign.delivery.route == RouteKind::Mx);
+            match &limits.provider {
+                Some(provider) => add(provider.to_string(), rows, rate),
+                None => add(domain, rows, rate),
+            }
+        }
+    }
+    let mut shares: Vec<Share> = shares.into_values().collect();
+    shares.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.name.cmp(&b.name)));
+    Ok(shares)
+}
+
+/// The hosts that take each domain's mail; none where DNS does not say.
+async fn mail_hosts(resolver: &Resolver, domains: &[(String, u64)]) -> Vec<Vec<String>> {
+    let mut lookups = tokio::task::JoinSet::new();
+    for (at, (domain, _)) in domains.iter().enumerate() {
+        let (resolver, domain) = (resolver.clone(), domain.clone());
+        lookups.spawn(async move {
+            let found = resolver.mx(&domain).await;
+            (at, found.map(|found| found.records.into_iter().map(|mx| mx.host).collect()).unwrap_or_default())
+        });
+    }
+    let mut hosts = vec![Vec::new(); domains.len()];
+    while let Some(found) = lookups.join_next().await {
+        let (at, found) = found.expect("a lookup does not panic");
+        hosts[at] = found;
+    }
+    hosts
 }
 
 /// Where the manifest of the last check is.
@@ -344,7 +396,7 @@ fn plan_of_the_night(night: &Night) -> String {
     }
     text.push_str(&table(&rows));
     let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / night.rows.max(1) as f64);
-    let rows: Vec<_> = (night.shares.iter())
+    let rows: Vec<_> = (night.shares.iter().take(LISTED))
         .map(|part| {
             let limit = part.per_second.map_or(String::new(), |rate| format!("at most {rate:.0}/s"));
             vec![part.name.clone(), count(part.rows), share(part.rows), limit]

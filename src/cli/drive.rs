@@ -162,7 +162,7 @@ async fn send(
     let campaign = &materials.campaign;
     let sandbox = match campaign.delivery.route {
         RouteKind::Sandbox => Some(start_sandbox(sending).await?),
-        RouteKind::Relay => None,
+        RouteKind::Relay | RouteKind::Mx => None,
     };
     let site = Arc::new(site(campaign, sandbox.as_ref())?);
     let limits = run::Limits {
@@ -178,7 +178,8 @@ async fn send(
         per_second: pacer.as_ref().map(|_| campaign.capacity.per_hour as f64 / 3_600.0),
     };
     let breaker = Breaker::new(campaign.stop.clone());
-    let dispatcher = Dispatcher::new(settings, vec![lane], pacer, Classifier::default(), breaker);
+    let dispatcher =
+        Dispatcher::new(settings, vec![lane], pacer, Classifier::new(campaign.reply.clone())?, breaker);
     let state_db = paths::state_db(common)?;
     let list = SuppressionList::open(&state_db)?;
     let run_id = &run.manifest.run_id;
@@ -193,7 +194,7 @@ async fn send(
     });
     let suppressor = match campaign.delivery.route {
         RouteKind::Sandbox => Suppressor::none(),
-        RouteKind::Relay => suppressor(list, plan, run)?,
+        RouteKind::Relay | RouteKind::Mx => suppressor(list, plan, run)?,
     };
     let (signals_in, signals) = mpsc::channel(2);
     signals::forward(signals_in)?;
@@ -259,7 +260,10 @@ fn site(campaign: &Campaign, sandbox: Option<&Sandbox>) -> Result<Site, Diagnost
         };
         return Ok(Site { target, port: sandbox.addr().port(), limits });
     }
-    let relay = relay.expect("a campaign with route `relay` is refused without one");
+    let relay = relay.ok_or_else(|| {
+        Diagnostic::new("route `mx` is not to be had yet")
+            .hint("use route `relay`, or rehearse with `--sandbox`")
+    })?;
     let security = Security::new(relay.tls, relay.ca_file.as_deref())
         .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
     let credentials = match &relay.username {

@@ -9,7 +9,9 @@ use crate::journal::JournalError;
 use crate::pacing::LedgerError;
 use crate::plan::{PlanError, RunDirError};
 use crate::results::ResultsError;
-use crate::route::ResolverError;
+use crate::route::classify::RuleError;
+use crate::route::mta_sts::StoreError;
+use crate::route::{ResolverError, ShapingError};
 use crate::run::FinishError;
 use crate::suppression::SuppressionError;
 use crate::target_group::TargetGroupError;
@@ -74,7 +76,7 @@ macro_rules! with_hint {
         })*
     };
 }
-with_hint!(PlanError, JournalError, LedgerError, ResultsError, ResolverError);
+with_hint!(PlanError, JournalError, LedgerError, ResultsError, ResolverError, ShapingError, RuleError);
 
 impl From<FinishError> for Diagnostic {
     fn from(error: FinishError) -> Self {
@@ -89,5 +91,11 @@ impl From<FinishError> for Diagnostic {
 impl From<KeyError> for Diagnostic {
     fn from(error: KeyError) -> Self {
         Self::new(chain(&error)).hint(error.hint())
+    }
+}
+
+impl From<StoreError> for Diagnostic {
+    fn from(error: StoreError) -> Self {
+        Self::new(chain(&error)).hint("delete the file: policies are fetched again")
     }
 }

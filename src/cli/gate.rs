@@ -30,7 +30,7 @@ pub fn before_sending(job: &Job, plan: &Plan, dns: &DnsOptions) -> Result<(), Di
     let campaign = &job.materials.campaign;
     let mut findings = match campaign.delivery.route {
         RouteKind::Sandbox => Vec::new(),
-        RouteKind::Relay => check::sender_findings(job, plan, dns, false)?,
+        RouteKind::Relay | RouteKind::Mx => check::sender_findings(job, plan, dns, false)?,
     };
     findings.retain(|finding| finding.level >= Level::Warning);
     let composer = list::composer(campaign)?;

@@ -8,7 +8,6 @@ mod capacity;
 mod check;
 mod diagnostic;
 mod dkim;
-#[allow(dead_code, reason = "the commands that look names up come with it")]
 mod dns;
 mod drive;
 mod dry;
@@ -19,6 +18,7 @@ mod init;
 mod job;
 mod log;
 mod moment;
+mod mx;
 mod paths;
 mod plan;
 mod progress;
@@ -84,6 +84,7 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Retry(args) => retry::run(common, *args),
         Command::Status(args) => status::run(common, &args),
         Command::Results(args) => results::run(common, &args),
+        Command::Mx(args) => mx::run(common, args),
         Command::Capacity(args) => capacity::run(common, args),
         Command::Suppress(args) => suppress::run(common, args.command),
         Command::Sandbox(args) => sandbox::run(args, common.quiet),

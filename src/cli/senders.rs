@@ -38,10 +38,7 @@ pub fn run(common: &Common, command: SenderCommand) -> Result<Exit, Diagnostic> 
         None => here(common)?,
     };
     let registry = Senders::load(&file)?;
-    let resolver = match &dns.dns_zone {
-        Some(zone) => Resolver::zone(zone)?,
-        None => Resolver::system()?,
-    };
+    let resolver = dns.resolver_over(&[])?;
     let notes_file = paths::state_dir(common)?.join(NOTES);
     let mut notes = read_notes(&notes_file);
     let runtime = super::runtime()?;

@@ -524,7 +524,9 @@ impl Dispatcher {
                 let (again, pause, stop) = match verdict.action {
                     ReplyAction::TryAgain => (true, None, None),
                     ReplyAction::GiveUp => (transient, None, None),
-                    ReplyAction::PauseSite(pause) => (transient, Some(pause), None),
+                    ReplyAction::PauseSite(pause) | ReplyAction::PauseProvider(pause) => {
+                        (transient, Some(pause), None)
+                    }
                     ReplyAction::StopRun => (transient, None, Some(format!("the server said `{reply}`"))),
                 };
                 let ending = if again { Ending::TryAgain } else { Ending::Final(Disposition::Bounced) };

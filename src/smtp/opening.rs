@@ -63,9 +63,13 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
     let mut capabilities = dialogue.hello(target).await?;
     match security {
         Security::None | Security::Implicit(_) => {}
-        Security::Required(_) if !capabilities.starttls => return Err(ConnectProblem::NoStartTls),
+        Security::Required(_) | Security::Encrypted(_) if !capabilities.starttls => {
+            return Err(ConnectProblem::NoStartTls);
+        }
         Security::Opportunistic(_) if !capabilities.starttls => {}
-        Security::Required(connector) | Security::Opportunistic(connector) => {
+        Security::Required(connector)
+        | Security::Encrypted(connector)
+        | Security::Opportunistic(connector) => {
             let reply = dialogue.command(Command::StartTls, "STARTTLS\r\n").await?;
             if reply.is_positive() {
                 if !dialogue.buffer.is_empty() {
@@ -74,7 +78,7 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
                 dialogue = dialogue.secure(connector, &target.host).await?;
                 // RFC 3207 §4.2: what was offered in clear is forgotten.
                 capabilities = dialogue.hello(target).await?;
-            } else if matches!(security, Security::Required(_)) || reply.code == 421 {
+            } else if !matches!(security, Security::Opportunistic(_)) || reply.code == 421 {
                 return Err(ConnectProblem::StartTlsRefused(reply));
             }
         }

@@ -20,6 +20,8 @@ pub enum Security {
     None,
     /// STARTTLS where it is offered; the certificate is not verified; in clear when the handshake fails.
     Opportunistic(TlsConnector),
+    /// STARTTLS or nothing; the certificate is not verified.
+    Encrypted(TlsConnector),
     /// STARTTLS with the certificate verified, or nothing.
     Required(TlsConnector),
     /// TLS from the first byte, with the certificate verified.
@@ -43,6 +45,16 @@ pub enum TlsError {
 }
 
 impl Security {
+    /// STARTTLS or nothing; the certificate is not verified. For hosts that nobody vouches for, as most of those in MX records.
+    pub fn encrypted() -> Self {
+        Self::Encrypted(unverified())
+    }
+
+    /// TLS with the certificate verified, trusting those in the PEM file `ca_file`, or the system's.
+    pub fn verifier(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+        verified(ca_file)
+    }
+
     /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {
         Ok(match mode {
@@ -154,6 +166,7 @@ impl fmt::Debug for Security {
         f.write_str(match self {
             Self::None => "None",
             Self::Opportunistic(_) => "Opportunistic",
+            Self::Encrypted(_) => "Encrypted",
             Self::Required(_) => "Required",
             Self::Implicit(_) => "Implicit",
         })

@@ -5,5 +5,6 @@ mod architecture;
 mod check;
 mod crash;
 mod kit;
+mod mx;
 mod send;
 mod shown;

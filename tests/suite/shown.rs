@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use mailrun::campaign::{Campaign, Capacity, Checks, Journal, Results, Retry, Stop, Timeouts};
+use mailrun::campaign::{Campaign, Capacity, Checks, Journal, Mx, Results, Retry, Stop, Timeouts};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -73,6 +73,11 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(shown.template.largest, smallest.template.largest);
     assert_eq!(shown.capacity, Capacity::default());
     assert_eq!(shown.delivery.drain_seconds, smallest.delivery.drain_seconds);
+    let mx = shown.delivery.mx;
+    assert_eq!((mx.port, mx.tls, mx.mta_sts, mx.ip), {
+        let mx = Mx::default();
+        (mx.port, mx.tls, mx.mta_sts, mx.ip)
+    });
     assert_eq!(shown.delivery.retry, Retry::default());
     assert_eq!(shown.delivery.timeouts, Timeouts::default());
     assert_eq!(shown.stop, Stop::default());
@@ -100,8 +105,11 @@ fn the_readme_shows_every_key() {
         "[capacity]",
         "[delivery]",
         "[delivery.relay]",
+        "[delivery.mx]",
         "[delivery.retry]",
         "[delivery.timeouts]",
+        "[[shaping]]",
+        "[[reply]]",
         "[stop]",
         "[check]",
         "[journal]",

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use regex::bytes::{RegexSet, RegexSetBuilder};
 
+use crate::campaign::{PauseScope, ReplyAction as Do, ReplyRule as Rule};
 use crate::mail::{Class, Reply};
 use rule::Fit;
-pub use rule::{Do, Rule, RuleError};
+pub use rule::RuleError;
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
@@ -41,6 +42,8 @@ pub enum Action {
     GiveUp,
     /// The site gets nothing for this long; the row is tried again.
     PauseSite(Duration),
+    /// All sites of the site's provider get nothing for this long; the row is tried again.
+    PauseProvider(Duration),
     /// Every message to this relay will be refused alike until the campaign is mended: the run stops, and the row stays to be tried again.
     /// (Where each domain has its own site, the answer of one must not stop the others: then the site's rows are given up.)
     StopRun,
@@ -139,11 +142,12 @@ impl Classifier {
     fn check_tests(&self, own: usize) -> Result<(), RuleError> {
         for rule in &self.rules[..own] {
             for test in &rule.tests {
-                let reply = rule::sample(test).ok_or_else(|| rule.bad(format!("`{test}` is not a reply")))?;
+                let reply =
+                    rule::sample(test).ok_or_else(|| rule::bad(rule, format!("`{test}` is not a reply")))?;
                 let found = self.rule_name(&reply);
                 if found != Some(rule.name.as_str()) {
                     let found = found.map_or("no rule".to_owned(), |name| format!("rule `{name}`"));
-                    return Err(rule.bad(format!("{found} fits its test `{test}`")));
+                    return Err(rule::bad(rule, format!("{found} fits its test `{test}`")));
                 }
             }
         }
@@ -152,14 +156,18 @@ impl Classifier {
 }
 
 fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
-    let pause = rule.pause.map_or(Duration::ZERO, |span| span.0);
+    let length = rule.pause.map_or(Duration::ZERO, |span| span.0);
+    let pause = match rule.scope {
+        PauseScope::Site => Action::PauseSite(length),
+        PauseScope::Provider => Action::PauseProvider(length),
+    };
     let action = match rule.action {
         Some(Do::TryAgain) => Action::TryAgain,
         Some(Do::GiveUp) => Action::GiveUp,
-        Some(Do::Pause) => Action::PauseSite(pause),
+        Some(Do::Pause) => pause,
         Some(Do::Stop) => Action::StopRun,
         None if reply.is_permanent() => Action::GiveUp,
-        None if rule.pause.is_some() => Action::PauseSite(pause),
+        None if rule.pause.is_some() => pause,
         None => Action::TryAgain,
     };
     // RFC 2034 §4: the status has the class of the code. Where a server says both "for ever" and "for the moment", nobody

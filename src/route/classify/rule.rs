@@ -1,55 +1,9 @@
-//! One rule: as it is written, and as it is compared.
+//! One rule, as it is compared.
 
 use serde::Deserialize;
 
-use crate::campaign::Span;
+use crate::campaign::{PauseScope, ReplyAction as Do, ReplyRule as Rule};
 use crate::mail::{Class, EnhancedStatus, Reply};
-
-/// A rule as it stands in the data file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Rule {
-    /// How it is called in the log and in errors.
-    pub name: String,
-    /// Reply codes, any of them; 4 and 5 stand for all of 4yz and 5yz. Empty is any.
-    #[serde(default)]
-    pub code: Vec<u16>,
-    /// Enhanced status codes, any of them; `x` stands for any number. Empty is any, or none at all.
-    #[serde(default)]
-    pub status: Vec<String>,
-    /// Regular expression on the text, ASCII, without regard to case.
-    #[serde(default)]
-    pub text: Option<String>,
-    /// The reason, as in the results.
-    #[serde(deserialize_with = "class")]
-    pub class: Class,
-    /// Without it, a 4yz is tried again (after `pause`, where there is one) and a 5yz given up.
-    #[serde(default)]
-    pub action: Option<Do>,
-    /// For how long the site gets nothing.
-    #[serde(default)]
-    pub pause: Option<Span>,
-    /// A 5yz also suppresses the address; for `bad_mailbox` and `bad_domain` only.
-    #[serde(default)]
-    pub suppress: bool,
-    /// Replies that this rule, and none before it, fits.
-    #[serde(default)]
-    pub tests: Vec<String>,
-}
-
-/// What a rule says to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Do {
-    /// Try the row again later.
-    TryAgain,
-    /// The row ends.
-    GiveUp,
-    /// The site pauses, then the row is tried again.
-    Pause,
-    /// The run stops.
-    Stop,
-}
 
 /// A rule that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +30,21 @@ pub enum RuleError {
     },
 }
 
+impl RuleError {
+    /// What to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Toml { .. } => None,
+            Self::Regex { .. } => {
+                Some("write it as for the `regex` crate, in single quotes: text = '\\[X\\d+\\]'")
+            }
+            Self::Rule { .. } => {
+                Some("mend it in `[[reply]]`; rules are tried in order, the campaign's first")
+            }
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -86,10 +55,6 @@ struct File {
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleError> {
     let file: File = toml::from_str(text).map_err(|error| RuleError::Toml { why: error.to_string() })?;
     Ok(file.rule)
-}
-
-fn class<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Class, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// A reply as it stands in a test: code, perhaps a status, text.
@@ -119,34 +84,35 @@ struct StatusPattern {
     detail: Option<u16>,
 }
 
-impl Rule {
-    pub(super) fn bad(&self, why: String) -> RuleError {
-        RuleError::Rule { name: self.name.clone(), why }
-    }
+pub(super) fn bad(rule: &Rule, why: String) -> RuleError {
+    RuleError::Rule { name: rule.name.clone(), why }
+}
 
-    fn check(&self) -> Result<(), RuleError> {
-        if let Some(code) = self.code.iter().find(|code| !matches!(code, 4 | 5 | 200..=599)) {
-            return Err(self.bad(format!("{code} is not a reply code")));
-        }
-        if self.suppress && !matches!(self.class, Class::BadMailbox | Class::BadDomain) {
-            return Err(self.bad(format!("class `{}` never suppresses an address", self.class)));
-        }
-        if self.action == Some(Do::Pause) && self.pause.is_none() {
-            return Err(self.bad("`action = \"pause\"` needs `pause`".to_owned()));
-        }
-        if self.code.is_empty() && self.status.is_empty() && self.text.is_none() {
-            return Err(self.bad("it fits everything".to_owned()));
-        }
-        Ok(())
+fn check(rule: &Rule) -> Result<(), RuleError> {
+    if let Some(code) = rule.code.iter().find(|code| !matches!(code, 4 | 5 | 200..=599)) {
+        return Err(bad(rule, format!("{code} is not a reply code")));
     }
+    if rule.suppress && !matches!(rule.class, Class::BadMailbox | Class::BadDomain) {
+        return Err(bad(rule, format!("class `{}` never suppresses an address", rule.class)));
+    }
+    if rule.action == Some(Do::Pause) && rule.pause.is_none() {
+        return Err(bad(rule, "`action = \"pause\"` needs `pause`".to_owned()));
+    }
+    if rule.scope == PauseScope::Provider && rule.pause.is_none() {
+        return Err(bad(rule, "`scope = \"provider\"` needs `pause`".to_owned()));
+    }
+    if rule.code.is_empty() && rule.status.is_empty() && rule.text.is_none() {
+        return Err(bad(rule, "it fits everything".to_owned()));
+    }
+    Ok(())
 }
 
 impl Fit {
     /// `text` is the number of the rule's regular expression.
     pub fn new(rule: &Rule, text: Option<usize>) -> Result<Self, RuleError> {
-        rule.check()?;
+        check(rule)?;
         let status = |pattern: &String| {
-            StatusPattern::parse(pattern).ok_or_else(|| rule.bad(format!("`{pattern}` is not a status")))
+            StatusPattern::parse(pattern).ok_or_else(|| bad(rule, format!("`{pattern}` is not a status")))
         };
         let statuses = rule.status.iter().map(status).collect::<Result<_, _>>()?;
         Ok(Self { codes: rule.code.clone(), statuses, text })

@@ -40,7 +40,7 @@ fn replies_from_the_world() {
     use Action::{GiveUp, StopRun, TryAgain};
     use Class::*;
     let classifier = &*CLASSIFIER;
-    let minutes = |minutes: u64| Action::PauseSite(Duration::from_secs(minutes * 60));
+    let provider_for = |minutes: u64| Action::PauseProvider(Duration::from_secs(minutes * 60));
     let check = |text: &str, class: Class, action: Action, suppress: bool| {
         let expected = Verdict { class, action, suppress };
         let reply = reply(text);
@@ -100,11 +100,16 @@ fn replies_from_the_world() {
     );
     check("535 5.7.139 Authentication unsuccessful", Authentication, StopRun, false);
     // Rates.
-    check("421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", RateLimited, minutes(120), false);
-    check("421 RL000010 try later", RateLimited, minutes(5), false);
-    check("421 4.7.28 Our system has detected an unusual rate", RateLimited, minutes(10), false);
+    check(
+        "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred",
+        RateLimited,
+        provider_for(120),
+        false,
+    );
+    check("421 RL000010 try later", RateLimited, provider_for(5), false);
+    check("421 4.7.28 Our system has detected an unusual rate", RateLimited, provider_for(10), false);
     check("421 4.7.0 too many errors from 192.0.2.1", RateLimited, TryAgain, false);
-    check("451 4.7.500 Server busy.", RateLimited, minutes(10), false);
+    check("451 4.7.500 Server busy.", RateLimited, provider_for(10), false);
     // Policy, spam, lists.
     check("554 5.7.1 Message rejected due to content restrictions", Spam, GiveUp, false);
     check("550 5.7.1 Message contains spam or virus", Spam, GiveUp, false);

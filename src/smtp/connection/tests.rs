@@ -340,6 +340,46 @@ async fn required_tls_that_is_not_to_be_had() {
 }
 
 #[tokio::test]
+async fn encryption_without_a_certificate_to_trust() {
+    let stranger = Identity::new("other.example");
+    let acceptor = stranger.acceptor.clone();
+    let (address, server) = server(async move |listener| {
+        // A certificate that nobody trusts.
+        let mut peer = Peer::accept(&listener).await;
+        peer.opens("STARTTLS").await;
+        peer.starts_tls(&acceptor).await.offers("PIPELINING").await;
+        // Not offered.
+        let mut peer = Peer::accept(&listener).await;
+        peer.opens("PIPELINING").await;
+        peer.is_left().await;
+        // Refused.
+        let mut peer = Peer::accept(&listener).await;
+        peer.opens("STARTTLS").await;
+        peer.hears("STARTTLS").await;
+        peer.says("454 4.7.0 not now\r\n").await;
+        peer.is_left().await;
+        // The handshake fails.
+        let mut peer = Peer::accept(&listener).await;
+        peer.opens("STARTTLS").await;
+        peer.hears("STARTTLS").await;
+        peer.says("220 go\r\n").await;
+        peer.0.read_u8().await.unwrap();
+        peer.says("this is no TLS\r\n").await;
+    })
+    .await;
+    let target = target(address, Security::encrypted());
+    assert!(connect(&target).await.unwrap().info().tls.is_some());
+    assert_eq!(problem(&target).await, (Concern::Tls, ConnectProblem::NoStartTls));
+    let refused = connect(&target).await.unwrap_err();
+    assert_eq!((refused.concern(), refused.reply().map(|reply| reply.code)), (Concern::Tls, Some(454)));
+    // Another try in clear would find nobody listening.
+    let (concern, problem) = problem(&target).await;
+    assert!(matches!(problem, ConnectProblem::Handshake(_)), "{problem}");
+    assert_eq!(concern, Concern::Tls);
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn opportunistic_tls() {
     let stranger = Identity::new("other.example");
     let acceptor = stranger.acceptor.clone();

@@ -1,0 +1,91 @@
+//! `[[shaping]]`: how much a provider, or one site, may be given. Entries extend and override those that come with the program.
+
+use serde::{Deserialize, Serialize};
+
+use super::mx::MxTls;
+use crate::mail::Domain;
+
+/// One entry of `[[shaping]]`, or of the program's own table. What it leaves out comes from the program's entry of this name, and
+/// then from the entry `default`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ShapingEntry {
+    /// The provider's name. `default` is everybody whom no other entry fits.
+    pub name: String,
+    /// The entry fits when every MX host is one of these names or below one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mx_suffixes: Option<Vec<String>>,
+    /// The entry fits these recipients' domains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domains: Option<Vec<String>>,
+    /// Connections to one site at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+    /// Messages over one connection before it is closed; 0 is without end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_connection: Option<u64>,
+    /// Messages a second to one site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_second: Option<f64>,
+    /// Connections opened to one site within a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_connections_per_minute: Option<u32>,
+    /// Connections at once over all sites of the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_connections: Option<usize>,
+    /// Messages a second over all sites of the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_messages_per_second: Option<f64>,
+    /// The least transport security.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<MxTls>,
+}
+
+impl ShapingEntry {
+    /// The name of the entry for everybody else.
+    pub const DEFAULT: &str = "default";
+
+    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+        let name = &self.name;
+        let wrong = |problem: String, hint: &'static str| Err(("shaping", problem, hint));
+        if name.is_empty() {
+            return wrong(
+                "an entry of `[[shaping]]` without a name".into(),
+                "add `name`, such as name = \"google\"",
+            );
+        }
+        if name == Self::DEFAULT && (self.mx_suffixes.is_some() || self.domains.is_some()) {
+            return wrong(
+                "the entry `default` is for everybody else".into(),
+                "leave `mx-suffixes` and `domains` out, or give it another name",
+            );
+        }
+        for domain in self.domains.iter().flatten() {
+            if let Err(error) = Domain::parse(domain) {
+                return wrong(format!("entry `{name}`: {error}"), "write domains such as \"example.com\"");
+            }
+        }
+        let no_suffix =
+            |suffix: &String| suffix.trim_matches('.').is_empty() || suffix.contains(['*', '@', ' ']);
+        if let Some(suffix) = self.mx_suffixes.iter().flatten().find(|suffix| no_suffix(suffix)) {
+            return wrong(
+                format!("entry `{name}`: `{suffix}` is not the end of a host name"),
+                "write it such as \".mx.example.com\"",
+            );
+        }
+        if [self.connections, self.provider_connections].contains(&Some(0)) {
+            return wrong(format!("entry `{name}`: no connections at all"), "use 1 or more");
+        }
+        if self.new_connections_per_minute == Some(0) {
+            return wrong(format!("entry `{name}`: no new connections at all"), "use 1 or more");
+        }
+        let rates = [self.messages_per_second, self.provider_messages_per_second];
+        if rates.into_iter().flatten().any(|rate| !(0.001..=1e6).contains(&rate)) {
+            return wrong(
+                format!("entry `{name}`: a rate out of range"),
+                "use 0.001 to 1000000 messages a second",
+            );
+        }
+        Ok(())
+    }
+}

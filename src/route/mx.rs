@@ -1,0 +1,358 @@
+//! Where the mail of a domain goes: its MX hosts, in the order to try them (RFC 5321 §5.1, RFC 7505).
+//!
+//! Opens no connection and keeps nothing: the resolver's cache remembers, and [`HostBook`](super::HostBook) knows who is dead.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use super::classify::{Action, Failure, Verdict, class_of_failure};
+use super::dns::{DnsError, DnsFailure, MxRecord, Resolver};
+use crate::campaign::{IpFamily, Mx};
+use crate::mail::{Class, Domain};
+
+/// Hosts of one domain that are used; longer lists are cut (RFC 5321 §5.1 lets a client set a limit).
+const MOST_HOSTS: usize = 32;
+/// How long an implicit MX holds.
+const IMPLICIT_FOR: Duration = Duration::from_secs(300);
+/// Services of this machine that every other machine has as well: SMTP, HTTPS.
+const LAST_SYSTEM_PORT: u16 = 1023;
+
+/// The hosts that take a domain's mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// By preference, then by name, each name once. Never empty.
+    pub hosts: Vec<MxHost>,
+    /// There is no MX record: the domain itself is the host.
+    pub implicit: bool,
+    /// Until when this holds, by the answer's TTL.
+    pub valid_until: Instant,
+}
+
+/// One host of a destination.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MxHost {
+    /// The lowest is tried first.
+    pub preference: u16,
+    /// In lower case and A-labels, without the last dot.
+    pub name: String,
+}
+
+/// Why there is nowhere to send a domain's mail, now or at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unroutable {
+    /// RFC 7505: the domain says that it takes no mail.
+    #[error("`{0}` takes no mail: it has a null MX record")]
+    NullMx(Domain),
+    /// NXDOMAIN.
+    #[error("`{0}` does not exist in DNS")]
+    NoSuchDomain(Domain),
+    /// Neither MX records nor addresses.
+    #[error("`{0}` has neither an MX record nor an address")]
+    NoMailHost(Domain),
+    /// None of the names in its MX records can be a host elsewhere: addresses, `localhost` and the like.
+    #[error("the MX records of `{domain}` name no host that could be used: `{records}`")]
+    NoUsableHost {
+        /// The recipient's domain.
+        domain: Domain,
+        /// The names.
+        records: String,
+    },
+    /// DNS could not tell.
+    #[error("no route to `{domain}`: {error}")]
+    Dns {
+        /// The recipient's domain.
+        domain: Domain,
+        /// How the lookup failed.
+        error: DnsError,
+    },
+    /// An MX host without an address that could be used.
+    #[error("no usable address for `{host}`: {why}")]
+    NoAddress {
+        /// The host.
+        host: String,
+        /// What DNS says.
+        why: String,
+        /// It would be the same another time.
+        permanent: bool,
+    },
+    /// The domain's MTA-STS policy allows none of its hosts (RFC 8461 §5).
+    #[error("the MTA-STS policy of `{domain}` allows none of its MX hosts: `{hosts}`")]
+    NotAllowed {
+        /// The recipient's domain.
+        domain: Domain,
+        /// Its hosts.
+        hosts: String,
+    },
+}
+
+impl Unroutable {
+    /// The class of the outcome, what to do with the row, and whether its address is suppressed.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::NullMx(_) | Self::NoSuchDomain(_) | Self::NoMailHost(_) => {
+                class_of_failure(Failure::NoDomain)
+            }
+            // Somebody's slip, which may be mended: the row ends, the address is not held against.
+            Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => {
+                Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress: false }
+            }
+            // RFC 8461 §5: a failure for the moment, as policy or hosts may be mended.
+            Self::NotAllowed { .. } => class_of_failure(Failure::Tls),
+            Self::Dns { .. } | Self::NoAddress { permanent: false, .. } => class_of_failure(Failure::Dns),
+        }
+    }
+
+    /// True when it would be the same another time.
+    pub fn is_permanent(&self) -> bool {
+        self.verdict().action == Action::GiveUp
+    }
+}
+
+/// Looks up where the mail of `domain` goes.
+pub async fn destination(resolver: &Resolver, domain: &Domain) -> Result<Destination, Unroutable> {
+    match resolver.mx(domain.as_str()).await {
+        Ok(found) => {
+            let hosts = hosts(domain, found.records)?;
+            Ok(Destination { hosts, implicit: false, valid_until: found.valid_until })
+        }
+        Err(error) => match error.failure {
+            DnsFailure::NoSuchName => Err(Unroutable::NoSuchDomain(domain.clone())),
+            DnsFailure::NoRecord => implicit(resolver, domain).await,
+            DnsFailure::ServFail
+            | DnsFailure::Refused
+            | DnsFailure::Timeout
+            | DnsFailure::Malformed(_)
+            | DnsFailure::Unreachable(_) => Err(Unroutable::Dns { domain: domain.clone(), error }),
+        },
+    }
+}
+
+/// RFC 5321 §5.1: without MX records the domain's own address counts as one of preference 0.
+async fn implicit(resolver: &Resolver, domain: &Domain) -> Result<Destination, Unroutable> {
+    match resolver.addresses(domain.as_str(), IpFamily::Any).await {
+        Ok(_) => {
+            let host = MxHost { preference: 0, name: domain.as_str().to_owned() };
+            // The MX question is asked again soon: its negative answer keeps its own time in the resolver's cache.
+            Ok(Destination { hosts: vec![host], implicit: true, valid_until: Instant::now() + IMPLICIT_FOR })
+        }
+        Err(error) if error.is_permanent() => Err(Unroutable::NoMailHost(domain.clone())),
+        Err(error) => Err(Unroutable::Dns { domain: domain.clone(), error }),
+    }
+}
+
+/// The hosts of the MX records, by preference.
+fn hosts(domain: &Domain, records: Vec<MxRecord>) -> Result<Vec<MxHost>, Unroutable> {
+    let (named, null): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| !record.host.is_empty());
+    // RFC 7505 §3: a null MX stands alone; beside others it is an error, and the others are used.
+    if named.is_empty() && !null.is_empty() {
+        return Err(Unroutable::NullMx(domain.clone()));
+    }
+    let mut hosts: Vec<MxHost> = named
+        .iter()
+        .filter(|record| is_host(&record.host))
+        .map(|record| MxHost { preference: record.preference, name: record.host.clone() })
+        .collect();
+    hosts.sort();
+    let mut seen: Vec<String> = Vec::new();
+    hosts.retain(|host| {
+        let first = !seen.contains(&host.name);
+        if first {
+            seen.push(host.name.clone());
+        }
+        first
+    });
+    hosts.truncate(MOST_HOSTS);
+    if hosts.is_empty() {
+        let names: Vec<_> = named.into_iter().map(|record| record.host).collect();
+        return Err(Unroutable::NoUsableHost { domain: domain.clone(), records: names.join(", ") });
+    }
+    Ok(hosts)
+}
+
+/// RFC 5321 §5.1: an MX record names a host. Some name an address, or the machine that reads them.
+fn is_host(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let address = last.bytes().all(|byte| byte.is_ascii_digit()) || name.contains(':');
+    let local = last == "localhost" || name == "localhost.localdomain" || last == "invalid";
+    !address && !local
+}
+
+impl AsRef<str> for MxHost {
+    fn as_ref(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Destination {
+    /// The hosts in the order to try them: by preference, and at random among equals, which `seed` decides.
+    pub fn order(&self, seed: u64) -> Vec<&MxHost> {
+        let mut order: Vec<&MxHost> = self.hosts.iter().collect();
+        let mut state = seed;
+        for equals in order.chunk_by_mut(|a, b| a.preference == b.preference) {
+            // Fisher and Yates.
+            for last in (1..equals.len()).rev() {
+                let other =
+                    usize::try_from(next_random(&mut state) % (last as u64 + 1)).expect("not above `last`");
+                equals.swap(last, other);
+            }
+        }
+        order
+    }
+}
+
+/// SplitMix64: enough to spread connections over equal hosts.
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// The addresses of an MX host, in the order to try them.
+pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<Vec<SocketAddr>, Unroutable> {
+    let none = |why: String, permanent| Unroutable::NoAddress { host: host.to_owned(), why, permanent };
+    let found = match resolver.addresses(host, mx.ip).await {
+        Ok(found) => found,
+        Err(error) => return Err(none(error.to_string(), error.is_permanent())),
+    };
+    let usable: Vec<_> =
+        found.iter().filter(|ip| is_usable(**ip, mx.port)).map(|ip| SocketAddr::new(*ip, mx.port)).collect();
+    if usable.is_empty() {
+        let shown: Vec<_> = found.iter().map(IpAddr::to_string).collect();
+        return Err(none(format!("{} can't be a mail server for others", shown.join(", ")), true));
+    }
+    Ok(usable)
+}
+
+/// Strangers' names never lead to this machine's own servers, nor to addresses that are nobody's.
+pub(super) fn is_usable(ip: IpAddr, port: u16) -> bool {
+    let ip = ip.to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (ip.is_loopback() && port <= LAST_SYSTEM_PORT))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::route::testing;
+
+    const ZONE: &str = r#"
+two.example.      IN MX 20 b.mx.example.
+two.example.      IN MX 10 A.mx.example.
+alias.example.    IN CNAME two.example.
+implicit.example. IN A 192.0.2.7
+six.example.      IN AAAA 2001:db8::7
+null.example.     IN MX 0 .
+both.example.     IN MX 0 .
+both.example.     IN MX 10 a.mx.example.
+twice.example.    IN MX 30 a.mx.example.
+twice.example.    IN MX 10 a.mx.example.
+literal.example.  IN MX 10 192.0.2.7.
+local.example.    IN MX 10 localhost.
+some.example.     IN MX 10 192.0.2.7.
+some.example.     IN MX 20 a.mx.example.
+text.example.     IN TXT "no mail here"
+dangling.example. IN CNAME gone.example.
+broken.example.   IN TXT "mailrun-fault=servfail"
+half.example.     IN MX 10 gone.mx.example.
+a.mx.example.     IN A 192.0.2.1
+a.mx.example.     IN AAAA 2001:db8::1
+b.mx.example.     IN A 127.0.0.1
+c.mx.example.     IN A 0.0.0.0
+d.mx.example.     IN A 0.0.0.0
+d.mx.example.     IN A 192.0.2.2
+f.mx.example.     IN TXT "mailrun-fault=servfail"
+"#;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    fn names(destination: &Destination) -> Vec<(u16, &str)> {
+        destination.hosts.iter().map(|host| (host.preference, host.name.as_str())).collect()
+    }
+
+    #[tokio::test]
+    async fn mail_goes_to_the_mx_hosts_by_preference() {
+        let (_folder, resolver) = testing::zone(ZONE);
+        let of = async |name| destination(&resolver, &domain(name)).await.unwrap();
+        assert_eq!(names(&of("two.example").await), [(10, "a.mx.example"), (20, "b.mx.example")]);
+        assert_eq!(names(&of("alias.example").await), [(10, "a.mx.example"), (20, "b.mx.example")]);
+        assert_eq!(names(&of("both.example").await), [(10, "a.mx.example")]);
+        assert_eq!(names(&of("twice.example").await), [(10, "a.mx.example")]);
+        assert_eq!(names(&of("some.example").await), [(20, "a.mx.example")]);
+    }
+
+    #[tokio::test]
+    async fn a_domain_without_mx_records_is_its_own_host() {
+        let (_folder, resolver) = testing::zone(ZONE);
+        for name in ["implicit.example", "six.example"] {
+            let found = destination(&resolver, &domain(name)).await.unwrap();
+            assert!(found.implicit);
+            assert_eq!(names(&found), [(0, name)]);
+        }
+    }
+
+    #[tokio::test]
+    async fn domains_without_mail_end_their_rows() {
+        let (_folder, resolver) = testing::zone(ZONE);
+        let check = async |name: &str, text: &str, suppress: bool| {
+            let error = destination(&resolver, &domain(name)).await.unwrap_err();
+            assert!(error.is_permanent(), "{error}");
+            assert_eq!(error.to_string(), text);
+            let expected = Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress };
+            assert_eq!(error.verdict(), expected, "{error}");
+        };
+        check("null.example", "`null.example` takes no mail: it has a null MX record", true).await;
+        check("gone.example", "`gone.example` does not exist in DNS", true).await;
+        check("dangling.example", "`dangling.example` does not exist in DNS", true).await;
+        check("text.example", "`text.example` has neither an MX record nor an address", true).await;
+        let no_host =
+            |name, host| format!("the MX records of `{name}` name no host that could be used: `{host}`");
+        check("literal.example", &no_host("literal.example", "192.0.2.7"), false).await;
+        check("local.example", &no_host("local.example", "localhost"), false).await;
+    }
+
+    #[tokio::test]
+    async fn what_dns_can_not_tell_is_tried_again() {
+        let (_folder, resolver) = testing::zone(ZONE);
+        let error = destination(&resolver, &domain("broken.example")).await.unwrap_err();
+        assert!(!error.is_permanent());
+        assert_eq!(error.verdict().class, Class::Network);
+        assert!(error.to_string().contains("SERVFAIL"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn hosts_have_addresses_that_can_be_connected_to() {
+        let (_folder, resolver) = testing::zone(ZONE);
+        let of = async |host, mx: &Mx| host_addresses(&resolver, host, mx).await;
+        let (any, v6) = (Mx::default(), Mx { ip: IpFamily::Ipv6, ..Mx::default() });
+        let test = Mx { port: 2525, ..Mx::default() };
+        let addresses = |found: Vec<SocketAddr>| found.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(addresses(of("a.mx.example", &any).await.unwrap()), ["192.0.2.1:25", "[2001:db8::1]:25"]);
+        assert_eq!(addresses(of("a.mx.example", &v6).await.unwrap()), ["[2001:db8::1]:25"]);
+        assert_eq!(addresses(of("d.mx.example", &any).await.unwrap()), ["192.0.2.2:25"]);
+        assert_eq!(addresses(of("b.mx.example", &test).await.unwrap()), ["127.0.0.1:2525"]);
+        for host in ["b.mx.example", "c.mx.example", "gone.mx.example"] {
+            assert!(of(host, &any).await.unwrap_err().is_permanent(), "{host}");
+        }
+        assert!(!of("f.mx.example", &any).await.unwrap_err().is_permanent());
+    }
+
+    #[test]
+    fn equals_are_taken_at_random_and_the_preferred_always_first() {
+        let host = |preference, name: &str| MxHost { preference, name: name.to_owned() };
+        let hosts = vec![host(1, "first"), host(5, "a"), host(5, "b"), host(5, "c"), host(9, "last")];
+        let destination = Destination { hosts, implicit: false, valid_until: Instant::now() };
+        let mut orders = HashSet::new();
+        for seed in 0..200 {
+            let order: Vec<_> = destination.order(seed).iter().map(|host| host.name.as_str()).collect();
+            assert_eq!((order[0], order[4]), ("first", "last"));
+            orders.insert(order);
+        }
+        assert_eq!(orders.len(), 6, "every order of three equals");
+    }
+}
