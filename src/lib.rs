@@ -23,6 +23,9 @@
 //! | [`preflight`] | checks before sending |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
+//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in `journal`, `suppression` and
+//! `pacing`: the same test sees to that.
+//!
 //! # Invariants
 //!
 //! Each has tests that fail without it. (`tests/suite/architecture.rs` sees to it that they are there.)

@@ -61,7 +61,8 @@ def send(campaign, runs, state, *arguments, exits=(0,), environment=None):
     before = set(runs.glob("*/*"))
     command = [os.environ["MAILRUN"], "send", str(campaign), "--runs", str(runs), "--state", str(state), "--json",
                "--no-progress", *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | (environment or {}), stdin=subprocess.DEVNULL,
+    environment = {"MAILRUN_DNS_ZONE": str(WELCOME / "zone")} | (environment or {})
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=RUN_SECONDS)
     if done.returncode not in exits:
         raise Failed(f"`{' '.join(command)}` ended with {done.returncode}, not one of {exits}:\n{done.stdout}{done.stderr}")

@@ -4,6 +4,7 @@
 //! refused with the nearest known one named. Secrets are never read into it, only the names of where they are.
 
 mod capacity;
+mod checks;
 mod delivery;
 mod dns;
 mod egress;
@@ -15,6 +16,7 @@ mod reply;
 mod routes;
 mod notification;
 mod sender;
+mod senders;
 mod shaping;
 mod signing;
 mod stop;
@@ -28,6 +30,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use capacity::{Capacity, Pace};
+pub use checks::Checks;
 pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
 pub use dns::{IpFamily, NameServer};
 pub use egress::{Egress, WarmUp};
@@ -40,6 +43,7 @@ pub use notification::{Dsn, Notify, Return};
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use routes::DomainRoute;
 pub use sender::Sender;
+pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
@@ -90,6 +94,9 @@ pub struct Campaign {
     /// `[stop]`: when to stop by itself.
     #[serde(default)]
     pub stop: Stop,
+    /// `[check]`: whom `mailrun check` asks about the content.
+    #[serde(default, rename = "check", skip_serializing_if = "Checks::is_default")]
+    pub checks: Checks,
     /// `[journal]`: how durable an intent is.
     #[serde(default)]
     pub journal: Journal,
@@ -174,6 +181,9 @@ impl Campaign {
         self.template.resolve_paths(&folder);
         for dkim in &mut self.dkim {
             dkim.key = folder.join(&dkim.key);
+        }
+        if let Some(registry) = &mut self.sender.registry {
+            *registry = folder.join(&*registry);
         }
         self.delivery.resolve_paths(&folder);
         for relay in &mut self.relay {

@@ -1,6 +1,7 @@
 //! `[sender]`: who the mail is from, and where failures come back to.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub struct Sender {
     /// One return path per recipient: `local+<token>@domain`.
     #[serde(default)]
     pub verp: bool,
+    /// The registry of senders; `senders.toml` beside the campaign file or in the state directory by default.
+    #[serde(default, skip_serializing)]
+    pub registry: Option<PathBuf>,
     /// Further header fields for every message, name to value; the value may use `{{columns}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,

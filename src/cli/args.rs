@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::mail::{Address, Disposition};
+use crate::campaign::NameServer;
+use crate::mail::{Address, Disposition, Domain};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -57,8 +58,12 @@ pub struct Common {
 #[derive(Debug, Clone, Default, Args)]
 pub struct DnsOptions {
     /// Answer DNS lookups from this zone file, or from the zone files of this folder, and ask no name server
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", env = "MAILRUN_DNS_ZONE")]
     pub dns_zone: Option<PathBuf>,
+    /// Ask this name server (IP address, with a port or without) instead of the campaign's or the system's; several are fine
+    // Not in conflict with --dns-zone, which may come from the environment: what is typed goes before it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub dns_server: Vec<NameServer>,
 }
 
 /// The form of the log.
@@ -76,6 +81,14 @@ pub enum LogFormat {
 pub enum Command {
     /// Make a campaign folder that runs as it stands
     Init(Init),
+    /// Look everything through before sending: domains, keys, every row, the finish time; sends nothing
+    Check(Box<Check>),
+    /// Print every DNS record that a campaign's sender needs, beside what is published
+    Dns(Records),
+    /// Make DKIM keys
+    Dkim(DkimArgs),
+    /// Look after the registry of senders
+    Sender(SenderArgs),
     /// Screen the list: counts, slots, finish time; sends nothing
     Plan(Plan),
     /// Print the exact message of one row, or write those of all rows
@@ -88,6 +101,8 @@ pub enum Command {
     Status(Status),
     /// Write the result files again from plan and journal, also while the run goes on
     Results(Results),
+    /// Tell where the mail of domains goes with route `mx`, and how; sends nothing
+    Mx(MxArgs),
     /// Show what each account used of its agreed capacity
     Capacity(CapacityArgs),
     /// Keep the list of addresses that are not sent to
@@ -116,6 +131,120 @@ pub struct Selection {
     /// Only the first N rows that pass screening
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
+}
+
+/// `mailrun check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Which rows.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    pub dns: DnsOptions,
+    /// Check for a rehearsal: what is wrong with the sender's domains is only noted
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Refuse on warnings too, with exit code 3
+    #[arg(long)]
+    pub strict: bool,
+    /// Refuse when the last message would leave after this time (RFC 3339, or HH:MM today)
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+    /// Write the manifest of what was checked to this file; by default `approval.json` beside the campaign's runs
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Ask no network: neither DNS, unless --dns-zone is given, nor the relay
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mailrun dns`.
+#[derive(Debug, Args)]
+pub struct Records {
+    /// The campaign file
+    pub campaign: PathBuf,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    pub dns: DnsOptions,
+    /// Let the sender's zone point into this one with CNAMEs, so that its owner can change keys and policies
+    #[arg(long, value_name = "ZONE")]
+    pub cname_to: Option<Domain>,
+    /// Don't ask what is published today
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mailrun dkim`.
+#[derive(Debug, Args)]
+pub struct DkimArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DkimCommand,
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum DkimCommand {
+    /// Make a key, and print its record and its table for the campaign file
+    Generate {
+        /// Whom it signs for: `d=`
+        #[arg(long)]
+        domain: Domain,
+        /// The name that it is published under: `s=`
+        #[arg(long)]
+        selector: String,
+        /// RSA (2,048 bits) is verified everywhere; Ed25519 goes beside it
+        #[arg(long, value_enum, default_value_t)]
+        kind: KeyType,
+        /// Where it is written, readable by its owner only; `keys/<selector>.pem` by default
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// The kinds of DKIM keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum KeyType {
+    /// RSA, 2,048 bits.
+    #[default]
+    Rsa,
+    /// Ed25519.
+    Ed25519,
+}
+
+/// `mailrun sender`.
+#[derive(Debug, Args)]
+pub struct SenderArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SenderCommand,
+}
+
+/// What can be done with the registry of senders.
+#[derive(Debug, Subcommand)]
+pub enum SenderCommand {
+    /// Check the domains and keys of every registered sender, and note when they were last right
+    Verify {
+        /// The registry; `senders.toml` here or in the state directory by default
+        #[arg(long, value_name = "FILE")]
+        senders: Option<PathBuf>,
+        /// Where DNS is asked.
+        #[command(flatten)]
+        dns: DnsOptions,
+        /// Count warnings as wrong too
+        #[arg(long)]
+        strict: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `mailrun plan`.
@@ -172,6 +301,12 @@ pub struct Send {
     /// Everything but SMTP: screen, compose and sign every row, send nothing
     #[arg(long, conflicts_with = "to")]
     pub dry_run: bool,
+    /// Send only what `mailrun check` gave this hash: refuse when anything that reaches a recipient differs
+    #[arg(long, value_name = "HASH", conflicts_with = "to")]
+    pub approved: Option<String>,
+    /// Don't look at the sender's domains and a sample of the messages first
+    #[arg(long, conflicts_with = "approved")]
+    pub no_check: bool,
 }
 
 /// How to send.
@@ -186,9 +321,6 @@ pub struct Sending {
     /// With the sandbox: keep a record of every message taken over in this file
     #[arg(long, value_name = "FILE")]
     pub sandbox_record: Option<PathBuf>,
-    /// Where names are looked up.
-    #[command(flatten)]
-    pub dns: DnsOptions,
     /// As fast as it goes; only towards the sandbox
     #[arg(long)]
     pub unpaced: bool,
@@ -196,11 +328,17 @@ pub struct Sending {
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<String>,
     /// Start no message after this time; what is left is `not_attempted`
-    #[arg(long, value_name = "TIME", alias = "deadline")]
+    #[arg(long, value_name = "TIME")]
     pub not_after: Option<String>,
+    /// As --not-after, and don't start when the last message would leave after this time
+    #[arg(long, value_name = "TIME", conflicts_with = "not_after")]
+    pub deadline: Option<String>,
     /// What to do with rows that a killed run left in doubt
     #[arg(long, value_enum, default_value_t)]
     pub in_doubt: InDoubt,
+    /// Where names are looked up.
+    #[command(flatten)]
+    pub dns: DnsOptions,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -248,6 +386,24 @@ pub struct Results {
     /// The run: its id, the start of it, its campaign's id, or its directory
     pub run: String,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `mailrun mx`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code 1 when a domain has no way for its mail.")]
+pub struct MxArgs {
+    /// The domains
+    #[arg(required = true, value_parser = Domain::parse, value_name = "DOMAIN")]
+    pub domains: Vec<Domain>,
+    /// Take name servers, `[delivery.mx]` and `[[shaping]]` from this campaign file
+    #[arg(long, value_name = "CAMPAIGN")]
+    pub campaign: Option<PathBuf>,
+    /// Where names are looked up.
+    #[command(flatten)]
+    pub dns: DnsOptions,
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

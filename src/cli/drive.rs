@@ -12,7 +12,7 @@ use super::job::Materials;
 use super::progress::Progress;
 use super::text::{count, duration};
 use super::ways::{Allowances, Left};
-use super::{log, paths, signals, summary, ways};
+use super::{log, mx, paths, signals, summary, ways};
 use crate::campaign::{Campaign, RouteKind};
 use crate::journal::{self, Journal, RunKey, State as RowState, States};
 use crate::mail::{Address, Disposition, Timestamp};
@@ -160,7 +160,9 @@ async fn send(
     };
     let schedule = Schedule::new(&campaign.delivery.retry);
     let (left, done_before) = left(&schedule, &journal, &states)?;
-    let router = ways::router(campaign, sandbox.as_ref(), || sending.dns.resolver(campaign))?;
+    let policies = paths::state_dir(common)?.join(mx::POLICIES);
+    let router = ways::router(campaign, sandbox.as_ref(), || sending.dns.resolver(campaign), &policies)?;
+    let router = Arc::new(router);
     let (lanes, directory) = left.place(&router, |row| run.plan.domain(row));
     let state_db = paths::state_db(common)?;
     let allowances = Allowances::take(campaign, &state_db, u64::from(run.plan.len()))?;
@@ -202,7 +204,7 @@ async fn send(
     let job = run::Job {
         preparer,
         dispatcher,
-        router: Arc::new(router),
+        router: Arc::clone(&router),
         departures: ways::departures(campaign)?,
         journal,
         ledger,
@@ -219,6 +221,9 @@ async fn send(
     .await
     .map_err(|error| Diagnostic::from(error).exit(Exit::Interrupted))?;
     progress.finish();
+    if let Some(mta_sts) = router.mta_sts() {
+        mta_sts.save(&policies)?;
+    }
     allowances.give_back(&state_db, &ended.allowances)?;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;

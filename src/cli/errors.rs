@@ -10,6 +10,7 @@ use crate::pacing::LedgerError;
 use crate::plan::{PlanError, RunDirError};
 use crate::results::ResultsError;
 use crate::route::classify::RuleError;
+use crate::route::mta_sts::StoreError;
 use crate::route::{ResolverError, ShapingError};
 use crate::run::FinishError;
 use crate::suppression::SuppressionError;
@@ -90,5 +91,11 @@ impl From<FinishError> for Diagnostic {
 impl From<KeyError> for Diagnostic {
     fn from(error: KeyError) -> Self {
         Self::new(chain(&error)).hint(error.hint())
+    }
+}
+
+impl From<StoreError> for Diagnostic {
+    fn from(error: StoreError) -> Self {
+        Self::new(chain(&error)).hint("delete the file: policies are fetched again")
     }
 }

@@ -12,7 +12,7 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
 use super::paths;
-use crate::campaign::{Campaign, RouteKind, Unsubscribe};
+use crate::campaign::{Campaign, Dkim, RouteKind, Senders, Unsubscribe};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
@@ -21,6 +21,9 @@ use crate::run::{self, Screening};
 use crate::screen::Limits;
 use crate::suppression::SuppressionList;
 use crate::target_group::{self, TargetGroup};
+
+/// The name of the registry of senders.
+const REGISTRY: &str = "senders.toml";
 
 /// What messages are made of, looked through: templates, attachments, keys.
 pub struct Materials {
@@ -37,6 +40,33 @@ pub struct Materials {
 pub struct Job {
     pub materials: Materials,
     pub group: TargetGroup,
+}
+
+/// Loads a campaign, with what its sender is registered with.
+///
+/// # Errors
+/// Exit 3 where there is a registry and the campaign's From is not in it.
+pub fn load(common: &Common, path: &Path) -> Result<Campaign, Diagnostic> {
+    let mut campaign = Campaign::load(path)?;
+    if let Some(registry) = registry_of(common, Some(&campaign))? {
+        Senders::load(&registry)?.apply(&mut campaign).map_err(|refused| {
+            Diagnostic::new(refused.to_string())
+                .at(registry.display())
+                .hint(refused.hint())
+                .exit(Exit::Refused)
+        })?;
+    }
+    Ok(campaign)
+}
+
+/// The registry of senders: the one that the campaign names, or `senders.toml` beside it or in the state directory.
+pub fn registry_of(common: &Common, campaign: Option<&Campaign>) -> Result<Option<PathBuf>, Diagnostic> {
+    if let Some(named) = campaign.and_then(|campaign| campaign.sender.registry.clone()) {
+        return Ok(Some(named));
+    }
+    let beside = campaign.map(|campaign| campaign.folder().join(REGISTRY));
+    let state = paths::state_dir(common)?.join(REGISTRY);
+    Ok(beside.into_iter().chain([state]).find(|path| path.is_file()))
 }
 
 impl Materials {
@@ -57,9 +87,15 @@ impl Materials {
         Ok((materials, composer))
     }
 
-    /// The signer, its warnings told before.
+    /// The signatures of today, by their `use-from` and `use-until`.
+    pub fn signatures(&self) -> Vec<Dkim> {
+        let today = Timestamp::wall().to_utc().date_naive();
+        self.campaign.dkim.iter().filter(|dkim| dkim.is_used_on(today)).cloned().collect()
+    }
+
+    /// The signer for today's signatures, its warnings told before.
     pub fn load_signer(&self) -> Result<Signer, Diagnostic> {
-        Ok(Signer::load(&self.campaign.dkim)?)
+        Ok(Signer::load(&self.signatures())?)
     }
 
     /// The return paths of a run.

@@ -5,26 +5,31 @@
 
 mod args;
 mod capacity;
+mod check;
 mod diagnostic;
-#[allow(dead_code, reason = "the commands that look names up come with it")]
+mod dkim;
 mod dns;
 mod drive;
 mod dry;
 mod errors;
 mod exit;
+mod gate;
 mod init;
 mod job;
 mod log;
 mod moment;
+mod mx;
 mod paths;
 mod plan;
 mod progress;
 mod recipient;
+mod records;
 mod render;
 mod results;
 mod retry;
 mod sandbox;
 mod send;
+mod senders;
 mod signals;
 mod status;
 mod summary;
@@ -70,12 +75,17 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
     let common = &cli.common;
     match cli.command {
         Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(common, &args),
+        Command::Dns(args) => records::run(common, &args),
+        Command::Dkim(args) => dkim::run(args.command),
+        Command::Sender(args) => senders::run(common, args.command),
         Command::Plan(args) => plan::run(common, &args),
         Command::Render(args) => render::run(common, &args),
         Command::Send(args) => send::run(common, *args),
         Command::Retry(args) => retry::run(common, *args),
         Command::Status(args) => status::run(common, &args),
         Command::Results(args) => results::run(common, &args),
+        Command::Mx(args) => mx::run(common, args),
         Command::Capacity(args) => capacity::run(common, args),
         Command::Suppress(args) => suppress::run(common, args.command),
         Command::Sandbox(args) => sandbox::run(args, common.quiet),

@@ -5,10 +5,9 @@ use serde_json::json;
 use super::args::{self, Common};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::job::Job;
+use super::job::{self, Job};
 use super::text::{count, duration, table};
 use super::{out, paths};
-use crate::campaign::Campaign;
 use crate::mail::Timestamp;
 use crate::plan::{Plan, forecast, top_domains};
 use crate::suppression::SuppressionList;
@@ -17,7 +16,7 @@ use crate::suppression::SuppressionList;
 const LISTED: usize = 10;
 
 pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
-    let job = Job::open(common, Campaign::load(&args.selection.campaign)?)?;
+    let job = Job::open(common, job::load(common, &args.selection.campaign)?)?;
     let list = SuppressionList::open(&paths::state_db(common)?)?;
     let (_folder, dir, screening) = job.freeze_aside(&list, args.selection.limit.map(u64::from), None)?;
     let plan = Plan::open(&dir.plan())?;

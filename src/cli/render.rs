@@ -7,10 +7,9 @@ use std::path::Path;
 use super::args::{self, Common};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::job::Job;
+use super::job::{self, Job};
 use super::text::count;
 use super::{log, paths};
-use crate::campaign::Campaign;
 use crate::compose::Composer;
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
@@ -18,7 +17,7 @@ use crate::plan::{Plan, RunId, run_id};
 use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: &args::Render) -> Result<Exit, Diagnostic> {
-    let job = Job::open(common, Campaign::load(&args.campaign)?)?;
+    let job = Job::open(common, job::load(common, &args.campaign)?)?;
     let list = SuppressionList::open(&paths::state_db(common)?)?;
     let wanted = args.row.unwrap_or(1).max(1);
     let stop_after = (args.email.is_none() && !args.all).then_some(u64::from(wanted));

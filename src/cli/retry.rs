@@ -6,10 +6,9 @@ use super::args::{self, Common};
 use super::diagnostic::Diagnostic;
 use super::drive::{self, Run};
 use super::exit::Exit;
-use super::job::Materials;
+use super::job::{self, Materials};
 use super::text::count;
-use super::{log, moment, paths, results, send};
-use crate::campaign::Campaign;
+use super::{gate, log, moment, paths, results, send};
 use crate::journal::{self, State as RowState};
 use crate::mail::{Disposition, Timestamp};
 use crate::plan::{self, Manifest, RunDir, RunOptions, State, run_id};
@@ -22,10 +21,10 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
     for disposition in &wanted {
         check_wanted(*disposition)?;
     }
-    let mut campaign = Campaign::load(&before.campaign_file)?;
+    let mut campaign = job::load(common, &before.campaign_file)?;
     campaign.delivery.route = before.campaign.delivery.route;
     send::rehearse(&mut campaign, &args.sending);
-    let not_after = args.sending.not_after.as_deref().map(moment::parse).transpose()?;
+    let not_after = args.sending.end()?;
     if let Some(not_before) = &args.sending.not_before {
         moment::wait_until(moment::parse(not_before)?)?;
     }
@@ -85,6 +84,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
     }
     let plan = manifest.open_plan(&dir)?;
     let run = Run { dir, lock, manifest, plan, redirect: None };
+    gate::deadline(&materials.campaign, u64::from(run.plan.len()), &args.sending)?;
     drive::drive(common, &materials, run, &args.sending, not_after)
 }
 

@@ -1,13 +1,13 @@
 //! `mailrun send`: the main job.
 
-use super::args::{self, Common, Sending};
+use super::args::{self, Common, DnsOptions, Sending};
 use super::diagnostic::Diagnostic;
 use super::drive::{self, Run};
 use super::exit::Exit;
-use super::job::Job;
+use super::job::{self, Job};
 use super::progress::Reading;
 use super::text::count;
-use super::{dry, log, moment, paths, summary};
+use super::{dry, gate, log, moment, paths, summary};
 use crate::campaign::{Campaign, RouteKind};
 use crate::mail::{Address, Timestamp};
 use crate::plan::{Content, Input, Manifest, Plan, RunDir, RunId, RunLock, RunOptions, State, run_id};
@@ -15,9 +15,9 @@ use crate::run;
 use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
-    let mut campaign = Campaign::load(&args.selection.campaign)?;
+    let mut campaign = job::load(common, &args.selection.campaign)?;
     rehearse(&mut campaign, &args.sending);
-    let not_after = args.sending.not_after.as_deref().map(moment::parse).transpose()?;
+    let not_after = args.sending.end()?;
     if let Some(not_before) = &args.sending.not_before {
         moment::wait_until(moment::parse(not_before)?)?;
     }
@@ -26,7 +26,11 @@ pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
         return dry::run(common, &job, args.selection.limit);
     }
     if let Some(to) = args.to {
-        return test_message(common, &job, to, args.row.unwrap_or(1), &args.sending);
+        let checked = (!args.no_check).then_some(&args.sending.dns);
+        return test_message(common, &job, to, args.row.unwrap_or(1), &args.sending, checked);
+    }
+    if let Some(hash) = &args.approved {
+        gate::approved(common, &job, args.selection.limit.map(u64::from), hash)?;
     }
     let inputs = job.inputs()?;
     let contents = job.materials.contents()?;
@@ -46,6 +50,13 @@ pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
     let frozen = open_or_freeze(common, &job, dir, lock, id, inputs, contents, options)?;
     if frozen.manifest.state == State::Finished {
         return finished_before(&frozen, args.sending.json);
+    }
+    if !args.no_check {
+        gate::before_sending(&job, &frozen.plan, &args.sending.dns)?;
+    }
+    // What has begun is gone on with, however late it is.
+    if frozen.manifest.started.is_none() {
+        gate::deadline(&job.materials.campaign, u64::from(frozen.plan.len()), &args.sending)?;
     }
     drive::drive(common, &job.materials, frozen, &args.sending, not_after)
 }
@@ -183,6 +194,7 @@ fn test_message(
     to: Address,
     row: u32,
     sending: &Sending,
+    checked: Option<&DnsOptions>,
 ) -> Result<Exit, Diagnostic> {
     let campaign = &job.materials.campaign;
     let list = SuppressionList::open(&paths::state_db(common)?)?;
@@ -213,6 +225,9 @@ fn test_message(
     manifest.suppression_change = screening.suppression_change;
     manifest.write(&dir.manifest())?;
     let plan = manifest.open_plan(&dir)?;
+    if let Some(dns) = checked {
+        gate::before_sending(job, &plan, dns)?;
+    }
     let run = Run { dir, lock, manifest, plan, redirect: Some(to) };
     drive::drive(common, &job.materials, run, sending, None)
 }

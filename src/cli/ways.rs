@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
+use super::dns;
 use crate::campaign::{Campaign, Relay, RouteKind};
 use crate::mail::Timestamp;
 use crate::pacing::{DailyCaps, Rate};
-use crate::route::{HostBook, MxSecurity, Resolver, Shaping, SiteShaping};
+use crate::route::{HostBook, Resolver, Shaping, SiteShaping};
 use crate::run::{
     Departure, Directory, Lane, MxShared, MxWay, RelayHop, Routed, Router, Segment, Site, SourceLimits, Task,
     Way, relay_limits,
@@ -51,11 +52,12 @@ impl Left {
     }
 }
 
-/// The ways of `campaign`.
+/// The ways of `campaign`; `policies` is the file that keeps the policies of recipients' domains.
 pub fn router(
     campaign: &Campaign,
     sandbox: Option<&Sandbox>,
     resolver: impl FnOnce() -> Result<Resolver, Diagnostic>,
+    policies: &Path,
 ) -> Result<Router, Diagnostic> {
     if let Some(sandbox) = sandbox {
         return Ok(Router { routes: Vec::new(), rest: Way::Relay(to_sandbox(campaign, sandbox)?) });
@@ -73,10 +75,12 @@ pub fn router(
         }
         RouteKind::Mx => {
             let settings = campaign.delivery.mx.clone();
-            let security = MxSecurity::new(settings.ca_file.as_deref())
-                .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
+            let (router, security) = dns::router(resolver()?, &settings, &campaign.shaping)?;
+            if let Some(mta_sts) = router.mta_sts() {
+                mta_sts.load(policies)?;
+            }
             let shared = MxShared {
-                resolver: resolver()?,
+                router,
                 settings,
                 security,
                 timeouts: campaign.delivery.timeouts.clone(),
@@ -84,7 +88,7 @@ pub fn router(
                 book: Mutex::new(HostBook::default()),
             };
             let sources = campaign.egress().count().max(1);
-            Way::Mx(MxWay { shared: Arc::new(shared), shaping, sources })
+            Way::Mx(MxWay { shared: Arc::new(shared), sources })
         }
     };
     Ok(Router { routes, rest })
@@ -231,7 +235,8 @@ impl Allowances {
     }
 }
 
-fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
+/// The name in EHLO: as configured, or this machine's.
+pub fn ehlo_name(configured: Option<&str>) -> Result<EhloName, Diagnostic> {
     if let Some(name) = configured {
         return name.parse().map_err(|error| {
             Diagnostic::of("bad `delivery.ehlo`", &error).hint("use this machine's host name")

@@ -25,6 +25,7 @@ pub mod token;
 mod unsubscribe;
 mod uses;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -121,6 +122,29 @@ struct SameBody {
     /// The content fields of the header.
     header: Bytes,
     body: Vec<Bytes>,
+    text: String,
+    html: Option<String>,
+}
+
+/// What the templates gave for one row, before it was encoded: for looking at, not for sending.
+#[derive(Debug)]
+pub struct Rendered<'a> {
+    /// The subject in one line.
+    pub subject: String,
+    /// The text part, lines ended by CRLF.
+    pub text: Cow<'a, str>,
+    /// The HTML part, lines ended by CRLF.
+    pub html: Option<Cow<'a, str>>,
+    /// The recipient's own link, where `unsubscribe.https` is set.
+    pub unsubscribe_url: Option<String>,
+}
+
+/// The rest of a header section, the body, and what went into it.
+struct Body {
+    header: Bytes,
+    segments: Vec<Bytes>,
+    text: String,
+    html: Option<String>,
 }
 
 /// The names under which the main templates are registered; no partial can have them.
@@ -164,14 +188,24 @@ impl Composer {
 
     /// The message of one row, dated `date`.
     pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
+        self.compose_shown(row, date).map(|(message, _)| message)
+    }
+
+    /// As [`Self::compose`], with what the templates gave.
+    pub fn compose_shown(
+        &self,
+        row: &Row,
+        date: Timestamp,
+    ) -> Result<(Message, Rendered<'_>), RenderFailure> {
         let message_id = self.message_id.of(row);
         let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
-        let context = self.context(row, &message_id, unsubscribe_url);
+        let context = self.context(row, &message_id, unsubscribe_url.clone());
 
         let mut out = Vec::with_capacity(4_096);
         out.extend_from_slice(&self.common_header);
         header::mailbox(&mut out, "To", row.name.as_deref(), &row.address);
-        header::text(&mut out, "Subject", &render(&self.text, SUBJECT, &context)?);
+        let subject = render(&self.text, SUBJECT, &context)?;
+        header::text(&mut out, "Subject", &subject);
         header::date(&mut out, date);
         header::plain(&mut out, "Message-ID", &format!("<{message_id}>"));
         if let Some(list_unsubscribe) = list_unsubscribe {
@@ -184,12 +218,16 @@ impl Composer {
                 header::text(&mut out, name, &value);
             }
         }
-        let (header, body) = match &self.same_body {
+        let (header, body, text, html) = match &self.same_body {
             Some(same) => {
                 out.extend_from_slice(&same.header);
-                (out.into(), same.body.clone())
+                let html = same.html.as_deref().map(Cow::Borrowed);
+                (out.into(), same.body.clone(), Cow::Borrowed(same.text.as_str()), html)
             }
-            None => self.body(out, row, &context)?,
+            None => {
+                let Body { header, segments, text, html } = self.body(out, row, &context)?;
+                (header, segments, Cow::Owned(text), html.map(Cow::Owned))
+            }
         };
         let header_is_ascii = header.is_ascii();
         let message = Message {
@@ -200,7 +238,8 @@ impl Composer {
             needs_smtputf8: !header_is_ascii,
         };
         self.check_size(&message)?;
-        Ok(message)
+        let subject = header::one_line(&subject).into_owned();
+        Ok((message, Rendered { subject, text, html, unsubscribe_url }))
     }
 
     /// The recipient's https link and `List-Unsubscribe`.
@@ -257,7 +296,7 @@ impl Composer {
     }
 
     /// Completes the header section in `out` and makes the body.
-    fn body(&self, out: Vec<u8>, row: &Row, context: &Context) -> Result<(Bytes, Vec<Bytes>), RenderFailure> {
+    fn body(&self, out: Vec<u8>, row: &Row, context: &Context) -> Result<Body, RenderFailure> {
         let own = self.own_attachments(row)?;
         let (text, html) = match self.parts {
             Parts::Text => (render(&self.text, TEXT, context)?, None),
@@ -269,7 +308,9 @@ impl Composer {
         };
         let (text, html) = (mime::normalize(&text), html.map(|html| mime::normalize(&html)));
         let texts = Texts { text: &text, html: html.as_deref() };
-        self.layout.write(out, texts, &own).map_err(|mime::HoldsBoundary| RenderFailure::Boundary)
+        let written = self.layout.write(out, texts, &own);
+        let (header, segments) = written.map_err(|mime::HoldsBoundary| RenderFailure::Boundary)?;
+        Ok(Body { header, segments, text, html })
     }
 
     /// The files that a row's attachment columns name: name in the message, content.

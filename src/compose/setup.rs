@@ -14,7 +14,7 @@ use super::mime::{CommonFile, Layout};
 use super::source::{Kind, Sources};
 use super::unsubscribe::Links;
 use super::uses::{BUILT_IN, Uses};
-use super::{Columns, Composer, HTML, MessageId, Parts, RunFacts, SUBJECT, SameBody, TEXT};
+use super::{Body, Columns, Composer, HTML, MessageId, Parts, RunFacts, SUBJECT, SameBody, TEXT};
 use crate::campaign::{Campaign, Kind as MailKind};
 use crate::plan::Row;
 
@@ -192,12 +192,13 @@ impl Composer {
             values: Map::new(),
         };
         let context = Value::Object(Map::new()).into();
-        let (header, body) = self.body(Vec::new(), &anyone, &context).map_err(|failure| match failure {
+        let body = self.body(Vec::new(), &anyone, &context).map_err(|failure| match failure {
             RenderFailure::NoValue { name, place } => self.at(&place, format!("`{name}` has no value")),
             RenderFailure::Value { problem, place } => self.at(&place, problem),
             other => TemplateError::new(&self.campaign_file, None, other.to_string()),
         })?;
-        Ok(SameBody { header, body })
+        let Body { header, segments, text, html } = body;
+        Ok(SameBody { header, body: segments, text, html })
     }
 }
 

@@ -97,3 +97,15 @@ fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
     out.extend_from_slice(content);
     out
 }
+
+/// The bits of a public RSA key in either form: SubjectPublicKeyInfo or PKCS#1.
+pub(super) fn published_rsa_bits(der: &[u8]) -> Option<usize> {
+    let (key, _) = expect(der, SEQUENCE)?;
+    match element(key)? {
+        (SEQUENCE, _, rest) => {
+            let (bits, _) = expect(rest, 0x03)?;
+            public_modulus_bits(bits.get(1..)?)
+        }
+        _ => integer_bits(key),
+    }
+}

@@ -127,9 +127,7 @@ pub(super) fn readable_by_others(path: &Path) -> Option<KeyWarning> {
 impl Key {
     /// Reads the key of one signature.
     pub(super) fn load(dkim: &Dkim) -> Result<Self, KeyError> {
-        if !is_selector(&dkim.selector) {
-            return Err(KeyError::Selector { selector: dkim.selector.clone() });
-        }
+        check_selector(&dkim.selector)?;
         let path = &dkim.key;
         let bytes = fs::read(path).map_err(|source| KeyError::Read { path: path.clone(), source })?;
         let material = Material::read(&bytes, path)?;
@@ -204,6 +202,10 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({}, {})", self.record_name(), self.algorithm().name())
     }
+}
+
+pub(super) fn check_selector(selector: &str) -> Result<(), KeyError> {
+    if is_selector(selector) { Ok(()) } else { Err(KeyError::Selector { selector: selector.to_owned() }) }
 }
 
 fn is_selector(text: &str) -> bool {

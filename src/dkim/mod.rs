@@ -6,6 +6,7 @@
 mod body;
 mod der;
 mod fields;
+mod generate;
 mod key;
 
 use std::sync::RwLock;
@@ -19,10 +20,16 @@ use mail_auth::dkim::{Canonicalization, Signature};
 use crate::campaign::Dkim;
 use crate::mail::{Message, SignedMessage, Timestamp};
 
+pub use generate::{KeyKind, generate};
 pub use key::{Key, KeyError, KeyWarning};
 
 /// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about 1,050.
 pub const SIGNATURE_BYTES: usize = 1_100;
+
+/// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no RSA key.
+pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
+    der::published_rsa_bits(p)
+}
 
 /// Signs messages with every key of a campaign. Shared by all threads.
 #[derive(Debug)]
@@ -69,6 +76,11 @@ impl Signer {
             })
             .collect::<Result<_, KeyError>>()?;
         Ok(Self { signatures, warnings, shared: SharedBody::default() })
+    }
+
+    /// Whether a selector can be published (RFC 6376 §3.1).
+    pub fn check_selector(selector: &str) -> Result<(), KeyError> {
+        key::check_selector(selector)
     }
 
     /// What is wrong with the key files without keeping anyone from using them.

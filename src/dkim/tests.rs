@@ -33,6 +33,8 @@ fn signature(domain: &str, selector: &str, key: impl Into<PathBuf>) -> Dkim {
         selector: selector.into(),
         key: key.into(),
         expires_after: None,
+        use_from: None,
+        use_until: None,
         headers: Vec::new(),
     }
 }

@@ -41,6 +41,6 @@ pub use order::{InputRow, input_order};
 pub use reader::Plan;
 pub use row::Row;
 pub use run_dir::{RunDir, RunDirError, RunLock};
-pub use run_id::{BadRunId, RunId, run_id};
+pub use run_id::{BadRunId, RunId, recipients_part, run_id};
 pub use screened::ScreenedRows;
 pub use sealed::FileFacts;

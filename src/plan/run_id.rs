@@ -38,20 +38,25 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
     let contents: Vec<Value> =
         contents.iter().map(|content| json!([content.role, content.name, content.hash])).collect();
     let inputs: Vec<&str> = inputs.iter().map(|input| input.hash.as_str()).collect();
-    let content = json!({
+    let mut content = recipients_part(campaign);
+    content["route"] = json!(campaign.delivery.route);
+    content["inputs"] = json!(inputs);
+    content["contents"] = json!(contents);
+    content["options"] = json!(options);
+    let hash = blake3::hash(content.to_string().as_bytes());
+    let letters = hash.as_bytes()[..LENGTH].iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)]));
+    RunId(letters.collect())
+}
+
+/// What of a campaign's settings decides who gets what from whom; files count by their contents, and are not in it.
+pub fn recipients_part(campaign: &Campaign) -> Value {
+    json!({
         "campaign": campaign.identity,
         "sender": campaign.sender,
         "target-group": without(json!(campaign.target_group), &["files"]),
         "template": template(json!(campaign.template)),
         "unsubscribe": without(json!(campaign.unsubscribe), &["secret-env", "secret-file"]),
-        "route": campaign.delivery.route,
-        "inputs": inputs,
-        "contents": contents,
-        "options": options,
-    });
-    let hash = blake3::hash(content.to_string().as_bytes());
-    let letters = hash.as_bytes()[..LENGTH].iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)]));
-    RunId(letters.collect())
+    })
 }
 
 /// The template's settings without its files: those count by their contents.

@@ -3,7 +3,7 @@
 //! Opens no connection and keeps nothing: the resolver's cache remembers, and [`HostBook`](super::HostBook) knows who is dead.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::classify::{Action, Failure, Verdict, class_of_failure};
 use super::dns::{DnsError, DnsFailure, MxRecord, Resolver};
@@ -12,8 +12,10 @@ use crate::mail::{Class, Domain};
 
 /// Hosts of one domain that are used; longer lists are cut (RFC 5321 §5.1 lets a client set a limit).
 const MOST_HOSTS: usize = 32;
-/// The port that every mail server has, this machine's own too.
-const SMTP: u16 = 25;
+/// How long an implicit MX holds.
+const IMPLICIT_FOR: Duration = Duration::from_secs(300);
+/// Services of this machine that every other machine has as well: SMTP, HTTPS.
+const LAST_SYSTEM_PORT: u16 = 1023;
 
 /// The hosts that take a domain's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +75,14 @@ pub enum Unroutable {
         /// It would be the same another time.
         permanent: bool,
     },
+    /// The domain's MTA-STS policy allows none of its hosts (RFC 8461 §5).
+    #[error("the MTA-STS policy of `{domain}` allows none of its MX hosts: `{hosts}`")]
+    NotAllowed {
+        /// The recipient's domain.
+        domain: Domain,
+        /// Its hosts.
+        hosts: String,
+    },
 }
 
 impl Unroutable {
@@ -86,6 +96,8 @@ impl Unroutable {
             Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => {
                 Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress: false }
             }
+            // RFC 8461 §5: a failure for the moment, as policy or hosts may be mended.
+            Self::NotAllowed { .. } => class_of_failure(Failure::Tls),
             Self::Dns { .. } | Self::NoAddress { permanent: false, .. } => class_of_failure(Failure::Dns),
         }
     }
@@ -127,9 +139,6 @@ async fn implicit(resolver: &Resolver, domain: &Domain) -> Result<Destination, U
         Err(error) => Err(Unroutable::Dns { domain: domain.clone(), error }),
     }
 }
-
-/// How long an implicit MX holds.
-const IMPLICIT_FOR: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The hosts of the MX records, by preference.
 fn hosts(domain: &Domain, records: Vec<MxRecord>) -> Result<Vec<MxHost>, Unroutable> {
@@ -216,11 +225,11 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
     Ok(usable)
 }
 
-/// Mail for others never goes to this machine's own mail server, nor to addresses that are nobody's.
-fn is_usable(ip: IpAddr, port: u16) -> bool {
+/// Strangers' names never lead to this machine's own servers, nor to addresses that are nobody's.
+pub(super) fn is_usable(ip: IpAddr, port: u16) -> bool {
     let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (ip.is_loopback() && port == SMTP))
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (ip.is_loopback() && port <= LAST_SYSTEM_PORT))
 }
 
 #[cfg(test)]

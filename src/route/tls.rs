@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use tokio_rustls::TlsConnector;
+
 use crate::campaign::{MxTls, RelayTls};
 use crate::smtp::{Security, TlsError};
 
@@ -53,21 +55,29 @@ pub fn tls_demand(campaign: MxTls, shaping: TlsDemand, policy_enforced: bool) ->
 }
 
 /// One security for each demand, shared by all connections of a run, so that TLS sessions resume.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MxSecurity {
     opportunistic: Security,
     required: Security,
     verified: Security,
+    verifier: TlsConnector,
 }
 
 impl MxSecurity {
     /// Where certificates are verified, those in the PEM file `ca_file` are trusted, or the system's.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
+        let verifier = Security::verifier(ca_file)?;
         Ok(Self {
             opportunistic: Security::new(RelayTls::Opportunistic, None)?,
             required: Security::encrypted(),
-            verified: Security::new(RelayTls::Required, ca_file)?,
+            verified: Security::Required(verifier.clone()),
+            verifier,
         })
+    }
+
+    /// TLS with verified certificates, for fetching policies.
+    pub fn verifier(&self) -> &TlsConnector {
+        &self.verifier
     }
 
     /// How a connection with this demand is secured.

@@ -10,7 +10,7 @@ use super::site::{MxHosts, MxShared, Site};
 use crate::campaign::DomainRoute;
 use crate::mail::{Class, Domain};
 use crate::pacing::Rate;
-use crate::route::{self, Shaping, SiteKey, SiteShaping, TlsDemand, shown_name, tls_demand};
+use crate::route::{MtaSts, Route, SiteShaping, TlsDemand};
 use crate::smtp;
 
 /// Connections to a site that nothing is known of yet.
@@ -41,8 +41,6 @@ pub enum Way {
 pub struct MxWay {
     /// What it takes to connect.
     pub shared: Arc<MxShared>,
-    /// How much each provider is given.
-    pub shaping: Shaping,
     /// Local addresses that mail leaves from: each has the limits of the table for itself.
     pub sources: usize,
 }
@@ -53,6 +51,14 @@ impl Router {
         match &self.rest {
             Way::Relay(routed) if self.routes.is_empty() => Some(routed),
             Way::Relay(_) | Way::Mx(_) => None,
+        }
+    }
+
+    /// The policies of recipients' domains, where they are asked for.
+    pub fn mta_sts(&self) -> Option<&MtaSts> {
+        match &self.rest {
+            Way::Relay(_) => None,
+            Way::Mx(way) => way.shared.router.mta_sts(),
         }
     }
 
@@ -76,8 +82,7 @@ impl Router {
 
 impl MxWay {
     async fn route(&self, domain: &Domain) -> Result<Routed, Unroutable> {
-        let resolver = &self.shared.resolver;
-        let destination = route::destination(resolver, domain).await.map_err(|error| {
+        let route = self.shared.router.route(domain).await.map_err(|error| {
             let verdict = error.verdict();
             Unroutable {
                 permanent: error.is_permanent(),
@@ -86,14 +91,9 @@ impl MxWay {
                 text: error.to_string(),
             }
         })?;
-        let shaping = self.shaping.of(domain, &destination.hosts);
-        let mut demand = tls_demand(self.shared.settings.tls, shaping.tls, false);
-        if self.shared.extensions.require_tls {
-            // RFC 8689 §4.2.1: the hop itself is to be verified.
-            demand = TlsDemand::RequiredVerified;
-        }
-        let key = SiteKey::new(&destination, demand, shaping.provider.as_deref()).to_string();
-        let name = shown_name(&destination).to_owned();
+        let Route { destination, key, name, shaping, tls, .. } = route;
+        // RFC 8689 §4.2.1: with REQUIRETLS the hop itself is to be verified.
+        let demand = if self.shared.extensions.require_tls { TlsDemand::RequiredVerified } else { tls };
         let limits = smtp::Limits {
             max_messages: shaping.messages_per_connection,
             idle: IDLE,
@@ -101,9 +101,9 @@ impl MxWay {
         };
         let hosts = MxHosts { destination, demand, shared: Arc::clone(&self.shared) };
         Ok(Routed {
-            site: Arc::new(Site::mx(key, name, hosts, limits)),
-            limits: lane_limits(shaping, self.sources),
-            provider: provider_limits(shaping, self.sources),
+            site: Arc::new(Site::mx(key.to_string(), name, hosts, limits)),
+            limits: lane_limits(&shaping, self.sources),
+            provider: provider_limits(&shaping, self.sources),
         })
     }
 }

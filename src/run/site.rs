@@ -10,8 +10,8 @@ use super::event::Trouble;
 use crate::campaign::{Mx, Timeouts};
 use crate::mail::{Class, Reply, Timestamp};
 use crate::route::{
-    Destination, Failure, HostBook, MxHost, MxSecurity, Resolver, TlsDemand, class_of_failure,
-    host_addresses, relay,
+    self, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure, host_addresses,
+    relay,
 };
 use crate::smtp::{self, Concern, ConnectError, Connection, EhloName, Extensions, Limits, Target};
 
@@ -58,10 +58,9 @@ pub struct MxHosts {
 }
 
 /// What it takes to connect to MX hosts.
-#[derive(Debug)]
 pub struct MxShared {
-    /// Looks their addresses up.
-    pub resolver: Resolver,
+    /// Finds the hosts, and looks their addresses up.
+    pub router: route::Router,
     /// Port and family.
     pub settings: Mx,
     /// TLS for each demand.
@@ -176,7 +175,7 @@ impl MxHosts {
 
     async fn connect_host(&self, host: &MxHost, departure: &Departure) -> Result<Connection, Trouble> {
         let shared = &self.shared;
-        let addresses = match host_addresses(&shared.resolver, &host.name, &shared.settings).await {
+        let addresses = match host_addresses(shared.router.resolver(), &host.name, &shared.settings).await {
             Ok(addresses) => addresses,
             Err(error) => {
                 shared.book().failed(&host.name, Timestamp::now());
@@ -216,6 +215,12 @@ impl MxHosts {
             timeouts: self.shared.timeouts.clone(),
             extensions: self.shared.extensions.clone(),
         }
+    }
+}
+
+impl std::fmt::Debug for MxShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MxShared").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

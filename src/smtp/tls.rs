@@ -68,6 +68,11 @@ impl Security {
         Self::Encrypted(unverified(None).expect("without a client certificate nothing can be wrong"))
     }
 
+    /// TLS with the certificate verified, trusting those in the PEM file `ca_file`, or the system's.
+    pub fn verifier(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+        verified(ca_file, None)
+    }
+
     /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {
         Self::with_client(mode, ca_file, None)

@@ -82,6 +82,31 @@ fn a_module_imports_only_from_modules_above_it() {
     assert!(wrong.is_empty(), "imports against the order of lib.rs:\n{}", wrong.join("\n"));
 }
 
+/// The libraries that decide how a thing is done are used where it is done, and nowhere else.
+#[test]
+fn libraries_stay_in_their_modules() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let homes: [(&str, &[&str]); 3] = [
+        ("clap", &["cli"]),
+        ("rayon", &["run", "preflight"]),
+        ("rusqlite", &["journal", "suppression", "pacing"]),
+    ];
+    let mut wrong = Vec::new();
+    for path in sources(&src) {
+        let inside = path.strip_prefix(&src).unwrap();
+        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let source = fs::read_to_string(&path).unwrap();
+        for (library, allowed) in homes {
+            let is_test = inside.to_string_lossy().contains("tests");
+            let used = !is_test && source.lines().any(|line| line.contains(&format!("{library}::")));
+            if used && !allowed.contains(&module) {
+                wrong.push(format!("{}: {library}", inside.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "libraries outside their modules:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn nothing_sends_with_a_journal_that_forgets() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -18,9 +18,19 @@ pub struct Dir {
     folder: tempfile::TempDir,
 }
 
+/// What DNS says to a program that a test starts: the sender of its campaigns, and nothing else.
+const ZONE: &str = "\
+$TTL 300
+mail.example.com. IN MX 10 localhost.
+mail.example.com. IN TXT \"v=spf1 ip4:127.0.0.1 -all\"
+_dmarc.example.com. IN TXT \"v=DMARC1; p=reject\"
+";
+
 impl Dir {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let dir = Self { folder: tempfile::tempdir().unwrap() };
+        dir.write("dns/zone", ZONE);
+        dir
     }
 
     pub fn path(&self) -> &Path {
@@ -43,6 +53,7 @@ impl Dir {
             .env_clear()
             .env("HOME", self.path())
             .env("MAILRUN_STATE", self.path().join("state"))
+            .env("MAILRUN_DNS_ZONE", self.path().join("dns"))
             .stdin(Stdio::null());
         command
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use mailrun::campaign::{Campaign, Capacity, Journal, Mx, Results, Retry, Stop, Timeouts};
+use mailrun::campaign::{Campaign, Capacity, Checks, Journal, Mx, Results, Retry, Stop, Timeouts};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -81,6 +81,7 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(shown.delivery.retry, Retry::default());
     assert_eq!(shown.delivery.timeouts, Timeouts::default());
     assert_eq!(shown.stop, Stop::default());
+    assert_eq!(shown.checks.spam_threshold, Checks::default().spam_threshold);
     assert_eq!(shown.journal, Journal::default());
     assert_eq!(shown.results.compression, Results::default().compression);
     let (shown, smallest) = (shown.delivery.relay.unwrap(), smallest.delivery.relay.unwrap());
@@ -113,6 +114,7 @@ fn the_readme_shows_every_key() {
         "[[shaping]]",
         "[[reply]]",
         "[stop]",
+        "[check]",
         "[journal]",
         "[results]",
     ] {

@@ -6,6 +6,7 @@
 
 mod error;
 mod responder;
+mod unfold;
 mod zone;
 
 use std::net::{IpAddr, SocketAddr};

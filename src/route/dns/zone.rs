@@ -69,7 +69,7 @@ impl Zones {
 
     /// `file` names the origin, unless the text has an `$ORIGIN`, and the folder that `$INCLUDE` starts from.
     fn add(&mut self, text: &str, file: &Path) -> Result<(), String> {
-        let text = format!("$TTL {DEFAULT_TTL}\n{text}\n");
+        let text = format!("$TTL {DEFAULT_TTL}\n{}\n", super::unfold::unfold(text));
         let parser = Parser::new(text, Some(file.to_owned()), Some(origin_of(file)));
         let (_, sets) = parser.parse().map_err(|error| error.to_string())?;
         for (key, set) in sets {

@@ -1,0 +1,235 @@
+//! `senders.toml`: who may be in `From`, shared by campaigns. Each sender has its own keys, return path, egress pool and
+//! capacity account, so that several keep their reputations apart. A campaign says nothing else than its sender does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::units::optional_text;
+use super::{Campaign, CampaignError, Dkim};
+use crate::mail::{Address, Domain};
+
+/// The account of a campaign that names none.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// The registry of senders.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Senders {
+    /// `[[sender]]`, in order.
+    #[serde(default, rename = "sender")]
+    pub senders: Vec<RegisteredSender>,
+    /// The file.
+    #[serde(skip)]
+    pub path: PathBuf,
+}
+
+/// `[[sender]]`: an address, or all of a domain.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RegisteredSender {
+    /// Every address of this domain may be used.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
+    /// This address only; it goes before its domain.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// `MAIL FROM` of its campaigns.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub return_path: Option<Address>,
+    /// The egress pool of its campaigns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress_pool: Option<String>,
+    /// The capacity account of its campaigns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_account: Option<String>,
+    /// `[[sender.dkim]]`: its keys, as in a campaign file; paths start from the registry's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dkim: Vec<Dkim>,
+}
+
+/// Why a campaign may not send as it says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRegistered {
+    /// Its From is nobody's.
+    #[error("From `{from}` is not registered")]
+    From {
+        /// The address.
+        from: String,
+    },
+    /// It says something else than its sender.
+    #[error("`{key}` is `{found}`, and the sender of `{from}` is registered with `{registered}`")]
+    Other {
+        /// The key of the campaign file.
+        key: &'static str,
+        /// The From address.
+        from: String,
+        /// What the campaign says.
+        found: String,
+        /// What the registry says.
+        registered: String,
+    },
+}
+
+impl NotRegistered {
+    /// What to do.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::From { from } => {
+                let domain = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
+                format!("add it to the registry: [[sender]] with domain = \"{domain}\"")
+            }
+            Self::Other { key, .. } => format!("leave `{key}` out of the campaign file: the registry has it"),
+        }
+    }
+}
+
+impl Senders {
+    /// Reads and checks the registry at `path`.
+    pub fn load(path: &Path) -> Result<Self, CampaignError> {
+        let text = fs::read_to_string(path).map_err(|source| CampaignError::read(path, source))?;
+        let mut senders: Self =
+            toml::from_str(&text).map_err(|error| CampaignError::toml(path, &text, &error))?;
+        senders.path = path.to_owned();
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for sender in &mut senders.senders {
+            if sender.domain.is_some() == sender.address.is_some() {
+                let problem = "a sender has either `domain` or `address`".to_owned();
+                return Err(CampaignError::check(path, &text, "sender.domain", problem, "name one of them"));
+            }
+            for dkim in &mut sender.dkim {
+                dkim.key = folder.join(&dkim.key);
+            }
+        }
+        Ok(senders)
+    }
+
+    /// The sender that may use `from`: by its address, or else by its domain.
+    pub fn find(&self, from: &Address) -> Option<&RegisteredSender> {
+        let by_address = self.senders.iter().find(|sender| sender.address.as_ref() == Some(from));
+        by_address
+            .or_else(|| self.senders.iter().find(|sender| sender.domain.as_ref() == Some(from.domain())))
+    }
+
+    /// Gives `campaign` what its sender is registered with.
+    ///
+    /// # Errors
+    /// When its From is not registered, or it says something else than its sender.
+    pub fn apply(&self, campaign: &mut Campaign) -> Result<(), NotRegistered> {
+        let address = campaign.sender.from.address.clone();
+        let from = address.to_string();
+        let sender = self.find(&address).ok_or_else(|| NotRegistered::From { from: from.clone() })?;
+        let other = |key, found: String, registered: String| {
+            Err(NotRegistered::Other { key, from: from.clone(), found, registered })
+        };
+        match (&campaign.sender.return_path, &sender.return_path) {
+            (Some(found), Some(registered)) if found != registered => {
+                return other("sender.return-path", found.to_string(), registered.to_string());
+            }
+            (None, Some(registered)) => campaign.sender.return_path = Some(registered.clone()),
+            (Some(_), Some(_)) | (_, None) => {}
+        }
+        match (campaign.capacity.account.as_str(), &sender.capacity_account) {
+            (_, None) => {}
+            (DEFAULT_ACCOUNT, Some(registered)) => campaign.capacity.account.clone_from(registered),
+            (found, Some(registered)) if found != registered => {
+                return other("capacity.account", found.to_owned(), registered.clone());
+            }
+            (_, Some(_)) => {}
+        }
+        if campaign.dkim.is_empty() {
+            campaign.dkim.clone_from(&sender.dkim);
+        }
+        let name = |dkim: &Dkim| format!("{}._domainkey.{}", dkim.selector, dkim.domain);
+        let registered: Vec<String> = sender.dkim.iter().map(name).collect();
+        let foreign = campaign.dkim.iter().map(name).find(|found| !registered.contains(found));
+        match foreign {
+            Some(found) if !registered.is_empty() => other("dkim", found, registered.join(", ")),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REGISTRY: &str = r#"
+[[sender]]
+domain = "news.example.com"
+return-path = "bounces@news.example.com"
+capacity-account = "news"
+[[sender.dkim]]
+domain = "news.example.com"
+selector = "s1"
+key = "keys/s1.pem"
+[[sender]]
+address = "vip@news.example.com"
+capacity-account = "vip"
+"#;
+
+    fn campaign(from: &str, sender: &str, more: &str) -> Campaign {
+        let text = format!(
+            "[campaign]\nid = \"x\"\n[sender]\nfrom = \"{from}\"\n{sender}\n[target-group]\nfiles = [\"a.csv\"]\n\
+             [template]\nsubject = \"x\"\ntext = \"a.hbs\"\n[delivery]\nroute = \"sandbox\"\n{more}\n"
+        );
+        Campaign::parse(&text, Path::new("c/campaign.toml")).unwrap()
+    }
+
+    fn apply(campaign: &mut Campaign) -> Result<(), NotRegistered> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("senders.toml");
+        fs::write(&path, REGISTRY).unwrap();
+        let applied = Senders::load(&path).unwrap().apply(campaign);
+        if let Some(dkim) = campaign.dkim.first() {
+            assert!(dkim.key.ends_with("keys/s1.pem"), "{dkim:?}");
+        }
+        applied
+    }
+
+    #[test]
+    fn a_campaign_gets_what_its_sender_is_registered_with() {
+        let mut plain = campaign("News <a@news.example.com>", "", "");
+        apply(&mut plain).unwrap();
+        assert_eq!(plain.sender.return_path().to_string(), "bounces@news.example.com");
+        assert_eq!((plain.capacity.account.as_str(), plain.dkim.len()), ("news", 1));
+        let mut vip = campaign("vip@news.example.com", "", "");
+        apply(&mut vip).unwrap();
+        assert_eq!(
+            (vip.capacity.account.as_str(), vip.dkim.len()),
+            ("vip", 0),
+            "the address goes before its domain"
+        );
+    }
+
+    #[test]
+    fn what_is_not_registered_is_refused() {
+        let refused = |from: &str, sender: &str, more: &str, what: &str| {
+            let error = apply(&mut campaign(from, sender, more)).unwrap_err();
+            assert!(error.to_string().contains(what) && !error.hint().is_empty(), "{error}");
+        };
+        refused("a@example.com", "", "", "From `a@example.com` is not registered");
+        refused("a@sub.news.example.com", "", "", "is not registered");
+        refused(
+            "a@news.example.com",
+            "return-path = \"b@example.com\"",
+            "",
+            "`sender.return-path` is `b@example.com`",
+        );
+        refused("a@news.example.com", "", "[capacity]\naccount = \"other\"", "`capacity.account` is `other`");
+        let key = "[[dkim]]\ndomain = \"news.example.com\"\nselector = \"s9\"\nkey = \"keys/s1.pem\"";
+        refused("a@news.example.com", "", key, "s9._domainkey.news.example.com");
+    }
+
+    #[test]
+    fn a_registry_with_a_mistake_names_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("senders.toml");
+        fs::write(&path, "[[sender]]\ndomian = \"example.com\"\n").unwrap();
+        let error = Senders::load(&path).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("did you mean `domain`?"));
+        fs::write(&path, "[[sender]]\negress-pool = \"a\"\n").unwrap();
+        assert!(Senders::load(&path).unwrap_err().problem.contains("either"));
+    }
+}

@@ -1,0 +1,100 @@
+//! New DKIM keys: RSA of 2,048 bits (RFC 8301) and Ed25519 (RFC 8463). The file comes into being readable by its owner
+//! only, and never takes the place of another.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use mail_auth::dkim::generate::DkimKeyPair;
+
+/// More makes signing slower and the record longer than one DNS packet; less is not advised (RFC 8301 §3.2).
+const RSA_BITS: usize = 2_048;
+/// RFC 7468 §2.
+const PEM_COLUMNS: usize = 64;
+
+/// What kind of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Every receiver verifies it.
+    Rsa,
+    /// Small and quick; few receivers verify it yet, so it goes beside an RSA key.
+    Ed25519,
+}
+
+/// Makes a key and writes it to `path` as PEM, mode 600.
+///
+/// # Errors
+/// When there is a file already, or it can't be written.
+pub fn generate(kind: KeyKind, path: &Path) -> io::Result<()> {
+    let (made, label) = match kind {
+        KeyKind::Rsa => (DkimKeyPair::generate_rsa(RSA_BITS), "RSA PRIVATE KEY"),
+        KeyKind::Ed25519 => (DkimKeyPair::generate_ed25519(), "PRIVATE KEY"),
+    };
+    let pair = made.map_err(|error| io::Error::other(error.to_string()))?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(pem(label, pair.private_key()).as_bytes())?;
+    file.sync_all()
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = BASE64_STANDARD.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in body.as_bytes().chunks(PEM_COLUMNS) {
+        text.extend(line.iter().map(|&byte| char::from(byte)));
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::campaign::Dkim;
+    use crate::dkim::Signer;
+
+    fn load(path: PathBuf) -> Signer {
+        let dkim = Dkim {
+            domain: "example.com".parse().unwrap(),
+            selector: "s1".into(),
+            key: path,
+            expires_after: None,
+            use_from: None,
+            use_until: None,
+            headers: Vec::new(),
+        };
+        Signer::load(&[dkim]).unwrap()
+    }
+
+    #[test]
+    fn a_new_key_signs_is_its_owners_and_takes_no_other_files_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        generate(KeyKind::Ed25519, &path).unwrap();
+        let signer = load(path.clone());
+        assert_eq!(signer.warnings(), [], "nobody else can read it");
+        assert!(signer.keys().next().unwrap().public_key_record().starts_with("v=DKIM1; k=ed25519; p="));
+        let before = std::fs::read(&path).unwrap();
+        let error = generate(KeyKind::Ed25519, &path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn an_rsa_key_has_2048_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        generate(KeyKind::Rsa, &path).unwrap();
+        let signer = load(path);
+        assert_eq!(signer.keys().next().unwrap().rsa_bits(), Some(RSA_BITS));
+    }
+}

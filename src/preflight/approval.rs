@@ -1,0 +1,209 @@
+//! What was approved: one hash for everything that reaches a recipient, the same on every machine.
+//!
+//! It stands for the rows of the list that pass screening, the messages made of them, and how they are signed. It says
+//! nothing of where files lie, when and how fast mail is sent, over which relay, what this machine is called, or who is on
+//! its suppression list: an address that is suppressed after the approval gets nothing, and the others are sent.
+//! `Date`, `Message-ID` and the recipients' tokens differ from run to run and are not in it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::list::DryRun;
+use crate::campaign::{Campaign, Dkim};
+use crate::dkim::Signer;
+use crate::plan::{Content, Input, recipients_part};
+
+/// The format of the manifest, and of what is hashed.
+const FORMAT: u32 = 1;
+
+/// The manifest of what was approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The format of this manifest.
+    pub format: u32,
+    /// Over all the rest: what `send --approved` takes. 64 hexadecimal digits.
+    pub hash: String,
+    /// What reaches a recipient.
+    #[serde(flatten)]
+    pub content: Approved,
+}
+
+/// What reaches a recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The campaign's settings, as far as they decide who gets what from whom.
+    pub campaign: Value,
+    /// The signatures: domain, selector, public key and what they cover.
+    pub signatures: Vec<Value>,
+    /// Only the first rows, when `--limit` was given.
+    pub limit: Option<u64>,
+    /// The BLAKE3 hashes of the target group's files, in their order.
+    pub list: Vec<String>,
+    /// Role, name and BLAKE3 hash of templates, partials, attachments and images, sorted.
+    pub contents: Vec<(String, String, String)>,
+    /// Rows that pass screening, the suppression list aside.
+    pub rows: u64,
+    /// Rows without a message: they can't be rendered.
+    pub without_message: u64,
+    /// The BLAKE3 hash over all rendered messages with their recipients, in the order of the list.
+    pub messages: String,
+}
+
+/// A manifest that can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalError {
+    /// The file.
+    #[error("can't {what} the manifest of the approval")]
+    Io {
+        /// `read` or `write`.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Its content.
+    #[error("the file is not a manifest of an approval")]
+    Form(#[source] serde_json::Error),
+}
+
+impl Approval {
+    /// Of a campaign whose whole list has been looked at. `signer` has the keys of `signatures`.
+    pub fn new(
+        campaign: &Campaign,
+        signatures: &[Dkim],
+        signer: &Signer,
+        inputs: &[Input],
+        contents: &[Content],
+        limit: Option<u64>,
+        dry_run: &DryRun,
+    ) -> Self {
+        let signatures = std::iter::zip(signatures, signer.keys()).map(|(dkim, key)| {
+            json!({
+                "domain": dkim.domain.as_str(), "selector": dkim.selector, "key": key.public_key_record(),
+                "expires-after": dkim.expires_after, "headers": dkim.headers,
+            })
+        });
+        let mut contents: Vec<_> =
+            contents.iter().map(|c| (c.role.clone(), c.name.clone(), c.hash.clone())).collect();
+        contents.sort();
+        let content = Approved {
+            campaign: recipients_part(campaign),
+            signatures: signatures.collect(),
+            limit,
+            list: inputs.iter().map(|input| input.hash.clone()).collect(),
+            contents,
+            rows: dry_run.rows(),
+            without_message: dry_run.failed(),
+            messages: dry_run.hash.to_hex().to_string(),
+        };
+        Self { format: FORMAT, hash: content.hash(), content }
+    }
+
+    /// Reads the manifest at `path`.
+    pub fn read(path: &Path) -> Result<Self, ApprovalError> {
+        let text = fs::read(path).map_err(|source| ApprovalError::Io { what: "read", source })?;
+        serde_json::from_slice(&text).map_err(ApprovalError::Form)
+    }
+
+    /// Writes the manifest to `path`, whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<(), ApprovalError> {
+        let error = |source| ApprovalError::Io { what: "write", source };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(error)?;
+        let text = serde_json::to_vec_pretty(self).map_err(ApprovalError::Form)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
+        io::Write::write_all(&mut file, &text).map_err(error)?;
+        file.persist(path).map(drop).map_err(|persist| error(persist.error))
+    }
+}
+
+impl Approved {
+    fn hash(&self) -> String {
+        let text = json!(self).to_string();
+        blake3::hash(format!("mailrun approval {FORMAT}\n{text}").as_bytes()).to_hex().to_string()
+    }
+
+    /// What is not as it was in `approved`, in words; empty when both are the same.
+    pub fn differences(&self, approved: &Self) -> Vec<String> {
+        let mut different = Vec::new();
+        let mut differs = |what: &str, is_other: bool| {
+            if is_other {
+                different.push(what.to_owned());
+            }
+        };
+        differs("the list", self.list != approved.list);
+        differs("`--limit`", self.limit != approved.limit);
+        differs("the signatures", self.signatures != approved.signatures);
+        for (role, name, hash) in &self.contents {
+            let same = |(r, n, h): &&(String, String, String)| r == role && n == name && h == hash;
+            differs(&format!("the file `{name}` ({role})"), !approved.contents.iter().any(|c| same(&c)));
+        }
+        for (role, name, _) in &approved.contents {
+            let gone = !self.contents.iter().any(|(r, n, _)| r == role && n == name);
+            differs(&format!("the file `{name}` ({role}), which is gone"), gone);
+        }
+        if let (Some(mine), Some(theirs)) = (self.campaign.as_object(), approved.campaign.as_object()) {
+            for (table, settings) in mine {
+                differs(&format!("`[{table}]` of the campaign file"), theirs.get(table) != Some(settings));
+            }
+        }
+        if different.is_empty() && self.messages != approved.messages {
+            different
+                .push("the messages: a file of an attachment column, or another version of mailrun".into());
+        }
+        different
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn approved() -> Approved {
+        Approved {
+            campaign: json!({"campaign": {"id": "x"}, "sender": {"from": "a@example.com"}}),
+            signatures: vec![],
+            limit: None,
+            list: vec!["11".into()],
+            contents: vec![("text".into(), "a.hbs".into(), "22".into())],
+            rows: 3,
+            without_message: 0,
+            messages: "33".into(),
+        }
+    }
+
+    #[test]
+    fn everything_counts_and_is_named() {
+        let check = |change: fn(&mut Approved), named: &str| {
+            let mut other = approved();
+            change(&mut other);
+            assert_ne!(other.hash(), approved().hash(), "{named}");
+            let different = other.differences(&approved());
+            assert!(different.len() == 1 && different[0].contains(named), "{named}: {different:?}");
+        };
+        check(|a| a.list[0] = "12".into(), "list");
+        check(|a| a.limit = Some(1), "--limit");
+        check(|a| a.contents[0].2 = "23".into(), "`a.hbs` (text)");
+        check(|a| a.contents.clear(), "which is gone");
+        check(|a| a.campaign["sender"]["from"] = json!("b@example.com"), "`[sender]`");
+        check(|a| a.signatures.push(json!({"domain": "example.com"})), "signatures");
+        check(|a| a.messages = "34".into(), "messages");
+        assert!(approved().differences(&approved()).is_empty());
+    }
+
+    #[test]
+    fn a_manifest_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/approval.json");
+        let content = approved();
+        let approval = Approval { format: FORMAT, hash: content.hash(), content };
+        approval.write(&path).unwrap();
+        assert_eq!(Approval::read(&path).unwrap(), approval);
+        fs::write(&path, "{}").unwrap();
+        assert!(matches!(Approval::read(&path), Err(ApprovalError::Form(_))));
+    }
+}

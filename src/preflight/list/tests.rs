@@ -1,0 +1,204 @@
+//! Lists and templates in, findings out.
+
+use std::path::Path;
+
+use super::*;
+use crate::plan::{Layout, RunDir, RunId};
+use crate::preflight::Level;
+use crate::screen::Limits;
+use crate::suppression::SuppressionList;
+
+/// A campaign in a folder of its own, with its frozen plan.
+struct Case {
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(list: &str, subject: &str, text: Option<&str>, html: Option<&str>, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+        write("list.csv", list);
+        let mut template = format!("[template]\nsubject = \"{subject}\"\n");
+        for (key, content) in [("text", text), ("html", html)] {
+            if let Some(content) = content {
+                write(&format!("letter.{key}.hbs"), content);
+                template.push_str(&format!("{key} = \"letter.{key}.hbs\"\n"));
+            }
+        }
+        write(
+            "campaign.toml",
+            &format!(
+                "[sender]\nfrom = \"News <news@example.com>\"\n[target-group]\nfiles = [\"list.csv\"]\n{template}\
+             [delivery]\nroute = \"sandbox\"\n{more}\n"
+            ),
+        );
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run_with(&self, kind: &str, threads: usize) -> DryRun {
+        let text = std::fs::read_to_string(self.path().join("campaign.toml")).unwrap();
+        let text = format!("[campaign]\nid = \"x\"\nkind = \"{kind}\"\n{text}");
+        let campaign = Campaign::parse(&text, &self.path().join("campaign.toml")).unwrap();
+        let group = crate::target_group::open(&campaign.target_group).unwrap();
+        let list = SuppressionList::open(&self.path().join("state.db")).unwrap();
+        let id: RunId = format!("run-{kind}-{threads}").parse().unwrap();
+        let dir = RunDir::create(self.path(), "x", &id).unwrap();
+        let checker = list.checker(Timestamp(0)).unwrap();
+        let layout = Layout::new(&group.schema(), None);
+        crate::run::freeze(&group, layout, Limits::default(), None, checker, &dir, |_| {}).unwrap();
+        let plan = Plan::open(&dir.plan()).unwrap();
+        let composer = composer(&campaign).unwrap();
+        let looking = Looking::new(&campaign);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let rows = sample(plan.len(), u32::MAX);
+        pool.install(|| dry_run(&plan, &composer, &looking, &rows, |_| {})).unwrap()
+    }
+
+    /// The ids of what was found beside `ok`, with their levels.
+    fn found(&self, kind: &str) -> Vec<(Level, &'static str)> {
+        let findings = self.run_with(kind, 2).findings(|row| format!("row {row}"));
+        findings.iter().filter(|f| f.level != Level::Ok).map(|f| (f.level, f.id)).collect()
+    }
+}
+
+const LIST: &str = "email,name,link\na@a.example,Ann,https://a.example\nb@b.example,Bob,https://b.example\n";
+
+/// With HTML only: what is found in it besides the unsubscribe link.
+fn check_html(html: &str, expected: &[(Level, &'static str)]) {
+    let html = format!("{html}<a href='https://example.com/unsubscribe'>x</a>");
+    let case = Case::new(LIST, "Hello", Some("Hello {{name}}\n"), Some(&html), "");
+    assert_eq!(case.found("news"), expected, "{html}");
+}
+
+#[test]
+fn what_recipients_would_stumble_over() {
+    use Level::{Note, Warning};
+    check_html("<p>fine {{name}}</p><img src='https://x.example/a.png' alt=''><a href='#top'>", &[]);
+    check_html("<a href='http://x.example'>", &[(Note, "http-link")]);
+    check_html("<a href='/offer'>", &[(Warning, "relative-link")]);
+    check_html("<a href='www.example.com'>", &[(Warning, "relative-link")]);
+    check_html("<img src='pictures/a.png' alt=x>", &[(Warning, "relative-link")]);
+    check_html("<a href=''>", &[(Warning, "empty-link")]);
+    check_html("<img src='https://x.example/a.png'>", &[(Note, "image-without-alt")]);
+    check_html("<a href='https://x.example/\\{{name}}'>", &[(Warning, "unfilled-placeholder")]);
+    check_html("<script>x()</script>", &[(Warning, "active-content")]);
+    check_html("<a href='mailto:x@example.com'><a href='tel:+123'><img src='cid:logo' alt=x>", &[]);
+    check_html(&"<p>long</p>".repeat(10_000), &[(Note, "html-clipped")]);
+}
+
+#[test]
+fn marketing_needs_a_way_off_the_list_and_an_alarm_does_not() {
+    let case = Case::new(LIST, "Hello", Some("Hello\n"), None, "");
+    assert_eq!(case.found("news"), [(Level::Warning, "no-unsubscribe-link")]);
+    assert_eq!(case.found("update"), [(Level::Note, "no-unsubscribe-link")]);
+    assert_eq!(case.found("alarm"), []);
+    let own = "[unsubscribe]\nhttps = \"https://example.com/u/{{token}}\"\n";
+    let case = Case::new(LIST, "Hello", Some("Off: {{unsubscribe_url}}\n"), None, own);
+    assert_eq!(case.found("news"), []);
+    let mail = "[unsubscribe]\nmailto = \"off@example.com\"\n";
+    let case = Case::new(LIST, "Hello", Some("Write to off@example.com\n"), None, mail);
+    assert_eq!(case.found("news"), []);
+}
+
+#[test]
+fn subjects_and_texts() {
+    let check = |subject: &str, text: &str, expected: &[(Level, &'static str)]| {
+        let case = Case::new(LIST, subject, Some(text), Some("<p>x</p>"), "");
+        assert_eq!(case.found("alarm"), expected, "{subject} {text}");
+    };
+    check("Hello {{name}}", "x", &[]);
+    check("{{#if nothing}}x{{/if}}", "x", &[(Level::Warning, "empty-subject")]);
+    check(&"so long ".repeat(20), "x", &[(Level::Note, "long-subject")]);
+    check("Hello", " \n", &[(Level::Warning, "empty-text-part")]);
+    check("Hello", "see http://a.example", &[(Level::Note, "http-link")]);
+}
+
+#[test]
+fn lines_stay_short_whatever_a_template_gives() {
+    let long = "x".repeat(5_000);
+    let header = format!("[sender.headers]\nX-Long = \"{long}\"\n");
+    let case = Case::new(LIST, &long[..140], Some(&long), Some(&long), &header);
+    assert_eq!(case.found("alarm"), []);
+}
+
+#[test]
+fn rows_that_fail_are_named_with_their_column_and_reason() {
+    let list = "email,name\na@a.example,Ann\nb@b.example,\nc@c.example,\nd@d.example,Dan\n";
+    let case = Case::new(list, "Hello", Some("Hello {{name}}\n"), None, "");
+    let run = case.run_with("alarm", 2);
+    assert_eq!((run.rows(), run.failed()), (4, 2));
+    let expected = FailedRow {
+        index: 1,
+        column: Some("name".into()),
+        reason: "`name` has no value (letter.text.hbs:1:7)".into(),
+    };
+    assert_eq!(run.failures()[0], expected);
+    let finding = run.findings(|row| format!("list.csv, row {}", row + 1)).remove(0);
+    assert_eq!((finding.level, finding.id), (Level::Warning, "render-failed"));
+    assert!(
+        finding.seen.contains("2 of 4 rows") && finding.seen.contains("list.csv, row 2"),
+        "{}",
+        finding.seen
+    );
+    assert_eq!(finding.mend.as_deref(), Some("[template.defaults]\nname = \"…\""));
+    let case = Case::new("email,name\na@a.example,\n", "Hello", Some("{{name}}"), None, "");
+    assert_eq!(case.found("alarm"), [(Level::Refused, "render-none")]);
+}
+
+fn many(rows: usize) -> String {
+    let rows: String = (0..rows).map(|n| format!("r{n}@a.example,N{n},https://a.example/{n}\n")).collect();
+    format!("email,name,link\n{rows}")
+}
+
+#[test]
+fn the_hash_depends_on_every_message_and_on_nothing_else() {
+    let list = many(1_000);
+    let attachment = "attachments = [\"big.bin\"]\n";
+    let case = |list: &str, text: &str| {
+        let case = Case::new(list, "Hello", Some(text), Some("<p>{{name}}</p>"), "");
+        std::fs::write(case.path().join("big.bin"), vec![7; 10_000]).unwrap();
+        let file = case.path().join("campaign.toml");
+        let campaign = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, campaign.replace("[delivery]", &format!("{attachment}[delivery]"))).unwrap();
+        case
+    };
+    let hash = |list: &str, text: &str, threads| case(list, text).run_with("alarm", threads).hash;
+    let one = hash(&list, "Hello {{name}}", 1);
+    // Another folder, another secret, other threads.
+    assert_eq!(one, hash(&list, "Hello {{name}}", 4));
+    assert_ne!(one, hash(&list, "Hallo {{name}}", 4));
+    assert_ne!(one, hash(&list.replace("N777,", "N778,"), "Hello {{name}}", 4), "one word in one row");
+    assert_ne!(one, hash(&list.replace("r999@a", "r999@b"), "Hello {{name}}", 4), "one recipient");
+    let swapped = case(&list, "Hello {{name}}");
+    std::fs::write(swapped.path().join("big.bin"), [vec![7; 9_999], vec![8]].concat()).unwrap();
+    assert_ne!(one, swapped.run_with("alarm", 4).hash, "one byte of an attachment");
+}
+
+#[test]
+fn a_sample_is_spread_over_the_list() {
+    assert_eq!(sample(500, 1_000), [0..500]);
+    let blocks = sample(100_000, 1_024);
+    assert_eq!(blocks, [0..256, 25_000..25_256, 50_000..50_256, 75_000..75_256]);
+    let case = Case::new(&many(600), "Hello", Some("x"), None, "");
+    assert_eq!(case.run_with("alarm", 2).rows(), 600);
+}
+
+#[test]
+fn sizes_are_those_of_the_messages() {
+    let run = Case::new(&many(300), "Hello", Some("{{name}}"), None, "").run_with("alarm", 2);
+    let sizes = run.sizes().unwrap();
+    assert!(sizes.p50 <= sizes.p90 && sizes.p90 <= sizes.p99 && sizes.p99 <= sizes.largest, "{sizes:?}");
+    assert!(sizes.p50 > 300 && sizes.p50 * 2 > sizes.largest, "they are all alike: {sizes:?}");
+    assert!(sizes.total >= sizes.p50 * 250 && sizes.total <= sizes.largest * 300, "{sizes:?}");
+}
+
+#[test]
+fn lines_are_measured_without_their_ends() {
+    for (text, longest) in [("", 0), ("\r\n", 0), ("ab\r\ncde", 3), ("abcd\nx\r\n", 4), ("\n\n", 0)] {
+        assert_eq!(longest_line(text.as_bytes()), longest, "{text:?}");
+    }
+}

@@ -1,0 +1,191 @@
+//! The plan of the night: how long the run will take, what limits it, and whether a deadline can be met. Pure
+//! arithmetic over the list's domain mix, without retries, stalls or others on the same account.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::finding::{Finding, Group};
+use super::grouped;
+use crate::campaign::Capacity;
+use crate::mail::Timestamp;
+use crate::plan::forecast;
+
+/// A part of the list that has a limit of its own: a provider, or the sum of all egress addresses.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Share {
+    /// What it is called.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Messages a second that it takes; `None` where nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
+}
+
+/// The course of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Night {
+    /// Messages to send.
+    pub rows: u64,
+    /// When the first one leaves.
+    #[serde(serialize_with = "as_text")]
+    pub start: Timestamp,
+    /// When the last one leaves.
+    #[serde(serialize_with = "as_text")]
+    pub finish: Timestamp,
+    /// What decides the finish: `capacity`, or the name of a share.
+    pub limited_by: String,
+    /// Slots in which messages leave, with their numbers.
+    #[serde(skip)]
+    pub slots: Vec<(Timestamp, u64)>,
+    /// The parts of the list, the largest first.
+    pub shares: Vec<Share>,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// The course of sending `rows` messages from `start` on. `shares` are parts of the list with their limits; one with
+/// more rows than it takes in the time of all others holds the end up.
+pub fn night(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Night {
+    let forecast = forecast(rows, capacity, start);
+    let mut night = Night {
+        rows,
+        start,
+        finish: forecast.finish(),
+        limited_by: "capacity".into(),
+        slots: forecast.slots().map(|slot| (slot.slot, slot.rows)).collect(),
+        shares,
+    };
+    for share in &night.shares {
+        let Some(per_second) = share.per_second else { continue };
+        let seconds = (share.rows.saturating_sub(1)) as f64 / per_second.max(1e-9);
+        let finish = start + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        if finish > night.finish {
+            night.finish = finish;
+            night.limited_by.clone_from(&share.name);
+        }
+    }
+    night
+}
+
+impl Night {
+    /// The finish, and whether `deadline` is met; what would be needed where it is not.
+    pub fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
+        let rate = format!("{} an hour", grouped(capacity.per_hour));
+        let took = self.finish.since(self.start);
+        let limit = match self.limited_by.as_str() {
+            "capacity" => format!("the capacity of {rate}"),
+            share => format!("what {share} takes"),
+        };
+        let seen = format!(
+            "{} messages from {} on, the last one at {} ({}), by {limit}",
+            grouped(self.rows),
+            self.start,
+            self.finish,
+            words(took)
+        );
+        let Some(deadline) = deadline else { return Finding::ok(Group::Delivery, "finish", seen) };
+        if self.finish <= deadline {
+            return Finding::ok(
+                Group::Delivery,
+                "deadline-met",
+                format!("{seen}; the deadline is {deadline}"),
+            );
+        }
+        let left = deadline.since(self.start);
+        let finding = Finding::refused(
+            Group::Delivery,
+            "deadline-missed",
+            format!("{seen}; the deadline is {deadline}, {} too early", words(self.finish.since(deadline))),
+        )
+        .why("what is left at the deadline would not be attempted");
+        if left.is_zero() {
+            return finding.mend("name a later --deadline: this one is over before the first message leaves");
+        }
+        if self.limited_by != "capacity" {
+            return finding.mend(format!(
+                "start {} earlier, or send fewer messages to {}",
+                words(self.finish.since(deadline)),
+                self.limited_by
+            ));
+        }
+        let needed = (self.rows as f64 * 3_600.0 / left.as_secs_f64()).ceil() as u64;
+        finding.mend(format!(
+            "[capacity]\nper-hour = {needed}    # if the provider agrees; or start {} earlier, or --limit {}",
+            words(self.finish.since(deadline)),
+            self.possible(capacity, deadline)
+        ))
+    }
+
+    /// The messages that leave until `deadline`.
+    fn possible(&self, capacity: &Capacity, deadline: Timestamp) -> u64 {
+        let (mut low, mut high) = (0, self.rows);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if forecast(middle, capacity, self.start).finish() <= deadline {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        low
+    }
+}
+
+/// The two largest units: `2h 5m`, `3m 20s`, `4s`.
+fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        1..=59 => format!("{seconds}s"),
+        60..=3_599 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_780_056_000_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        NOON + Duration::from_secs(seconds)
+    }
+
+    fn share(name: &str, rows: u64, per_second: Option<f64>) -> Share {
+        Share { name: name.into(), rows, per_second }
+    }
+
+    #[test]
+    fn the_narrowest_place_decides() {
+        let capacity = Capacity::default();
+        let all = night(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], NOON);
+        assert_eq!((all.finish, all.limited_by.as_str()), (after(3_600), "capacity"));
+        let slow = night(150_001, &capacity, vec![share("Orange", 9_001, Some(2.0))], NOON);
+        assert_eq!((slow.finish, slow.limited_by.as_str()), (after(4_500), "Orange"));
+        let unknown = night(150_001, &capacity, vec![share("Orange", 9_001, None)], NOON);
+        assert_eq!(unknown.finish, after(3_600));
+        assert_eq!(all.slots.iter().map(|(_, rows)| rows).sum::<u64>(), 150_001);
+    }
+
+    #[test]
+    fn a_deadline_that_can_not_be_met_is_refused_with_what_would_be_needed() {
+        let capacity = Capacity::default();
+        let all = night(300_000, &capacity, Vec::new(), NOON);
+        assert_eq!(all.finding(&capacity, None).id, "finish");
+        assert_eq!(all.finding(&capacity, Some(after(7_200))).level, Level::Ok);
+        let late = all.finding(&capacity, Some(after(3_600)));
+        assert_eq!(late.level, Level::Refused);
+        let mend = late.mend.unwrap();
+        assert!(mend.contains("per-hour = 300000") && mend.contains("--limit 150001"), "{mend}");
+        assert!(late.seen.contains("59m 59s too early"), "{}", late.seen);
+        let over = all.finding(&capacity, Some(NOON - Duration::from_secs(1)));
+        assert!(over.mend.unwrap().contains("later --deadline"));
+    }
+}

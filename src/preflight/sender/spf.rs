@@ -1,0 +1,393 @@
+//! SPF of the return path's domain (RFC 7208). The verdict is mail-auth's, as a receiver that uses it would have it; the records
+//! are walked once more for what a verdict does not tell: how many lookups they take, and what they say that they should not.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use mail_auth::spf::verify::SpfParameters;
+use mail_auth::{MessageAuthenticator, SpfResult};
+
+use super::super::finding::{Finding, Group};
+use super::{Egress, Sender, txt, unanswered, zone_line};
+use crate::campaign::IpFamily;
+use crate::route::{DnsError, Resolver};
+
+/// RFC 7208 §4.6.4: more lookups are a permanent error.
+const MOST_LOOKUPS: usize = 10;
+/// RFC 7208 §4.6.4: more lookups without an answer are one too.
+const MOST_VOID: usize = 2;
+/// Close enough to the limit to be told.
+const MANY_LOOKUPS: usize = 9;
+/// The walk ends here: a record that takes more is wrong enough.
+const WALK_ENDS: usize = 40;
+/// Names of the relay's own addresses that are evaluated.
+const ADDRESSES: usize = 8;
+
+pub(super) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
+    let domain = sender.return_path.as_str();
+    let record = match records(resolver, domain).await {
+        Ok(mut records) if records.len() == 1 => records.remove(0),
+        Ok(records) if records.is_empty() => return vec![missing(sender, domain)],
+        Ok(records) => {
+            let seen = format!("`{domain}` has {} SPF records", records.len());
+            let finding = Finding::warning(Group::Sender, "spf-several", seen)
+                .why("RFC 7208 §4.5: more than one record is a permanent error, as if there were none")
+                .mend(format!("merge them into one: {}", zone_line(domain, &merged(&records))));
+            return vec![finding];
+        }
+        Err(error) => return vec![unanswered(&error)],
+    };
+    let mut findings = policy(domain, &record);
+    let mut walk = Walk { resolver, lookups: 0, void: 0, seen: HashSet::new(), ptr: false, failed: None };
+    walk.record(domain.to_owned(), record.clone()).await;
+    findings.extend(walk.findings(domain, &record));
+    let verdicts = verdicts(sender, resolver).await;
+    if verdicts.is_empty() && findings.is_empty() {
+        let seen = format!("`{domain}` publishes SPF, {} of 10 lookups: `{record}`", walk.lookups);
+        findings.push(Finding::ok(Group::Sender, "spf", seen));
+    }
+    findings.extend(verdicts);
+    findings
+}
+
+/// The SPF records among a name's TXT records (RFC 7208 §4.5).
+async fn records(resolver: &Resolver, domain: &str) -> Result<Vec<String>, DnsError> {
+    let mut records = txt(resolver, domain).await?;
+    records.retain(|record| {
+        let version = record.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("v=spf1"));
+        version && (record.len() == 6 || record.as_bytes()[6] == b' ')
+    });
+    Ok(records)
+}
+
+fn missing(sender: &Sender<'_>, domain: &str) -> Finding {
+    Finding::warning(
+        Group::Sender,
+        "spf-missing",
+        format!("the return path's domain `{domain}` has no SPF record"),
+    )
+    .why("Google, Yahoo and Microsoft ask bulk senders for SPF and DKIM both")
+    .mend(zone_line(domain, &suggestion(sender.egress, sender.relay)))
+}
+
+/// The record for what is known of where mail leaves from.
+pub fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
+    let mut record = "v=spf1".to_owned();
+    for egress in egress {
+        match egress.address {
+            IpAddr::V4(ip) => record.push_str(&format!(" ip4:{ip}")),
+            IpAddr::V6(ip) => record.push_str(&format!(" ip6:{ip}")),
+        }
+    }
+    match relay {
+        Some(relay) if egress.is_empty() && relay.parse::<IpAddr>().is_err() => {
+            record.push_str(&format!(" a:{relay}"));
+        }
+        Some(_) | None => {}
+    }
+    record + " -all"
+}
+
+fn merged(records: &[String]) -> String {
+    let terms = records.iter().flat_map(|record| record.split_whitespace().skip(1));
+    let mut terms: Vec<&str> = terms
+        .filter(|term| !term.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all"))
+        .collect();
+    terms.dedup();
+    format!("v=spf1 {} -all", terms.join(" "))
+}
+
+/// What the record itself says that it should not.
+fn policy(domain: &str, record: &str) -> Vec<Finding> {
+    let terms: Vec<String> = record.split_whitespace().skip(1).map(str::to_ascii_lowercase).collect();
+    let has = |wanted: &[&str]| terms.iter().any(|term| wanted.contains(&term.as_str()));
+    let stricter = || zone_line(domain, &merged(&[record.to_owned()]));
+    let mut findings = Vec::new();
+    if has(&["all", "+all"]) {
+        let seen = format!("the SPF record of `{domain}` lets anybody send: `+all`");
+        findings.push(
+            Finding::warning(Group::Sender, "spf-all", seen)
+                .why("spammers will use the domain, and receivers take the record for worthless")
+                .mend(stricter()),
+        );
+    } else if has(&["?all"])
+        || !(has(&["-all", "~all"]) || terms.iter().any(|term| term.starts_with("redirect=")))
+    {
+        let seen =
+            format!("the SPF record of `{domain}` has no end: neither `-all` nor `~all` nor `redirect=`");
+        findings.push(
+            Finding::note(Group::Sender, "spf-open", seen)
+                .why("addresses that are not named are neutral (RFC 7208 §4.7), so the record keeps nobody out")
+                .mend(stricter()),
+        );
+    }
+    let unreadable: Vec<&str> = record.split_whitespace().skip(1).filter(|term| !is_term(term)).collect();
+    if !unreadable.is_empty() {
+        let seen =
+            format!("the SPF record of `{domain}` has terms that can't be read: `{}`", unreadable.join(" "));
+        findings.push(
+            Finding::warning(Group::Sender, "spf-unreadable", seen)
+                .why("RFC 7208 §4.6: a mistake anywhere in the record is a permanent error, as if there were none")
+                .mend("ip4:192.0.2.1, ip6:2001:db8::1, a, mx, include:example.net, exists:…, redirect=…, -all"),
+        );
+    }
+    findings
+}
+
+/// RFC 7208 §5 and §6, as far as a mistyped term shows.
+fn is_term(term: &str) -> bool {
+    let bare = term.strip_prefix(['+', '-', '~', '?']).unwrap_or(term).to_ascii_lowercase();
+    let (name, value) = match bare.find([':', '/', '=']) {
+        Some(at) => (&bare[..at], &bare[at..]),
+        None => (bare.as_str(), ""),
+    };
+    let network = |most: u8| {
+        let (address, length) = value[1..].split_once('/').unwrap_or((&value[1..], "0"));
+        let fits = length.parse::<u8>().is_ok_and(|length| length <= most);
+        let parsed = address.parse::<IpAddr>();
+        fits && parsed.is_ok_and(|address| address.is_ipv4() == (most == 32))
+    };
+    match name {
+        "all" => value.is_empty(),
+        "ip4" => value.starts_with(':') && network(32),
+        "ip6" => value.starts_with(':') && network(128),
+        "include" | "exists" => value.len() > 1 && value.starts_with(':'),
+        "a" | "mx" => !value.starts_with('=') && value != ":",
+        "ptr" => value.is_empty() || (value.starts_with(':') && value.len() > 1),
+        // Modifiers that are not known are passed over.
+        _ => value.starts_with('=') && name.starts_with(|c: char| c.is_ascii_alphabetic()),
+    }
+}
+
+/// Counts what evaluating a record takes, whatever address it is for.
+struct Walk<'a> {
+    resolver: &'a Resolver,
+    lookups: usize,
+    void: usize,
+    seen: HashSet<String>,
+    ptr: bool,
+    failed: Option<DnsError>,
+}
+
+impl Walk<'_> {
+    /// Every term of a record, those of included ones too: the worst case, in which no address matches before the end.
+    fn record(&mut self, domain: String, record: String) -> Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(async move {
+            for term in record.split_whitespace().skip(1) {
+                let term = term.trim_start_matches(['+', '-', '~', '?']).to_ascii_lowercase();
+                let (name, value) = match term.find([':', '=', '/']) {
+                    Some(at) if !term[at..].starts_with('/') => (&term[..at], &term[at + 1..]),
+                    Some(at) => (&term[..at], ""),
+                    None => (term.as_str(), ""),
+                };
+                let host = value.split('/').next().unwrap_or_default();
+                let host = if host.is_empty() { domain.as_str() } else { host };
+                if !matches!(name, "include" | "redirect" | "a" | "mx" | "ptr" | "exists") {
+                    continue;
+                }
+                self.lookups += 1;
+                self.ptr |= name == "ptr";
+                // A macro depends on the message; what it leads to can't be known.
+                if self.lookups > WALK_ENDS || host.contains('%') {
+                    continue;
+                }
+                match name {
+                    "include" | "redirect" => {
+                        if !self.seen.insert(host.to_owned()) {
+                            continue;
+                        }
+                        match records(self.resolver, host).await {
+                            Ok(records) => match records.into_iter().next() {
+                                Some(record) => self.record(host.to_owned(), record).await,
+                                None => self.void += 1,
+                            },
+                            Err(error) => self.failed = Some(error),
+                        }
+                    }
+                    "a" | "exists" => {
+                        let answer = self.resolver.addresses(host, IpFamily::Any).await.map(drop);
+                        self.count(answer);
+                    }
+                    "mx" => {
+                        let answer = self.resolver.mx(host).await.map(drop);
+                        self.count(answer);
+                    }
+                    // `ptr` asks about the client's address.
+                    _ => {}
+                }
+            }
+        })
+    }
+
+    fn count(&mut self, answer: Result<(), DnsError>) {
+        match answer {
+            Ok(()) => {}
+            Err(error) if error.is_permanent() => self.void += 1,
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn findings(&self, domain: &str, record: &str) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let lookups = self.lookups;
+        if lookups > MOST_LOOKUPS {
+            let seen =
+                format!("the SPF record of `{domain}` takes {lookups} lookups, 10 are allowed: `{record}`");
+            findings.push(
+                Finding::warning(Group::Sender, "spf-lookups", seen)
+                    .why("RFC 7208 §4.6.4: an eleventh lookup is a permanent error, as if there were no record")
+                    .mend("replace `include:` and `a:` by the addresses that they lead to (`ip4:`, `ip6:`)"),
+            );
+        } else if lookups >= MANY_LOOKUPS {
+            let seen = format!("the SPF record of `{domain}` takes {lookups} of 10 lookups");
+            findings.push(
+                Finding::note(Group::Sender, "spf-lookups-many", seen)
+                    .why("the next provider that adds one breaks it (RFC 7208 §4.6.4)"),
+            );
+        }
+        if self.void > MOST_VOID {
+            let seen =
+                format!("{} lookups of the SPF record of `{domain}` find nothing: `{record}`", self.void);
+            findings.push(
+                Finding::warning(Group::Sender, "spf-void", seen)
+                    .why("RFC 7208 §4.6.4: verifiers may take more than two for a permanent error")
+                    .mend("take out the terms whose names do not exist"),
+            );
+        }
+        if self.ptr {
+            let seen = format!("the SPF record of `{domain}` uses `ptr`");
+            findings.push(
+                Finding::warning(Group::Sender, "spf-ptr", seen)
+                    .why("RFC 7208 §5.5: it should not be used; it is slow, and some receivers skip it")
+                    .mend("name the addresses: `ip4:`, `ip6:`"),
+            );
+        }
+        if let Some(error) = &self.failed {
+            findings.push(unanswered(error));
+        }
+        findings
+    }
+}
+
+/// What mail-auth says for every address that mail leaves from, or for those of the relay.
+async fn verdicts(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut clients: Vec<(IpAddr, String)> = Vec::new();
+    for egress in sender.egress {
+        let ehlo = egress.ehlo.clone().unwrap_or_else(|| sender.return_path.to_string());
+        clients.push((egress.address, ehlo));
+    }
+    if let Some(relay) = sender.relay
+        && sender.egress.is_empty()
+    {
+        match addresses_of(relay, resolver).await {
+            Ok(addresses) => {
+                clients.extend(addresses.into_iter().take(ADDRESSES).map(|ip| (ip, relay.to_owned())))
+            }
+            Err(error) => findings.push(unanswered(&error)),
+        }
+    }
+    let by_relay = sender.egress.is_empty();
+    for (ip, ehlo) in clients {
+        let verdict = verdict(sender.return_path.as_str(), ip, &ehlo, resolver).await;
+        findings.push(judge(sender.return_path.as_str(), ip, verdict, by_relay));
+    }
+    findings
+}
+
+async fn addresses_of(relay: &str, resolver: &Resolver) -> Result<Vec<IpAddr>, DnsError> {
+    match relay.parse() {
+        Ok(ip) => Ok(vec![ip]),
+        Err(_) => resolver.addresses(relay, IpFamily::Any).await,
+    }
+}
+
+/// mail-auth's verdict on `MAIL FROM` of this domain from this client.
+pub(super) async fn verdict(domain: &str, ip: IpAddr, ehlo: &str, resolver: &Resolver) -> SpfResult {
+    let authenticator = MessageAuthenticator(resolver.hickory().clone());
+    let from = format!("postmaster@{domain}");
+    let parameters = SpfParameters::verify_mail_from(ip, ehlo, "receiver.invalid", &from);
+    authenticator.verify_spf(parameters).await.result()
+}
+
+fn judge(domain: &str, ip: IpAddr, verdict: SpfResult, by_relay: bool) -> Finding {
+    let whose = if by_relay { "the relay's address " } else { "" };
+    let bad = |id, what: &str| {
+        let seen = format!("SPF of `{domain}` for {whose}{ip}: {what}");
+        let term = if ip.is_ipv4() { format!("ip4:{ip}") } else { format!("ip6:{ip}") };
+        let mend = if by_relay {
+            format!(
+                "add {term} to the record of `{domain}`, or the `include:` that the relay's provider names if it sends from other addresses"
+            )
+        } else {
+            format!("add {term} to the record of `{domain}`")
+        };
+        Finding::warning(Group::Sender, id, seen)
+            .why("Google, Yahoo and Microsoft ask bulk senders for SPF and DKIM both (RFC 7208 §8)")
+            .mend(mend)
+    };
+    match verdict {
+        SpfResult::Pass => {
+            Finding::ok(Group::Sender, "spf-pass", format!("SPF of `{domain}` passes for {whose}{ip}"))
+        }
+        SpfResult::Fail => bad("spf-fail", "fail"),
+        SpfResult::SoftFail => bad("spf-softfail", "softfail"),
+        SpfResult::Neutral => bad("spf-neutral", "neutral, the record says nothing of it"),
+        SpfResult::None => bad("spf-none", "there is no record"),
+        SpfResult::PermError => bad("spf-permerror", "a permanent error: the record can't be evaluated"),
+        SpfResult::TempError => bad("spf-temperror", "a temporary error: DNS did not answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistyped_terms_show() {
+        for term in [
+            "-all",
+            "a",
+            "+mx/24",
+            "a:x.example//64",
+            "ip4:192.0.2.0/24",
+            "ip6:2001:db8::/32",
+            "include:x.example",
+            "exists:%{i}.x.example",
+            "redirect=x.example",
+            "exp=x.example",
+            "other=1",
+            "?ptr",
+        ] {
+            assert!(is_term(term), "{term}");
+        }
+        for term in [
+            "al",
+            "ip4:",
+            "ip4:192.0.2.999",
+            "ip4:192.0.2.1/33",
+            "ip4:2001:db8::1",
+            "ip6:192.0.2.1",
+            "ipv4:192.0.2.1",
+            "include",
+            "include:",
+            "a=b:c",
+            "mx:",
+            "all:x",
+            "=x",
+        ] {
+            assert!(!is_term(term), "{term}");
+        }
+    }
+
+    #[test]
+    fn suggestions_name_what_is_known() {
+        let egress = |ip: &str| Egress { address: ip.parse().unwrap(), ehlo: None };
+        let all = [egress("192.0.2.1"), egress("2001:db8::1")];
+        assert_eq!(suggestion(&all, Some("smtp.example.net")), "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all");
+        assert_eq!(suggestion(&[], Some("smtp.example.net")), "v=spf1 a:smtp.example.net -all");
+        assert_eq!(merged(&["v=spf1 a -all".into(), "v=spf1 mx ~all".into()]), "v=spf1 a mx -all");
+    }
+}

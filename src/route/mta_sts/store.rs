@@ -1,0 +1,109 @@
+//! Policies written down between runs: a small JSON file, replaced as a whole.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::Policy;
+use super::{Held, MtaSts};
+use crate::mail::{Domain, Timestamp};
+
+/// The file's layout.
+const VERSION: u32 = 1;
+
+/// The file with the policies can't be read or written. A run goes on without it.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {doing} the MTA-STS policies in `{path}`")]
+pub struct StoreError {
+    doing: &'static str,
+    path: String,
+    #[source]
+    source: io::Error,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    version: u32,
+    policies: Vec<Stored>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    domain: String,
+    id: String,
+    /// Microseconds since 1970.
+    until: i64,
+    policy: String,
+}
+
+impl MtaSts {
+    /// Takes over the policies in the file at `path` that still hold. A missing file has none.
+    pub fn load(&self, path: &Path) -> Result<(), StoreError> {
+        self.load_at(path, Timestamp::wall())
+    }
+
+    pub(super) fn load_at(&self, path: &Path, now: Timestamp) -> Result<(), StoreError> {
+        let failed = |source| StoreError { doing: "read", path: path.display().to_string(), source };
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let file: File = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        if file.version != VERSION {
+            return Err(failed(io::Error::other(format!(
+                "version {} of the file is not known",
+                file.version
+            ))));
+        }
+        let mut kept = self.kept();
+        for stored in file.policies {
+            let (Ok(domain), Ok(policy)) =
+                (Domain::parse(&stored.domain), Policy::parse(stored.policy.as_bytes()))
+            else {
+                continue;
+            };
+            // The clock may have been wrong when it was written: no policy holds longer than its own time.
+            let until = Timestamp(stored.until).min(now + policy.max_age);
+            if now < until {
+                kept.keep(&domain, Held { id: stored.id, policy: Arc::new(policy), until }, now);
+            }
+        }
+        kept.changed = false;
+        Ok(())
+    }
+
+    /// Writes the policies down, when they have changed since they were read.
+    pub fn save(&self, path: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError { doing: "write", path: path.display().to_string(), source };
+        let mut policies: Vec<Stored> = {
+            let mut kept = self.kept();
+            if !kept.changed {
+                return Ok(());
+            }
+            kept.changed = false;
+            let stored = |(domain, held): (&Domain, &Held)| Stored {
+                domain: domain.as_str().to_owned(),
+                id: held.id.clone(),
+                until: held.until.0,
+                policy: held.policy.text(),
+            };
+            kept.policies.iter().map(stored).collect()
+        };
+        policies.sort_by(|a, b| a.domain.cmp(&b.domain));
+        let text = serde_json::to_vec_pretty(&File { version: VERSION, policies })
+            .map_err(|error| failed(error.into()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&text)?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(failed)
+    }
+}

@@ -1,0 +1,55 @@
+//! A look at a server: connect, EHLO, TLS as demanded, QUIT. Logs in nowhere and sends no mail.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::opening::{Opened, open};
+use super::stream::Stream;
+use super::{Capabilities, ConnectError, ConnectProblem, Target};
+
+/// A server that ends the session by itself is not waited for.
+const QUIT: Duration = Duration::from_secs(2);
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Probe {
+    /// The address that answered.
+    pub remote_ip: IpAddr,
+    /// What it offers, after STARTTLS where there was one.
+    pub capabilities: Capabilities,
+    /// Version and cipher suite.
+    pub tls: Option<String>,
+    /// The server's own certificate in DER.
+    pub certificate: Option<Vec<u8>>,
+}
+
+/// Looks at the first address of `target` that answers.
+pub async fn probe(target: &Target) -> Result<Probe, ConnectError> {
+    let target = Target { credentials: None, ..target.clone() };
+    let mut failed = ConnectError { remote_ip: None, problem: ConnectProblem::NoAddress };
+    for remote in &target.addresses {
+        match open(&target, *remote).await {
+            Ok(Opened { mut stream, capabilities, tls, .. }) => {
+                let certificate = match &stream {
+                    Stream::Clear(_) => None,
+                    Stream::Tls(stream) => {
+                        let certificates = stream.get_ref().1.peer_certificates();
+                        certificates.and_then(|chain| chain.first()).map(|own| own.as_ref().to_vec())
+                    }
+                };
+                // Nothing is under way: how the session ends makes no difference.
+                let _ = timeout(QUIT, async {
+                    stream.write_all(b"QUIT\r\n").await?;
+                    stream.shutdown().await
+                })
+                .await;
+                return Ok(Probe { remote_ip: remote.ip(), capabilities, tls, certificate });
+            }
+            Err(problem) => failed = ConnectError { remote_ip: Some(remote.ip()), problem },
+        }
+    }
+    Err(failed)
+}

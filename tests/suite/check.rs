@@ -1,0 +1,265 @@
+//! `mailrun check` and what belongs to it, as a user sees them: findings, exit codes, keys, records, approval.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mailrun::sandbox::Options;
+use serde_json::Value;
+
+use crate::kit::{Dir, Relay, campaign, list};
+
+fn welcome() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/welcome")
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
+/// The findings of a report: group, level, id.
+fn findings(report: &Value) -> Vec<(String, String, String)> {
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let all = report["findings"].as_array().unwrap().iter();
+    all.map(|f| (text(f, "group"), text(f, "level"), text(f, "id"))).collect()
+}
+
+fn ids(report: &Value, group: &str, level: &str) -> Vec<String> {
+    findings(report).into_iter().filter(|(g, l, _)| g == group && l == level).map(|(_, _, id)| id).collect()
+}
+
+/// A copy of the welcome campaign with changes: what is replaced by what in its campaign file.
+fn copy_of_welcome(dir: &Dir, name: &str, changes: &[(&str, &str)]) -> String {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() == "runs" {
+                continue;
+            }
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to.join(entry.file_name()));
+            } else {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let to = dir.path().join(name);
+    copy(&welcome(), &to);
+    let file = to.join("campaign.toml");
+    let mut text = fs::read_to_string(&file).unwrap();
+    for (from, by) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, by);
+    }
+    fs::write(&file, text).unwrap();
+    format!("{name}/campaign.toml")
+}
+
+#[test]
+fn the_welcome_campaign_shows_what_good_looks_like() {
+    let dir = Dir::new();
+    let zone = welcome().join("zone");
+    let file = copy_of_welcome(
+        &dir,
+        "w",
+        &[("route = \"sandbox\"", "route = \"relay\"\n[delivery.relay]\nhost = \"192.0.2.26\"")],
+    );
+    let ran = dir.run(&["check", &file, "--dns-zone", zone.to_str().unwrap(), "--json"]).ended(0);
+    let report = json(&ran.stdout());
+    assert_eq!(ids(&report, "sender", "warning"), [""; 0], "{report:#}");
+    let good = ids(&report, "sender", "ok");
+    for id in [
+        "from-domain",
+        "dkim",
+        "return-path",
+        "spf-pass",
+        "dmarc",
+        "dmarc-dkim-aligned",
+        "dmarc-spf-aligned",
+        "message-verifies",
+    ] {
+        assert!(good.iter().any(|found| found == id), "{id}: {good:?}");
+    }
+    assert_eq!(ids(&report, "sender", "note"), [""; 0]);
+    // The list holds two rows that can't be rendered, as the comment in its campaign file says.
+    assert_eq!(ids(&report, "list", "warning"), ["render-failed"]);
+    assert_eq!(report["list"]["failed"], 2);
+    let failure = &report["list"]["failures"][0];
+    assert_eq!(
+        (failure["column"].as_str(), failure["row"].as_u64()),
+        (Some("member_since"), Some(85)),
+        "{failure}"
+    );
+    assert_eq!(report["refused"], false);
+    dir.run(&["check", &file, "--dns-zone", zone.to_str().unwrap(), "--strict"]).ended(3);
+    let text = dir.run(&["check", &file, "--dns-zone", zone.to_str().unwrap()]).ended(0).stdout();
+    assert!(text.contains("nothing refused") && text.contains("recipients/counter.csv, row 85"), "{text}");
+}
+
+#[test]
+fn a_domain_without_records_is_refused_and_in_a_rehearsal_noted() {
+    let dir = Dir::new();
+    let file = copy_of_welcome(
+        &dir,
+        "w",
+        &[("route = \"sandbox\"", "route = \"relay\"\n[delivery.relay]\nhost = \"192.0.2.26\"")],
+    );
+    let report = json(&dir.run(&["check", &file, "--json"]).ended(3).stdout());
+    let refused = ids(&report, "sender", "refused");
+    assert_eq!(
+        refused,
+        ["from-domain-missing", "dkim-missing", "dkim-missing", "message-fails", "message-fails"]
+    );
+    let report = json(&dir.run(&["check", &file, "--json", "--sandbox"]).ended(0).stdout());
+    assert_eq!(ids(&report, "sender", "refused"), [""; 0]);
+    assert!(ids(&report, "sender", "note").len() >= 5, "{report:#}");
+    let report = json(&dir.run(&["check", &file, "--json", "--offline"]).ended(3).stdout());
+    assert!(!report["findings"].as_array().unwrap().is_empty(), "a zone answers offline too");
+    let mut offline = dir.command(&["check", &file, "--json", "--offline"]);
+    let offline = offline.env_remove("MAILRUN_DNS_ZONE").output().unwrap();
+    let report = json(&String::from_utf8(offline.stdout).unwrap());
+    assert_eq!(ids(&report, "sender", "note"), ["offline"]);
+}
+
+#[test]
+fn send_refuses_what_check_refuses_and_sends_nothing() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    fs::write(dir.path().join("dns/zone"), "com. 300 IN TXT \"nothing else\"\n").unwrap();
+    dir.run(&["send", &file]).ended(3).says("from-domain-missing");
+    assert_eq!(relay.stats().accepted, 0);
+    // The relay may take the mail all the same: whoever knows better says so.
+    dir.run(&["send", &file, "--no-check"]).ended(0);
+    assert_eq!(relay.stop().accepted, 3);
+}
+
+#[test]
+fn a_deadline_that_can_not_be_met_is_refused_before_anything_is_sent() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 30);
+    let file = campaign(&dir, "one", relay.port(), "", "[capacity]\nper-hour = 12");
+    let soon = "2026-01-01T00:00:00Z";
+    let far = "2199-01-01T00:00:00Z";
+    dir.run(&["send", &file, "--deadline", soon]).ended(3).says("deadline-missed");
+    let report = json(&dir.run(&["check", &file, "--json", "--deadline", soon]).ended(3).stdout());
+    assert_eq!(ids(&report, "delivery", "refused"), ["deadline-missed"]);
+    let report = json(&dir.run(&["check", &file, "--json", "--deadline", far]).ended(0).stdout());
+    assert_eq!(ids(&report, "delivery", "ok"), ["deadline-met"]);
+    assert_eq!(relay.stop().accepted, 0);
+}
+
+#[test]
+fn an_approval_is_the_same_everywhere_and_holds_what_is_sent() {
+    let relay = Relay::start(Options::default());
+    let make = |dir: &Dir| {
+        list(dir, "one", 40);
+        campaign(
+            dir,
+            "one",
+            relay.port(),
+            "",
+            "[unsubscribe]\nhttps = \"https://mail.example.com/u/{{token}}\"",
+        )
+    };
+    let approval = |dir: &Dir, file: &str| {
+        let report = json(&dir.run(&["check", file, "--json"]).ended(0).stdout());
+        report["approval"].as_str().unwrap().to_owned()
+    };
+    // Two machines: folders, state directories and secrets of their own, and another suppression list.
+    let (here, there) = (Dir::new(), Dir::new());
+    let (file, same) = (make(&here), make(&there));
+    there.run(&["suppress", "add", "r3@one.example"]).ended(0);
+    let hash = approval(&here, &file);
+    assert_eq!((hash.len(), &hash), (64, &approval(&there, &same)));
+
+    here.write("letter.hbs", "Hello again {{n}}\n");
+    here.run(&["send", &file, "--approved", &hash]).ended(3).says("`letter.hbs`");
+    here.write("letter.hbs", "Hello {{n}}\n");
+    list(&here, "one", 41);
+    here.run(&["send", &file, "--approved", &hash]).ended(3).says("the list");
+    list(&here, "one", 40);
+    here.run(&["send", &file, "--approved", &hash, "--limit", "39"]).ended(3).says("--limit");
+    here.run(&["send", &file, "--approved", &"0".repeat(64)]).ended(3).says("not what was approved");
+    assert_eq!(relay.stats().accepted, 0);
+    // How mail is carried does not reach a recipient.
+    let text = fs::read_to_string(here.path().join(&file)).unwrap();
+    here.write(&file, text + "[capacity]\nper-hour = 1_000_000\n");
+    here.run(&["send", &file, "--approved", &hash]).ended(0);
+    assert_eq!(relay.stats().accepted, 40);
+    there.run(&["send", &same, "--approved", &hash]).ended(0);
+    assert_eq!(relay.stop().accepted, 79, "the suppressed address gets nothing");
+}
+
+#[test]
+fn a_key_is_made_published_and_found_right() {
+    let dir = Dir::new();
+    let made = dir
+        .run(&["dkim", "generate", "--domain", "mail.example.com", "--selector", "s1", "--kind", "ed25519"])
+        .ended(0);
+    let made = made.stdout();
+    assert!(made.contains("s1._domainkey.mail.example.com. IN TXT \"v=DKIM1; k=ed25519; p="), "{made}");
+    dir.run(&["dkim", "generate", "--domain", "mail.example.com", "--selector", "s1", "--kind", "ed25519"])
+        .ended(2)
+        .says("never overwritten");
+    dir.run(&["dkim", "generate", "--domain", "mail.example.com", "--selector", "s 1"])
+        .ended(2)
+        .says("selector");
+    list(&dir, "one", 3);
+    let table = made.split_once("[[dkim]]").unwrap().1;
+    let file = campaign(&dir, "one", 1, "", &format!("[[dkim]]{table}"));
+
+    let records = json(&dir.run(&["dns", &file, "--json"]).ended(0).stdout());
+    let of = |records: &Value, purpose: &str| {
+        let found = records["records"].as_array().unwrap().iter().find(|record| record["purpose"] == purpose);
+        found.unwrap_or_else(|| panic!("{purpose}: {records:#}")).clone()
+    };
+    assert_eq!(of(&records, "dkim")["published"]["is"], "absent");
+    assert_eq!(of(&records, "spf")["published"]["is"], "fitting");
+    let line = of(&records, "dkim")["line"].as_str().unwrap().to_owned();
+    assert!(made.contains(&line), "{line}\n{made}");
+    let zone = dir.path().join("dns/zone");
+    let published = fs::read_to_string(&zone).unwrap() + &line + "\n";
+    fs::write(&zone, published).unwrap();
+    let records = json(&dir.run(&["dns", &file, "--json"]).ended(0).stdout());
+    assert_eq!(of(&records, "dkim")["published"]["is"], "same");
+    let report = json(&dir.run(&["check", &file, "--json"]).ended(0).stdout());
+    let good = ids(&report, "sender", "ok");
+    assert!(good.contains(&"dkim".to_owned()) && good.contains(&"message-verifies".to_owned()), "{good:?}");
+    let text = dir.run(&["dns", &file, "--cname-to", "dns.example.net"]).ended(0).stdout();
+    assert!(
+        text.contains(
+            "s1._domainkey.mail.example.com. IN CNAME s1._domainkey.mail.example.com.dns.example.net."
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn with_a_registry_only_its_senders_send() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 2);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    dir.write("senders.toml", "[[sender]]\ndomain = \"other.example.com\"\n");
+    dir.run(&["send", &file]).ended(3).says("`news@mail.example.com` is not registered");
+    dir.run(&["check", &file]).ended(3).says("is not registered");
+    dir.write(
+        "senders.toml",
+        "[[sender]]\ndomain = \"mail.example.com\"\nreturn-path = \"bounces@mail.example.com\"\ncapacity-account = \"news\"\n",
+    );
+    let verified = json(&dir.run(&["sender", "verify", "--json"]).ended(0).stdout());
+    assert_eq!(verified["senders"][0]["right"], true, "{verified:#}");
+    assert!(verified["senders"][0]["last-right"].is_string());
+    dir.run(&["send", &file]).ended(0);
+    assert_eq!(relay.stop().accepted, 2);
+    let manifest = fs::read_to_string(dir.run_of("one").join("manifest.json")).unwrap();
+    assert!(manifest.contains("bounces@mail.example.com") && manifest.contains("\"news\""), "{manifest}");
+    // What was right once is remembered.
+    fs::write(dir.path().join("dns/zone"), "com. 300 IN TXT \"x\"\n").unwrap();
+    let wrong = json(&dir.run(&["sender", "verify", "--json"]).ended(3).stdout());
+    assert_eq!(wrong["senders"][0]["right"], false);
+    assert_eq!(wrong["senders"][0]["last-right"], verified["senders"][0]["last-right"]);
+}
