@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import init
+import names
 import peers
 import results
 import shapes
@@ -19,6 +20,7 @@ CHECKS = {
     "starttls": peers.check_starttls_and_auth,
     "init": init.check,
     "smtp-sink": peers.check_smtp_sink,
+    "names": names.check,
 }
 
 
