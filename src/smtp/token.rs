@@ -208,9 +208,9 @@ mod tests {
         assert_eq!((first.unwrap(), second.unwrap()), ((token.clone(), false), (token.clone(), true)));
         assert_eq!(runs(&folder), 1);
         tokens.forget(&Password::new("another")).await;
-        assert_eq!(tokens.token().await.unwrap().1, true);
+        assert!(tokens.token().await.unwrap().1);
         tokens.forget(&token).await;
-        assert_eq!(tokens.token().await.unwrap().1, false);
+        assert!(!tokens.token().await.unwrap().1);
         assert_eq!(runs(&folder), 2);
     }
 
