@@ -286,9 +286,6 @@ pub struct Send {
     /// How to send them.
     #[command(flatten)]
     pub sending: Sending,
-    /// Where DNS is asked.
-    #[command(flatten)]
-    pub dns: DnsOptions,
     /// Name a deliberate new run; by default the run id is derived from the content
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
@@ -339,7 +336,7 @@ pub struct Sending {
     /// What to do with rows that a killed run left in doubt
     #[arg(long, value_enum, default_value_t)]
     pub in_doubt: InDoubt,
-    /// Where names are looked up, with route `mx`.
+    /// Where names are looked up.
     #[command(flatten)]
     pub dns: DnsOptions,
     /// Print the summary as JSON

@@ -26,7 +26,7 @@ pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
         return dry::run(common, &job, args.selection.limit);
     }
     if let Some(to) = args.to {
-        let checked = (!args.no_check).then_some(&args.dns);
+        let checked = (!args.no_check).then_some(&args.sending.dns);
         return test_message(common, &job, to, args.row.unwrap_or(1), &args.sending, checked);
     }
     if let Some(hash) = &args.approved {
@@ -52,7 +52,7 @@ pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
         return finished_before(&frozen, args.sending.json);
     }
     if !args.no_check {
-        gate::before_sending(&job, &frozen.plan, &args.dns)?;
+        gate::before_sending(&job, &frozen.plan, &args.sending.dns)?;
     }
     // What has begun is gone on with, however late it is.
     if frozen.manifest.started.is_none() {
