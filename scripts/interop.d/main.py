@@ -6,6 +6,7 @@ from pathlib import Path
 
 import check
 import init
+import names
 import peers
 import results
 import shapes
@@ -22,6 +23,7 @@ CHECKS = {
     "smtp-sink": peers.check_smtp_sink,
     "zones": check.check_zones,
     "content": check.check_content,
+    "names": names.check,
 }
 
 
