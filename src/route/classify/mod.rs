@@ -2,25 +2,23 @@
 //!
 //! The rules are data: `rules.toml`, where each has replies that it must fit; a campaign may put its own before them. The first rule
 //! that fits decides. Code and enhanced status (RFC 3463 and its IANA registry) are compared first; the text is looked at once,
-//! by all rules at the same time.
+//! by all rules at the same time (`texts.rs`).
 //!
 //! Only a permanent failure of the mailbox or the domain suppresses an address: never policy, authentication, rate or content.
 
 mod rule;
+mod texts;
 
 use std::time::Duration;
-
-use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use crate::campaign::{PauseScope, ReplyAction as Do, ReplyRule as Rule};
 use crate::mail::{Class, Reply};
 use rule::Fit;
 pub use rule::RuleError;
+use texts::{Marks, Texts};
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
-/// The regular expressions of all rules together may take this much memory, and as much again while they run.
-const REGEX_BYTES: usize = 16 << 20;
 
 /// What a reply means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +74,11 @@ pub struct Classifier {
     rules: Vec<Rule>,
     /// For each rule, the codes and statuses that it fits.
     fits: Vec<Fit>,
-    /// The texts of those rules that have one.
-    texts: RegexSet,
+    /// The rules that may fit a 4yz.
+    transient: Marks,
+    /// Those that may fit any other reply.
+    permanent: Marks,
+    texts: Texts,
 }
 
 impl Default for Classifier {
@@ -93,24 +94,17 @@ impl Classifier {
         let own = extra.len();
         let mut rules = extra;
         rules.extend(rule::parse(RULES)?);
-        let mut texts = Vec::new();
-        let mut fits = Vec::with_capacity(rules.len());
-        for rule in &rules {
-            let text = rule.text.as_ref().map(|text| {
-                texts.push(text.as_str());
-                texts.len() - 1
-            });
-            fits.push(Fit::new(rule, text)?);
+        let fits = rules.iter().map(Fit::new).collect::<Result<Vec<_>, _>>()?;
+        let rules_for = |wanted: fn(u16) -> bool| Marks::of(rules.len(), |at| fits[at].accepts_some(wanted));
+        let transient = rules_for(|code| code / 100 == 4);
+        let permanent = rules_for(|code| code / 100 != 4);
+        let texts = Texts::new(&rules);
+        let classifier = Self { rules, fits, transient, permanent, texts };
+        if own > 0 {
+            // A mistake of the campaign's is told before the run, not in the middle of it.
+            classifier.texts.compile(&classifier.rules)?;
+            classifier.check_tests(own)?;
         }
-        let texts = RegexSetBuilder::new(&texts)
-            .case_insensitive(true)
-            .unicode(false)
-            .size_limit(REGEX_BYTES)
-            .dfa_size_limit(REGEX_BYTES)
-            .build()
-            .map_err(|error| RuleError::Regex { why: error.to_string() })?;
-        let classifier = Self { rules, fits, texts };
-        classifier.check_tests(own)?;
         Ok(classifier)
     }
 
@@ -129,12 +123,12 @@ impl Classifier {
     }
 
     fn rule_of(&self, reply: &Reply) -> Option<&Rule> {
-        let mut matched = None;
-        let at = self.fits.iter().position(|fit| {
-            fit.accepts(reply.code, reply.enhanced)
-                && fit.text.is_none_or(|text| {
-                    matched.get_or_insert_with(|| self.texts.matches(reply.text.as_bytes())).matched(text)
-                })
+        let rules = if reply.code / 100 == 4 { &self.transient } else { &self.permanent };
+        let text = reply.text.as_bytes();
+        let (candidates, sure) = self.texts.candidates(&self.rules, text);
+        let at = candidates.both(rules).find(|&at| {
+            self.fits[at].accepts(reply.code, reply.enhanced)
+                && (sure.has(at) || self.texts.fits(&self.rules, at, text))
         })?;
         Some(&self.rules[at])
     }

@@ -14,12 +14,6 @@ pub enum RuleError {
         /// TOML's words.
         why: String,
     },
-    /// A regular expression of the rules.
-    #[error("the `text` of a rule is not a regular expression: {why}")]
-    Regex {
-        /// The words of the regular expressions.
-        why: String,
-    },
     /// One rule.
     #[error("rule `{name}`: {why}")]
     Rule {
@@ -35,9 +29,6 @@ impl RuleError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Toml { .. } => None,
-            Self::Regex { .. } => {
-                Some("write it as for the `regex` crate, in single quotes: text = '\\[X\\d+\\]'")
-            }
             Self::Rule { .. } => {
                 Some("mend it in `[[reply]]`; rules are tried in order, the campaign's first")
             }
@@ -72,8 +63,6 @@ pub(super) fn sample(text: &str) -> Option<Reply> {
 pub(super) struct Fit {
     codes: Vec<u16>,
     statuses: Vec<StatusPattern>,
-    /// The number of its regular expression.
-    pub text: Option<usize>,
 }
 
 /// `None` is any number.
@@ -108,14 +97,19 @@ fn check(rule: &Rule) -> Result<(), RuleError> {
 }
 
 impl Fit {
-    /// `text` is the number of the rule's regular expression.
-    pub fn new(rule: &Rule, text: Option<usize>) -> Result<Self, RuleError> {
+    pub fn new(rule: &Rule) -> Result<Self, RuleError> {
         check(rule)?;
         let status = |pattern: &String| {
             StatusPattern::parse(pattern).ok_or_else(|| bad(rule, format!("`{pattern}` is not a status")))
         };
         let statuses = rule.status.iter().map(status).collect::<Result<_, _>>()?;
-        Ok(Self { codes: rule.code.clone(), statuses, text })
+        Ok(Self { codes: rule.code.clone(), statuses })
+    }
+
+    /// True when it fits some code of those that `wanted` holds for.
+    pub fn accepts_some(&self, wanted: impl Fn(u16) -> bool) -> bool {
+        let first = |code: u16| if code < 10 { code * 100 } else { code };
+        self.codes.is_empty() || self.codes.iter().any(|&code| wanted(first(code)))
     }
 
     pub fn accepts(&self, code: u16, status: Option<EnhancedStatus>) -> bool {

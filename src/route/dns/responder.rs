@@ -160,7 +160,7 @@ fn respond(zones: &Zones, question: &[u8], udp: bool) -> Option<Vec<u8>> {
                 Answer::Records { code, answers, soa } => {
                     response.metadata.response_code = code;
                     response.add_answers(answers);
-                    response.add_authorities(soa);
+                    response.add_authorities(soa.map(|record| *record));
                 }
             }
         }

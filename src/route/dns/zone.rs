@@ -48,7 +48,7 @@ enum Fault {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// These records, or none: then with the SOA record that tells how long that holds (RFC 2308 §3).
-    Records { code: ResponseCode, answers: Vec<Record>, soa: Option<Record> },
+    Records { code: ResponseCode, answers: Vec<Record>, soa: Option<Box<Record>> },
     /// Nothing at all.
     Silence,
 }
@@ -155,7 +155,7 @@ impl Zones {
     }
 
     fn negative(&self, code: ResponseCode, answers: Vec<Record>, owner: &Name) -> Answer {
-        Answer::Records { code, answers, soa: Some(self.soa_above(owner)) }
+        Answer::Records { code, answers, soa: Some(Box::new(self.soa_above(owner))) }
     }
 
     /// The SOA record of the zone that `name` is in; the root's, made up, where no file has one.
