@@ -4,6 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import check
 import init
 import names
 import peers
@@ -20,6 +21,8 @@ CHECKS = {
     "starttls": peers.check_starttls_and_auth,
     "init": init.check,
     "smtp-sink": peers.check_smtp_sink,
+    "zones": check.check_zones,
+    "content": check.check_content,
     "names": names.check,
 }
 

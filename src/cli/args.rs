@@ -154,7 +154,7 @@ pub struct Check {
     /// Write the manifest of what was checked to this file; by default `approval.json` beside the campaign's runs
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
-    /// Ask no network: neither DNS, unless --dns-zone is given, nor the relay
+    /// Ask no network: neither the relay nor DNS, unless --dns-zone or --dns-server is given
     #[arg(long)]
     pub offline: bool,
     /// Print JSON

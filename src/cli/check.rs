@@ -57,7 +57,7 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
     let whole = Whole::look(common, &job, args.selection.limit.map(u64::from))?;
     findings.extend(sender_findings(&job, &whole.plan, &args.dns, args.offline)?);
     findings.extend(content_findings(&job, &whole.plan)?);
-    if !args.offline && args.dns.dns_zone.is_none() {
+    if !args.offline && !args.dns.is_given() {
         findings.extend(relay_findings(campaign)?);
     }
     findings.extend(whole.findings(&job)?);
@@ -92,7 +92,7 @@ pub fn sender_findings(
     offline: bool,
 ) -> Result<Vec<Finding>, Diagnostic> {
     let campaign = &job.materials.campaign;
-    if offline && dns.dns_zone.is_none() {
+    if offline && !dns.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
         return Ok(vec![Finding::note(Group::Sender, "offline", seen)]);
     }
@@ -191,7 +191,7 @@ fn sample_message(job: &Job, plan: &Plan, signer: &Signer) -> Result<Option<Vec<
 /// has the rate that the provider takes; a relay has its own ways.
 fn shares(plan: &Plan, campaign: &Campaign, args: &args::Check) -> Result<Vec<Share>, Diagnostic> {
     let domains = top_domains(plan, DOMAINS_LOOKED_UP);
-    let ask = !args.offline || args.dns.dns_zone.is_some();
+    let ask = !args.offline || args.dns.is_given();
     let mut shares: BTreeMap<String, Share> = BTreeMap::new();
     let mut add = |name: String, rows: u64, per_second: Option<f64>| {
         let share = shares.entry(name.clone()).or_insert(Share { name, rows: 0, per_second });

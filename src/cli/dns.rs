@@ -11,6 +11,11 @@ impl DnsOptions {
         self.resolver_over(&campaign.delivery.resolver)
     }
 
+    /// True when an option says whom to ask: then DNS is asked with --offline too.
+    pub fn is_given(&self) -> bool {
+        self.dns_zone.is_some() || !self.dns_server.is_empty()
+    }
+
     /// The resolver that the options name, or that asks `servers`, or the system's.
     pub fn resolver_over(&self, servers: &[NameServer]) -> Result<Resolver, Diagnostic> {
         let zone = self.dns_zone.as_ref().filter(|_| self.dns_server.is_empty());

@@ -26,7 +26,7 @@ pub fn run(common: &Common, args: &args::Records) -> Result<Exit, Diagnostic> {
         message: None,
     };
     let mut records = records(&sender, args.cname_to.as_ref().map(|zone| zone.as_str()));
-    if !args.offline || args.dns.dns_zone.is_some() {
+    if !args.offline || args.dns.is_given() {
         let resolver = args.dns.resolver(campaign)?;
         super::runtime()?.block_on(look_up(&mut records, &resolver));
     }

@@ -180,7 +180,7 @@ fn the_hash_depends_on_every_message_and_on_nothing_else() {
 
 #[test]
 fn a_sample_is_spread_over_the_list() {
-    assert_eq!(sample(500, 1_000), [0..500]);
+    assert!(matches!(sample(500, 1_000).as_slice(), [all] if *all == (0..500)));
     let blocks = sample(100_000, 1_024);
     assert_eq!(blocks, [0..256, 25_000..25_256, 50_000..50_256, 75_000..75_256]);
     let case = Case::new(&many(600), "Hello", Some("x"), None, "");

@@ -1,4 +1,5 @@
-//! Zones in, findings out: one line a situation, through a resolver that answers from a zone file.
+//! Zones in, findings out: one line a situation, through a resolver that answers from a zone file. With `MAILRUN_NSD=/usr/sbin/nsd`
+//! the same zones are served by a real name server on loopback (`scripts/interop`).
 
 use super::super::finding::{Findings, Level};
 use super::*;
@@ -71,7 +72,11 @@ async fn look(zone: &str, who: &Who) -> Findings {
     let path = folder.path().join("zone");
     let zone = zone.replace("{rsa}", &rsa_record());
     std::fs::write(&path, format!("$TTL 300\n{zone}")).unwrap();
-    let resolver = Resolver::zone(&path).unwrap_or_else(|error| panic!("{error}:\n{zone}"));
+    let served = std::env::var_os("MAILRUN_NSD").map(|program| Served::start(&program, folder.path(), &zone));
+    let resolver = match &served {
+        Some(served) => Resolver::servers(&[served.address]).unwrap(),
+        None => Resolver::zone(&path).unwrap_or_else(|error| panic!("{error}:\n{zone}")),
+    };
     let (from, return_path) = (who.from.parse().unwrap(), who.return_path.parse().unwrap());
     let signer = signer(who.signing);
     let egress: Vec<Egress> = who
@@ -93,6 +98,48 @@ async fn look(zone: &str, who: &Who) -> Findings {
     let mut findings = Findings::default();
     findings.extend(check(&sender, &resolver).await);
     findings
+}
+
+/// The zone as a real name server serves it: NSD, which `MAILRUN_NSD` names, with the whole of DNS in one root zone.
+struct Served {
+    nsd: std::process::Child,
+    address: std::net::SocketAddr,
+}
+
+impl Served {
+    fn start(program: &std::ffi::OsStr, folder: &std::path::Path, zone: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let root = ". IN SOA ns. hostmaster. 1 3600 600 86400 300\n. IN NS ns.\nns. IN A 127.0.0.1\n";
+        std::fs::write(folder.join("root"), format!("$ORIGIN .\n$TTL 300\n{root}{zone}")).unwrap();
+        let folder = folder.display();
+        let config = format!(
+            "server:\n  ip-address: 127.0.0.1@{port}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"{folder}\"\n  pidfile: \"\"\n  \
+             xfrdfile: \"{folder}/xfrd\"\n  zonelistfile: \"{folder}/list\"\n  logfile: \"{folder}/log\"\n  xfrdir: \"{folder}\"\n\
+             remote-control:\n  control-enable: no\nzone:\n  name: \".\"\n  zonefile: root\n"
+        );
+        let file = format!("{folder}/nsd.conf");
+        std::fs::write(&file, config).unwrap();
+        let mut nsd = std::process::Command::new(program).args(["-d", "-c", &file]).spawn().unwrap();
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        // It answers over TCP as soon as it listens; it listens when its zone is loaded.
+        while std::net::TcpStream::connect(address).is_err() {
+            if let Some(ended) = nsd.try_wait().unwrap() {
+                let log = std::fs::read_to_string(format!("{folder}/log")).unwrap_or_default();
+                panic!("{} ended with {ended}:\n{log}\n{zone}", program.display());
+            }
+            std::thread::yield_now();
+        }
+        Self { nsd, address }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // TERM, so that it ends its own children too.
+        let ended = std::process::Command::new("kill").arg(self.nsd.id().to_string()).status();
+        assert!(ended.is_ok_and(|status| status.success()), "there is a `kill`");
+        let _ = self.nsd.wait();
+    }
 }
 
 fn shown(findings: &Findings) -> Vec<String> {
@@ -443,6 +490,10 @@ async fn addresses() {
 
 #[tokio::test]
 async fn failures_of_dns_are_told_apart() {
+    if std::env::var_os("MAILRUN_NSD").is_some() {
+        println!("not run: a real server does not fail on demand");
+        return;
+    }
     let fault = |what: &str| format!("s1._domainkey.news.example.com. IN TXT \"mailrun-fault={what}\"");
     situation("SERVFAIL for the key", &[(KEY, &fault("servfail"))], USUAL, &["warning dns-servfail"]).await;
     situation("refused for the key", &[(KEY, &fault("refused"))], USUAL, &["warning dns-refused"]).await;

@@ -59,7 +59,7 @@ pub fn organizational(steps: &[Step]) -> Option<&str> {
             Psd::Yes | Psd::Unknown => {}
         }
     }
-    Some(found().last().map_or(&start.domain, |(_, step, _)| &step.domain))
+    Some(found().next_back().map_or(&start.domain, |(_, step, _)| &step.domain))
 }
 
 /// The part of `domain` that has one label more than `suffix`.
