@@ -5,7 +5,6 @@
 //! every rate as it comes (`MAILRUN_BENCH_ROUNDS` of each kind, 7 by default) with the CPU time of this process a message, receiver
 //! included; then the medians with the lowest and highest. On a machine that has other work, the CPU time says more.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,7 +17,10 @@ use mailrun::journal::{Journal, RunKey};
 use mailrun::mail::Timestamp;
 use mailrun::plan::{Layout, Plan, RunDir};
 use mailrun::route::{Classifier, Schedule};
-use mailrun::run::{self, Breaker, Dispatcher, Job, Lane, Preparer, Settings, Site, Suppressor};
+use mailrun::run::{
+    self, Breaker, Departure, Directory, Dispatcher, Job, Lane, Parts, Preparer, RelayHop, Router, Segment,
+    Settings, Site, SourceLimits, Sources, Suppressor, Way,
+};
 use mailrun::sandbox::{Options, Sandbox};
 use mailrun::smtp::{Extensions, Limits, Security, Target};
 use mailrun::suppression::SuppressionList;
@@ -44,8 +46,13 @@ const KINDS: [(&str, Kind); 3] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds = std::env::var("MAILRUN_BENCH_ROUNDS").map_or(Ok(7), |rounds| rounds.parse())?;
     let mut table = Vec::new();
-    for (what, rows, is_signed) in [("unsigned, 0.4 KB", 20_000, false), ("RSA-2048, 0.9 KB", 4_000, true)] {
-        let scene = Scene::new(rows, is_signed)?;
+    let answers = Duration::from_millis(5);
+    for (what, rows, is_signed, delay) in [
+        ("unsigned, 0.4 KB", 20_000, false, None),
+        ("unsigned, answered after 5 ms", 10_000, false, Some(answers)),
+        ("RSA-2048, 0.9 KB", 4_000, true, None),
+    ] {
+        let scene = Scene::new(rows, is_signed, delay)?;
         let mut rates: [Vec<f64>; 3] = Default::default();
         let mut costs: [Vec<f64>; 3] = Default::default();
         for round in 0..rounds {
@@ -102,7 +109,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(rows: u32, is_signed: bool) -> Result<Self, Box<dyn Error>> {
+    fn new(rows: u32, is_signed: bool, delay: Option<Duration>) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let file = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
         let lines: String = (0..rows).map(|n| format!("r{n}@one.example,{n}\n")).collect();
@@ -124,7 +131,7 @@ impl Scene {
         let layout = Layout::new(&group.schema(), None);
         run::freeze(&group, layout, limits, None, list.checker(Timestamp::wall())?, &dir, |_| ())?;
         let runtime = Runtime::new()?;
-        let sandbox = runtime.block_on(Sandbox::start(Options::default()))?;
+        let sandbox = runtime.block_on(Sandbox::start(Options { delay, ..Options::default() }))?;
         Ok(Self { folder, campaign, dir, rows, runtime, sandbox })
     }
 
@@ -147,8 +154,10 @@ impl Scene {
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: None,
         };
-        let limits = run::Limits { connections: CONNECTIONS, pipeline_depth: 1 };
-        let lane = Lane::new("sandbox".into(), limits, (0..self.rows).collect::<VecDeque<_>>());
+        let site = Arc::new(self.site()?);
+        let limits = run::relay_limits(CONNECTIONS, 1, None);
+        let mut lane = Lane::new(Arc::clone(&site), limits, None, Timestamp::now());
+        lane.add(Segment::whole((0..self.rows).collect()));
         let settings = Settings {
             schedule: Schedule::new(&self.campaign.delivery.retry),
             not_after: None,
@@ -158,8 +167,20 @@ impl Scene {
         let breaker = Breaker::new(self.campaign.stop.clone());
         let job = Job {
             preparer: Arc::new(preparer),
-            dispatcher: Dispatcher::new(settings, vec![lane], None, Classifier::default(), breaker),
-            sites: vec![Arc::new(self.site()?)],
+            dispatcher: Dispatcher::new(Parts {
+                settings,
+                lanes: vec![lane],
+                directory: Directory::empty(),
+                sources: Sources::new(&[SourceLimits::default()], Timestamp::now()),
+                pacer: None,
+                classifier: Classifier::default(),
+                breaker,
+            }),
+            router: Arc::new(Router {
+                routes: Vec::new(),
+                rest: Way::Relay(run::Routed { site, limits, provider: None }),
+            }),
+            departures: vec![Departure { local_ip: None, ehlo: "bench.example.com".parse()? }],
             journal,
             ledger: None,
             suppressor: Suppressor::none(),
@@ -194,6 +215,7 @@ impl Scene {
         };
         let limits =
             Limits { depth: 1, window_bytes: 128 << 10, max_messages: 0, idle: Duration::from_secs(60) };
-        Ok(Site { target, port: self.sandbox.addr().port(), limits })
+        let hop = RelayHop { target, port: self.sandbox.addr().port(), weight: 1 };
+        Ok(Site::relays("sandbox".into(), vec![hop], limits))
     }
 }

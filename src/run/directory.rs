@@ -154,7 +154,7 @@ impl Directory {
         let domain = self.domains[id.0 as usize];
         let fresh = Segment::new(Arc::clone(&self.rows), domain.start..domain.end);
         let tried = self.tried.remove(&id).unwrap_or_default();
-        self.left -= (fresh.len() + tried.len()) as u64;
+        self.left -= (fresh.rows() + tried.len()) as u64;
         Taken { fresh, tried }
     }
 

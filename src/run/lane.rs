@@ -154,8 +154,8 @@ impl Segment {
         Self::new(rows, 0..end)
     }
 
-    /// How many are left.
-    pub fn len(&self) -> usize {
+    /// How many rows are left.
+    pub fn rows(&self) -> usize {
         (self.end - self.next) as usize
     }
 
@@ -209,7 +209,7 @@ impl Lane {
 
     /// Rows that were never touched.
     pub fn add(&mut self, rows: Segment) {
-        self.fresh_rows += rows.len();
+        self.fresh_rows += rows.rows();
         self.fresh.push_back(rows);
     }
 

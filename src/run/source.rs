@@ -52,11 +52,6 @@ impl Sources {
         Self { list: limits.iter().map(source).collect() }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
-
     /// The one that a further connection leaves from: of those that may still carry mail, the one that has the fewest in
     /// proportion to its weight. `open` counts the connections that a source has.
     pub fn choose(&self, open: impl Fn(SourceId) -> usize) -> Option<SourceId> {

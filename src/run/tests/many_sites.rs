@@ -110,7 +110,7 @@ fn a_site_that_stops_does_not_hold_up_the_others() {
     let rows = 60_000;
     let setting = || Setting { rows, capacity: per_hour(360_000), ..Setting::default() };
     // Half of the rows go to the site that stops.
-    let domain = |row: u32| if row % 2 == 0 { "big".to_owned() } else { format!("d{}", row % 200) };
+    let domain = |row: u32| if row.is_multiple_of(2) { "big".to_owned() } else { format!("d{}", row % 200) };
     let stop_from = START + Duration::from_secs(20);
     let stop_to = stop_from + Duration::from_secs(600);
     let mut stopped = world(setting(), domain, move |sent| {
@@ -137,7 +137,7 @@ fn a_site_that_stops_does_not_hold_up_the_others() {
 #[test]
 fn a_slow_site_does_not_hold_up_the_others() {
     let setting = Setting { rows: 6_000, capacity: per_hour(360_000), ..Setting::default() };
-    let domain = |row: u32| if row % 20 == 0 { "slow".to_owned() } else { format!("d{}", row % 19) };
+    let domain = |row: u32| if row.is_multiple_of(20) { "slow".to_owned() } else { format!("d{}", row % 19) };
     let mut world = world(setting, domain, |sent| {
         (if sent.site == "slow" { Duration::from_secs(20) } else { 20 * MS }, accepted())
     });
@@ -319,7 +319,7 @@ fn dead_sites_do_not_keep_the_others_from_being_looked_up() {
         let number: u32 = site[1..].parse().unwrap();
         let trouble =
             Trouble { permanent: false, class: Class::Network, text: "timed out".into(), reply: None };
-        let dead = number % 2 == 0 && now < START + Duration::from_secs(3_000);
+        let dead = number.is_multiple_of(2) && now < START + Duration::from_secs(3_000);
         if dead { Err(trouble) } else { Ok(()) }
     });
     world.run().assert_all(rows, Disposition::Accepted);

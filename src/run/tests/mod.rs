@@ -32,6 +32,11 @@ const START: Timestamp = Timestamp(1_800_000_000_000_000);
 /// What the site does with a transmission: its fate and how long it takes. `None` closes the connection unanswered.
 type Site = Box<dyn FnMut(Sent) -> (Duration, Fate)>;
 
+/// What opening a connection to a site brings.
+type Opens = Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>;
+/// Where a row's domain goes.
+type Routes = Box<dyn FnMut(u32, Timestamp) -> Result<Routed, Unroutable>>;
+
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     row: u32,
@@ -50,9 +55,9 @@ struct World {
     accounts: MemoryLedger,
     site: Site,
     /// What opening a connection brings.
-    opens: Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>,
+    opens: Opens,
     /// Where a row's domain goes.
-    routes: Box<dyn FnMut(u32, Timestamp) -> Result<Routed, Unroutable>>,
+    routes: Routes,
     sites: HashMap<ConnectionId, &'static str>,
     lookups: usize,
     /// When the ledger can't answer.
