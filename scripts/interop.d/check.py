@@ -39,11 +39,14 @@ def check_zones(folder):
 def nsd_config(place, port):
     zone = (common.WELCOME / "zone").read_text()
     (place / "zone").write_text(zone)
+    # The rest of DNS: nothing else exists.
+    (place / "root").write_text("$ORIGIN .\n$TTL 300\n. IN SOA ns. hostmaster. 1 3600 600 86400 300\n. IN NS ns.\nns. IN A 127.0.0.1\n")
     config = place / "nsd.conf"
     config.write_text(
         f'server:\n  ip-address: 127.0.0.1@{port}\n  username: ""\n  chroot: ""\n  zonesdir: "{place}"\n  pidfile: ""\n'
         f'  xfrdfile: "{place}/xfrd"\n  zonelistfile: "{place}/list"\n  logfile: "{place}/log"\n  xfrdir: "{place}"\n'
-        'remote-control:\n  control-enable: no\nzone:\n  name: "harbourlane.example"\n  zonefile: zone\n')
+        'remote-control:\n  control-enable: no\nzone:\n  name: "harbourlane.example"\n  zonefile: zone\n'
+        'zone:\n  name: "."\n  zonefile: root\n')
     return str(config)
 
 
