@@ -23,6 +23,9 @@ pub struct Egress {
     /// Its share of the connections beside the other entries.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
+    /// The pool that it belongs to: a registered sender may name one, and then uses no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// The domains of `From` that it serves; all by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<String>,

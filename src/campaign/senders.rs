@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::units::optional_text;
-use super::{Campaign, CampaignError, Dkim};
+use super::{Campaign, CampaignError, Dkim, RouteKind};
 use crate::mail::{Address, Domain};
 
 /// The account of a campaign that names none.
@@ -38,7 +38,7 @@ pub struct RegisteredSender {
     /// `MAIL FROM` of its campaigns.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub return_path: Option<Address>,
-    /// The egress pool of its campaigns.
+    /// The egress pool of its campaigns: with route `mx` they leave from its addresses and no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress_pool: Option<String>,
     /// The capacity account of its campaigns.
@@ -138,6 +138,14 @@ impl Senders {
             }
             (_, Some(_)) => {}
         }
+        if let Some(pool) = &sender.egress_pool
+            && campaign.delivery.route == RouteKind::Mx
+        {
+            campaign.egress.retain(|egress| egress.pool.as_ref() == Some(pool));
+            if campaign.egress().next().is_none() {
+                return other("egress.pool", "none of its addresses".to_owned(), pool.clone());
+            }
+        }
         if campaign.dkim.is_empty() {
             campaign.dkim.clone_from(&sender.dkim);
         }
@@ -201,6 +209,24 @@ capacity-account = "vip"
             ("vip", 0),
             "the address goes before its domain"
         );
+    }
+
+    #[test]
+    fn a_pool_leaves_its_own_addresses_and_nothing_else() {
+        let registry = REGISTRY.replace("capacity-account = \"vip\"", "egress-pool = \"slow\"");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("senders.toml");
+        fs::write(&path, registry).unwrap();
+        let registry = Senders::load(&path).unwrap();
+        let pools =
+            "[[egress]]\naddress = \"192.0.2.1\"\npool = \"slow\"\n[[egress]]\naddress = \"192.0.2.2\"\n";
+        let mut vip = campaign("vip@news.example.com", "", pools);
+        vip.delivery.route = RouteKind::Mx;
+        registry.apply(&mut vip).unwrap();
+        assert_eq!(vip.egress().map(|egress| egress.address.to_string()).collect::<Vec<_>>(), ["192.0.2.1"]);
+        let mut without = campaign("vip@news.example.com", "", "");
+        without.delivery.route = RouteKind::Mx;
+        assert!(registry.apply(&mut without).unwrap_err().to_string().contains("`egress.pool`"));
     }
 
     #[test]

@@ -14,14 +14,14 @@ use super::exit::Exit;
 use super::job::{self, Job};
 use super::text::{count, duration, table};
 use super::{log, moment, out, paths, ways};
-use crate::campaign::{Campaign, RouteKind};
+use crate::campaign::{Campaign, Relay, RouteKind};
 use crate::dkim::Signer;
 use crate::mail::{Domain, Timestamp};
 use crate::plan::{Plan, ScreenedRows, top_domains};
 use crate::preflight::approval::Approval;
 use crate::preflight::list::{self, DryRun, FailedRow, Looking};
 use crate::preflight::night::{Night, Share, night};
-use crate::preflight::sender::{self, Sender};
+use crate::preflight::sender::{self, Egress, Sender};
 use crate::preflight::{self, content};
 use crate::preflight::{Finding, Findings, Group, Level};
 use crate::route::{Resolver, Shaping};
@@ -103,17 +103,25 @@ pub fn sender_findings(
         from: campaign.sender.from.address.domain(),
         return_path: campaign.sender.return_path().domain(),
         signer: &signer,
-        egress: &[],
+        egress: &egress(campaign),
         relay: relay(campaign),
         message: message.as_deref(),
     };
     Ok(super::runtime()?.block_on(sender::check(&sender, &resolver)))
 }
 
+/// The local addresses that receivers see: those of route `mx`. Behind a relay they see the relay's.
+pub fn egress(campaign: &Campaign) -> Vec<Egress> {
+    let seen = campaign.egress().filter(|_| campaign.delivery.route == RouteKind::Mx);
+    let default = campaign.delivery.ehlo.as_ref();
+    seen.map(|egress| Egress { address: egress.address, ehlo: egress.ehlo.as_ref().or(default).cloned() })
+        .collect()
+}
+
 /// The relay that mail is handed to.
 pub fn relay(campaign: &Campaign) -> Option<&str> {
     match campaign.delivery.route {
-        RouteKind::Relay => campaign.delivery.relay.as_ref().map(|relay| relay.host.as_str()),
+        RouteKind::Relay => campaign.main_relays().first().map(|relay| relay.host.as_str()),
         RouteKind::Mx | RouteKind::Sandbox => None,
     }
 }
@@ -149,13 +157,21 @@ fn content_findings(job: &Job, plan: &Plan) -> Result<Vec<Finding>, Diagnostic> 
     Ok(content::check(checks, &message, &files.collect::<Vec<_>>()))
 }
 
-/// Whether the relay answers, and how it is secured.
+/// Whether the relays answer, and how they are secured.
 fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, Diagnostic> {
-    let Some(relay) =
-        campaign.delivery.relay.as_ref().filter(|_| campaign.delivery.route == RouteKind::Relay)
-    else {
-        return Ok(Vec::new());
-    };
+    let main = campaign.main_relays().into_iter().filter(|_| campaign.delivery.route == RouteKind::Relay);
+    let named = campaign
+        .relay
+        .iter()
+        .filter(|relay| campaign.route.iter().any(|route| Some(&route.relay) == relay.name.as_ref()));
+    let mut findings = Vec::new();
+    for relay in main.chain(named.filter(|_| campaign.delivery.route != RouteKind::Sandbox)) {
+        findings.extend(findings_of_relay(campaign, relay)?);
+    }
+    Ok(findings)
+}
+
+fn findings_of_relay(campaign: &Campaign, relay: &Relay) -> Result<Vec<Finding>, Diagnostic> {
     let security = Security::new(relay.tls, relay.ca_file.as_deref())
         .map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
     let ehlo = ways::ehlo_name(campaign.delivery.ehlo.as_deref())?;

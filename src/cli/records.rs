@@ -21,7 +21,7 @@ pub fn run(common: &Common, args: &args::Records) -> Result<Exit, Diagnostic> {
         from: campaign.sender.from.address.domain(),
         return_path: campaign.sender.return_path().domain(),
         signer: &signer,
-        egress: &[],
+        egress: &check::egress(campaign),
         relay: check::relay(campaign),
         message: None,
     };
