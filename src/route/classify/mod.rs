@@ -15,7 +15,7 @@ use crate::campaign::{PauseScope, ReplyAction as Do, ReplyRule as Rule};
 use crate::mail::{Class, Reply};
 use rule::Fit;
 pub use rule::RuleError;
-use texts::{Marks, Texts};
+use texts::{MOST_RULES, Marks, Texts};
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
@@ -94,6 +94,9 @@ impl Classifier {
         let own = extra.len();
         let mut rules = extra;
         rules.extend(rule::parse(RULES)?);
+        if rules.len() > MOST_RULES {
+            return Err(RuleError::TooMany { own, most: MOST_RULES - (rules.len() - own) });
+        }
         let fits = rules.iter().map(Fit::new).collect::<Result<Vec<_>, _>>()?;
         let rules_for = |wanted: fn(u16) -> bool| Marks::of(rules.len(), |at| fits[at].accepts_some(wanted));
         let transient = rules_for(|code| code / 100 == 4);

@@ -22,6 +22,14 @@ pub enum RuleError {
         /// What is wrong with it.
         why: String,
     },
+    /// More rules than can be told apart quickly.
+    #[error("there are {own} rules in `[[reply]]`, and there is room for {most}")]
+    TooMany {
+        /// Rules of the campaign.
+        own: usize,
+        /// The most that it may have.
+        most: usize,
+    },
 }
 
 impl RuleError {
@@ -29,6 +37,7 @@ impl RuleError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Toml { .. } => None,
+            Self::TooMany { .. } => Some("put several texts into one rule, as `one|other`"),
             Self::Rule { .. } => {
                 Some("mend it in `[[reply]]`; rules are tried in order, the campaign's first")
             }

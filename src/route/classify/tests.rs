@@ -244,3 +244,10 @@ fn failures_without_a_reply() {
     check(Failure::TooLarge, Class::TooLarge, Action::GiveUp, false);
     check(Failure::Unfit, Class::Protocol, Action::GiveUp, false);
 }
+
+#[test]
+fn more_rules_than_there_is_room_for_are_refused() {
+    let one = rule::parse(RULES).unwrap().remove(0);
+    let error = Classifier::new(vec![one; MOST_RULES]).unwrap_err();
+    assert!(matches!(error, RuleError::TooMany { own: MOST_RULES, .. }), "{error}");
+}

@@ -49,14 +49,22 @@ struct Words {
     wordless: Marks,
 }
 
-/// A set of rules by their number.
-#[derive(Debug, Clone)]
-pub(super) struct Marks(Box<[u64]>);
+/// The most rules that there may be, in words of 64.
+const WORDS_OF_MARKS: usize = 8;
+/// The most rules that there may be: those of the program and of the campaign.
+pub(super) const MOST_RULES: usize = WORDS_OF_MARKS * 64;
+
+/// A set of rules by their number. Each reply makes two of them, so they are small and lie on the stack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks([u64; WORDS_OF_MARKS]);
 
 impl Marks {
-    /// Those of `rules` rules that `wanted` holds for.
+    /// No rule.
+    const NONE: Self = Self([0; WORDS_OF_MARKS]);
+
+    /// Those of `rules` rules, at most [`MOST_RULES`], that `wanted` holds for.
     pub fn of(rules: usize, wanted: impl Fn(usize) -> bool) -> Self {
-        let mut marks = Self(vec![0; rules.div_ceil(64)].into());
+        let mut marks = Self::NONE;
         (0..rules).filter(|&rule| wanted(rule)).for_each(|rule| marks.add(rule));
         marks
     }
@@ -107,8 +115,8 @@ impl Texts {
     /// The rules that `text` may fit, and those without a text of their own: no other fits. Then those of them that it fits for sure.
     pub fn candidates(&self, rules: &[Rule], text: &[u8]) -> (Marks, Marks) {
         let words = self.words.get_or_init(|| Words::new(rules));
-        let mut marks = words.wordless.clone();
-        let mut sure = Marks::of(rules.len(), |_| false);
+        let mut marks = words.wordless;
+        let mut sure = Marks::NONE;
         let automaton = &words.automaton;
         let mut state = words.start;
         for &byte in text {
@@ -148,15 +156,13 @@ fn compile(text: &str) -> Result<Regex, String> {
 impl Words {
     fn new(rules: &[Rule]) -> Self {
         let mut wordless = Marks::of(rules.len(), |number| rules[number].text.is_none());
-        let none = Marks::of(rules.len(), |_| false);
         let mut owners: BTreeMap<Vec<u8>, (Marks, Marks)> = BTreeMap::new();
         for (number, rule) in rules.iter().enumerate() {
             let Some(text) = &rule.text else { continue };
             match words_of(text) {
                 Some(words) => {
                     for word in words {
-                        let (need, need_only) =
-                            owners.entry(word.text).or_insert_with(|| (none.clone(), none.clone()));
+                        let (need, need_only) = owners.entry(word.text).or_insert((Marks::NONE, Marks::NONE));
                         need.add(number);
                         if word.suffices {
                             need_only.add(number);
