@@ -20,7 +20,7 @@ START_SECONDS = 120
 def check_zones(folder):
     """The table of situations, with every zone served by NSD."""
     nsd = needed("nsd")
-    command = ["cargo", "test", "--quiet", "--lib", "--", "preflight::sender::situations", "--test-threads=2"]
+    command = ["cargo", "test", "--quiet", "--lib", "--", "preflight::sender::situations", "--test-threads=1"]
     done = subprocess.run(command, cwd=common.ROOT, env=os.environ | {"MAILRUN_NSD": nsd}, capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(f"the situations differ with NSD:\n{done.stdout}{done.stderr}")

@@ -121,13 +121,16 @@ impl Served {
         std::fs::write(&file, config).unwrap();
         let mut nsd = std::process::Command::new(program).args(["-d", "-c", &file]).spawn().unwrap();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        // It answers over TCP as soon as it listens; it listens when its zone is loaded.
-        while std::net::TcpStream::connect(address).is_err() {
+        // It is there when it answers: NS of the root, asked until then.
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(address).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+        let question = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
+        while socket.send(&question).and_then(|_| socket.recv(&mut [0; 512])).is_err() {
             if let Some(ended) = nsd.try_wait().unwrap() {
                 let log = std::fs::read_to_string(format!("{folder}/log")).unwrap_or_default();
                 panic!("{} ended with {ended}:\n{log}\n{zone}", program.display());
             }
-            std::thread::yield_now();
         }
         Self { nsd, address }
     }
