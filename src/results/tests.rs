@@ -318,7 +318,7 @@ fn only_the_archive_column_may_be_missing() {
     };
     without(Column::Archive);
     let rows = run.read();
-    assert_eq!((rows.len(), rows[0].archive.clone(), rows[0].attempts), (8, None, 4));
+    assert_eq!((rows.len(), rows[0].archive.clone(), rows[0].attempts), (7, None, 4));
     without(Column::Detail);
     let error = ResultFiles::open(&run.results()).unwrap_err();
     assert!(error.to_string().contains("column `detail` is missing"), "{error}");
