@@ -31,13 +31,18 @@ fn taken(record: &Path) -> Vec<(String, String)> {
     taken
 }
 
-/// Sends through a relay that offers or does not offer; what each row came to, and who got what.
+/// What a campaign came to.
+struct Sent {
+    /// Of each row: its disposition and the archive's reply.
+    rows: Vec<(Disposition, Option<String>)>,
+    /// Who got whose message, as `to: whose`, in order.
+    got: Vec<String>,
+    stdout: String,
+}
+
+/// Sends through a relay that offers these extensions or does not.
 #[track_caller]
-fn send(
-    archive: &str,
-    pipelining: bool,
-    chunking: bool,
-) -> (Vec<(Disposition, Option<String>)>, Vec<String>, String) {
+fn send(archive: &str, pipelining: bool, chunking: bool) -> Sent {
     let dir = Dir::new();
     let record = dir.path().join("taken.jsonl");
     let mut options = Options { record: Some(record.clone()), eager_data: true, ..Options::default() };
@@ -63,14 +68,14 @@ fn send(
         .collect();
     got.sort();
     let rows = rows.into_iter().map(|row| (row.disposition, row.archive.map(|reply| reply.into_owned())));
-    (rows.collect(), got, stdout)
+    Sent { rows: rows.collect(), got, stdout }
 }
 
 #[test]
 fn the_archive_gets_what_its_recipients_get() {
     let archive = "archive@keep.example";
     for (pipelining, chunking) in [(true, true), (true, false), (false, true), (false, false)] {
-        let (rows, got, stdout) = send(archive, pipelining, chunking);
+        let Sent { rows, got, stdout } = send(archive, pipelining, chunking);
         let case = format!("PIPELINING {pipelining}, CHUNKING {chunking}: {rows:?}");
         for row in [0, 2] {
             assert_eq!(rows[row].0, Disposition::Accepted, "{case}");
@@ -94,7 +99,7 @@ fn the_archive_gets_what_its_recipients_get() {
 #[test]
 fn a_refused_archive_changes_nothing_for_the_recipients() {
     for (pipelining, chunking) in [(true, true), (true, false), (false, true), (false, false)] {
-        let (rows, got, stdout) = send("rcpt-550-5.7.1@keep.example", pipelining, chunking);
+        let Sent { rows, got, stdout } = send("rcpt-550-5.7.1@keep.example", pipelining, chunking);
         let case = format!("PIPELINING {pipelining}, CHUNKING {chunking}: {rows:?}");
         for row in [0, 2] {
             assert_eq!(rows[row].0, Disposition::Accepted, "{case}");
