@@ -153,6 +153,7 @@ impl Scene {
             watch: Mutex::new(list.watch(0)?),
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: None,
+            archive: None,
         };
         let site = Arc::new(self.site()?);
         let limits = run::relay_limits(CONNECTIONS, 1, None);

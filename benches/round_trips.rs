@@ -147,7 +147,7 @@ async fn ours(server: SocketAddr, depth: usize, messages: u64) -> Result<f64, Bo
             let recipient = Address::parse(&format!("r{id}@r.example")).expect("it is an address");
             let transaction = Transaction {
                 id,
-                envelope: Envelope { return_path: None, recipient },
+                envelope: Envelope { return_path: None, recipient, archive: None },
                 message: SignedMessage::new(Bytes::new(), message),
                 valid_until: Timestamp(i64::MAX),
             };

@@ -22,7 +22,7 @@ COLUMNS = {
     "disposition": TEXT, "class": TEXT, "smtp_code": (pa.int16(),), "enhanced_status": TEXT, "reply": TEXT,
     "remote_host": TEXT, "remote_ip": TEXT, "local_ip": TEXT, "tls": TEXT, "attempts": (pa.uint16(),),
     "first_attempt_at": TIME, "last_attempt_at": TIME, "latency_us": (pa.uint64(), pa.int64()), "bytes": (pa.uint32(),),
-    "slot": TIME, "detail": TEXT, "attempts_at": TIME,
+    "slot": TIME, "detail": TEXT, "attempts_at": TIME, "archive": TEXT,
 }
 
 

@@ -204,6 +204,7 @@ impl Campaign {
         }
         self.capacity.check()?;
         self.delivery.check()?;
+        self.sender.check(self.delivery.route)?;
         routes::check(&self.delivery, &self.relay, &self.route)?;
         for egress in &self.egress {
             egress.check()?;
@@ -266,6 +267,21 @@ route = "sandbox"
         assert!(error.problem.contains("more than one `@`"), "{error}");
         let error = refused(&SMALLEST.replace("text = \"a.hbs\"", ""));
         assert_eq!(error.place, Some((9, 1)), "{error}");
+    }
+
+    #[test]
+    fn an_archive_needs_a_relay_and_an_ascii_address() {
+        let with =
+            |address: &str| SMALLEST.replace("[target", &format!("archive-bcc = \"{address}\"\n[target"));
+        let text = with("archive@example.com");
+        let campaign = Campaign::parse(&text, Path::new("c/campaign.toml")).unwrap();
+        assert!(toml::to_string(&campaign).unwrap().contains("archive-bcc = \"archive@example.com\""));
+        let error = refused(&text.replace("sandbox", "mx"));
+        assert_eq!(error.place.map(|(line, _)| line), Some(6), "{error}");
+        assert_eq!(error.hint.as_deref(), Some("use route `relay`, or leave it out"));
+        assert!(refused(&with("josé@example.com")).problem.contains("SMTPUTF8"));
+        let without = Campaign::parse(SMALLEST, Path::new("c/campaign.toml")).unwrap();
+        assert!(!toml::to_string(&without).unwrap().contains("archive-bcc"));
     }
 
     #[test]

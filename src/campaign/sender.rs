@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::RouteKind;
 use super::units::{optional_text, text};
 use crate::mail::{Address, Mailbox};
 
@@ -21,6 +22,9 @@ pub struct Sender {
     /// `MAIL FROM`; the From address by default.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub return_path: Option<Address>,
+    /// Gets a copy of every message, in the envelope only; relays only.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub archive_bcc: Option<Address>,
     /// One return path per recipient: `local+<token>@domain`.
     #[serde(default)]
     pub verp: bool,
@@ -36,5 +40,24 @@ impl Sender {
     /// The return path without VERP.
     pub fn return_path(&self) -> &Address {
         self.return_path.as_ref().unwrap_or(&self.from.address)
+    }
+
+    pub(super) fn check(&self, route: RouteKind) -> Result<(), (&'static str, String, &'static str)> {
+        let Some(archive) = &self.archive_bcc else { return Ok(()) };
+        if route == RouteKind::Mx {
+            return Err((
+                "sender.archive-bcc",
+                format!("the hosts of the recipients' domains do not take mail for `{archive}`"),
+                "use route `relay`, or leave it out",
+            ));
+        }
+        if archive.needs_smtputf8() {
+            return Err((
+                "sender.archive-bcc",
+                format!("`{archive}` would keep every message from servers without SMTPUTF8"),
+                "use an address in ASCII",
+            ));
+        }
+        Ok(())
     }
 }

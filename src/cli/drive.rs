@@ -193,6 +193,7 @@ async fn send(
         watch: Mutex::new(list.watch(run.manifest.suppression_change)?),
         return_paths: materials.return_paths(run_id)?,
         redirect: run.redirect.clone(),
+        archive: campaign.sender.archive_bcc.clone(),
     });
     let suppressor = match campaign.delivery.route {
         RouteKind::Sandbox => Suppressor::none(),

@@ -120,6 +120,12 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
             time(latency.max_us)
         ));
     }
+    if summary.archive_refused > 0 {
+        text.push_str(&format!(
+            "  archive   its copy was refused for {} of the accepted messages: see `archive` in the results\n",
+            count(summary.archive_refused)
+        ));
+    }
     text.push_str(&format!("  results   {}\n", shown(dir)));
     text
 }

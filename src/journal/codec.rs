@@ -23,6 +23,7 @@ mod has {
     pub const BYTES: u64 = 1 << 6;
     pub const MESSAGE_ID: u64 = 1 << 7;
     pub const DETAIL: u64 = 1 << 8;
+    pub const ARCHIVE: u64 = 1 << 9;
 }
 
 /// A group holds something that is not a record.
@@ -70,7 +71,8 @@ pub(super) fn put_outcome(out: &mut Vec<u8>, outcome: &Outcome) {
         | flag(outcome.latency_us.is_some(), has::LATENCY)
         | flag(outcome.bytes.is_some(), has::BYTES)
         | flag(outcome.message_id.is_some(), has::MESSAGE_ID)
-        | flag(outcome.detail.is_some(), has::DETAIL);
+        | flag(outcome.detail.is_some(), has::DETAIL)
+        | flag(outcome.archive.is_some(), has::ARCHIVE);
     framed(out, |out| {
         out.push(OUTCOME);
         varint(out, flags);
@@ -95,14 +97,7 @@ pub(super) fn put_outcome(out: &mut Vec<u8>, outcome: &Outcome) {
             out.push(class_number(class));
         }
         if let Some(reply) = &outcome.reply {
-            varint(out, reply.code.into());
-            let enhanced = reply.enhanced.unwrap_or(NO_STATUS);
-            out.push(enhanced.class);
-            if reply.enhanced.is_some() {
-                varint(out, enhanced.subject.into());
-                varint(out, enhanced.detail.into());
-            }
-            text(out, &reply.text);
+            put_reply(out, reply);
         }
         for number in [outcome.latency_us, outcome.bytes.map(u64::from)].into_iter().flatten() {
             varint(out, number);
@@ -110,7 +105,21 @@ pub(super) fn put_outcome(out: &mut Vec<u8>, outcome: &Outcome) {
         for words in [&outcome.message_id, &outcome.detail].into_iter().flatten() {
             text(out, words);
         }
+        if let Some(reply) = &outcome.archive {
+            put_reply(out, reply);
+        }
     });
+}
+
+fn put_reply(out: &mut Vec<u8>, reply: &Reply) {
+    varint(out, reply.code.into());
+    let enhanced = reply.enhanced.unwrap_or(NO_STATUS);
+    out.push(enhanced.class);
+    if reply.enhanced.is_some() {
+        varint(out, enhanced.subject.into());
+        varint(out, enhanced.detail.into());
+    }
+    text(out, &reply.text);
 }
 
 const NO_STATUS: EnhancedStatus = EnhancedStatus { class: 0, subject: 0, detail: 0 };
@@ -373,6 +382,9 @@ impl<'a> Input<'a> {
         }
         if there(has::DETAIL) {
             outcome.detail = Some(self.text()?);
+        }
+        if there(has::ARCHIVE) {
+            outcome.archive = Some(self.reply()?);
         }
         Some(outcome)
     }

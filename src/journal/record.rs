@@ -58,6 +58,8 @@ pub struct Outcome {
     pub message_id: Option<String>,
     /// What is to be said where no reply says it.
     pub detail: Option<String>,
+    /// The reply that tells what became of the archive's copy.
+    pub archive: Option<Reply>,
 }
 
 /// What an outcome means for its row.
@@ -106,6 +108,7 @@ impl Outcome {
             bytes: None,
             message_id: None,
             detail: None,
+            archive: None,
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) struct Batch {
     slot: TimestampMicrosecondBuilder,
     detail: StringBuilder,
     attempts_at: ListBuilder<TimestampMicrosecondBuilder>,
+    archive: StringBuilder,
     rows: usize,
 }
 
@@ -75,6 +76,7 @@ impl Batch {
             detail: text(4),
             attempts_at: ListBuilder::with_capacity(moments(), BATCH_ROWS)
                 .with_field(Arc::new(Field::new_list_field(moment(), false))),
+            archive: text(4),
             rows: 0,
         }
     }
@@ -112,6 +114,7 @@ impl Batch {
             self.attempts_at.values().append_value(at.0);
         }
         self.attempts_at.append(true);
+        self.archive.append_option(row.archive.as_deref());
         self.rows += 1;
     }
 
@@ -148,6 +151,7 @@ impl Batch {
             Column::Slot => Arc::new(self.slot.finish()),
             Column::Detail => Arc::new(self.detail.finish()),
             Column::AttemptsAt => Arc::new(self.attempts_at.finish()),
+            Column::Archive => Arc::new(self.archive.finish()),
         }
     }
 }

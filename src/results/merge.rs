@@ -167,6 +167,7 @@ fn fill_from_outcome<'a>(row: &mut ResultRow<'a>, outcome: &'a Outcome, between:
     row.bytes = outcome.bytes;
     row.message_id = outcome.message_id.as_deref().map(Cow::Borrowed);
     row.detail = outcome.detail.as_deref().map(Cow::Borrowed);
+    row.archive = outcome.archive.as_ref().map(|reply| Cow::Owned(reply.to_string()));
     if let Some(reply) = &outcome.reply {
         row.smtp_code = Some(reply.code);
         row.enhanced_status = reply.enhanced;
@@ -194,4 +195,5 @@ fn fill_from_intent<'a>(row: &mut ResultRow<'a>, intent: &'a Intent) {
     row.reply = None;
     row.latency_us = None;
     row.bytes = None;
+    row.archive = None;
 }

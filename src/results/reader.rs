@@ -102,6 +102,7 @@ fn check(path: &Path) -> Result<(Builder, String), ResultsError> {
                 let (name, found) = (column.name(), field.data_type());
                 return Err(columns(&format!("column `{name}` is {found}, not {}", expected.data_type())));
             }
+            Err(_) if column.is_late() => {}
             Err(_) => return Err(columns(&format!("column `{}` is missing", column.name()))),
         }
     }
@@ -211,6 +212,7 @@ impl Columns {
             slot: self.moment(Column::Slot, at),
             detail: self.text(Column::Detail, at),
             attempts_at: self.moments(Column::AttemptsAt, at),
+            archive: self.text(Column::Archive, at),
             ..ResultRow::new(
                 &empty,
                 self.parsed(Column::Disposition, at)?.unwrap_or(Disposition::NotAttempted),

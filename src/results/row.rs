@@ -66,6 +66,7 @@ pub struct ResultRow<'a> {
     pub slot: Option<Timestamp>,
     pub detail: Option<Cow<'a, str>>,
     pub attempts_at: Vec<Timestamp>,
+    pub archive: Option<Cow<'a, str>>,
 }
 
 impl<'a> ResultRow<'a> {
@@ -95,6 +96,7 @@ impl<'a> ResultRow<'a> {
             slot: None,
             detail: None,
             attempts_at: Vec::new(),
+            archive: None,
         }
     }
 }

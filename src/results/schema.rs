@@ -60,11 +60,13 @@ pub enum Column {
     Detail,
     /// When each of the transmissions started: what an audit of the capacity counts.
     AttemptsAt,
+    /// The reply that tells what became of the archive's copy, as `250 2.0.0 queued`; null without one.
+    Archive,
 }
 
 impl Column {
     /// All of them, in the order of the file.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Row,
         Self::SourceFile,
         Self::RecipientId,
@@ -88,6 +90,7 @@ impl Column {
         Self::Slot,
         Self::Detail,
         Self::AttemptsAt,
+        Self::Archive,
     ];
 
     /// The column's name.
@@ -116,6 +119,7 @@ impl Column {
             Self::Slot => "slot",
             Self::Detail => "detail",
             Self::AttemptsAt => "attempts_at",
+            Self::Archive => "archive",
         }
     }
 
@@ -135,7 +139,8 @@ impl Column {
             | Self::RemoteIp
             | Self::LocalIp
             | Self::Tls
-            | Self::Detail => DataType::Utf8,
+            | Self::Detail
+            | Self::Archive => DataType::Utf8,
             Self::SmtpCode => DataType::Int16,
             Self::Attempts => DataType::UInt16,
             Self::Bytes => DataType::UInt32,
@@ -162,7 +167,13 @@ impl Column {
                 | Self::LastAttemptAt
                 | Self::LatencyUs
                 | Self::AttemptsAt
+                | Self::Archive
         )
+    }
+
+    /// The columns that files of this version from before them do without.
+    pub(super) fn is_late(self) -> bool {
+        matches!(self, Self::Archive)
     }
 
     pub(super) fn field(self) -> Field {

@@ -38,6 +38,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Durations of the last attempts; `None` when there are none.
     pub latency: Option<Latency>,
+    /// Accepted messages of which the archive has no copy, since it was refused.
+    pub archive_refused: u64,
     /// Five-minute slots with at least one transmission.
     pub slots_used: u64,
     /// Transmissions in the fullest of them.
@@ -97,6 +99,7 @@ pub(super) struct Counts {
     more_domains: bool,
     attempts: u64,
     bytes: u64,
+    archive_refused: u64,
     latency: Histogram<u64>,
     slots: BTreeMap<Timestamp, u64>,
     first: Option<Timestamp>,
@@ -113,6 +116,7 @@ impl Counts {
             more_domains: false,
             attempts: 0,
             bytes: 0,
+            archive_refused: 0,
             latency: Histogram::new_with_max(LONGEST_LATENCY_US, 3)
                 .expect("an hour and 3 digits are in range"),
             slots: BTreeMap::new(),
@@ -141,6 +145,8 @@ impl Counts {
         }
         self.attempts += u64::from(row.attempts);
         self.bytes += u64::from(row.bytes.unwrap_or(0));
+        let refused = row.archive.as_ref().is_some_and(|reply| !reply.starts_with('2'));
+        self.archive_refused += u64::from(refused && row.disposition == Disposition::Accepted);
         if let Some(latency) = row.latency_us {
             self.latency.saturating_record(latency);
         }
@@ -165,6 +171,7 @@ impl Counts {
             domains: top(self.domains, top_domains),
             attempts: self.attempts,
             bytes: self.bytes,
+            archive_refused: self.archive_refused,
             latency: (!self.latency.is_empty()).then(|| Latency {
                 p50_us: self.latency.value_at_quantile(0.5),
                 p90_us: self.latency.value_at_quantile(0.9),

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::*;
@@ -119,6 +122,7 @@ fn every_kind() -> Run {
     writer.record(Outcome {
         connection: Some(connection),
         reply: reply(250, 2, 0, 0, "queued as 7"),
+        archive: reply(550, 5, 7, 1, "not here"),
         ..outcome(0, 4, done(Disposition::Accepted), 1_200)
     });
     writer.flush().unwrap();
@@ -199,6 +203,7 @@ fn a_row_tells_all_that_is_known() {
             slot: Some(at(1_200).slot()),
             detail: None,
             attempts_at: vec![at(0), at(400), at(800), at(1_200)],
+            archive: some("550 5.7.1 not here"),
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));
@@ -235,6 +240,7 @@ fn the_summary_counts_what_was_sent() {
     assert_eq!((summary.first_attempt_at, summary.last_attempt_at), (Some(at(0)), Some(at(1_200))));
     assert_eq!(summary.per_second, Some(6.0 / 1_200.0));
     assert_eq!((summary.slots_used, summary.fullest_slot), (4, 4));
+    assert_eq!(summary.archive_refused, 1);
     assert_eq!(summary.classes, [(Class::BadMailbox, 1)]);
     assert_eq!(summary.domains[0].domain, "example.com");
     assert_eq!((summary.domains[0].rows, summary.distinct_domains), (6, 1));
@@ -289,6 +295,33 @@ fn columns_that_are_not_asked_for_stay_empty() {
     assert_eq!(rows[0].disposition, Disposition::Accepted);
     assert_eq!(rows[0].attempts_at.len(), 4);
     assert_eq!((rows[0].row, rows[0].email.clone(), rows[0].attempts), (0, None, 0));
+}
+
+/// Files of this version from before the column are read without it; without another one they are no results.
+#[test]
+fn only_the_archive_column_may_be_missing() {
+    let run = every_kind();
+    run.write(Options::default()).unwrap();
+    let part = run.results().join("part-00000.parquet");
+    let whole = fs::read(&part).unwrap();
+    let without = |column: Column| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(whole.clone())).unwrap();
+        let metadata = builder.metadata().file_metadata().key_value_metadata().cloned();
+        let batch = builder.build().unwrap().next().unwrap().unwrap();
+        let kept: Vec<usize> = (0..Column::ALL.len()).filter(|at| *at != column as usize).collect();
+        let batch = batch.project(&kept).unwrap();
+        let properties = WriterProperties::builder().set_key_value_metadata(metadata).build();
+        let file = File::create(&part).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    };
+    without(Column::Archive);
+    let rows = run.read();
+    assert_eq!((rows.len(), rows[0].archive.clone(), rows[0].attempts), (7, None, 4));
+    without(Column::Detail);
+    let error = ResultFiles::open(&run.results()).unwrap_err();
+    assert!(error.to_string().contains("column `detail` is missing"), "{error}");
 }
 
 #[test]

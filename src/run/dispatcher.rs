@@ -742,7 +742,7 @@ impl Dispatcher {
         };
         self.lanes[under_way.lane].free_place(id);
         self.lanes.touch(under_way.lane);
-        let Report { fate, started_at, finished_at, .. } = report;
+        let Report { fate, archive, started_at, finished_at, .. } = report;
         if let Fate::NotStarted { .. } = fate {
             return self.withdraw(under_way, now, actions);
         }
@@ -780,6 +780,7 @@ impl Dispatcher {
             bytes: Some(bytes),
             message_id: Some(message_id),
             detail: judged.detail,
+            archive,
             ..Outcome::new(row, attempt, verdict, finished_at)
         };
         if let Some(reason) = judged.stop.or_else(|| self.breaker.observe(&outcome)) {

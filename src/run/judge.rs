@@ -158,6 +158,7 @@ fn failure_of(error: &SessionError) -> Failure {
         SessionError::Closing(_)
         | SessionError::Closed { .. }
         | SessionError::ClosedIdle
+        | SessionError::Withheld
         | SessionError::Timeout { .. }
         | SessionError::Io { .. } => Failure::Connection,
     }

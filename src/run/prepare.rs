@@ -26,6 +26,8 @@ pub struct Preparer {
     pub return_paths: ReturnPaths,
     /// Where all messages go instead: a test message.
     pub redirect: Option<Address>,
+    /// Gets a copy of every message that is not a test.
+    pub archive: Option<Address>,
 }
 
 impl Preparer {
@@ -68,7 +70,8 @@ impl Preparer {
             .map_err(|error| stop("a message can't be signed", &error))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.clone().unwrap_or(row.address);
-        Ok(Composed { envelope: Envelope { return_path, recipient }, message })
+        let archive = self.archive.clone().filter(|_| self.redirect.is_none());
+        Ok(Composed { envelope: Envelope { return_path, recipient, archive }, message })
     }
 
     fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {

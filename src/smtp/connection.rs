@@ -346,7 +346,8 @@ impl Driver {
             Some(Closed::Lost(error)) => NotStarted::Lost(error.clone()),
             Some(Closed::WorkEnded | Closed::Idle | Closed::MessageLimit) | None => NotStarted::Closed,
         };
-        Report { id: transaction.id, fate: Fate::NotStarted { why }, started_at: now, finished_at: now }
+        let fate = Fate::NotStarted { why };
+        Report { id: transaction.id, fate, archive: None, started_at: now, finished_at: now }
     }
 
     fn closed(self) -> Closed {

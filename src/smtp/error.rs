@@ -31,6 +31,10 @@ pub enum SessionError {
     /// 421: the server is closing; given to the messages behind the one that it answered.
     #[error("server is closing the connection: {0}")]
     Closing(Reply),
+    /// The recipient was refused and the archive was not, and the server waits for the content: only closing the
+    /// connection keeps the archive from a copy of what the recipient did not get.
+    #[error("connection closed: the archive was to get a message that its recipient was refused for")]
+    Withheld,
     /// Reading or writing failed.
     #[error("connection lost: {detail}")]
     Io {

@@ -11,7 +11,7 @@ use super::SessionError;
 pub struct Transaction {
     /// The caller's number; comes back in the report.
     pub id: u64,
-    /// Return path and recipient.
+    /// Return path, recipient and archive address.
     pub envelope: Envelope,
     /// The message, byte for byte.
     pub message: SignedMessage,
@@ -24,8 +24,11 @@ pub struct Transaction {
 pub struct Report {
     /// The transaction's number.
     pub id: u64,
-    /// What became of it.
+    /// What became of it, the archive's copy apart.
     pub fate: Fate,
+    /// The reply that tells what became of the archive's copy: to its RCPT where that was refused, else to DATA or the
+    /// end of the message. `None` where none was asked for, and where no reply tells it.
+    pub archive: Option<Reply>,
     /// When its first command was handed to the connection; the same as `finished_at` when none was.
     pub started_at: Timestamp,
     /// When its fate was known.
@@ -82,6 +85,8 @@ pub enum Command {
     Mail,
     /// RCPT TO.
     Rcpt,
+    /// RCPT TO for the archive address.
+    ArchiveRcpt,
     /// DATA, answered by 354.
     Data,
     /// The end of the message: the dot after DATA, or the last BDAT chunk (RFC 3030).
@@ -157,6 +162,7 @@ impl Command {
             Self::Rset => "RSET",
             Self::Mail => "MAIL",
             Self::Rcpt => "RCPT",
+            Self::ArchiveRcpt => "RCPT for the archive",
             Self::Data => "DATA",
             Self::EndOfMessage => "end of message",
             Self::Quit => "QUIT",

@@ -2,6 +2,7 @@
 
 mod address;
 mod architecture;
+mod archive;
 mod bad_days;
 mod bad_relays;
 mod check;

@@ -34,12 +34,12 @@ fn records() -> impl Strategy<Value = Record> {
     );
     let heads = (any::<u32>(), any::<u16>(), verdicts(), moments());
     let times = (of(moments()), of(moments()), of(any::<u64>()), of(any::<u32>()), of(any::<u32>()));
-    let words = (of(0..Class::ALL.len()), of(replies()), of(".{0,80}"), of(".{0,80}"));
+    let words = (of(0..Class::ALL.len()), of(replies()), of(".{0,80}"), of(".{0,80}"), of(replies()));
     let outcomes = (heads, times, words).prop_map(
         |(
             (row, attempt, verdict, at),
             (first_attempt_at, last_attempt_at, latency_us, bytes, connection),
-            (class, reply, message_id, detail),
+            (class, reply, message_id, detail, archive),
         )| {
             let class = class.map(|n| Class::ALL[n]);
             Record::Outcome(Outcome {
@@ -56,6 +56,7 @@ fn records() -> impl Strategy<Value = Record> {
                 bytes,
                 message_id,
                 detail,
+                archive,
             })
         },
     );

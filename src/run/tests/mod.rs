@@ -285,6 +285,7 @@ impl World {
                     let report = Report {
                         id: granted.transaction.id,
                         fate,
+                        archive: None,
                         started_at: self.now,
                         finished_at: self.now + wait,
                     };
@@ -317,7 +318,7 @@ impl World {
         };
         let recipient = Address::parse(&format!("r{}@example.com", task.row)).unwrap();
         let composed = Composed {
-            envelope: Envelope { return_path: None, recipient },
+            envelope: Envelope { return_path: None, recipient, archive: None },
             message: SignedMessage::new(Bytes::new(), message),
         };
         let message = self.broken.get(&task.row).cloned().map_or(Ok(composed), Err);

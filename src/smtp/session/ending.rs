@@ -9,7 +9,7 @@ impl Session {
     /// The connection is of no more use: everything without a report gets one now.
     pub(super) fn break_off(&mut self, error: SessionError, now: Timestamp) {
         for active in std::mem::take(&mut self.active) {
-            self.give_up(&active, &error, now);
+            self.give_up(active, &error, now);
         }
         self.outgoing.cut();
         self.outgoing.expect_nothing();
@@ -27,7 +27,7 @@ impl Session {
             && (last.reported || !complete(last, self))
             && let Some(last) = self.active.pop_back()
         {
-            self.give_up(&last, &error, now);
+            self.give_up(last, &error, now);
         }
         self.outgoing.cut();
         self.ended.get_or_insert(error);
@@ -44,8 +44,9 @@ impl Session {
     }
 
     /// Reports a transaction that will not get a reply any more.
-    fn give_up(&mut self, active: &Active, error: &SessionError, now: Timestamp) {
+    fn give_up(&mut self, active: Active, error: &SessionError, now: Timestamp) {
         if active.reported {
+            self.reports.extend(active.into_held());
             return;
         }
         let error = error.clone();

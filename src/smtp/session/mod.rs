@@ -10,6 +10,10 @@
 //! | PIPELINING | `MAIL RCPT DATA`, after the 354 content and dot: two round trips |
 //! | neither | step by step |
 //!
+//! An archive address gets a RCPT of its own behind the recipient's. Its reply never decides the recipient's fate, and
+//! its own comes with the recipient's report, which waits for it. When the recipient is refused, the archive gets no
+//! copy, unless the content was already written in the same go (BDAT).
+//!
 //! With a depth above one the next message follows in the same write, a RSET before it: whether the one before it
 //! left a transaction open at the server (RCPT refused, BDAT failed) is not known yet. Otherwise RSET is sent after
 //! such a failure only.
@@ -20,6 +24,8 @@ mod reading;
 mod writing;
 
 #[cfg(test)]
+mod archive_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
@@ -29,7 +35,7 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use crate::campaign::Timeouts;
-use crate::mail::Timestamp;
+use crate::mail::{Reply, Timestamp};
 
 use outgoing::Outgoing;
 
@@ -69,6 +75,12 @@ struct Active {
     /// 354 has come.
     go_ahead: bool,
     reported: bool,
+    /// The report, while it waits for what becomes of the archive's copy.
+    held: Option<Report>,
+    /// The server takes a copy for the archive.
+    archive_accepted: bool,
+    /// What became of the archive's copy.
+    archive: Option<Reply>,
     /// The place in the stream where its first command begins, and when that was; `None` before.
     started: Option<(u64, Timestamp)>,
     /// The place in the stream where the complete message ends; `None` while that is not in line.
@@ -83,6 +95,7 @@ enum Step {
     Reset,
     Mail,
     Rcpt,
+    ArchiveRcpt,
     Data,
     /// After DATA: the content and the dot.
     Content,
@@ -146,6 +159,9 @@ impl Session {
             unanswered: 0,
             go_ahead: false,
             reported: false,
+            held: None,
+            archive_accepted: false,
+            archive: None,
             started: None,
             complete_at: None,
         });
@@ -224,7 +240,7 @@ impl Session {
             Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth | Command::Rset => {
                 self.timeouts.command.0
             }
-            Command::Mail | Command::Rcpt => self.timeouts.envelope.0,
+            Command::Mail | Command::Rcpt | Command::ArchiveRcpt => self.timeouts.envelope.0,
             Command::Data => self.timeouts.data.0,
             Command::EndOfMessage => self.timeouts.end_of_data.0,
         })
@@ -278,7 +294,7 @@ impl Session {
 
     /// Reports a transaction of which nothing was written.
     fn leave(&mut self, id: u64, fate: Fate, now: Timestamp) {
-        self.reports.push_back(Report { id, fate, started_at: now, finished_at: now });
+        self.reports.push_back(Report { id, fate, archive: None, started_at: now, finished_at: now });
     }
 }
 

@@ -54,12 +54,18 @@ struct Server {
     /// RSET must come next (RFC 3030 §2).
     broken: bool,
     recipient: Option<String>,
+    /// Whom the last RCPT but the archive's was for, refused or not.
+    addressed: String,
+    /// The archive's RCPT was accepted.
+    archive: bool,
     content: Vec<u8>,
     /// Goes on after its own 421, which no server should, and some do.
     sloppy: bool,
     output: Vec<u8>,
     /// Recipient and content of each message taken over.
     taken: Vec<(String, Vec<u8>)>,
+    /// The archive's copies: whom the message was for, and its content.
+    archived: Vec<(String, Vec<u8>)>,
     /// The first refusal for each recipient, with the command refused.
     refused: HashMap<String, (u16, Command)>,
 }
@@ -154,6 +160,7 @@ impl Server {
                 assert!(!self.open && !self.broken, "MAIL within a transaction");
                 self.content.clear();
                 self.recipient = None;
+                self.archive = false;
                 if self.mishap(dice, "354 go on\r\n") {
                     return;
                 }
@@ -169,8 +176,10 @@ impl Server {
                     }
                 }
             }
+            "RCPT TO" if line == format!("RCPT TO:<{ARCHIVE}>") => self.archive_rcpt(refusal, dice),
             "RCPT TO" => {
                 let recipient = line["RCPT TO:<".len()..].trim_end_matches('>').to_owned();
+                self.addressed.clone_from(&recipient);
                 let mail = self.recipient.take().and_then(|word| word.strip_prefix("refused ")?.parse().ok());
                 if let Some(code) = mail {
                     self.refused.insert(recipient.clone(), (code, Command::Mail));
@@ -194,17 +203,18 @@ impl Server {
                 if self.mishap(dice, "250 what\r\n") {
                     return;
                 }
-                match (&self.recipient, refusal) {
-                    (None, _) if self.open && dice.one_in(2) => self.go_ahead(),
-                    (None, _) => self.say("503 5.5.1 RCPT first\r\n"),
-                    (Some(_), Some(reply)) => self.refuse(reply, Command::Data),
-                    (Some(_), None) => self.go_ahead(),
+                match (self.is_for_somebody(), refusal) {
+                    (false, _) if self.open && dice.one_in(2) => self.go_ahead(),
+                    (false, _) => self.say("503 5.5.1 RCPT first\r\n"),
+                    (true, Some(reply)) => self.refuse(reply, Command::Data),
+                    (true, None) => self.go_ahead(),
                 }
             }
             "RSET" => {
                 self.open = false;
                 self.broken = false;
                 self.recipient = None;
+                self.archive = false;
                 // Only a server that really closes says 421 to RSET.
                 let sloppy = std::mem::take(&mut self.sloppy);
                 if !self.mishap(dice, "354 go on\r\n") {
@@ -223,10 +233,11 @@ impl Server {
                     .unwrap_or_else(|| panic!("not a command: {line:?}"));
                 assert!(self.chunking, "BDAT was not offered");
                 self.content.clear();
-                let early = refusal.filter(|_| self.recipient.is_some() && dice.one_in(2));
+                let early = refusal.filter(|_| self.is_for_somebody() && dice.one_in(2));
                 if let Some(reply) = early {
                     self.refuse(reply, Command::EndOfMessage);
                     self.recipient = None;
+                    self.archive = false;
                     self.broken = true;
                     // Said already, and the chunk is skipped.
                     self.reading = Reading::Chunk(size, Some(""));
@@ -234,6 +245,29 @@ impl Server {
                     self.reading = Reading::Chunk(size, None);
                 }
             }
+        }
+    }
+
+    fn archive_rcpt(&mut self, refusal: Option<&str>, dice: &mut Dice) {
+        if !self.open {
+            return self.say("503 5.5.1 MAIL first\r\n");
+        }
+        if self.mishap(dice, "354 go on\r\n") {
+            return;
+        }
+        self.archive = refusal.is_none();
+        self.say(refusal.unwrap_or("250 2.1.5 ok\r\n"));
+    }
+
+    fn is_for_somebody(&self) -> bool {
+        self.recipient.is_some() || self.archive
+    }
+
+    /// The message is handed to everybody that it is for.
+    fn take_over(&mut self, content: &[u8]) {
+        self.taken.extend(self.recipient.clone().map(|recipient| (recipient, content.to_vec())));
+        if self.archive {
+            self.archived.push((self.addressed.clone(), content.to_vec()));
         }
     }
 
@@ -248,35 +282,37 @@ impl Server {
         if said.is_some() {
             return;
         }
-        let Some(recipient) = self.recipient.clone() else {
+        if !self.is_for_somebody() {
             self.broken = true;
             return self.say("554 5.5.1 no valid recipients\r\n");
-        };
+        }
         // A mishap befalls either before or after the message was taken over.
         let takes_first = dice.one_in(2);
+        let before = (self.taken.len(), self.archived.len());
         if takes_first {
-            self.taken.push((recipient.clone(), content.clone()));
+            self.take_over(&content);
         }
         if self.mishap(dice, "354 go on\r\n") {
             // RFC 5321 §4.2.5: who has taken it over says 250. A 421 after that would be a lie.
-            if takes_first && self.output.ends_with(b"421 4.3.2 bye\r\n") {
-                self.taken.pop();
+            if self.output.ends_with(b"421 4.3.2 bye\r\n") {
+                self.taken.truncate(before.0);
+                self.archived.truncate(before.1);
             }
             self.broken = true;
             return;
         }
         if dice.one_in(6) {
-            if takes_first {
-                self.taken.pop();
-            }
+            self.taken.truncate(before.0);
+            self.archived.truncate(before.1);
             self.broken = true;
             return self.refuse(REFUSALS[dice.roll(REFUSALS.len())], Command::EndOfMessage);
         }
         if !takes_first {
-            self.taken.push((recipient, content));
+            self.take_over(&content);
         }
         self.open = false;
         self.recipient = None;
+        self.archive = false;
         self.say("250 2.0.0 queued\r\n");
     }
 }
@@ -286,13 +322,18 @@ impl Server {
 struct Letter {
     segments: Vec<Bytes>,
     late: bool,
+    archive: bool,
 }
 
 impl Letter {
     fn transaction(&self, id: u64) -> Transaction {
         Transaction {
             id,
-            envelope: Envelope { return_path: None, recipient: Address::parse(&recipient(id)).unwrap() },
+            envelope: Envelope {
+                return_path: None,
+                recipient: Address::parse(&recipient(id)).unwrap(),
+                archive: self.archive.then(|| Address::parse(ARCHIVE).unwrap()),
+            },
             message: SignedMessage {
                 bytes: self.segments.iter().map(Bytes::len).sum(),
                 segments: self.segments.clone(),
@@ -312,6 +353,8 @@ impl Letter {
         content
     }
 }
+
+const ARCHIVE: &str = "archive@a.example";
 
 fn recipient(id: u64) -> String {
     format!("u{id}@r.example")
@@ -340,8 +383,8 @@ fn letter() -> impl Strategy<Value = Letter> {
         Just("x"),
     ];
     let segment = proptest::collection::vec(piece, 0..6).prop_map(|pieces| Bytes::from(pieces.concat()));
-    (proptest::collection::vec(segment, 0..4), proptest::bool::weighted(0.05))
-        .prop_map(|(segments, late)| Letter { segments, late })
+    (proptest::collection::vec(segment, 0..4), proptest::bool::weighted(0.05), any::<bool>())
+        .prop_map(|(segments, late, archive)| Letter { segments, late, archive })
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
@@ -379,10 +422,13 @@ fn play(scenario: &Scenario) -> (Server, Vec<Report>, bool) {
         open: false,
         broken: false,
         recipient: None,
+        addressed: String::new(),
+        archive: false,
         content: Vec::new(),
         sloppy: scenario.sloppy,
         output: Vec::new(),
         taken: Vec::new(),
+        archived: Vec::new(),
         refused: HashMap::new(),
     };
     let mut dice = Dice(scenario.server_dice.clone().into());
@@ -505,6 +551,17 @@ proptest! {
                 Fate::Failed { .. } => prop_assert!(!taken, "would be sent twice: {:?}", report),
                 Fate::Unfit { .. } => prop_assert!(false, "nothing is unfit here"),
             }
+            let kept: Vec<_> = server.archived.iter().filter(|(recipient, _)| *recipient == to).collect();
+            prop_assert!(kept.len() <= usize::from(letter.archive), "archived twice, or unasked for");
+            for (_, content) in &kept {
+                prop_assert_eq!(content, &letter.content(scenario.chunking), "changed on the way");
+            }
+            let one_go = scenario.pipelining && scenario.chunking;
+            prop_assert!(one_go || taken || kept.is_empty(), "the archive has what its recipient has not");
+            match &report.archive {
+                Some(reply) => prop_assert_eq!(kept.len() == 1, reply.is_positive(), "{:?}", report),
+                None => prop_assert!(!(letter.archive && report.fate.is_accepted()), "nothing is told of the archive"),
+            }
             let left = matches!(report.fate, Fate::NotStarted { .. });
             prop_assert!(left || !letter.late, "begun too late");
         }
@@ -514,8 +571,14 @@ proptest! {
 #[test]
 fn without_faults_everything_is_accepted() {
     for (pipelining, chunking) in [(true, true), (true, false), (false, true), (false, false)] {
-        let letters =
-            vec![Letter { segments: vec![Bytes::from_static(b"A: b\r\n\r\n.\r\n")], late: false }; 50];
+        let letters = vec![
+            Letter {
+                segments: vec![Bytes::from_static(b"A: b\r\n\r\n.\r\n")],
+                late: false,
+                archive: true
+            };
+            50
+        ];
         let scenario = Scenario {
             pipelining,
             chunking,
@@ -527,7 +590,7 @@ fn without_faults_everything_is_accepted() {
             moves: vec![],
         };
         let (server, reports, held) = play(&scenario);
-        assert!(held && server.taken.len() == 50 && reports.len() == 50);
+        assert!(held && server.taken.len() == 50 && server.archived.len() == 50 && reports.len() == 50);
         assert!(reports.iter().all(|report| report.fate.is_accepted()));
     }
 }

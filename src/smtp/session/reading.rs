@@ -25,13 +25,21 @@ impl Session {
         if let Some(first) = self.active.front_mut() {
             first.unanswered -= 1;
             first.go_ahead |= command == Command::Data && reply.is_intermediate();
+            first.note_archive(command, &reply);
             let closing = (reply.code == 421).then(|| reply.clone());
             // The end of the message decides, and so does a refusal of any step before it, RSET included: that can
-            // only be 421, and then nothing behind it is read any more.
-            if (is_refusal(&reply) || command == Command::EndOfMessage) && !first.reported {
+            // only be 421, and then nothing behind it is read any more. Not so a refused archive: a 421 to it ends the
+            // session as one that answers nothing does.
+            let decides =
+                command == Command::EndOfMessage || (is_refusal(&reply) && command != Command::ArchiveRcpt);
+            if decides && !first.reported {
                 first.reported = true;
                 let report = first.report(Fate::Replied { reply, to: command }, now);
-                self.reports.push_back(report);
+                if first.transaction.envelope.archive.is_some() {
+                    first.held = Some(report);
+                } else {
+                    self.reports.push_back(report);
+                }
             }
             if let Some(reply) = closing {
                 self.retire();
@@ -78,7 +86,7 @@ impl Session {
             // RFC 5321 §4.1.1.4: the end of the message clears the transaction, whatever the reply.
             // RFC 3030 §2: after a failed BDAT its state is not known.
             Command::EndOfMessage => self.stale = self.capabilities.chunking && !reply.is_positive(),
-            Command::Rcpt | Command::Data | Command::Quit => {}
+            Command::Rcpt | Command::ArchiveRcpt | Command::Data | Command::Quit => {}
             Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth => {}
         }
     }
@@ -87,7 +95,32 @@ impl Session {
 impl Active {
     pub(super) fn report(&self, fate: Fate, now: Timestamp) -> Report {
         let started_at = self.started.map_or(now, |(_, at)| at);
-        Report { id: self.transaction.id, fate, started_at, finished_at: now }
+        let archive = self.archive.clone();
+        Report { id: self.transaction.id, fate, archive, started_at, finished_at: now }
+    }
+
+    /// The report that waited for what becomes of the archive's copy.
+    pub(super) fn into_held(self) -> Option<Report> {
+        let archive = self.archive;
+        self.held.map(|report| Report { archive, ..report })
+    }
+
+    /// Keeps the reply that tells what became of the archive's copy.
+    fn note_archive(&mut self, command: Command, reply: &Reply) {
+        let tells = match command {
+            Command::ArchiveRcpt => {
+                self.archive_accepted = reply.is_positive();
+                // Behind a refused recipient no copy is wanted.
+                is_refusal(reply) && !self.reported
+            }
+            Command::Data => self.archive_accepted && is_refusal(reply),
+            Command::EndOfMessage => self.archive_accepted,
+            Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth => false,
+            Command::Rset | Command::Mail | Command::Rcpt | Command::Quit => false,
+        };
+        if tells {
+            self.archive = Some(reply.clone());
+        }
     }
 }
 
@@ -97,7 +130,9 @@ fn fits(command: Command, reply: &Reply) -> bool {
         Command::Data => reply.is_intermediate() || is_refusal(reply),
         // A server that can't reset can't be told where one message ends and the next begins.
         Command::Rset => reply.is_positive() || reply.code == 421,
-        Command::Mail | Command::Rcpt | Command::EndOfMessage => reply.is_positive() || is_refusal(reply),
+        Command::Mail | Command::Rcpt | Command::ArchiveRcpt | Command::EndOfMessage => {
+            reply.is_positive() || is_refusal(reply)
+        }
         Command::Quit => true,
         Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth => false,
     }

@@ -11,12 +11,12 @@ use crate::smtp::{Capabilities, Command, Fate, SessionError, Transaction};
 
 use super::Session;
 
-const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
 const WINDOW: usize = 60_000;
 
 /// A session with its wire at hand.
-struct Wire {
-    session: Session,
+pub(super) struct Wire {
+    pub(super) session: Session,
 }
 
 fn offers(words: &str) -> Capabilities {
@@ -25,12 +25,13 @@ fn offers(words: &str) -> Capabilities {
     Capabilities::parse(format!("250-test\r\n{}250 HELP\r\n", lines.concat()).as_bytes()).unwrap()
 }
 
-fn transaction(id: u64, content: &str) -> Transaction {
+pub(super) fn transaction(id: u64, content: &str) -> Transaction {
     Transaction {
         id,
         envelope: Envelope {
             return_path: Some(Address::parse("b@s.example").unwrap()),
             recipient: Address::parse(&format!("u{id}@r.example")).unwrap(),
+            archive: None,
         },
         message: SignedMessage {
             segments: vec![Bytes::copy_from_slice(content.as_bytes())],
@@ -44,7 +45,7 @@ fn transaction(id: u64, content: &str) -> Transaction {
 }
 
 impl Wire {
-    fn new(words: &str, depth: usize) -> Self {
+    pub(super) fn new(words: &str, depth: usize) -> Self {
         Self { session: Session::new(offers(words), Timeouts::default(), depth, WINDOW) }
     }
 
@@ -66,11 +67,11 @@ impl Wire {
         String::from_utf8(wire).unwrap()
     }
 
-    fn written(&mut self) -> String {
+    pub(super) fn written(&mut self) -> String {
         self.write(usize::MAX)
     }
 
-    fn say(&mut self, bytes: &str) {
+    pub(super) fn say(&mut self, bytes: &str) {
         self.session.on_bytes(bytes.as_bytes(), NOW);
     }
 
@@ -82,7 +83,7 @@ impl Wire {
     }
 }
 
-fn word(fate: &Fate) -> String {
+pub(super) fn word(fate: &Fate) -> String {
     match fate {
         Fate::Replied { reply, to } => format!("{} to {to}", reply.code),
         Fate::NotStarted { .. } => "not started".into(),
@@ -92,12 +93,12 @@ fn word(fate: &Fate) -> String {
     }
 }
 
-const MAIL: &str = "MAIL FROM:<b@s.example>\r\n";
-const BDAT: &str = "BDAT 12 LAST\r\nA: b\r\n\r\n.c\r\n";
-const CONTENT: &str = "A: b\r\n\r\n..c\r\n.\r\n";
+pub(super) const MAIL: &str = "MAIL FROM:<b@s.example>\r\n";
+pub(super) const BDAT: &str = "BDAT 12 LAST\r\nA: b\r\n\r\n.c\r\n";
+pub(super) const CONTENT: &str = "A: b\r\n\r\n..c\r\n.\r\n";
 const EVERY_MODE: [&str; 4] = ["PIPELINING CHUNKING", "PIPELINING", "CHUNKING", ""];
 
-fn rcpt(id: u64) -> String {
+pub(super) fn rcpt(id: u64) -> String {
     format!("RCPT TO:<u{id}@r.example>\r\n")
 }
 

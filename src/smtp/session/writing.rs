@@ -1,8 +1,9 @@
 //! What is written next, and what has to be waited for before it.
 
+use crate::campaign::{Dsn, Notify};
 use crate::mail::Timestamp;
 use crate::smtp::codec::command;
-use crate::smtp::{Capabilities, Command, Fate, NotStarted};
+use crate::smtp::{Capabilities, Command, Fate, NotStarted, SessionError};
 
 use super::{Active, Session, Step, needs_smtputf8};
 
@@ -25,7 +26,7 @@ impl Session {
             return false;
         }
         if last.reported {
-            self.step_after_refusal();
+            self.step_after_refusal(now);
             return false;
         }
         last.next = match last.next {
@@ -51,7 +52,21 @@ impl Session {
                 let recipient = &last.transaction.envelope.recipient;
                 let dsn = extensions.dsn(capabilities);
                 outgoing.command(Command::Rcpt, |out| command::rcpt(out, recipient, dsn));
-                if capabilities.chunking { Step::Chunk } else { Step::Data }
+                match &last.transaction.envelope.archive {
+                    Some(_) => Step::ArchiveRcpt,
+                    None => after_rcpt(capabilities),
+                }
+            }
+            Step::ArchiveRcpt => {
+                if let Some(archive) = &last.transaction.envelope.archive {
+                    // A notification about the archive's copy would come to the recipient's return path.
+                    let never = capabilities.dsn.then(|| Dsn { notify: vec![Notify::Never], ret: None });
+                    let write = |out: &mut _| command::rcpt(out, archive, never.as_ref());
+                    outgoing.command(Command::ArchiveRcpt, write);
+                    last.unanswered += 1;
+                }
+                last.next = after_rcpt(capabilities);
+                return true;
             }
             Step::Data => {
                 outgoing.word(Command::Data, b"DATA\r\n");
@@ -95,9 +110,13 @@ impl Session {
     }
 
     /// What a refused transaction still owes the server.
-    fn step_after_refusal(&mut self) {
+    fn step_after_refusal(&mut self, now: Timestamp) {
         if let Some(last) = self.active.back_mut() {
             if last.next == Step::Content && last.go_ahead {
+                if last.archive_accepted {
+                    // The dot would give the archive an empty message.
+                    return self.break_off(SessionError::Withheld, now);
+                }
                 // RFC 2920 §3.1: 354 although every RCPT was refused; a lone dot ends it.
                 last.unanswered += 1;
                 self.outgoing.word(Command::EndOfMessage, b".\r\n");
@@ -109,10 +128,16 @@ impl Session {
 
     /// Lets go of transactions that are through.
     pub(super) fn retire(&mut self) {
-        while self.active.front().is_some_and(|first| first.next == Step::Done && first.unanswered == 0) {
-            self.active.pop_front();
+        let is_through = |first: &mut Active| first.next == Step::Done && first.unanswered == 0;
+        while let Some(first) = self.active.pop_front_if(is_through) {
+            self.reports.extend(first.into_held());
         }
     }
+}
+
+/// What follows the envelope.
+fn after_rcpt(offered: &Capabilities) -> Step {
+    if offered.chunking { Step::Chunk } else { Step::Data }
 }
 
 impl Active {
@@ -123,7 +148,7 @@ impl Active {
             // RFC 2920 §3.1: DATA ends a group of commands, since content is sent after its 354 only.
             Step::Content => true,
             Step::Chunk => !offered.pipelining || self.transaction.message.bytes > EAGER_BYTES,
-            Step::Reset | Step::Mail | Step::Rcpt | Step::Data => !offered.pipelining,
+            Step::Reset | Step::Mail | Step::Rcpt | Step::ArchiveRcpt | Step::Data => !offered.pipelining,
         };
         gate && self.unanswered > 0
     }

@@ -224,6 +224,7 @@ fn transaction(id: u64, bytes: usize) -> Transaction {
         envelope: Envelope {
             return_path: None,
             recipient: Address::parse(&format!("u{id}@r.example")).unwrap(),
+            archive: None,
         },
         message: SignedMessage {
             segments: vec![Bytes::from(content_of(bytes))],
