@@ -8,6 +8,7 @@ import check
 import init
 import names
 import peers
+import receivers
 import results
 import shapes
 import welcome
@@ -21,6 +22,7 @@ CHECKS = {
     "starttls": peers.check_starttls_and_auth,
     "init": init.check,
     "smtp-sink": peers.check_smtp_sink,
+    "receivers": receivers.check,
     "zones": check.check_zones,
     "content": check.check_content,
     "names": names.check,
