@@ -132,6 +132,7 @@ def main():
     minutes = float(sys.argv[1])
     if minutes * 60 / EVERY < FEWEST:
         sys.exit(f"{minutes} minutes are too short: at least {FEWEST * EVERY} seconds")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C: both processes are ended, the folder removed
     seed = int(os.environ.get("MAILRUN_SOAK_SEED") or random.randrange(1 << 32))
     print(f"seed {seed}", flush=True)
     chance, port = random.Random(seed), free_port()
