@@ -492,7 +492,7 @@ def run_way(server, way, home, authority):
 
 
 def run_wrong_password(server, way, home, authority):
-    """A refused login stops the run: exit code 4, nothing sent, and the same command resumes."""
+    """A refused login stops the run: exit code 4, nothing sent, no row touched."""
     what = f"{server.NAME} (a wrong password)"
     campaign = make_campaign(home, home.name, way, authority)
     stopped = common.send(campaign, home / "runs", home / "state", exits=(4,), environment={"INTEROP_PASSWORD": "not-the-password"})
@@ -537,4 +537,4 @@ def check(folder):
                 run_wrong_password(server, way, place / "wrong-password", authority)
         same(f"{kind.NAME}: processes left", server.left(), [])
         ok(f"{kind.NAME} takes {arrived} messages, each whole and with its signatures: {'; '.join(map(str, server.ways))}")
-    ok("Postfix and Exim refuse a wrong password: nothing is sent, the run can be resumed")
+    ok("Postfix and Exim refuse a wrong password: the run stops with exit code 4, nothing is sent")
