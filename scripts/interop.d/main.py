@@ -1,5 +1,6 @@
 """The interop checks in order. `main.py NAME …` runs only those of that name."""
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import check
 import init
 import names
 import peers
+import receivers
 import results
 import shapes
 import welcome
@@ -21,6 +23,7 @@ CHECKS = {
     "starttls": peers.check_starttls_and_auth,
     "init": init.check,
     "smtp-sink": peers.check_smtp_sink,
+    "receivers": receivers.check,
     "zones": check.check_zones,
     "content": check.check_content,
     "names": names.check,
@@ -31,6 +34,7 @@ def main():
     names = sys.argv[1:] or list(CHECKS)
     if unknown := [name for name in names if name not in CHECKS]:
         sys.exit(f"no check is called {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C: servers are ended, folders removed
     with tempfile.TemporaryDirectory(prefix="mailrun-interop-") as folder:
         for name in names:
             try:

@@ -146,8 +146,8 @@ def check_smtp_sink(folder):
     ok(f"Postfix's smtp-sink takes {len(ids)} messages, as many as were accepted")
 
 
-def make_certificates(folder):
-    """A certificate authority, and a certificate of its for 127.0.0.1. Returns the paths of both PEM files."""
+def make_certificates(folder, key=None):
+    """A certificate authority, and a certificate of its for 127.0.0.1 and `key` (P-256 by default). Returns the paths of both PEM files."""
     folder.mkdir(exist_ok=True)
     now = datetime.datetime.now(datetime.timezone.utc)
 
@@ -160,7 +160,7 @@ def make_certificates(folder):
             builder = builder.add_extension(extension, critical)
         return builder.sign(signer, hashes.SHA256())
 
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), key or ec.generate_private_key(ec.SECP256R1())
     usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
     authority = build("Interop CA", "Interop CA", ca_key.public_key(), ca_key, (x509.BasicConstraints(True, 0), True),
                       (x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage), True))
