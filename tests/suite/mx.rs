@@ -152,7 +152,9 @@ fn a_route_takes_its_domains_to_their_relay_and_an_egress_address_is_named() {
 #[test]
 fn relays_share_the_mail_and_stand_in_for_each_other() {
     let dir = Dir::new();
-    let (one, other) = (Relay::start(Options::default()), Relay::start(Options::default()));
+    // Slow enough that every connection gets some of it.
+    let slow = || Options { delay: Some(std::time::Duration::from_millis(20)), ..Options::default() };
+    let (one, other) = (Relay::start(slow()), Relay::start(slow()));
     let relay = |name, port| {
         format!(
             "[[relay]]\nname = \"{name}\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nconnections = 2\n"
