@@ -283,11 +283,18 @@ impl<'a> Details<'a> {
     }
 
     fn load(&self, number: u64) -> Result<Group, JournalError> {
-        let records: Vec<u8> = self
-            .db
-            .prepare_cached("SELECT records FROM journal_group WHERE seq = ?1")
-            .and_then(|mut select| select.query_row([number as i64], |line| line.get(0)))
-            .map_err(|error| JournalError::sqlite(self.path, "read", error))?;
+        let read = |query| {
+            let mut select = self.db.prepare_cached(query)?;
+            select.query_row([number as i64], |line| line.get(0)).optional()
+        };
+        let found = match read("SELECT records FROM journal_group WHERE seq = ?1") {
+            // It was seen, so it is there: damage misled the search by its number, and looking through all of them finds it.
+            Ok(None) => read("SELECT records FROM journal_group WHERE +seq = ?1"),
+            other => other,
+        };
+        let records: Option<Vec<u8>> =
+            found.map_err(|error| JournalError::sqlite(self.path, "read", error))?;
+        let records = records.ok_or_else(|| self.moved(Place { group: number, index: 0 }))?;
         let starts = Records::new(&records).map_while(Result::ok).map(|raw| raw.start()).collect();
         Ok(Group { records, starts })
     }

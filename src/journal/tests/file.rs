@@ -209,3 +209,44 @@ fn what_is_in_doubt_is_sent_again_by_choice_only() {
         "the attempt still counts"
     );
 }
+
+#[test]
+fn what_is_known_of_a_damaged_file_can_be_read_wherever_it_is_damaged() {
+    use super::super::codec::put_outcome;
+    use super::super::db::checksum;
+
+    const ROWS: u32 = 1_500;
+    let dir = Dir::new(ROWS);
+    let journal = dir.create();
+    journal.db.execute_batch("BEGIN").unwrap();
+    for row in 0..ROWS {
+        // A group each, so that the table has pages that only lead to others.
+        let (number, mut records) = (u64::from(row) + 1, Vec::new());
+        put_outcome(&mut records, &accepted(row, 1, 1));
+        let line = (number as i64, checksum(number, &records), records);
+        journal.db.execute("INSERT INTO journal_group VALUES (?1, ?2, ?3)", line).unwrap();
+    }
+    journal.db.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(journal);
+    let whole = fs::read(dir.path()).unwrap();
+    let mut known = 0;
+    for place in (0..whole.len() - 64).step_by(1_024) {
+        let mut spoiled = whole.clone();
+        spoiled[place..place + 64].fill(0xa5);
+        fs::write(dir.path(), &spoiled).unwrap();
+        let Ok(reader) = Reader::open(&dir.path()) else { continue };
+        let Ok(states) = reader.states() else { continue };
+        let mut details = reader.details();
+        for (row, state) in states.iter() {
+            if let State::Final(_) = state {
+                let outcome = details.outcome(&states, row);
+                assert!(
+                    matches!(&outcome, Ok(Some(found)) if found.row == row),
+                    "damaged at {place}: row {row}: {outcome:?}"
+                );
+                known += 1;
+            }
+        }
+    }
+    assert!(known > ROWS, "{known} outcomes were read from damaged files");
+}
