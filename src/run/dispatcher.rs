@@ -43,7 +43,7 @@ const FIRST_GUESS: usize = 4 << 20;
 /// A message composed ahead should leave within about this time at the agreed rate.
 const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
 /// Lanes with something to do, above which no further domain is looked up. Lanes that are held back do not count.
-const MOST_ACTIVE_LANES: usize = 2_048;
+const MOST_ACTIVE_LANES: usize = 1_024;
 /// Domains that are looked up at the same time.
 const MOST_LOOKUPS: usize = 64;
 
@@ -601,6 +601,7 @@ impl Dispatcher {
     ) -> (Intent, Granted) {
         let lane = &mut self.lanes[id];
         let Ready { task, composed, .. } = lane.ready.pop_front().expect("a ready message was counted");
+        lane.granted += 1;
         self.lanes.touch(id);
         let Place { connection, number, .. } = place;
         let Composed { envelope, message } = composed;
@@ -720,6 +721,7 @@ impl Dispatcher {
 
     fn on_undelivered(&mut self, id: ConnectionId, row: u32, now: Timestamp, actions: &mut Vec<Action>) {
         if let Some(under_way) = self.under_way.remove(&row) {
+            self.lanes[under_way.lane].granted -= 1;
             self.lanes[under_way.lane].free_place(id);
             self.withdraw(under_way, now, actions);
         }
@@ -740,6 +742,7 @@ impl Dispatcher {
         let Some(under_way) = self.under_way.remove(&row) else {
             return;
         };
+        self.lanes[under_way.lane].granted -= 1;
         self.lanes[under_way.lane].free_place(id);
         self.lanes.touch(under_way.lane);
         let Report { fate, archive, started_at, finished_at, .. } = report;

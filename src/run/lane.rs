@@ -72,6 +72,8 @@ pub struct Lane {
     retries: BinaryHeap<Reverse<Retry>>,
     pub ready: VecDeque<Ready>,
     pub preparing: usize,
+    /// Messages granted and not reported, whether their connection is still there or not.
+    pub granted: usize,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Open connections by what is under way on them.
     open: BTreeSet<(usize, ConnectionId)>,
@@ -188,6 +190,7 @@ impl Lane {
             retries: BinaryHeap::new(),
             ready: VecDeque::new(),
             preparing: 0,
+            granted: 0,
             connections: BTreeMap::new(),
             open: BTreeSet::new(),
             under_way: 0,
@@ -266,7 +269,7 @@ impl Lane {
         self.waiting() == 0
             && self.ready.is_empty()
             && self.preparing == 0
-            && self.under_way == 0
+            && self.granted == 0
             && self.connections.is_empty()
     }
 

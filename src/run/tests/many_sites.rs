@@ -339,3 +339,25 @@ fn a_lost_answer_at_one_site_is_in_doubt_there() {
     assert_eq!(finals[&4], Disposition::InDoubt);
     assert_eq!(finals.values().filter(|d| **d == Disposition::Accepted).count(), 9);
 }
+
+#[test]
+fn a_lane_stays_while_an_intent_of_its_last_connection_is_on_the_way() {
+    let mut world =
+        world(Setting { rows: 1, ..Setting::default() }, |_| "d".to_owned(), |_| (MS, accepted()));
+    let (now, mut actions) = (world.now, Vec::new());
+    let mut step = |world: &mut World, event: Event| {
+        world.dispatcher.handle(event, now, &mut actions);
+        world.dispatcher.advance(now, &mut actions);
+        actions.pop()
+    };
+    let Some(Action::LookUp(domain, _)) = step(&mut world, Event::Tick) else { panic!("no lookup") };
+    let routed = Event::Routed(domain, Ok(route("d")));
+    let Some(Action::Prepare(lane, tasks)) = step(&mut world, routed) else { panic!("not prepared") };
+    let prepared = Event::Prepared(world.prepare(lane, tasks[0]));
+    let Some(Action::Open { connection, .. }) = step(&mut world, prepared) else { panic!("not opened") };
+    assert!(matches!(step(&mut world, Event::Opened(connection, 1)), Some(Action::Grant(_))));
+    // The connection closes before the intent is durable: the journal's thread finds nobody to hand over to.
+    step(&mut world, Event::Closed(connection));
+    world.dispatcher.handle(Event::Undelivered(connection, 0), now, &mut Vec::new());
+    world.run().assert_all(1, Disposition::Accepted);
+}
