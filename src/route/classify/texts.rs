@@ -50,7 +50,7 @@ struct Words {
 }
 
 /// The most rules that there may be, in words of 64.
-const WORDS_OF_MARKS: usize = 8;
+const WORDS_OF_MARKS: usize = 4;
 /// The most rules that there may be: those of the program and of the campaign.
 pub(super) const MOST_RULES: usize = WORDS_OF_MARKS * 64;
 
