@@ -375,6 +375,9 @@ pub struct Status {
     /// One recipient's whole history
     #[arg(long, value_name = "ADDRESS")]
     pub recipient: Option<Address>,
+    /// The same, of the recipient whose return path (with `verp = true`) a bounce came back to
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "recipient")]
+    pub return_path: Option<Address>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

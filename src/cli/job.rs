@@ -201,7 +201,7 @@ fn compose(campaign: &Campaign, run_id: &str, secret: &[u8]) -> Result<Composer,
 }
 
 /// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state directory.
-fn token_secret(common: &Common, unsubscribe: Option<&Unsubscribe>) -> Result<Vec<u8>, Diagnostic> {
+pub fn token_secret(common: &Common, unsubscribe: Option<&Unsubscribe>) -> Result<Vec<u8>, Diagnostic> {
     if let Some(name) = unsubscribe.and_then(|unsubscribe| unsubscribe.secret_env.as_ref()) {
         let secret = std::env::var(name).unwrap_or_default();
         if secret.is_empty() {

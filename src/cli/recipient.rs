@@ -5,9 +5,11 @@
 
 use serde_json::{Value, json};
 
+use super::args::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::out;
+use super::{job, out};
+use crate::compose::return_path;
 use crate::journal::{Attempt, Reader, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::plan::{self, Manifest, RunDir, ScreenedRows};
@@ -25,6 +27,22 @@ struct History {
     place: String,
     recipient: String,
     steps: Vec<Step>,
+}
+
+/// The recipient whose return path this is.
+pub fn of_return_path(
+    common: &Common,
+    dir: &RunDir,
+    manifest: &Manifest,
+    return_path: &Address,
+) -> Result<Address, Diagnostic> {
+    let secret = job::token_secret(common, manifest.campaign.unsubscribe.as_ref())?;
+    let plan = manifest.open_plan(dir)?;
+    let row = return_path::decode(&secret, manifest.run_id.as_str(), return_path);
+    row.filter(|row| *row < plan.len()).map(|row| plan.address(row)).ok_or_else(|| {
+        Diagnostic::new(format!("`{return_path}` is no return path of run `{}`", dir.name()))
+            .hint("its token names another run, was made with another secret, or was changed on the way")
+    })
 }
 
 pub fn run(dir: &RunDir, manifest: &Manifest, address: &Address, as_json: bool) -> Result<Exit, Diagnostic> {

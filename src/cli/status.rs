@@ -64,7 +64,9 @@ impl Writer {
 pub fn run(common: &Common, args: &args::Status) -> Result<Exit, Diagnostic> {
     let dir = results::resolve(common, &args.run)?;
     let manifest = Manifest::read(&dir.manifest())?;
-    if let Some(address) = &args.recipient {
+    let named =
+        args.return_path.as_ref().map(|path| recipient::of_return_path(common, &dir, &manifest, path));
+    if let Some(address) = named.transpose()?.as_ref().or(args.recipient.as_ref()) {
         return recipient::run(&dir, &manifest, address, args.json);
     }
     let running = dir.is_running()?;

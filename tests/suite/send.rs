@@ -311,3 +311,22 @@ fn campaigns_that_name_different_limits_for_an_account_are_told() {
         assert!(shown.contains(part), "`{part}` is not in {shown}");
     }
 }
+
+#[test]
+fn a_return_path_tells_whose_bounce_came_back() {
+    let dir = Dir::new();
+    let taken = dir.path().join("taken.jsonl");
+    let relay = Relay::start(Options { record: Some(taken.clone()), ..Options::default() });
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    dir.write(&file, text.replace("[sender]\n", "[sender]\nverp = true\n"));
+    recipients(&dir, "one", &["ann@a.example", "bob@a.example"]);
+    dir.run(&["send", &file]).ended(0);
+    for entry in record::read(&taken).unwrap() {
+        let told = dir.run(&["status", "one", "--return-path", &entry.return_path]).ended(0).stdout();
+        assert!(told.starts_with(&entry.recipient), "{told}");
+    }
+    // Somebody else's token names nobody.
+    let forged = "news+aaaaaaaaaaaaaaaaaaaaaaaa@mail.example.com";
+    dir.run(&["status", "one", "--return-path", forged]).ended(2).says("no return path of run");
+}
