@@ -12,8 +12,8 @@ mod key;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_lc_rs::error::Unspecified;
 use bytes::Bytes;
-use mail_auth::common::crypto::SigningKey;
 use mail_auth::common::headers::{Writable, Writer};
 use mail_auth::dkim::{Canonicalization, Signature};
 
@@ -25,6 +25,9 @@ pub use key::{Key, KeyError, KeyWarning};
 
 /// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about 1,050.
 pub const SIGNATURE_BYTES: usize = 1_100;
+
+/// The signed fields of a header section and the signature's own: room for most.
+const SIGNING_INPUT_BYTES: usize = 2_048;
 
 /// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no RSA key.
 pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
@@ -61,7 +64,7 @@ pub struct SignError {
     pub selector: String,
     /// What the key said.
     #[source]
-    pub source: mail_auth::Error,
+    pub source: Unspecified,
 }
 
 impl Signer {
@@ -141,8 +144,9 @@ impl Prepared {
         signature.bh = body_hash.to_vec();
         signature.t = seconds;
         signature.x = if self.expires_after == 0 { 0 } else { seconds + self.expires_after };
-        let input = SigningInput { fields: &values, signature: &signature };
-        signature.b = self.key.sign(input).map_err(|source| SignError {
+        let mut input = Vec::with_capacity(SIGNING_INPUT_BYTES);
+        SigningInput { fields: &values, signature: &signature }.write(&mut input);
+        signature.b = self.key.sign(&input).map_err(|source| SignError {
             domain: self.template.d.clone(),
             selector: self.template.s.clone(),
             source,
