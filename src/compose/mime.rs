@@ -8,8 +8,10 @@ use bytes::Bytes;
 use mail_builder::headers::Header;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::mime::MimePart;
+use memchr::memmem::Finder;
 
 use super::attachment::{self, Role};
+use super::lines::{Encoding, Written};
 
 /// A shared segment shorter than this is copied into the message's own: cheaper than another segment.
 const WORTH_SHARING: usize = 2_048;
@@ -39,14 +41,31 @@ pub(super) struct Layout {
     /// What stands at the end of a message that can have attachments of its own.
     end: Vec<u8>,
     /// What separates the parts begins with this.
-    boundary: String,
+    boundary: Finder<'static>,
+    text_headers: LeafHeaders,
+    html_headers: LeafHeaders,
 }
 
-/// The texts of one message, their lines ended by CRLF.
-#[derive(Debug, Clone, Copy)]
+/// The texts of one message.
 pub(super) struct Texts<'a> {
-    pub text: &'a str,
-    pub html: Option<&'a str>,
+    pub text: Leaf<'a>,
+    pub html: Option<Leaf<'a>>,
+}
+
+/// One text.
+pub(super) enum Leaf<'a> {
+    /// Its lines ended by CRLF.
+    Whole(&'a str),
+    /// Most of its lines are encoded already.
+    Lines(&'a Written<'a>, Encoding),
+}
+
+/// The header of a part of text in either encoding, the empty line counted.
+#[derive(Debug)]
+struct LeafHeaders {
+    media_type: &'static str,
+    plain: Vec<u8>,
+    quoted: Vec<u8>,
 }
 
 /// A text contains what separates the parts.
@@ -108,7 +127,17 @@ impl Layout {
             }
         }
         let (between, next_attachment) = (next('a'), next('m'));
-        Self { content_type, open, between, after: after.into(), next_attachment, end, boundary }
+        Self {
+            content_type,
+            open,
+            between,
+            after: after.into(),
+            next_attachment,
+            end,
+            boundary: Finder::new(&boundary).into_owned(),
+            text_headers: LeafHeaders::of("text/plain"),
+            html_headers: LeafHeaders::of("text/html"),
+        }
     }
 
     /// How large a message is without anything from its row.
@@ -124,23 +153,26 @@ impl Layout {
         texts: Texts<'_>,
         own: &[(String, Vec<u8>)],
     ) -> Result<(Bytes, Vec<Bytes>), HoldsBoundary> {
-        let holds = |text: &str| text.contains(self.boundary.as_str());
-        if holds(texts.text) || texts.html.is_some_and(holds) {
+        let holds = |leaf: &Leaf<'_>| match leaf {
+            Leaf::Whole(text) => self.boundary.find(text.as_bytes()).is_some(),
+            Leaf::Lines(written, _) => written.own_holds(&self.boundary),
+        };
+        if holds(&texts.text) || texts.html.as_ref().is_some_and(holds) {
             return Err(HoldsBoundary);
         }
         out.extend_from_slice(&self.content_type);
         let header_end = if self.content_type.is_empty() {
             let start = out.len();
-            leaf("text/plain", texts.text, &mut out);
+            self.text_headers.write(&texts.text, &mut out);
             start + find_empty_line(&out[start..])
         } else {
             let end = out.len();
             out.extend_from_slice(b"\r\n");
             out.extend_from_slice(&self.open);
-            leaf("text/plain", texts.text, &mut out);
-            if let Some(html) = texts.html {
+            self.text_headers.write(&texts.text, &mut out);
+            if let Some(html) = &texts.html {
                 out.extend_from_slice(&self.between);
-                leaf("text/html", html, &mut out);
+                self.html_headers.write(html, &mut out);
             }
             end
         };
@@ -183,7 +215,37 @@ fn multipart(subtype: &str, boundary: &str) -> Vec<u8> {
     out
 }
 
-/// A part of text: as it is when it is short-lined ASCII, otherwise quoted-printable or base64, whichever is shorter.
+impl LeafHeaders {
+    fn of(media_type: &'static str) -> Self {
+        let header = |text: &str| {
+            let mut part = Vec::new();
+            leaf(media_type, text, &mut part);
+            part.truncate(find_empty_line(&part) + 2);
+            part
+        };
+        Self {
+            media_type,
+            plain: header("some text that is short and ASCII\r\n"),
+            quoted: header("some text that is neither short nor ASCII at its end: \u{fc}\r\n"),
+        }
+    }
+
+    /// A part of text: as it is when it is short-lined ASCII, otherwise quoted-printable or base64, whichever is
+    /// shorter.
+    fn write(&self, text: &Leaf<'_>, out: &mut Vec<u8>) {
+        match text {
+            Leaf::Whole(text) => leaf(self.media_type, text, out),
+            Leaf::Lines(written, encoding) => {
+                out.extend_from_slice(match encoding {
+                    Encoding::Plain => &self.plain,
+                    Encoding::Quoted => &self.quoted,
+                });
+                written.write(*encoding, out);
+            }
+        }
+    }
+}
+
 fn leaf(media_type: &'static str, text: &str, out: &mut Vec<u8>) {
     MimePart::new(media_type, text).write_part(out);
 }
@@ -193,23 +255,36 @@ fn find_empty_line(part: &[u8]) -> usize {
     part.windows(4).position(|four| four == b"\r\n\r\n").expect("a part has a header") + 2
 }
 
-/// `text` with CRLF at the end of each line, without NUL, and without white space after its last word: a body that
-/// ends in lines of white space is read differently by different DKIM verifiers.
+/// White space that the end of a text must not have: a body that ends in lines of white space is read differently by
+/// different DKIM verifiers. NUL becomes a space.
+pub(super) const BLANK: [char; 5] = [' ', '\t', '\r', '\n', '\0'];
+
+/// `text` with CRLF at the end of each line, without NUL, and without white space after its last word.
 pub(super) fn normalize(text: &str) -> String {
-    let text = text.trim_end_matches([' ', '\t', '\r', '\n', '\0']);
+    let text = text.trim_end_matches(BLANK);
     if text.is_empty() {
         return String::new();
     }
-    // Templates come with LF alone, and few values hold anything else.
-    if text.as_bytes().contains(&b'\r') || text.as_bytes().contains(&b'\0') {
-        return normalize(&text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', " "));
-    }
     let mut out = String::with_capacity(text.len() + text.len() / 16 + 2);
-    for line in text.split('\n') {
-        out.push_str(line);
-        out.push_str("\r\n");
-    }
+    set_line_ends(text, &mut out);
+    out.push_str("\r\n");
     out
+}
+
+/// Appends `text` to `out` with CRLF for each LF, CR or CRLF, and a space for each NUL.
+pub(super) fn set_line_ends(text: &str, out: &mut String) {
+    // Templates come with LF alone, and few values hold anything else.
+    if memchr::memchr2(b'\r', b'\0', text.as_bytes()).is_some() {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', " ");
+        return set_line_ends(&text, out);
+    }
+    let mut rest = text;
+    while let Some(end) = memchr::memchr(b'\n', rest.as_bytes()) {
+        out.push_str(&rest[..end]);
+        out.push_str("\r\n");
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
 }
 
 #[cfg(test)]
@@ -228,8 +303,12 @@ mod tests {
         check("a\n\rb", "a\r\n\r\nb\r\n");
     }
 
+    fn texts<'a>(text: &'a str, html: Option<&'a str>) -> Texts<'a> {
+        Texts { text: Leaf::Whole(text), html: html.map(Leaf::Whole) }
+    }
+
     fn write(layout: &Layout, text: &str, html: Option<&str>) -> String {
-        let (header, body) = layout.write(b"X: y\r\n".to_vec(), Texts { text, html }, &[]).unwrap();
+        let (header, body) = layout.write(b"X: y\r\n".to_vec(), texts(text, html), &[]).unwrap();
         String::from_utf8([&header[..], b"\r\n", &body.concat()].concat()).unwrap()
     }
 
@@ -256,7 +335,7 @@ mod tests {
     #[test]
     fn a_text_with_the_boundary_is_refused() {
         let layout = Layout::new("secret", true, &[], false);
-        let texts = |text| Texts { text, html: Some("x\r\n") };
+        let texts = |text| texts(text, Some("x\r\n"));
         assert!(layout.write(Vec::new(), texts("a\r\n--=_secreta--\r\n"), &[]).is_err());
         assert!(layout.write(Vec::new(), texts("a\r\n--=_sekret--\r\n"), &[]).is_ok());
     }
@@ -269,9 +348,9 @@ mod tests {
             id: id.map(str::to_owned),
         };
         let layout = Layout::new("b", true, &[file("a.pdf", None), file("l.png", Some("logo"))], true);
-        let texts = Texts { text: "t\r\n", html: Some("h\r\n") };
-        let (_, one) = layout.write(Vec::new(), texts, &[]).unwrap();
-        let (_, two) = layout.write(Vec::new(), texts, &[("own.txt".into(), b"x".to_vec())]).unwrap();
+        let texts = || texts("t\r\n", Some("h\r\n"));
+        let (_, one) = layout.write(Vec::new(), texts(), &[]).unwrap();
+        let (_, two) = layout.write(Vec::new(), texts(), &[("own.txt".into(), b"x".to_vec())]).unwrap();
         assert_eq!((one.len(), two.len()), (3, 3));
         assert_eq!(one[1].as_ptr(), two[1].as_ptr());
         assert!(one.concat().ends_with(b"\r\n--=_bm--\r\n") && two.concat().ends_with(b"\r\n--=_bm--\r\n"));

@@ -16,14 +16,17 @@ mod error;
 mod format;
 mod header;
 mod helpers;
+mod lines;
 mod mime;
 mod plain;
 pub mod return_path;
+mod script;
 mod setup;
 mod source;
 pub mod token;
 mod unsubscribe;
 mod uses;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,10 +39,13 @@ use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason,
 use serde_json::{Map, Value};
 
 use self::helpers::Problem;
-use self::mime::{Layout, Texts};
+use self::lines::Lines;
+use self::mime::{Layout, Leaf, Texts};
+use self::script::{Elsewhere, Script, Sink};
 use self::source::Sources;
 use self::unsubscribe::Links;
 use self::uses::Uses;
+use self::values::{Columns, Values};
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 
@@ -73,8 +79,11 @@ pub struct Composer {
     columns: Columns,
     /// The header fields that are the same for all messages.
     common_header: Vec<u8>,
-    /// The fields of `[sender.headers]` that differ: their names and those of their templates.
-    headers: Vec<(String, String)>,
+    /// The fields of `[sender.headers]`: their names and their templates.
+    headers: Vec<(String, Line)>,
+    subject: Line,
+    /// The parts of the body with their lines encoded ahead, where that can be done.
+    ahead: Option<Ahead>,
     links: Option<Links>,
     message_id: MessageId,
     layout: Layout,
@@ -102,12 +111,20 @@ enum Parts {
     Both,
 }
 
-/// The names of the columns that a row has as fields of its own.
+/// A template of one line: the name under which it is registered, and how it is rendered without Handlebars.
 #[derive(Debug)]
-struct Columns {
-    email: String,
-    id: Option<String>,
-    name: Option<String>,
+struct Line {
+    name: String,
+    script: Option<(Script, Vec<String>)>,
+}
+
+/// Parts of the body whose lines are encoded ahead.
+#[derive(Debug)]
+struct Ahead {
+    text: (Script, Lines),
+    html: Option<(Script, Lines)>,
+    /// About what the own segment of a message has in bytes.
+    bytes: usize,
 }
 
 /// `run.row.tag@domain`: the tag keeps runs of the same name in different campaigns apart.
@@ -137,6 +154,13 @@ pub struct Rendered<'a> {
     pub html: Option<Cow<'a, str>>,
     /// The recipient's own link, where `unsubscribe.https` is set.
     pub unsubscribe_url: Option<String>,
+}
+
+/// What is a message's own from the start.
+struct Names {
+    message_id: String,
+    unsubscribe_url: Option<String>,
+    list_unsubscribe: Option<String>,
 }
 
 /// The rest of a header section, the body, and what went into it.
@@ -188,7 +212,18 @@ impl Composer {
 
     /// The message of one row, dated `date`.
     pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
-        self.compose_shown(row, date).map(|(message, _)| message)
+        let names = self.names(row)?;
+        let values = self.values(row, &names);
+        let (out, _) = self.header(row, date, &names, &values)?;
+        let (header, body) = match (&self.same_body, &self.ahead) {
+            (Some(same), _) => same.append_to(out),
+            (None, Some(ahead)) => match self.body_ahead(ahead, out, &values)? {
+                Ok(done) => done,
+                Err(out) => self.body(out, &values)?.into_bytes(),
+            },
+            (None, None) => self.body(out, &values)?.into_bytes(),
+        };
+        self.message(header, body, names.message_id)
     }
 
     /// As [`Self::compose`], with what the templates gave.
@@ -197,38 +232,70 @@ impl Composer {
         row: &Row,
         date: Timestamp,
     ) -> Result<(Message, Rendered<'_>), RenderFailure> {
-        let message_id = self.message_id.of(row);
-        let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
-        let context = self.context(row, &message_id, unsubscribe_url.clone());
+        let names = self.names(row)?;
+        let values = self.values(row, &names);
+        let (out, subject) = self.header(row, date, &names, &values)?;
+        let (header, body, text, html) = match &self.same_body {
+            Some(same) => {
+                let (header, body) = same.append_to(out);
+                let html = same.html.as_deref().map(Cow::Borrowed);
+                (header, body, Cow::Borrowed(same.text.as_str()), html)
+            }
+            None => {
+                let Body { header, segments, text, html } = self.body(out, &values)?;
+                (header, segments, Cow::Owned(text), html.map(Cow::Owned))
+            }
+        };
+        let message = self.message(header, body, names.message_id)?;
+        let subject = header::one_line(&subject).into_owned();
+        Ok((message, Rendered { subject, text, html, unsubscribe_url: names.unsubscribe_url }))
+    }
 
-        let mut out = Vec::with_capacity(4_096);
+    /// What a message is called, and the links that are its recipient's own.
+    fn names(&self, row: &Row) -> Result<Names, RenderFailure> {
+        let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
+        Ok(Names { message_id: self.message_id.of(row), unsubscribe_url, list_unsubscribe })
+    }
+
+    /// The row as templates see it.
+    fn values<'a>(&'a self, row: &'a Row, names: &'a Names) -> Values<'a> {
+        let built_in = self.uses.built_in.iter().map(|(name, _)| match name.as_str() {
+            "message_id" => (name.as_str(), Some(names.message_id.as_str())),
+            _ => (name.as_str(), names.unsubscribe_url.as_deref()),
+        });
+        Values::new(row, &self.columns, &self.defaults, built_in.collect())
+    }
+
+    /// The header section without the fields of the content, and the subject as it was rendered.
+    fn header(
+        &self,
+        row: &Row,
+        date: Timestamp,
+        names: &Names,
+        values: &Values<'_>,
+    ) -> Result<(Vec<u8>, String), RenderFailure> {
+        let room = self.ahead.as_ref().map_or(4_096, |ahead| ahead.bytes);
+        let mut out = Vec::with_capacity(room);
         out.extend_from_slice(&self.common_header);
         header::mailbox(&mut out, "To", row.name.as_deref(), &row.address);
-        let subject = render(&self.text, SUBJECT, &context)?;
+        let subject = self.subject.render(&self.text, values)?;
         header::text(&mut out, "Subject", &subject);
         header::date(&mut out, date);
-        header::plain(&mut out, "Message-ID", &format!("<{message_id}>"));
-        if let Some(list_unsubscribe) = list_unsubscribe {
-            header::plain(&mut out, "List-Unsubscribe", &list_unsubscribe);
+        header::plain(&mut out, "Message-ID", &format!("<{}>", names.message_id));
+        if let Some(list_unsubscribe) = &names.list_unsubscribe {
+            header::plain(&mut out, "List-Unsubscribe", list_unsubscribe);
         }
         for (name, template) in &self.headers {
-            let value = render(&self.text, template, &context)?;
+            let value = template.render(&self.text, values)?;
             // A field without a value is one that the template's conditions left out.
             if !header::one_line(&value).is_empty() {
                 header::text(&mut out, name, &value);
             }
         }
-        let (header, body, text, html) = match &self.same_body {
-            Some(same) => {
-                out.extend_from_slice(&same.header);
-                let html = same.html.as_deref().map(Cow::Borrowed);
-                (out.into(), same.body.clone(), Cow::Borrowed(same.text.as_str()), html)
-            }
-            None => {
-                let Body { header, segments, text, html } = self.body(out, row, &context)?;
-                (header, segments, Cow::Owned(text), html.map(Cow::Owned))
-            }
-        };
+        Ok((out, subject))
+    }
+
+    fn message(&self, header: Bytes, body: Vec<Bytes>, message_id: String) -> Result<Message, RenderFailure> {
         let header_is_ascii = header.is_ascii();
         let message = Message {
             header,
@@ -238,8 +305,7 @@ impl Composer {
             needs_smtputf8: !header_is_ascii,
         };
         self.check_size(&message)?;
-        let subject = header::one_line(&subject).into_owned();
-        Ok((message, Rendered { subject, text, html, unsubscribe_url }))
+        Ok(message)
     }
 
     /// The recipient's https link and `List-Unsubscribe`.
@@ -260,44 +326,40 @@ impl Composer {
         Ok((url, Some(value)))
     }
 
-    /// The row as templates see it: its values or their defaults, and the built-in names.
-    fn context(&self, row: &Row, message_id: &str, unsubscribe_url: Option<String>) -> Context {
-        let mut values = row.values.clone();
-        let own = [
-            (Some(&self.columns.email), Some(&row.email)),
-            (self.columns.id.as_ref(), row.id.as_ref()),
-            (self.columns.name.as_ref(), row.name.as_ref()),
-        ];
-        for (column, value) in own {
-            if let (Some(column), Some(value)) = (column, value)
-                && !values.contains_key(column)
-            {
-                values.insert(column.clone(), Value::String(value.clone()));
+    /// Completes the message in `out` from lines that are encoded already; gives `out` back when that can't be done.
+    fn body_ahead(
+        &self,
+        ahead: &Ahead,
+        out: Vec<u8>,
+        values: &Values<'_>,
+    ) -> Result<Result<(Bytes, Vec<Bytes>), Vec<u8>>, RenderFailure> {
+        let (text_script, text_lines) = &ahead.text;
+        let mut text = text_lines.start();
+        let mut html = ahead.html.as_ref().map(|(script, lines)| (script, lines.start()));
+        let mut render = || -> Result<_, Elsewhere> {
+            text_script.write(&self.text.registry, values, &mut text)?;
+            text.finish()?;
+            let text_encoding = text.encoding()?;
+            let mut html_encoding = None;
+            if let Some((script, html)) = &mut html {
+                script.write(&self.html.registry, values, html)?;
+                html.finish()?;
+                html_encoding = Some(html.encoding()?);
             }
-        }
-        for (_, value) in values.iter_mut() {
-            if helpers::is_blank(value) {
-                *value = Value::Null;
-            }
-        }
-        for (name, default) in &self.defaults {
-            if values.get(name).is_none_or(Value::is_null) {
-                values.insert(name.clone(), default.clone());
-            }
-        }
-        for (name, _) in &self.uses.built_in {
-            let value = match name.as_str() {
-                "message_id" => Some(message_id.to_owned()),
-                _ => unsubscribe_url.clone(),
-            };
-            values.insert(name.clone(), value.map_or(Value::Null, Value::String));
-        }
-        Context::from(Value::Object(values))
+            Ok((text_encoding, html_encoding))
+        };
+        let Ok((text_encoding, html_encoding)) = render() else { return Ok(Err(out)) };
+        let html = html.as_ref().zip(html_encoding).map(|((_, html), encoding)| Leaf::Lines(html, encoding));
+        let texts = Texts { text: Leaf::Lines(&text, text_encoding), html };
+        let own = self.own_attachments(values.row)?;
+        let written = self.layout.write(out, texts, &own);
+        written.map(Ok).map_err(|mime::HoldsBoundary| RenderFailure::Boundary)
     }
 
     /// Completes the header section in `out` and makes the body.
-    fn body(&self, out: Vec<u8>, row: &Row, context: &Context) -> Result<Body, RenderFailure> {
-        let own = self.own_attachments(row)?;
+    fn body(&self, out: Vec<u8>, values: &Values<'_>) -> Result<Body, RenderFailure> {
+        let own = self.own_attachments(values.row)?;
+        let context = values.context();
         let (text, html) = match self.parts {
             Parts::Text => (render(&self.text, TEXT, context)?, None),
             Parts::Both => (render(&self.text, TEXT, context)?, Some(render(&self.html, HTML, context)?)),
@@ -307,7 +369,7 @@ impl Composer {
             }
         };
         let (text, html) = (mime::normalize(&text), html.map(|html| mime::normalize(&html)));
-        let texts = Texts { text: &text, html: html.as_deref() };
+        let texts = Texts { text: Leaf::Whole(&text), html: html.as_deref().map(Leaf::Whole) };
         let written = self.layout.write(out, texts, &own);
         let (header, segments) = written.map_err(|mime::HoldsBoundary| RenderFailure::Boundary)?;
         Ok(Body { header, segments, text, html })
@@ -353,6 +415,72 @@ impl fmt::Debug for Composer {
             .field("files", &self.files)
             .field("uses", &self.uses)
             .finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    fn into_bytes(self) -> (Bytes, Vec<Bytes>) {
+        (self.header, self.segments)
+    }
+}
+
+impl SameBody {
+    /// Completes the header section in `out`.
+    fn append_to(&self, mut out: Vec<u8>) -> (Bytes, Vec<Bytes>) {
+        out.extend_from_slice(&self.header);
+        (out.into(), self.body.clone())
+    }
+}
+
+impl Line {
+    fn new(sources: &Sources, name: &str) -> Self {
+        Self { name: name.to_owned(), script: Script::of(sources, name) }
+    }
+
+    fn render(&self, sources: &Sources, values: &Values<'_>) -> Result<String, RenderFailure> {
+        if let Some((script, texts)) = &self.script {
+            let mut flat = Flat { texts, out: String::new() };
+            if script.write(&sources.registry, values, &mut flat).is_ok() {
+                return Ok(flat.out);
+            }
+        }
+        render(sources, &self.name, values.context())
+    }
+}
+
+/// A script's texts and values one after the other.
+struct Flat<'a> {
+    texts: &'a [String],
+    out: String,
+}
+
+impl Sink for Flat<'_> {
+    fn text(&mut self, number: usize) {
+        self.out.push_str(&self.texts[number]);
+    }
+
+    fn value(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+}
+
+impl Ahead {
+    /// Room for the header section and for what a row adds to its message.
+    const OWN_BYTES: usize = 4_096;
+
+    fn new(text: &Sources, html: &Sources, parts: Parts) -> Option<Self> {
+        let script = |sources: &Sources, name: &str| {
+            let (script, texts) = Script::of(sources, name)?;
+            Some((script, Lines::new(&texts)))
+        };
+        let (text, html) = match parts {
+            Parts::Text => (script(text, TEXT)?, None),
+            Parts::Both => (script(text, TEXT)?, Some(script(html, HTML)?)),
+            // The text is made from the whole HTML.
+            Parts::Html => return None,
+        };
+        let lines = text.1.bytes() + html.as_ref().map_or(0, |(_, lines)| lines.bytes());
+        Some(Self { text, html, bytes: lines + lines / 8 + Self::OWN_BYTES })
     }
 }
 

@@ -14,7 +14,8 @@ use super::mime::{CommonFile, Layout};
 use super::source::{Kind, Sources};
 use super::unsubscribe::Links;
 use super::uses::{BUILT_IN, Uses};
-use super::{Body, Columns, Composer, HTML, MessageId, Parts, RunFacts, SUBJECT, SameBody, TEXT};
+use super::values::{Columns, Values};
+use super::{Ahead, Body, Composer, HTML, Line, MessageId, Parts, RunFacts, SUBJECT, SameBody, TEXT};
 use crate::campaign::{Campaign, Kind as MailKind};
 use crate::plan::Row;
 
@@ -61,7 +62,7 @@ impl Composer {
             check_header_name(campaign, name)?;
             let key = format!("main:header:{name}");
             uses.extend(in_campaign.add(&mut text, &key, &shown, value)?);
-            headers.push((name.clone(), key));
+            headers.push((name.clone(), Line::new(&text, &key)));
         }
 
         let links = match &campaign.unsubscribe {
@@ -94,9 +95,13 @@ impl Composer {
         }
         files.append(&mut attached);
 
+        let subject = Line::new(&text, SUBJECT);
+        let ahead = if same_for_all { None } else { Ahead::new(&text, &html, parts) };
         let mut composer = Self {
             text,
             html,
+            subject,
+            ahead,
             parts,
             uses,
             strict: template.strict,
@@ -191,8 +196,8 @@ impl Composer {
             name: None,
             values: Map::new(),
         };
-        let context = Value::Object(Map::new()).into();
-        let body = self.body(Vec::new(), &anyone, &context).map_err(|failure| match failure {
+        let values = Values::new(&anyone, &self.columns, &self.defaults, Vec::new());
+        let body = self.body(Vec::new(), &values).map_err(|failure| match failure {
             RenderFailure::NoValue { name, place } => self.at(&place, format!("`{name}` has no value")),
             RenderFailure::Value { problem, place } => self.at(&place, problem),
             other => TemplateError::new(&self.campaign_file, None, other.to_string()),

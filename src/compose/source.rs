@@ -47,8 +47,8 @@ pub(super) struct Source {
 
 /// All templates of one kind, compiled.
 pub(super) struct Sources {
-    kind: Kind,
-    strict: bool,
+    pub kind: Kind,
+    pub strict: bool,
     /// The folder of the campaign file: shown paths start there.
     root: PathBuf,
     /// The folder with the partials.

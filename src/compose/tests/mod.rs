@@ -1,5 +1,6 @@
 //! The kit of the composer's tests: a campaign in a folder of its own, a row, a message taken apart.
 
+mod ahead;
 mod values;
 mod partials;
 mod startup;
