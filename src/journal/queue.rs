@@ -21,7 +21,12 @@ struct State<T> {
     entries: Vec<Entry<T>>,
     /// When the oldest entry came in.
     since: Option<Instant>,
-    /// Something waits for the commit: an intent, or a caller of `flush`.
+    /// Intents among the entries, and when the oldest of them came in.
+    intents: usize,
+    intent_since: Option<Instant>,
+    /// So many intents are worth a commit at once.
+    company: usize,
+    /// A caller of `flush` waits.
     urgent: bool,
     /// Flushes that were asked for, and those that are done.
     asked: u64,
@@ -38,6 +43,31 @@ pub(super) struct Queue<T> {
     flushed: Condvar,
 }
 
+/// How long entries wait for company, and how many are enough.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// The longest wait of an intent.
+    pub intent: Duration,
+    /// The longest wait of anything.
+    pub any: Duration,
+    /// So many entries are a full group.
+    pub full: usize,
+}
+
+impl<T> State<T> {
+    /// How much longer the writer's thread waits; `None` until something comes in.
+    fn wait(&self, patience: Patience) -> Option<Duration> {
+        let enough_intents = self.intents > 0 && self.intents >= self.company;
+        if self.urgent || self.closed || enough_intents || self.entries.len() >= patience.full {
+            return Some(Duration::ZERO);
+        }
+        let rest = |since: Instant, longest: Duration| longest.saturating_sub(since.elapsed());
+        let intent = self.intent_since.map(|since| rest(since, patience.intent));
+        let any = self.since.map(|since| rest(since, patience.any));
+        intent.into_iter().chain(any).min()
+    }
+}
+
 /// What the writer's thread finds.
 pub(super) struct Taken {
     /// The number of the last flush that these entries complete.
@@ -51,6 +81,9 @@ impl<T> Queue<T> {
         let state = State {
             entries: Vec::new(),
             since: None,
+            intents: 0,
+            intent_since: None,
+            company: 1,
             urgent: false,
             asked: 0,
             done: 0,
@@ -65,24 +98,31 @@ impl<T> Queue<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn put(&self, entries: impl IntoIterator<Item = Entry<T>>, full: usize) {
+    /// Puts `entries` in line. `company` is how many waiting intents are worth a commit at once; `None` leaves it.
+    pub fn put(&self, entries: impl IntoIterator<Item = Entry<T>>, company: Option<usize>, full: usize) {
         let mut state = self.lock();
         if state.ended {
             return;
         }
-        let before = state.entries.len();
+        let (before, intents_before) = (state.entries.len(), state.intents);
         for entry in entries {
-            state.urgent |= matches!(entry, Entry::Intent(..));
+            state.intents += usize::from(matches!(entry, Entry::Intent(..)));
             state.entries.push(entry);
         }
-        if state.entries.is_empty() {
+        if state.entries.len() == before {
             return;
         }
-        // The thread sleeps until there is something, until something is urgent, or until a group is full.
-        let wake = before == 0 || state.urgent || state.entries.len() >= full;
+        state.company = company.unwrap_or(state.company);
         if before == 0 {
             state.since = Some(Instant::now());
         }
+        if intents_before == 0 && state.intents > 0 {
+            state.intent_since = Some(Instant::now());
+        }
+        // The thread sleeps until there is something, until its wait gets shorter, or until it is over.
+        let first = before == 0 || (intents_before == 0 && state.intents > 0);
+        let enough = state.intents > 0 && state.intents >= state.company;
+        let wake = first || enough || state.entries.len() >= full;
         drop(state);
         if wake {
             self.filled.notify_one();
@@ -98,20 +138,17 @@ impl<T> Queue<T> {
     }
 
     /// Waits until there is a reason to commit, then swaps what waits with `empty`.
-    pub fn take(&self, empty: &mut Vec<Entry<T>>, longest: Duration, full: usize) -> Taken {
+    pub fn take(&self, empty: &mut Vec<Entry<T>>, patience: Patience) -> Taken {
         let mut state = self.lock();
         loop {
-            if state.urgent || state.closed || state.entries.len() >= full {
-                break;
-            }
-            state = match state.since.map(|since| longest.saturating_sub(since.elapsed())) {
+            state = match state.wait(patience) {
                 Some(Duration::ZERO) => break,
                 Some(rest) => self.filled.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
         std::mem::swap(&mut state.entries, empty);
-        state.since = None;
+        (state.since, state.intent_since, state.intents) = (None, None, 0);
         state.urgent = false;
         Taken { flush: state.asked, closed: state.closed }
     }
@@ -145,5 +182,41 @@ impl<T> Queue<T> {
         state.entries.clear();
         drop(state);
         self.flushed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::tests::{accepted, intent};
+
+    const LONG: Duration = Duration::from_secs(3_600);
+    const PATIENCE: Patience = Patience { intent: LONG, any: LONG.saturating_mul(2), full: 4 };
+
+    fn intents(rows: std::ops::Range<u32>) -> impl Iterator<Item = Entry<()>> {
+        rows.map(|row| Entry::Intent(intent(row, 1, 0), ()))
+    }
+
+    fn wait(queue: &Queue<()>) -> Option<Duration> {
+        queue.lock().wait(PATIENCE)
+    }
+
+    #[test]
+    fn a_commit_waits_for_company_that_may_come() {
+        let queue = Queue::new();
+        assert_eq!(wait(&queue), None, "nothing to write");
+        queue.put([Entry::Outcome(accepted(9, 1, 0))], None, 4);
+        assert!(wait(&queue).is_some_and(|wait| wait > LONG), "an outcome waits longest");
+        queue.put(intents(0..1), Some(2), 4);
+        assert!(wait(&queue).is_some_and(|wait| wait > Duration::ZERO && wait <= LONG));
+        queue.put(intents(1..2), Some(2), 4);
+        assert_eq!(wait(&queue), Some(Duration::ZERO), "half of what is under way is here");
+        queue.take(&mut Vec::new(), PATIENCE);
+        assert_eq!(wait(&queue), None);
+        queue.put(intents(2..3), Some(0), 4);
+        assert_eq!(wait(&queue), Some(Duration::ZERO), "there is no company to wait for");
+        queue.take(&mut Vec::new(), PATIENCE);
+        queue.put(intents(3..7), Some(100), 4);
+        assert_eq!(wait(&queue), Some(Duration::ZERO), "a full group");
     }
 }

@@ -1,7 +1,8 @@
 //! The one thread that commits to the journal, in groups.
 //!
-//! A group is what has gathered while the one before it was committed: so an intent waits for nothing when the disk
-//! is fast, and groups grow by themselves under load. Outcomes alone wait up to [`LONGEST_WAIT`] for company.
+//! A commit costs the same for one record and for a hundred. So an intent waits up to [`LONGEST_GATHER`] for others,
+//! unless half of all messages under way wait with it: then more would come only after these have left. Outcomes alone
+//! wait up to [`LONGEST_WAIT`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,11 +15,13 @@ use std::time::Duration;
 use super::codec;
 use super::db::Journal;
 use super::error::JournalError;
-use super::queue::{Entry, Queue};
+use super::queue::{Entry, Patience, Queue};
 use super::record::{ConnectionInfo, Intent, Outcome};
 
 /// The most records of one commit: what a kill can take along stays small, and so does the wait for a commit.
 pub(super) const GROUP_RECORDS: usize = 256;
+/// The longest that an intent waits for company. Its connection is busy with the message before it meanwhile.
+const LONGEST_GATHER: Duration = Duration::from_millis(2);
 /// The longest that an outcome waits for company before it is committed.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// Entries waiting above which the writer asks for restraint: some seconds' worth for a slow disk.
@@ -81,19 +84,25 @@ impl<T: Send + 'static> Writer<T> {
     /// Gives a connection its number, unique in the run also over resumes. Durable with the first intent that names it.
     pub fn register_connection(&self, info: ConnectionInfo) -> u32 {
         let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-        self.queue.put([Entry::Connection(number, info)], GROUP_RECORDS);
+        self.queue.put([Entry::Connection(number, info)], None, GROUP_RECORDS);
         number
     }
 
-    /// Asks for intents to be made durable and then passed on with their messages.
+    /// Asks for intents to be made durable at once and then passed on with their messages.
     pub fn intend(&self, intents: Vec<(Intent, T)>) {
-        self.queue
-            .put(intents.into_iter().map(|(intent, message)| Entry::Intent(intent, message)), GROUP_RECORDS);
+        self.intend_among(intents, 0);
+    }
+
+    /// As [`intend`](Self::intend), and not at once where company may come: `under_way` messages have an intent, durable or not, and no
+    /// outcome, these among them.
+    pub fn intend_among(&self, intents: Vec<(Intent, T)>, under_way: usize) {
+        let entries = intents.into_iter().map(|(intent, message)| Entry::Intent(intent, message));
+        self.queue.put(entries, Some(under_way.div_ceil(2)), GROUP_RECORDS);
     }
 
     /// Takes down what became of a row.
     pub fn record(&self, outcome: Outcome) {
-        self.queue.put([Entry::Outcome(outcome)], GROUP_RECORDS);
+        self.queue.put([Entry::Outcome(outcome)], None, GROUP_RECORDS);
     }
 
     /// True while so much waits that no further rows should be begun.
@@ -169,8 +178,9 @@ where
     fn run(mut self) -> Result<Journal, JournalError> {
         let _end = EndOfThread(Arc::clone(&self.queue));
         let mut entries = Vec::new();
+        let patience = Patience { intent: LONGEST_GATHER, any: LONGEST_WAIT, full: GROUP_RECORDS };
         loop {
-            let taken = self.queue.take(&mut entries, LONGEST_WAIT, GROUP_RECORDS);
+            let taken = self.queue.take(&mut entries, patience);
             let mut rest = entries.drain(..);
             while rest.len() > 0 {
                 self.group(rest.by_ref().take(GROUP_RECORDS));

@@ -151,13 +151,14 @@ pub async fn send(
         } else {
             dispatcher.advance(now, &mut actions);
         }
+        let under_way = dispatcher.under_way();
         for action in actions.drain(..) {
             match action {
                 Action::Prepare(lane, tasks) => preparer.start(lane, &tasks, &prepared_in),
                 Action::LookUp(domain, row) => lookups.start(domain, preparer.domain(row)),
                 Action::Open { connection, site, source, .. } => connections.open(connection, site, source),
                 Action::Close(id) => connections.close(id),
-                Action::Grant(granted) => writer.intend(connections.address(granted)),
+                Action::Grant(granted) => writer.intend_among(connections.address(granted), under_way),
                 Action::Record(outcome) => writer.record(outcome),
                 Action::Suppress(row, class) => suppressor.add(row, class),
                 Action::Reserve(request) => {
