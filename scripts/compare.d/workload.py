@@ -1,0 +1,206 @@
+"""What is sent: lists, templates, and the files that tell each program about them.
+
+Everything is made here, of ASCII only, so that every program's messages have the same encoding and nearly the same size.
+"""
+
+import csv
+import json
+import os
+import random
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+KEY = ROOT / "fixtures" / "welcome" / "keys" / "test-only-rsa.pem"
+ZONE = ROOT / "fixtures" / "welcome" / "zone"
+DOMAIN, SELECTOR = "mail.harbourlane.example", "s2026"
+FROM_NAME, FROM = "Harbour Lane Books", f"hello@{DOMAIN}"
+RETURN_PATH = f"bounces@{DOMAIN}"
+CONNECTIONS = 20
+SEED = 2026
+ATTACHMENT_BYTES = 139_000  # 190 kB as base64: with its 10 kB of text a message of 200 kB
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of campaign. `share` is how many rows it has for each of --rows."""
+
+    name: str
+    title: str
+    kilobytes: int  # of text and HTML
+    share: float
+    signed: bool = True
+    personal_body: bool = True
+    personalised: bool = True  # False: nothing of the message is any recipient's own, its header neither
+    attachment: bool = False
+
+
+WORKLOADS = [
+    Workload("10kb", "personalised, 10 kB, RSA-2048", 10, 1),
+    Workload("100kb", "personalised, 100 kB, RSA-2048", 100, 0.5),
+    Workload("attachment", "personalised, 200 kB with a common attachment, RSA-2048", 10, 0.5, attachment=True),
+    Workload("shared", "one body for all, 200 kB, RSA-2048", 200, 0.5, personal_body=False),
+    Workload("unsigned", "personalised, 10 kB, unsigned", 10, 5, signed=False),
+    Workload("alarm", "one message for all, 10 kB, RSA-2048", 10, 5, personal_body=False, personalised=False),
+]
+SHORT = Workload("short", "personalised, 1 kB, unsigned", 1, 1, signed=False)
+
+# The columns that the templates use, where somebody else makes the list.
+COLUMNS = ["customer_id", "email", "full_name", "first_name", "city", "points", "premium", "member_since"]
+FIRST = "Ada Ben Carla Dan Eve Finn Gita Hugo Ines Jon Kira Liam Maya Nils Olga Paul Rosa Sean Tara Vera Will Yara".split()
+LAST = "Archer Baker Cooper Dyer Fisher Gardener Hunter Mason Miller O'Neill Porter Sailor Smith Tailor Weaver Wright".split()
+CITIES = ["Aarhus", "Bergen", "Cork", "Delft", "Esbjerg", "Fowey", "Ghent", "Hull", "Inverness", "Jersey", "Kiel", "Leith"]
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+def make_list(path, rows, duplicates=0.0):
+    """A list of so many rows; `path` ends with .csv or .parquet. A share of its rows has the address of another one, in capitals."""
+    if path.exists():
+        return path
+    chance = random.Random(SEED)
+    table = path.with_suffix(".csv.part")
+    with open(table, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in range(rows):
+            first, last = chance.choice(FIRST), chance.choice(LAST)
+            of = row
+            address = f"{first.lower()}.{row}@d{row % 1000}.example"
+            if duplicates and row and chance.random() < duplicates:
+                of = chance.randrange(row)
+                address = f"AGAIN.{of}@D{of % 1000}.example"
+            writer.writerow([f"C{row:08}", address, f"{first} {last}", first, chance.choice(CITIES), chance.randrange(5000),
+                             "yes" if chance.random() < 0.2 else "", f"20{chance.randrange(10, 26)}-0{chance.randrange(1, 10)}-15"])
+    if path.suffix == ".parquet":
+        duckdb.execute(f"copy (select * from read_csv('{table}', all_varchar = true)) to '{path}' (format parquet, compression zstd)")
+        table.unlink()
+    else:
+        table.rename(path)
+    return path
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+TEXT_TOP = """\
+Dear {{first_name}},
+
+thank you for {{points}} points since {{member_since}}. {{#if premium}}As a member of the Circle you have two more.{{else}}The Circle is open to you.{{/if}}
+"""
+TEXT_PART = """
+The shop in {{city}} has a new shelf, {{first_name}}: books about harbours, about the people
+who work there, and about what they carry. We read all of them, and like most of them.
+"""
+HTML_TOP = """\
+<!doctype html>
+<html><head><meta charset="utf-8"><title>For {{full_name}}</title></head><body>
+<h1>Dear {{first_name}}</h1>
+<p>Thank you for {{points}} points since {{member_since}}. {{#if premium}}As a member of the Circle you have two more.{{else}}The Circle is open to you.{{/if}}</p>
+"""
+HTML_PART = """\
+<p class="shelf">The shop in {{city}} has a new shelf, {{first_name}}: <b>books about harbours</b>, about the people
+who work there, and about what they <i>carry</i>. <a href="https://www.harbourlane.example/shelf">We read all of them</a>.</p>
+"""
+HTML_END = "<p>Yours, {{full_name}} of {{city}} knows who</p></body></html>\n"
+SUBJECT = "{{first_name}}, a new shelf in {{city}}"
+
+
+def write_templates(workload, folder):
+    """The Handlebars and the Jinja2 template of each part, equal but for their notation; a third of the bytes is text, the rest HTML."""
+    size = workload.kilobytes * 1000
+    text = TEXT_TOP + TEXT_PART * max(0, (size // 3 - len(TEXT_TOP)) // len(TEXT_PART))
+    html = HTML_TOP + HTML_PART * max(0, (size * 2 // 3 - len(HTML_TOP) - len(HTML_END)) // len(HTML_PART)) + HTML_END
+    subject = SUBJECT
+    if not workload.personal_body:
+        text, html = impersonal(text), impersonal(html)
+    if not workload.personalised:
+        subject = impersonal(subject)
+    for name, template in [("text", text), ("html", html), ("subject", subject)]:
+        (folder / f"{name}.hbs").write_text(template)
+        (folder / f"{name}.jinja").write_text(as_jinja(template))
+    shutil.copyfile(KEY, folder / "key.pem")
+    (folder / "key.pem").chmod(0o600)
+    if workload.attachment:
+        (folder / "catalogue.pdf").write_bytes(random.Random(SEED).randbytes(ATTACHMENT_BYTES))
+
+
+def as_jinja(template):
+    for pattern, replacement in [(r"\{\{#if (\w+)\}\}", r"{% if \1 %}"), (r"\{\{else\}\}", "{% else %}"), (r"\{\{/if\}\}", "{% endif %}")]:
+        template = re.sub(pattern, replacement, template)
+    return template
+
+
+def impersonal(template):
+    """The template with nothing to fill in."""
+    template = re.sub(r"\{\{#if \w+\}\}.*?\{\{else\}\}(.*?)\{\{/if\}\}", r"\1", template)
+    return re.sub(r"\{\{(\w+)\}\}", r"(\1)", template)
+
+
+# --- what each program is told ---------------------------------------------------------------------------------------
+
+CAMPAIGN = """\
+[campaign]
+id = "{name}"
+[sender]
+from = "{from_name} <{from_}>"
+return-path = "{return_path}"
+[target-group]
+files = ["{list}"]
+id = "customer_id"
+{display_name}
+[template]
+subject = "{subject}"
+text = "text.hbs"
+html = "html.hbs"
+strict = false
+{template}
+[capacity]
+per-hour = 1_000_000_000
+[stop]
+bounce-percent = 0.0
+[delivery]
+route = "relay"
+[delivery.relay]
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+connections = {connections}
+[delivery.retry]
+first = "1s"
+give-up-after = "5s"
+"""
+SIGNING = f'[[dkim]]\ndomain = "{DOMAIN}"\nselector = "{SELECTOR}"\nkey = "key.pem"\n'
+
+
+def write_campaign(workload, folder, list_, port):
+    """mailrun's campaign file, beside the templates. Returns its path."""
+    template = 'attachments = ["catalogue.pdf"]\n' if workload.attachment else ""
+    if not workload.personalised:
+        template += "personalised = false\n"
+    text = CAMPAIGN.format(name=workload.name, from_name=FROM_NAME, from_=FROM, return_path=RETURN_PATH, list=list_, port=port,
+                           display_name='name = "full_name"' if workload.personalised else "", template=template,
+                           subject=(folder / "subject.hbs").read_text(), connections=CONNECTIONS)
+    path = folder / "campaign.toml"
+    path.write_text(text + (SIGNING if workload.signed else ""))
+    return path
+
+
+def write_job(workload, folder, list_, port, notation):
+    """The peers' job file. `notation` is that of their templates: hbs or jinja. Returns its path."""
+    job = {"port": port, "connections": CONNECTIONS, "list": str(list_), "from_name": FROM_NAME, "from": FROM, "return_path": RETURN_PATH,
+           "subject": (folder / f"subject.{notation}").read_text(), "text": str(folder / f"text.{notation}"), "html": str(folder / f"html.{notation}"),
+           "attachment": str(folder / "catalogue.pdf") if workload.attachment else None, "key": str(folder / "key.pem") if workload.signed else None,
+           "domain": DOMAIN, "selector": SELECTOR}
+    path = folder / f"job-{notation}.json"
+    path.write_text(json.dumps(job, indent=1))
+    return path
+
+
+def mailrun(command, home, *arguments):
+    """mailrun's command line, with runs and state in the folder `home`."""
+    return [os.environ["MAILRUN"], command, *arguments, "--runs", home / "runs", "--state", home / "state", "--no-progress", "--quiet"]
