@@ -14,7 +14,7 @@ import process
 import workload as work
 from process import Failed
 
-DUPLICATES = 0.02
+DUPLICATES = "2%"
 SUPPRESSED = 0.1  # for each row: so many entries of the suppression list; half of them are of the list
 SCRIPT = work.ROOT / "scripts" / "compare.d" / "plan_duckdb.py"
 
@@ -34,7 +34,7 @@ class Plans:
         with duckdb.connect(str(store)) as database:
             database.execute(f"""
                 create table suppressed as
-                select email from (select distinct lower(email) as email from '{self.lists['parquet']}' where email not like 'AGAIN.%'
+                select email from (select distinct lower(email) as email from '{self.lists['parquet']}'
                                    order by hash(email) limit {entries // 2})
                 union all select 'gone.' || n || '@d' || n % 1000 || '.example' from range({entries - entries // 2}) as gone(n)""")
             database.execute(f"copy suppressed to '{file}' (format parquet)")

@@ -7,14 +7,18 @@ rendering, and hold what they have no need of: receiving each message, and keepi
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import dkim
 
 import process
 import sink
 import workload as work
 
+PROOF = 4
 SECONDS = 300  # the longest that the queue may take
 
 
@@ -29,12 +33,28 @@ def missing():
 MISSING = missing()
 
 
+def prove(folder, message_bytes):
+    """Sends a few messages, and holds their signatures against dkimpy. Returns the largest one's size."""
+    kept = folder / "kept-postfix"
+    with sink.Sink(folder, keep=kept) as receiver, tempfile.TemporaryDirectory(prefix="mailrun-compare-postfix-") as home, Relay(Path(home), receiver.port) as relay:
+        feed(folder, relay, PROOF, message_bytes)
+        receiver.wait_for(PROOF, SECONDS)
+    messages = sink.kept(kept)
+    if len(messages) != PROOF or not all(dkim.verify(raw, dnsfunc=work.record) for raw in messages):
+        raise process.Failed(f"postfix: dkimpy rejects a signature of {len(messages)} messages")
+    return max(map(len, messages))
+
+
+def feed(folder, relay, rows, message_bytes):
+    return process.run(["smtp-source", "-d", "-s", min(rows, work.CONNECTIONS), "-l", message_bytes, "-m", rows, "-f", work.FROM,
+                        "-t", "reader@d1.example", f"127.0.0.1:{relay.port}"], folder / "feeder.log", longest=SECONDS)
+
+
 def measure(folder, rows, message_bytes):
     """One run through Postfix. `cpu` is that of all of Postfix's processes and of opendkim; smtp-source's stands apart."""
     with sink.Sink(folder) as receiver, tempfile.TemporaryDirectory(prefix="mailrun-compare-postfix-") as home, Relay(Path(home), receiver.port) as relay:
         before, started = relay.cpu(), time.monotonic()
-        feeder = process.run(["smtp-source", "-d", "-s", work.CONNECTIONS, "-l", message_bytes, "-m", rows, "-f", work.FROM,
-                              "-t", "reader@d1.example", f"127.0.0.1:{relay.port}"], folder / "feeder.log")
+        feeder = feed(folder, relay, rows, message_bytes)
         receiver.wait_for(rows, SECONDS)
         wall, cpu = time.monotonic() - started, relay.cpu() - before
     return {"rows": rows, "wall": wall, "cpu": cpu, "feeder_cpu": feeder.cpu, "sink_cpu": receiver.cpu, "messages": receiver.messages}
@@ -53,7 +73,11 @@ class Relay:
             self.opendkim = process.start(["opendkim", "-f", "-x", self.write_opendkim()], output)
         process.wait_for_port(self.milter_port, self.opendkim)
         with open(self.home / "postfix.log", "w") as output:
-            self.postfix = process.start(["postfix", "-c", self.write_postfix(), "start-fg"], output)
+            # `postfix start-fg` keeps a shell above the master: this starts it alone, after `check` has made the queue's folders.
+            conf = self.write_postfix()
+            process.wait(process.start(["postfix", "-c", conf, "check"], output))
+            master = Path(subprocess.check_output(["postconf", "-h", "daemon_directory"], text=True).strip()) / "master"
+            self.postfix = process.start([master, "-c", conf, "-s"], output)
         try:
             process.wait_for_port(self.port, self.postfix)
         except process.Failed as failed:
@@ -64,7 +88,7 @@ class Relay:
     def __exit__(self, *_):
         for server in (self.postfix, self.opendkim):
             process.end(server)
-        # Postfix's master leaves its children to end by themselves; those that have not are of its session.
+        # Postfix's master leaves its children to end by themselves; they are of its session.
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == self.postfix.pid:
@@ -88,6 +112,7 @@ KeyFile {key}
 Canonicalization relaxed/relaxed
 SignatureAlgorithm rsa-sha256
 Socket inet:{self.milter_port}@127.0.0.1
+RequireSafeKeys no
 Syslog no
 UserID root
 """)

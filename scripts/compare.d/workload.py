@@ -3,7 +3,6 @@
 Everything is made here, of ASCII only, so that every program's messages have the same encoding and nearly the same size.
 """
 
-import csv
 import json
 import os
 import random
@@ -12,7 +11,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
+import dns.rdatatype
+import dns.zone
+
+import process
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEY = ROOT / "fixtures" / "welcome" / "keys" / "test-only-rsa.pem"
@@ -49,39 +51,17 @@ WORKLOADS = [
 ]
 SHORT = Workload("short", "personalised, 1 kB, unsigned", 1, 1, signed=False)
 
-# The columns that the templates use, where somebody else makes the list.
-COLUMNS = ["customer_id", "email", "full_name", "first_name", "city", "points", "premium", "member_since"]
-FIRST = "Ada Ben Carla Dan Eve Finn Gita Hugo Ines Jon Kira Liam Maya Nils Olga Paul Rosa Sean Tara Vera Will Yara".split()
-LAST = "Archer Baker Cooper Dyer Fisher Gardener Hunter Mason Miller O'Neill Porter Sailor Smith Tailor Weaver Wright".split()
-CITIES = ["Aarhus", "Bergen", "Cork", "Delft", "Esbjerg", "Fowey", "Ghent", "Hull", "Inverness", "Jersey", "Kiel", "Leith"]
-
 
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 
-def make_list(path, rows, duplicates=0.0):
-    """A list of so many rows; `path` ends with .csv or .parquet. A share of its rows has the address of another one, in capitals."""
-    if path.exists():
-        return path
-    chance = random.Random(SEED)
-    table = path.with_suffix(".csv.part")
-    with open(table, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in range(rows):
-            first, last = chance.choice(FIRST), chance.choice(LAST)
-            of = row
-            address = f"{first.lower()}.{row}@d{row % 1000}.example"
-            if duplicates and row and chance.random() < duplicates:
-                of = chance.randrange(row)
-                address = f"AGAIN.{of}@D{of % 1000}.example"
-            writer.writerow([f"C{row:08}", address, f"{first} {last}", first, chance.choice(CITIES), chance.randrange(5000),
-                             "yes" if chance.random() < 0.2 else "", f"20{chance.randrange(10, 26)}-0{chance.randrange(1, 10)}-15"])
-    if path.suffix == ".parquet":
-        duckdb.execute(f"copy (select * from read_csv('{table}', all_varchar = true)) to '{path}' (format parquet, compression zstd)")
-        table.unlink()
-    else:
-        table.rename(path)
+def make_list(path, rows, duplicates="0%"):
+    """A list of so many rows; `path` ends with .csv or .parquet."""
+    if not path.exists():
+        # MAILRUN_SYNTH: the binary that makes the lists, where the one that is measured is too old to.
+        binary = os.environ.get("MAILRUN_SYNTH") or os.environ["MAILRUN"]
+        process.run([binary, "synth", path, "--rows", rows, "--seed", SEED, "--duplicates", duplicates, "--invalid", "0%", "--non-ascii", "0%", "--quiet"],
+                    path.with_suffix(".log"))
     return path
 
 
@@ -90,7 +70,7 @@ def make_list(path, rows, duplicates=0.0):
 TEXT_TOP = """\
 Dear {{first_name}},
 
-thank you for {{points}} points since {{member_since}}. {{#if premium}}As a member of the Circle you have two more.{{else}}The Circle is open to you.{{/if}}
+thank you for being with us, number {{customer_id}}. {{#if segment}}We count you among the {{segment}} readers.{{else}}We know too little of you.{{/if}}
 """
 TEXT_PART = """
 The shop in {{city}} has a new shelf, {{first_name}}: books about harbours, about the people
@@ -100,13 +80,13 @@ HTML_TOP = """\
 <!doctype html>
 <html><head><meta charset="utf-8"><title>For {{full_name}}</title></head><body>
 <h1>Dear {{first_name}}</h1>
-<p>Thank you for {{points}} points since {{member_since}}. {{#if premium}}As a member of the Circle you have two more.{{else}}The Circle is open to you.{{/if}}</p>
+<p>Thank you for being with us, number {{customer_id}}. {{#if segment}}We count you among the {{segment}} readers.{{else}}We know too little of you.{{/if}}</p>
 """
 HTML_PART = """\
 <p class="shelf">The shop in {{city}} has a new shelf, {{first_name}}: <b>books about harbours</b>, about the people
 who work there, and about what they <i>carry</i>. <a href="https://www.harbourlane.example/shelf">We read all of them</a>.</p>
 """
-HTML_END = "<p>Yours, {{full_name}} of {{city}} knows who</p></body></html>\n"
+HTML_END = '<p><a href="https://www.harbourlane.example/u/{{token}}">No more letters</a></p></body></html>\n'
 SUBJECT = "{{first_name}}, a new shelf in {{city}}"
 
 
@@ -199,6 +179,12 @@ def write_job(workload, folder, list_, port, notation):
     path = folder / f"job-{notation}.json"
     path.write_text(json.dumps(job, indent=1))
     return path
+
+
+def record(name, timeout=5):
+    """The TXT record of a name, as dkimpy asks for it: from the fixture's zone."""
+    zone = dns.zone.from_file(str(ZONE), relativize=False)
+    return b"".join(zone.find_rdataset(name.decode(), dns.rdatatype.TXT)[0].strings)
 
 
 def mailrun(command, home, *arguments):
