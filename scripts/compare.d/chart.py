@@ -6,7 +6,8 @@ Colours are Okabe and Ito's, which people with any kind of colour vision tell ap
 import math
 from html import escape
 
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999", "#000000"]
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#BBBBBB", "#000000"]
+DARK = {"#0072B2", "#000000"}  # numbers within them are white
 INK, PALE, GRID = "#1a1a1a", "#595959", "#dddddd"
 FONT = "font-family=\"'DejaVu Sans', Verdana, Helvetica, Arial, sans-serif\""
 WIDTH, MARGIN = 900, 24
@@ -78,19 +79,21 @@ def bars(title, subtitle, groups):
 
 
 def stacks(title, subtitle, parts, rows):
-    """Stacked horizontal bars on one scale: `parts` are names in order, `rows` is [(name, {part: value}, text)]."""
+    """Stacked horizontal bars, each of the same length: `parts` are names in order, `rows` is [(name, {part: value}, text)]."""
     canvas = Canvas(title, subtitle)
     colours = dict(zip(parts, COLOURS))
     canvas.legend(colours.items())
-    scale = (WIDTH - 2 * MARGIN - LABELS - NUMBERS) / max(sum(values.values()) for _, values, _ in rows)
     for name, values, text in rows:
-        x = MARGIN + LABELS
-        canvas.text(x - 8, canvas.y + BAR * 0.75 + 4, name, anchor="end")
-        for part in parts:
-            width = values.get(part, 0) * scale
+        scale = (WIDTH - 2 * MARGIN - LABELS - NUMBERS) / sum(values.values())
+        x, middle = MARGIN + LABELS, canvas.y + BAR * 0.75 + 4
+        canvas.text(x - 8, middle, name, anchor="end")
+        for part in (part for part in parts if values.get(part)):
+            width, number = values[part] * scale, f"{values[part]:,.0f}"
             canvas.box(x, canvas.y, width, BAR * 1.5, colours[part])
+            if width > 8 * len(number) + 6:
+                canvas.text(x + width / 2, middle, number, colour="#ffffff" if colours[part] in DARK else INK, anchor="middle")
             x += width
-        canvas.text(x + 8, canvas.y + BAR * 0.75 + 4, text)
+        canvas.text(x + 8, middle, text)
         canvas.y += BAR * 1.5 + 14
     return canvas.svg()
 

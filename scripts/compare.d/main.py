@@ -83,6 +83,10 @@ class Comparison:
             told.append(f"{found['rows']:,} rows: {found['rows'] / found['wall']:,.0f}/s, {found['cpu'] / found['rows'] * 1e6:,.1f} µs of CPU each")
         elif "limit" in found:
             told.append(f"{found['limit'] * 1e6:,.0f} µs")
+        elif "bytes" in found:
+            told.append(f"{found['bytes']:,} bytes: as they should be")
+        elif "wall" in found:
+            told.append(f"{found['wall'] * 1000:,.0f} ms")
         elif part == "first":
             told.append(f"{found['seconds'] * 1000:.1f} ms")
         print("  ".join(told), flush=True)
@@ -210,14 +214,16 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mailrun-compare-", dir=os.environ.get("TMPDIR", "/var/tmp")) as home:
         os.chmod(home, 0o755)
         comparison = Comparison(given, Path(home), out)
+        failure = None
         try:
             comparison.run()
         except Failed as failed:
-            print(f"FAILED {failed}", file=sys.stderr)
-            sys.exit(1)
+            failure = failed
         finally:
             process.end_all()
-        write(out, comparison.measurements, machine(comparison.missing))
+    write(out, comparison.measurements, machine(comparison.missing))
+    if failure:
+        sys.exit(f"FAILED {failure}")  # what was measured before stands
 
 
 main()

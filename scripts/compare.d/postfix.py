@@ -33,11 +33,11 @@ def missing():
 MISSING = missing()
 
 
-def prove(folder, message_bytes):
+def prove(folder, body_bytes):
     """Sends a few messages, and holds their signatures against dkimpy. Returns the largest one's size."""
     kept = folder / "kept-postfix"
-    with sink.Sink(folder, keep=kept) as receiver, tempfile.TemporaryDirectory(prefix="mailrun-compare-postfix-") as home, Relay(Path(home), receiver.port) as relay:
-        feed(folder, relay, PROOF, message_bytes)
+    with sink.Sink(folder, keep=kept) as receiver, tempfile.TemporaryDirectory(prefix="postfix-", dir=folder) as home, Relay(Path(home), receiver.port) as relay:
+        feed(folder, relay, PROOF, body_bytes)
         receiver.wait_for(PROOF, SECONDS)
     messages = sink.kept(kept)
     if len(messages) != PROOF or not all(dkim.verify(raw, dnsfunc=work.record) for raw in messages):
@@ -45,16 +45,16 @@ def prove(folder, message_bytes):
     return max(map(len, messages))
 
 
-def feed(folder, relay, rows, message_bytes):
-    return process.run(["smtp-source", "-d", "-s", min(rows, work.CONNECTIONS), "-l", message_bytes, "-m", rows, "-f", work.FROM,
+def feed(folder, relay, rows, body_bytes):
+    return process.run(["smtp-source", "-d", "-s", min(rows, work.CONNECTIONS), "-l", body_bytes, "-m", rows, "-f", work.FROM,
                         "-t", "reader@d1.example", f"127.0.0.1:{relay.port}"], folder / "feeder.log", longest=SECONDS)
 
 
-def measure(folder, rows, message_bytes):
+def measure(folder, rows, body_bytes):
     """One run through Postfix. `cpu` is that of all of Postfix's processes and of opendkim; smtp-source's stands apart."""
-    with sink.Sink(folder) as receiver, tempfile.TemporaryDirectory(prefix="mailrun-compare-postfix-") as home, Relay(Path(home), receiver.port) as relay:
+    with sink.Sink(folder) as receiver, tempfile.TemporaryDirectory(prefix="postfix-", dir=folder) as home, Relay(Path(home), receiver.port) as relay:
         before, started = relay.cpu(), time.monotonic()
-        feeder = feed(folder, relay, rows, message_bytes)
+        feeder = feed(folder, relay, rows, body_bytes)
         receiver.wait_for(rows, SECONDS)
         wall, cpu = time.monotonic() - started, relay.cpu() - before
     return {"rows": rows, "wall": wall, "cpu": cpu, "feeder_cpu": feeder.cpu, "sink_cpu": receiver.cpu, "messages": receiver.messages}

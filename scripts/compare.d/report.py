@@ -11,7 +11,6 @@ from workload import WORKLOADS
 
 TITLES = {tool.name: tool.title for tool in TOOLS} | {"duckdb": "DuckDB"}
 KINDS = {"csv": "CSV", "parquet": "Parquet"}
-SUBTITLE = "medians, with the least and the most of {rounds} round{s}; {machine}"
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Report:
         told = [f"# mailrun beside others\n\n{self.machine_text()}\n", self.goals_table()]
         for workload in WORKLOADS:
             told.append(self.workload_table(workload))
-        told += [self.plan_table(), self.size_table(), self.profile_table()]
+        told += [self.plan_table(), self.size_table(), self.memory_table(), self.profile_table()]
         told.append(NOTES)
         return "\n".join(filter(None, told))
 
@@ -95,9 +94,9 @@ class Report:
             yield f"plan, {name}: time ÷ DuckDB's", "≤ 1.0", self.ratio(
                 self.select("plan", tool="mailrun", kind=kind), self.select("plan", tool="duckdb", kind=kind), lambda each: each["wall"])
         allowed = lambda each: each["peak_own"] / (100e6 + 24 * each["rows"])
-        yield "peak memory ÷ (100 MB + 24 bytes a row), sending", "≤ 1.0", self.spread(allowed, "memory")
+        yield "peak memory without mapped files ÷ (100 MB + 24 bytes a row), sending", "≤ 1.0", self.spread(allowed, "memory")
         for kind, name in KINDS.items():
-            yield f"peak memory ÷ (100 MB + 24 bytes a row), plan, {name}", "≤ 1.0", self.spread(allowed, "plan", tool="mailrun", kind=kind)
+            yield f"peak memory without mapped files ÷ (100 MB + 24 bytes a row), plan, {name}", "≤ 1.0", self.spread(allowed, "plan", tool="mailrun", kind=kind)
         share = lambda each: each["shares"]["results"] + each["shares"]["journal"]
         yield "results and journal: share of the CPU, unsigned", "≤ 0.10", self.spread(share, "profile", workload="unsigned")
         yield "start to first message, 1,000 rows, ms", "≤ 50", self.spread(lambda each: each["seconds"] * 1000, "first")
@@ -151,6 +150,10 @@ class Report:
                 for what in ("send", "plan") for size in sorted({each["rows"] for each in self.select("size", what=what)})]
         return "\n## Cost over list size: 1 kB, unsigned\n\n" + table(["", "rows", "CPU a row, µs", "time, s"], rows) if rows else None
 
+    def memory_table(self):
+        rows = [(f"{each['rows']:,}", f"{each['peak'] / 1e6:,.0f}", f"{each['peak_own'] / 1e6:,.0f}", f"{each['rows'] / each['wall']:,.0f}") for each in self.select("memory")]
+        return "\n## Memory: sending 10 kB, unsigned\n\n" + table(["rows", "peak, MB", "without mapped files, MB", "messages/s"], rows) if rows else None
+
     def profile_table(self):
         found = self.select("profile")
         if not found:
@@ -173,12 +176,13 @@ class Report:
 
     def charts(self):
         """Name and SVG of each chart."""
-        subtitle = SUBTITLE.format(rounds=self.rounds, s="s" if self.rounds > 1 else "", machine=f"{self.machine['cpu']}, {self.cores} cores")
+        rounds = f"medians, with the least and the most of {self.rounds} rounds" if self.rounds > 1 else "one round"
+        subtitle = f"{rounds}; {self.machine['cpu']}, {self.cores} cores"
         yield "rates.svg", self.bars("Messages a second", subtitle, lambda each: each["rows"] / each["wall"], "{:,.0f}/s")
         yield "cpu.svg", self.bars("Client CPU a message", subtitle, lambda each: each["cpu"] / each["rows"] * 1e6, "{:,.0f} µs")
         columns = self.stages(self.select("profile"))
         if columns:
-            yield "stages.svg", chart.stacks("mailrun: CPU a message by stage", f"µs; {self.machine['cpu']}", stages.ORDER, [(short(title), values, text) for title, values, text in columns])
+            yield "stages.svg", chart.stacks("mailrun: CPU a message by stage", f"µs, each bar the whole of its message; {self.machine['cpu']}, {self.cores} cores", stages.ORDER, [(short(title), values, text) for title, values, text in columns])
         else:
             yield "stages.svg", chart.nothing("mailrun: CPU a message by stage", self.machine["missing"].get("profile", "not asked for"))
         series = []
@@ -209,6 +213,7 @@ NOTES = """
 - Every figure is of whole processes, from start to exit: reading, screening, journal and results of mailrun included. The others keep no journal and write no results.
 - CPU is user and system time, of the client and of the sink apart. Medians of all rounds; ratios are taken round by round.
 - The limit is the CPU of one RSA-2048 signature and one SHA-256 of the body, by ring alone, measured in the same round.
+- A personalised letter has the recipient's name, town, number, segment and link in it, some 50 places in all, whatever its size; every program fills in the same text.
 - Python is one process with one connection, as such scripts are written, and has a twentieth of the rows.
 - Postfix with OpenDKIM is fed by smtp-source, with its own text of the same size: nothing is rendered. The CPU is that of all of Postfix's processes and of opendkim.
 - DuckDB runs in Python with as many threads as there are cores; reading types is off for CSV. Both have the suppressed addresses in their own store beforehand.

@@ -9,8 +9,8 @@ import process
 import sink
 import workload as work
 
-HERTZ = 499
-STACK_BYTES = 16_384  # of each sample's stack: frames beyond are not seen
+HERTZ = 999
+STACK_BYTES = 8_192  # of each sample's stack: frames beyond are not seen
 # A sample is of the first stage that one of its frames names, from the innermost frame outwards; but what `WHOLE` names is that stage's with
 # all that it calls.
 STAGES = {
@@ -38,10 +38,9 @@ def missing():
 
 def shares(bench):
     """The share of the CPU that each stage takes in a run of a workload, with the number of samples."""
-    tool_rows = bench.rows
     folder, data = bench.folder, bench.folder / "perf.data"
     with sink.Sink(folder) as receiver:
-        campaign = work.write_campaign(bench.workload, folder, bench.list(tool_rows), receiver.port)
+        campaign = work.write_campaign(bench.workload, folder, bench.list(bench.rows), receiver.port)
         home = folder / "run-profile"
         process.run(["perf", "record", "-q", "-F", HERTZ, "-e", "cpu-clock", "--call-graph", f"dwarf,{STACK_BYTES}", "-o", data, "--",
                      *work.mailrun("send", home, campaign, "--json", "--no-check")], folder / "perf.log")
@@ -49,7 +48,7 @@ def shares(bench):
     shutil.rmtree(home)
     counts = fold((folder / "perf.txt").read_text(errors="replace"))
     total = sum(counts.values())
-    return {"rows": tool_rows, "samples": total, "shares": {stage: counts.get(stage, 0) / total for stage in ORDER}}
+    return {"rows": bench.rows, "samples": total, "shares": {stage: counts.get(stage, 0) / total for stage in ORDER}}
 
 
 def fold(script):

@@ -23,6 +23,7 @@ DOMAIN, SELECTOR = "mail.harbourlane.example", "s2026"
 FROM_NAME, FROM = "Harbour Lane Books", f"hello@{DOMAIN}"
 RETURN_PATH = f"bounces@{DOMAIN}"
 CONNECTIONS = 20
+PERSONAL = 10  # paragraphs of each part that have something to fill in: what a longer letter has more of is the same for all
 SEED = 2026
 ATTACHMENT_BYTES = 139_000  # 190 kB as base64: with its 10 kB of text a message of 200 kB
 
@@ -76,6 +77,10 @@ TEXT_PART = """
 The shop in {{city}} has a new shelf, {{first_name}}: books about harbours, about the people
 who work there, and about what they carry. We read all of them, and like most of them.
 """
+TEXT_SAME = """
+There are charts of coasts that have moved since, letters of pilots, and a cookbook by a ship's
+cook who never learned to swim. None of them is new, and each of them is in good condition.
+"""
 HTML_TOP = """\
 <!doctype html>
 <html><head><meta charset="utf-8"><title>For {{full_name}}</title></head><body>
@@ -86,6 +91,10 @@ HTML_PART = """\
 <p class="shelf">The shop in {{city}} has a new shelf, {{first_name}}: <b>books about harbours</b>, about the people
 who work there, and about what they <i>carry</i>. <a href="https://www.harbourlane.example/shelf">We read all of them</a>.</p>
 """
+HTML_SAME = """\
+<p class="shelf">There are charts of coasts that have moved since, <b>letters of pilots</b>, and a cookbook by a ship's cook who
+never learned to <i>swim</i>. <a href="https://www.harbourlane.example/condition">Each of them is in good condition</a>.</p>
+"""
 HTML_END = '<p><a href="https://www.harbourlane.example/u/{{token}}">No more letters</a></p></body></html>\n'
 SUBJECT = "{{first_name}}, a new shelf in {{city}}"
 
@@ -93,8 +102,8 @@ SUBJECT = "{{first_name}}, a new shelf in {{city}}"
 def write_templates(workload, folder):
     """The Handlebars and the Jinja2 template of each part, equal but for their notation; a third of the bytes is text, the rest HTML."""
     size = workload.kilobytes * 1000
-    text = TEXT_TOP + TEXT_PART * max(0, (size // 3 - len(TEXT_TOP)) // len(TEXT_PART))
-    html = HTML_TOP + HTML_PART * max(0, (size * 2 // 3 - len(HTML_TOP) - len(HTML_END)) // len(HTML_PART)) + HTML_END
+    text = TEXT_TOP + paragraphs(TEXT_PART, TEXT_SAME, size // 3 - len(TEXT_TOP))
+    html = HTML_TOP + paragraphs(HTML_PART, HTML_SAME, size * 2 // 3 - len(HTML_TOP) - len(HTML_END)) + HTML_END
     subject = SUBJECT
     if not workload.personal_body:
         text, html = impersonal(text), impersonal(html)
@@ -107,6 +116,13 @@ def write_templates(workload, folder):
     (folder / "key.pem").chmod(0o600)
     if workload.attachment:
         (folder / "catalogue.pdf").write_bytes(random.Random(SEED).randbytes(ATTACHMENT_BYTES))
+
+
+def paragraphs(personal, same, size):
+    """Paragraphs of about this size: at most PERSONAL of them, spread over all, with something to fill in."""
+    number = max(0, size // len(same))
+    every = max(1, number // PERSONAL)
+    return "".join(personal if n % every == 0 and n // every < PERSONAL else same for n in range(number))
 
 
 def as_jinja(template):
