@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, which people with any kind of colour vision tell ap
 
 import math
 from html import escape
+from statistics import median
 
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#BBBBBB", "#000000"]
 DARK = {"#0072B2", "#000000"}  # numbers within them are white
@@ -13,6 +14,7 @@ FONT = "font-family=\"'DejaVu Sans', Verdana, Helvetica, Arial, sans-serif\""
 WIDTH, MARGIN = 900, 24
 BAR, GAP, GROUP_GAP = 20, 5, 22
 LABELS = 210  # room for the names beside the bars
+CUT = 6  # times a group's median: bars that are longer are cut
 NUMBERS = 150  # room for the numbers after them
 
 
@@ -57,22 +59,30 @@ class Canvas:
 
 
 def bars(title, subtitle, groups):
-    """Horizontal bars in groups: `groups` is [(heading, [(name, value, least, most, text)])]. Each group has a scale of its own."""
+    """Horizontal bars in groups: `groups` is [(heading, [(name, value, least, most, text)])]. Each group has a scale of its own; what is many
+    times the others is cut, with a gap that shows it."""
     canvas = Canvas(title, subtitle)
     names = list(dict.fromkeys(row[0] for _, rows in groups for row in rows))
+    left, longest = MARGIN + LABELS, WIDTH - 2 * MARGIN - LABELS - NUMBERS
     for heading, rows in groups:
         canvas.text(MARGIN, canvas.y, heading, size=13, weight="bold")
         canvas.y += 10
-        scale = (WIDTH - 2 * MARGIN - LABELS - NUMBERS) / max(most for _, _, _, most, _ in rows)
+        usual = median(value for _, value, *_ in rows)
+        scale = longest / max(most for _, value, _, most, _ in rows if value <= CUT * usual)
         for name, value, least, most, text in rows:
-            middle, left = canvas.y + BAR / 2, MARGIN + LABELS
+            middle, colour = canvas.y + BAR / 2, COLOURS[names.index(name) % len(COLOURS)]
             canvas.text(left - 8, middle + 4, name, anchor="end")
-            canvas.box(left, canvas.y, value * scale, BAR, COLOURS[names.index(name) % len(COLOURS)])
-            # From the least to the most of all rounds.
-            canvas.line([(left + least * scale, middle), (left + most * scale, middle)], INK, 1.5)
-            for end in (least, most):
-                canvas.line([(left + end * scale, middle - 4), (left + end * scale, middle + 4)], INK, 1.5)
-            canvas.text(left + most * scale + 8, middle + 4, text)
+            if value > CUT * usual:
+                canvas.box(left, canvas.y, longest, BAR, colour)
+                canvas.line([(left + longest - 34, canvas.y + BAR + 2), (left + longest - 26, canvas.y - 2)], "#ffffff", 5)
+                canvas.text(left + longest + 8, middle + 4, f"{text} (cut)")
+            else:
+                canvas.box(left, canvas.y, value * scale, BAR, colour)
+                # From the least to the most of all rounds.
+                canvas.line([(left + least * scale, middle), (left + most * scale, middle)], INK, 1.5)
+                for end in (least, most):
+                    canvas.line([(left + end * scale, middle - 4), (left + end * scale, middle + 4)], INK, 1.5)
+                canvas.text(left + most * scale + 8, middle + 4, text)
             canvas.y += BAR + GAP
         canvas.y += GROUP_GAP
     return canvas.svg()

@@ -25,7 +25,6 @@ import workload as work
 from process import Failed
 
 PARTS = ["plan", "first", "sizes", "profile"]
-PROFILED = ["10kb", "unsigned"]
 LIMIT_ROUNDS = 200  # signatures for the limit, in each round
 
 
@@ -87,6 +86,8 @@ class Comparison:
             told.append(f"{found['bytes']:,} bytes: as they should be")
         elif "wall" in found:
             told.append(f"{found['wall'] * 1000:,.0f} ms")
+        elif "samples" in found:
+            told.append(f"{found['samples']:,} samples")
         elif part == "first":
             told.append(f"{found['seconds'] * 1000:.1f} ms")
         print("  ".join(told), flush=True)
@@ -165,8 +166,7 @@ class Comparison:
             self.missing["profile"] = why
             return
         for bench in benches:
-            if bench.workload.name in PROFILED:
-                self.note("profile", 1, stages.shares(bench), workload=bench.workload.name)
+            self.note("profile", 1, stages.shares(bench), workload=bench.workload.name)
 
 
 def machine(missing):

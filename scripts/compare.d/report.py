@@ -214,6 +214,8 @@ NOTES = """
 - CPU is user and system time, of the client and of the sink apart. Medians of all rounds; ratios are taken round by round.
 - The limit is the CPU of one RSA-2048 signature and one SHA-256 of the body, by ring alone, measured in the same round.
 - A personalised letter has the recipient's name, town, number, segment and link in it, some 50 places in all, whatever its size; every program fills in the same text.
+- lettre's connections wait: it writes the end of a message apart from its text and leaves Nagle's algorithm on, so that each message waits for
+  the receiver's delayed acknowledgement (so it has a quarter of the rows). Its CPU a message is not touched by that. The mail-send program turns the algorithm off.
 - Python is one process with one connection, as such scripts are written, and has a twentieth of the rows.
 - Postfix with OpenDKIM is fed by smtp-source, with its own text of the same size: nothing is rendered. The CPU is that of all of Postfix's processes and of opendkim.
 - DuckDB runs in Python with as many threads as there are cores; reading types is off for CSV. Both have the suppressed addresses in their own store beforehand.

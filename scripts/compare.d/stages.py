@@ -10,18 +10,18 @@ import sink
 import workload as work
 
 HERTZ = 999
-STACK_BYTES = 8_192  # of each sample's stack: frames beyond are not seen
+STACK_BYTES = 16_384  # of each sample's stack: frames beyond are not seen; a signature has a table of 8 KiB there
 # A sample is of the first stage that one of its frames names, from the innermost frame outwards; but what `WHOLE` names is that stage's with
 # all that it calls.
 STAGES = {
-    "render": r"mailrun::compose::(render|helpers|template|source|context|value)",
-    "build": r"mailrun::compose|mailrun::mail",
-    "sign": r"mailrun::dkim",
+    "render": r"mailrun::compose::(render|helpers)",
+    "build": r"mailrun::compose(?!::(source|setup))|mailrun::mail",
+    "sign": r"mailrun::dkim|ring_core_\w+|__bn_\w+",
     "send": r"mailrun::smtp",
     "dispatch": r"mailrun::(run|route|pacing)",
     "journal": r"mailrun::journal",
     "results": r"mailrun::results",
-    "screen and plan": r"mailrun::(target_group|screen|plan|suppression|cli|campaign|preflight)",
+    "start and plan": r"mailrun::(target_group|screen|plan|suppression|cli|campaign|preflight|compose::(source|setup))",
 }
 WHOLE = ["results", "sign"]
 REST = "runtime"  # tokio and rayon: waking threads, and looking for work

@@ -53,7 +53,7 @@ def python(workload, folder, list_, port):
 
 TOOLS = [
     Tool("mailrun", "mailrun", command=mailrun),
-    Tool("lettre", "lettre + mail-auth", takes=lambda workload: workload.personalised, command=rust("peer-lettre")),
+    Tool("lettre", "lettre + mail-auth", 0.25, takes=lambda workload: workload.personalised, command=rust("peer-lettre")),
     Tool("mail-send", "mail-send + mail-auth", takes=lambda workload: workload.personalised, command=rust("peer-mail-send")),
     Tool("python", "Python: smtplib + dkimpy", PYTHON_SHARE, lambda workload: workload.personalised, python),
     Tool("smtp-source", "Postfix smtp-source", takes=lambda workload: workload.name == "unsigned"),
