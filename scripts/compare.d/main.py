@@ -206,13 +206,15 @@ def main():
     if given.report:
         write(given.report, report.read(given.report / "measurements.jsonl"), json.loads((given.report / "machine.json").read_text()))
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as after Ctrl-C: programs are ended, folders removed
+    for number in (signal.SIGTERM, signal.SIGINT):  # programs are ended, folders removed
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     out = given.out or work.ROOT / "target" / "compare" / datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     out.mkdir(parents=True, exist_ok=True)
     (out / "measurements.jsonl").write_text("")
     # Not in memory, and readable for those that give up root's rights.
     with tempfile.TemporaryDirectory(prefix="mailrun-compare-", dir=os.environ.get("TMPDIR", "/var/tmp")) as home:
         os.chmod(home, 0o755)
+        process.guard(home)
         comparison = Comparison(given, Path(home), out)
         failure = None
         try:

@@ -6,7 +6,6 @@ rendering, and hold what they have no need of: receiving each message, and keepi
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -88,13 +87,7 @@ class Relay:
     def __exit__(self, *_):
         for server in (self.postfix, self.opendkim):
             process.end(server)
-        # Postfix's master leaves its children to end by themselves; they are of its session.
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == self.postfix.pid:
-                    os.kill(int(entry.name), signal.SIGKILL)
-            except OSError:  # ended meanwhile
-                pass
+        process.end_session(self.postfix.pid)  # the master leaves its children to end by themselves
 
     def cpu(self):
         return sum(process.cpu_of_session(server.pid) for server in (self.postfix, self.opendkim))

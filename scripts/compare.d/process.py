@@ -1,8 +1,8 @@
 """Programs that are measured, and those that they need: started, waited for with their rusage, and ended whatever happens."""
 
 import atexit
-import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +13,8 @@ from pathlib import Path
 
 LONGEST = 3600  # seconds that a measured program may take
 SAMPLE_SECONDS = 0.02  # between two looks at a program's memory
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None, use_errno=True)
 running = set()
+guardian = None  # where the process that guards them is told what runs
 
 
 class Failed(Exception):
@@ -38,24 +37,44 @@ class Usage:
         return self.user + self.system
 
 
+def guard(folder):
+    """Starts a process that waits for the end of this one, however it comes, then ends what this one has left and removes its folder."""
+    global guardian
+    reader, guardian = os.pipe()
+    if os.fork():
+        os.close(reader)
+        return
+    os.setsid()
+    os.close(guardian)
+    left = set()
+    with open(reader) as lines:
+        for line in lines:
+            (left.add if line[0] == "+" else left.discard)(int(line[1:]))
+    for leader in left:
+        end_session(leader)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
 def start(command, output, errors=subprocess.STDOUT, **options):
-    """Starts a program in a session of its own; it does not outlive this process, however that ends."""
-    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                               start_new_session=True, preexec_fn=end_with_parent, **options)
+    """Starts a program in a session of its own."""
+    process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True, **options)
     running.add(process)
+    os.write(guardian, b"+%d\n" % process.pid)
     return process
-
-
-def end_with_parent():
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait(process):
     """Waits for a program's end. Returns its rusage, that of its children that it waited for included."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    running.discard(process)
+    forget(process)
     return usage
+
+
+def forget(process):
+    running.discard(process)
+    os.write(guardian, b"-%d\n" % process.pid)
 
 
 def end(process, by=signal.SIGTERM):
@@ -72,7 +91,19 @@ def end(process, by=signal.SIGTERM):
 @atexit.register
 def end_all():
     for process in list(running):
-        end(process, signal.SIGKILL)
+        process.kill()
+        process.wait()  # where a signal came between the end of a program and its note here, there is nobody to wait for: that is fine
+        forget(process)
+
+
+def end_session(leader):
+    """Ends every process of a session."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == leader:
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:  # ended meanwhile
+            pass
 
 
 def run(command, log, memory=False, longest=LONGEST, **options):
@@ -134,7 +165,7 @@ def wait_for_port(port, process):
     until = time.monotonic() + 30
     while time.monotonic() < until:
         if process.poll() is not None:
-            running.discard(process)
+            forget(process)
             raise Failed(f"`{process.args[0]}` ended with {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
