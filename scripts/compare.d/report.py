@@ -115,20 +115,27 @@ class Report:
         return self.ratio(self.select("size", what=what, rows=sizes[-1]), self.select("size", what=what, rows=sizes[0]), lambda each: each["cpu"] / each["rows"])
 
     def workload_table(self, workload):
+        limits, source = self.select("limit", workload=workload.name), self.select("send", workload=workload.name, tool="smtp-source")
+        cpu, rate = lambda each: each["cpu"] / each["rows"], lambda each: each["rows"] / each["wall"]
         rows = []
         for tool in TOOLS:
             found = self.select("send", workload=workload.name, tool=tool.name)
             if not found:
                 continue
             proof = self.select("proof", workload=workload.name, tool=tool.name)
-            rows.append((tool.title, found[0]["rows"], f"{proof[0]['bytes']:,}" if proof and proof[0]["bytes"] else "", Spread.of(each["rows"] / each["wall"] for each in found).text("{:,.0f}"),
-                         Spread.of(each["cpu"] / each["rows"] * 1e6 for each in found).text("{:,.0f}"), Spread.of(each["sink_cpu"] / each["rows"] * 1e6 for each in found).text("{:,.0f}"),
-                         told(self.ratio(found, self.select("limit", workload=workload.name), lambda each: each["cpu"] / each["rows"], lambda each: each["limit"]))))
+            row = [tool.title, f"{found[0]['rows']:,}", f"{proof[0]['bytes']:,}" if proof else "", Spread.of(map(rate, found)).text("{:,.0f}"),
+                   Spread.of(cpu(each) * 1e6 for each in found).text("{:,.0f}"), Spread.of(each["sink_cpu"] / each["rows"] * 1e6 for each in found).text("{:,.0f}")]
+            if workload.signed:
+                row.append(told(self.ratio(found, limits, cpu, lambda each: each["limit"])))
+            else:
+                row += [told(self.ratio(found, source, rate)), told(self.ratio(found, source, cpu))]
+            rows.append(row)
         if not rows:
             return None
         limit = self.spread(lambda each: each["limit"] * 1e6, "limit", workload=workload.name)
         text = f"\nOne signature and one hash of the body: {limit.text('{:,.0f}')} µs of CPU.\n" if limit else ""
-        header = ["", "rows", "bytes a message", "messages/s", "client CPU a message, µs", "sink CPU a message, µs", "client CPU ÷ limit"]
+        header = ["", "rows", "bytes a message", "messages/s", "client CPU a message, µs", "sink CPU a message, µs"]
+        header += ["client CPU ÷ limit"] if workload.signed else ["messages/s ÷ smtp-source's", "client CPU ÷ smtp-source's"]
         return f"\n## {workload.title[0].upper()}{workload.title[1:]}\n{text}\n" + table(header, rows)
 
     def plan_table(self):

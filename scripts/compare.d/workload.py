@@ -48,7 +48,7 @@ WORKLOADS = [
     Workload("attachment", "personalised, 200 kB with a common attachment, RSA-2048", 10, 0.5, attachment=True),
     Workload("shared", "one body for all, 200 kB, RSA-2048", 200, 0.5, personal_body=False),
     Workload("unsigned", "personalised, 10 kB, unsigned", 10, 5, signed=False),
-    Workload("alarm", "one message for all, 10 kB, RSA-2048", 10, 5, personal_body=False, personalised=False),
+    Workload("alarm", "one message for all, 10 kB, RSA-2048", 10, 25, personal_body=False, personalised=False),
 ]
 SHORT = Workload("short", "personalised, 1 kB, unsigned", 1, 1, signed=False)
 
@@ -142,6 +142,7 @@ def impersonal(template):
 CAMPAIGN = """\
 [campaign]
 id = "{name}"
+kind = "{kind}"
 [sender]
 from = "{from_name} <{from_}>"
 return-path = "{return_path}"
@@ -178,7 +179,7 @@ def write_campaign(workload, folder, list_, port):
     template = 'attachments = ["catalogue.pdf"]\n' if workload.attachment else ""
     if not workload.personalised:
         template += "personalised = false\n"
-    text = CAMPAIGN.format(name=workload.name, from_name=FROM_NAME, from_=FROM, return_path=RETURN_PATH, list=list_, port=port,
+    text = CAMPAIGN.format(name=workload.name, kind="news" if workload.personalised else "alarm", from_name=FROM_NAME, from_=FROM, return_path=RETURN_PATH, list=list_, port=port,
                            display_name='name = "full_name"' if workload.personalised else "", template=template,
                            subject=(folder / "subject.hbs").read_text(), connections=CONNECTIONS)
     path = folder / "campaign.toml"

@@ -1,5 +1,6 @@
 //! One thread a core renders, builds and signs; a bounded channel hands the messages to the connections.
 
+use std::sync::Arc;
 use std::thread;
 
 use async_channel::{Receiver, Sender};
@@ -20,11 +21,12 @@ pub fn prepare<B>(job: &Job, build: B) -> anyhow::Result<Receiver<anyhow::Result
 where
     B: Fn(&Letter) -> anyhow::Result<Vec<u8>> + Clone + Send + 'static,
 {
-    let letters = std::sync::Arc::new(Letters::open(job)?);
-    let signer = std::sync::Arc::new(Signer::load(job)?);
+    let letters = Arc::new(Letters::open(job)?);
+    let signer = Arc::new(Signer::load(job)?);
     let (sender, receiver) = async_channel::bounded(job.connections * READY);
     for _ in 0..thread::available_parallelism()?.get() {
-        let (letters, signer, build, sender) = (letters.clone(), signer.clone(), build.clone(), sender.clone());
+        let (letters, signer, build, sender) =
+            (letters.clone(), signer.clone(), build.clone(), sender.clone());
         thread::spawn(move || {
             if let Err(error) = work(&letters, &signer, build, &sender) {
                 let _ = sender.send_blocking(Err(error)); // nobody receives any more: another failure came first

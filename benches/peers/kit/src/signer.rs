@@ -24,8 +24,10 @@ impl Signer {
     pub fn load(job: &Job) -> anyhow::Result<Self> {
         let Some(path) = &job.key else { return Ok(Self(None)) };
         let pem = fs::read(path).with_context(|| format!("reading `{}`", path.display()))?;
-        let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-        let key = RsaKey::<Sha256>::from_key_der(der).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+        let der =
+            PrivateKeyDer::from_pem_slice(&pem).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+        let key =
+            RsaKey::<Sha256>::from_key_der(der).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
         let signer = DkimSigner::from_key(key).domain(&job.domain).selector(&job.selector).headers(SIGNED);
         Ok(Self(Some(signer)))
     }

@@ -23,7 +23,8 @@ async fn send(job: Job) -> anyhow::Result<usize> {
     let ready = prepare(&job, builder(&job)?)?;
     let mut tasks = Vec::new();
     for _ in 0..job.connections {
-        let (transport, ready, return_path) = (transport.clone(), ready.clone(), job.return_path.parse::<lettre::Address>()?);
+        let (transport, ready, return_path) =
+            (transport.clone(), ready.clone(), job.return_path.parse::<lettre::Address>()?);
         tasks.push(tokio::spawn(async move {
             let mut sent = 0;
             while let Ok(prepared) = ready.recv().await {
@@ -50,12 +51,8 @@ fn builder(job: &Job) -> anyhow::Result<impl Fn(&Letter) -> anyhow::Result<Vec<u
     let pdf: ContentType = "application/pdf".parse()?;
     Ok(move |letter: &Letter| {
         let to = Mailbox::new(Some(letter.name.clone()), letter.email.parse()?);
-        let message = Message::builder()
-            .from(from.clone())
-            .to(to)
-            .subject(&letter.subject)
-            .date_now()
-            .message_id(None);
+        let message =
+            Message::builder().from(from.clone()).to(to).subject(&letter.subject).date_now().message_id(None);
         let texts = MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone());
         let message = match attachment.as_deref() {
             None => message.multipart(texts)?,

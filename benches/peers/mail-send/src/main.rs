@@ -11,7 +11,9 @@ use peer_kit::{Job, Letter, prepare};
 
 fn main() -> anyhow::Result<()> {
     // The client's builder makes a TLS connector, whether or not one is needed.
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow!("TLS has a provider already"))?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("TLS has a provider already"))?;
     peer_kit::main(send)
 }
 
@@ -21,14 +23,20 @@ async fn send(job: Job) -> anyhow::Result<usize> {
     for _ in 0..job.connections {
         let (ready, port, return_path) = (ready.clone(), job.port, job.return_path.clone());
         tasks.push(tokio::spawn(async move {
-            let builder = SmtpClientBuilder::new("127.0.0.1", port).map_err(|error| anyhow!(error))?.implicit_tls(false);
+            let builder = SmtpClientBuilder::new("127.0.0.1", port)
+                .map_err(|error| anyhow!(error))?
+                .implicit_tls(false);
             let mut client = builder.connect_plain().await.context("connecting")?;
             // It writes the end of a message apart from its text: with Nagle's algorithm each would wait for an acknowledgement.
             client.stream.set_nodelay(true)?;
             let mut sent = 0;
             while let Ok(prepared) = ready.recv().await {
                 let prepared = prepared?;
-                let message = Message::new(return_path.as_str(), [prepared.email.as_str()], Cow::from(prepared.message));
+                let message = Message::new(
+                    return_path.as_str(),
+                    [prepared.email.as_str()],
+                    Cow::from(prepared.message),
+                );
                 client.send(message).await.with_context(|| prepared.email.clone())?;
                 sent += 1;
             }
