@@ -93,6 +93,8 @@ class Report:
         for kind, name in KINDS.items():
             yield f"plan, {name}: time ÷ DuckDB's", "≤ 1.0", self.ratio(
                 self.select("plan", tool="mailrun", kind=kind), self.select("plan", tool="duckdb", kind=kind), lambda each: each["wall"])
+            yield f"plan, {name}: the same, what a process takes that does nothing taken off both", "≤ 1.0", self.ratio(
+                self.select("plan", tool="mailrun", kind=kind), self.select("plan", tool="duckdb", kind=kind), self.without_start)
         allowed = lambda each: each["peak_own"] / (100e6 + 24 * each["rows"])
         yield "peak memory without mapped files ÷ (100 MB + 24 bytes a row), sending", "≤ 1.0", self.spread(allowed, "memory")
         for kind, name in KINDS.items():
@@ -102,6 +104,10 @@ class Report:
         yield "start to first message, 1,000 rows, ms", "≤ 50", self.spread(lambda each: each["seconds"] * 1000, "first")
         for what in ("send", "plan"):
             yield f"CPU a row, largest list ÷ smallest, {what}", "≤ 1.10", self.flat(what)
+
+    def without_start(self, plan):
+        """The time of a plan less that of a process that does nothing, of the same round."""
+        return plan["wall"] - self.select("empty", tool=plan["tool"], round=plan["round"])[0]["wall"]
 
     def busy(self, workload):
         limits = {each["round"]: each["limit"] for each in self.select("limit", workload=workload)}
