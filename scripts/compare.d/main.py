@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import platform
@@ -183,7 +184,7 @@ def machine(missing):
     if shutil.which("opendkim"):
         versions["OpenDKIM"] = re.search(r"v([\d.]+)", said(["opendkim", "-V"]))[1]
     return {"cpu": cpu[1] if cpu else platform.processor(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**20), "kernel": platform.release(),
-            "mailrun": said([os.environ["MAILRUN"], "--version"]), "commit": commit, "command": shlex.join(["scripts/compare", *sys.argv[1:]]),
+            "mailrun": said([os.environ["MAILRUN"], "--version"]), "binary": hashlib.sha256(Path(os.environ["MAILRUN"]).read_bytes()).hexdigest()[:16], "commit": commit, "command": shlex.join(["scripts/compare", *sys.argv[1:]]),
             "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "versions": versions, "missing": missing}
 
 

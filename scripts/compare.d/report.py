@@ -63,7 +63,7 @@ class Report:
     def machine_text(self):
         machine = self.machine
         lines = [f"- machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}",
-                 f"- mailrun: {machine['mailrun']}, commit {machine['commit']}", f"- command: `{machine['command']}`", f"- when: {machine['when']}",
+                 f"- mailrun: {machine['mailrun']}, SHA-256 {machine['binary']}…; scripts of commit {machine['commit']}", f"- command: `{machine['command']}`", f"- when: {machine['when']}",
                  "- beside it: " + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())]
         lines += [f"- not measured: {name}: {why}" for name, why in machine["missing"].items()]
         return "\n".join(lines)
