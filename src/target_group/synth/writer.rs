@@ -59,7 +59,7 @@ impl From<ParquetError> for WriteError {
 
 /// A list that is being written.
 pub(super) enum ListWriter<'a> {
-    Csv { rows: csv::Writer<BufWriter<&'a File>> },
+    Csv { rows: Box<csv::Writer<BufWriter<&'a File>>> },
     Parquet { file: Box<ArrowWriter<&'a File>>, schema: SchemaRef, columns: Vec<StringBuilder>, rows: usize },
 }
 
@@ -67,7 +67,8 @@ impl<'a> ListWriter<'a> {
     pub fn create(file: &'a File, kind: FileKind, header: &[String]) -> Result<Self, WriteError> {
         match kind {
             FileKind::Csv => {
-                let mut rows = csv::Writer::from_writer(BufWriter::with_capacity(BUFFER_BYTES, file));
+                let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+                let mut rows = Box::new(csv::Writer::from_writer(file));
                 rows.write_record(header)?;
                 Ok(Self::Csv { rows })
             }
