@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`mail`] | values of the trade: address, message, reply and enhanced status, disposition |
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
-//! | [`target_group`] | CSV and Parquet to record batches, with the place of every row kept |
+//! | [`target_group`] | CSV and Parquet to record batches, with the place of every row kept; made-up lists for load tests |
 //! | [`suppression`] | the list, its expiry, its lookup |
 //! | [`screen`] | rows in, accepted rows and reasons out |
 //! | [`plan`] | the frozen plan, the run directory, the manifest |

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::campaign::NameServer;
 use crate::mail::{Address, Disposition, Domain};
+use crate::target_group::synth::{DomainMix, RowCount, Share};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -109,6 +110,8 @@ pub enum Command {
     Suppress(Suppress),
     /// Run the embedded SMTP receiver alone, for load tests
     Sandbox(Sandbox),
+    /// Make up a target group of any size, for load tests
+    Synth(Synth),
     /// Print shell completions
     Completions {
         /// The shell
@@ -518,4 +521,59 @@ pub struct Sandbox {
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<u64>,
+}
+
+/// `mailrun synth`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The same arguments give the same bytes on every machine. Shares are exact: `mailrun plan` finds just those duplicates and invalid rows.
+Unless --domain-mix names others, all addresses are in domains that are reserved and reach nobody (RFC 2606).")]
+pub struct Synth {
+    /// The file; its extension, .csv or .parquet, decides the format
+    pub file: PathBuf,
+    /// How many rows: 1_000_000, 500k, 10M
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub rows: RowCount,
+    /// Another seed gives another list
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many made-up domains; the n-th has an n-th of the addresses that the first one has
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub domains: u32,
+    /// Domains with their weights, such as `example.com=40,example.net=20,*=40`; `*` are the made-up ones
+    #[arg(long, value_name = "MIX")]
+    pub domain_mix: Option<DomainMix>,
+    /// How many columns: customer_id, email, full_name, first_name, city, language, token, segment, text_9 …
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub columns: usize,
+    /// Rows with the address of an earlier one
+    #[arg(long, value_name = "SHARE", default_value = "1%")]
+    pub duplicates: Share,
+    /// Rows with an address that can't be sent to
+    #[arg(long, value_name = "SHARE", default_value = "0.5%")]
+    pub invalid: Share,
+    /// Rows with names beyond ASCII, and some domains
+    #[arg(long, value_name = "SHARE", default_value = "2%")]
+    pub non_ascii: Share,
+    /// Rows with local parts beyond ASCII, which not every server takes; they come on top of --non-ascii
+    #[arg(long, value_name = "SHARE", default_value = "0%")]
+    pub smtputf8: Share,
+    /// The format, whatever the extension says
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+    /// Replace the file where it exists
+    #[arg(long)]
+    pub force: bool,
+    /// Print what was written as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The formats of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Comma-separated, UTF-8, with a header.
+    Csv,
+    /// Parquet, every column text.
+    Parquet,
 }

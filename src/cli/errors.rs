@@ -15,6 +15,7 @@ use crate::route::{ResolverError, ShapingError};
 use crate::run::FinishError;
 use crate::suppression::SuppressionError;
 use crate::target_group::TargetGroupError;
+use crate::target_group::synth::SynthError;
 
 impl From<CampaignError> for Diagnostic {
     fn from(error: CampaignError) -> Self {
@@ -76,7 +77,16 @@ macro_rules! with_hint {
         })*
     };
 }
-with_hint!(PlanError, JournalError, LedgerError, ResultsError, ResolverError, ShapingError, RuleError);
+with_hint!(
+    PlanError,
+    JournalError,
+    LedgerError,
+    ResultsError,
+    ResolverError,
+    ShapingError,
+    RuleError,
+    SynthError
+);
 
 impl From<FinishError> for Diagnostic {
     fn from(error: FinishError) -> Self {

@@ -34,6 +34,7 @@ mod signals;
 mod status;
 mod summary;
 mod suppress;
+mod synth;
 mod text;
 mod ways;
 
@@ -89,6 +90,7 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Capacity(args) => capacity::run(common, args),
         Command::Suppress(args) => suppress::run(common, args.command),
         Command::Sandbox(args) => sandbox::run(args, common.quiet),
+        Command::Synth(args) => synth::run(common, args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut full_command(), "mailrun", &mut script);

@@ -97,8 +97,9 @@ fn describe(snapshot: &Snapshot) -> String {
     text
 }
 
-/// How far the reading of the target group is, where it takes long enough to ask.
+/// How far the reading of the target group is, or the making of one, where it takes long enough to ask.
 pub struct Reading {
+    doing: &'static str,
     silent: bool,
     bar: Option<ProgressBar>,
     last: Instant,
@@ -107,7 +108,12 @@ pub struct Reading {
 impl Reading {
     /// As the options and the terminal allow.
     pub fn new(common: &Common) -> Self {
-        Self { silent: common.quiet || common.no_progress, bar: None, last: Instant::now() }
+        Self::doing(common, "reading")
+    }
+
+    /// The same, of something else that is done with rows.
+    pub fn doing(common: &Common, doing: &'static str) -> Self {
+        Self { doing, silent: common.quiet || common.no_progress, bar: None, last: Instant::now() }
     }
 
     /// Shows how many rows have been read.
@@ -118,7 +124,7 @@ impl Reading {
         self.last = Instant::now();
         if !std::io::stderr().is_terminal() {
             if self.bar.is_none() {
-                log::print(&format!("reading: {} rows", count(rows)));
+                log::print(&format!("{}: {} rows", self.doing, count(rows)));
             }
             return;
         }
@@ -129,7 +135,7 @@ impl Reading {
             );
             bar
         });
-        bar.set_message(format!("reading: {} rows", count(rows)));
+        bar.set_message(format!("{}: {} rows", self.doing, count(rows)));
     }
 
     /// Takes it away.

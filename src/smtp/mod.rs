@@ -30,6 +30,7 @@ pub use codec::Capabilities;
 pub use connection::{Closed, Connection, ConnectionId, ConnectionInfo, Limits, connect};
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
 pub use probe::{Probe, probe};
+pub use session::Session;
 pub use target::{BadEhloName, EhloName, Extensions, Target};
 pub use tls::{ClientIdentity, Security, TlsError};
 pub use token::{TokenError, TokenSource};

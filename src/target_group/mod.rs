@@ -16,6 +16,7 @@ mod header;
 mod parquet_file;
 mod records;
 mod schema;
+pub mod synth;
 mod types;
 
 #[cfg(test)]

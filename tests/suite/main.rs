@@ -13,3 +13,4 @@ mod mx;
 mod mx_command;
 mod send;
 mod shown;
+mod synth;
