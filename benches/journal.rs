@@ -15,7 +15,7 @@ use mailrun::compose::{Composer, ReturnPaths, RunFacts};
 use mailrun::dkim::Signer;
 use mailrun::journal::{Journal, RunKey};
 use mailrun::mail::Timestamp;
-use mailrun::plan::{Layout, Plan, RunDir};
+use mailrun::plan::{Freeze, Layout, Plan, RunDir};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{
     self, Breaker, Departure, Directory, Dispatcher, Job, Lane, Parts, Preparer, RelayHop, Router, Segment,
@@ -128,8 +128,8 @@ impl Scene {
         let dir = RunDir::create(folder.path(), "bench", &"plan".parse()?)?;
         let list = SuppressionList::open(&folder.path().join("state.db"))?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
-        let layout = Layout::new(&group.schema(), None);
-        run::freeze(&group, layout, limits, None, list.checker(Timestamp::wall())?, &dir, |_| ())?;
+        let freeze = Freeze::aside(&dir, Layout::new(&group.schema(), None))?;
+        run::freeze(&group, freeze, limits, None, list.checker(Timestamp::wall())?, |_| ())?;
         let runtime = Runtime::new()?;
         let sandbox = runtime.block_on(Sandbox::start(Options { delay, ..Options::default() }))?;
         Ok(Self { folder, campaign, dir, rows, runtime, sandbox })

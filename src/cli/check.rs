@@ -390,7 +390,8 @@ fn suppressed(common: &Common, plan: &Plan) -> Result<u64, Diagnostic> {
     let mut key = String::new();
     let mut suppressed = 0;
     for index in 0..plan.len() {
-        AddressKey::write(&plan.address(index), &mut key);
+        let address = plan.address(index);
+        AddressKey::write(address.local(), address.domain().as_str(), &mut key);
         suppressed += u64::from(checker.check(checker.fingerprinter().of(&key), || &key)?.is_some());
     }
     Ok(suppressed)

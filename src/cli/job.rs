@@ -16,7 +16,7 @@ use crate::campaign::{Campaign, Dkim, RouteKind, Senders, Unsubscribe};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
-use crate::plan::{Content, Input, Layout, RunDir, RunId};
+use crate::plan::{Content, Freeze, Input, Layout, RunDir, RunId};
 use crate::run::{self, Screening};
 use crate::screen::Limits;
 use crate::suppression::SuppressionList;
@@ -131,7 +131,7 @@ impl Job {
     /// Looks a campaign through: first what it says, then its target group.
     pub fn open(common: &Common, campaign: Campaign) -> Result<Self, Diagnostic> {
         let (materials, composer) = Materials::open(common, campaign)?;
-        let group = target_group::open(&materials.campaign.target_group)?;
+        let mut group = target_group::open(&materials.campaign.target_group)?;
         for warning in group.warnings() {
             log::print(&format!("warning: {warning}"));
         }
@@ -140,6 +140,9 @@ impl Job {
         composer.check_columns(&names)?;
         for (name, place) in composer.doubtful(&names) {
             log::print(&format!("warning: a template asks for `{name}`, which is no column ({place})"));
+        }
+        if let Some(columns) = &materials.columns {
+            group.keep_columns(columns);
         }
         Ok(Self { materials, group })
     }
@@ -163,18 +166,18 @@ impl Job {
         Layout::new(&self.group.schema(), self.materials.columns.as_ref())
     }
 
-    /// Reads and screens the target group, and freezes it into `run`.
+    /// Reads and screens the target group, and freezes it.
     pub fn freeze(
         &self,
         list: &SuppressionList,
         limit: Option<u64>,
         stop_after: Option<u64>,
-        run: &RunDir,
-        progress: impl FnMut(u64),
+        freeze: Freeze,
+        progress: impl FnMut(u64) + Send,
     ) -> Result<Screening, Diagnostic> {
         let limits = Limits { duplicates: self.materials.campaign.target_group.duplicates, rows: limit };
         let checker = list.checker(Timestamp::wall())?;
-        Ok(run::freeze(&self.group, self.layout(), limits, stop_after, checker, run, progress)?)
+        Ok(run::freeze(&self.group, freeze, limits, stop_after, checker, progress)?)
     }
 
     /// A plan for looking at: it goes with the folder that is returned.
@@ -190,7 +193,8 @@ impl Job {
             .map_err(|error| Diagnostic::of("can't make a temporary folder", &error).exit(Exit::Usage))?;
         let id: RunId = "aside".parse().expect("it is made of letters");
         let run = RunDir::create(folder.path(), &self.materials.campaign.identity.id, &id)?;
-        let screening = self.freeze(list, limit, stop_after, &run, |_| {})?;
+        let freeze = Freeze::aside(&run, self.layout())?;
+        let screening = self.freeze(list, limit, stop_after, freeze, |_| {})?;
         Ok((folder, run, screening))
     }
 }

@@ -19,9 +19,11 @@ pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
     let job = Job::open(common, job::load(common, &args.selection.campaign)?)?;
     let list = SuppressionList::open(&paths::state_db(common)?)?;
     let (_folder, dir, screening) = job.freeze_aside(&list, args.selection.limit.map(u64::from), None)?;
-    let plan = Plan::open(&dir.plan())?;
     let counts = screening.counts;
-    let domains = top_domains(&plan, LISTED);
+    let domains = match screening.domains.exact(LISTED) {
+        Some(domains) => domains,
+        None => top_domains(&Plan::open(&dir.plan())?, LISTED),
+    };
     let start = Timestamp::wall();
     let capacity = &job.materials.campaign.capacity;
     let forecast = forecast(counts.accepted, capacity, start);

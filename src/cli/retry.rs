@@ -1,6 +1,7 @@
 //! `mailrun retry`: a new run of those rows of a run that ended in some way.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::args::{self, Common};
 use super::diagnostic::Diagnostic;
@@ -82,7 +83,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
             from.name()
         ));
     }
-    let plan = manifest.open_plan(&dir)?;
+    let plan = Arc::new(manifest.open_plan(&dir)?);
     let run = Run { dir, lock, manifest, plan, redirect: None };
     gate::deadline(&materials.campaign, u64::from(run.plan.len()), &args.sending)?;
     drive::drive(common, &materials, run, &args.sending, not_after)

@@ -1,5 +1,7 @@
 //! `mailrun send`: the main job.
 
+use std::sync::Arc;
+
 use super::args::{self, Common, DnsOptions, Sending};
 use super::diagnostic::Diagnostic;
 use super::drive::{self, Run};
@@ -10,7 +12,9 @@ use super::text::count;
 use super::{dry, gate, log, moment, paths, summary};
 use crate::campaign::{Campaign, RouteKind};
 use crate::mail::{Address, Timestamp};
-use crate::plan::{Content, Input, Manifest, Plan, RunDir, RunId, RunLock, RunOptions, State, run_id};
+use crate::plan::{
+    Content, Freeze, Input, Manifest, Plan, RunDir, RunId, RunLock, RunOptions, State, run_id,
+};
 use crate::run;
 use crate::suppression::SuppressionList;
 
@@ -113,7 +117,7 @@ fn open_or_freeze(
         check_same_content(&dir, &manifest, &inputs, &contents, &options)?;
         if manifest.plan.is_some() {
             manifest.campaign = campaign.clone();
-            let plan = manifest.open_plan(&dir)?;
+            let plan = Arc::new(manifest.open_plan(&dir)?);
             return Ok(Run { dir, lock, manifest, plan, redirect: None });
         }
         // Cut off while the plan was made: nothing was sent, it is made again.
@@ -130,7 +134,8 @@ fn open_or_freeze(
     manifest.write(&dir.manifest())?;
     let mut list = SuppressionList::open(&paths::state_db(common)?)?;
     let mut reading = Reading::new(common);
-    let screening = job.freeze(&list, options.limit, None, &dir, |rows| reading.show(rows))?;
+    let freeze = Freeze::begin(&dir, job.layout())?;
+    let screening = job.freeze(&list, options.limit, None, freeze, |rows| reading.show(rows))?;
     reading.finish();
     if campaign.delivery.route != RouteKind::Sandbox {
         list.restart_time(&screening.blocked, Timestamp::wall())?;
@@ -147,7 +152,7 @@ fn open_or_freeze(
     if !common.quiet {
         log::print(&drive::announce(campaign, &manifest, screening.counts.accepted));
     }
-    let plan = manifest.open_plan(&dir)?;
+    let plan = Arc::new(manifest.open_plan(&dir)?);
     Ok(Run { dir, lock, manifest, plan, redirect: None })
 }
 
@@ -224,7 +229,7 @@ fn test_message(
     // The test goes out whatever happened on the list since: it is not for the row's own recipient.
     manifest.suppression_change = screening.suppression_change;
     manifest.write(&dir.manifest())?;
-    let plan = manifest.open_plan(&dir)?;
+    let plan = Arc::new(manifest.open_plan(&dir)?);
     if let Some(dns) = checked {
         gate::before_sending(job, &plan, dns)?;
     }

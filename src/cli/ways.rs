@@ -39,9 +39,7 @@ impl Left {
     /// The rows in the lane of the one way that there is, or in the directory where each domain's way is to be found.
     pub fn place<'a>(self, router: &Router, domain: impl Fn(u32) -> &'a str) -> (Vec<Lane>, Directory) {
         let Some(Routed { site, limits, .. }) = router.only_way() else {
-            let fresh = self.fresh.iter().map(|row| (*row, domain(*row)));
-            let tried = self.tried.iter().map(|(task, at)| (*task, *at, domain(task.row)));
-            return (Vec::new(), Directory::new(fresh, tried));
+            return (Vec::new(), Directory::new(self.fresh, self.tried, domain));
         };
         let mut lane = Lane::new(Arc::clone(site), *limits, None, Timestamp::now());
         lane.add(Segment::whole(self.fresh.into()));

@@ -108,6 +108,10 @@ impl Journal {
 
 fn initialise(path: &Path, key: &RunKey) -> rusqlite::Result<()> {
     let db = Connection::open(path)?;
+    // Without a sync for each statement: the caller syncs the file whole, before it gets its name.
+    db.pragma_update(None, "synchronous", "OFF")?;
+    // Kept in the file's header, so that opening has nothing left to change.
+    db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "application_id", APPLICATION_ID)?;
     db.pragma_update(None, "user_version", FORMAT)?;
     db.execute_batch(SCHEMA)?;

@@ -4,6 +4,7 @@
 //! Quoted local parts, comments and address literals are legal in places, but no subscriber list holds them on
 //! purpose: they are refused with a reason.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,6 +17,15 @@ pub struct Domain(Box<str>);
 pub struct Address {
     local: Box<str>,
     domain: Domain,
+}
+
+/// An address that can be sent to, in the text that it was read from: for those who read many and keep few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressParts<'a> {
+    /// The part before the `@`, as given.
+    pub local: &'a str,
+    /// The domain as it goes on the wire (see [`Domain`]).
+    pub domain: Cow<'a, str>,
 }
 
 /// A display name with its address, as in `From:` (RFC 5322 §3.4).
@@ -77,17 +87,25 @@ pub enum AddressError {
 impl Domain {
     /// Reads a host name of at least two labels, in Unicode or A-labels.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
+        Self::read(text).map(|name| Self(name.into()))
+    }
+
+    fn read(text: &str) -> Result<Cow<'_, str>, AddressError> {
         if text.is_empty() {
             return Err(AddressError::EmptyDomain);
         }
         if text.starts_with('[') {
             return Err(AddressError::Literal);
         }
-        let ascii = Self::to_ascii(text).ok_or_else(|| AddressError::BadDomain(text.to_owned()))?;
+        let ascii = if is_plain_host(text) {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(Self::to_ascii(text).ok_or_else(|| AddressError::BadDomain(text.to_owned()))?)
+        };
         if !ascii.contains('.') {
             return Err(AddressError::NotQualified(text.to_owned()));
         }
-        Ok(Self(ascii.into_boxed_str()))
+        Ok(ascii)
     }
 
     /// A-labels in lower case, when every label is a host name's (RFC 1123 §2.1) and the whole has at most 253 octets.
@@ -114,6 +132,27 @@ impl Domain {
     }
 }
 
+/// True for most host names: those that [`Domain::to_ascii`] would return as they are, told in one pass. The others
+/// (with upper case, `--` as in A-labels, or what is wrong) are left to it.
+fn is_plain_host(text: &str) -> bool {
+    let (mut label_bytes, mut numeric, mut previous) = (0, true, b'.');
+    for &byte in text.as_bytes() {
+        match byte {
+            b'a'..=b'z' => numeric = false,
+            b'0'..=b'9' => {}
+            b'-' if label_bytes > 0 && previous != b'-' => numeric = false,
+            b'.' if label_bytes > 0 && previous != b'-' => numeric = true,
+            _ => return false,
+        }
+        label_bytes = if byte == b'.' { 0 } else { label_bytes + 1 };
+        if label_bytes > 63 {
+            return false;
+        }
+        previous = byte;
+    }
+    label_bytes > 0 && previous != b'-' && !numeric && text.len() <= 253
+}
+
 fn contains_a_label(text: &str) -> bool {
     text.split('.').any(|label| label.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--")))
 }
@@ -121,23 +160,8 @@ fn contains_a_label(text: &str) -> bool {
 impl Address {
     /// Reads `local@domain`. Blanks around it are taken off; within it there are none, and no line ends anywhere.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let text = trim_blanks(text);
-        if text.is_empty() {
-            return Err(AddressError::Empty);
-        }
-        if text.starts_with('"') {
-            return Err(AddressError::QuotedLocal);
-        }
-        let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NoAt)?;
-        if local.contains('@') {
-            return Err(AddressError::TwoAts);
-        }
-        check_local(local)?;
-        let domain = Domain::parse(domain)?;
-        if local.len() + 1 + domain.0.len() > 254 {
-            return Err(AddressError::LongAddress);
-        }
-        Ok(Self { local: local.into(), domain })
+        let AddressParts { local, domain } = AddressParts::parse(text)?;
+        Ok(Self { local: local.into(), domain: Domain(domain.into()) })
     }
 
     /// The part before the `@`, as given.
@@ -156,11 +180,59 @@ impl Address {
     }
 }
 
+impl<'a> AddressParts<'a> {
+    /// What [`Address::parse`] reads.
+    pub fn parse(text: &'a str) -> Result<Self, AddressError> {
+        let text = trim_blanks(text);
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.starts_with('"') {
+            return Err(AddressError::QuotedLocal);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NoAt)?;
+        if !is_plain_local(local) {
+            if local.contains('@') {
+                return Err(AddressError::TwoAts);
+            }
+            check_local(local)?;
+        }
+        let domain = Domain::read(domain)?;
+        if local.len() + 1 + domain.len() > 254 {
+            return Err(AddressError::LongAddress);
+        }
+        Ok(Self { local, domain })
+    }
+}
+
 /// Takes off what people type around an address: spaces of any kind and tabs. A line end is never a slip of the finger,
 /// so it is left for the address to be refused.
 fn trim_blanks(text: &str) -> &str {
+    if let [first, .., last] = text.as_bytes()
+        && first.is_ascii_graphic()
+        && last.is_ascii_graphic()
+    {
+        return text;
+    }
     let line_end = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
     text.trim_matches(|c: char| c.is_whitespace() && !line_end(c))
+}
+
+/// True for most local parts: ASCII that [`check_local`] would let pass, told in one pass. The others are left to it.
+fn is_plain_local(local: &str) -> bool {
+    let mut previous = b'.';
+    for &byte in local.as_bytes() {
+        let fits = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'+' => true,
+            b'.' => previous != b'.',
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        previous = byte;
+    }
+    previous != b'.' && local.len() <= 64
 }
 
 /// RFC 5322 §3.2.3 dot-atom-text, with the UTF-8 of RFC 6532 §3.2.
@@ -334,6 +406,33 @@ mod tests {
         refuses("bob@example.com\u{2028}", AddressError::BadDomain("example.com\u{2028}".into()));
         let text = AddressError::BadDomain("x\r\n".into()).to_string();
         assert_eq!(text, r"`x\r\n` is not a domain name");
+    }
+
+    proptest::proptest! {
+        /// What is told in one pass is what the rules themselves say.
+        #[test]
+        fn plain_parts_pass_the_rules(local in "[a-zA-Z0-9+_.@é-]{0,66}", host in "([a-zA-Z0-9-]{0,3}|[a-z]{62,65}|xn--[a-z]{3})([.][a-z0-9-]{0,3}){0,3}") {
+            if is_plain_local(&local) {
+                proptest::prop_assert_eq!(check_local(&local), Ok(()));
+            }
+            if is_plain_host(&host) {
+                proptest::prop_assert_eq!(Domain::to_ascii(&host), Some(host));
+            }
+        }
+    }
+
+    #[test]
+    fn plain_parts_are_told_at_once() {
+        assert!(is_plain_local("ann.smith-1+tag_2") && is_plain_host("mail-1.b2.example"));
+        for local in ["", ".a", "a.", "a..b", "a@b", "é", "a b", &"a".repeat(65)] {
+            assert!(!is_plain_local(local), "{local}");
+        }
+        let long = format!("{}.example", "a".repeat(64));
+        for host in
+            ["", ".", "a.", ".a", "a..b", "-a.b", "a-.b", "a.b-", "A.b", "xn--a.b", "é.b", "1.2.3.4", &long]
+        {
+            assert!(!is_plain_host(host), "{host}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod message;
 mod reply;
 mod timestamp;
 
-pub use address::{Address, AddressError, Domain, Mailbox};
+pub use address::{Address, AddressError, AddressParts, Domain, Mailbox};
 pub use class::Class;
 pub use disposition::Disposition;
 pub use envelope::Envelope;

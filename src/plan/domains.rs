@@ -1,7 +1,5 @@
 //! The destination domains with the most rows, counted in bounded memory.
 
-use std::collections::HashMap;
-
 use rustc_hash::FxHashMap;
 
 use super::Plan;
@@ -38,6 +36,11 @@ impl TopDomains {
         !self.lost
     }
 
+    /// The `most` domains with the most rows, the largest first, where every domain has been counted in full.
+    pub fn exact(&self, most: usize) -> Option<Vec<(String, u64)>> {
+        self.is_exact().then(|| largest(self.counts().collect(), most))
+    }
+
     /// The domains that are left, with their counts: too low ones when it is not exact.
     pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counters.iter().map(|(domain, count)| (domain.as_ref(), *count))
@@ -53,21 +56,22 @@ pub fn top_domains(plan: &Plan, most: usize) -> Vec<(String, u64)> {
 fn top<'a, I: Iterator<Item = &'a str>>(rows: impl Fn() -> I, most: usize) -> Vec<(String, u64)> {
     let mut domains = TopDomains::default();
     rows().for_each(|domain| domains.add(domain));
-    let mut counts: Vec<(String, u64)> =
-        domains.counts().map(|(domain, count)| (domain.to_owned(), count)).collect();
-    if !domains.is_exact() {
-        // Once more, for the true counts of those that are left.
-        let mut exact: HashMap<&str, u64> = counts.iter().map(|(domain, _)| (domain.as_str(), 0)).collect();
-        for domain in rows() {
-            if let Some(count) = exact.get_mut(domain) {
-                *count += 1;
-            }
-        }
-        counts = exact.into_iter().map(|(domain, count)| (domain.to_owned(), count)).collect();
+    if let Some(exact) = domains.exact(most) {
+        return exact;
     }
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    counts.truncate(most);
-    counts
+    // Once more, for the true counts of those that are left.
+    let mut counts: FxHashMap<&str, u64> = domains.counts().map(|(domain, _)| (domain, 0)).collect();
+    for domain in rows() {
+        if let Some(count) = counts.get_mut(domain) {
+            *count += 1;
+        }
+    }
+    largest(counts.into_iter().collect(), most)
+}
+
+fn largest(mut counts: Vec<(&str, u64)>, most: usize) -> Vec<(String, u64)> {
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    counts.into_iter().take(most).map(|(domain, count)| (domain.to_owned(), count)).collect()
 }
 
 #[cfg(test)]

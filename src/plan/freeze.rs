@@ -24,6 +24,7 @@ const BATCH_ROWS: usize = 4_096;
 #[derive(Debug)]
 pub struct Freeze {
     layout: Layout,
+    lasting: bool,
     plan: PlanWriter<Staged>,
     screened: ScreenedWriter<Staged>,
 }
@@ -47,7 +48,12 @@ impl Freeze {
         let plan = PlanWriter::new(create(&path)?, &path, layout.schema())?;
         let path = run.screened();
         let screened = ScreenedWriter::new(create(&path)?, &path)?;
-        Ok(Self { layout, plan, screened })
+        Ok(Self { layout, lasting: true, plan, screened })
+    }
+
+    /// The same for a plan that is looked at and thrown away: it need not outlast a loss of power.
+    pub fn aside(run: &RunDir, layout: Layout) -> Result<Self, PlanError> {
+        Ok(Self { lasting: false, ..Self::begin(run, layout)? })
     }
 
     /// Writes the rows of a batch. Batches come in the order of the input.
@@ -69,9 +75,8 @@ impl Freeze {
 
     /// Syncs both files and gives them their names, the plan last: when it is there, both are whole.
     pub fn finish(self) -> Result<Frozen, PlanError> {
-        let screened = commit(self.screened.path().to_owned(), self.screened.finish()?)?;
-        let plan = commit(self.plan.path.clone(), self.plan.finish()?)?;
-        Ok(Frozen { plan, screened })
+        let (screened, plan) = (self.screened.finish()?, self.plan.finish()?);
+        commit(screened, plan, self.lasting)
     }
 }
 
@@ -105,18 +110,24 @@ pub fn freeze_rows(
     }
     let screened = run.screened();
     let empty = ScreenedWriter::new(create(&screened)?, &screened)?;
-    let screened = commit(screened, empty.finish()?)?;
-    let plan = commit(path, writer.finish()?)?;
-    Ok(Frozen { plan, screened })
+    commit(empty.finish()?, writer.finish()?, true)
 }
 
 fn create(path: &Path) -> Result<Staged, PlanError> {
     Staged::create(path).map_err(PlanError::io("create", path))
 }
 
-fn commit(path: PathBuf, (staged, facts): (Staged, FileFacts)) -> Result<FileFacts, PlanError> {
-    staged.commit().map_err(PlanError::io("write", &path))?;
-    Ok(facts)
+fn commit(
+    (screened, screened_facts): (Staged, FileFacts),
+    (plan, plan_facts): (Staged, FileFacts),
+    lasting: bool,
+) -> Result<Frozen, PlanError> {
+    let path = plan.target().to_owned();
+    let files = [screened, plan];
+    let named =
+        if lasting { Staged::commit_all(files) } else { files.into_iter().try_for_each(Staged::rename) };
+    named.map_err(PlanError::io("write", &path))?;
+    Ok(Frozen { plan: plan_facts, screened: screened_facts })
 }
 
 /// Writes the rows of a plan, in batches of one size.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
-    new_null_array,
+    Array, ArrayBuilder, ArrayRef, BooleanArray, RecordBatch, StringArray, StringBuilder, StructArray,
+    UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{can_cast_types, cast, filter_record_batch};
@@ -101,9 +101,6 @@ impl Layout {
     fn frozen(&self, accepted: &Accepted) -> Result<RecordBatch, ArrowError> {
         let rows = accepted.places().len();
         let file = u32::try_from(accepted.file()).expect("a target group has fewer than 2^32 files");
-        let emails: StringArray = std::iter::zip(accepted.emails(), accepted.addresses())
-            .map(|(given, address)| if given == address { None } else { given })
-            .collect();
         let optional = |column: Option<&StringArray>| match column {
             Some(column) => Arc::new(column.clone()) as ArrayRef,
             None => new_null_array(&DataType::Utf8, rows),
@@ -112,7 +109,7 @@ impl Layout {
             Arc::new(UInt32Array::from_value(file, rows)),
             Arc::new(accepted.places().iter().map(|place| place.row).collect::<UInt64Array>()),
             Arc::new(accepted.addresses().clone()),
-            Arc::new(emails),
+            rewritten(accepted),
             optional(accepted.ids()),
             optional(accepted.names()),
         ];
@@ -145,6 +142,18 @@ impl Layout {
         columns.push(Arc::new(StructArray::try_new_with_length(fields.clone(), user, None, kept_rows)?));
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
+}
+
+/// The addresses as given, where that is not what goes on the wire.
+fn rewritten(accepted: &Accepted) -> ArrayRef {
+    let mut emails = StringBuilder::with_capacity(accepted.places().len(), 0);
+    for row in accepted.rewritten() {
+        let row = *row as usize;
+        emails.append_nulls(row - emails.len());
+        emails.append_value(accepted.emails().value(row));
+    }
+    emails.append_nulls(accepted.places().len() - emails.len());
+    Arc::new(emails.finish())
 }
 
 fn mask(accepted: &Accepted) -> BooleanArray {

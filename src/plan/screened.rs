@@ -68,10 +68,6 @@ impl<W: Write> ScreenedWriter<W> {
         })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn write(&mut self, rows: &[Screened]) -> Result<(), PlanError> {
         for row in rows {
             let place = (row.file, row.place.row);

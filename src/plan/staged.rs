@@ -24,12 +24,31 @@ impl Staged {
         Ok(Self { file, target: target.to_owned(), unfinished, committed: false })
     }
 
+    /// The name that the file gets.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Syncs the file, gives it its name (in place of what had it), and syncs the directory.
-    pub fn commit(mut self) -> io::Result<()> {
-        self.file.sync_all()?;
+    pub fn commit(self) -> io::Result<()> {
+        Self::commit_all([self])
+    }
+
+    /// The same for files of one directory, which get their names in this order.
+    pub fn commit_all<const N: usize>(files: [Self; N]) -> io::Result<()> {
+        let target = files.last().map(|file| file.target.clone());
+        for staged in &files {
+            staged.file.sync_all()?;
+        }
+        files.into_iter().try_for_each(Self::rename)?;
+        target.map_or(Ok(()), |target| sync_folder(&target))
+    }
+
+    /// Gives the file its name and syncs nothing: for one that need not outlast a loss of power.
+    pub fn rename(mut self) -> io::Result<()> {
         fs::rename(&self.unfinished, &self.target)?;
         self.committed = true;
-        sync_folder(&self.target)
+        Ok(())
     }
 }
 

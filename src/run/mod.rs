@@ -31,6 +31,7 @@ mod source;
 mod suppress;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

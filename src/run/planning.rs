@@ -1,18 +1,20 @@
 //! The first phase: the whole target group, read, screened and frozen, in batches and constant memory.
 //!
-//! Reading and parsing run on a thread of their own, a few batches ahead of screening and writing, which follow the
-//! order of the input.
+//! Each thread works on a batch of its own, from its records to the plan's columns. Three steps are done by one thread
+//! at a time, the last two in the order of the input: cutting the next batch off its file, screening, writing. So what
+//! comes out depends on the input alone, and whichever step is slow, all cores are at work around it.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::plan::{Freeze, Frozen, Layout, PlanError, RunDir};
-use crate::screen::{Columns, Counts, Limits, Parsed, ScreenError, Screener};
+use super::turns::Turns;
+use crate::plan::{Freeze, Frozen, Layout, PlanError, TopDomains};
+use crate::screen::{Columns, Counts, Limits, Parser, ScreenError, ScreenedBatch, Screener};
 use crate::suppression::{Checker, EntryId};
-use crate::target_group::{TargetGroup, TargetGroupError};
+use crate::target_group::{RawBatch, RawBatches, TargetGroup, TargetGroupError};
 
-/// Batches between reading and screening: enough for both to go on while the other is slow for a moment.
-const BATCHES_AHEAD: usize = 4;
+/// Threads at most: each holds a batch, and more would only wait for their turns.
+const MOST_THREADS: usize = 8;
 
 /// Why there is no plan. Nothing is left of one.
 #[derive(Debug, thiserror::Error)]
@@ -41,50 +43,232 @@ pub struct Screening {
     pub blocked: Vec<EntryId>,
     /// The last change of the suppression list that was seen.
     pub suppression_change: u64,
+    /// The destination domains of the accepted rows, counted.
+    pub domains: TopDomains,
 }
 
-/// Reads, screens and freezes `group` into `run`; ends early once `stop_after` rows are accepted. `progress` gets the
-/// number of rows read so far.
+/// Reads, screens and freezes `group`; ends early once `stop_after` rows are accepted. `progress` gets the
+/// number of rows screened so far.
 pub fn freeze(
     group: &TargetGroup,
-    layout: Layout,
+    freeze: Freeze,
     limits: Limits,
     stop_after: Option<u64>,
     checker: Checker,
-    run: &RunDir,
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64) + Send,
+) -> Result<Screening, PlanningError> {
+    // One more than there are cores, for while another waits for its turn or for the disk.
+    let threads = 1 + thread::available_parallelism().map_or(2, usize::from).min(MOST_THREADS - 1);
+    freeze_on(threads, group, freeze, limits, stop_after, checker, progress)
+}
+
+fn freeze_on(
+    threads: usize,
+    group: &TargetGroup,
+    freeze: Freeze,
+    limits: Limits,
+    stop_after: Option<u64>,
+    checker: Checker,
+    progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
     let columns = Columns { email: group.email_column(), id: group.id_column(), name: group.name_column() };
     let files = group.files().iter().map(|file| file.shown.clone()).collect();
-    let mut screener = Screener::new(&group.schema(), columns, limits, files, checker)?;
-    let mut freeze = Freeze::begin(run, layout)?;
-    let parser = screener.parser();
-    let (send, receive) = mpsc::sync_channel::<Result<Parsed, PlanningError>>(BATCHES_AHEAD);
-
-    thread::scope(|scope| -> Result<(), PlanningError> {
-        // It ends when the group does, or when nobody takes its batches any more.
-        scope.spawn(move || {
-            for batch in group.batches() {
-                let parsed = batch.map_err(PlanningError::from).and_then(|batch| Ok(parser.parse(batch)?));
-                if send.send(parsed).is_err() {
-                    return;
-                }
-            }
-        });
-        for parsed in receive {
-            freeze.write(&screener.accept(parsed?)?)?;
-            progress(screener.counts().rows);
-            if stop_after.is_some_and(|rows| screener.counts().accepted >= rows) {
-                break;
-            }
+    let screener = Screener::new(&group.schema(), columns, limits, files, checker)?;
+    let line = Line {
+        parser: screener.parser(),
+        layout: freeze.layout().clone(),
+        stop_after,
+        reading: Mutex::new((0, group.raw_batches())),
+        screening: Turns::new((screener, progress)),
+        writing: Turns::new((freeze, TopDomains::default())),
+        failed: Mutex::new(None),
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| line.work());
         }
-        Ok(())
-    })?;
+    });
+    if let Some(error) = line.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let (screener, _) = line.screening.into_inner();
+    let (freeze, domains) = line.writing.into_inner();
     Ok(Screening {
         frozen: freeze.finish()?,
         counts: screener.counts(),
         rows_by_file: screener.rows_by_file(),
         blocked: screener.blocked().to_vec(),
         suppression_change: screener.suppression_change(),
+        domains,
     })
+}
+
+/// What the threads share.
+struct Line<'a, P> {
+    parser: Parser,
+    layout: Layout,
+    stop_after: Option<u64>,
+    /// The next batch's number, and where it comes from.
+    reading: Mutex<(u64, RawBatches<'a>)>,
+    screening: Turns<(Screener, P)>,
+    writing: Turns<(Freeze, TopDomains)>,
+    /// The first that went wrong.
+    failed: Mutex<Option<PlanningError>>,
+}
+
+impl<P: FnMut(u64)> Line<'_, P> {
+    /// Takes batch after batch from its file to the plan, until there are no more or something goes wrong.
+    fn work(&self) {
+        let _alarm = Alarm(self);
+        while let Some((number, batch)) = self.next_batch() {
+            match self.pass_on(number, batch) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    return self.close();
+                }
+            }
+        }
+    }
+
+    fn next_batch(&self) -> Option<(u64, Result<RawBatch<'_>, TargetGroupError>)> {
+        let (next, batches) = &mut *self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = batches.next()?;
+        *next += 1;
+        Some((*next - 1, batch))
+    }
+
+    /// One batch through all steps; false when no more are wanted.
+    fn pass_on(
+        &self,
+        number: u64,
+        batch: Result<RawBatch<'_>, TargetGroupError>,
+    ) -> Result<bool, PlanningError> {
+        let parsed = batch
+            .and_then(RawBatch::read)
+            .map_err(PlanningError::from)
+            .and_then(|batch| Ok(self.parser.parse(batch)?));
+        let Some(mut turn) = self.screening.wait(number) else { return Ok(false) };
+        // Only now is it certain that nothing went wrong before this.
+        let screened = parsed.and_then(|parsed| Ok(turn.0.accept(parsed)?)).inspect_err(|_| turn.close())?;
+        let rows = turn.0.counts();
+        (turn.1)(rows.rows);
+        if self.stop_after.is_some_and(|enough| rows.accepted >= enough) {
+            turn.close();
+        }
+        drop(turn);
+
+        let ScreenedBatch { accepted, screened } = screened;
+        let encoded = self.layout.encode(&accepted);
+        let Some(mut turn) = self.writing.wait(number) else { return Ok(false) };
+        let (freeze, domains) = &mut *turn;
+        let written = encoded.and_then(|encoded| freeze.write_encoded(&encoded, &screened));
+        accepted.domains().for_each(|domain| domains.add(domain));
+        written.inspect_err(|_| turn.close())?;
+        Ok(true)
+    }
+
+    fn close(&self) {
+        self.screening.close();
+        self.writing.close();
+    }
+}
+
+/// A thread that panics lets the others go, so that its panic is seen.
+struct Alarm<'a, 'b, P: FnMut(u64)>(&'a Line<'b, P>);
+
+impl<P: FnMut(u64)> Drop for Alarm<'_, '_, P> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+    use std::path::Path;
+
+    use super::*;
+    use crate::campaign;
+    use crate::plan::RunDir;
+    use crate::screen::testing::suppression;
+
+    /// Rows of a CSV file: good ones, duplicates of rows far before, bad addresses and torn rows.
+    fn csv(first: usize, rows: usize) -> String {
+        let mut text = "email,name\n".to_owned();
+        for n in first..first + rows {
+            match n % 100 {
+                7 => writeln!(text, "{}@d{}.example,again", n / 2, n / 2 % 50),
+                13 => writeln!(text, "{n} at d.example,bad"),
+                29 => writeln!(text, "{n}@torn.example,a,b"),
+                _ => writeln!(text, "{n}@d{}.example,Name {n}", n % 50),
+            }
+            .unwrap();
+        }
+        text
+    }
+
+    fn frozen(
+        folder: &Path,
+        files: &[&str],
+        threads: usize,
+        stop_after: Option<u64>,
+        meanwhile: impl FnOnce(),
+    ) -> Result<Screening, PlanningError> {
+        let files: Vec<_> = files.iter().map(|name| folder.join(name)).collect();
+        let spec: campaign::TargetGroup = toml::from_str(&format!("files = {files:?}")).unwrap();
+        let group = crate::target_group::open(&spec).unwrap();
+        meanwhile();
+        let runs = tempfile::tempdir().unwrap();
+        let run = RunDir::create(runs.path(), "spring", &"abc".parse().unwrap()).unwrap();
+        let freeze = Freeze::aside(&run, Layout::new(&group.schema(), None)).unwrap();
+        let (_state, checker) = suppression(&["11@d11.example", "20011@d11.example"]);
+        let mut before = 0;
+        freeze_on(threads, &group, freeze, Limits::default(), stop_after, checker, |rows| {
+            assert!(rows > before, "the rows only grow");
+            before = rows;
+        })
+    }
+
+    #[test]
+    fn the_plan_is_the_same_whatever_the_number_of_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.csv"), csv(0, 30_000)).unwrap();
+        std::fs::write(folder.path().join("b.csv"), csv(25_000, 20_000)).unwrap();
+        let seen = |threads, stop_after| {
+            let screening = frozen(folder.path(), &["a.csv", "b.csv"], threads, stop_after, || {}).unwrap();
+            let domains = screening.domains.exact(50).unwrap();
+            (screening.frozen, screening.counts, screening.rows_by_file, screening.blocked.len(), domains)
+        };
+        for stop_after in [None, Some(10_000)] {
+            let expected = seen(1, stop_after);
+            assert_eq!(expected.1.rows, if stop_after.is_none() { 50_000 } else { 16_384 });
+            assert_eq!(expected.4.iter().map(|(_, rows)| rows).sum::<u64>(), expected.1.accepted);
+            for threads in [2, 5] {
+                assert_eq!(seen(threads, stop_after), expected, "{threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_ends_it_with_the_first_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.csv", "b.csv", "c.csv"] {
+            std::fs::write(folder.path().join(name), csv(0, 10_000)).unwrap();
+        }
+        for threads in [1, 4] {
+            let change = || {
+                for name in ["b.csv", "c.csv"] {
+                    std::fs::write(folder.path().join(name), csv(0, 9_000 - threads)).unwrap();
+                }
+            };
+            let error =
+                frozen(folder.path(), &["a.csv", "b.csv", "c.csv"], threads, None, change).unwrap_err();
+            let text = error.to_string();
+            assert!(text.ends_with("/b.csv` changed while it was read"), "{threads} threads: {text}");
+        }
+    }
 }

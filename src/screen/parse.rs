@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::ScreenError;
 use crate::campaign::Duplicates;
-use crate::mail::{Address, AddressError};
+use crate::mail::{AddressError, AddressParts};
 use crate::suppression::{AddressKey, Fingerprint, Fingerprinter};
 use crate::target_group::{Batch, Place, Unreadable};
 
@@ -43,8 +43,12 @@ pub struct Parsed {
     pub(super) names: Option<StringArray>,
     /// The address as it goes on the wire; null where it is bad.
     pub(super) addresses: StringArray,
+    /// The rows whose address on the wire is not the one that was given, ascending.
+    pub(super) rewritten: Vec<u32>,
     /// Why, for each null of `addresses`, in their order.
     pub(super) faults: Vec<AddressError>,
+    /// No address needs SMTPUTF8.
+    pub(super) all_ascii: bool,
     /// What the suppression list compares, for each record; that of the empty text where the address is bad.
     pub(super) keys: Vec<Fingerprint>,
     /// What duplicates are found by, where it differs from `keys`.
@@ -83,35 +87,61 @@ impl Parser {
 
         let rows = records.num_rows();
         let mut addresses = StringBuilder::with_capacity(rows, emails.value_data().len());
+        let mut rewritten = Vec::new();
         let mut faults = Vec::new();
         let mut keys = Vec::with_capacity(rows);
         let mut exact = (self.duplicates == Duplicates::ExactLocalPart).then(|| Vec::with_capacity(rows));
-        let mut wire = String::new();
+        let mut rewrite = String::new();
         let mut key = String::new();
         for row in 0..rows {
             let given = if emails.is_null(row) { "" } else { emails.value(row) };
-            key.clear();
-            wire.clear();
-            match Address::parse(given) {
-                Ok(address) => {
-                    wire.push_str(address.local());
-                    wire.push('@');
-                    wire.push_str(address.domain().as_str());
-                    AddressKey::write(&address, &mut key);
-                    addresses.append_value(&wire);
-                }
+            let address = match AddressParts::parse(given) {
+                Ok(address) => address,
                 Err(fault) => {
                     addresses.append_null();
                     faults.push(fault);
+                    keys.push(self.fingerprinter.of(""));
+                    exact.iter_mut().for_each(|exact| exact.push(self.fingerprinter.of("")));
+                    continue;
                 }
+            };
+            let (local, domain) = (address.local, address.domain.as_ref());
+            let as_given = given.len() == local.len() + 1 + domain.len() && given.ends_with(domain);
+            let wire = if as_given {
+                given
+            } else {
+                rewritten.push(row as u32);
+                rewrite.clear();
+                rewrite.extend([local, "@", domain]);
+                &rewrite
+            };
+            addresses.append_value(wire);
+            if local.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+                keys.push(self.fingerprinter.of(wire));
+            } else {
+                AddressKey::write(local, domain, &mut key);
+                keys.push(self.fingerprinter.of(&key));
             }
-            keys.push(self.fingerprinter.of(&key));
             if let Some(exact) = &mut exact {
-                exact.push(self.fingerprinter.of(&wire));
+                exact.push(self.fingerprinter.of(wire));
             }
         }
         let addresses = addresses.finish();
-        Ok(Parsed { file, places, unreadable, records, emails, ids, names, addresses, faults, keys, exact })
+        Ok(Parsed {
+            file,
+            places,
+            unreadable,
+            records,
+            emails,
+            ids,
+            names,
+            all_ascii: addresses.value_data().is_ascii(),
+            addresses,
+            rewritten,
+            faults,
+            keys,
+            exact,
+        })
     }
 }
 

@@ -11,6 +11,9 @@ use crate::mail::{Address, Disposition};
 use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
 use crate::target_group::Place;
 
+/// Rows whose fingerprints are looked up side by side: their slots fit a core's first cache.
+const FETCHED_ROWS: usize = 64;
+
 /// What screening goes by, besides the suppression list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -169,6 +172,11 @@ impl Screener {
         faults.reverse();
         let mut keep = Vec::with_capacity(parsed.places.len());
         for row in 0..parsed.places.len() {
+            if row % FETCHED_ROWS == 0 {
+                let rows = row..parsed.places.len().min(row + FETCHED_ROWS);
+                self.seen.fetch(&parsed.exact.as_ref().unwrap_or(&parsed.keys)[rows.clone()]);
+                self.checker.fetch(&parsed.keys[rows]);
+            }
             let refused = if parsed.addresses.is_null(row) {
                 let fault = faults.pop().expect("there is a reason for each address that is null");
                 self.counts.invalid += 1;
@@ -218,7 +226,7 @@ impl Screener {
         }
         self.counts.accepted += 1;
         // The domain is ASCII always.
-        self.counts.smtputf8 += u64::from(!address.is_ascii());
+        self.counts.smtputf8 += u64::from(!parsed.all_ascii && !address.is_ascii());
         Ok(None)
     }
 
@@ -308,6 +316,20 @@ impl Accepted {
     /// The address as it goes on the wire, of each of [`Self::records`]; null for some that are not accepted.
     pub fn addresses(&self) -> &StringArray {
         &self.parsed.addresses
+    }
+
+    /// The domain of each accepted row.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        self.keep.iter().map(|row| {
+            let address = self.parsed.addresses.value(*row as usize);
+            // A local part holds no `@`: addresses with quotes are not accepted.
+            address.split_once('@').map_or("", |(_, domain)| domain)
+        })
+    }
+
+    /// Those of [`Self::records`] whose address on the wire is not the one given, ascending.
+    pub fn rewritten(&self) -> &[u32] {
+        &self.parsed.rewritten
     }
 
     /// The recipient's id, of each of [`Self::records`].

@@ -49,6 +49,11 @@ impl Checker {
         self.live.is_empty()
     }
 
+    /// Makes [`Self::check`] quick for these, which are about to be checked.
+    pub fn fetch(&self, fingerprints: &[Fingerprint]) {
+        self.live.fetch(fingerprints);
+    }
+
     /// The live entry of an address: `fingerprint` is that of its [`super::AddressKey`], and `key` is asked for the
     /// key itself only when there is a match to confirm.
     pub fn check<K: AsRef<str>>(

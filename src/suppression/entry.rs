@@ -19,24 +19,25 @@ impl AddressKey {
         &self.0
     }
 
-    /// Writes the key of `address` over `key`: for callers that make many.
-    pub fn write(address: &Address, key: &mut String) {
+    /// Writes the key of the address `local@domain` over `key`: for callers that make many. The domain is in A-labels
+    /// and lower case.
+    pub fn write(local: &str, domain: &str, key: &mut String) {
         key.clear();
-        if address.local().is_ascii() {
-            key.push_str(address.local());
+        if local.is_ascii() {
+            key.push_str(local);
             key.make_ascii_lowercase();
         } else {
-            key.push_str(&address.local().to_lowercase());
+            key.push_str(&local.to_lowercase());
         }
         key.push('@');
-        key.push_str(address.domain().as_str());
+        key.push_str(domain);
     }
 }
 
 impl From<&Address> for AddressKey {
     fn from(address: &Address) -> Self {
         let mut key = String::new();
-        Self::write(address, &mut key);
+        Self::write(address.local(), address.domain().as_str(), &mut key);
         Self(key)
     }
 }

@@ -46,7 +46,7 @@ impl Watch {
         now: Timestamp,
     ) -> Result<Option<Entry>, SuppressionError> {
         self.refresh()?;
-        AddressKey::write(address, &mut self.key);
+        AddressKey::write(address.local(), address.domain().as_str(), &mut self.key);
         if self.added.get(self.fingerprinter.of(&self.key)).is_none() {
             return Ok(None);
         }

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryBuilder, new_null_array};
+use arrow::array::{ArrayRef, BinaryArray, BinaryBuilder, new_null_array};
 
 use super::assemble::{self, Columns};
 use super::convert::{self, Faults};
@@ -17,7 +18,7 @@ use crate::campaign::{self, Encoding};
 const SAMPLE_BYTES: usize = 128 * 1024;
 
 /// A batch ends early when it holds as much text.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// How a CSV file is written.
 #[derive(Debug)]
@@ -98,6 +99,9 @@ impl CsvFile {
         records.next()?;
         let position = |name: &String| self.names.iter().position(|other| other == name);
         let of_schema = |index: usize| position(unified.schema.field(index).name());
+        let sources: Vec<Option<usize>> =
+            unified.schema.fields().iter().map(|field| position(field.name())).collect();
+        let used = (0..self.names.len()).map(|index| sources.contains(&Some(index)));
         Ok(CsvReader {
             csv: self,
             records,
@@ -105,8 +109,8 @@ impl CsvFile {
             unified,
             email: of_schema(unified.email),
             id: unified.id.and_then(of_schema),
-            sources: unified.schema.fields().iter().map(|field| position(field.name())).collect(),
-            builders: self.names.iter().map(|_| BinaryBuilder::new()).collect(),
+            builders: used.map(|used| used.then(BinaryBuilder::new)).collect(),
+            sources: sources.into(),
             row: 0,
         })
     }
@@ -122,14 +126,27 @@ pub(super) struct CsvReader<'a> {
     email: Option<usize>,
     id: Option<usize>,
     /// The field of each column of the target group.
-    sources: Vec<Option<usize>>,
-    builders: Vec<BinaryBuilder>,
+    sources: Arc<[Option<usize>]>,
+    /// For each field of the file; none for those that nobody asks for.
+    builders: Vec<Option<BinaryBuilder>>,
     row: u64,
 }
 
-impl CsvReader<'_> {
+/// Records of a CSV file, split into their fields.
+pub(super) struct RawCsv<'a> {
+    csv: &'a CsvFile,
+    number: usize,
+    unified: &'a Unified,
+    sources: Arc<[Option<usize>]>,
+    /// For each field of the file.
+    fields: Vec<Option<BinaryArray>>,
+    places: Vec<Place>,
+    unreadable: Vec<Unreadable>,
+}
+
+impl<'a> CsvReader<'a> {
     /// The next rows; none at the end.
-    pub fn next(&mut self) -> Result<Option<Batch>, TargetGroupError> {
+    pub fn next(&mut self) -> Result<Option<RawCsv<'a>>, TargetGroupError> {
         let mut places = Vec::with_capacity(BATCH_ROWS);
         let mut unreadable = Vec::new();
         let mut bytes = 0;
@@ -143,10 +160,11 @@ impl CsvReader<'_> {
             match fields {
                 Ok(fields) if fields.len() == self.builders.len() => {
                     fields.each(|index, field| {
+                        let Some(builder) = &mut self.builders[index] else { return };
                         bytes += field.len();
                         match field {
-                            [] => self.builders[index].append_null(),
-                            field => self.builders[index].append_value(field),
+                            [] => builder.append_null(),
+                            field => builder.append_value(field),
                         }
                     });
                     places.push(place);
@@ -167,21 +185,25 @@ impl CsvReader<'_> {
         if places.is_empty() && unreadable.is_empty() {
             return Ok(None);
         }
-        self.columns(places, unreadable).map(Some)
+        let fields =
+            self.builders.iter_mut().map(|builder| builder.as_mut().map(BinaryBuilder::finish)).collect();
+        let sources = Arc::clone(&self.sources);
+        let (csv, number, unified) = (self.csv, self.number, self.unified);
+        Ok(Some(RawCsv { csv, number, unified, sources, fields, places, unreadable }))
     }
+}
 
-    fn columns(
-        &mut self,
-        places: Vec<Place>,
-        unreadable: Vec<Unreadable>,
-    ) -> Result<Batch, TargetGroupError> {
+impl RawCsv<'_> {
+    /// Makes columns of the fields.
+    pub fn read(self) -> Result<Batch, TargetGroupError> {
+        let Self { csv, number, unified, sources, fields, places, unreadable } = self;
         let mut faults = Faults::new();
-        let mut texts: Vec<Option<_>> = Vec::with_capacity(self.builders.len());
-        for (builder, name) in self.builders.iter_mut().zip(&self.csv.names) {
-            texts.push(Some(convert::text(builder.finish(), name, self.csv.encoding, &mut faults)));
+        let mut texts: Vec<Option<_>> = Vec::with_capacity(fields.len());
+        for (field, name) in fields.into_iter().zip(&csv.names) {
+            texts.push(field.map(|field| convert::text(field, name, csv.encoding, &mut faults)));
         }
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.sources.len());
-        for (field, source) in self.unified.schema.fields().iter().zip(&self.sources) {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(sources.len());
+        for (field, source) in unified.schema.fields().iter().zip(sources.iter()) {
             let column = match source.map(|source| texts[source].take().expect("a field has one column")) {
                 Some(text) => convert::parse(text, field.data_type(), field.name(), &mut faults)
                     .map_err(|error| assemble::failed(field.name(), error))?,
@@ -190,7 +212,7 @@ impl CsvReader<'_> {
             columns.push(column);
         }
         let columns = Columns { arrays: columns, places, faults, unreadable };
-        assemble::batch(self.unified, self.number, columns)
+        assemble::batch(unified, number, columns)
     }
 }
 

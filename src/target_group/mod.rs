@@ -22,6 +22,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
 
 use arrow::array::RecordBatch;
@@ -31,9 +32,9 @@ pub use error::TargetGroupError;
 pub use files::{FileKind, SourceFile};
 
 use crate::campaign;
-use csv_file::{CsvFile, CsvReader};
+use csv_file::{CsvFile, CsvReader, RawCsv};
 use files::Found;
-use parquet_file::{ParquetFile, ParquetReader};
+use parquet_file::{ParquetFile, ParquetReader, RawParquet};
 use schema::{FileColumns, Unified};
 
 /// A batch holds so many rows at most.
@@ -133,6 +134,11 @@ impl TargetGroup {
         &self.files
     }
 
+    /// Leaves out the columns that have no part in screening and are not in `wanted`: nothing is read of them.
+    pub fn keep_columns(&mut self, wanted: &BTreeSet<String>) {
+        self.unified.keep(wanted);
+    }
+
     /// The columns of all files, their names trimmed; each may be null.
     ///
     /// The address, the id and the name are `Utf8`. Other columns have the type that the campaign file declares, else
@@ -166,7 +172,12 @@ impl TargetGroup {
     /// number, either readable or not. An error ends the reading; one at the end of a file may say that the file
     /// changed meanwhile.
     pub fn batches(&self) -> Batches<'_> {
-        Batches { group: self, file: 0, reader: None, ended: false }
+        Batches { raw: self.raw_batches(), ended: false }
+    }
+
+    /// The same batches in the same order, each to be [read](RawBatch::read) on whatever thread.
+    pub fn raw_batches(&self) -> RawBatches<'_> {
+        RawBatches { group: self, file: 0, reader: None, ended: false }
     }
 
     fn read(&self, number: usize) -> Result<Reader<'_>, TargetGroupError> {
@@ -191,6 +202,25 @@ impl TargetGroup {
 
 /// The rows of a target group, file by file.
 pub struct Batches<'a> {
+    raw: RawBatches<'a>,
+    ended: bool,
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Batch, TargetGroupError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.raw.next()?.and_then(RawBatch::read);
+        self.ended = batch.is_err();
+        Some(batch)
+    }
+}
+
+/// The records of a target group, file by file, before anything is made of them.
+pub struct RawBatches<'a> {
     group: &'a TargetGroup,
     /// The file that is read, or comes next.
     file: usize,
@@ -203,19 +233,41 @@ enum Reader<'a> {
     Parquet(Box<ParquetReader<'a>>),
 }
 
-impl Batches<'_> {
-    fn advance(&mut self) -> Result<Option<Batch>, TargetGroupError> {
+/// Some consecutive records of one file as they came out of it. What takes time is still to be done.
+pub struct RawBatch<'a> {
+    shown: &'a str,
+    records: RawRecords<'a>,
+}
+
+enum RawRecords<'a> {
+    Csv(RawCsv<'a>),
+    Parquet(RawParquet<'a>),
+}
+
+impl RawBatch<'_> {
+    /// Checks the records and brings them into the columns of the target group.
+    pub fn read(self) -> Result<Batch, TargetGroupError> {
+        let batch = match self.records {
+            RawRecords::Csv(csv) => csv.read(),
+            RawRecords::Parquet(parquet) => parquet.read(),
+        };
+        batch.map_err(|error| error.in_file(self.shown))
+    }
+}
+
+impl<'a> RawBatches<'a> {
+    fn advance(&mut self) -> Result<Option<RawRecords<'a>>, TargetGroupError> {
         while self.file < self.group.files.len() {
             if self.reader.is_none() {
                 self.reader = Some(self.group.read(self.file)?);
             }
-            let batch = match &mut self.reader {
-                Some(Reader::Csv(csv)) => csv.next()?,
-                Some(Reader::Parquet(parquet)) => parquet.next()?,
+            let records = match &mut self.reader {
+                Some(Reader::Csv(csv)) => csv.next()?.map(RawRecords::Csv),
+                Some(Reader::Parquet(parquet)) => parquet.next()?.map(RawRecords::Parquet),
                 None => None,
             };
-            if batch.is_some() {
-                return Ok(batch);
+            if records.is_some() {
+                return Ok(records);
             }
             self.group.files[self.file].check_unchanged()?;
             self.reader = None;
@@ -225,16 +277,17 @@ impl Batches<'_> {
     }
 }
 
-impl Iterator for Batches<'_> {
-    type Item = Result<Batch, TargetGroupError>;
+impl<'a> Iterator for RawBatches<'a> {
+    type Item = Result<RawBatch<'a>, TargetGroupError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
         }
         let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
-        let batch = self.advance().map_err(|error| error.in_file(shown));
-        self.ended = !matches!(batch, Ok(Some(_)));
-        batch.transpose()
+        let records = self.advance().map_err(|error| error.in_file(shown));
+        self.ended = !matches!(records, Ok(Some(_)));
+        let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
+        Some(records.transpose()?.map(|records| RawBatch { shown, records }))
     }
 }

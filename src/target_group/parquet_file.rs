@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::new_null_array;
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -127,23 +127,43 @@ pub(super) struct ParquetReader<'a> {
     number: usize,
     unified: &'a Unified,
     /// The projected column of each column of the target group.
-    sources: Vec<Option<usize>>,
+    sources: Arc<[Option<usize>]>,
     row: u64,
 }
 
-impl ParquetReader<'_> {
+/// Records of a Parquet file, in its own columns.
+pub(super) struct RawParquet<'a> {
+    records: RecordBatch,
+    number: usize,
+    unified: &'a Unified,
+    sources: Arc<[Option<usize>]>,
+    first_row: u64,
+}
+
+impl<'a> ParquetReader<'a> {
     /// The next rows; none at the end.
-    pub fn next(&mut self) -> Result<Option<Batch>, TargetGroupError> {
+    pub fn next(&mut self) -> Result<Option<RawParquet<'a>>, TargetGroupError> {
         let Some(records) = self.batches.next() else { return Ok(None) };
         let records = records.map_err(|error| {
             TargetGroupError::new(format!("can't read on after row {}: the file is damaged", self.row))
                 .hint("copy or write it again")
                 .caused_by(error)
         })?;
+        let first_row = self.row + 1;
+        self.row += records.num_rows() as u64;
+        let (number, unified, sources) = (self.number, self.unified, Arc::clone(&self.sources));
+        Ok(Some(RawParquet { records, number, unified, sources, first_row }))
+    }
+}
+
+impl RawParquet<'_> {
+    /// Brings the columns into the types of the target group.
+    pub fn read(self) -> Result<Batch, TargetGroupError> {
+        let Self { records, number, unified, sources, first_row } = self;
         let rows = records.num_rows();
         let mut faults = Faults::new();
-        let mut arrays = Vec::with_capacity(self.sources.len());
-        for (field, source) in self.unified.schema.fields().iter().zip(&self.sources) {
+        let mut arrays = Vec::with_capacity(sources.len());
+        for (field, source) in unified.schema.fields().iter().zip(sources.iter()) {
             arrays.push(match source {
                 Some(source) => {
                     convert::cast(records.column(*source), field.data_type(), field.name(), &mut faults)
@@ -152,10 +172,8 @@ impl ParquetReader<'_> {
                 None => new_null_array(field.data_type(), rows),
             });
         }
-        let first = self.row + 1;
-        self.row += rows as u64;
-        let places = (first..=self.row).map(|row| Place { row, line: None }).collect();
+        let places = (first_row..first_row + rows as u64).map(|row| Place { row, line: None }).collect();
         let columns = Columns { arrays, places, faults, unreadable: Vec::new() };
-        assemble::batch(self.unified, self.number, columns).map(Some)
+        assemble::batch(unified, number, columns)
     }
 }

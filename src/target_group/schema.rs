@@ -1,5 +1,6 @@
 //! One schema for all files: what the campaign declares, else what Parquet says, else text.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -36,6 +37,23 @@ pub(super) struct Unified {
     pub name: Option<usize>,
     /// What was left out.
     pub warnings: Vec<String>,
+}
+
+impl Unified {
+    /// Leaves out the columns without a role that are not in `wanted`.
+    pub fn keep(&mut self, wanted: &BTreeSet<String>) {
+        let roles = [Some(self.email), self.id, self.name];
+        let kept: Vec<usize> = (0..self.schema.fields().len())
+            .filter(|index| {
+                roles.contains(&Some(*index)) || wanted.contains(self.schema.field(*index).name())
+            })
+            .collect();
+        let place = |column: usize| kept.binary_search(&column).expect("a column with a role is kept");
+        self.email = place(self.email);
+        self.id = self.id.map(place);
+        self.name = self.name.map(place);
+        self.schema = Arc::new(self.schema.project(&kept).expect("the columns were counted in this schema"));
+    }
 }
 
 /// What a column is for.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::plan::{Layout, RunDir, RunId};
+use crate::plan::{Freeze, Layout, RunDir, RunId};
 use crate::preflight::Level;
 use crate::screen::Limits;
 use crate::suppression::SuppressionList;
@@ -48,8 +48,8 @@ impl Case {
         let id: RunId = format!("run-{kind}-{threads}").parse().unwrap();
         let dir = RunDir::create(self.path(), "x", &id).unwrap();
         let checker = list.checker(Timestamp(0)).unwrap();
-        let layout = Layout::new(&group.schema(), None);
-        crate::run::freeze(&group, layout, Limits::default(), None, checker, &dir, |_| {}).unwrap();
+        let freeze = Freeze::aside(&dir, Layout::new(&group.schema(), None)).unwrap();
+        crate::run::freeze(&group, freeze, Limits::default(), None, checker, |_| {}).unwrap();
         let plan = Plan::open(&dir.plan()).unwrap();
         let composer = composer(&campaign).unwrap();
         let looking = Looking::new(&campaign);

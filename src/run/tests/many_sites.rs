@@ -14,8 +14,8 @@ fn world(
     site: impl FnMut(Sent) -> (Duration, Fate) + 'static,
 ) -> World {
     let domains: Vec<String> = (0..setting.rows).map(domain_of).collect();
-    let fresh = domains.iter().enumerate().map(|(row, domain)| (row as u32, domain.as_str()));
-    let directory = Directory::new(fresh, std::iter::empty());
+    let rows = (0..setting.rows).collect();
+    let directory = Directory::new(rows, Vec::new(), |row| domains[row as usize].as_str());
     let mut world = World::with(setting, Vec::new(), directory, site);
     world.routes = Box::new(move |row, _| Ok(route(&domains[row as usize])));
     world

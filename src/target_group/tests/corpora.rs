@@ -205,7 +205,7 @@ fn usable_columns(path: &Path) -> RecordBatch {
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let unified = Unified { schema, email: 0, id: None, name: None, warnings: Vec::new() };
     let mut reader = parquet.read(file, 0, &unified).unwrap();
-    let batch = reader.next().unwrap().unwrap();
+    let batch = reader.next().unwrap().unwrap().read().unwrap();
     assert_eq!(batch.unreadable, []);
     assert!(reader.next().unwrap().is_none());
     batch.records

@@ -1,3 +1,5 @@
+use arrow::array::{Int64Array, StringArray};
+
 use super::*;
 use crate::target_group::FileKind;
 
@@ -141,4 +143,31 @@ fn columns_of_several_files_are_unified() {
     let error = kit.file("d.csv", "x,y\n").refused();
     assert_eq!(error.problem, "no column `email`, which `target-group.email` names");
     assert_eq!(error.file.as_deref(), Some("d.csv"));
+}
+
+#[test]
+fn of_columns_that_nobody_asks_for_nothing_is_read() {
+    let kit = kit()
+        .file("a.csv", b"id,email,x,name\n1,a@x.example,\xff,Ann\n2,b@x.example,,\xff\n3,c@x.example,x\n")
+        .parquet(
+            "b.parquet",
+            vec![
+                ("name", array(StringArray::from(vec!["Bob"]))),
+                ("y", array(Int64Array::from(vec![7]))),
+                ("email", array(StringArray::from(vec!["d@x.example"]))),
+            ],
+        )
+        .keys("id = \"id\"\nencoding = \"utf-8\"");
+    let mut group = kit.open().unwrap();
+    group.keep_columns(&["name".to_owned(), "none".to_owned()].into());
+    assert_eq!((group.email_column(), group.id_column(), group.name_column()), (1, Some(0), None));
+    let read = contents(&group).unwrap();
+    assert_eq!(read.columns, ["id", "email", "name"]);
+    assert_eq!(read.lines(), ["1|a@x.example|Ann", "-|d@x.example|Bob"]);
+    // What is asked for is checked as ever, and so is the number of fields.
+    assert_eq!(read.reasons().len(), 2);
+    assert!(read.reasons()[0].starts_with("2:3 column `name` holds the byte 0xFF"), "{:?}", read.reasons());
+    assert_eq!(read.reasons()[1], "3:4 3 fields, the header has 4");
+    // The whole of it has a fault more.
+    assert_eq!(kit.contents().unreadable.len(), 3);
 }
