@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mailrun::campaign::{self, Campaign, Dkim, Duplicates};
 use mailrun::compose::{Composer, RunFacts};
 use mailrun::mail::Timestamp;
-use mailrun::plan::{Layout, Plan, Row, RunDir};
+use mailrun::plan::{Freeze, Layout, Plan, Row, RunDir};
 use mailrun::suppression::SuppressionList;
 use mailrun::target_group::synth::{self, Spec};
 use mailrun::target_group::{self, FileKind};
@@ -71,8 +71,8 @@ impl Scene {
         let dir = dir.expect("the folder can be made");
         let limits = screen::Limits { duplicates: Duplicates::IgnoreCase, rows: None };
         let checker = self.suppression().checker(NOW).expect("the list can be read");
-        run::freeze(&group, Layout::new(&group.schema(), None), limits, None, checker, &dir, |_| ())
-            .expect("the plan can be written");
+        let freeze = Freeze::aside(&dir, Layout::new(&group.schema(), None)).expect("the plan can be begun");
+        run::freeze(&group, freeze, limits, None, checker, |_| ()).expect("the plan can be written");
         let plan = Plan::open(&dir.plan()).expect("the plan was just written");
         (dir, plan)
     }
