@@ -16,11 +16,12 @@ import tempfile
 from pathlib import Path
 
 import alone
+import figures
 import plan
 import postfix
 import process
-import stages
 import report
+import stages
 import tools
 import workload as work
 from process import Failed
@@ -136,7 +137,8 @@ class Comparison:
             command = [tools.PEERS / "peer-limit", work.KEY, LIMIT_ROUNDS, bench.body_bytes]
             found = json.loads(process.run(command, self.home / "limit.log").output)
             hash_ = found["hash"][str(bench.body_bytes)]
-            self.note("limit", round_, {"signature": found["signature"], "hash": hash_, "body_bytes": bench.body_bytes, "limit": found["signature"] + hash_}, workload=name)
+            sizes = {"body_bytes": bench.body_bytes, "signature": found["signature"], "hash": hash_}
+            self.note("limit", round_, sizes | {"limit": found["signature"] + hash_}, workload=name)
         chosen = self.tools(bench.workload)
         # Another one goes first in every round.
         for tool in chosen[round_ % len(chosen):] + chosen[:round_ % len(chosen)] if chosen else []:
@@ -144,7 +146,7 @@ class Comparison:
 
     def plan(self, plans, round_):
         chosen = [name for name in ("mailrun", "duckdb") if name in self.programs]
-        for kind in report.KINDS:
+        for kind in figures.KINDS:
             planned = []
             for tool in chosen[::1 if round_ % 2 else -1]:
                 found = plans.measure(tool, kind)
@@ -183,9 +185,12 @@ def machine(missing):
     versions |= {"Python": platform.python_version(), "Postfix": said(["postconf", "-d", "-h", "mail_version"])}
     if shutil.which("opendkim"):
         versions["OpenDKIM"] = re.search(r"v([\d.]+)", said(["opendkim", "-V"]))[1]
-    return {"cpu": cpu[1] if cpu else platform.processor(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**20), "kernel": platform.release(),
-            "mailrun": said([os.environ["MAILRUN"], "--version"]), "binary": hashlib.sha256(Path(os.environ["MAILRUN"]).read_bytes()).hexdigest()[:16], "commit": commit, "command": shlex.join(["scripts/compare", *sys.argv[1:]]),
-            "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "versions": versions, "missing": missing}
+    return {
+        "cpu": cpu[1] if cpu else platform.processor(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**20), "kernel": platform.release(),
+        "mailrun": said([os.environ["MAILRUN"], "--version"]), "binary": hashlib.sha256(Path(os.environ["MAILRUN"]).read_bytes()).hexdigest()[:16],
+        "commit": commit, "command": shlex.join(["scripts/compare", *sys.argv[1:]]),
+        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "versions": versions, "missing": missing,
+    }
 
 
 def said(command):

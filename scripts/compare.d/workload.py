@@ -61,8 +61,8 @@ def make_list(path, rows, duplicates="0%"):
     if not path.exists():
         # MAILRUN_SYNTH: the binary that makes the lists, where the one that is measured is too old to.
         binary = os.environ.get("MAILRUN_SYNTH") or os.environ["MAILRUN"]
-        process.run([binary, "synth", path, "--rows", rows, "--seed", SEED, "--duplicates", duplicates, "--invalid", "0%", "--non-ascii", "0%", "--quiet"],
-                    path.with_suffix(".log"))
+        shares = ["--duplicates", duplicates, "--invalid", "0%", "--non-ascii", "0%"]
+        process.run([binary, "synth", path, "--rows", rows, "--seed", SEED, *shares, "--quiet"], path.with_suffix(".log"))
     return path
 
 
@@ -190,7 +190,8 @@ def write_campaign(workload, folder, list_, port):
 def write_job(workload, folder, list_, port, notation):
     """The peers' job file. `notation` is that of their templates: hbs or jinja. Returns its path."""
     job = {"port": port, "connections": CONNECTIONS, "list": str(list_), "from_name": FROM_NAME, "from": FROM, "return_path": RETURN_PATH,
-           "subject": (folder / f"subject.{notation}").read_text(), "text": str(folder / f"text.{notation}"), "html": str(folder / f"html.{notation}"),
+           "subject": (folder / f"subject.{notation}").read_text(),
+           "text": str(folder / f"text.{notation}"), "html": str(folder / f"html.{notation}"),
            "attachment": str(folder / "catalogue.pdf") if workload.attachment else None, "key": str(folder / "key.pem") if workload.signed else None,
            "domain": DOMAIN, "selector": SELECTOR}
     path = folder / f"job-{notation}.json"
