@@ -10,6 +10,9 @@
 //! - `message_id`: the `Message-ID`, without its angle brackets.
 //!
 //! A value of nothing but white space counts as no value, for `{{#if}}` too.
+//!
+//! With `personalised = false` there is one message for all: templates that use a column are refused, `To` is a group
+//! without members, and the `Message-ID` is the same for all.
 
 mod attachment;
 mod error;
@@ -77,6 +80,8 @@ pub struct Composer {
     headers: Vec<(String, String)>,
     links: Option<Links>,
     message_id: MessageId,
+    /// Where all get the same text.
+    one_text: Option<OneText>,
     layout: Layout,
     /// The body, where every row has the same.
     same_body: Option<SameBody>,
@@ -115,6 +120,14 @@ struct Columns {
 struct MessageId {
     before: String,
     after: String,
+}
+
+/// What stands for the row where all get the same text.
+#[derive(Debug)]
+struct OneText {
+    /// The name of the group in `To`.
+    group: String,
+    nobody: Row,
 }
 
 #[derive(Debug)]
@@ -186,6 +199,21 @@ impl Composer {
         &self.files
     }
 
+    /// True when all get the same text, the header included: every row has the message of
+    /// [`Self::compose_for_all`].
+    pub fn is_one_text(&self) -> bool {
+        self.one_text.is_some()
+    }
+
+    /// The message that all rows get, dated `date`.
+    ///
+    /// # Panics
+    /// Where each row has a message of its own: see [`Self::is_one_text`].
+    pub fn compose_for_all(&self, date: Timestamp) -> Result<Message, RenderFailure> {
+        let one_text = self.one_text.as_ref().expect("only a campaign with one text is composed for all");
+        self.compose(&one_text.nobody, date)
+    }
+
     /// The message of one row, dated `date`.
     pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
         self.compose_shown(row, date).map(|(message, _)| message)
@@ -197,13 +225,19 @@ impl Composer {
         row: &Row,
         date: Timestamp,
     ) -> Result<(Message, Rendered<'_>), RenderFailure> {
-        let message_id = self.message_id.of(row);
+        let message_id = match &self.one_text {
+            Some(_) => self.message_id.of_all(),
+            None => self.message_id.of(row),
+        };
         let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
         let context = self.context(row, &message_id, unsubscribe_url.clone());
 
         let mut out = Vec::with_capacity(4_096);
         out.extend_from_slice(&self.common_header);
-        header::mailbox(&mut out, "To", row.name.as_deref(), &row.address);
+        match &self.one_text {
+            Some(one_text) => header::group(&mut out, "To", &one_text.group),
+            None => header::mailbox(&mut out, "To", row.name.as_deref(), &row.address),
+        }
         let subject = render(&self.text, SUBJECT, &context)?;
         header::text(&mut out, "Subject", &subject);
         header::date(&mut out, date);
@@ -359,6 +393,11 @@ impl fmt::Debug for Composer {
 impl MessageId {
     fn of(&self, row: &Row) -> String {
         format!("{}{}{}", self.before, row.index, self.after)
+    }
+
+    /// It is one message, however many get it and whenever.
+    fn of_all(&self) -> String {
+        format!("{}all{}", self.before, self.after)
     }
 }
 

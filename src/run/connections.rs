@@ -19,7 +19,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Places for transactions between journal and connection beyond the depth: the one that became durable meanwhile.
 const AHEAD: usize = 1;
 
-/// A transaction on its way through the journal, with its connection's entrance.
+/// A transaction on its way through the journal, with its connection's entrance. Its last intent takes it along: the
+/// journal keeps the order, so that with it all of them are durable.
 pub struct Addressed {
     connection: ConnectionId,
     transaction: Transaction,
@@ -30,7 +31,7 @@ pub struct Addressed {
 /// See the module.
 pub struct Connections {
     departures: Vec<Departure>,
-    writer: Arc<Writer<Addressed>>,
+    writer: Arc<Writer<Option<Addressed>>>,
     events: mpsc::Sender<Event>,
     reports: mpsc::Sender<(ConnectionId, Report)>,
     entrances: HashMap<ConnectionId, mpsc::Sender<Transaction>>,
@@ -38,14 +39,13 @@ pub struct Connections {
 }
 
 impl Addressed {
-    /// The connection, and the row.
-    pub fn place(&self) -> (ConnectionId, u32) {
-        let row = u32::try_from(self.transaction.id).expect("transactions are numbered by rows of the plan");
-        (self.connection, row)
+    /// The connection, and the transaction's number.
+    pub fn place(&self) -> (ConnectionId, u64) {
+        (self.connection, self.transaction.id)
     }
 
-    /// Hands the transaction to its connection. `Err` is the connection, when it has gone, and the row.
-    pub fn hand_over(self) -> Result<(), (ConnectionId, u32)> {
+    /// Hands the transaction to its connection. `Err` is the connection, when it has gone, and the transaction's number.
+    pub fn hand_over(self) -> Result<(), (ConnectionId, u64)> {
         let place = self.place();
         match self.entrance {
             Some(entrance) => entrance.try_send(self.transaction).map_err(|_| place),
@@ -57,7 +57,7 @@ impl Addressed {
 impl Connections {
     pub fn new(
         departures: Vec<Departure>,
-        writer: Arc<Writer<Addressed>>,
+        writer: Arc<Writer<Option<Addressed>>>,
         events: mpsc::Sender<Event>,
         reports: mpsc::Sender<(ConnectionId, Report)>,
     ) -> Self {
@@ -105,14 +105,17 @@ impl Connections {
         self.entrances.remove(&id);
     }
 
-    /// Puts each transaction together with its connection's entrance.
-    pub fn address(&self, granted: Vec<(Intent, Granted)>) -> Vec<(Intent, Addressed)> {
-        let address = |granted: Granted| Addressed {
-            connection: granted.connection,
-            entrance: self.entrances.get(&granted.connection).cloned(),
-            transaction: granted.transaction,
-        };
-        granted.into_iter().map(|(intent, granted)| (intent, address(granted))).collect()
+    /// Puts each transaction together with its connection's entrance, and with the last of its intents.
+    pub fn address(&self, granted: Vec<Granted>) -> Vec<(Intent, Option<Addressed>)> {
+        let mut all = Vec::with_capacity(granted.iter().map(|granted| granted.intents.len()).sum());
+        for Granted { connection, intents, transaction } in granted {
+            all.extend(intents.into_iter().map(|intent| (intent, None)));
+            let entrance = self.entrances.get(&connection).cloned();
+            if let Some((_, last)) = all.last_mut() {
+                *last = Some(Addressed { connection, transaction, entrance });
+            }
+        }
+        all
     }
 
     /// Closes all in order; those that take too long are cut off.

@@ -17,6 +17,7 @@ mod directory;
 mod dispatcher;
 mod event;
 mod finish;
+mod grant;
 mod judge;
 mod lane;
 mod lanes;
@@ -29,6 +30,7 @@ mod site;
 mod snapshot;
 mod source;
 mod suppress;
+mod together;
 #[cfg(test)]
 mod tests;
 
@@ -153,7 +155,9 @@ pub async fn send(
         }
         for action in actions.drain(..) {
             match action {
-                Action::Prepare(lane, tasks) => preparer.start(lane, &tasks, &prepared_in),
+                Action::Prepare { lane, tasks, together } => {
+                    preparer.start(lane, tasks, together, &prepared_in);
+                }
                 Action::LookUp(domain, row) => lookups.start(domain, preparer.domain(row)),
                 Action::Open { connection, site, source, .. } => connections.open(connection, site, source),
                 Action::Close(id) => connections.close(id),
@@ -189,21 +193,25 @@ pub async fn send(
 }
 
 /// The journal's writer: what is durable is handed to its connection, what never will be comes back, and failures become events.
-fn spawn_writer(journal: Journal, events: &mpsc::Sender<Event>) -> Result<Writer<Addressed>, JournalError> {
+fn spawn_writer(
+    journal: Journal,
+    events: &mpsc::Sender<Event>,
+) -> Result<Writer<Option<Addressed>>, JournalError> {
     let (undelivered, given_up, failures) = (events.clone(), events.clone(), events.clone());
-    let on_durable = move |intents: Vec<(Intent, Addressed)>| {
-        for (_, addressed) in intents {
-            if let Err((connection, row)) = addressed.hand_over() {
+    let on_durable = move |intents: Vec<(Intent, Option<Addressed>)>| {
+        for addressed in intents.into_iter().filter_map(|(_, addressed)| addressed) {
+            if let Err((connection, transaction)) = addressed.hand_over() {
                 // An error means that the run is over; the intent stays open, as for all that is under way then.
-                let _ = undelivered.blocking_send(Event::Undelivered(connection, row));
+                let _ = undelivered.blocking_send(Event::Undelivered(connection, transaction));
             }
         }
     };
-    // Nothing of these went out, so a drain need not wait for them.
-    let on_given_up = move |intents: Vec<(Intent, Addressed)>| {
-        for (_, addressed) in intents {
-            let (connection, row) = addressed.place();
-            let _ = given_up.blocking_send(Event::Undelivered(connection, row));
+    // Nothing of these went out, so a drain need not wait for them. Where a transaction's intents were cut apart, those
+    // before the cut are durable or given up as well; the last one says it for all.
+    let on_given_up = move |intents: Vec<(Intent, Option<Addressed>)>| {
+        for addressed in intents.into_iter().filter_map(|(_, addressed)| addressed) {
+            let (connection, transaction) = addressed.place();
+            let _ = given_up.blocking_send(Event::Undelivered(connection, transaction));
         }
     };
     let on_error = move |error: JournalError| {

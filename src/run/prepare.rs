@@ -1,4 +1,4 @@
-//! Composes and signs rows on rayon's workers.
+//! Composes and signs rows on rayon's workers: a message for each, or one for many where all get the same text.
 //!
 //! A worker never blocks on a channel: there is one place in it for every row under preparation.
 
@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::event::{Composed, LaneId, NotComposed, Prepared, Task};
-use crate::compose::{Composer, ReturnPaths};
+use super::together::Groups;
+use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
-use crate::mail::{Address, Envelope, Timestamp};
+use crate::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
 use crate::plan::Plan;
 use crate::suppression::Watch;
 
@@ -31,17 +32,28 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// Prepares `tasks` in the background; each arrives in `done`, which must have a place for every row under
-    /// preparation.
-    pub fn start(self: &Arc<Self>, lane: LaneId, tasks: &[Task], done: &mpsc::Sender<Prepared>) {
-        for tasks in tasks.chunks(ROWS_PER_JOB) {
+    /// Prepares `tasks` in the background, up to `together` of them in one message; each arrives in `done`, which must
+    /// have a place for every row under preparation.
+    pub fn start(
+        self: &Arc<Self>,
+        lane: LaneId,
+        tasks: Vec<Task>,
+        together: usize,
+        done: &mpsc::Sender<Prepared>,
+    ) {
+        for tasks in tasks.chunks(if together > 1 { together } else { ROWS_PER_JOB }) {
             let (this, tasks, done) = (Arc::clone(self), tasks.to_vec(), done.clone());
             rayon::spawn(move || {
+                // An error means that the run is over and nobody waits for the message.
+                let tell = |tasks: Vec<Task>, message| {
+                    let _ = done.try_send(Prepared { tasks, lane, at: Timestamp::now(), message });
+                };
+                if together > 1 {
+                    return this.prepare_together(tasks, tell);
+                }
                 for task in tasks {
                     let message = this.prepare(task.row);
-                    let prepared = Prepared { task, lane, at: Timestamp::now(), message };
-                    // An error means that the run is over and nobody waits for the message.
-                    let _ = done.try_send(prepared);
+                    tell(vec![task], message);
                 }
             });
         }
@@ -60,18 +72,44 @@ impl Preparer {
         let stop = |what: &str, error: &dyn std::error::Error| NotComposed::Stop(format!("{what}: {error}"));
         let row = self.plan.row(row).map_err(|error| stop("the plan can't be read", &error))?;
         self.check_suppression(&row.address)?;
-        let message = self
-            .composer
-            .compose(&row, Timestamp::wall())
-            .map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
-        let message = self
-            .signer
-            .sign(message, Timestamp::wall())
-            .map_err(|error| stop("a message can't be signed", &error))?;
+        let message = self.sign(self.composer.compose(&row, Timestamp::wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.clone().unwrap_or(row.address);
         let archive = self.archive.clone().filter(|_| self.redirect.is_none());
-        Ok(Composed { envelope: Envelope { return_path, recipient, archive }, message })
+        Ok(Composed { envelope: Envelope::to_one(return_path, recipient, archive), message })
+    }
+
+    /// Composes and signs one text for all of `tasks`. Those that drop out are told one by one; the others share one
+    /// message, or a few where an envelope can't hold them all.
+    fn prepare_together(&self, tasks: Vec<Task>, tell: impl Fn(Vec<Task>, Result<Composed, NotComposed>)) {
+        let mut groups = Groups::default();
+        for task in tasks {
+            let address = self.plan.address(task.row);
+            match self.check_suppression(&address) {
+                Ok(()) => groups.add(task, address),
+                Err(reason) => tell(vec![task], Err(reason)),
+            }
+        }
+        let mut groups = groups.into_envelopes().peekable();
+        if groups.peek().is_none() {
+            return;
+        }
+        let message = self.sign(self.composer.compose_for_all(Timestamp::wall()));
+        for (tasks, recipients) in groups {
+            // Without a token: the same for every row.
+            let return_path = Some(self.return_paths.of(tasks[0].row));
+            let archive = self.archive.clone();
+            let composed =
+                |message| Composed { envelope: Envelope { return_path, recipients, archive }, message };
+            tell(tasks, message.clone().map(composed));
+        }
+    }
+
+    fn sign(&self, message: Result<Message, RenderFailure>) -> Result<SignedMessage, NotComposed> {
+        let message = message.map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
+        self.signer
+            .sign(message, Timestamp::wall())
+            .map_err(|error| NotComposed::Stop(format!("a message can't be signed: {error}")))
     }
 
     fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {

@@ -11,5 +11,6 @@ mod disk;
 mod kit;
 mod mx;
 mod mx_command;
+mod one_text;
 mod send;
 mod shown;
