@@ -303,13 +303,13 @@ route = "sandbox"
         check(
             alarm.replace("personalised", "attachment-columns = [\"bill\"]\npersonalised"),
             "column `bill`",
-            11,
+            12,
         );
         check(format!("{alarm}[unsubscribe]\nmailto = \"u@example.com\"\n"), "a link of his own", 15);
         check(
             alarm.replace("personalised = false", "to = \"All\""),
             "each recipient stands in `To` himself",
-            11,
+            12,
         );
         check(alarm.replace("[delivery]", "to = \"All:;\"\n[delivery]"), "can't be the name of a group", 13);
         let without = Campaign::parse(SMALLEST, Path::new("c/campaign.toml")).unwrap();

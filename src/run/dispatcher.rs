@@ -45,6 +45,9 @@ const MOST_BYTES_IN_STOCK: usize = 64 << 20;
 const FIRST_GUESS: usize = 4 << 20;
 /// A message composed ahead should leave within about this time at the agreed rate.
 const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
+/// With one text for all, what the pacer admits is gathered for so long, since fewer and larger messages serve everybody:
+/// less than the pacer saves up, so that the pace is kept all the same.
+const GATHER: Duration = Duration::from_millis(150);
 /// Lanes with something to do, above which no further domain is looked up. Lanes that are held back do not count.
 const MOST_ACTIVE_LANES: usize = 1_024;
 /// Domains that are looked up at the same time.
@@ -152,6 +155,8 @@ pub struct Dispatcher {
     phase: Phase,
     counts: Counts,
     ask_pacer_at: Option<Timestamp>,
+    /// See [`GATHER`].
+    gather_until: Timestamp,
     ledger_fails_since: Option<Timestamp>,
 }
 
@@ -187,6 +192,7 @@ impl Dispatcher {
             phase: Phase::Running,
             counts: Counts::default(),
             ask_pacer_at: None,
+            gather_until: Timestamp(i64::MIN),
             ledger_fails_since: None,
         }
     }
@@ -493,6 +499,10 @@ impl Dispatcher {
         if self.lanes.rotation_is_empty() {
             return self.return_unused(now, actions);
         }
+        if now < self.gather_until {
+            self.ask_pacer_at = Some(self.gather_until);
+            return;
+        }
         let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
         let Self { lanes, providers, sources, .. } = self;
         let mut picker = Picker { lanes, providers, sources, now };
@@ -511,6 +521,9 @@ impl Dispatcher {
                 let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
                 if admitted < picked || !picker.lanes.rotation_is_empty() {
                     self.ask_pacer_at = Some(admission.ask_again_at);
+                    if self.settings.one_text && admitted > 0 {
+                        self.gather_until = now + GATHER;
+                    }
                 }
                 picker.keep(&mut picks, admitted);
                 admission.valid_until

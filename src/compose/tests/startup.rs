@@ -178,7 +178,7 @@ fn one_text_for_all_uses_no_column() {
         Some((2, 6)),
         "`first` differs from row to row",
     );
-    check(for_all("x", "{{#if vip}}y{{/if}}", ""), "t.txt.hbs", Some((1, 7)), "`vip` differs");
+    check(for_all("x", "{{#if vip}}y{{/if}}", ""), "t.txt.hbs", Some((1, 1)), "`vip` differs");
     check(for_all("x", "{{unsubscribe_url}}", ""), "t.txt.hbs", Some((1, 1)), "`unsubscribe_url` differs");
     check(
         for_all("x", "{{lookup this \"a\"}}", ""),

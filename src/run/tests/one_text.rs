@@ -173,3 +173,26 @@ fn a_transaction_that_was_not_started_goes_back_whole_and_in_order() {
     assert_eq!(withdrawn, 50);
     assert!(world.transactions.iter().all(|rows| rows.is_sorted() && rows.len() == 50));
 }
+
+/// At an agreement of 150,000 an hour some six recipients share a message, and the hour is not longer for it.
+#[test]
+fn a_paced_run_gathers_recipients_and_keeps_the_pace() {
+    let run = |together: Option<usize>| {
+        let capacity = Capacity { per_hour: 150_000, ..Capacity::default() };
+        let setting = Setting {
+            rows: 20_000,
+            connections: 20,
+            capacity: Some(capacity),
+            together,
+            ..Setting::default()
+        };
+        let mut world = World::new(setting, |_| (20 * MS, accepted()));
+        world.run().assert_all(20_000, Disposition::Accepted);
+        world
+    };
+    let (one_by_one, together) = (run(None), run(Some(100)));
+    let seconds = |world: &World| world.sent.last().unwrap().at.since(START).as_secs_f64();
+    let (before, after) = (seconds(&one_by_one), seconds(&together));
+    assert!(after <= before * 1.005, "{after} s instead of {before} s");
+    assert!(together.transactions.len() <= 20_000 / 5, "{} messages", together.transactions.len());
+}
