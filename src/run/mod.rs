@@ -7,6 +7,10 @@
 //!    └──────────────── retry, later ──────────────┴────────────── outcome events ◄───────────────────┘
 //! ```
 //!
+//! A row is the unit of journal, retries and results; a message is for one row, or with one text for all for many rows of
+//! a lane. What is in doubt after a kill is what was granted and not answered: for each connection at most one message
+//! more than its pipeline depth, with all of its recipients.
+//!
 //! [`send`] is the loop: it waits for events, lets the [`dispatcher`](Dispatcher) decide, and carries out what it asks for. All decisions
 //! are the dispatcher's, all waiting is here.
 
