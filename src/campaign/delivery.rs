@@ -172,6 +172,10 @@ fn default_depth() -> usize {
     1
 }
 
+/// Recipients of one message: more than any server is known to take, and no more than a run prepares at once.
+pub(super) const RECIPIENTS: std::ops::RangeInclusive<usize> = 1..=1_000;
+pub(super) const RECIPIENTS_HINT: &str = "use 1 to 1000; RFC 5321 asks every server to take 100";
+
 /// RFC 5321 §4.5.3.1.8: what every server must take.
 fn default_recipients() -> usize {
     100
@@ -279,11 +283,11 @@ impl Relay {
                 "use 1 to 1000; 1 for any relay that is not your own",
             ));
         }
-        if self.recipients_per_message == 0 {
+        if !RECIPIENTS.contains(&self.recipients_per_message) {
             return Err((
                 "delivery.relay.recipients-per-message",
-                "a message for nobody".into(),
-                "use 1 or more; RFC 5321 asks every server to take 100",
+                format!("{} recipients a message", self.recipients_per_message),
+                RECIPIENTS_HINT,
             ));
         }
         let password = self.password_env.is_some() || self.password_file.is_some();

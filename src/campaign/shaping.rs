@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::{RECIPIENTS, RECIPIENTS_HINT};
 use super::mx::MxTls;
 use crate::mail::Domain;
 
@@ -79,11 +80,8 @@ impl ShapingEntry {
         if [self.connections, self.provider_connections].contains(&Some(0)) {
             return wrong(format!("entry `{name}`: no connections at all"), "use 1 or more");
         }
-        if self.recipients_per_message == Some(0) {
-            return wrong(
-                format!("entry `{name}`: a message for nobody"),
-                "use 1 or more recipients a message",
-            );
+        if self.recipients_per_message.is_some_and(|recipients| !RECIPIENTS.contains(&recipients)) {
+            return wrong(format!("entry `{name}`: recipients a message out of range"), RECIPIENTS_HINT);
         }
         if self.new_connections_per_minute == Some(0) {
             return wrong(format!("entry `{name}`: no new connections at all"), "use 1 or more");

@@ -15,8 +15,8 @@ use super::breaker::Breaker;
 use super::concurrency::Change;
 use super::directory::{Directory, DomainId};
 use super::event::{
-    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble,
-    Unroutable,
+    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Together,
+    Trouble, Unroutable,
 };
 use super::grant::{Pick, Picker};
 use super::judge::pause_of;
@@ -422,9 +422,10 @@ impl Dispatcher {
         self.lanes.set_timer(id, wake_at);
     }
 
-    /// How many rows of a lane one message is for.
-    fn together(&self, lane: &Lane) -> usize {
-        if self.settings.one_text { lane.recipients() } else { 1 }
+    /// Which rows of a lane share a message.
+    fn together(&self, lane: &Lane) -> Together {
+        let most = if self.settings.one_text { lane.recipients() } else { 1 };
+        Together { most, one_domain: lane.limits.one_domain }
     }
 
     /// How many messages a lane should have composed or in preparation.
@@ -434,7 +435,7 @@ impl Dispatcher {
         let wanted = match self.settings.per_second {
             None => lane.all_places() + ahead,
             Some(per_second) => {
-                let per_second = per_second / self.together(lane) as f64;
+                let per_second = per_second / self.together(lane).most as f64;
                 let ahead = ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, ahead);
                 ahead + (per_second as usize).min(lane.all_places())
             }
@@ -449,18 +450,20 @@ impl Dispatcher {
     fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let lane = &self.lanes[id];
         let (target, together) = (self.stock(lane), self.together(lane));
-        let room = target.saturating_sub(lane.ready.len() + lane.preparing.div_ceil(together));
+        let room = target.saturating_sub(lane.ready.len() + lane.preparing.div_ceil(together.most));
         // Whole batches while there is plenty in stock; the last rows one by one.
         if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
             return;
         }
-        let rows = room * together;
+        let mut rows = room * together.most;
         let free = MOST_IN_PREPARATION - self.preparing;
         if free < rows {
             self.hungry.push(id);
+            // No message for a few because there was room for a few.
+            rows = free / together.most * together.most;
         }
         let lane = &mut self.lanes[id];
-        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(rows.min(free)).collect();
+        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(rows).collect();
         if !tasks.is_empty() {
             lane.preparing += tasks.len();
             self.preparing += tasks.len();

@@ -142,6 +142,15 @@ pub enum Event {
     Tick,
 }
 
+/// Which rows of a lane share a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Together {
+    /// At most so many; 1 is a message for each.
+    pub most: usize,
+    /// Those of one domain only.
+    pub one_domain: bool,
+}
+
 /// A message that may leave once its intents are durable.
 #[derive(Debug)]
 pub struct Granted {
@@ -162,8 +171,8 @@ pub enum Action {
         lane: LaneId,
         /// These rows.
         tasks: Vec<Task>,
-        /// The most of them that one message is for.
-        together: usize,
+        /// How many of them share a message.
+        together: Together,
     },
     /// Find the way to a domain; the row is one of the domain's.
     LookUp(DomainId, u32),

@@ -37,6 +37,9 @@ pub struct Limits {
     pub pipeline_depth: usize,
     /// Recipients of one message, where all get the same text; at least 1.
     pub recipients: usize,
+    /// Those of one message are of one domain. A relay takes any; of the hosts that serve several domains some take one
+    /// at a time ("multiple destination domains per transaction is unsupported").
+    pub one_domain: bool,
     /// Messages; one for several recipients counts once for each.
     pub rate: Option<Rate>,
     /// New connections.

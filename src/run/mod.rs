@@ -46,7 +46,7 @@ use tokio::sync::mpsc;
 pub use breaker::Breaker;
 pub use directory::Directory;
 pub use dispatcher::{Counts, Dispatcher, MOST_IN_PREPARATION, Parts, Phase, Settings};
-pub use event::{Composed, NotComposed, Routed, Shutdown, Task, Unroutable};
+pub use event::{Composed, NotComposed, Routed, Shutdown, Task, Together, Unroutable};
 pub use finish::{FinishError, write_results};
 pub use lane::{Lane, Limits, Segment};
 pub use planning::{PlanningError, Screening, freeze};

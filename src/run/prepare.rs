@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
-use super::event::{Composed, LaneId, NotComposed, Prepared, Task};
+use super::event::{Composed, LaneId, NotComposed, Prepared, Task, Together};
 use super::together::Groups;
 use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
@@ -32,24 +32,25 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// Prepares `tasks` in the background, up to `together` of them in one message; each arrives in `done`, which must
+    /// Prepares `tasks` in the background, as many `together` in one message as may be; each arrives in `done`, which must
     /// have a place for every row under preparation.
     pub fn start(
         self: &Arc<Self>,
         lane: LaneId,
         tasks: Vec<Task>,
-        together: usize,
+        together: Together,
         done: &mpsc::Sender<Prepared>,
     ) {
-        for tasks in tasks.chunks(if together > 1 { together } else { ROWS_PER_JOB }) {
+        let Together { most, one_domain } = together;
+        for tasks in tasks.chunks(if most > 1 { most } else { ROWS_PER_JOB }) {
             let (this, tasks, done) = (Arc::clone(self), tasks.to_vec(), done.clone());
             rayon::spawn(move || {
                 // An error means that the run is over and nobody waits for the message.
                 let tell = |tasks: Vec<Task>, message| {
                     let _ = done.try_send(Prepared { tasks, lane, at: Timestamp::now(), message });
                 };
-                if together > 1 {
-                    return this.prepare_together(tasks, tell);
+                if most > 1 {
+                    return this.prepare_together(tasks, one_domain, tell);
                 }
                 for task in tasks {
                     let message = this.prepare(task.row);
@@ -81,8 +82,13 @@ impl Preparer {
 
     /// Composes and signs one text for all of `tasks`. Those that drop out are told one by one; the others share one
     /// message, or a few where an envelope can't hold them all.
-    fn prepare_together(&self, tasks: Vec<Task>, tell: impl Fn(Vec<Task>, Result<Composed, NotComposed>)) {
-        let mut groups = Groups::default();
+    fn prepare_together(
+        &self,
+        tasks: Vec<Task>,
+        one_domain: bool,
+        tell: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
+    ) {
+        let mut groups = Groups::new(one_domain);
         for task in tasks {
             let address = self.plan.address(task.row);
             match self.check_suppression(&address) {

@@ -118,6 +118,7 @@ fn lane_limits(shaping: &SiteShaping, sources: usize) -> lane::Limits {
         initial: connections.min(INITIAL_CONNECTIONS),
         pipeline_depth: 1,
         recipients: shaping.recipients_per_message,
+        one_domain: true,
         rate: shaping.messages_per_second.map(|messages| per_second(messages * each)),
         openings: shaping.new_connections_per_minute.map(|openings| Rate {
             tokens: u64::from(openings).saturating_mul(sources as u64),
@@ -154,6 +155,7 @@ pub fn relay_limits(
         initial: connections,
         pipeline_depth,
         recipients: 1,
+        one_domain: false,
         rate: shaped.and_then(|limits| limits.rate),
         openings: shaped.and_then(|limits| limits.openings),
         only_way: true,

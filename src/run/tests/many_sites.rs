@@ -9,6 +9,7 @@ const LIMITS: Limits = Limits {
     initial: 5,
     pipeline_depth: 1,
     recipients: 1,
+    one_domain: true,
     rate: None,
     openings: None,
     only_way: false,

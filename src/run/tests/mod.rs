@@ -116,6 +116,7 @@ fn limits_of(setting: &Setting) -> Limits {
         initial: setting.connections,
         pipeline_depth: setting.depth,
         recipients: setting.together.unwrap_or(1),
+        one_domain: false,
         rate: None,
         openings: None,
         only_way: true,
@@ -269,7 +270,7 @@ impl World {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Prepare { lane, tasks, together } => {
-                for tasks in tasks.chunks(together) {
+                for tasks in tasks.chunks(together.most) {
                     for prepared in self.prepare(lane, tasks) {
                         self.later(Duration::from_millis(1), Event::Prepared(prepared));
                     }
