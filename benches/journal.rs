@@ -160,6 +160,7 @@ impl Scene {
         let mut lane = Lane::new(Arc::clone(&site), limits, None, Timestamp::now());
         lane.add(Segment::whole((0..self.rows).collect()));
         let settings = Settings {
+            one_text: false,
             schedule: Schedule::new(&self.campaign.delivery.retry),
             not_after: None,
             drain: Duration::from_secs(30),

@@ -147,7 +147,7 @@ async fn ours(server: SocketAddr, depth: usize, messages: u64) -> Result<f64, Bo
             let recipient = Address::parse(&format!("r{id}@r.example")).expect("it is an address");
             let transaction = Transaction {
                 id,
-                envelope: Envelope { return_path: None, recipient, archive: None },
+                envelope: Envelope::to_one(None, recipient, None),
                 message: SignedMessage::new(Bytes::new(), message),
                 valid_until: Timestamp(i64::MAX),
             };
@@ -158,7 +158,7 @@ async fn ours(server: SocketAddr, depth: usize, messages: u64) -> Result<f64, Bo
     });
     let mut took = VecDeque::new();
     while let Some((_, report)) = reports.recv().await {
-        assert!(report.fate.is_accepted(), "{:?}", report.fate);
+        assert!(report.fates[0].is_accepted(), "{:?}", report.fates);
         took.push_back(begun.elapsed());
     }
     serving.await?;

@@ -32,23 +32,29 @@
 //!
 //! 1. **Every input row ends as exactly one result row**; the counts add up or the exit code says so.
 //!    (`results::tests::every_input_row_becomes_one_result_row`,
+//!    `run::tests::one_text::each_row_has_the_outcome_of_its_own_recipient`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
 //! 2. **No byte of a message's content goes out before its intent is durable** in the journal.
 //!    (`journal::tests::writer::an_intent_is_passed_on_once_it_can_be_read_by_others`,
+//!    `journal::tests::writer::with_the_last_of_many_intents_all_can_be_read_by_others`,
+//!    `run::connections::tests::a_transaction_goes_with_the_last_of_its_intents`,
 //!    `journal::tests::writer::on_a_full_disk_nothing_is_passed_on_and_what_is_known_is_kept`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
 //! 3. **No window of 300 s, aligned or sliding, carries more than `floor(capacity / 12 × (1 + burst))` messages of an
 //!    account, and no 3,600 s window more than the hourly capacity**: across campaigns, processes, crashes and restarts.
 //!    (`pacing::simulation::model::crashes_restarts_and_clock_steps_exceed_no_window`,
 //!    `pacing::simulation::model::crashes_and_reboots_exceed_no_window_on_disk`,
-//!    `pacing::simulation::pacing::days_of_a_small_agreement_keep_every_window`)
+//!    `pacing::simulation::pacing::days_of_a_small_agreement_keep_every_window`,
+//!    `run::tests::one_text::the_pace_counts_recipients`)
 //! 4. **Memory is bounded by configuration**, plus a few bytes a row.
 //!    (`target_group::records::tests::memory_is_bounded_whatever_the_text`,
 //!    `journal::states::tests::a_row_takes_eight_bytes`)
 //! 5. **The same plan and templates give the same bytes**, `Date`, the domain part of `Message-ID` and the signature's
 //!    time aside. (`compose::tests::message::the_same_row_gives_the_same_bytes`)
 //! 6. **Nothing in a row can add a header, a recipient or an SMTP command**, or leave HTML unescaped where the template
-//!    did not ask for it. (`compose::tests::hostile::nothing_in_a_row_changes_the_shape_of_its_message`,
+//!    did not ask for it; and where all get one text, nothing in it tells who else gets it.
+//!    (`compose::tests::startup::one_text_for_all_is_the_same_for_every_row_and_names_nobody`,
+//!    `compose::tests::hostile::nothing_in_a_row_changes_the_shape_of_its_message`,
 //!    `compose::tests::values::html_is_escaped_text_is_not_and_three_braces_are_raw`,
 //!    `mail::address::tests::refused_addresses_say_why`, `mail::fuzz::addresses_are_safe_to_send_to_or_refused`)
 //! 7. **Secrets come from the environment or from files, and appear in no log, manifest, error or result.**

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use mailrun::campaign::Timeouts;
 use mailrun::mail::{Envelope, Message, SignedMessage, Timestamp};
-use mailrun::smtp::{Capabilities, Session, Transaction};
+use mailrun::smtp::{Capabilities, Fate, Session, Transaction};
 
 use super::cpu::{CpuTime, elements};
 use super::scene::{NOW, prose};
@@ -43,7 +43,7 @@ pub fn session(c: &mut Criterion<CpuTime>) {
                         session.on_bytes(black_box(reply), NOW);
                     }
                     let report = session.next_report().expect("every transaction has its report");
-                    assert!(report.fate.is_accepted(), "{report:?}");
+                    assert!(report.fates.iter().all(Fate::is_accepted), "{report:?}");
                     report
                 },
                 BatchSize::SmallInput,
@@ -68,11 +68,8 @@ fn written(session: &mut Session) {
 
 fn transaction(id: u64, message: &SignedMessage) -> Transaction {
     let address = |text: &str| text.parse().expect("it is an address");
-    let envelope = Envelope {
-        return_path: Some(address("bounces+k3v9x@mail.example.com")),
-        recipient: address("ann.evans1234@post.example"),
-        archive: None,
-    };
+    let return_path = Some(address("bounces+k3v9x@mail.example.com"));
+    let envelope = Envelope::to_one(return_path, address("ann.evans1234@post.example"), None);
     Transaction { id, envelope, message: message.clone(), valid_until: Timestamp(i64::MAX) }
 }
 

@@ -108,6 +108,9 @@ pub struct Relay {
     /// Messages sent over one connection before it is closed; 0 is without end.
     #[serde(default)]
     pub messages_per_connection: u64,
+    /// Recipients of one message, where all get the same text (`template.personalised = false`).
+    #[serde(default = "default_recipients", skip_serializing_if = "is_default_recipients")]
+    pub recipients_per_message: usize,
 }
 
 /// Transport security to the relay (RFC 3207, RFC 8314).
@@ -167,6 +170,19 @@ fn default_connections() -> usize {
 
 fn default_depth() -> usize {
     1
+}
+
+/// Recipients of one message: more than any server is known to take, and no more than a run prepares at once.
+pub(super) const RECIPIENTS: std::ops::RangeInclusive<usize> = 1..=1_000;
+pub(super) const RECIPIENTS_HINT: &str = "use 1 to 1000; RFC 5321 asks every server to take 100";
+
+/// RFC 5321 §4.5.3.1.8: what every server must take.
+fn default_recipients() -> usize {
+    100
+}
+
+fn is_default_recipients(recipients: &usize) -> bool {
+    *recipients == default_recipients()
 }
 
 fn default_weight() -> u32 {
@@ -265,6 +281,13 @@ impl Relay {
                 "delivery.relay.pipeline-depth",
                 format!("a depth of {}", self.pipeline_depth),
                 "use 1 to 1000; 1 for any relay that is not your own",
+            ));
+        }
+        if !RECIPIENTS.contains(&self.recipients_per_message) {
+            return Err((
+                "delivery.relay.recipients-per-message",
+                format!("{} recipients a message", self.recipients_per_message),
+                RECIPIENTS_HINT,
             ));
         }
         let password = self.password_env.is_some() || self.password_file.is_some();

@@ -199,6 +199,8 @@ impl Campaign {
         self.identity.check()?;
         self.target_group.check()?;
         self.template.check()?;
+        let (kind, verp) = (self.identity.kind, self.sender.verp);
+        self.template.check_one_text(kind, verp, self.unsubscribe.is_some())?;
         if let Some(unsubscribe) = &self.unsubscribe {
             unsubscribe.check()?;
         }
@@ -282,6 +284,36 @@ route = "sandbox"
         assert!(refused(&with("josé@example.com")).problem.contains("SMTPUTF8"));
         let without = Campaign::parse(SMALLEST, Path::new("c/campaign.toml")).unwrap();
         assert!(!toml::to_string(&without).unwrap().contains("archive-bcc"));
+    }
+
+    #[test]
+    fn one_text_for_all_has_nothing_of_a_recipient() {
+        let alarm = SMALLEST.replace("id = \"x\"", "id = \"x\"\nkind = \"alarm\"");
+        let alarm = alarm.replace("[delivery]", "personalised = false\n[delivery]");
+        let campaign = Campaign::parse(&alarm, Path::new("c/campaign.toml")).unwrap();
+        assert!(toml::to_string(&campaign).unwrap().contains("personalised = false"));
+        let check = |text: String, problem: &str, line: usize| {
+            let error = refused(&text);
+            assert!(error.problem.contains(problem), "{error}");
+            assert_eq!(error.place.map(|(line, _)| line), Some(line), "{error}");
+            assert!(error.hint.is_some());
+        };
+        check(alarm.replace("kind = \"alarm\"\n", ""), "a newsletter needs", 11);
+        check(alarm.replace("[target", "verp = true\n[target"), "a return path of his own", 7);
+        check(
+            alarm.replace("personalised", "attachment-columns = [\"bill\"]\npersonalised"),
+            "column `bill`",
+            12,
+        );
+        check(format!("{alarm}[unsubscribe]\nmailto = \"u@example.com\"\n"), "a link of his own", 15);
+        check(
+            alarm.replace("personalised = false", "to = \"All\""),
+            "each recipient stands in `To` himself",
+            12,
+        );
+        check(alarm.replace("[delivery]", "to = \"All:;\"\n[delivery]"), "can't be the name of a group", 13);
+        let without = Campaign::parse(SMALLEST, Path::new("c/campaign.toml")).unwrap();
+        assert!(!toml::to_string(&without).unwrap().contains("personalised"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::delivery::{RECIPIENTS, RECIPIENTS_HINT};
 use super::mx::MxTls;
 use crate::mail::Domain;
 
@@ -24,6 +25,9 @@ pub struct ShapingEntry {
     /// Messages over one connection before it is closed; 0 is without end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_connection: Option<u64>,
+    /// Recipients of one message, where all get the same text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipients_per_message: Option<usize>,
     /// Messages a second to one site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_second: Option<f64>,
@@ -75,6 +79,9 @@ impl ShapingEntry {
         }
         if [self.connections, self.provider_connections].contains(&Some(0)) {
             return wrong(format!("entry `{name}`: no connections at all"), "use 1 or more");
+        }
+        if self.recipients_per_message.is_some_and(|recipients| !RECIPIENTS.contains(&recipients)) {
+            return wrong(format!("entry `{name}`: recipients a message out of range"), RECIPIENTS_HINT);
         }
         if self.new_connections_per_minute == Some(0) {
             return wrong(format!("entry `{name}`: no new connections at all"), "use 1 or more");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::Kind;
 use super::units::ByteSize;
 
 /// `[template]`. Text or HTML or both; a text part is derived from HTML where none is given.
@@ -37,6 +38,12 @@ pub struct Template {
     /// Printing a name without a value fails the row; `false` prints nothing instead.
     #[serde(default = "yes")]
     pub strict: bool,
+    /// False: one text for all, the header included; it is composed and signed once for many recipients of a site.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub personalised: bool,
+    /// With `personalised = false`: the name of the empty group in `To` (RFC 5322 §3.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// The largest message, as sent.
     #[serde(default = "default_largest")]
     pub largest: ByteSize,
@@ -59,6 +66,10 @@ fn yes() -> bool {
     true
 }
 
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 fn default_largest() -> ByteSize {
     ByteSize(20_000_000)
 }
@@ -78,6 +89,65 @@ impl Template {
                 "template.subject",
                 "neither `text` nor `html` is given".into(),
                 "name a template file",
+            ));
+        }
+        let Some(to) = &self.to else { return Ok(()) };
+        if self.personalised {
+            return Err((
+                "template.to",
+                "each recipient stands in `To` himself".into(),
+                "leave it out, or set `personalised = false`: one text for all",
+            ));
+        }
+        if to.trim().is_empty() || to.contains(|c: char| c.is_control() || ":;@<>".contains(c)) {
+            return Err((
+                "template.to",
+                format!("`{to}` can't be the name of a group"),
+                "write it without address and without `:;`, such as \"Undisclosed recipients\"",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a text for all can't have, with the settings around it: the key to point at, the problem and a hint.
+    pub(super) fn check_one_text(
+        &self,
+        kind: Kind,
+        verp: bool,
+        unsubscribe: bool,
+    ) -> Result<(), (&'static str, String, &'static str)> {
+        if self.personalised {
+            return Ok(());
+        }
+        if unsubscribe {
+            return Err((
+                "unsubscribe.https",
+                "`[unsubscribe]` gives each recipient a link of his own, and `personalised = false` one text to all".into(),
+                "leave `[unsubscribe]` out, or set `personalised = true`",
+            ));
+        }
+        if kind == Kind::News {
+            return Err((
+                "template.personalised",
+                "a newsletter needs each recipient's own unsubscribe link (RFC 8058), and `personalised = false` is one text for all"
+                    .into(),
+                "set `kind = \"alarm\"` or \"update\" in `[campaign]`, or `personalised = true`",
+            ));
+        }
+        if verp {
+            return Err((
+                "sender.verp",
+                "`verp = true` gives each recipient a return path of his own, and `personalised = false` one envelope to many".into(),
+                "set `verp = false`, or `personalised = true`",
+            ));
+        }
+        if let Some(column) = self.attachment_columns.first() {
+            return Err((
+                "template.attachment-columns",
+                format!(
+                    "column `{column}` names a file for each row, and `personalised = false` is one text for all"
+                ),
+                "use `attachments`, or set `personalised = true`",
             ));
         }
         Ok(())

@@ -174,6 +174,8 @@ async fn send(
         not_after,
         drain: Duration::from_secs(campaign.delivery.drain_seconds),
         per_second: pacer.as_ref().map(|_| campaign.capacity.per_hour as f64 / 3_600.0),
+        // A test message goes to one address as often as there are rows: each in a transaction of its own.
+        one_text: !campaign.template.personalised && run.redirect.is_none(),
     };
     let breaker = Breaker::new(campaign.stop.clone());
     let dispatcher = Dispatcher::new(run::Parts {

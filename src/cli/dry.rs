@@ -24,7 +24,9 @@ pub fn run(common: &Common, job: &Job, limit: Option<u32>) -> Result<Exit, Diagn
     let now = Timestamp::wall();
     let start = Instant::now();
     let (mut bytes, mut largest, mut failed) = (0_u64, 0_usize, 0_u64);
-    for index in 0..plan.len() {
+    // One text for all is composed and signed once.
+    let rows = if composer.is_one_text() { plan.len().min(1) } else { plan.len() };
+    for index in 0..rows {
         let row = plan.row(index)?;
         match composer.compose(&row, now) {
             Ok(message) => {
@@ -45,6 +47,11 @@ pub fn run(common: &Common, job: &Job, limit: Option<u32>) -> Result<Exit, Diagn
     }
     if failed > FAILURES_NAMED {
         log::print(&format!("… and {} more", count(failed - FAILURES_NAMED)));
+    }
+    if failed == 0 && rows < plan.len() {
+        bytes *= u64::from(plan.len());
+    } else if rows < plan.len() {
+        failed = u64::from(plan.len());
     }
     let composed = u64::from(plan.len()) - failed;
     let counts = screening.counts;

@@ -47,6 +47,7 @@ pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
             "campaign": job.materials.campaign.identity.id, "files": files, "screening": counts,
             "domains": domains, "capacity": capacity, "start": start.to_string(),
             "finish": finish.to_string(), "slots": slots,
+            "personalised": job.materials.campaign.template.personalised,
         });
         out(&format!("{value:#}\n"))?;
         return Ok(Exit::Ok);
@@ -66,6 +67,9 @@ pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
     let shown = rows.iter().filter(|(_, rows)| *rows > 0);
     text.push('\n');
     text.push_str(&table(&shown.map(|(what, rows)| vec![(*what).into(), count(*rows)]).collect::<Vec<_>>()));
+    if !job.materials.campaign.template.personalised {
+        text.push_str("\n  one text for all: a message is signed once for many recipients of a site, and each of them counts\n");
+    }
     text.push_str("\n  top domains\n");
     text.push_str(&table(
         &domains.iter().map(|(domain, rows)| vec![format!("  {domain}"), count(*rows)]).collect::<Vec<_>>(),

@@ -73,8 +73,9 @@ fn parse_auth(text: &str) -> Result<Credentials, Diagnostic> {
 
 fn describe(stats: &Stats) -> String {
     format!(
-        "{} messages taken over, {} refused, {} connections, {} bytes",
+        "{} messages taken over for {} recipients, {} refused, {} connections, {} bytes",
         count(stats.accepted),
+        count(stats.recipients),
         count(stats.rejected),
         count(stats.connections),
         count(stats.bytes)

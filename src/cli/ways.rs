@@ -12,8 +12,8 @@ use crate::mail::Timestamp;
 use crate::pacing::{DailyCaps, Rate};
 use crate::route::{HostBook, Resolver, Shaping, SiteShaping};
 use crate::run::{
-    Departure, Directory, Lane, MxShared, MxWay, RelayHop, Routed, Router, Segment, Site, SourceLimits, Task,
-    Way, relay_limits,
+    Departure, Directory, Lane, Limits as LaneLimits, MxShared, MxWay, RelayHop, Routed, Router, Segment,
+    Site, SourceLimits, Task, Way, relay_limits,
 };
 use crate::sandbox::Sandbox;
 use crate::smtp::{
@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const WINDOW_BYTES: usize = 128 << 10;
 /// Connections to the embedded receiver where the campaign names no relay.
 const SANDBOX_CONNECTIONS: usize = 20;
+/// Recipients of one message to it, as by default to anybody.
+const SANDBOX_RECIPIENTS: usize = 100;
 
 /// Rows that are to be sent.
 pub struct Left {
@@ -110,7 +112,8 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, Diagnost
         relay.map_or(0, |r| r.messages_per_connection),
     );
     let connections = relay.map_or(SANDBOX_CONNECTIONS, |relay| relay.connections);
-    Ok(routed(Site::relays("sandbox".into(), vec![hop], limits), connections, None))
+    let recipients = relay.map_or(SANDBOX_RECIPIENTS, |relay| relay.recipients_per_message);
+    Ok(routed(Site::relays("sandbox".into(), vec![hop], limits), connections, recipients, None))
 }
 
 /// One relay, or several that share the mail by weight and stand in for each other.
@@ -121,13 +124,14 @@ fn to_relays(campaign: &Campaign, relays: &[&Relay], shaping: &Shaping) -> Resul
     let depth = relays.iter().map(|relay| relay.pipeline_depth).min().unwrap_or(1);
     let messages =
         relays.iter().map(|relay| relay.messages_per_connection).filter(|messages| *messages > 0).min();
+    let recipients = relays.iter().map(|relay| relay.recipients_per_message).min().unwrap_or(1);
     let shaped = relays.first().and_then(|relay| shaping.of_relay(&relay.host));
     let limits = connection_limits(depth, messages.unwrap_or(0));
-    Ok(routed(Site::relays(name, hops, limits), connections, shaped))
+    Ok(routed(Site::relays(name, hops, limits), connections, recipients, shaped))
 }
 
-fn routed(site: Site, connections: usize, shaping: Option<&SiteShaping>) -> Routed {
-    let limits = relay_limits(connections, site.limits.depth, shaping);
+fn routed(site: Site, connections: usize, recipients: usize, shaping: Option<&SiteShaping>) -> Routed {
+    let limits = LaneLimits { recipients, ..relay_limits(connections, site.limits.depth, shaping) };
     Routed { site: Arc::new(site), limits, provider: None }
 }
 

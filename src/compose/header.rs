@@ -70,6 +70,23 @@ pub(super) fn mailbox(out: &mut Vec<u8>, name: &str, display: Option<&str>, addr
     }
 }
 
+/// `To: Name:;`, a group that names none of its members (RFC 5322 §3.4).
+pub(super) fn group(out: &mut Vec<u8>, name: &str, display: &str) {
+    start(out, name);
+    let column = name.len() + 2;
+    let display = one_line(display);
+    let atext = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~ ".contains(c);
+    if !display.is_ascii() || display.contains("=?") {
+        encoded_words(out, column, &display);
+        out.extend_from_slice(b":;\r\n");
+    } else if display.chars().all(atext) {
+        folded(out, column, format!("{display}:;").split(' '));
+    } else {
+        let quoted = format!("\"{}\":;", display.replace('\\', "\\\\").replace('"', "\\\""));
+        folded(out, column, quoted.split(' '));
+    }
+}
+
 /// `Date: …` in UTC.
 pub(super) fn date(out: &mut Vec<u8>, moment: Timestamp) {
     start(out, "Date");
@@ -189,7 +206,7 @@ pub(super) fn refused(name: &str) -> Option<(String, &'static str)> {
             "subject" => "use `subject` of `[template]`",
             "list-id" | "feedback-id" => "use `list-id` and `feedback-id` of `[campaign]`",
             "list-unsubscribe" | "list-unsubscribe-post" => "use `[unsubscribe]`",
-            "cc" | "bcc" => "every message has one recipient: a row of the target group",
+            "cc" | "bcc" => "the recipients are the rows of the target group",
             _ => "mailrun or the mail servers on the way write it",
         };
         return Some((format!("the field `{name}` can't be set here"), hint));

@@ -10,6 +10,9 @@
 //! - `message_id`: the `Message-ID`, without its angle brackets.
 //!
 //! A value of nothing but white space counts as no value, for `{{#if}}` too.
+//!
+//! With `personalised = false` there is one message for all: templates that use a column are refused, `To` is a group
+//! without members, and the `Message-ID` is the same for all.
 
 mod attachment;
 mod error;
@@ -86,6 +89,8 @@ pub struct Composer {
     ahead: Option<Ahead>,
     links: Option<Links>,
     message_id: MessageId,
+    /// Where all get the same text.
+    one_text: Option<OneText>,
     layout: Layout,
     /// The body, where every row has the same.
     same_body: Option<SameBody>,
@@ -132,6 +137,14 @@ struct Ahead {
 struct MessageId {
     before: String,
     after: String,
+}
+
+/// What stands for the row where all get the same text.
+#[derive(Debug)]
+struct OneText {
+    /// The name of the group in `To`.
+    group: String,
+    nobody: Row,
 }
 
 #[derive(Debug)]
@@ -210,6 +223,21 @@ impl Composer {
         &self.files
     }
 
+    /// True when all get the same text, the header included: every row has the message of
+    /// [`Self::compose_for_all`].
+    pub fn is_one_text(&self) -> bool {
+        self.one_text.is_some()
+    }
+
+    /// The message that all rows get, dated `date`.
+    ///
+    /// # Panics
+    /// Where each row has a message of its own: see [`Self::is_one_text`].
+    pub fn compose_for_all(&self, date: Timestamp) -> Result<Message, RenderFailure> {
+        let one_text = self.one_text.as_ref().expect("only a campaign with one text is composed for all");
+        self.compose(&one_text.nobody, date)
+    }
+
     /// The message of one row, dated `date`.
     pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
         let names = self.names(row)?;
@@ -254,7 +282,11 @@ impl Composer {
     /// What a message is called, and the links that are its recipient's own.
     fn names(&self, row: &Row) -> Result<Names, RenderFailure> {
         let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
-        Ok(Names { message_id: self.message_id.of(row), unsubscribe_url, list_unsubscribe })
+        let message_id = match &self.one_text {
+            Some(_) => self.message_id.of_all(),
+            None => self.message_id.of(row),
+        };
+        Ok(Names { message_id, unsubscribe_url, list_unsubscribe })
     }
 
     /// The row as templates see it.
@@ -277,7 +309,10 @@ impl Composer {
         let room = self.ahead.as_ref().map_or(4_096, |ahead| ahead.bytes);
         let mut out = Vec::with_capacity(room);
         out.extend_from_slice(&self.common_header);
-        header::mailbox(&mut out, "To", row.name.as_deref(), &row.address);
+        match &self.one_text {
+            Some(one_text) => header::group(&mut out, "To", &one_text.group),
+            None => header::mailbox(&mut out, "To", row.name.as_deref(), &row.address),
+        }
         let subject = self.subject.render(&self.text, values)?;
         header::text(&mut out, "Subject", &subject);
         header::date(&mut out, date);
@@ -487,6 +522,11 @@ impl Ahead {
 impl MessageId {
     fn of(&self, row: &Row) -> String {
         format!("{}{}{}", self.before, row.index, self.after)
+    }
+
+    /// It is one message, however many get it and whenever.
+    fn of_all(&self) -> String {
+        format!("{}all{}", self.before, self.after)
     }
 }
 

@@ -15,10 +15,14 @@ use super::source::{Kind, Sources};
 use super::unsubscribe::Links;
 use super::uses::{BUILT_IN, Uses};
 use super::values::{Columns, Values};
-use super::{Ahead, Body, Composer, HTML, Line, MessageId, Parts, RunFacts, SUBJECT, SameBody, TEXT};
+use super::{
+    Ahead, Body, Composer, HTML, Line, MessageId, OneText, Parts, RunFacts, SUBJECT, SameBody, TEXT,
+};
 use crate::campaign::{Campaign, Kind as MailKind};
 use crate::plan::Row;
 
+/// What `To` says where it names nobody.
+const UNDISCLOSED: &str = "Undisclosed recipients";
 /// More than a `DKIM-Signature` field with a 4096-bit RSA key has.
 const SIGNATURE_BYTES: u64 = 1_100;
 
@@ -115,6 +119,10 @@ impl Composer {
             headers,
             links,
             message_id: MessageId::new(campaign, &run),
+            one_text: (!template.personalised).then(|| OneText {
+                group: template.to.clone().unwrap_or_else(|| UNDISCLOSED.to_owned()),
+                nobody: nobody(campaign),
+            }),
             layout,
             same_body: None,
             attachment_columns: template.attachment_columns.clone(),
@@ -125,6 +133,9 @@ impl Composer {
             campaign_file: file.clone(),
             in_campaign: in_campaign.begin,
         };
+        if composer.is_one_text() {
+            composer.check_one_text()?;
+        }
         let unsubscribe_url = composer.uses.built_in.iter().find(|(name, _)| name == BUILT_IN[0]);
         if !one_click && let Some((name, place)) = unsubscribe_url {
             let error = composer.at(place, format!("there is no `{name}`"));
@@ -166,6 +177,24 @@ impl Composer {
         Ok(())
     }
 
+    /// Refuses templates that use anything of a row.
+    fn check_one_text(&self) -> Result<(), TemplateError> {
+        let hint = "leave it out, or set `personalised = true` in `[template]`: then each row has a message of its own";
+        let uses = &self.uses;
+        // `message_id` is the same for all.
+        let links = uses.built_in.iter().filter(|(name, _)| name == BUILT_IN[0]);
+        if let Some((name, place)) = uses.printed.iter().chain(&uses.tested).chain(links).next() {
+            let problem =
+                format!("`{name}` differs from row to row, and `personalised = false` is one text for all");
+            return Err(self.at(place, problem).hint(hint));
+        }
+        if uses.dynamic {
+            let problem = "a template looks at the whole row, and `personalised = false` is one text for all";
+            return Err(TemplateError::new(&self.campaign_file, None, problem).hint(hint));
+        }
+        Ok(())
+    }
+
     /// `problem` at a place of a template, wherever that stands.
     fn at(&self, place: &Place, problem: String) -> TemplateError {
         let at = (place.line, place.column);
@@ -186,16 +215,7 @@ impl Composer {
 
     /// Renders the body that all rows have.
     fn body_of_all(&self, campaign: &Campaign) -> Result<SameBody, TemplateError> {
-        let anyone = Row {
-            index: 0,
-            file: 0,
-            row: 0,
-            email: String::new(),
-            address: campaign.sender.from.address.clone(),
-            id: None,
-            name: None,
-            values: Map::new(),
-        };
+        let anyone = nobody(campaign);
         let values = Values::new(&anyone, &self.columns, &self.defaults, Vec::new());
         let body = self.body(Vec::new(), &values).map_err(|failure| match failure {
             RenderFailure::NoValue { name, place } => self.at(&place, format!("`{name}` has no value")),
@@ -204,6 +224,20 @@ impl Composer {
         })?;
         let Body { header, segments, text, html } = body;
         Ok(SameBody { header, body: segments, text, html })
+    }
+}
+
+/// A row without values.
+fn nobody(campaign: &Campaign) -> Row {
+    Row {
+        index: 0,
+        file: 0,
+        row: 0,
+        email: String::new(),
+        address: campaign.sender.from.address.clone(),
+        id: None,
+        name: None,
+        values: Map::new(),
     }
 }
 

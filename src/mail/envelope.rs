@@ -2,20 +2,25 @@
 
 use super::Address;
 
-/// Return path, recipient and archive address of one message.
+/// Return path, recipients and archive address of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// `MAIL FROM`; `None` is the null return path `<>`.
     pub return_path: Option<Address>,
-    /// `RCPT TO`.
-    pub recipient: Address,
-    /// A second `RCPT TO` that the message does not show: the archive.
+    /// One `RCPT TO` each, in order; at least one. Several share one text: none of them is shown the others.
+    pub recipients: Vec<Address>,
+    /// A last `RCPT TO` that the message does not show: the archive.
     pub archive: Option<Address>,
 }
 
 impl Envelope {
-    /// True when the return path or the recipient needs SMTPUTF8 (RFC 6531 §3.4); an archive address is ASCII.
+    /// The envelope of a message for one recipient.
+    pub fn to_one(return_path: Option<Address>, recipient: Address, archive: Option<Address>) -> Self {
+        Self { return_path, recipients: vec![recipient], archive }
+    }
+
+    /// True when the return path or a recipient needs SMTPUTF8 (RFC 6531 §3.4); an archive address is ASCII.
     pub fn needs_smtputf8(&self) -> bool {
-        self.recipient.needs_smtputf8() || self.return_path.as_ref().is_some_and(Address::needs_smtputf8)
+        self.return_path.iter().chain(&self.recipients).any(Address::needs_smtputf8)
     }
 }

@@ -55,11 +55,17 @@ impl Bucket {
 
     /// Takes one at `now`; otherwise the moment at which there will be one.
     pub fn take_one(&mut self, now: Timestamp) -> Result<(), Timestamp> {
-        if self.refill(now) == 0 {
+        self.take_up_to(1, now).map(drop)
+    }
+
+    /// Takes as many as there are at `now`, at most `most`: at least one, or the moment at which there will be one.
+    pub fn take_up_to(&mut self, most: u64, now: Timestamp) -> Result<u64, Timestamp> {
+        let count = self.refill(now).min(most);
+        if count == 0 {
             return Err(self.time_of(1));
         }
-        self.take(1);
-        Ok(())
+        self.take(count);
+        Ok(count)
     }
 
     /// What was taken and not used.

@@ -19,7 +19,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Places for transactions between journal and connection beyond the depth: the one that became durable meanwhile.
 const AHEAD: usize = 1;
 
-/// A transaction on its way through the journal, with its connection's entrance.
+/// A transaction on its way through the journal, with its connection's entrance. Its last intent takes it along: the
+/// journal keeps the order, so that with it all of them are durable.
 pub struct Addressed {
     connection: ConnectionId,
     transaction: Transaction,
@@ -30,7 +31,7 @@ pub struct Addressed {
 /// See the module.
 pub struct Connections {
     departures: Vec<Departure>,
-    writer: Arc<Writer<Addressed>>,
+    writer: Arc<Writer<Option<Addressed>>>,
     events: mpsc::Sender<Event>,
     reports: mpsc::Sender<(ConnectionId, Report)>,
     entrances: HashMap<ConnectionId, mpsc::Sender<Transaction>>,
@@ -38,14 +39,13 @@ pub struct Connections {
 }
 
 impl Addressed {
-    /// The connection, and the row.
-    pub fn place(&self) -> (ConnectionId, u32) {
-        let row = u32::try_from(self.transaction.id).expect("transactions are numbered by rows of the plan");
-        (self.connection, row)
+    /// The connection, and the transaction's number.
+    pub fn place(&self) -> (ConnectionId, u64) {
+        (self.connection, self.transaction.id)
     }
 
-    /// Hands the transaction to its connection. `Err` is the connection, when it has gone, and the row.
-    pub fn hand_over(self) -> Result<(), (ConnectionId, u32)> {
+    /// Hands the transaction to its connection. `Err` is the connection, when it has gone, and the transaction's number.
+    pub fn hand_over(self) -> Result<(), (ConnectionId, u64)> {
         let place = self.place();
         match self.entrance {
             Some(entrance) => entrance.try_send(self.transaction).map_err(|_| place),
@@ -57,7 +57,7 @@ impl Addressed {
 impl Connections {
     pub fn new(
         departures: Vec<Departure>,
-        writer: Arc<Writer<Addressed>>,
+        writer: Arc<Writer<Option<Addressed>>>,
         events: mpsc::Sender<Event>,
         reports: mpsc::Sender<(ConnectionId, Report)>,
     ) -> Self {
@@ -105,14 +105,9 @@ impl Connections {
         self.entrances.remove(&id);
     }
 
-    /// Puts each transaction together with its connection's entrance.
-    pub fn address(&self, granted: Vec<(Intent, Granted)>) -> Vec<(Intent, Addressed)> {
-        let address = |granted: Granted| Addressed {
-            connection: granted.connection,
-            entrance: self.entrances.get(&granted.connection).cloned(),
-            transaction: granted.transaction,
-        };
-        granted.into_iter().map(|(intent, granted)| (intent, address(granted))).collect()
+    /// Puts each transaction together with its connection's entrance, and with the last of its intents.
+    pub fn address(&self, granted: Vec<Granted>) -> Vec<(Intent, Option<Addressed>)> {
+        with_last_intents(granted, |id| self.entrances.get(&id).cloned())
     }
 
     /// Closes all in order; those that take too long are cut off.
@@ -127,5 +122,66 @@ impl Connections {
     /// Cuts all off at once.
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
+    }
+}
+
+fn with_last_intents(
+    granted: Vec<Granted>,
+    entrance: impl Fn(ConnectionId) -> Option<mpsc::Sender<Transaction>>,
+) -> Vec<(Intent, Option<Addressed>)> {
+    let mut all = Vec::with_capacity(granted.iter().map(|granted| granted.intents.len()).sum());
+    for Granted { connection, intents, transaction } in granted {
+        all.extend(intents.into_iter().map(|intent| (intent, None)));
+        if let Some((_, last)) = all.last_mut() {
+            *last = Some(Addressed { connection, transaction, entrance: entrance(connection) });
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::mail::{Address, Envelope, Message, SignedMessage};
+
+    fn granted(id: u64, rows: std::ops::Range<u32>) -> Granted {
+        let intent = |row| Intent {
+            row,
+            attempt: 1,
+            at: Timestamp(0),
+            connection: 1,
+            message_id: "all@example.com".into(),
+        };
+        let address = |row| Address::parse(&format!("r{row}@example.com")).unwrap();
+        let message = Message {
+            header: Bytes::from_static(b"Subject: x\r\n"),
+            body: Vec::new(),
+            message_id: "all@example.com".into(),
+            eight_bit: false,
+            needs_smtputf8: false,
+        };
+        let transaction = Transaction {
+            id,
+            envelope: Envelope {
+                return_path: None,
+                recipients: rows.clone().map(address).collect(),
+                archive: None,
+            },
+            message: SignedMessage::new(Bytes::new(), message),
+            valid_until: Timestamp(i64::MAX),
+        };
+        Granted { connection: ConnectionId(7), intents: rows.map(intent).collect(), transaction }
+    }
+
+    #[test]
+    fn a_transaction_goes_with_the_last_of_its_intents() {
+        let all = with_last_intents(vec![granted(0, 0..3), granted(1, 3..4), granted(2, 4..6)], |_| None);
+        let places: Vec<_> = all
+            .iter()
+            .map(|(intent, addressed)| (intent.row, addressed.as_ref().map(|addressed| addressed.place().1)))
+            .collect();
+        assert_eq!(places, [(0, None), (1, None), (2, Some(0)), (3, Some(1)), (4, None), (5, Some(2))]);
     }
 }

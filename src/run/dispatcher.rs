@@ -4,28 +4,31 @@
 //! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and says what is to be done.
 //! So a whole run can be tested in simulated time.
 
-use std::collections::HashMap;
+mod reports;
+
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::breaker::Breaker;
 use super::concurrency::Change;
 use super::directory::{Directory, DomainId};
 use super::event::{
-    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble,
-    Unroutable,
+    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Together,
+    Trouble, Unroutable,
 };
-use super::judge::{Ending, Judged, Pause, judge, pause_of};
-use super::lane::{Lane, Place, Ready};
+use super::grant::{Pick, Picker};
+use super::judge::pause_of;
+use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
 use super::source::Sources;
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Class, Disposition, Timestamp};
 use crate::pacing::Pacer;
-use crate::route::{Classifier, Next, Schedule};
-use crate::smtp::{ConnectionId, Fate, Report, Transaction};
+use crate::route::{Classifier, Schedule};
+use crate::smtp::{ConnectionId, Transaction};
 
 /// Messages composed ahead of all lanes' places together, so that a place that comes free never waits for a signature.
 /// Many lanes share them.
@@ -42,6 +45,9 @@ const MOST_BYTES_IN_STOCK: usize = 64 << 20;
 const FIRST_GUESS: usize = 4 << 20;
 /// A message composed ahead should leave within about this time at the agreed rate.
 const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
+/// With one text for all, what the pacer admits is gathered for so long, since fewer and larger messages serve everybody:
+/// less than the pacer saves up, so that the pace is kept all the same.
+const GATHER: Duration = Duration::from_millis(150);
 /// Lanes with something to do, above which no further domain is looked up. Lanes that are held back do not count.
 const MOST_ACTIVE_LANES: usize = 1_024;
 /// Domains that are looked up at the same time.
@@ -58,6 +64,8 @@ pub struct Settings {
     pub drain: Duration,
     /// The agreed rate in messages a second; `None` when unpaced.
     pub per_second: Option<f64>,
+    /// All get the same text: a message is for as many rows of a lane as its site takes recipients.
+    pub one_text: bool,
 }
 
 /// How far a run is.
@@ -73,15 +81,14 @@ pub enum Phase {
     Stopped { reason: String, at_once: bool },
 }
 
-/// What is under way of one row.
+/// A transaction under way.
 #[derive(Debug)]
 struct UnderWay {
-    task: Task,
+    /// The rows that it is for, in the order of its recipients.
+    tasks: Vec<Task>,
     lane: LaneId,
     /// The journal's number of the connection.
     connection: u32,
-    /// Which transmission of the row it is, from 1.
-    attempt: u16,
     message_id: String,
     bytes: u32,
 }
@@ -129,10 +136,15 @@ pub struct Dispatcher {
     pacer: Option<Pacer>,
     classifier: Classifier,
     breaker: Breaker,
-    lane_of: HashMap<ConnectionId, LaneId>,
-    under_way: HashMap<u32, UnderWay>,
+    lane_of: FxHashMap<ConnectionId, LaneId>,
+    /// Transactions by their numbers.
+    under_way: FxHashMap<u64, UnderWay>,
+    /// Rows that they are for.
+    rows_under_way: usize,
+    next_transaction: u64,
     /// Rows that have no outcome yet.
     left: u64,
+    /// Rows that are being composed.
     preparing: usize,
     /// Lanes that wanted rows prepared when too many were in preparation.
     hungry: Vec<LaneId>,
@@ -143,6 +155,8 @@ pub struct Dispatcher {
     phase: Phase,
     counts: Counts,
     ask_pacer_at: Option<Timestamp>,
+    /// See [`GATHER`].
+    gather_until: Timestamp,
     ledger_fails_since: Option<Timestamp>,
 }
 
@@ -165,8 +179,10 @@ impl Dispatcher {
             pacer,
             classifier,
             breaker,
-            lane_of: HashMap::new(),
-            under_way: HashMap::new(),
+            lane_of: FxHashMap::default(),
+            under_way: FxHashMap::default(),
+            rows_under_way: 0,
+            next_transaction: 0,
             left,
             preparing: 0,
             hungry: Vec::new(),
@@ -176,6 +192,7 @@ impl Dispatcher {
             phase: Phase::Running,
             counts: Counts::default(),
             ask_pacer_at: None,
+            gather_until: Timestamp(i64::MIN),
             ledger_fails_since: None,
         }
     }
@@ -218,9 +235,9 @@ impl Dispatcher {
         self.sources.allowances()
     }
 
-    /// Messages handed to connections and not yet answered.
+    /// Rows whose message is handed to a connection and not yet answered.
     pub fn under_way(&self) -> usize {
-        self.under_way.len()
+        self.rows_under_way
     }
 
     /// Takes in one event. Call [`Self::advance`] after the last one of a group.
@@ -234,7 +251,7 @@ impl Dispatcher {
                 self.lane(id).closed(id);
                 self.forget_connection(id);
             }
-            Event::Undelivered(id, row) => self.on_undelivered(id, row, now, actions),
+            Event::Undelivered(id, transaction) => self.on_undelivered(id, transaction, now, actions),
             Event::Routed(domain, route) => self.on_routed(domain, route, now, actions),
             Event::Reserved(reservation) => {
                 self.ledger_fails_since = None;
@@ -262,7 +279,7 @@ impl Dispatcher {
         if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
             self.drain("the time given with --not-after is over".into(), now);
         }
-        if self.sources.are_spent() && self.left > self.under_way.len() as u64 {
+        if self.sources.are_spent() && self.left > self.rows_under_way as u64 {
             self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
         }
         if self.phase == Phase::Running {
@@ -405,6 +422,12 @@ impl Dispatcher {
         self.lanes.set_timer(id, wake_at);
     }
 
+    /// Which rows of a lane share a message.
+    fn together(&self, lane: &Lane) -> Together {
+        let most = if self.settings.one_text { lane.recipients() } else { 1 };
+        Together { most, one_domain: lane.limits.one_domain }
+    }
+
     /// How many messages a lane should have composed or in preparation.
     fn stock(&self, lane: &Lane) -> usize {
         let active = self.lanes.active().max(1);
@@ -412,6 +435,7 @@ impl Dispatcher {
         let wanted = match self.settings.per_second {
             None => lane.all_places() + ahead,
             Some(per_second) => {
+                let per_second = per_second / self.together(lane).most as f64;
                 let ahead = ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, ahead);
                 ahead + (per_second as usize).min(lane.all_places())
             }
@@ -425,22 +449,25 @@ impl Dispatcher {
     /// Hands rows of a lane that has room to `prepare`.
     fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let lane = &self.lanes[id];
-        let target = self.stock(lane);
-        let room = target.saturating_sub(lane.ready.len() + lane.preparing);
+        let (target, together) = (self.stock(lane), self.together(lane));
+        let room = target.saturating_sub(lane.ready.len() + lane.preparing.div_ceil(together.most));
         // Whole batches while there is plenty in stock; the last rows one by one.
         if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
             return;
         }
+        let mut rows = room * together.most;
         let free = MOST_IN_PREPARATION - self.preparing;
-        if free < room {
+        if free < rows {
             self.hungry.push(id);
+            // No message for a few because there was room for a few.
+            rows = free / together.most * together.most;
         }
         let lane = &mut self.lanes[id];
-        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(room.min(free)).collect();
+        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(rows).collect();
         if !tasks.is_empty() {
             lane.preparing += tasks.len();
             self.preparing += tasks.len();
-            actions.push(Action::Prepare(id, tasks));
+            actions.push(Action::Prepare { lane: id, tasks, together });
         }
     }
 
@@ -475,29 +502,37 @@ impl Dispatcher {
         if self.lanes.rotation_is_empty() {
             return self.return_unused(now, actions);
         }
+        if now < self.gather_until {
+            self.ask_pacer_at = Some(self.gather_until);
+            return;
+        }
         let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
-        let mut picked = self.pick(now, usize::try_from(most).unwrap_or(usize::MAX), actions);
+        let Self { lanes, providers, sources, .. } = self;
+        let mut picker = Picker { lanes, providers, sources, now };
+        let mut picks = picker.pick(usize::try_from(most).unwrap_or(usize::MAX), actions);
         let valid_until = match &mut self.pacer {
             None => Timestamp(i64::MAX),
-            Some(_) if picked.is_empty() => Timestamp(i64::MAX),
+            Some(_) if picks.is_empty() => Timestamp(i64::MAX),
             Some(pacer) => {
-                pacer.expect(self.left - self.under_way.len() as u64);
-                let admission = pacer.admit(now, picked.len() as u64);
+                // Every message to a recipient counts, whether he shares it with others or not.
+                let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
+                pacer.expect(self.left - self.rows_under_way as u64);
+                let admission = pacer.admit(now, picked as u64);
                 if let Some(request) = admission.request {
                     actions.push(Action::Reserve(request));
                 }
                 let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
-                if admitted < picked.len() || !self.lanes.rotation_is_empty() {
+                if admitted < picked || !picker.lanes.rotation_is_empty() {
                     self.ask_pacer_at = Some(admission.ask_again_at);
+                    if self.settings.one_text && admitted > 0 {
+                        self.gather_until = now + GATHER;
+                    }
                 }
-                for (id, place) in picked.drain(admitted.min(picked.len())..).rev() {
-                    self.unpick(id, place);
-                }
+                picker.keep(&mut picks, admitted);
                 admission.valid_until
             }
         };
-        let granted: Vec<_> =
-            picked.into_iter().map(|(id, place)| self.grant_one(id, place, now, valid_until)).collect();
+        let granted: Vec<_> = picks.into_iter().map(|pick| self.grant_one(&pick, now, valid_until)).collect();
         if !granted.is_empty() {
             actions.push(Action::Grant(granted));
         }
@@ -512,138 +547,58 @@ impl Dispatcher {
         }
     }
 
-    /// Picks up to `most` messages that could leave, in turn, and takes their places.
-    fn pick(&mut self, now: Timestamp, most: usize, actions: &mut Vec<Action>) -> Vec<(LaneId, Place)> {
-        let mut picked = Vec::new();
-        let mut picked_of: HashMap<LaneId, usize> = HashMap::new();
-        while picked.len() < most {
-            let Some(id) = self.lanes.next_in_rotation() else { break };
-            let lane = &mut self.lanes[id];
-            let of_lane = picked_of.entry(id).or_default();
-            // Those that were picked still stand among the ready.
-            if lane.could_go(now) == 0 || lane.ready.len() <= *of_lane {
-                continue;
-            }
-            let taken = Self::take_place(lane, &mut self.providers, &mut self.sources, now);
-            match taken {
-                Ok(place) => {
-                    *of_lane += 1;
-                    picked.push((id, place));
-                    if lane.could_go(now) > 0 && lane.ready.len() > *of_lane {
-                        self.lanes.join_rotation(id);
-                    }
-                }
-                Err(Timestamp(i64::MAX)) => {
-                    // These local addresses have had what they may carry: connections are opened from others.
-                    for connection in lane.retire_from(|source| self.sources.is_spent(source)) {
-                        actions.push(Action::Close(connection));
-                    }
-                    self.lanes.touch(id);
-                }
-                Err(later) => {
-                    lane.throttled_until = later;
-                    let at = lane.timer.map_or(later, |timer| timer.min(later));
-                    self.lanes.set_timer(id, Some(at));
-                }
-            }
-        }
-        picked
-    }
-
-    /// A place for one message in everything that limits it; otherwise when to look again.
-    fn take_place(
-        lane: &mut Lane,
-        providers: &mut Providers,
-        sources: &mut Sources,
-        now: Timestamp,
-    ) -> Result<Place, Timestamp> {
-        let mut provider = providers.get(lane.provider);
-        if let Some(provider) = &mut provider {
-            provider.take(now)?;
-        }
-        let mut later: Option<Timestamp> = None;
-        let place = lane.take_place(now, |source| match sources.take(source, now) {
-            Ok(()) => true,
-            Err(at) => {
-                let at = at.unwrap_or(Timestamp(i64::MAX));
-                later = Some(later.map_or(at, |later| later.min(at)));
-                false
-            }
-        });
-        let refused = match place {
-            Ok(Some(place)) => return Ok(place),
-            Ok(None) => later.unwrap_or(now),
-            Err(at) => at,
-        };
-        if let Some(provider) = provider {
-            provider.put_back();
-        }
-        Err(refused)
-    }
-
-    /// A message that was picked does not go now.
-    fn unpick(&mut self, id: LaneId, place: Place) {
+    fn grant_one(&mut self, pick: &Pick, now: Timestamp, valid_until: Timestamp) -> Granted {
+        let Pick { lane: id, place } = *pick;
         let lane = &mut self.lanes[id];
-        lane.untake_place(place.connection);
-        self.sources.put_back(place.source);
-        if let Some(provider) = self.providers.get(lane.provider) {
-            provider.put_back();
-        }
-        self.lanes.join_rotation(id);
-    }
-
-    fn grant_one(
-        &mut self,
-        id: LaneId,
-        place: Place,
-        now: Timestamp,
-        valid_until: Timestamp,
-    ) -> (Intent, Granted) {
-        let lane = &mut self.lanes[id];
-        let Ready { task, composed, .. } = lane.ready.pop_front().expect("a ready message was counted");
+        let Ready { tasks, composed: Composed { envelope, message }, .. } = lane.take_ready(place.recipients);
         lane.granted += 1;
         self.lanes.touch(id);
-        let Place { connection, number, .. } = place;
-        let Composed { envelope, message } = composed;
-        let attempt = task.attempts.saturating_add(1);
         let message_id = message.message_id.clone();
-        let under_way = UnderWay {
-            task,
-            lane: id,
-            connection: number,
-            attempt,
+        let intent = |task: &Task| Intent {
+            row: task.row,
+            attempt: task.attempts.saturating_add(1),
+            at: now,
+            connection: place.number,
             message_id: message_id.clone(),
-            bytes: u32::try_from(message.bytes).unwrap_or(u32::MAX),
         };
-        self.under_way.insert(task.row, under_way);
-        let intent = Intent { row: task.row, attempt, at: now, connection: number, message_id };
-        let transaction = Transaction { id: u64::from(task.row), envelope, message, valid_until };
-        (intent, Granted { connection, transaction })
+        let intents = tasks.iter().map(intent).collect();
+        let number = self.next_transaction;
+        self.next_transaction += 1;
+        self.rows_under_way += tasks.len();
+        let bytes = u32::try_from(message.bytes).unwrap_or(u32::MAX);
+        let under_way = UnderWay { tasks, lane: id, connection: place.number, message_id, bytes };
+        self.under_way.insert(number, under_way);
+        let transaction = Transaction { id: number, envelope, message, valid_until };
+        Granted { connection: place.connection, intents, transaction }
     }
 
     fn on_prepared(&mut self, prepared: Prepared, now: Timestamp, actions: &mut Vec<Action>) {
-        let Prepared { task, lane: id, at, message } = prepared;
-        self.preparing -= 1;
+        let Prepared { tasks, lane: id, at, message } = prepared;
+        self.preparing -= tasks.len();
         for hungry in self.hungry.drain(..) {
             self.lanes.touch(hungry);
         }
         self.lanes.touch(id);
         let lane = &mut self.lanes[id];
-        lane.preparing -= 1;
+        lane.preparing -= tasks.len();
         match message {
             Ok(composed) => {
                 // A running mean, as whole numbers go.
                 self.bytes_each = (self.bytes_each * 15 + composed.message.own_bytes()) / 16;
-                lane.ready.push_back(Ready { task, composed, at });
+                lane.ready.push_back(Ready { tasks, composed, at });
             }
             Err(NotComposed::RenderFailed(detail)) => {
-                self.finish_unsent(task, Disposition::RenderFailed, None, detail, now, actions);
+                for task in tasks {
+                    self.finish_unsent(task, Disposition::RenderFailed, None, detail.clone(), now, actions);
+                }
             }
             Err(NotComposed::Suppressed(detail)) => {
-                self.finish_unsent(task, Disposition::Suppressed, None, detail, now, actions);
+                for task in tasks {
+                    self.finish_unsent(task, Disposition::Suppressed, None, detail.clone(), now, actions);
+                }
             }
             Err(NotComposed::Stop(reason)) => {
-                lane.give_back(task);
+                lane.give_back(tasks);
                 self.drain(reason, now);
             }
         }
@@ -716,123 +671,6 @@ impl Dispatcher {
         for task in lane.take_all() {
             let (deferred, class) = (Disposition::Deferred, Some(Class::Network));
             self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
-        }
-    }
-
-    fn on_undelivered(&mut self, id: ConnectionId, row: u32, now: Timestamp, actions: &mut Vec<Action>) {
-        if let Some(under_way) = self.under_way.remove(&row) {
-            self.lanes[under_way.lane].granted -= 1;
-            self.lanes[under_way.lane].free_place(id);
-            self.withdraw(under_way, now, actions);
-        }
-    }
-
-    /// The intent is void: nothing of the message went out, the row waits for its turn again.
-    fn withdraw(&mut self, under_way: UnderWay, now: Timestamp, actions: &mut Vec<Action>) {
-        let UnderWay { task, lane, connection, attempt, .. } = under_way;
-        let mut outcome = Outcome::new(task.row, attempt, Verdict::Withdrawn, now);
-        outcome.connection = Some(connection);
-        actions.push(Action::Record(outcome));
-        self.lanes[lane].give_back(task);
-        self.lanes.touch(lane);
-    }
-
-    fn on_report(&mut self, id: ConnectionId, report: Report, now: Timestamp, actions: &mut Vec<Action>) {
-        let row = u32::try_from(report.id).expect("transactions are numbered by rows of the plan");
-        let Some(under_way) = self.under_way.remove(&row) else {
-            return;
-        };
-        self.lanes[under_way.lane].granted -= 1;
-        self.lanes[under_way.lane].free_place(id);
-        self.lanes.touch(under_way.lane);
-        let Report { fate, archive, started_at, finished_at, .. } = report;
-        if let Fate::NotStarted { .. } = fate {
-            return self.withdraw(under_way, now, actions);
-        }
-        let UnderWay { mut task, lane: lane_id, connection, attempt, message_id, bytes } = under_way;
-        task.attempts = attempt;
-        let first_attempt_at = *task.first_attempt_at.get_or_insert(started_at);
-        task.last_attempt_at = Some(started_at);
-        let judged = judge(&self.classifier, fate, self.lanes[lane_id].limits.only_way);
-        self.learn(lane_id, &judged, now);
-        let verdict = match judged.ending {
-            Ending::Final(disposition) => Verdict::Final(disposition),
-            Ending::TryAgain => match self.settings.schedule.next(row, attempt, first_attempt_at, now) {
-                Next::At(at) => Verdict::Retry { at },
-                Next::GiveUp => Verdict::Final(Disposition::Deferred),
-            },
-        };
-        if let (true, Some(class)) = (judged.suppress, judged.class) {
-            actions.push(Action::Suppress(row, class));
-        }
-        match verdict {
-            Verdict::Final(disposition) => self.count(disposition),
-            Verdict::Retry { at } => {
-                self.counts.retries += 1;
-                self.lanes[lane_id].put_off(task, at);
-            }
-            Verdict::Withdrawn => {}
-        }
-        let outcome = Outcome {
-            connection: Some(connection),
-            first_attempt_at: Some(first_attempt_at),
-            last_attempt_at: Some(started_at),
-            class: judged.class,
-            reply: judged.reply,
-            latency_us: Some(u64::try_from(finished_at.since(started_at).as_micros()).unwrap_or(u64::MAX)),
-            bytes: Some(bytes),
-            message_id: Some(message_id),
-            detail: judged.detail,
-            archive,
-            ..Outcome::new(row, attempt, verdict, finished_at)
-        };
-        if let Some(reason) = judged.stop.or_else(|| self.breaker.observe(&outcome)) {
-            self.drain(reason, now);
-        }
-        actions.push(Action::Record(outcome));
-    }
-
-    /// What an answer says about how much its site takes.
-    fn learn(&mut self, id: LaneId, judged: &Judged, now: Timestamp) {
-        if let Some(pause) = judged.pause {
-            self.pause(id, pause, &judged.cause(), now);
-        }
-        let lane = &mut self.lanes[id];
-        if judged.ending == Ending::Final(Disposition::Accepted) {
-            if lane.succeeded() {
-                tracing::debug!(site = lane.site.name, connections = lane.window(), "sped up");
-            }
-            if lane.window() >= lane.limits.initial {
-                lane.complaint = None;
-            }
-        } else if judged.complains {
-            let cause = judged.cause();
-            let change = lane.complained(now);
-            self.tell(id, change, &cause);
-            self.lanes[id].complaint = Some(cause);
-        }
-    }
-
-    /// A site, or its whole provider, gets nothing for a while.
-    fn pause(&mut self, id: LaneId, pause: Pause, cause: &str, now: Timestamp) {
-        let lane = &mut self.lanes[id];
-        let site = &lane.site.name;
-        lane.complaint = Some(cause.to_owned());
-        let (Pause::Site(time) | Pause::Provider(time)) = pause;
-        let until = now + time;
-        match self.providers.get(lane.provider) {
-            Some(provider) if matches!(pause, Pause::Provider(_)) => {
-                if provider.paused_until < until {
-                    tracing::info!(provider = provider.name(), site, %until, "paused: {cause}");
-                }
-                provider.paused_until = provider.paused_until.max(until);
-            }
-            Some(_) | None => {
-                if lane.paused_until < until {
-                    tracing::info!(site, %until, "paused: {cause}");
-                }
-                lane.pause(until);
-            }
         }
     }
 

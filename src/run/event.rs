@@ -36,12 +36,12 @@ impl Task {
     }
 }
 
-/// A row after `prepare`.
+/// Rows after `prepare`.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The row.
-    pub task: Task,
-    /// Its lane.
+    /// The rows that the message is for, in the order of its recipients, or that have none.
+    pub tasks: Vec<Task>,
+    /// Their lane.
     pub lane: LaneId,
     /// When it was composed.
     pub at: Timestamp,
@@ -50,7 +50,7 @@ pub struct Prepared {
 }
 
 /// A message that is ready to leave.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Composed {
     /// Where it goes.
     pub envelope: Envelope,
@@ -128,8 +128,8 @@ pub enum Event {
     Reported(ConnectionId, Report),
     /// A connection is closed; every transaction handed to it was reported before.
     Closed(ConnectionId),
-    /// An intent became durable after its connection had closed: nothing of it went out.
-    Undelivered(ConnectionId, u32),
+    /// The intents of this transaction became durable after its connection had closed: nothing of it went out.
+    Undelivered(ConnectionId, u64),
     /// A lookup ended.
     Routed(DomainId, Result<Routed, Unroutable>),
     /// The ledger's answer.
@@ -142,11 +142,22 @@ pub enum Event {
     Tick,
 }
 
-/// A message that may leave once its intent is durable.
+/// Which rows of a lane share a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Together {
+    /// At most so many; 1 is a message for each.
+    pub most: usize,
+    /// Those of one domain only.
+    pub one_domain: bool,
+}
+
+/// A message that may leave once its intents are durable.
 #[derive(Debug)]
 pub struct Granted {
     /// Over which connection.
     pub connection: ConnectionId,
+    /// One for each recipient.
+    pub intents: Vec<Intent>,
     /// The message.
     pub transaction: Transaction,
 }
@@ -154,8 +165,15 @@ pub struct Granted {
 /// What the dispatcher asks for.
 #[derive(Debug)]
 pub enum Action {
-    /// Compose and sign these rows.
-    Prepare(LaneId, Vec<Task>),
+    /// Compose and sign.
+    Prepare {
+        /// For this lane.
+        lane: LaneId,
+        /// These rows.
+        tasks: Vec<Task>,
+        /// How many of them share a message.
+        together: Together,
+    },
     /// Find the way to a domain; the row is one of the domain's.
     LookUp(DomainId, u32),
     /// Open a connection.
@@ -171,8 +189,8 @@ pub enum Action {
     },
     /// Close a connection once what it has is done.
     Close(ConnectionId),
-    /// Make these intents durable, then hand each transaction to its connection.
-    Grant(Vec<(Intent, Granted)>),
+    /// Make the intents durable, then hand each transaction to its connection.
+    Grant(Vec<Granted>),
     /// Write down what became of a row.
     Record(Outcome),
     /// The address of this row belongs on the suppression list.

@@ -74,6 +74,39 @@ impl Judged {
     }
 }
 
+/// Recipients that a server did not take any more in one message, although it took others before (RFC 5321 §4.5.3.1.10).
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// How many it took.
+    pub limit: usize,
+    /// The places of those that it did not take.
+    pub beyond: Vec<usize>,
+}
+
+/// What `fates`, those of one transaction, say about how many recipients a message may have.
+///
+/// 452, or 552 as RFC 5321 has it, is taken for this only where everybody before got another answer and nobody behind
+/// was accepted: a full mailbox in the middle says nothing.
+pub fn too_many(fates: &[Fate]) -> Option<TooMany> {
+    let beyond: Vec<usize> = (0..fates.len()).filter(|at| says_too_many(&fates[*at])).collect();
+    let first = *beyond.first()?;
+    let is_refused = |fate: &Fate| matches!(fate, Fate::Replied { to: Command::Rcpt, .. });
+    let limit = fates[..first].iter().filter(|fate| !is_refused(fate)).count();
+    (limit > 0 && fates[first..].iter().all(is_refused)).then_some(TooMany { limit, beyond })
+}
+
+/// RFC 3463 §3.6: X.5.3 is "too many recipients"; other enhanced codes say that it is something else.
+fn says_too_many(fate: &Fate) -> bool {
+    match fate {
+        Fate::Replied { reply, to: Command::Rcpt } => {
+            matches!(reply.code, 452 | 552)
+                && reply.enhanced.is_none_or(|status| (status.subject, status.detail) == (5, 3))
+        }
+        Fate::Replied { .. } | Fate::NotStarted { .. } | Fate::Failed { .. } => false,
+        Fate::InDoubt { .. } | Fate::Unfit { .. } => false,
+    }
+}
+
 /// Judges `fate`. Where everything goes to one site (`only_way`), a reply that all messages will get alike stops the run;
 /// otherwise the answer of one site must not stop the others, and ends the row.
 pub fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
@@ -169,5 +202,48 @@ fn failure_of_unfit(reason: Unfit) -> Failure {
         Unfit::SizeExceeded { .. } => Failure::TooLarge,
         Unfit::NeedsSmtputf8 | Unfit::NeedsEightBit => Failure::Unfit,
         Unfit::NeedsRequireTls => Failure::Tls,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fates of RCPTs that were answered so; `250` is accepted in the end.
+    fn fates(replies: &str) -> Vec<Fate> {
+        let fate = |word: &str| {
+            let (code, enhanced) = word.split_once('/').unwrap_or((word, ""));
+            let reply =
+                Reply { code: code.parse().unwrap(), enhanced: enhanced.parse().ok(), text: String::new() };
+            let to = if reply.is_positive() { Command::EndOfMessage } else { Command::Rcpt };
+            Fate::Replied { reply, to }
+        };
+        replies.split_whitespace().map(fate).collect()
+    }
+
+    #[track_caller]
+    fn check(replies: &str, expected: Option<(usize, &[usize])>) {
+        let expected = expected.map(|(limit, beyond)| TooMany { limit, beyond: beyond.to_vec() });
+        assert_eq!(too_many(&fates(replies)), expected, "{replies}");
+    }
+
+    #[test]
+    fn the_rest_was_too_many_when_others_were_taken_before_and_none_after() {
+        check("250 250 452/4.5.3 452/4.5.3", Some((2, &[2, 3])));
+        check("250 452 552", Some((1, &[1, 2])));
+        check("550 250 452", Some((1, &[2])));
+        check("250 452/4.5.3 550/5.1.1 452/4.5.3", Some((1, &[1, 3])));
+    }
+
+    #[test]
+    fn a_full_mailbox_or_a_full_server_is_something_else() {
+        check("250 452 250", None);
+        check("250 452/4.2.2", None);
+        check("250 452/4.3.1", None);
+        check("250 552/5.2.2", None);
+        check("452 452", None);
+        check("550 452", None);
+        check("452/4.5.3", None);
+        check("250 250", None);
     }
 }

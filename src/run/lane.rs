@@ -11,7 +11,7 @@ use super::provider::ProviderId;
 use super::site::Site;
 use super::snapshot::LaneSnapshot;
 use super::source::SourceId;
-use crate::mail::Timestamp;
+use crate::mail::{Envelope, Timestamp};
 use crate::pacing::{Bucket, Rate};
 use crate::smtp::ConnectionId;
 
@@ -35,7 +35,12 @@ pub struct Limits {
     pub initial: usize,
     /// Messages under way on one connection.
     pub pipeline_depth: usize,
-    /// Messages.
+    /// Recipients of one message, where all get the same text; at least 1.
+    pub recipients: usize,
+    /// Those of one message are of one domain. A relay takes any; of the hosts that serve several domains some take one
+    /// at a time ("multiple destination domains per transaction is unsupported").
+    pub one_domain: bool,
+    /// Messages; one for several recipients counts once for each.
     pub rate: Option<Rate>,
     /// New connections.
     pub openings: Option<Rate>,
@@ -54,7 +59,8 @@ pub struct Segment {
 /// A message that waits for a place on a connection.
 #[derive(Debug)]
 pub struct Ready {
-    pub task: Task,
+    /// The rows that it is for, in the order of its recipients; at least one.
+    pub tasks: Vec<Task>,
     pub composed: Composed,
     pub at: Timestamp,
 }
@@ -71,6 +77,7 @@ pub struct Lane {
     fresh_rows: usize,
     retries: BinaryHeap<Reverse<Retry>>,
     pub ready: VecDeque<Ready>,
+    /// Rows that are being composed.
     pub preparing: usize,
     /// Messages granted and not reported, whether their connection is still there or not.
     pub granted: usize,
@@ -79,6 +86,8 @@ pub struct Lane {
     open: BTreeSet<(usize, ConnectionId)>,
     under_way: usize,
     concurrency: Concurrency,
+    /// Recipients of one message: the limit, or what the site has shown to take.
+    recipients: usize,
     rate: Option<Bucket>,
     openings: Option<Bucket>,
     /// Failures to connect since the last success.
@@ -124,6 +133,8 @@ pub struct Place {
     /// The journal's number for the connection.
     pub number: u32,
     pub source: SourceId,
+    /// How many recipients the message may have; at least 1.
+    pub recipients: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -195,6 +206,7 @@ impl Lane {
             open: BTreeSet::new(),
             under_way: 0,
             concurrency: Concurrency::new(limits.initial, limits.connections),
+            recipients: limits.recipients.max(1),
             rate: limits.rate.map(|rate| Bucket::new(rate, now)),
             openings: limits.openings.map(|rate| Bucket::new(rate, now)),
             failures: 0,
@@ -216,9 +228,9 @@ impl Lane {
         self.fresh.push_back(rows);
     }
 
-    /// Puts a row in front: it was taken and nothing of it went out.
-    pub fn give_back(&mut self, task: Task) {
-        self.queue.push_front(task);
+    /// Puts rows in front: they were taken and nothing of them went out.
+    pub fn give_back(&mut self, tasks: impl IntoIterator<Item = Task, IntoIter: DoubleEndedIterator>) {
+        tasks.into_iter().rev().for_each(|task| self.queue.push_front(task));
     }
 
     /// Puts a row off.
@@ -276,7 +288,7 @@ impl Lane {
     /// Takes every row that is not under way: they will not be sent.
     pub fn take_all(&mut self) -> Vec<Task> {
         self.fresh_rows = 0;
-        let ready = self.ready.drain(..).map(|ready| ready.task);
+        let ready = self.ready.drain(..).flat_map(|ready| ready.tasks);
         let retries = self.retries.drain().map(|Reverse(retry)| retry.task);
         let fresh = self.fresh.drain(..).flatten().map(Task::fresh);
         ready.chain(self.queue.drain(..)).chain(retries).chain(fresh).collect()
@@ -286,9 +298,37 @@ impl Lane {
     pub fn take_back_ready(&mut self, now: Timestamp, all: bool) {
         let stale = |ready: &Ready| all || now.since(ready.at) > STALE_AFTER;
         let kept = self.ready.iter().position(|ready| !stale(ready)).unwrap_or(self.ready.len());
-        for ready in self.ready.drain(..kept).rev() {
-            self.queue.push_front(ready.task);
+        for task in self.ready.drain(..kept).rev().flat_map(|ready| ready.tasks.into_iter().rev()) {
+            self.queue.push_front(task);
         }
+    }
+
+    /// The first message that is ready, for the first `rows` of its rows; the others keep a copy.
+    pub fn take_ready(&mut self, rows: usize) -> Ready {
+        let first = self.ready.front_mut().expect("a ready message was counted");
+        if rows >= first.tasks.len() {
+            return self.ready.pop_front().expect("it was just looked at");
+        }
+        let Composed { envelope, message } = &mut first.composed;
+        let envelope = Envelope {
+            return_path: envelope.return_path.clone(),
+            recipients: envelope.recipients.drain(..rows).collect(),
+            archive: envelope.archive.clone(),
+        };
+        let composed = Composed { envelope, message: message.clone() };
+        Ready { tasks: first.tasks.drain(..rows).collect(), composed, at: first.at }
+    }
+
+    /// Recipients that one message may have, where all get the same text.
+    pub fn recipients(&self) -> usize {
+        self.recipients
+    }
+
+    /// The site has shown that it takes so many recipients of a message and no more; true when that is news.
+    pub fn takes_only(&mut self, recipients: usize) -> bool {
+        let is_news = recipients < self.recipients;
+        self.recipients = self.recipients.min(recipients.max(1));
+        is_news
     }
 
     /// One more intent than the depth, so that the next is made durable while the others are on the wire.
@@ -314,37 +354,37 @@ impl Lane {
         self.ready.len().min(self.free_places())
     }
 
-    /// Takes a place on the connection with the least under way, of those whose source `may_send`; where the lane's own
-    /// rate has none, the moment at which it will have one.
+    /// Takes a place for a message with up to `most` recipients, on the connection with the least under way of those
+    /// whose source has places left: `take` takes them. Where the lane's own rate has none, the moment at which it will
+    /// have one.
     pub fn take_place(
         &mut self,
         now: Timestamp,
-        mut may_send: impl FnMut(SourceId) -> bool,
+        most: usize,
+        mut take: impl FnMut(SourceId, usize) -> Option<usize>,
     ) -> Result<Option<Place>, Timestamp> {
-        if let Some(rate) = &mut self.rate {
-            rate.take_one(now)?;
-        }
+        let allowed = match &mut self.rate {
+            Some(rate) => rate.take_up_to(most as u64, now)? as usize,
+            None => most,
+        };
         let places = self.places();
-        let found = self.open.iter().take_while(|(under_way, _)| *under_way < places);
-        let found = found.map(|(_, id)| *id).find(|id| may_send(self.connections[id].source));
-        let Some(connection) = found else {
-            self.put_back_rate();
+        let free = self.open.iter().take_while(|(under_way, _)| *under_way < places);
+        let found = free
+            .map(|(_, id)| (*id, self.connections[id].source))
+            .find_map(|(id, source)| take(source, allowed).map(|recipients| (id, source, recipients)));
+        let Some((connection, source, recipients)) = found else {
+            self.put_back_rate(allowed);
             return Ok(None);
         };
-        let source = self.connections[&connection].source;
+        self.put_back_rate(allowed - recipients);
         let number = self.change_under_way(connection, |under_way| under_way + 1).expect("it is open");
-        Ok(Some(Place { connection, number, source }))
+        Ok(Some(Place { connection, number, source, recipients }))
     }
 
-    /// A place that was taken is not used.
-    pub fn untake_place(&mut self, id: ConnectionId) {
-        self.put_back_rate();
-        self.free_place(id);
-    }
-
-    fn put_back_rate(&mut self) {
+    /// What the rate had for recipients that do not get their message now.
+    pub fn put_back_rate(&mut self, recipients: usize) {
         if let Some(rate) = &mut self.rate {
-            rate.put_back(1);
+            rate.put_back(recipients as u64);
         }
     }
 
@@ -519,6 +559,7 @@ impl Lane {
     /// For reports.
     pub fn snapshot(&self, now: Timestamp, paused_until: Timestamp) -> LaneSnapshot {
         let why = self.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
+        let ready: usize = self.ready.iter().map(|ready| ready.tasks.len()).sum();
         let state = if now < paused_until {
             format!("paused until {paused_until}{why}")
         } else if let Some(since) = self.unreachable_since {
@@ -530,7 +571,7 @@ impl Lane {
         };
         LaneSnapshot {
             site: self.site.name.clone(),
-            waiting: (self.waiting() + self.ready.len() + self.preparing) as u64,
+            waiting: (self.waiting() + ready + self.preparing) as u64,
             under_way: self.under_way as u64,
             connections: self.open_connections() as u64,
             window: self.window() as u64,

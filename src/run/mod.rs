@@ -7,6 +7,10 @@
 //!    └──────────────── retry, later ──────────────┴────────────── outcome events ◄───────────────────┘
 //! ```
 //!
+//! A row is the unit of journal, retries and results; a message is for one row, or with one text for all for many rows of
+//! a lane. What is in doubt after a kill is what was granted and not answered: for each connection at most one message
+//! more than its pipeline depth, with all of its recipients.
+//!
 //! [`send`] is the loop: it waits for events, lets the [`dispatcher`](Dispatcher) decide, and carries out what it asks for. All decisions
 //! are the dispatcher's, all waiting is here.
 
@@ -17,6 +21,7 @@ mod directory;
 mod dispatcher;
 mod event;
 mod finish;
+mod grant;
 mod judge;
 mod lane;
 mod lanes;
@@ -29,6 +34,7 @@ mod site;
 mod snapshot;
 mod source;
 mod suppress;
+mod together;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -41,7 +47,7 @@ use tokio::sync::mpsc;
 pub use breaker::Breaker;
 pub use directory::Directory;
 pub use dispatcher::{Counts, Dispatcher, MOST_IN_PREPARATION, Parts, Phase, Settings};
-pub use event::{Composed, NotComposed, Routed, Shutdown, Task, Unroutable};
+pub use event::{Composed, NotComposed, Routed, Shutdown, Task, Together, Unroutable};
 pub use finish::{FinishError, write_results};
 pub use lane::{Lane, Limits, Segment};
 pub use planning::{PlanningError, Screening, freeze};
@@ -155,7 +161,9 @@ pub async fn send(
         let under_way = dispatcher.under_way();
         for action in actions.drain(..) {
             match action {
-                Action::Prepare(lane, tasks) => preparer.start(lane, &tasks, &prepared_in),
+                Action::Prepare { lane, tasks, together } => {
+                    preparer.start(lane, tasks, together, &prepared_in);
+                }
                 Action::LookUp(domain, row) => lookups.start(domain, preparer.domain(row)),
                 Action::Open { connection, site, source, .. } => connections.open(connection, site, source),
                 Action::Close(id) => connections.close(id),
@@ -191,21 +199,25 @@ pub async fn send(
 }
 
 /// The journal's writer: what is durable is handed to its connection, what never will be comes back, and failures become events.
-fn spawn_writer(journal: Journal, events: &mpsc::Sender<Event>) -> Result<Writer<Addressed>, JournalError> {
+fn spawn_writer(
+    journal: Journal,
+    events: &mpsc::Sender<Event>,
+) -> Result<Writer<Option<Addressed>>, JournalError> {
     let (undelivered, given_up, failures) = (events.clone(), events.clone(), events.clone());
-    let on_durable = move |intents: Vec<(Intent, Addressed)>| {
-        for (_, addressed) in intents {
-            if let Err((connection, row)) = addressed.hand_over() {
+    let on_durable = move |intents: Vec<(Intent, Option<Addressed>)>| {
+        for addressed in intents.into_iter().filter_map(|(_, addressed)| addressed) {
+            if let Err((connection, transaction)) = addressed.hand_over() {
                 // An error means that the run is over; the intent stays open, as for all that is under way then.
-                let _ = undelivered.blocking_send(Event::Undelivered(connection, row));
+                let _ = undelivered.blocking_send(Event::Undelivered(connection, transaction));
             }
         }
     };
-    // Nothing of these went out, so a drain need not wait for them.
-    let on_given_up = move |intents: Vec<(Intent, Addressed)>| {
-        for (_, addressed) in intents {
-            let (connection, row) = addressed.place();
-            let _ = given_up.blocking_send(Event::Undelivered(connection, row));
+    // Nothing of these went out, so a drain need not wait for them. Where a transaction's intents were cut apart, those
+    // before the cut are durable or given up as well; the last one says it for all.
+    let on_given_up = move |intents: Vec<(Intent, Option<Addressed>)>| {
+        for addressed in intents.into_iter().filter_map(|(_, addressed)| addressed) {
+            let (connection, transaction) = addressed.place();
+            let _ = given_up.blocking_send(Event::Undelivered(connection, transaction));
         }
     };
     let on_error = move |error: JournalError| {

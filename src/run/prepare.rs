@@ -1,17 +1,18 @@
-//! Composes and signs rows on rayon's workers.
+//! Composes and signs rows on rayon's workers: a message for each, or one for many where all get the same text.
 //!
 //! A worker never blocks on a channel: there is one place in it for every row under preparation.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::mpsc;
 
-use super::event::{Composed, LaneId, NotComposed, Prepared, Task};
-use crate::compose::{Composer, ReturnPaths};
+use super::event::{Composed, LaneId, NotComposed, Prepared, Task, Together};
+use super::together::Groups;
+use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
-use crate::mail::{Address, Envelope, Timestamp};
+use crate::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
 use crate::plan::Plan;
-use crate::suppression::Watch;
+use crate::suppression::{SuppressionError, Watch};
 
 /// Rows that one job takes: enough to make the hand-over cheap, few enough to spread over the cores.
 const ROWS_PER_JOB: usize = 8;
@@ -21,7 +22,7 @@ pub struct Preparer {
     pub plan: Arc<Plan>,
     pub composer: Composer,
     pub signer: Signer,
-    /// The suppression list, looked at again before a row is composed.
+    /// The suppression list, looked at again before rows are composed.
     pub watch: Mutex<Watch>,
     pub return_paths: ReturnPaths,
     /// Where all messages go instead: a test message.
@@ -31,17 +32,32 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// Prepares `tasks` in the background; each arrives in `done`, which must have a place for every row under
-    /// preparation.
-    pub fn start(self: &Arc<Self>, lane: LaneId, tasks: &[Task], done: &mpsc::Sender<Prepared>) {
-        for tasks in tasks.chunks(ROWS_PER_JOB) {
+    /// Prepares `tasks` in the background, as many `together` in one message as may be; each arrives in `done`, which must
+    /// have a place for every row under preparation.
+    pub fn start(
+        self: &Arc<Self>,
+        lane: LaneId,
+        tasks: Vec<Task>,
+        together: Together,
+        done: &mpsc::Sender<Prepared>,
+    ) {
+        let Together { most, one_domain } = together;
+        for tasks in tasks.chunks(if most > 1 { most } else { ROWS_PER_JOB }) {
             let (this, tasks, done) = (Arc::clone(self), tasks.to_vec(), done.clone());
             rayon::spawn(move || {
+                // An error means that the run is over and nobody waits for the message.
+                let tell = |tasks: Vec<Task>, message| {
+                    let _ = done.try_send(Prepared { tasks, lane, at: Timestamp::now(), message });
+                };
+                if let Err(problem) = this.refresh_suppressions() {
+                    return tasks.into_iter().for_each(|task| tell(vec![task], Err(problem.clone())));
+                }
+                if most > 1 {
+                    return this.prepare_together(tasks, one_domain, tell);
+                }
                 for task in tasks {
                     let message = this.prepare(task.row);
-                    let prepared = Prepared { task, lane, at: Timestamp::now(), message };
-                    // An error means that the run is over and nobody waits for the message.
-                    let _ = done.try_send(prepared);
+                    tell(vec![task], message);
                 }
             });
         }
@@ -60,26 +76,69 @@ impl Preparer {
         let stop = |what: &str, error: &dyn std::error::Error| NotComposed::Stop(format!("{what}: {error}"));
         let row = self.plan.row(row).map_err(|error| stop("the plan can't be read", &error))?;
         self.check_suppression(&row.address)?;
-        let message = self
-            .composer
-            .compose(&row, Timestamp::wall())
-            .map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
-        let message = self
-            .signer
-            .sign(message, Timestamp::wall())
-            .map_err(|error| stop("a message can't be signed", &error))?;
+        let message = self.sign(self.composer.compose(&row, Timestamp::wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.clone().unwrap_or(row.address);
         let archive = self.archive.clone().filter(|_| self.redirect.is_none());
-        Ok(Composed { envelope: Envelope { return_path, recipient, archive }, message })
+        Ok(Composed { envelope: Envelope::to_one(return_path, recipient, archive), message })
+    }
+
+    /// Composes and signs one text for all of `tasks`. Those that drop out are told one by one; the others share one
+    /// message, or a few where an envelope can't hold them all.
+    fn prepare_together(
+        &self,
+        tasks: Vec<Task>,
+        one_domain: bool,
+        tell: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
+    ) {
+        let mut groups = Groups::new(one_domain);
+        for task in tasks {
+            let address = self.plan.address(task.row);
+            match self.check_suppression(&address) {
+                Ok(()) => groups.add(task, address),
+                Err(reason) => tell(vec![task], Err(reason)),
+            }
+        }
+        let mut groups = groups.into_envelopes().peekable();
+        if groups.peek().is_none() {
+            return;
+        }
+        let message = self.sign(self.composer.compose_for_all(Timestamp::wall()));
+        for (tasks, recipients) in groups {
+            // Without a token: the same for every row.
+            let return_path = Some(self.return_paths.of(tasks[0].row));
+            let archive = self.archive.clone();
+            let composed =
+                |message| Composed { envelope: Envelope { return_path, recipients, archive }, message };
+            tell(tasks, message.clone().map(composed));
+        }
+    }
+
+    fn sign(&self, message: Result<Message, RenderFailure>) -> Result<SignedMessage, NotComposed> {
+        let message = message.map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
+        self.signer
+            .sign(message, Timestamp::wall())
+            .map_err(|error| NotComposed::Stop(format!("a message can't be signed: {error}")))
+    }
+
+    /// Takes in what came onto the suppression list up to now: once for each job.
+    fn refresh_suppressions(&self) -> Result<(), NotComposed> {
+        self.watch().refresh().map_err(|error| unreadable_list(&error))
     }
 
     fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {
-        let mut watch = self.watch.lock().expect("no holder of the lock panics");
-        match watch.is_suppressed(address, Timestamp::wall()) {
+        match self.watch().is_suppressed(address, Timestamp::wall()) {
             Ok(None) => Ok(()),
             Ok(Some(entry)) => Err(NotComposed::Suppressed(entry.to_string())),
-            Err(error) => Err(NotComposed::Stop(format!("the suppression list can't be read: {error}"))),
+            Err(error) => Err(unreadable_list(&error)),
         }
     }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().expect("no holder of the lock panics")
+    }
+}
+
+fn unreadable_list(error: &SuppressionError) -> NotComposed {
+    NotComposed::Stop(format!("the suppression list can't be read: {error}"))
 }

@@ -17,7 +17,7 @@ pub struct ProviderLimits {
     pub name: String,
     /// Connections open at once, over all sites; no limit when `None`.
     pub connections: Option<usize>,
-    /// Messages, over all sites.
+    /// Messages, over all sites; one for several recipients counts once for each.
     pub rate: Option<Rate>,
 }
 
@@ -102,18 +102,18 @@ impl Provider {
         self.limits.connections.is_some()
     }
 
-    /// Takes one message's place; otherwise when there will be one.
-    pub fn take(&mut self, now: Timestamp) -> Result<(), Timestamp> {
+    /// Takes places for up to `most` recipients, at least one; otherwise when there will be one.
+    pub fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
         match &mut self.bucket {
-            Some(bucket) => bucket.take_one(now),
-            None => Ok(()),
+            Some(bucket) => bucket.take_up_to(most as u64, now).map(|taken| taken as usize),
+            None => Ok(most),
         }
     }
 
-    /// A place that was taken is not used.
-    pub fn put_back(&mut self) {
+    /// Places that were taken are not used.
+    pub fn put_back(&mut self, count: usize) {
         if let Some(bucket) = &mut self.bucket {
-            bucket.put_back(1);
+            bucket.put_back(count as u64);
         }
     }
 }

@@ -117,6 +117,8 @@ fn lane_limits(shaping: &SiteShaping, sources: usize) -> lane::Limits {
         connections,
         initial: connections.min(INITIAL_CONNECTIONS),
         pipeline_depth: 1,
+        recipients: shaping.recipients_per_message,
+        one_domain: true,
         rate: shaping.messages_per_second.map(|messages| per_second(messages * each)),
         openings: shaping.new_connections_per_minute.map(|openings| Rate {
             tokens: u64::from(openings).saturating_mul(sources as u64),
@@ -141,7 +143,7 @@ fn per_second(messages: f64) -> Rate {
     Rate { tokens: ((messages * 1_000.0).round() as u64).max(1), micros: 1_000_000_000 }
 }
 
-/// What a relay gets: all that is configured, from the start.
+/// What a relay gets: all that is configured, from the start. One recipient a message, unless the caller knows better.
 pub fn relay_limits(
     connections: usize,
     pipeline_depth: usize,
@@ -152,6 +154,8 @@ pub fn relay_limits(
         connections,
         initial: connections,
         pipeline_depth,
+        recipients: 1,
+        one_domain: false,
         rate: shaped.and_then(|limits| limits.rate),
         openings: shaped.and_then(|limits| limits.openings),
         only_way: true,

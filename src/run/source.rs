@@ -12,7 +12,7 @@ pub struct SourceId(pub usize);
 pub struct SourceLimits {
     /// Its share of the connections among the others of the run; at least 1.
     pub weight: u32,
-    /// Messages, over all sites.
+    /// Messages, over all sites; one for several recipients counts once for each.
     pub rate: Option<Rate>,
     /// Messages that it may still carry in this run: what is left of a warm-up's day.
     pub allowance: Option<u64>,
@@ -78,29 +78,32 @@ impl Sources {
         self.list[id.0].allowance == Some(0)
     }
 
-    /// Takes one message's place; otherwise when there will be one, `None` for not in this run.
-    pub fn take(&mut self, id: SourceId, now: Timestamp) -> Result<(), Option<Timestamp>> {
+    /// Takes places for up to `most` recipients, at least one; otherwise when there will be one, `None` for not in this
+    /// run.
+    pub fn take(&mut self, id: SourceId, most: usize, now: Timestamp) -> Result<usize, Option<Timestamp>> {
         let source = &mut self.list[id.0];
-        if source.allowance == Some(0) {
+        let most = source.allowance.map_or(most as u64, |allowance| allowance.min(most as u64));
+        if most == 0 {
             return Err(None);
         }
-        if let Some(bucket) = &mut source.bucket {
-            bucket.take_one(now).map_err(Some)?;
-        }
+        let taken = match &mut source.bucket {
+            Some(bucket) => bucket.take_up_to(most, now).map_err(Some)?,
+            None => most,
+        };
         if let Some(allowance) = &mut source.allowance {
-            *allowance -= 1;
+            *allowance -= taken;
         }
-        Ok(())
+        Ok(taken as usize)
     }
 
-    /// A place that was taken is not used.
-    pub fn put_back(&mut self, id: SourceId) {
+    /// Places that were taken are not used.
+    pub fn put_back(&mut self, id: SourceId, count: usize) {
         let source = &mut self.list[id.0];
         if let Some(bucket) = &mut source.bucket {
-            bucket.put_back(1);
+            bucket.put_back(count as u64);
         }
         if let Some(allowance) = &mut source.allowance {
-            *allowance += 1;
+            *allowance += count as u64;
         }
     }
 }
@@ -122,19 +125,30 @@ mod tests {
     }
 
     #[test]
+    fn what_several_recipients_take_is_no_more_than_the_allowance() {
+        let limits = [SourceLimits { allowance: Some(150), ..SourceLimits::default() }];
+        let mut sources = Sources::new(&limits, Timestamp(0));
+        assert_eq!(sources.take(SourceId(0), 100, Timestamp(0)), Ok(100));
+        assert_eq!(sources.take(SourceId(0), 100, Timestamp(0)), Ok(50));
+        assert!(sources.are_spent());
+        sources.put_back(SourceId(0), 30);
+        assert_eq!(sources.allowances(), [Some(30)]);
+    }
+
+    #[test]
     fn a_source_keeps_its_rate_and_its_allowance() {
         let rate = Rate { tokens: 10, micros: 1_000_000 };
         let limits = SourceLimits { rate: Some(rate), allowance: Some(4), ..SourceLimits::default() };
         let mut sources = Sources::new(&[limits], Timestamp(0));
         let id = SourceId(0);
         for _ in 0..3 {
-            assert_eq!(sources.take(id, Timestamp(0)), Ok(()));
+            assert_eq!(sources.take(id, 1, Timestamp(0)), Ok(1));
         }
-        assert_eq!(sources.take(id, Timestamp(0)), Err(Some(Timestamp(100_000))));
-        sources.put_back(id);
-        assert_eq!(sources.take(id, Timestamp(0)), Ok(()));
-        assert_eq!(sources.take(id, Timestamp(100_000)), Ok(()));
-        assert_eq!(sources.take(id, Timestamp(9_000_000)), Err(None));
+        assert_eq!(sources.take(id, 1, Timestamp(0)), Err(Some(Timestamp(100_000))));
+        sources.put_back(id, 1);
+        assert_eq!(sources.take(id, 100, Timestamp(0)), Ok(1), "as many as the rate has");
+        assert_eq!(sources.take(id, 1, Timestamp(100_000)), Ok(1));
+        assert_eq!(sources.take(id, 1, Timestamp(9_000_000)), Err(None));
         assert!(sources.are_spent());
         assert_eq!(sources.choose(|_| 0), None);
     }

@@ -25,6 +25,8 @@ pub struct Options {
     pub auth_in_clear: bool,
     /// The largest message in bytes, as announced with SIZE (RFC 1870) and enforced.
     pub max_size: u64,
+    /// The most recipients of one message, the next one gets 452 4.5.3 (RFC 5321 §4.5.3.1.8 asks for 100 at least).
+    pub most_recipients: usize,
     /// What EHLO offers. Parameters and commands of what is not offered are refused.
     pub extensions: Extensions,
     /// Refuse content that RFC 5321 forbids: bare CR or LF, NUL, lines over 998 octets, undeclared 8-bit text.
@@ -109,6 +111,7 @@ impl Default for Options {
             auth: None,
             auth_in_clear: false,
             max_size: 50 * 1024 * 1024,
+            most_recipients: 1_000,
             extensions: Extensions::ALL,
             strict_content: true,
             eager_data: false,

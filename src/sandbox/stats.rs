@@ -15,6 +15,8 @@ pub struct Stats {
     pub logins: u64,
     /// Messages taken over and answered 2xx.
     pub accepted: u64,
+    /// Recipients of the messages taken over, answered or not: what a message for several is counted by.
+    pub recipients: u64,
     /// Messages taken over, and the answer withheld (`drop-after-dot` and its like).
     pub unanswered: u64,
     /// 4xx replies to RCPT, to DATA or to the end of a message.
@@ -54,6 +56,7 @@ counters!(
     tls,
     logins,
     accepted,
+    recipients,
     unanswered,
     deferred,
     rejected,

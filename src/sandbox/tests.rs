@@ -143,7 +143,7 @@ async fn a_message_becomes_a_file() {
     assert_eq!(files(&folder).len(), 2, "{:?}", files(&folder));
     let stats = sandbox.stop().await;
     let bytes = 2 * message.len() as u64;
-    assert_eq!(stats, Stats { connections: 1, accepted: 2, bytes, ..Stats::default() });
+    assert_eq!(stats, Stats { connections: 1, accepted: 2, recipients: 3, bytes, ..Stats::default() });
 }
 
 #[tokio::test]
@@ -209,6 +209,7 @@ async fn starttls_and_login() {
         tls: 1,
         logins: 1,
         accepted: 3,
+        recipients: 3,
         bytes: 18,
         domains: vec![("two.example".to_owned(), 2), ("one.example".to_owned(), 1)],
         ..Stats::default()

@@ -346,8 +346,7 @@ impl Driver {
             Some(Closed::Lost(error)) => NotStarted::Lost(error.clone()),
             Some(Closed::WorkEnded | Closed::Idle | Closed::MessageLimit) | None => NotStarted::Closed,
         };
-        let fate = Fate::NotStarted { why };
-        Report { id: transaction.id, fate, archive: None, started_at: now, finished_at: now }
+        transaction.left(Fate::NotStarted { why }, now)
     }
 
     fn closed(self) -> Closed {

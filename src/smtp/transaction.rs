@@ -6,12 +6,12 @@ use crate::mail::{Envelope, Reply, SignedMessage, Timestamp};
 
 use super::SessionError;
 
-/// One message for one recipient, ready to be sent.
+/// One message for one recipient, or for several, ready to be sent (RFC 5321 §3.3).
 #[derive(Debug, Clone)]
 pub struct Transaction {
     /// The caller's number; comes back in the report.
     pub id: u64,
-    /// Return path, recipient and archive address.
+    /// Return path, recipients and archive address. What one recipient needs of the server (SMTPUTF8) is asked for all.
     pub envelope: Envelope,
     /// The message, byte for byte.
     pub message: SignedMessage,
@@ -19,23 +19,23 @@ pub struct Transaction {
     pub valid_until: Timestamp,
 }
 
-/// What became of one transaction. Each transaction gets exactly one.
+/// What became of one transaction. Each transaction gets exactly one, when the fate of its last recipient is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The transaction's number.
     pub id: u64,
-    /// What became of it, the archive's copy apart.
-    pub fate: Fate,
+    /// What became of it for each recipient, in their order; the archive's copy apart.
+    pub fates: Vec<Fate>,
     /// The reply that tells what became of the archive's copy: to its RCPT where that was refused, else to DATA or the
     /// end of the message. `None` where none was asked for, and where no reply tells it.
     pub archive: Option<Reply>,
     /// When its first command was handed to the connection; the same as `finished_at` when none was.
     pub started_at: Timestamp,
-    /// When its fate was known.
+    /// When its last fate was known.
     pub finished_at: Timestamp,
 }
 
-/// What became of a transaction.
+/// What became of a transaction for one of its recipients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// The server decided. 2xx to the end of the message: it has taken the message over. 4xx or 5xx to any command:
@@ -129,6 +129,20 @@ pub enum Unfit {
     /// Every hop is to use TLS (RFC 8689).
     #[error("server does not offer REQUIRETLS over TLS with a verified certificate")]
     NeedsRequireTls,
+}
+
+impl Transaction {
+    /// About how many bytes it will be on the wire: the content, and a line for every recipient.
+    pub(super) fn wire_bytes(&self) -> u64 {
+        const RCPT_BYTES: usize = 64;
+        (self.message.bytes + RCPT_BYTES * (self.envelope.recipients.len() - 1)) as u64
+    }
+
+    /// The report of a transaction of which nothing was written.
+    pub(super) fn left(&self, fate: Fate, now: Timestamp) -> Report {
+        let fates = vec![fate; self.envelope.recipients.len()];
+        Report { id: self.id, fates, archive: None, started_at: now, finished_at: now }
+    }
 }
 
 impl Fate {

@@ -11,8 +11,8 @@ use crate::mail::{Address, Timestamp};
 
 /// What was added to the list since a plan was made, kept up to date.
 ///
-/// A look costs SQLite's `data_version`, a comparison in shared memory, and two hashes. Only when somebody has
-/// committed to the file are the entries read that were added since.
+/// [`refresh`](Self::refresh) costs SQLite's `data_version`, a comparison in shared memory: only when somebody has committed to the
+/// file are the entries read that were added since. A look costs two hashes.
 #[derive(Debug)]
 pub struct Watch {
     db: Connection,
@@ -39,13 +39,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// The live entry of `address`, also when it was added a moment ago.
+    /// The live entry of `address`, as of the last [`refresh`](Self::refresh).
     pub fn is_suppressed(
         &mut self,
         address: &Address,
         now: Timestamp,
     ) -> Result<Option<Entry>, SuppressionError> {
-        self.refresh()?;
         AddressKey::write(address.local(), address.domain().as_str(), &mut self.key);
         if self.added.get(self.fingerprinter.of(&self.key)).is_none() {
             return Ok(None);
@@ -55,7 +54,8 @@ impl Watch {
         Ok(entry.filter(|entry| entry.is_live(now)))
     }
 
-    fn refresh(&mut self) -> Result<(), SuppressionError> {
+    /// Takes in what was added up to now.
+    pub fn refresh(&mut self) -> Result<(), SuppressionError> {
         let Self { db, fingerprinter, added, change, data_version, .. } = self;
         read_new(db, fingerprinter, added, change, data_version)
             .map_err(|source| SuppressionError::sqlite(&self.path, "read the suppression list", source))
@@ -92,14 +92,21 @@ fn read_new(
 #[cfg(test)]
 mod tests {
     use super::super::list::tests::{DAY, NOW, address, entry, list};
+    use super::Watch;
+    use crate::mail::Timestamp;
     use crate::suppression::Term;
+
+    fn is_suppressed(watch: &mut Watch, email: &str, now: Timestamp) -> bool {
+        watch.refresh().unwrap();
+        watch.is_suppressed(&address(email), now).unwrap().is_some()
+    }
 
     #[test]
     fn an_address_that_is_added_while_it_watches_is_seen() {
         let (_folder, mut list) = list();
         list.add(&entry("old@b.example", "manual", Term::Default), NOW).unwrap();
         let mut watch = list.watch(list.checker(NOW).unwrap().change()).unwrap();
-        let mut suppressed = |email: &str, now| watch.is_suppressed(&address(email), now).unwrap().is_some();
+        let mut suppressed = |email: &str, now| is_suppressed(&mut watch, email, now);
         assert!(!suppressed("bob@b.example", NOW));
 
         list.add(&entry("Bob@b.example", "manual", Term::For(DAY)), NOW).unwrap();
@@ -123,7 +130,7 @@ mod tests {
         let change = list.checker(NOW).unwrap().change();
         list.add(&entry("bob@b.example", "unsubscribe", Term::Default), NOW).unwrap();
         let mut watch = list.watch(change).unwrap();
-        assert!(watch.is_suppressed(&address("bob@b.example"), NOW).unwrap().is_some());
+        assert!(is_suppressed(&mut watch, "bob@b.example", NOW));
     }
 
     /// An entry that had ended when the plan was made, and was added again since.
@@ -133,8 +140,8 @@ mod tests {
         list.add(&entry("bob@b.example", "manual", Term::For(DAY)), NOW).unwrap();
         let later = NOW + 2 * DAY;
         let mut watch = list.watch(list.checker(later).unwrap().change()).unwrap();
-        assert!(watch.is_suppressed(&address("bob@b.example"), later).unwrap().is_none());
+        assert!(!is_suppressed(&mut watch, "bob@b.example", later));
         list.add(&entry("bob@b.example", "manual", Term::For(DAY)), later).unwrap();
-        assert!(watch.is_suppressed(&address("bob@b.example"), later).unwrap().is_some());
+        assert!(is_suppressed(&mut watch, "bob@b.example", later));
     }
 }

@@ -1,5 +1,5 @@
 //! The program is killed at any moment, again and again; afterwards every planned row was accepted exactly once or is
-//! in doubt. The receiver keeps a record of its own, which the results are held against.
+//! in doubt. One campaign has a message for each row, the other one text for all. The receiver keeps a record of its own, which the results are held against.
 //!
 //! `scripts/crash-rounds N` runs it for N rounds.
 
@@ -16,6 +16,8 @@ use mailrun::sandbox::{Faults, Options, record};
 use crate::kit::{Dir, Relay, campaign, list};
 
 const ROWS: usize = 150;
+/// Recipients of one message of the campaign that has one text for all.
+const TOGETHER: usize = 8;
 const CONNECTIONS: usize = 4;
 /// Kills of each of the two campaigns in a round.
 const KILLS: usize = 2;
@@ -70,7 +72,8 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     let relay = Relay::start(Options { record: Some(taken.clone()), faults, ..Options::default() });
     let depth = 1 + random.below(3) as usize;
     let durability = if round.is_multiple_of(2) { "process-crash" } else { "power-loss" };
-    let settings = format!("connections = {CONNECTIONS}\npipeline-depth = {depth}");
+    let settings =
+        format!("connections = {CONNECTIONS}\npipeline-depth = {depth}\nrecipients-per-message = {TOGETHER}");
     let more = format!(
         "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\n[capacity]\naccount = \"shared\"\nper-hour = 100000000\n\
          [journal]\ndurability = \"{durability}\"\n[stop]\nbounce-percent = 0"
@@ -80,6 +83,12 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         list(&dir, id, ROWS);
         campaign(&dir, id, relay.port(), &settings, &more)
     });
+    // The second one has one text for all: a kill falls into messages for many.
+    let path = dir.path().join(&files[1]);
+    let text = fs::read_to_string(&path).unwrap().replace("id = \"two\"", "id = \"two\"\nkind = \"alarm\"");
+    let text = text.replace("subject = \"Number {{n}}\"", "subject = \"Outage\"\npersonalised = false");
+    fs::write(&path, text.replace("letter.hbs", "outage.hbs")).unwrap();
+    dir.write("outage.hbs", "The power is out.\n");
 
     for _ in 0..KILLS {
         let aims: [Aim; 2] = std::array::from_fn(|_| Aim::any(random));
@@ -104,7 +113,7 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     for entry in record::read(&taken).unwrap() {
         *times.entry(entry.recipient).or_insert(0_u64) += 1;
     }
-    for id in ids {
+    for (id, together) in ids.into_iter().zip([1, TOGETHER]) {
         let results = dir.results(id);
         assert_eq!(results.len(), ROWS, "round {round}: a result for every row");
         let mut in_doubt = 0;
@@ -136,7 +145,7 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         }
         tally.in_doubt += in_doubt;
         if round % 3 != 1 {
-            let most = (KILLS * CONNECTIONS * (depth + 1)) as u64;
+            let most = (KILLS * CONNECTIONS * (depth + 1) * together) as u64;
             assert!(
                 in_doubt <= most,
                 "round {round}: {in_doubt} in doubt after {KILLS} kills, at most {most}"

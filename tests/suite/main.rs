@@ -11,6 +11,7 @@ mod disk;
 mod kit;
 mod mx;
 mod mx_command;
+mod one_text;
 mod send;
 mod shown;
 mod synth;

@@ -70,6 +70,7 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(shown.target_group.email, smallest.target_group.email);
     assert_eq!(shown.target_group.duplicates, smallest.target_group.duplicates);
     assert_eq!(shown.template.strict, smallest.template.strict);
+    assert_eq!(shown.template.personalised, smallest.template.personalised);
     assert_eq!(shown.template.largest, smallest.template.largest);
     assert_eq!(shown.capacity, Capacity::default());
     assert_eq!(shown.delivery.drain_seconds, smallest.delivery.drain_seconds);
@@ -89,6 +90,7 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(shown.tls, smallest.tls);
     assert_eq!(shown.connections, smallest.connections);
     assert_eq!(shown.pipeline_depth, smallest.pipeline_depth);
+    assert_eq!(shown.recipients_per_message, smallest.recipients_per_message);
     assert_eq!(shown.messages_per_connection, smallest.messages_per_connection);
 }
 

@@ -119,3 +119,75 @@ fn attachments_that_are_too_large_for_any_message_are_refused() {
     let error = dir.with("t.hbs", "x").with("a.bin", vec![0; 4_000]).refused();
     assert!(error.to_string().starts_with("the attachments alone have 5"), "{error}");
 }
+
+/// A campaign with one text for all.
+fn for_all(subject: &str, text: &str, more: &str) -> Dir {
+    let template = format!("text = \"t.txt.hbs\"\npersonalised = false\n{more}");
+    let dir = Dir::new(subject, &template).with("t.txt.hbs", text);
+    let toml = dir.toml.replace("id = \"spring\"", "id = \"spring\"\nkind = \"alarm\"");
+    Dir { toml: String::new(), ..dir }.more(&toml)
+}
+
+#[test]
+fn one_text_for_all_is_the_same_for_every_row_and_names_nobody() {
+    let composer = for_all("Outage", "It is {{message_id}}\n", "").composer();
+    let mut other = row(json!({"full_name": "Bob"}));
+    (other.index, other.name) = (8, Some("Bob".into()));
+    other.address = Address::parse("bob@example.net").unwrap();
+    let rows = [row(json!({})), other];
+    let messages = rows.map(|row| whole(&composer.compose(&row, DATE).unwrap()));
+    assert_eq!(messages[0], messages[1]);
+    assert_eq!(messages[0], whole(&composer.compose_for_all(DATE).unwrap()));
+    let text = String::from_utf8(messages[0].clone()).unwrap();
+    assert!(text.contains("\r\nTo: Undisclosed recipients:;\r\n"), "{text}");
+    for anybody in ["Jose", "Bob", "bob", "example.org", "example.net", "c-42"] {
+        assert!(!text.contains(anybody), "{anybody} in {text}");
+    }
+    assert!(text.contains("It is 2026-05-28.all."), "{text}");
+    assert_eq!(composer.columns(), Some(BTreeSet::new()));
+}
+
+#[test]
+fn the_group_in_to_has_a_name_of_its_own() {
+    let to = |name: &str| {
+        let composer = for_all("Outage", "x", &format!("to = '{name}'")).composer();
+        let message = composer.compose_for_all(DATE).unwrap();
+        let to =
+            header_text(&message).split("\r\n").find(|line| line.starts_with("To: ")).unwrap().to_owned();
+        let whole = whole(&message);
+        let parsed = MessageParser::new().parse(&whole).unwrap();
+        assert!(parsed.to().unwrap().iter().next().is_none(), "nobody is in the group");
+        to
+    };
+    assert_eq!(to("All customers"), "To: All customers:;");
+    assert_eq!(to("Customers (all, \"EU\")"), "To: \"Customers (all, \\\"EU\\\")\":;");
+    assert_eq!(to("Überall"), "To: =?utf-8?B?w5xiZXJhbGw=?=:;");
+}
+
+#[test]
+fn one_text_for_all_uses_no_column() {
+    let check = |dir: Dir, file: &str, place: Option<(usize, usize)>, problem: &str| {
+        let error = dir.refused();
+        assert!(error.path.ends_with(file), "{error:?}");
+        assert_eq!(error.place, place, "{error}");
+        assert!(error.problem.starts_with(problem) && error.hint.is_some(), "{error:?}");
+    };
+    check(
+        for_all("x", "a\nDear {{first}}", ""),
+        "t.txt.hbs",
+        Some((2, 6)),
+        "`first` differs from row to row",
+    );
+    check(for_all("x", "{{#if vip}}y{{/if}}", ""), "t.txt.hbs", Some((1, 1)), "`vip` differs");
+    check(for_all("x", "{{unsubscribe_url}}", ""), "t.txt.hbs", Some((1, 1)), "`unsubscribe_url` differs");
+    check(
+        for_all("x", "{{lookup this \"a\"}}", ""),
+        "campaign.toml",
+        None,
+        "a template looks at the whole row",
+    );
+    check(for_all("Hi {{n}}", "x", ""), "campaign.toml", Some((12, 15)), "`n` differs");
+    let header = "[sender.headers]\nX-Segment = \"{{segment}}\"\n";
+    check(for_all("x", "x", header), "campaign.toml", Some((16, 14)), "`segment` differs");
+    check(for_all("x", "{{n}}", "[template.defaults]\nn = 1\n"), "t.txt.hbs", Some((1, 1)), "`n` differs");
+}

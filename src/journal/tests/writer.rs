@@ -29,6 +29,32 @@ fn an_intent_is_passed_on_once_it_can_be_read_by_others() {
     assert_eq!(dir.outcome(3), Some(accepted(3, 1, 1)));
 }
 
+/// A message for many rows is passed on with its last intent, wherever commits cut them apart.
+#[test]
+fn with_the_last_of_many_intents_all_can_be_read_by_others() {
+    let rows = GROUP_RECORDS as u32 * 2 + 10;
+    let dir = Dir::new(rows);
+    let path = dir.path();
+    let (seen_in, seen) = channel();
+    let writer: Writer<Option<u32>> = Writer::spawn(
+        dir.create(),
+        move |intents| {
+            for rows in intents.into_iter().filter_map(|(_, rows)| rows) {
+                let states = read(&path).unwrap();
+                seen_in.send((0..rows).all(|row| states.state(row) == State::Open)).unwrap();
+            }
+        },
+        |given_up| panic!("{given_up:?}"),
+        |error| panic!("{error}"),
+    )
+    .unwrap();
+    writer.register_connection(host("mx.example.net"));
+    writer.intend((0..rows).map(|row| (intent(row, 1, 0), (row + 1 == rows).then_some(rows))).collect());
+    assert!(seen.recv().unwrap());
+    writer.close().unwrap();
+    assert!(seen.recv().is_err(), "passed on once");
+}
+
 #[test]
 fn records_keep_their_order_within_a_group() {
     let dir = Dir::new(4);

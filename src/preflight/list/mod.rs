@@ -24,7 +24,7 @@ use super::finding::{Finding, Group};
 use super::grouped;
 use crate::campaign::{Campaign, Kind};
 use crate::compose::{Composer, Rendered, RunFacts, TemplateError};
-use crate::mail::{Message, Timestamp};
+use crate::mail::{Address, Message, Timestamp};
 use crate::plan::{Plan, PlanError};
 
 pub use screened::screening;
@@ -107,9 +107,16 @@ pub fn dry_run(
     let start = Instant::now();
     let blocks = blocks(rows);
     let shared = Shared::of(plan, composer)?;
+    let one_text =
+        composer.is_one_text().then(|| OneText::look(plan, composer, looking)).transpose()?.flatten();
     let measure = |tally: Tally, (number, block): (usize, &Range<u32>)| {
-        let measured = measure(tally, plan, composer, looking, &shared, number as u32, block.clone());
-        progress(u64::from(block.end - block.start));
+        let rows = u64::from(block.end - block.start);
+        let block = (number as u32, block.clone());
+        let measured = match &one_text {
+            Some(one_text) => one_text.measure(tally, plan, block),
+            None => measure(tally, plan, composer, looking, &shared, block),
+        };
+        progress(rows);
         measured
     };
     let mut tally = blocks
@@ -197,14 +204,12 @@ fn measure(
     composer: &Composer,
     looking: &Looking,
     shared: &Shared,
-    number: u32,
-    block: Range<u32>,
+    (number, block): (u32, Range<u32>),
 ) -> Result<Tally, PlanError> {
     let mut hasher = blake3::Hasher::new();
     for index in block {
         let row = plan.row(index)?;
-        let recipient = row.address.to_string();
-        hasher.update(&(recipient.len() as u64).to_le_bytes()).update(recipient.as_bytes());
+        add_recipient(&mut hasher, &row.address);
         match composer.compose_shown(&row, DATE) {
             Ok((message, rendered)) => {
                 let longest_line = look_at_bytes(&message, shared, &mut hasher);
@@ -213,7 +218,9 @@ fn measure(
                 if longest_line > LONGEST_LINE {
                     tally.mark(Mark::LongLine, index, || format!("{longest_line} octets"));
                 }
-                look_at_text(&rendered, looking, index, &mut tally);
+                for (mark, example) in look_at_text(&rendered, looking) {
+                    tally.mark(mark, index, || example);
+                }
             }
             Err(failure) => {
                 hasher.update(b"no message");
@@ -223,6 +230,58 @@ fn measure(
     }
     tally.blocks.push((number, hasher.finalize()));
     Ok(tally)
+}
+
+fn add_recipient(hasher: &mut blake3::Hasher, address: &Address) {
+    let recipient = address.to_string();
+    hasher.update(&(recipient.len() as u64).to_le_bytes()).update(recipient.as_bytes());
+}
+
+/// The message that all rows get: composed and looked at once.
+struct OneText {
+    hash: blake3::Hash,
+    bytes: u64,
+    subject: String,
+    marks: Vec<(Mark, String)>,
+}
+
+impl OneText {
+    /// `None` where it can't be composed, or there is nobody to compose it for: then every row says so for itself.
+    fn look(plan: &Plan, composer: &Composer, looking: &Looking) -> Result<Option<Self>, PlanError> {
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let Ok((message, rendered)) = composer.compose_shown(&plan.row(0)?, DATE) else { return Ok(None) };
+        let mut hasher = blake3::Hasher::new();
+        let longest_line = look_at_bytes(&message, &Shared(Vec::new()), &mut hasher);
+        let bytes = message.header.len() + 2 + message.body.iter().map(Bytes::len).sum::<usize>();
+        let mut marks = look_at_text(&rendered, looking);
+        if longest_line > LONGEST_LINE {
+            marks.push((Mark::LongLine, format!("{longest_line} octets")));
+        }
+        Ok(Some(Self {
+            hash: hasher.finalize(),
+            bytes: bytes as u64 + looking.signatures,
+            subject: rendered.subject,
+            marks,
+        }))
+    }
+
+    /// Counts it for the rows of a block.
+    fn measure(&self, mut tally: Tally, plan: &Plan, block: (u32, Range<u32>)) -> Result<Tally, PlanError> {
+        let (number, rows) = block;
+        let mut hasher = blake3::Hasher::new();
+        for index in rows {
+            add_recipient(&mut hasher, &plan.address(index));
+            hasher.update(self.hash.as_bytes());
+            tally.message(index, self.bytes, &self.subject);
+            for (mark, example) in &self.marks {
+                tally.mark(*mark, index, || example.clone());
+            }
+        }
+        tally.blocks.push((number, hasher.finalize()));
+        Ok(tally)
+    }
 }
 
 /// Adds a message to the hash; the length of its longest line.
@@ -252,7 +311,7 @@ fn longest_line(bytes: &[u8]) -> usize {
 }
 
 /// What a recipient would see.
-fn look_at_text(rendered: &Rendered<'_>, looking: &Looking, index: u32, tally: &mut Tally) {
+fn look_at_text(rendered: &Rendered<'_>, looking: &Looking) -> Vec<(Mark, String)> {
     let mut seen = RowMarks::default();
     match rendered.subject.chars().count() {
         0 => seen.add(Mark::EmptySubject, String::new),
@@ -295,7 +354,7 @@ fn look_at_text(rendered: &Rendered<'_>, looking: &Looking, index: u32, tally: &
     if !unsubscribe {
         seen.add(Mark::NoUnsubscribeLink, String::new);
     }
-    seen.0.into_iter().for_each(|(mark, example)| tally.mark(mark, index, || example));
+    seen.0
 }
 
 /// The marks of one row, each once.

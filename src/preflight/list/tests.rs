@@ -202,3 +202,30 @@ fn lines_are_measured_without_their_ends() {
         assert_eq!(longest_line(text.as_bytes()), longest, "{text:?}");
     }
 }
+
+#[test]
+fn one_text_for_all_is_looked_at_once_and_counted_for_every_row() {
+    let list: String = (0..600).map(|n| format!("r{n}@a.example,{n}\n")).collect();
+    let case = |text: &str, more: &str| {
+        let (list, text) = (format!("email,n\n{list}"), Some(text));
+        let case = Case::new(&list, "Outage", text, None, "");
+        let path = case.path().join("campaign.toml");
+        let toml = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, toml.replace("[template]", &format!("[template]\n{more}"))).unwrap();
+        case
+    };
+    let all = case("See http://status.example.com\n", "personalised = false").run_with("alarm", 2);
+    let each = case("See http://status.example.com\n", "").run_with("alarm", 2);
+    assert_eq!((all.rows(), all.failed()), (600, 0));
+    let marks = |run: &DryRun| -> Vec<(u64, String)> {
+        run.tally.marks.values().map(|seen| (seen.rows, seen.example.clone())).collect()
+    };
+    assert_eq!(marks(&all), [(600, "`http://status.example.com`".to_owned())]);
+    assert_eq!(marks(&all), marks(&each));
+    let sizes = all.sizes().unwrap();
+    assert_eq!(sizes.total, 600 * sizes.largest);
+    let other = case("See http://status.example.com/2\n", "personalised = false").run_with("alarm", 2);
+    assert_ne!(all.hash, other.hash);
+    let again = case("See http://status.example.com\n", "personalised = false").run_with("alarm", 1);
+    assert_eq!(all.hash, again.hash);
+}

@@ -22,6 +22,8 @@ pub struct SiteShaping {
     pub connections: usize,
     /// Messages over one connection before it is closed; 0 is without end.
     pub messages_per_connection: u64,
+    /// Recipients of one message, where all get the same text.
+    pub recipients_per_message: usize,
     /// Messages a second.
     pub messages_per_second: Option<f64>,
     /// Connections opened within a minute.
@@ -167,6 +169,7 @@ fn over(entry: &ShapingEntry, base: ShapingEntry) -> ShapingEntry {
         domains: entry.domains.or(base.domains),
         connections: entry.connections.or(base.connections),
         messages_per_connection: entry.messages_per_connection.or(base.messages_per_connection),
+        recipients_per_message: entry.recipients_per_message.or(base.recipients_per_message),
         messages_per_second: entry.messages_per_second.or(base.messages_per_second),
         new_connections_per_minute: entry.new_connections_per_minute.or(base.new_connections_per_minute),
         provider_connections: entry.provider_connections.or(base.provider_connections),
@@ -182,6 +185,7 @@ fn shaping(entry: ShapingEntry) -> SiteShaping {
         provider: None,
         connections: entry.connections.unwrap_or(1),
         messages_per_connection: entry.messages_per_connection.unwrap_or(0),
+        recipients_per_message: entry.recipients_per_message.unwrap_or(1),
         messages_per_second: entry.messages_per_second,
         new_connections_per_minute: entry.new_connections_per_minute,
         provider_connections: entry.provider_connections,

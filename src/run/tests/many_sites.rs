@@ -4,8 +4,16 @@ use super::*;
 use crate::pacing::Rate;
 
 /// What a site of an example gets, unless the test says otherwise.
-const LIMITS: Limits =
-    Limits { connections: 10, initial: 5, pipeline_depth: 1, rate: None, openings: None, only_way: false };
+const LIMITS: Limits = Limits {
+    connections: 10,
+    initial: 5,
+    pipeline_depth: 1,
+    recipients: 1,
+    one_domain: true,
+    rate: None,
+    openings: None,
+    only_way: false,
+};
 
 /// A run over the domains that `domain_of` names, each with a site of its own unless `site_of` joins some.
 fn world(
@@ -352,8 +360,8 @@ fn a_lane_stays_while_an_intent_of_its_last_connection_is_on_the_way() {
     };
     let Some(Action::LookUp(domain, _)) = step(&mut world, Event::Tick) else { panic!("no lookup") };
     let routed = Event::Routed(domain, Ok(route("d")));
-    let Some(Action::Prepare(lane, tasks)) = step(&mut world, routed) else { panic!("not prepared") };
-    let prepared = Event::Prepared(world.prepare(lane, tasks[0]));
+    let Some(Action::Prepare { lane, tasks, .. }) = step(&mut world, routed) else { panic!("not prepared") };
+    let prepared = Event::Prepared(world.prepare(lane, &tasks[..1]).remove(0));
     let Some(Action::Open { connection, .. }) = step(&mut world, prepared) else { panic!("not opened") };
     assert!(matches!(step(&mut world, Event::Opened(connection, 1)), Some(Action::Grant(_))));
     // The connection closes before the intent is durable: the journal's thread finds nobody to hand over to.

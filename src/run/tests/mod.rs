@@ -2,6 +2,7 @@
 
 mod many_sites;
 mod one_site;
+mod one_text;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -14,14 +15,15 @@ use super::breaker::Breaker;
 use super::directory::Directory;
 use super::dispatcher::{Dispatcher, Parts, Phase, Settings};
 use super::event::{
-    Action, Composed, Event, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble, Unroutable,
+    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble,
+    Unroutable,
 };
 use super::lane::{Lane, Limits, Segment};
 use super::provider::ProviderLimits;
 use super::site::Site as Hops;
 use super::source::{SourceLimits, Sources};
 use crate::campaign::{Capacity, Retry, Stop};
-use crate::journal::{Outcome, Verdict};
+use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
 use crate::pacing::{Holder, Ledger, MemoryAccount, MemoryLedger, Pacer, Reading};
 use crate::route::{Classifier, Schedule};
@@ -43,6 +45,8 @@ struct Sent {
     attempt: u16,
     at: Timestamp,
     site: &'static str,
+    /// Its place among the recipients of its message.
+    place: usize,
 }
 
 struct World {
@@ -65,6 +69,10 @@ struct World {
     /// Rows that can't be composed.
     broken: BTreeMap<u32, NotComposed>,
     sent: Vec<Sent>,
+    /// The rows of each transaction.
+    transactions: Vec<Vec<u32>>,
+    /// Messages that were composed and signed.
+    composed: usize,
     outcomes: Vec<Outcome>,
     opened: usize,
     most_under_way: usize,
@@ -81,6 +89,8 @@ struct Setting {
     stop: Stop,
     not_after: Option<Timestamp>,
     sources: Vec<SourceLimits>,
+    /// Recipients of one message that is the same for all.
+    together: Option<usize>,
 }
 
 impl Default for Setting {
@@ -95,6 +105,7 @@ impl Default for Setting {
             stop,
             not_after: None,
             sources: vec![SourceLimits::default()],
+            together: None,
         }
     }
 }
@@ -104,6 +115,8 @@ fn limits_of(setting: &Setting) -> Limits {
         connections: setting.connections,
         initial: setting.connections,
         pipeline_depth: setting.depth,
+        recipients: setting.together.unwrap_or(1),
+        one_domain: false,
         rate: None,
         openings: None,
         only_way: true,
@@ -165,6 +178,7 @@ impl World {
             not_after: setting.not_after,
             drain: Duration::from_secs(30),
             per_second: capacity.as_ref().map(|capacity| capacity.per_hour as f64 / 3_600.0),
+            one_text: setting.together.is_some(),
         };
         let account = capacity.clone().unwrap_or_default();
         let accounts = MemoryLedger::new();
@@ -193,6 +207,8 @@ impl World {
             lookups: 0,
             broken: BTreeMap::new(),
             sent: Vec::new(),
+            transactions: Vec::new(),
+            composed: 0,
             outcomes: Vec::new(),
             opened: 0,
             most_under_way: 0,
@@ -253,10 +269,11 @@ impl World {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Prepare(lane, tasks) => {
-                for task in tasks {
-                    let prepared = self.prepare(lane, task);
-                    self.later(Duration::from_millis(1), Event::Prepared(prepared));
+            Action::Prepare { lane, tasks, together } => {
+                for tasks in tasks.chunks(together.most) {
+                    for prepared in self.prepare(lane, tasks) {
+                        self.later(Duration::from_millis(1), Event::Prepared(prepared));
+                    }
                 }
             }
             Action::LookUp(domain, row) => {
@@ -276,20 +293,31 @@ impl World {
             }
             Action::Close(id) => self.later(Duration::from_millis(1), Event::Closed(id)),
             Action::Grant(granted) => {
-                for (intent, granted) in granted {
-                    let connection = granted.connection;
+                for Granted { connection, intents, transaction } in granted {
                     let site = self.sites[&connection];
-                    let sent = Sent { row: intent.row, attempt: intent.attempt, at: self.now, site };
-                    self.sent.push(sent);
-                    let (wait, fate) = (self.site)(sent);
+                    let recipients: Vec<String> =
+                        transaction.envelope.recipients.iter().map(Address::to_string).collect();
+                    let rows: Vec<String> =
+                        intents.iter().map(|intent| format!("r{}@example.com", intent.row)).collect();
+                    assert_eq!(rows, recipients, "an intent for each recipient");
+                    self.transactions.push(intents.iter().map(|intent| intent.row).collect());
+                    let (mut longest, mut fates) = (Duration::ZERO, Vec::new());
+                    for (place, intent) in intents.into_iter().enumerate() {
+                        let Intent { row, attempt, .. } = intent;
+                        let sent = Sent { row, attempt, at: self.now, site, place };
+                        self.sent.push(sent);
+                        let (wait, fate) = (self.site)(sent);
+                        longest = longest.max(wait);
+                        fates.push(fate);
+                    }
                     let report = Report {
-                        id: granted.transaction.id,
-                        fate,
+                        id: transaction.id,
+                        fates,
                         archive: None,
                         started_at: self.now,
-                        finished_at: self.now + wait,
+                        finished_at: self.now + longest,
                     };
-                    self.later(wait, Event::Reported(granted.connection, report));
+                    self.later(longest, Event::Reported(connection, report));
                 }
             }
             Action::Record(outcome) => self.outcomes.push(outcome),
@@ -308,21 +336,34 @@ impl World {
         }
     }
 
-    fn prepare(&mut self, lane: LaneId, task: Task) -> Prepared {
-        let message = Message {
-            header: Bytes::from_static(b"Subject: x\r\n"),
-            body: vec![Bytes::from_static(b"x\r\n")],
-            message_id: format!("{}@example.com", task.row),
-            eight_bit: false,
-            needs_smtputf8: false,
-        };
-        let recipient = Address::parse(&format!("r{}@example.com", task.row)).unwrap();
-        let composed = Composed {
-            envelope: Envelope { return_path: None, recipient, archive: None },
-            message: SignedMessage::new(Bytes::new(), message),
-        };
-        let message = self.broken.get(&task.row).cloned().map_or(Ok(composed), Err);
-        Prepared { task, lane, at: self.now, message }
+    /// One message for `tasks`, but for those that drop out.
+    fn prepare(&mut self, lane: LaneId, tasks: &[Task]) -> Vec<Prepared> {
+        let at = self.now;
+        let (broken, whole): (Vec<Task>, Vec<Task>) =
+            tasks.iter().partition(|task| self.broken.contains_key(&task.row));
+        let without = broken.iter().map(|task| {
+            let message = Err(self.broken[&task.row].clone());
+            Prepared { tasks: vec![*task], lane, at, message }
+        });
+        let mut prepared: Vec<Prepared> = without.collect();
+        if let Some(first) = whole.first() {
+            self.composed += 1;
+            let message = Message {
+                header: Bytes::from_static(b"Subject: x\r\n"),
+                body: vec![Bytes::from_static(b"x\r\n")],
+                message_id: format!("{}@example.com", first.row),
+                eight_bit: false,
+                needs_smtputf8: false,
+            };
+            let address = |task: &Task| Address::parse(&format!("r{}@example.com", task.row)).unwrap();
+            let recipients = whole.iter().map(address).collect();
+            let composed = Composed {
+                envelope: Envelope { return_path: None, recipients, archive: None },
+                message: SignedMessage::new(Bytes::new(), message),
+            };
+            prepared.push(Prepared { tasks: whole, lane, at, message: Ok(composed) });
+        }
+        prepared
     }
 
     fn finals(&self) -> BTreeMap<u32, Disposition> {

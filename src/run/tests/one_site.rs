@@ -247,7 +247,7 @@ fn an_intent_that_found_its_connection_gone_is_withdrawn_and_sent_again() {
     let now = world.now;
     world.dispatcher.advance(now, &mut actions);
     let prepared = match actions.pop() {
-        Some(Action::Prepare(lane, tasks)) => world.prepare(lane, tasks[0]),
+        Some(Action::Prepare { lane, tasks, .. }) => world.prepare(lane, &tasks[..1]).remove(0),
         other => panic!("{other:?}"),
     };
     world.dispatcher.handle(Event::Prepared(prepared), now, &mut actions);

@@ -18,9 +18,6 @@ use super::super::script::{Deed, Point, Script};
 use super::super::stats::count;
 use super::{Ending, Session, State, Step, Transaction};
 
-/// The most recipients of one message (RFC 5321 §4.5.3.1.8 asks for 100).
-const MOST_RECIPIENTS: usize = 1000;
-
 impl Session {
     /// Does what a command line says; `more` tells that the client has sent on behind it.
     pub(super) fn command(&mut self, line: &[u8], text: &str, more: bool, out: &mut Vec<u8>) -> Option<Step> {
@@ -259,7 +256,7 @@ impl Session {
         if to.flags & !notify != 0 || to.rrvs != 0 {
             return self.not_offered("RRVS or CONNEG", out);
         }
-        if transaction.recipients.len() >= MOST_RECIPIENTS {
+        if transaction.recipients.len() >= self.common.options.most_recipients {
             return self.answer(out, 452, "4.5.3", "Error: too many recipients");
         }
         let script = Script::parse(&to.address);

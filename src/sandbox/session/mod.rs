@@ -91,6 +91,7 @@ enum State {
     /// The driver is keeping the message; the rest is for afterwards.
     Keeping {
         bytes: u64,
+        recipients: u64,
         pause: Option<Duration>,
         ending: Ending,
     },
@@ -164,7 +165,8 @@ impl Session {
 
     /// The queue id of the message that was to be kept, or why it could not be.
     pub fn kept(&mut self, queue_id: io::Result<String>) {
-        let State::Keeping { bytes, pause, ending } = std::mem::replace(&mut self.state, State::Command)
+        let State::Keeping { bytes, recipients, pause, ending } =
+            std::mem::replace(&mut self.state, State::Command)
         else {
             unreachable!("the driver calls this only after `Step::Take`")
         };
@@ -172,6 +174,7 @@ impl Session {
         let ending = match queue_id {
             Ok(id) => {
                 counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+                counters.recipients.fetch_add(recipients, Ordering::Relaxed);
                 count(if ending.is_reply() { &counters.accepted } else { &counters.unanswered });
                 self.with_queue_id(ending, &id)
             }
@@ -345,7 +348,8 @@ impl Session {
             replied: ending.is_reply(),
             content: content.into_bytes(),
         };
-        self.state = State::Keeping { bytes: taken.bytes, pause, ending };
+        let (bytes, recipients) = (taken.bytes, taken.recipients.len() as u64);
+        self.state = State::Keeping { bytes, recipients, pause, ending };
         Some(Step::Take(taken))
     }
 

@@ -140,7 +140,7 @@ fn a_message_by_data() {
         replied: true,
     };
     assert_eq!(client.taken, [expected]);
-    assert_eq!(client.stats(), Stats { accepted: 1, bytes: 26, ..Stats::default() });
+    assert_eq!(client.stats(), Stats { accepted: 1, recipients: 2, bytes: 26, ..Stats::default() });
 }
 
 #[test]

@@ -19,7 +19,7 @@ impl Wire {
     /// The reports so far: the recipient's fate, and the code of the archive's reply.
     fn outcomes(&mut self) -> Vec<(String, Option<u16>)> {
         std::iter::from_fn(|| self.session.next_report())
-            .map(|report| (word(&report.fate), report.archive.map(|reply| reply.code)))
+            .map(|report| (word(&report.fates[0]), report.archive.map(|reply| reply.code)))
             .collect()
     }
 }

@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// Reports a transaction that will not get a reply any more.
-    fn give_up(&mut self, active: Active, error: &SessionError, now: Timestamp) {
+    fn give_up(&mut self, mut active: Active, error: &SessionError, now: Timestamp) {
         if active.reported {
             self.reports.extend(active.into_held());
             return;
@@ -57,9 +57,10 @@ impl Session {
             (false, true) => Fate::Failed { error },
             (false, false) => {
                 let why = NotStarted::Lost(error);
-                return self.leave(active.transaction.id, Fate::NotStarted { why }, now);
+                return self.leave(&active.transaction, Fate::NotStarted { why }, now);
             }
         };
-        self.reports.push_back(active.report(fate, now));
+        active.decide(&fate);
+        self.reports.push_back(active.report(now));
     }
 }

@@ -1,4 +1,4 @@
-//! The transaction loop as a state machine without I/O and without a clock.
+//! The transaction loop as a state machine without I/O and without a clock (RFC 5321 §3.3).
 //!
 //! Transactions go in with [`Session::submit`], bytes go out with [`Session::chunks`] and [`Session::wrote`], replies
 //! come in with [`Session::on_bytes`], and exactly one report a transaction comes out of [`Session::next_report`].
@@ -6,12 +6,15 @@
 //!
 //! | the server offers | one message is written as |
 //! |---|---|
-//! | PIPELINING and CHUNKING (RFC 2920, RFC 3030) | `MAIL RCPT BDAT n LAST` and the content: one round trip |
-//! | PIPELINING | `MAIL RCPT DATA`, after the 354 content and dot: two round trips |
+//! | PIPELINING and CHUNKING (RFC 2920, RFC 3030) | `MAIL RCPT… BDAT n LAST` and the content: one round trip |
+//! | PIPELINING | `MAIL RCPT… DATA`, after the 354 content and dot: two round trips |
 //! | neither | step by step |
 //!
-//! An archive address gets a RCPT of its own behind the recipient's. Its reply never decides the recipient's fate, and
-//! its own comes with the recipient's report, which waits for it. When the recipient is refused, the archive gets no
+//! Each recipient has a RCPT and a fate of its own: a refusal of its RCPT is its fate alone, and the content goes to
+//! those that are left. All other replies decide for all whose fate is still open. The report comes with the last fate.
+//!
+//! An archive address gets a RCPT of its own behind the recipients'. Its reply never decides a recipient's fate, and
+//! its own comes with their report, which waits for it. When all recipients are refused, the archive gets no
 //! copy, unless the content was already written in the same go (BDAT).
 //!
 //! With a depth above one the next message follows in the same write, a RSET before it: whether the one before it
@@ -25,6 +28,8 @@ mod writing;
 
 #[cfg(test)]
 mod archive_tests;
+#[cfg(test)]
+mod many_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -74,6 +79,13 @@ struct Active {
     unanswered: usize,
     /// 354 has come.
     go_ahead: bool,
+    /// Recipients whose RCPT has its reply.
+    rcpts_answered: usize,
+    /// What is known of each recipient's fate; empty once all is reported.
+    fates: Vec<Option<Fate>>,
+    /// How many of them are not known.
+    open: usize,
+    /// Every fate is known, and the report is made.
     reported: bool,
     /// The report, while it waits for what becomes of the archive's copy.
     held: Option<Report>,
@@ -94,7 +106,8 @@ enum Step {
     Begin,
     Reset,
     Mail,
-    Rcpt,
+    /// RCPT for the recipient with this index.
+    Rcpt(usize),
     ArchiveRcpt,
     Data,
     /// After DATA: the content and the dot.
@@ -144,20 +157,24 @@ impl Session {
     /// reported as not started.
     pub fn submit(&mut self, transaction: Transaction, now: Timestamp) {
         if let Some(reason) = self.unfit(&transaction) {
-            return self.leave(transaction.id, Fate::Unfit { reason }, now);
+            return self.leave(&transaction, Fate::Unfit { reason }, now);
         }
         if let Some(error) = &self.ended {
             let why = NotStarted::Lost(error.clone());
-            return self.leave(transaction.id, Fate::NotStarted { why }, now);
+            return self.leave(&transaction, Fate::NotStarted { why }, now);
         }
         if !self.has_room() {
-            return self.leave(transaction.id, Fate::NotStarted { why: NotStarted::Closed }, now);
+            return self.leave(&transaction, Fate::NotStarted { why: NotStarted::Closed }, now);
         }
+        let recipients = transaction.envelope.recipients.len();
         self.active.push_back(Active {
             transaction,
             next: Step::Begin,
             unanswered: 0,
             go_ahead: false,
+            rcpts_answered: 0,
+            fates: vec![None; recipients],
+            open: recipients,
             reported: false,
             held: None,
             archive_accepted: false,
@@ -293,8 +310,8 @@ impl Session {
     }
 
     /// Reports a transaction of which nothing was written.
-    fn leave(&mut self, id: u64, fate: Fate, now: Timestamp) {
-        self.reports.push_back(Report { id, fate, archive: None, started_at: now, finished_at: now });
+    fn leave(&mut self, transaction: &Transaction, fate: Fate, now: Timestamp) {
+        self.reports.push_back(transaction.left(fate, now));
     }
 }
 

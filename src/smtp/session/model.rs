@@ -53,9 +53,11 @@ struct Server {
     open: bool,
     /// RSET must come next (RFC 3030 §2).
     broken: bool,
-    recipient: Option<String>,
-    /// Whom the last RCPT but the archive's was for, refused or not.
-    addressed: String,
+    recipients: Vec<String>,
+    /// The code that MAIL was refused with.
+    mail_refused: Option<u16>,
+    /// The letter that the last RCPT but the archive's was for, refused or not.
+    addressed: u64,
     /// The archive's RCPT was accepted.
     archive: bool,
     content: Vec<u8>,
@@ -64,8 +66,8 @@ struct Server {
     output: Vec<u8>,
     /// Recipient and content of each message taken over.
     taken: Vec<(String, Vec<u8>)>,
-    /// The archive's copies: whom the message was for, and its content.
-    archived: Vec<(String, Vec<u8>)>,
+    /// The archive's copies: the letter, and its content.
+    archived: Vec<(u64, Vec<u8>)>,
     /// The first refusal for each recipient, with the command refused.
     refused: HashMap<String, (u16, Command)>,
 }
@@ -126,11 +128,11 @@ impl Server {
         self.input.clear();
     }
 
+    /// Refuses a command that all recipients so far depend on.
     fn refuse(&mut self, reply: &str, command: Command) {
         self.say(reply);
-        if let Some(recipient) = &self.recipient {
-            let code = reply[..3].parse().expect("replies begin with their code");
-            self.refused.entry(recipient.clone()).or_insert((code, command));
+        for recipient in &self.recipients {
+            self.refused.entry(recipient.clone()).or_insert((code(reply), command));
         }
     }
 
@@ -159,7 +161,8 @@ impl Server {
             "MAIL FROM" => {
                 assert!(!self.open && !self.broken, "MAIL within a transaction");
                 self.content.clear();
-                self.recipient = None;
+                self.recipients.clear();
+                self.mail_refused = None;
                 self.archive = false;
                 if self.mishap(dice, "354 go on\r\n") {
                     return;
@@ -168,7 +171,7 @@ impl Server {
                     Some(reply) => {
                         // The refusal is noted when RCPT tells for whom, if it comes.
                         self.say(reply);
-                        self.recipient = Some(format!("refused {}", &reply[..3]));
+                        self.mail_refused = Some(code(reply));
                     }
                     None => {
                         self.open = true;
@@ -179,9 +182,9 @@ impl Server {
             "RCPT TO" if line == format!("RCPT TO:<{ARCHIVE}>") => self.archive_rcpt(refusal, dice),
             "RCPT TO" => {
                 let recipient = line["RCPT TO:<".len()..].trim_end_matches('>').to_owned();
-                self.addressed.clone_from(&recipient);
-                let mail = self.recipient.take().and_then(|word| word.strip_prefix("refused ")?.parse().ok());
-                if let Some(code) = mail {
+                let letter = recipient[1..].split('.').next().and_then(|id| id.parse().ok());
+                self.addressed = letter.expect("recipients begin with their letter's number");
+                if let Some(code) = self.mail_refused {
                     self.refused.insert(recipient.clone(), (code, Command::Mail));
                 }
                 if !self.open {
@@ -190,13 +193,15 @@ impl Server {
                 if self.mishap(dice, "354 go on\r\n") {
                     return;
                 }
-                self.recipient = Some(recipient);
                 match refusal {
                     Some(reply) => {
-                        self.refuse(reply, Command::Rcpt);
-                        self.recipient = None;
+                        self.say(reply);
+                        self.refused.insert(recipient, (code(reply), Command::Rcpt));
                     }
-                    None => self.say("250 2.1.5 ok\r\n"),
+                    None => {
+                        self.recipients.push(recipient);
+                        self.say("250 2.1.5 ok\r\n");
+                    }
                 }
             }
             "DATA" => {
@@ -213,7 +218,7 @@ impl Server {
             "RSET" => {
                 self.open = false;
                 self.broken = false;
-                self.recipient = None;
+                self.recipients.clear();
                 self.archive = false;
                 // Only a server that really closes says 421 to RSET.
                 let sloppy = std::mem::take(&mut self.sloppy);
@@ -236,7 +241,7 @@ impl Server {
                 let early = refusal.filter(|_| self.is_for_somebody() && dice.one_in(2));
                 if let Some(reply) = early {
                     self.refuse(reply, Command::EndOfMessage);
-                    self.recipient = None;
+                    self.recipients.clear();
                     self.archive = false;
                     self.broken = true;
                     // Said already, and the chunk is skipped.
@@ -260,14 +265,14 @@ impl Server {
     }
 
     fn is_for_somebody(&self) -> bool {
-        self.recipient.is_some() || self.archive
+        !self.recipients.is_empty() || self.archive
     }
 
     /// The message is handed to everybody that it is for.
     fn take_over(&mut self, content: &[u8]) {
-        self.taken.extend(self.recipient.clone().map(|recipient| (recipient, content.to_vec())));
+        self.taken.extend(self.recipients.iter().map(|recipient| (recipient.clone(), content.to_vec())));
         if self.archive {
-            self.archived.push((self.addressed.clone(), content.to_vec()));
+            self.archived.push((self.addressed, content.to_vec()));
         }
     }
 
@@ -311,7 +316,7 @@ impl Server {
             self.take_over(&content);
         }
         self.open = false;
-        self.recipient = None;
+        self.recipients.clear();
         self.archive = false;
         self.say("250 2.0.0 queued\r\n");
     }
@@ -323,6 +328,12 @@ struct Letter {
     segments: Vec<Bytes>,
     late: bool,
     archive: bool,
+    recipients: usize,
+}
+
+/// The code of a reply.
+fn code(reply: &str) -> u16 {
+    reply[..3].parse().expect("replies begin with their code")
 }
 
 impl Letter {
@@ -331,7 +342,9 @@ impl Letter {
             id,
             envelope: Envelope {
                 return_path: None,
-                recipient: Address::parse(&recipient(id)).unwrap(),
+                recipients: (0..self.recipients)
+                    .map(|n| Address::parse(&recipient(id, n)).unwrap())
+                    .collect(),
                 archive: self.archive.then(|| Address::parse(ARCHIVE).unwrap()),
             },
             message: SignedMessage {
@@ -356,8 +369,9 @@ impl Letter {
 
 const ARCHIVE: &str = "archive@a.example";
 
-fn recipient(id: u64) -> String {
-    format!("u{id}@r.example")
+/// The recipient `n` of a letter.
+fn recipient(id: u64, n: usize) -> String {
+    format!("u{id}.{n}@r.example")
 }
 
 #[derive(Debug, Clone)]
@@ -383,8 +397,9 @@ fn letter() -> impl Strategy<Value = Letter> {
         Just("x"),
     ];
     let segment = proptest::collection::vec(piece, 0..6).prop_map(|pieces| Bytes::from(pieces.concat()));
-    (proptest::collection::vec(segment, 0..4), proptest::bool::weighted(0.05), any::<bool>())
-        .prop_map(|(segments, late, archive)| Letter { segments, late, archive })
+    let recipients = prop_oneof![Just(1_usize), 1..5_usize];
+    (proptest::collection::vec(segment, 0..4), proptest::bool::weighted(0.05), any::<bool>(), recipients)
+        .prop_map(|(segments, late, archive, recipients)| Letter { segments, late, archive, recipients })
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
@@ -421,8 +436,9 @@ fn play(scenario: &Scenario) -> (Server, Vec<Report>, bool) {
         chunking: scenario.chunking,
         open: false,
         broken: false,
-        recipient: None,
-        addressed: String::new(),
+        recipients: Vec::new(),
+        mail_refused: None,
+        addressed: 0,
         archive: false,
         content: Vec::new(),
         sloppy: scenario.sloppy,
@@ -525,44 +541,50 @@ proptest! {
         prop_assert_eq!(ids, all, "exactly one report each");
 
         for report in &reports {
-            let to = recipient(report.id);
             let letter = &scenario.letters[report.id as usize];
-            let copies: Vec<_> = server.taken.iter().filter(|(recipient, _)| *recipient == to).collect();
-            prop_assert!(copies.len() <= 1, "taken over twice");
-            for (_, content) in &copies {
-                prop_assert_eq!(content, &letter.content(scenario.chunking), "changed on the way");
-            }
-            let taken = copies.len() == 1;
-            match &report.fate {
-                Fate::Replied { reply, to: Command::EndOfMessage } if reply.is_positive() => {
-                    prop_assert!(taken, "accepted, but the server does not have it: {:?}", report);
+            prop_assert_eq!(report.fates.len(), letter.recipients, "a fate for each recipient");
+            let mut anybody = false;
+            for (n, fate) in report.fates.iter().enumerate() {
+                let to = recipient(report.id, n);
+                let copies: Vec<_> = server.taken.iter().filter(|(recipient, _)| *recipient == to).collect();
+                prop_assert!(copies.len() <= 1, "taken over twice");
+                for (_, content) in &copies {
+                    prop_assert_eq!(content, &letter.content(scenario.chunking), "changed on the way");
                 }
-                Fate::InDoubt { .. } => {}
-                Fate::Replied { reply, to: command } => {
-                    prop_assert!(!taken, "would be sent twice: {:?}", report);
-                    if let (Some(refusal), true) = (server.refused.get(&to), held && reply.code != 421) {
-                        prop_assert_eq!(*refusal, (reply.code, *command));
+                let taken = copies.len() == 1;
+                anybody |= taken;
+                match fate {
+                    Fate::Replied { reply, to: Command::EndOfMessage } if reply.is_positive() => {
+                        prop_assert!(taken, "accepted, but the server does not have it: {:?}", report);
                     }
+                    Fate::InDoubt { .. } => {}
+                    Fate::Replied { reply, to: command } => {
+                        prop_assert!(!taken, "would be sent twice: {:?}", report);
+                        if let (Some(refusal), true) = (server.refused.get(&to), held && reply.code != 421) {
+                            prop_assert_eq!(*refusal, (reply.code, *command));
+                        }
+                    }
+                    Fate::NotStarted { .. } => {
+                        prop_assert!(!taken, "would be sent twice: {:?}", report);
+                        prop_assert!(!server.refused.contains_key(&to), "was begun: {:?}", report);
+                    }
+                    Fate::Failed { .. } => prop_assert!(!taken, "would be sent twice: {:?}", report),
+                    Fate::Unfit { .. } => prop_assert!(false, "nothing is unfit here"),
                 }
-                Fate::NotStarted { .. } => {
-                    prop_assert!(!taken, "would be sent twice: {:?}", report);
-                    prop_assert!(!server.refused.contains_key(&to), "was begun: {:?}", report);
-                }
-                Fate::Failed { .. } => prop_assert!(!taken, "would be sent twice: {:?}", report),
-                Fate::Unfit { .. } => prop_assert!(false, "nothing is unfit here"),
             }
-            let kept: Vec<_> = server.archived.iter().filter(|(recipient, _)| *recipient == to).collect();
+            let kept: Vec<_> = server.archived.iter().filter(|(id, _)| *id == report.id).collect();
             prop_assert!(kept.len() <= usize::from(letter.archive), "archived twice, or unasked for");
             for (_, content) in &kept {
                 prop_assert_eq!(content, &letter.content(scenario.chunking), "changed on the way");
             }
             let one_go = scenario.pipelining && scenario.chunking;
-            prop_assert!(one_go || taken || kept.is_empty(), "the archive has what its recipient has not");
+            prop_assert!(one_go || anybody || kept.is_empty(), "the archive has what no recipient has");
+            let accepted = report.fates.iter().any(Fate::is_accepted);
             match &report.archive {
                 Some(reply) => prop_assert_eq!(kept.len() == 1, reply.is_positive(), "{:?}", report),
-                None => prop_assert!(!(letter.archive && report.fate.is_accepted()), "nothing is told of the archive"),
+                None => prop_assert!(!(letter.archive && accepted), "nothing is told of the archive"),
             }
-            let left = matches!(report.fate, Fate::NotStarted { .. });
+            let left = matches!(report.fates[0], Fate::NotStarted { .. });
             prop_assert!(left || !letter.late, "begun too late");
         }
     }
@@ -575,7 +597,8 @@ fn without_faults_everything_is_accepted() {
             Letter {
                 segments: vec![Bytes::from_static(b"A: b\r\n\r\n.\r\n")],
                 late: false,
-                archive: true
+                archive: true,
+                recipients: 3,
             };
             50
         ];
@@ -590,7 +613,8 @@ fn without_faults_everything_is_accepted() {
             moves: vec![],
         };
         let (server, reports, held) = play(&scenario);
-        assert!(held && server.taken.len() == 50 && server.archived.len() == 50 && reports.len() == 50);
-        assert!(reports.iter().all(|report| report.fate.is_accepted()));
+        assert!(held && server.taken.len() == 150 && server.archived.len() == 50 && reports.len() == 50);
+        assert!(reports.iter().all(|report| report.fates.len() == 3));
+        assert!(reports.iter().flat_map(|report| &report.fates).all(Fate::is_accepted));
     }
 }

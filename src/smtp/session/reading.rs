@@ -27,14 +27,9 @@ impl Session {
             first.go_ahead |= command == Command::Data && reply.is_intermediate();
             first.note_archive(command, &reply);
             let closing = (reply.code == 421).then(|| reply.clone());
-            // The end of the message decides, and so does a refusal of any step before it, RSET included: that can
-            // only be 421, and then nothing behind it is read any more. Not so a refused archive: a 421 to it ends the
-            // session as one that answers nothing does.
-            let decides =
-                command == Command::EndOfMessage || (is_refusal(&reply) && command != Command::ArchiveRcpt);
-            if decides && !first.reported {
-                first.reported = true;
-                let report = first.report(Fate::Replied { reply, to: command }, now);
+            first.note_fates(command, reply);
+            if first.open == 0 && !first.reported {
+                let report = first.report(now);
                 if first.transaction.envelope.archive.is_some() {
                     first.held = Some(report);
                 } else {
@@ -71,8 +66,8 @@ impl Session {
             && command == Command::EndOfMessage
             && reply.is_positive()
         {
-            first.reported = true;
-            let report = first.report(Fate::InDoubt { error: error.clone() }, now);
+            first.decide(&Fate::InDoubt { error: error.clone() });
+            let report = first.report(now);
             self.reports.push_back(report);
         }
         self.break_off(error, now);
@@ -93,10 +88,42 @@ impl Session {
 }
 
 impl Active {
-    pub(super) fn report(&self, fate: Fate, now: Timestamp) -> Report {
+    /// The report: every fate is known.
+    pub(super) fn report(&mut self, now: Timestamp) -> Report {
+        self.reported = true;
         let started_at = self.started.map_or(now, |(_, at)| at);
-        let archive = self.archive.clone();
-        Report { id: self.transaction.id, fate, archive, started_at, finished_at: now }
+        let fates = std::mem::take(&mut self.fates).into_iter().flatten().collect();
+        Report { id: self.transaction.id, fates, archive: self.archive.clone(), started_at, finished_at: now }
+    }
+
+    /// All recipients whose fate is open get this one.
+    pub(super) fn decide(&mut self, fate: &Fate) {
+        self.fates.iter_mut().filter(|known| known.is_none()).for_each(|known| *known = Some(fate.clone()));
+        self.open = 0;
+    }
+
+    /// What a reply says of the recipients' fates.
+    fn note_fates(&mut self, command: Command, reply: Reply) {
+        match command {
+            Command::Rcpt => {
+                let known = self.fates.get_mut(self.rcpts_answered);
+                self.rcpts_answered += 1;
+                if let Some(known @ None) = known
+                    && is_refusal(&reply)
+                {
+                    *known = Some(Fate::Replied { reply, to: command });
+                    self.open -= 1;
+                }
+            }
+            Command::EndOfMessage => self.decide(&Fate::Replied { reply, to: command }),
+            // A refused RSET can only be 421: then nothing behind it is read any more.
+            Command::Mail | Command::Data | Command::Rset if is_refusal(&reply) => {
+                self.decide(&Fate::Replied { reply, to: command });
+            }
+            // A 421 to the archive ends the session as one that answers nothing does.
+            Command::Mail | Command::Data | Command::Rset | Command::ArchiveRcpt => {}
+            Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth | Command::Quit => {}
+        }
     }
 
     /// The report that waited for what becomes of the archive's copy.

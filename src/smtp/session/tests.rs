@@ -28,11 +28,11 @@ fn offers(words: &str) -> Capabilities {
 pub(super) fn transaction(id: u64, content: &str) -> Transaction {
     Transaction {
         id,
-        envelope: Envelope {
-            return_path: Some(Address::parse("b@s.example").unwrap()),
-            recipient: Address::parse(&format!("u{id}@r.example")).unwrap(),
-            archive: None,
-        },
+        envelope: Envelope::to_one(
+            Some(Address::parse("b@s.example").unwrap()),
+            Address::parse(&format!("u{id}@r.example")).unwrap(),
+            None,
+        ),
         message: SignedMessage {
             segments: vec![Bytes::copy_from_slice(content.as_bytes())],
             bytes: content.len(),
@@ -76,9 +76,12 @@ impl Wire {
     }
 
     /// The reports so far, as short words.
-    fn fates(&mut self) -> Vec<String> {
+    pub(super) fn fates(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.session.next_report())
-            .map(|report| format!("{}: {}", report.id, word(&report.fate)))
+            .map(|report| {
+                let words: Vec<String> = report.fates.iter().map(word).collect();
+                format!("{}: {}", report.id, words.join(", "))
+            })
             .collect()
     }
 }
@@ -316,7 +319,7 @@ fn too_many_recipients_is_transient() {
     wire.written();
     wire.say("250 m\r\n552 5.2.2 full\r\n");
     let report = wire.session.next_report().unwrap();
-    assert!(report.fate.is_transient() && !report.fate.is_accepted());
+    assert!(report.fates[0].is_transient() && !report.fates[0].is_accepted());
 }
 
 #[test]
@@ -525,7 +528,8 @@ fn what_the_server_does_not_offer() {
     };
     let eight_bit: fn(&mut Transaction) = |one| one.message.eight_bit = true;
     let header: fn(&mut Transaction) = |one| one.message.needs_smtputf8 = true;
-    let address: fn(&mut Transaction) = |one| one.envelope.recipient = Address::parse("é@r.example").unwrap();
+    let address: fn(&mut Transaction) =
+        |one| one.envelope.recipients[0] = Address::parse("é@r.example").unwrap();
     check("SIZE=7", |_| {}, "message of 8 bytes exceeds the server's limit of 7 bytes");
     check("SIZE=8", |_| {}, "MAIL FROM:<b@s.example> SIZE=8\r\n");
     check("SIZE", |_| {}, "MAIL FROM:<b@s.example> SIZE=8\r\n");

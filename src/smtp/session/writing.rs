@@ -46,13 +46,15 @@ impl Session {
                 };
                 let return_path = last.transaction.envelope.return_path.as_ref();
                 outgoing.command(Command::Mail, |out| command::mail(out, return_path, parameters));
-                Step::Rcpt
+                Step::Rcpt(0)
             }
-            Step::Rcpt => {
-                let recipient = &last.transaction.envelope.recipient;
+            Step::Rcpt(at) => {
+                let envelope = &last.transaction.envelope;
+                let recipient = &envelope.recipients[at];
                 let dsn = extensions.dsn(capabilities);
                 outgoing.command(Command::Rcpt, |out| command::rcpt(out, recipient, dsn));
-                match &last.transaction.envelope.archive {
+                match &envelope.archive {
+                    _ if at + 1 < envelope.recipients.len() => Step::Rcpt(at + 1),
                     Some(_) => Step::ArchiveRcpt,
                     None => after_rcpt(capabilities),
                 }
@@ -93,12 +95,12 @@ impl Session {
         let Self { active, outgoing, .. } = self;
         let Some(last) = active.back_mut() else { return false };
         let unanswered = outgoing.unanswered_bytes();
-        if unanswered > 0 && unanswered + last.transaction.message.bytes as u64 > self.window_bytes {
+        if unanswered > 0 && unanswered + last.transaction.wire_bytes() > self.window_bytes {
             return false;
         }
         if now >= last.transaction.valid_until {
             if let Some(left) = active.pop_back() {
-                self.leave(left.transaction.id, Fate::NotStarted { why: NotStarted::Expired }, now);
+                self.leave(&left.transaction, Fate::NotStarted { why: NotStarted::Expired }, now);
             }
             return false;
         }
@@ -148,7 +150,7 @@ impl Active {
             // RFC 2920 §3.1: DATA ends a group of commands, since content is sent after its 354 only.
             Step::Content => true,
             Step::Chunk => !offered.pipelining || self.transaction.message.bytes > EAGER_BYTES,
-            Step::Reset | Step::Mail | Step::Rcpt | Step::ArchiveRcpt | Step::Data => !offered.pipelining,
+            Step::Reset | Step::Mail | Step::Rcpt(_) | Step::ArchiveRcpt | Step::Data => !offered.pipelining,
         };
         gate && self.unanswered > 0
     }

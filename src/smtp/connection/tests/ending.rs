@@ -26,8 +26,8 @@ async fn the_message_limit() {
     while let Some((_, report)) = reports.recv().await {
         fates.push((
             report.id,
-            report.fate.is_accepted(),
-            report.fate == Fate::NotStarted { why: NotStarted::Closed },
+            report.fates[0].is_accepted(),
+            report.fates == [Fate::NotStarted { why: NotStarted::Closed }],
         ));
     }
     fates.sort_unstable();
@@ -91,7 +91,10 @@ async fn the_server_closes_right_behind_the_opening() {
         let _ = serving.work.send(transaction(1, 1)).await;
         serving.end().await
     };
-    assert!(reports.iter().all(|report| matches!(report.fate, Fate::NotStarted { .. })), "{reports:?}");
+    assert!(
+        reports.iter().all(|report| matches!(report.fates[..], [Fate::NotStarted { .. }])),
+        "{reports:?}"
+    );
     assert!(matches!(closed, Closed::Lost(SessionError::Closing(_))), "{closed:?}");
     server.await.unwrap();
 }

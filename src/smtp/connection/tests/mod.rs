@@ -221,11 +221,7 @@ fn content_of(bytes: usize) -> String {
 fn transaction(id: u64, bytes: usize) -> Transaction {
     Transaction {
         id,
-        envelope: Envelope {
-            return_path: None,
-            recipient: Address::parse(&format!("u{id}@r.example")).unwrap(),
-            archive: None,
-        },
+        envelope: Envelope::to_one(None, Address::parse(&format!("u{id}@r.example")).unwrap(), None),
         message: SignedMessage {
             segments: vec![Bytes::from(content_of(bytes))],
             bytes,

@@ -18,7 +18,7 @@ async fn a_message_in_clear() {
     let mut serving = Serving::new(connection, Limits::default());
     serving.work.send(transaction(1, 10_000)).await.unwrap();
     let report = serving.report().await;
-    assert!(report.fate.is_accepted() && report.id == 1, "{report:?}");
+    assert!(report.fates[0].is_accepted() && report.id == 1, "{report:?}");
     assert!(report.started_at <= report.finished_at);
     assert_eq!(serving.end().await, (vec![], Closed::WorkEnded));
     server.await.unwrap();
@@ -50,7 +50,7 @@ async fn a_refusal_in_the_middle_of_a_large_message() {
         serving.work.send(transaction(1, 20_000_000)).await.unwrap();
         let report = serving.report().await;
         assert!(
-            matches!(&report.fate, Fate::Replied { reply, to: Command::EndOfMessage } if reply.code == 552),
+            matches!(&report.fates[0], Fate::Replied { reply, to: Command::EndOfMessage } if reply.code == 552),
             "{report:?}"
         );
         seen.send(()).unwrap();
@@ -73,7 +73,7 @@ async fn a_server_that_does_not_read() {
     let mut serving = Serving::new(connection, Limits::default());
     serving.work.send(transaction(1, 20_000_000)).await.unwrap();
     let error = SessionError::Timeout { awaiting: Command::EndOfMessage };
-    assert_eq!(serving.report().await.fate, Fate::Failed { error: error.clone() });
+    assert_eq!(serving.report().await.fates, [Fate::Failed { error: error.clone() }]);
     assert_eq!(serving.end().await, (vec![], Closed::Lost(error)));
     over.send(()).unwrap();
     server.await.unwrap();
@@ -97,7 +97,7 @@ async fn a_server_that_does_not_answer() {
     }
     let (reports, closed) = serving.end().await;
     let error = SessionError::Timeout { awaiting: Command::EndOfMessage };
-    let fates: Vec<Fate> = reports.into_iter().map(|report| report.fate).collect();
+    let fates: Vec<Fate> = reports.into_iter().flat_map(|report| report.fates).collect();
     let left = Fate::NotStarted { why: NotStarted::Lost(error.clone()) };
     assert_eq!(fates, [Fate::InDoubt { error: error.clone() }, left.clone(), left]);
     assert_eq!(closed, Closed::Lost(error));
@@ -138,12 +138,12 @@ async fn several_messages_in_one_write() {
     let serving = tokio::spawn(connection.serve(ConnectionId(1), taken, told, limits));
     for id in 1..=4 {
         let (_, report) = reports.recv().await.unwrap();
-        assert_eq!((report.id, report.fate.is_accepted()), (id, id == 1), "{report:?}");
+        assert_eq!((report.id, report.fates[0].is_accepted()), (id, id == 1), "{report:?}");
         if id == 4 {
             work.send(transaction(5, 3)).await.unwrap();
         }
     }
-    assert!(reports.recv().await.unwrap().1.fate.is_accepted());
+    assert!(reports.recv().await.unwrap().1.fates[0].is_accepted());
     drop(work);
     assert_eq!(serving.await.unwrap(), Closed::WorkEnded);
     server.await.unwrap();
@@ -185,7 +185,7 @@ async fn notifications_and_tls_all_the_way_are_asked_for_where_they_are_offered(
         serving.work.send(transaction).await.unwrap();
         let report = serving.report().await;
         serving.end().await;
-        report.fate
+        report.fates.into_iter().next().unwrap()
     };
     assert!(send(identity.trusted(RelayTls::Implicit), true).await.is_accepted());
     let opportunistic = Security::new(RelayTls::Opportunistic, None).unwrap();

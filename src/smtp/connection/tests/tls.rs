@@ -22,7 +22,7 @@ async fn starttls_with_a_trusted_certificate() {
     let serving = Serving::new(connection, Limits::default());
     serving.work.send(transaction(1, 1_000_000)).await.unwrap();
     let (reports, closed) = serving.end().await;
-    assert!(reports[0].fate.is_accepted(), "{reports:?}");
+    assert!(reports[0].fates[0].is_accepted(), "{reports:?}");
     assert_eq!(closed, Closed::WorkEnded);
     server.await.unwrap();
 }
@@ -43,7 +43,7 @@ async fn implicit_tls() {
     let serving = Serving::new(connection, Limits::default());
     serving.work.send(transaction(1, 100)).await.unwrap();
     let (reports, _) = serving.end().await;
-    assert!(reports[0].fate.is_accepted(), "{reports:?}");
+    assert!(reports[0].fates[0].is_accepted(), "{reports:?}");
     server.await.unwrap();
 }
 
@@ -76,7 +76,7 @@ async fn the_end_of_a_message_is_not_held_back_by_tls() {
         let serving = Serving::new(connection, Limits::default());
         serving.work.send(transaction(1, bytes)).await.unwrap();
         let (reports, _) = serving.end().await;
-        assert!(reports[0].fate.is_accepted(), "{bytes} bytes: {reports:?}");
+        assert!(reports[0].fates[0].is_accepted(), "{bytes} bytes: {reports:?}");
         server.await.unwrap();
     }
 }

@@ -1,0 +1,193 @@
+//! What the end of a transaction means: for each of its rows, for its site, and for the run.
+
+use super::{Dispatcher, UnderWay};
+use crate::journal::{Outcome, Verdict};
+use crate::mail::{Disposition, Timestamp};
+use crate::route::Next;
+use crate::run::event::{Action, LaneId, Task};
+use crate::run::judge::{Ending, Judged, Pause, TooMany, judge, too_many};
+use crate::smtp::{ConnectionId, Fate, Report};
+
+impl Dispatcher {
+    pub(super) fn on_undelivered(
+        &mut self,
+        id: ConnectionId,
+        transaction: u64,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(under_way) = self.end_transaction(id, transaction) {
+            self.withdraw(&under_way, &under_way.tasks, now, actions);
+        }
+    }
+
+    /// The transaction is over: its place on the connection is free.
+    fn end_transaction(&mut self, id: ConnectionId, transaction: u64) -> Option<UnderWay> {
+        let under_way = self.under_way.remove(&transaction)?;
+        self.rows_under_way -= under_way.tasks.len();
+        let lane = &mut self.lanes[under_way.lane];
+        lane.granted -= 1;
+        lane.free_place(id);
+        self.lanes.touch(under_way.lane);
+        Some(under_way)
+    }
+
+    /// The intents of these rows are void: nothing of the message went out for them, they wait for their turn again.
+    fn withdraw(&mut self, under_way: &UnderWay, tasks: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
+        for task in tasks {
+            let attempt = task.attempts.saturating_add(1);
+            let mut outcome = Outcome::new(task.row, attempt, Verdict::Withdrawn, now);
+            outcome.connection = Some(under_way.connection);
+            actions.push(Action::Record(outcome));
+        }
+        self.lanes[under_way.lane].give_back(tasks.iter().copied());
+        self.lanes.touch(under_way.lane);
+    }
+
+    pub(super) fn on_report(
+        &mut self,
+        id: ConnectionId,
+        mut report: Report,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(under_way) = self.end_transaction(id, report.id) else { return };
+        if let [Fate::NotStarted { .. }, ..] = report.fates[..] {
+            return self.withdraw(&under_way, &under_way.tasks, now, actions);
+        }
+        let fates = std::mem::take(&mut report.fates);
+        let too_many = too_many(&fates);
+        if let Some(too_many) = &too_many {
+            self.send_again_at_once(&under_way, too_many, now, actions);
+        }
+        let lane_id = under_way.lane;
+        let only_way = self.lanes[lane_id].limits.only_way;
+        let (mut accepted, mut complaint) = (false, None);
+        for (at, fate) in fates.into_iter().enumerate() {
+            if too_many.as_ref().is_some_and(|too_many| too_many.beyond.contains(&at)) {
+                continue;
+            }
+            let judged = judge(&self.classifier, fate, only_way);
+            if let Some(pause) = judged.pause {
+                self.pause(lane_id, pause, &judged.cause(), now);
+            }
+            accepted |= judged.ending == Ending::Final(Disposition::Accepted);
+            if judged.complains {
+                complaint.get_or_insert_with(|| judged.cause());
+            }
+            self.conclude(&under_way, at, judged, &report, now, actions);
+        }
+        // However many recipients it had, a transaction says one thing about how much its site takes.
+        if let Some(cause) = complaint {
+            let change = self.lanes[lane_id].complained(now);
+            self.tell(lane_id, change, &cause);
+            self.lanes[lane_id].complaint = Some(cause);
+        }
+        if accepted {
+            let lane = &mut self.lanes[lane_id];
+            if lane.succeeded() {
+                tracing::debug!(site = lane.site.name, connections = lane.window(), "sped up");
+            }
+            if lane.window() >= lane.limits.initial {
+                lane.complaint = None;
+            }
+        }
+    }
+
+    /// Recipients that were too many for one message wait for the next one, and the lane makes no larger ones.
+    fn send_again_at_once(
+        &mut self,
+        under_way: &UnderWay,
+        too_many: &TooMany,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let beyond: Vec<Task> = too_many.beyond.iter().map(|at| under_way.tasks[*at]).collect();
+        self.withdraw(under_way, &beyond, now, actions);
+        let lane = &mut self.lanes[under_way.lane];
+        if lane.takes_only(too_many.limit) {
+            let (site, recipients) = (&lane.site.name, lane.recipients());
+            tracing::info!(site, recipients, "takes no more recipients of one message");
+        }
+    }
+
+    /// What the attempt means for the row of the recipient `at`.
+    fn conclude(
+        &mut self,
+        under_way: &UnderWay,
+        at: usize,
+        judged: Judged,
+        report: &Report,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let Report { started_at, finished_at, .. } = *report;
+        let UnderWay { tasks, lane, connection, message_id, bytes } = under_way;
+        let mut task = tasks[at];
+        let row = task.row;
+        task.attempts = task.attempts.saturating_add(1);
+        let first_attempt_at = *task.first_attempt_at.get_or_insert(started_at);
+        task.last_attempt_at = Some(started_at);
+        let verdict = match judged.ending {
+            Ending::Final(disposition) => Verdict::Final(disposition),
+            // Rows that shared a message have the same wait, so that they share the next one too.
+            Ending::TryAgain => {
+                match self.settings.schedule.next(tasks[0].row, task.attempts, first_attempt_at, now) {
+                    Next::At(at) => Verdict::Retry { at },
+                    Next::GiveUp => Verdict::Final(Disposition::Deferred),
+                }
+            }
+        };
+        if let (true, Some(class)) = (judged.suppress, judged.class) {
+            actions.push(Action::Suppress(row, class));
+        }
+        match verdict {
+            Verdict::Final(disposition) => self.count(disposition),
+            Verdict::Retry { at } => {
+                self.counts.retries += 1;
+                self.lanes[*lane].put_off(task, at);
+            }
+            Verdict::Withdrawn => {}
+        }
+        let outcome = Outcome {
+            connection: Some(*connection),
+            first_attempt_at: Some(first_attempt_at),
+            last_attempt_at: Some(started_at),
+            class: judged.class,
+            reply: judged.reply,
+            latency_us: Some(u64::try_from(finished_at.since(started_at).as_micros()).unwrap_or(u64::MAX)),
+            bytes: Some(*bytes),
+            message_id: Some(message_id.clone()),
+            detail: judged.detail,
+            archive: report.archive.clone(),
+            ..Outcome::new(row, task.attempts, verdict, finished_at)
+        };
+        if let Some(reason) = judged.stop.or_else(|| self.breaker.observe(&outcome)) {
+            self.drain(reason, now);
+        }
+        actions.push(Action::Record(outcome));
+    }
+
+    /// A site, or its whole provider, gets nothing for a while.
+    pub(super) fn pause(&mut self, id: LaneId, pause: Pause, cause: &str, now: Timestamp) {
+        let lane = &mut self.lanes[id];
+        let site = &lane.site.name;
+        lane.complaint = Some(cause.to_owned());
+        let (Pause::Site(time) | Pause::Provider(time)) = pause;
+        let until = now + time;
+        match self.providers.get(lane.provider) {
+            Some(provider) if matches!(pause, Pause::Provider(_)) => {
+                if provider.paused_until < until {
+                    tracing::info!(provider = provider.name(), site, %until, "paused: {cause}");
+                }
+                provider.paused_until = provider.paused_until.max(until);
+            }
+            Some(_) | None => {
+                if lane.paused_until < until {
+                    tracing::info!(site, %until, "paused: {cause}");
+                }
+                lane.pause(until);
+            }
+        }
+    }
+}
