@@ -214,3 +214,21 @@ fn the_other_commands_know_of_it() {
         "{refused}"
     );
 }
+
+#[test]
+fn who_unsubscribes_after_the_plan_was_made_gets_nothing_and_the_others_do() {
+    let dir = Dir::new();
+    let taken = dir.path().join("taken.jsonl");
+    let relay = Relay::start(Options { record: Some(taken.clone()), ..Options::default() });
+    let list: String = (0..20).map(|n| format!("r{n}@x.example,{n}\n")).collect();
+    let file = alarm(&dir, &list, relay.port(), "", "");
+    dir.run(&["send", &file, "--not-after", "2001-01-01T00:00:00Z"]).ended(4);
+    dir.run(&["suppress", "add", "R7@x.example", "--reason", "unsubscribe"]).ended(0);
+    dir.run(&["send", &file]).ended(0);
+    relay.stop();
+    let got: Vec<_> = record::read(&taken).unwrap().into_iter().map(|entry| entry.recipient).collect();
+    assert_eq!(got.len(), 19);
+    assert!(!got.contains(&"r7@x.example".to_owned()));
+    let told = dir.dispositions("alarm");
+    assert_eq!(told, [("accepted".to_owned(), 19), ("suppressed".to_owned(), 1)]);
+}
