@@ -35,10 +35,12 @@ impl Fingerprinter {
 const PARTS: usize = 256;
 /// A part is at most four fifths full …
 const FULL: (usize, usize) = (4, 5);
-/// … and grows by a fifth: 16 bytes a slot come to 20 to 24 bytes an entry.
-const GROWTH: (usize, usize) = (6, 5);
-/// The first size of a part.
-const FIRST_SLOTS: usize = 8;
+/// … and grows by about a third: 16 bytes a slot come to 20 to 27 bytes an entry.
+const GROWTH: (usize, usize) = (27, 20);
+/// The first sizes of the parts lie between this and the next one, so that some have just grown while others are full:
+/// all together they take 24 bytes an entry.
+const FIRST_SLOTS: usize = 64;
+const FIRST_SIZES: usize = FIRST_SLOTS * GROWTH.0 / GROWTH.1 - FIRST_SLOTS;
 
 /// A map from fingerprints to numbers, in at most 24 bytes an entry while it grows.
 ///
@@ -104,7 +106,7 @@ impl FingerprintMap {
         let (low, high) = (fingerprint.low, fingerprint.high as u32);
         let part = &mut self.parts[part_of(fingerprint)];
         if part.used * FULL.1 >= part.slots.len() * FULL.0 {
-            part.grow();
+            part.grow(part_of(fingerprint));
         }
         let at = part.find(low, high);
         let slot = &mut part.slots[at];
@@ -172,8 +174,12 @@ impl Part {
         }
     }
 
-    fn grow(&mut self) {
-        let size = (self.slots.len() * GROWTH.0 / GROWTH.1 + 1).max(FIRST_SLOTS);
+    /// `number` is the part's.
+    fn grow(&mut self, number: usize) {
+        let size = match self.slots.len() {
+            0 => FIRST_SLOTS + number % FIRST_SIZES,
+            size => size * GROWTH.0 / GROWTH.1,
+        };
         let old = std::mem::replace(&mut self.slots, vec![FREE_SLOT; size]);
         for slot in old.into_iter().filter(|slot| slot.value != FREE) {
             let at = self.find(slot.low, slot.high);
