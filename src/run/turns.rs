@@ -103,6 +103,8 @@ mod tests {
                         if number == 1_000 {
                             turns.close();
                         }
+                        // Work of different length, so that they come out of order.
+                        (0..number % 7).for_each(|_| thread::yield_now());
                         let Some(mut turn) = turns.wait(number) else { return };
                         turn.push(number);
                     }

@@ -1,6 +1,7 @@
 //! One schema for all files: what the campaign declares, else what Parquet says, else text.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -48,10 +49,9 @@ impl Unified {
                 roles.contains(&Some(*index)) || wanted.contains(self.schema.field(*index).name())
             })
             .collect();
-        let place = |column: usize| kept.binary_search(&column).expect("a column with a role is kept");
-        self.email = place(self.email);
-        self.id = self.id.map(place);
-        self.name = self.name.map(place);
+        for column in iter::once(&mut self.email).chain(&mut self.id).chain(&mut self.name) {
+            *column = kept.binary_search(column).expect("a column with a role is kept");
+        }
         self.schema = Arc::new(self.schema.project(&kept).expect("the columns were counted in this schema"));
     }
 }
