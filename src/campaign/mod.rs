@@ -299,16 +299,16 @@ route = "sandbox"
             assert!(error.hint.is_some());
         };
         check(alarm.replace("kind = \"alarm\"\n", ""), "a newsletter needs", 11);
-        check(alarm.replace("[target", "verp = true\n[target"), "a return path of his own", 7);
+        check(alarm.replace("[target", "verp = true\n[target"), "a return path of its own", 7);
         check(
             alarm.replace("personalised", "attachment-columns = [\"bill\"]\npersonalised"),
             "column `bill`",
             12,
         );
-        check(format!("{alarm}[unsubscribe]\nmailto = \"u@example.com\"\n"), "a link of his own", 15);
+        check(format!("{alarm}[unsubscribe]\nmailto = \"u@example.com\"\n"), "a link of its own", 15);
         check(
             alarm.replace("personalised = false", "to = \"All\""),
-            "each recipient stands in `To` himself",
+            "each recipient stands in `To` already",
             12,
         );
         check(alarm.replace("[delivery]", "to = \"All:;\"\n[delivery]"), "can't be the name of a group", 13);

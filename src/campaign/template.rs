@@ -95,7 +95,7 @@ impl Template {
         if self.personalised {
             return Err((
                 "template.to",
-                "each recipient stands in `To` himself".into(),
+                "each recipient stands in `To` already".into(),
                 "leave it out, or set `personalised = false`: one text for all",
             ));
         }
@@ -122,7 +122,7 @@ impl Template {
         if unsubscribe {
             return Err((
                 "unsubscribe.https",
-                "`[unsubscribe]` gives each recipient a link of his own, and `personalised = false` one text to all".into(),
+                "`[unsubscribe]` gives each recipient a link of its own, and `personalised = false` one text to all".into(),
                 "leave `[unsubscribe]` out, or set `personalised = true`",
             ));
         }
@@ -137,7 +137,7 @@ impl Template {
         if verp {
             return Err((
                 "sender.verp",
-                "`verp = true` gives each recipient a return path of his own, and `personalised = false` one envelope to many".into(),
+                "`verp = true` gives each recipient a return path of its own, and `personalised = false` one envelope to many".into(),
                 "set `verp = false`, or `personalised = true`",
             ));
         }

@@ -514,7 +514,7 @@ impl Dispatcher {
             None => Timestamp(i64::MAX),
             Some(_) if picks.is_empty() => Timestamp(i64::MAX),
             Some(pacer) => {
-                // Every message to a recipient counts, whether he shares it with others or not.
+                // Every message to a recipient counts, shared with others or not.
                 let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
                 pacer.expect(self.left - self.rows_under_way as u64);
                 let admission = pacer.admit(now, picked as u64);

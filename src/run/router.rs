@@ -161,3 +161,17 @@ pub fn relay_limits(
         only_way: true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Shaping;
+
+    #[test]
+    fn mx_hosts_get_recipients_of_one_domain_a_message_and_a_relay_any() {
+        let domain = Domain::parse("example.com").expect("it is one");
+        let limits = lane_limits(Shaping::default().of(&domain, &["mx.example.com"]), 1);
+        assert_eq!((limits.recipients, limits.one_domain), (100, true));
+        assert!(!relay_limits(1, 1, None).one_domain);
+    }
+}

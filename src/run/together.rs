@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_needs_smtputf8_and_who_stands_in_the_list_twice_gets_an_envelope_of_his_own() {
+    fn who_needs_smtputf8_and_who_stands_in_the_list_twice_gets_another_envelope() {
         let emails =
             ["a@x.example", "é@x.example", "b@y.example", "a@x.example", "ü@x.example", "a@x.example"];
         assert_eq!(envelopes(false, &emails), [vec![0, 2], vec![1, 4], vec![3], vec![5]]);

@@ -204,34 +204,3 @@ fn a_warm_up_keeps_its_cap_over_runs() {
     }
     assert_eq!(counts, BTreeMap::from([("not_attempted".to_owned(), 1)]));
 }
-
-#[test]
-fn one_text_for_all_goes_to_one_domain_at_a_time() {
-    let dir = Dir::new();
-    let taken = dir.path().join("taken.jsonl");
-    let relay = Relay::start(Options { record: Some(taken.clone()), ..Options::default() });
-    let file = campaign(&dir, "alarm", relay.port(), "", "");
-    let text = std::fs::read_to_string(dir.path().join(&file)).unwrap();
-    let text = text.replace("id = \"alarm\"", "id = \"alarm\"\nkind = \"alarm\"");
-    let text = text.replace("subject = \"Number {{n}}\"", "subject = \"Outage\"\npersonalised = false");
-    dir.write(&file, text);
-    dir.write("letter.hbs", "The power is out.\n");
-    // Both have the same host: one site, one lane.
-    let emails: Vec<String> = (0..40_u32)
-        .map(|n| format!("r{n}@{}.example", if n.is_multiple_of(2) { "one" } else { "two" }))
-        .collect();
-    list(&dir, "alarm", &emails.iter().map(String::as_str).collect::<Vec<_>>());
-    dir.run(&["send", &file, "--dns-zone", "zone", "--no-check"]).ended(0);
-    let stats = relay.stop();
-    assert_eq!(stats.recipients, 40);
-    assert!(stats.accepted < 40, "{} messages", stats.accepted);
-    let mut domains: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in record::read(&taken).unwrap() {
-        let domain = entry.recipient.rsplit_once('@').unwrap().1.to_owned();
-        domains.entry(entry.queue_id).or_default().push(domain);
-    }
-    for domains in domains.values_mut() {
-        domains.dedup();
-        assert_eq!(domains.len(), 1, "{domains:?}");
-    }
-}
