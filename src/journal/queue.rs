@@ -210,7 +210,7 @@ mod tests {
         queue.put(intents(0..1), Some(2), 4);
         assert!(wait(&queue).is_some_and(|wait| wait > Duration::ZERO && wait <= LONG));
         queue.put(intents(1..2), Some(2), 4);
-        assert_eq!(wait(&queue), Some(Duration::ZERO), "half of what is under way is here");
+        assert_eq!(wait(&queue), Some(Duration::ZERO), "enough of what is under way is here");
         queue.take(&mut Vec::new(), PATIENCE);
         assert_eq!(wait(&queue), None);
         queue.put(intents(2..3), Some(0), 4);

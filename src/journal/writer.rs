@@ -1,7 +1,7 @@
 //! The one thread that commits to the journal, in groups.
 //!
 //! A commit costs the same for one record and for a hundred. So an intent waits up to [`LONGEST_GATHER`] for others,
-//! unless half of all messages under way wait with it: then more would come only after these have left. Outcomes alone
+//! unless a quarter of all messages under way wait with it: then more would come only after these have left. Outcomes alone
 //! wait up to [`LONGEST_WAIT`].
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ use super::record::{ConnectionInfo, Intent, Outcome};
 /// The most records of one commit: what a kill can take along stays small, and so does the wait for a commit.
 pub(super) const GROUP_RECORDS: usize = 256;
 /// The longest that an intent waits for company. Its connection is busy with the message before it meanwhile.
-const LONGEST_GATHER: Duration = Duration::from_millis(2);
+const LONGEST_GATHER: Duration = Duration::from_millis(1);
 /// The longest that an outcome waits for company before it is committed.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// Entries waiting above which the writer asks for restraint: some seconds' worth for a slow disk.
@@ -97,7 +97,7 @@ impl<T: Send + 'static> Writer<T> {
     /// outcome, these among them.
     pub fn intend_among(&self, intents: Vec<(Intent, T)>, under_way: usize) {
         let entries = intents.into_iter().map(|(intent, message)| Entry::Intent(intent, message));
-        self.queue.put(entries, Some(under_way.div_ceil(2)), GROUP_RECORDS);
+        self.queue.put(entries, Some(under_way.div_ceil(4)), GROUP_RECORDS);
     }
 
     /// Takes down what became of a row.

@@ -23,8 +23,9 @@ const FIRST_LATENCY: Duration = Duration::from_millis(20);
 const LONGEST_LATENCY: Duration = Duration::from_secs(2);
 /// After the ledger has failed, it is asked again so much later.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// Of what is still to come, so much is asked for at once; what was used lately lets it grow from there.
-const BACKLOG: u64 = 256;
+/// Of what is still to come, so much is asked for at once; what was used lately lets it grow from there. More than a
+/// connection to a receiver nearby takes in the time of a block, so that a wide agreement is not crept up to.
+const BACKLOG: u64 = 8_192;
 /// With nothing to wait for, the caller may look again after this.
 const IDLE: Duration = Duration::from_secs(3_600);
 
