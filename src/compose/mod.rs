@@ -169,6 +169,9 @@ pub struct Rendered<'a> {
     pub unsubscribe_url: Option<String>,
 }
 
+/// A whole header section, and the body in segments.
+type Encoded = (Bytes, Vec<Bytes>);
+
 /// What is a message's own from the start.
 struct Names {
     message_id: String,
@@ -367,7 +370,7 @@ impl Composer {
         ahead: &Ahead,
         out: Vec<u8>,
         values: &Values<'_>,
-    ) -> Result<Result<(Bytes, Vec<Bytes>), Vec<u8>>, RenderFailure> {
+    ) -> Result<Result<Encoded, Vec<u8>>, RenderFailure> {
         let (text_script, text_lines) = &ahead.text;
         let mut text = text_lines.start();
         let mut html = ahead.html.as_ref().map(|(script, lines)| (script, lines.start()));
@@ -454,14 +457,14 @@ impl fmt::Debug for Composer {
 }
 
 impl Body {
-    fn into_bytes(self) -> (Bytes, Vec<Bytes>) {
+    fn into_bytes(self) -> Encoded {
         (self.header, self.segments)
     }
 }
 
 impl SameBody {
     /// Completes the header section in `out`.
-    fn append_to(&self, mut out: Vec<u8>) -> (Bytes, Vec<Bytes>) {
+    fn append_to(&self, mut out: Vec<u8>) -> Encoded {
         out.extend_from_slice(&self.header);
         (out.into(), self.body.clone())
     }
