@@ -14,7 +14,7 @@ STACK_BYTES = 16_384  # of each sample's stack: frames beyond are not seen; a si
 # A sample is of the first stage that one of its frames names, from the innermost frame outwards; but what `WHOLE` names is that stage's with
 # all that it calls.
 STAGES = {
-    "render": r"mailrun::compose::(render|helpers)",
+    "render": r"mailrun::compose::(render|helpers|script|values)|handlebars::",
     "build": r"mailrun::compose(?!::(source|setup))|mailrun::mail",
     "sign": r"mailrun::dkim|ring_core_\w+|__bn_\w+",
     "send": r"mailrun::smtp",

@@ -100,11 +100,11 @@ impl Relaxed {
 /// between words and line ends without white space around them belong to it.
 fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 1;
-    while let Some(found) = find_space_or_control(&bytes[at.min(bytes.len())..]) {
+    while let Some(found) = find_unplain(&bytes[at.min(bytes.len())..]) {
         at += found;
         match &bytes[at..] {
-            [b' ', next, ..] if *next > b' ' => at += 2,
             [b'\r', b'\n', next, ..] if *next > b' ' => at += 3,
+            [b' ', next, ..] if *next > b' ' => at += 2,
             [b' ' | b'\t' | b'\r', ..] => return at,
             _ => at += 1,
         }
@@ -112,20 +112,28 @@ fn plain_run(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// The first byte at or below 0x20, eight bytes at a time.
-fn find_space_or_control(bytes: &[u8]) -> Option<usize> {
+/// The first byte that may not be plain, eight bytes at a time: a tab, or one at or below 0x20 before another such or at
+/// the end. A single space between words, which is what most of a text's white space is, is passed over.
+fn find_unplain(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // A borrow can mark bytes above the first hit only, and the first is the one that counts.
-        let hits = word.wrapping_sub(ONES * 0x21) & !word & HIGH;
+    // A borrow can mark bytes above a true hit only: what is found first is looked at, and may be nothing.
+    let low = |word: u64| word.wrapping_sub(ONES * 0x21) & !word & HIGH;
+    let tab = |word: u64| {
+        let word = word ^ (ONES * 0x09);
+        word.wrapping_sub(ONES) & !word & HIGH
+    };
+    let mut at = 0;
+    while let Some(nine) = bytes[at..].first_chunk::<9>() {
+        let word = u64::from_le_bytes(*nine.first_chunk().expect("nine bytes begin with eight"));
+        let after = u64::from_le_bytes(*nine.last_chunk().expect("nine bytes end with eight"));
+        let hits = (low(word) & low(after)) | tab(word);
         if hits != 0 {
-            return Some(index * 8 + hits.trailing_zeros() as usize / 8);
+            return Some(at + hits.trailing_zeros() as usize / 8);
         }
+        at += 8;
     }
-    tail.iter().position(|&byte| byte <= b' ').map(|at| words.len() * 8 + at)
+    bytes[at..].iter().position(|&byte| byte <= b' ').map(|found| at + found)
 }
 
 #[cfg(test)]
