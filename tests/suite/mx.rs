@@ -152,7 +152,7 @@ fn a_route_takes_its_domains_to_their_relay_and_an_egress_address_is_named() {
 #[test]
 fn relays_share_the_mail_and_stand_in_for_each_other() {
     let dir = Dir::new();
-    // Slow enough that every connection gets some of it.
+    // Slow beside the agreement, so that one connection alone can't take it all.
     let slow = || Options { delay: Some(std::time::Duration::from_millis(20)), ..Options::default() };
     let (one, other) = (Relay::start(slow()), Relay::start(slow()));
     let relay = |name, port| {
@@ -164,7 +164,8 @@ fn relays_share_the_mail_and_stand_in_for_each_other() {
     let campaign = |id: &str, relays: &str| {
         let text = format!(
             "[campaign]\nid = \"{id}\"\n[sender]\nfrom = \"news@mail.example.com\"\n[target-group]\nfiles = [\"{id}.csv\"]\n\
-             [template]\nsubject = \"x\"\ntext = \"letter.hbs\"\n[delivery]\nroute = \"relay\"\n{relays}"
+             [template]\nsubject = \"x\"\ntext = \"letter.hbs\"\n[capacity]\nper-hour = 3_600_000\n\
+             [delivery]\nroute = \"relay\"\n{relays}"
         );
         dir.write(&format!("{id}.toml"), text);
         let rows: String = (0..200).map(|n| format!("r{n}@a.example,{n}\n")).collect();
