@@ -14,14 +14,17 @@
 //! With `personalised = false` there is one message for all: templates that use a column are refused, `To` is a group
 //! without members, and the `Message-ID` is the same for all.
 
+mod ahead;
 mod attachment;
 mod error;
 mod format;
 mod header;
 mod helpers;
+mod line;
 mod lines;
 mod mime;
 mod plain;
+mod render;
 pub mod return_path;
 mod script;
 mod setup;
@@ -34,17 +37,15 @@ mod values;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable};
 use serde_json::{Map, Value};
 
-use self::helpers::Problem;
-use self::lines::Lines;
+use self::ahead::Ahead;
+use self::line::Line;
 use self::mime::{Layout, Leaf, Texts};
-use self::script::{Elsewhere, Script, Sink};
+use self::render::render;
 use self::source::Sources;
 use self::unsubscribe::Links;
 use self::uses::Uses;
@@ -114,22 +115,6 @@ enum Parts {
     /// The text part is made from the HTML.
     Html,
     Both,
-}
-
-/// A template of one line: the name under which it is registered, and how it is rendered without Handlebars.
-#[derive(Debug)]
-struct Line {
-    name: String,
-    script: Option<(Script, Vec<String>)>,
-}
-
-/// Parts of the body whose lines are encoded ahead.
-#[derive(Debug)]
-struct Ahead {
-    text: (Script, Lines),
-    html: Option<(Script, Lines)>,
-    /// About what the own segment of a message has in bytes.
-    bytes: usize,
 }
 
 /// `run.row.tag@domain`: the tag keeps runs of the same name in different campaigns apart.
@@ -371,26 +356,9 @@ impl Composer {
         out: Vec<u8>,
         values: &Values<'_>,
     ) -> Result<Result<Encoded, Vec<u8>>, RenderFailure> {
-        let (text_script, text_lines) = &ahead.text;
-        let mut text = text_lines.start();
-        let mut html = ahead.html.as_ref().map(|(script, lines)| (script, lines.start()));
-        let mut render = || -> Result<_, Elsewhere> {
-            text_script.write(&self.text.registry, values, &mut text)?;
-            text.finish()?;
-            let text_encoding = text.encoding()?;
-            let mut html_encoding = None;
-            if let Some((script, html)) = &mut html {
-                script.write(&self.html.registry, values, html)?;
-                html.finish()?;
-                html_encoding = Some(html.encoding()?);
-            }
-            Ok((text_encoding, html_encoding))
-        };
-        let Ok((text_encoding, html_encoding)) = render() else { return Ok(Err(out)) };
-        let html = html.as_ref().zip(html_encoding).map(|((_, html), encoding)| Leaf::Lines(html, encoding));
-        let texts = Texts { text: Leaf::Lines(&text, text_encoding), html };
+        let Ok(filled) = ahead.fill(&self.text, &self.html, values) else { return Ok(Err(out)) };
         let own = self.own_attachments(values.row)?;
-        let written = self.layout.write(out, texts, &own);
+        let written = self.layout.write(out, filled.texts(), &own);
         written.map(Ok).map_err(|mime::HoldsBoundary| RenderFailure::Boundary)
     }
 
@@ -470,58 +438,6 @@ impl SameBody {
     }
 }
 
-impl Line {
-    fn new(sources: &Sources, name: &str) -> Self {
-        Self { name: name.to_owned(), script: Script::of(sources, name) }
-    }
-
-    fn render(&self, sources: &Sources, values: &Values<'_>) -> Result<String, RenderFailure> {
-        if let Some((script, texts)) = &self.script {
-            let mut flat = Flat { texts, out: String::new() };
-            if script.write(&sources.registry, values, &mut flat).is_ok() {
-                return Ok(flat.out);
-            }
-        }
-        render(sources, &self.name, values.context())
-    }
-}
-
-/// A script's texts and values one after the other.
-struct Flat<'a> {
-    texts: &'a [String],
-    out: String,
-}
-
-impl Sink for Flat<'_> {
-    fn text(&mut self, number: usize) {
-        self.out.push_str(&self.texts[number]);
-    }
-
-    fn value(&mut self, text: &str) {
-        self.out.push_str(text);
-    }
-}
-
-impl Ahead {
-    /// Room for the header section and for what a row adds to its message.
-    const OWN_BYTES: usize = 4_096;
-
-    fn new(text: &Sources, html: &Sources, parts: Parts) -> Option<Self> {
-        let script = |sources: &Sources, name: &str| {
-            let (script, texts) = Script::of(sources, name)?;
-            Some((script, Lines::new(&texts)))
-        };
-        let (text, html) = match parts {
-            Parts::Text => (script(text, TEXT)?, None),
-            Parts::Both => (script(text, TEXT)?, Some(script(html, HTML)?)),
-            // The text is made from the whole HTML.
-            Parts::Html => return None,
-        };
-        let lines = text.1.bytes() + html.as_ref().map_or(0, |(_, lines)| lines.bytes());
-        Some(Self { text, html, bytes: lines + lines / 8 + Self::OWN_BYTES })
-    }
-}
-
 impl MessageId {
     fn of(&self, row: &Row) -> String {
         format!("{}{}{}", self.before, row.index, self.after)
@@ -531,47 +447,6 @@ impl MessageId {
     fn of_all(&self) -> String {
         format!("{}all{}", self.before, self.after)
     }
-}
-
-/// Where rendered text goes.
-#[derive(Default)]
-struct Buffer(String);
-
-impl Output for Buffer {
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        self.0.push_str(text);
-        Ok(())
-    }
-}
-
-fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, RenderFailure> {
-    let template =
-        sources.registry.get_template(name).expect("the main templates are registered at start-up");
-    let mut out = Buffer(String::with_capacity(sources.capacity_of(name)));
-    template
-        .render(&sources.registry, context, &mut RenderContext::new(None), &mut out)
-        .map_err(|error| failure(&error))?;
-    Ok(out.0)
-}
-
-fn failure(error: &RenderError) -> RenderFailure {
-    let place = Place {
-        template: error.template_name.clone().unwrap_or_default(),
-        line: error.line_no.unwrap_or(0),
-        column: error.column_no.unwrap_or(0),
-    };
-    if let RenderErrorReason::NestedError(inner) = error.reason()
-        && let Some(problem) = inner.downcast_ref::<Problem>()
-    {
-        return match problem {
-            Problem::NoValue(name) => RenderFailure::NoValue { name: name.clone(), place },
-            Problem::Value(problem) => RenderFailure::Value { problem: problem.clone(), place },
-        };
-    }
-    let problem = error.reason().to_string();
-    let mut chars = problem.chars();
-    let lower = chars.next().map(|first| first.to_lowercase().chain(chars).collect());
-    RenderFailure::Value { problem: lower.unwrap_or_default(), place }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use handlebars::{Handlebars, Path, PathSeg, RenderContext, Renderable, Template}
 use serde_json::Value;
 
 use super::helpers::PRINT;
+use super::render::Buffer;
 use super::source::{Kind, Sources};
 use super::values::{Found, Values};
 
@@ -90,7 +91,7 @@ impl Script {
                     self.steps(chosen, registry, values, out)?;
                 }
                 Step::Other(element) => {
-                    let mut rendered = super::Buffer::default();
+                    let mut rendered = Buffer::default();
                     element
                         .render(registry, values.context(), &mut RenderContext::new(None), &mut rendered)
                         .map_err(|_| Elsewhere)?;

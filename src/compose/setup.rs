@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use ring::hmac;
 use serde_json::{Map, Value};
 
+use super::ahead::Ahead;
 use super::attachment;
 use super::error::{Place, RenderFailure, TemplateError};
 use super::header;
+use super::line::Line;
 use super::mime::{CommonFile, Layout};
 use super::source::{Kind, Sources};
 use super::unsubscribe::Links;
 use super::uses::{BUILT_IN, Uses};
 use super::values::{Columns, Values};
-use super::{
-    Ahead, Body, Composer, HTML, Line, MessageId, OneText, Parts, RunFacts, SUBJECT, SameBody, TEXT,
-};
+use super::{Body, Composer, HTML, MessageId, OneText, Parts, RunFacts, SUBJECT, SameBody, TEXT};
 use crate::campaign::{Campaign, Kind as MailKind};
 use crate::plan::Row;
 

@@ -1,0 +1,51 @@
+//! Rendering by Handlebars, and what its errors mean.
+
+use std::io;
+
+use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable};
+
+use super::error::{Place, RenderFailure};
+use super::helpers::Problem;
+use super::source::Sources;
+
+/// Where rendered text goes.
+#[derive(Default)]
+pub(super) struct Buffer(pub String);
+
+impl Output for Buffer {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+/// Renders the template that is registered under `name`.
+pub(super) fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, RenderFailure> {
+    let template =
+        sources.registry.get_template(name).expect("the main templates are registered at start-up");
+    let mut out = Buffer(String::with_capacity(sources.capacity_of(name)));
+    template
+        .render(&sources.registry, context, &mut RenderContext::new(None), &mut out)
+        .map_err(|error| failure(&error))?;
+    Ok(out.0)
+}
+
+fn failure(error: &RenderError) -> RenderFailure {
+    let place = Place {
+        template: error.template_name.clone().unwrap_or_default(),
+        line: error.line_no.unwrap_or(0),
+        column: error.column_no.unwrap_or(0),
+    };
+    if let RenderErrorReason::NestedError(inner) = error.reason()
+        && let Some(problem) = inner.downcast_ref::<Problem>()
+    {
+        return match problem {
+            Problem::NoValue(name) => RenderFailure::NoValue { name: name.clone(), place },
+            Problem::Value(problem) => RenderFailure::Value { problem: problem.clone(), place },
+        };
+    }
+    let problem = error.reason().to_string();
+    let mut chars = problem.chars();
+    let lower = chars.next().map(|first| first.to_lowercase().chain(chars).collect());
+    RenderFailure::Value { problem: lower.unwrap_or_default(), place }
+}
