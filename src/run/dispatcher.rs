@@ -4,7 +4,10 @@
 //! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and says what is to be done.
 //! So a whole run can be tested in simulated time.
 
+mod granting;
 mod reports;
+mod routing;
+mod serving;
 
 use std::time::Duration;
 
@@ -13,41 +16,23 @@ use serde::{Deserialize, Serialize};
 
 use super::breaker::Breaker;
 use super::concurrency::Change;
-use super::directory::{Directory, DomainId};
-use super::event::{
-    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Together,
-    Trouble, Unroutable,
-};
-use super::grant::{Pick, Picker};
+use super::directory::Directory;
+use super::event::{Action, Event, LaneId, NotComposed, Prepared, Shutdown, Task, Trouble};
 use super::judge::pause_of;
 use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
 use super::source::Sources;
-use crate::journal::{Intent, Outcome, Verdict};
+use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition, Timestamp};
 use crate::pacing::Pacer;
 use crate::route::{Classifier, Schedule};
-use crate::smtp::{ConnectionId, Transaction};
+use crate::smtp::ConnectionId;
 
-/// Messages composed ahead of all lanes' places together, so that a place that comes free never waits for a signature.
-/// Many lanes share them.
-const LOOK_AHEAD: usize = 64;
-/// A ledger that fails for so long ends the run: without it nothing may leave.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows in preparation over all lanes: the places of the channel that they come back through.
 pub const MOST_IN_PREPARATION: usize = 4_096;
-/// Messages composed and not sent, over all lanes; each lane may have its share, so that none can take it all.
-const MOST_IN_STOCK: usize = 4_096;
-/// Bytes of those messages, about.
-const MOST_BYTES_IN_STOCK: usize = 64 << 20;
 /// What a message is taken to weigh before the first one was seen: a few of the largest fit.
 const FIRST_GUESS: usize = 4 << 20;
-/// A message composed ahead should leave within about this time at the agreed rate.
-const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
-/// With one text for all, what the pacer admits is gathered for so long, since fewer and larger messages serve everybody:
-/// less than the pacer saves up, so that the pace is kept all the same.
-const GATHER: Duration = Duration::from_millis(150);
 /// Lanes with something to do, above which no further domain is looked up. Lanes that are held back do not count.
 const MOST_ACTIVE_LANES: usize = 1_024;
 /// Domains that are looked up at the same time.
@@ -155,7 +140,7 @@ pub struct Dispatcher {
     phase: Phase,
     counts: Counts,
     ask_pacer_at: Option<Timestamp>,
-    /// See [`GATHER`].
+    /// With one text for all: nothing leaves before, so that more may leave together.
     gather_until: Timestamp,
     ledger_fails_since: Option<Timestamp>,
 }
@@ -330,248 +315,6 @@ impl Dispatcher {
         }
     }
 
-    /// Looks up further domains while there are not enough lanes at work.
-    fn look_up(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        while self.looking_up < MOST_LOOKUPS && self.lanes.active() + self.looking_up < MOST_ACTIVE_LANES {
-            let Some((domain, row)) = self.directory.next(now) else { break };
-            self.looking_up += 1;
-            actions.push(Action::LookUp(domain, row));
-        }
-    }
-
-    fn on_routed(
-        &mut self,
-        domain: DomainId,
-        route: Result<Routed, Unroutable>,
-        now: Timestamp,
-        actions: &mut Vec<Action>,
-    ) {
-        self.looking_up -= 1;
-        let unroutable = match route {
-            Ok(routed) => {
-                let id = match self.lanes.of_site(&routed.site.key) {
-                    Some(id) => id,
-                    None => {
-                        let provider =
-                            routed.provider.as_ref().map(|limits| self.providers.meet(limits, now));
-                        self.lanes.add(Lane::new(routed.site, routed.limits, provider, now))
-                    }
-                };
-                let taken = self.directory.take(domain);
-                let lane = &mut self.lanes[id];
-                lane.add(taken.fresh);
-                for (task, at) in taken.tried {
-                    lane.put_off(task, at);
-                }
-                self.lanes.touch(id);
-                return;
-            }
-            Err(unroutable) => unroutable,
-        };
-        let give_up_after = self.settings.schedule.give_up_after();
-        if !unroutable.permanent && self.directory.put_off(domain, now, give_up_after) {
-            tracing::debug!("{}", unroutable.text);
-            return;
-        }
-        let disposition = if unroutable.permanent { Disposition::Bounced } else { Disposition::Deferred };
-        for task in self.directory.take(domain).into_tasks() {
-            if unroutable.suppress {
-                actions.push(Action::Suppress(task.row, unroutable.class));
-            }
-            let text = unroutable.text.clone();
-            self.finish_unsent(task, disposition, Some(unroutable.class), text, now, actions);
-        }
-    }
-
-    /// Looks at the lanes that changed or whose time has come.
-    fn serve_touched(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let touched = self.lanes.take_touched(now);
-        for id in &touched {
-            self.serve(*id, now, actions);
-        }
-        self.lanes.reuse(touched);
-    }
-
-    /// Moves one lane on: gives up, composes, opens and closes connections, joins the rotation, sets its timer.
-    fn serve(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
-        self.give_up_unreachable(id, now, actions);
-        let paused_until = self.paused_until(&self.lanes[id]);
-        let lane = &mut self.lanes[id];
-        lane.take_back_ready(now, now < paused_until);
-        let is_blocked = now < paused_until || lane.unreachable_since.is_some();
-        let has_work = lane.has_due(now) || !lane.ready.is_empty() || lane.preparing > 0;
-        self.lanes.set_active(id, has_work && !is_blocked);
-        if now >= paused_until {
-            self.fill(id, now, actions);
-            self.open(id, now, actions);
-            if self.lanes[id].could_go(now) > 0 {
-                self.lanes.join_rotation(id);
-            }
-        }
-        let shares = self.providers.get(self.lanes[id].provider).is_some_and(|p| p.limits_connections());
-        while let Some(connection) = self.lanes[id].to_close(shares && !has_work) {
-            self.lanes[id].retire(connection);
-            actions.push(Action::Close(connection));
-        }
-        let lane = &self.lanes[id];
-        if lane.is_done() && !lane.limits.only_way {
-            self.lanes.remove(id);
-            return;
-        }
-        let wake_at = lane.wake_at(now, paused_until, self.settings.schedule.give_up_after());
-        self.lanes.set_timer(id, wake_at);
-    }
-
-    /// Which rows of a lane share a message.
-    fn together(&self, lane: &Lane) -> Together {
-        let most = if self.settings.one_text { lane.recipients() } else { 1 };
-        Together { most, one_domain: lane.limits.one_domain }
-    }
-
-    /// How many messages a lane should have composed or in preparation.
-    fn stock(&self, lane: &Lane) -> usize {
-        let active = self.lanes.active().max(1);
-        let ahead = (LOOK_AHEAD * 4 / active).clamp(1, LOOK_AHEAD);
-        let wanted = match self.settings.per_second {
-            None => lane.all_places() + ahead,
-            Some(per_second) => {
-                let per_second = per_second / self.together(lane).most as f64;
-                let ahead = ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, ahead);
-                ahead + (per_second as usize).min(lane.all_places())
-            }
-        };
-        let by_bytes = MOST_BYTES_IN_STOCK / self.bytes_each.max(1);
-        // At least what keeps the connections busy, where there are few lanes.
-        let share = (MOST_IN_STOCK.min(by_bytes) / active).max(1);
-        wanted.min(share)
-    }
-
-    /// Hands rows of a lane that has room to `prepare`.
-    fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
-        let lane = &self.lanes[id];
-        let (target, together) = (self.stock(lane), self.together(lane));
-        let room = target.saturating_sub(lane.ready.len() + lane.preparing.div_ceil(together.most));
-        // Whole batches while there is plenty in stock; the last rows one by one.
-        if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
-            return;
-        }
-        let mut rows = room * together.most;
-        let free = MOST_IN_PREPARATION - self.preparing;
-        if free < rows {
-            self.hungry.push(id);
-            // No message for a few because there was room for a few.
-            rows = free / together.most * together.most;
-        }
-        let lane = &mut self.lanes[id];
-        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(rows).collect();
-        if !tasks.is_empty() {
-            lane.preparing += tasks.len();
-            self.preparing += tasks.len();
-            actions.push(Action::Prepare { lane: id, tasks, together });
-        }
-    }
-
-    /// Opens connections where messages wait without a place.
-    fn open(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
-        let lane = &mut self.lanes[id];
-        let mut provider = self.providers.get(lane.provider);
-        let allowed = provider.as_ref().map_or(usize::MAX, |provider| provider.connections_left());
-        if allowed == 0
-            && lane.lacks_places()
-            && let Some(provider) = &mut provider
-        {
-            provider.wait(id);
-            return;
-        }
-        for _ in 0..lane.to_open(now, allowed) {
-            let Some(source) = self.sources.choose(|source| lane.connections_from(source)) else { break };
-            let connection = ConnectionId(self.next_connection);
-            self.next_connection += 1;
-            lane.opening(connection, source);
-            if let Some(provider) = &mut provider {
-                provider.opening();
-            }
-            self.lane_of.insert(connection, id);
-            actions.push(Action::Open { lane: id, connection, site: lane.site.clone(), source });
-        }
-    }
-
-    /// Lets as many ready messages go as lanes, providers, sources and the pacer admit, lane by lane in turn.
-    fn grant(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        self.ask_pacer_at = None;
-        if self.lanes.rotation_is_empty() {
-            return self.return_unused(now, actions);
-        }
-        if now < self.gather_until {
-            self.ask_pacer_at = Some(self.gather_until);
-            return;
-        }
-        let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
-        let Self { lanes, providers, sources, .. } = self;
-        let mut picker = Picker { lanes, providers, sources, now };
-        let mut picks = picker.pick(usize::try_from(most).unwrap_or(usize::MAX), actions);
-        let valid_until = match &mut self.pacer {
-            None => Timestamp(i64::MAX),
-            Some(_) if picks.is_empty() => Timestamp(i64::MAX),
-            Some(pacer) => {
-                // Every message to a recipient counts, shared with others or not.
-                let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
-                pacer.expect(self.left - self.rows_under_way as u64);
-                let admission = pacer.admit(now, picked as u64);
-                if let Some(request) = admission.request {
-                    actions.push(Action::Reserve(request));
-                }
-                let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
-                if admitted < picked || !picker.lanes.rotation_is_empty() {
-                    self.ask_pacer_at = Some(admission.ask_again_at);
-                    if self.settings.one_text && admitted > 0 {
-                        self.gather_until = now + GATHER;
-                    }
-                }
-                picker.keep(&mut picks, admitted);
-                admission.valid_until
-            }
-        };
-        let granted: Vec<_> = picks.into_iter().map(|pick| self.grant_one(&pick, now, valid_until)).collect();
-        if !granted.is_empty() {
-            actions.push(Action::Grant(granted));
-        }
-    }
-
-    /// With nothing ready, what was reserved goes back to the ledger as soon as its time is over.
-    fn return_unused(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        if let Some(pacer) = &mut self.pacer {
-            let admission = pacer.admit(now, 0);
-            actions.extend(admission.request.map(Action::Reserve));
-            self.ask_pacer_at = Some(admission.ask_again_at);
-        }
-    }
-
-    fn grant_one(&mut self, pick: &Pick, now: Timestamp, valid_until: Timestamp) -> Granted {
-        let Pick { lane: id, place } = *pick;
-        let lane = &mut self.lanes[id];
-        let Ready { tasks, composed: Composed { envelope, message }, .. } = lane.take_ready(place.recipients);
-        lane.granted += 1;
-        self.lanes.touch(id);
-        let message_id = message.message_id.clone();
-        let intent = |task: &Task| Intent {
-            row: task.row,
-            attempt: task.attempts.saturating_add(1),
-            at: now,
-            connection: place.number,
-            message_id: message_id.clone(),
-        };
-        let intents = tasks.iter().map(intent).collect();
-        let number = self.next_transaction;
-        self.next_transaction += 1;
-        self.rows_under_way += tasks.len();
-        let bytes = u32::try_from(message.bytes).unwrap_or(u32::MAX);
-        let under_way = UnderWay { tasks, lane: id, connection: place.number, message_id, bytes };
-        self.under_way.insert(number, under_way);
-        let transaction = Transaction { id: number, envelope, message, valid_until };
-        Granted { connection: place.connection, intents, transaction }
-    }
-
     fn on_prepared(&mut self, prepared: Prepared, now: Timestamp, actions: &mut Vec<Action>) {
         let Prepared { tasks, lane: id, at, message } = prepared;
         self.preparing -= tasks.len();
@@ -645,32 +388,6 @@ impl Dispatcher {
             Change::None => {}
             Change::Window => tracing::info!(site, connections = lane.window(), "slowed down: {cause}"),
             Change::Rest => tracing::info!(site, until = %lane.paused_until, "rests: {cause}"),
-        }
-    }
-
-    fn on_ledger_failed(&mut self, problem: &str, now: Timestamp) {
-        tracing::warn!("{problem}");
-        if let Some(pacer) = &mut self.pacer {
-            pacer.failed(now);
-        }
-        let since = *self.ledger_fails_since.get_or_insert(now);
-        if now.since(since) >= LEDGER_PATIENCE {
-            self.drain(problem.to_owned(), now);
-        }
-    }
-
-    /// Rows of a lane that could not be reached for `give-up-after` are deferred.
-    fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
-        let give_up_after = self.settings.schedule.give_up_after();
-        let lane = &mut self.lanes[id];
-        if lane.unreachable_since.is_none_or(|since| now.since(since) < give_up_after) {
-            return;
-        }
-        let why = lane.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
-        let detail = format!("no connection for {}s{why}", give_up_after.as_secs());
-        for task in lane.take_all() {
-            let (deferred, class) = (Disposition::Deferred, Some(Class::Network));
-            self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
         }
     }
 

@@ -1,0 +1,106 @@
+//! Lets messages go: as many as lanes, providers, sources and the pacer admit.
+
+use std::time::Duration;
+
+use super::{Dispatcher, UnderWay};
+use crate::journal::Intent;
+use crate::mail::Timestamp;
+use crate::run::event::{Action, Composed, Granted, Task};
+use crate::run::lane::Ready;
+use crate::run::picker::{Pick, Picker};
+use crate::smtp::Transaction;
+
+/// A ledger that fails for so long ends the run: without it nothing may leave.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
+/// With one text for all, what the pacer admits is gathered for so long, since fewer and larger messages serve everybody:
+/// less than the pacer saves up, so that the pace is kept all the same.
+const GATHER: Duration = Duration::from_millis(150);
+
+impl Dispatcher {
+    /// Lets as many ready messages go as lanes, providers, sources and the pacer admit, lane by lane in turn.
+    pub(super) fn grant(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        self.ask_pacer_at = None;
+        if self.lanes.rotation_is_empty() {
+            return self.return_unused(now, actions);
+        }
+        if now < self.gather_until {
+            self.ask_pacer_at = Some(self.gather_until);
+            return;
+        }
+        let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
+        let Self { lanes, providers, sources, .. } = self;
+        let mut picker = Picker { lanes, providers, sources, now };
+        let mut picks = picker.pick(usize::try_from(most).unwrap_or(usize::MAX), actions);
+        let valid_until = match &mut self.pacer {
+            None => Timestamp(i64::MAX),
+            Some(_) if picks.is_empty() => Timestamp(i64::MAX),
+            Some(pacer) => {
+                // Every message to a recipient counts, shared with others or not.
+                let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
+                pacer.expect(self.left - self.rows_under_way as u64);
+                let admission = pacer.admit(now, picked as u64);
+                if let Some(request) = admission.request {
+                    actions.push(Action::Reserve(request));
+                }
+                let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
+                if admitted < picked || !picker.lanes.rotation_is_empty() {
+                    self.ask_pacer_at = Some(admission.ask_again_at);
+                    if self.settings.one_text && admitted > 0 {
+                        self.gather_until = now + GATHER;
+                    }
+                }
+                picker.keep(&mut picks, admitted);
+                admission.valid_until
+            }
+        };
+        let granted: Vec<_> = picks.into_iter().map(|pick| self.grant_one(&pick, now, valid_until)).collect();
+        if !granted.is_empty() {
+            actions.push(Action::Grant(granted));
+        }
+    }
+
+    /// With nothing ready, what was reserved goes back to the ledger as soon as its time is over.
+    pub(super) fn return_unused(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        if let Some(pacer) = &mut self.pacer {
+            let admission = pacer.admit(now, 0);
+            actions.extend(admission.request.map(Action::Reserve));
+            self.ask_pacer_at = Some(admission.ask_again_at);
+        }
+    }
+
+    pub(super) fn grant_one(&mut self, pick: &Pick, now: Timestamp, valid_until: Timestamp) -> Granted {
+        let Pick { lane: id, place } = *pick;
+        let lane = &mut self.lanes[id];
+        let Ready { tasks, composed: Composed { envelope, message }, .. } = lane.take_ready(place.recipients);
+        lane.granted += 1;
+        self.lanes.touch(id);
+        let message_id = message.message_id.clone();
+        let intent = |task: &Task| Intent {
+            row: task.row,
+            attempt: task.attempts.saturating_add(1),
+            at: now,
+            connection: place.number,
+            message_id: message_id.clone(),
+        };
+        let intents = tasks.iter().map(intent).collect();
+        let number = self.next_transaction;
+        self.next_transaction += 1;
+        self.rows_under_way += tasks.len();
+        let bytes = u32::try_from(message.bytes).unwrap_or(u32::MAX);
+        let under_way = UnderWay { tasks, lane: id, connection: place.number, message_id, bytes };
+        self.under_way.insert(number, under_way);
+        let transaction = Transaction { id: number, envelope, message, valid_until };
+        Granted { connection: place.connection, intents, transaction }
+    }
+
+    pub(super) fn on_ledger_failed(&mut self, problem: &str, now: Timestamp) {
+        tracing::warn!("{problem}");
+        if let Some(pacer) = &mut self.pacer {
+            pacer.failed(now);
+        }
+        let since = *self.ledger_fails_since.get_or_insert(now);
+        if now.since(since) >= LEDGER_PATIENCE {
+            self.drain(problem.to_owned(), now);
+        }
+    }
+}

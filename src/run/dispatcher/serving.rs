@@ -1,0 +1,149 @@
+//! Moves lanes on: what is composed ahead, which connections are opened and closed, what is given up.
+
+use std::time::Duration;
+
+use super::{Dispatcher, MOST_IN_PREPARATION};
+use crate::mail::{Class, Disposition, Timestamp};
+use crate::run::event::{Action, LaneId, Task, Together};
+use crate::run::lane::Lane;
+use crate::smtp::ConnectionId;
+
+/// Messages composed ahead of all lanes' places together, so that a place that comes free never waits for a signature.
+/// Many lanes share them.
+const LOOK_AHEAD: usize = 64;
+/// Messages composed and not sent, over all lanes; each lane may have its share, so that none can take it all.
+const MOST_IN_STOCK: usize = 4_096;
+/// Bytes of those messages, about.
+const MOST_BYTES_IN_STOCK: usize = 64 << 20;
+/// A message composed ahead should leave within about this time at the agreed rate.
+const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
+
+impl Dispatcher {
+    /// Looks at the lanes that changed or whose time has come.
+    pub(super) fn serve_touched(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let touched = self.lanes.take_touched(now);
+        for id in &touched {
+            self.serve(*id, now, actions);
+        }
+        self.lanes.reuse(touched);
+    }
+
+    /// Moves one lane on: gives up, composes, opens and closes connections, joins the rotation, sets its timer.
+    pub(super) fn serve(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        self.give_up_unreachable(id, now, actions);
+        let paused_until = self.paused_until(&self.lanes[id]);
+        let lane = &mut self.lanes[id];
+        lane.take_back_ready(now, now < paused_until);
+        let is_blocked = now < paused_until || lane.unreachable_since.is_some();
+        let has_work = lane.has_due(now) || !lane.ready.is_empty() || lane.preparing > 0;
+        self.lanes.set_active(id, has_work && !is_blocked);
+        if now >= paused_until {
+            self.fill(id, now, actions);
+            self.open(id, now, actions);
+            if self.lanes[id].could_go(now) > 0 {
+                self.lanes.join_rotation(id);
+            }
+        }
+        let shares = self.providers.get(self.lanes[id].provider).is_some_and(|p| p.limits_connections());
+        while let Some(connection) = self.lanes[id].to_close(shares && !has_work) {
+            self.lanes[id].retire(connection);
+            actions.push(Action::Close(connection));
+        }
+        let lane = &self.lanes[id];
+        if lane.is_done() && !lane.limits.only_way {
+            self.lanes.remove(id);
+            return;
+        }
+        let wake_at = lane.wake_at(now, paused_until, self.settings.schedule.give_up_after());
+        self.lanes.set_timer(id, wake_at);
+    }
+
+    /// Which rows of a lane share a message.
+    pub(super) fn together(&self, lane: &Lane) -> Together {
+        let most = if self.settings.one_text { lane.recipients() } else { 1 };
+        Together { most, one_domain: lane.limits.one_domain }
+    }
+
+    /// How many messages a lane should have composed or in preparation.
+    pub(super) fn stock(&self, lane: &Lane) -> usize {
+        let active = self.lanes.active().max(1);
+        let ahead = (LOOK_AHEAD * 4 / active).clamp(1, LOOK_AHEAD);
+        let wanted = match self.settings.per_second {
+            None => lane.all_places() + ahead,
+            Some(per_second) => {
+                let per_second = per_second / self.together(lane).most as f64;
+                let ahead = ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, ahead);
+                ahead + (per_second as usize).min(lane.all_places())
+            }
+        };
+        let by_bytes = MOST_BYTES_IN_STOCK / self.bytes_each.max(1);
+        // At least what keeps the connections busy, where there are few lanes.
+        let share = (MOST_IN_STOCK.min(by_bytes) / active).max(1);
+        wanted.min(share)
+    }
+
+    /// Hands rows of a lane that has room to `prepare`.
+    pub(super) fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        let lane = &self.lanes[id];
+        let (target, together) = (self.stock(lane), self.together(lane));
+        let room = target.saturating_sub(lane.ready.len() + lane.preparing.div_ceil(together.most));
+        // Whole batches while there is plenty in stock; the last rows one by one.
+        if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
+            return;
+        }
+        let mut rows = room * together.most;
+        let free = MOST_IN_PREPARATION - self.preparing;
+        if free < rows {
+            self.hungry.push(id);
+            // No message for a few because there was room for a few.
+            rows = free / together.most * together.most;
+        }
+        let lane = &mut self.lanes[id];
+        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(rows).collect();
+        if !tasks.is_empty() {
+            lane.preparing += tasks.len();
+            self.preparing += tasks.len();
+            actions.push(Action::Prepare { lane: id, tasks, together });
+        }
+    }
+
+    /// Opens connections where messages wait without a place.
+    pub(super) fn open(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        let lane = &mut self.lanes[id];
+        let mut provider = self.providers.get(lane.provider);
+        let allowed = provider.as_ref().map_or(usize::MAX, |provider| provider.connections_left());
+        if allowed == 0
+            && lane.lacks_places()
+            && let Some(provider) = &mut provider
+        {
+            provider.wait(id);
+            return;
+        }
+        for _ in 0..lane.to_open(now, allowed) {
+            let Some(source) = self.sources.choose(|source| lane.connections_from(source)) else { break };
+            let connection = ConnectionId(self.next_connection);
+            self.next_connection += 1;
+            lane.opening(connection, source);
+            if let Some(provider) = &mut provider {
+                provider.opening();
+            }
+            self.lane_of.insert(connection, id);
+            actions.push(Action::Open { lane: id, connection, site: lane.site.clone(), source });
+        }
+    }
+
+    /// Rows of a lane that could not be reached for `give-up-after` are deferred.
+    pub(super) fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        let give_up_after = self.settings.schedule.give_up_after();
+        let lane = &mut self.lanes[id];
+        if lane.unreachable_since.is_none_or(|since| now.since(since) < give_up_after) {
+            return;
+        }
+        let why = lane.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
+        let detail = format!("no connection for {}s{why}", give_up_after.as_secs());
+        for task in lane.take_all() {
+            let (deferred, class) = (Disposition::Deferred, Some(Class::Network));
+            self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
+        }
+    }
+}
