@@ -8,6 +8,7 @@ mod bad_relays;
 mod check;
 mod crash;
 mod disk;
+mod earlier;
 mod kit;
 mod mx;
 mod mx_command;
