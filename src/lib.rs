@@ -11,6 +11,7 @@
 //! | [`suppression`] | the list, its expiry, its lookup |
 //! | [`screen`] | rows in, accepted rows and reasons out |
 //! | [`plan`] | the frozen plan, the run directory, the manifest |
+//! | [`scan`] | clients of virus and spam scanners |
 //! | [`compose`] | templates and MIME |
 //! | [`dkim`] | keys and signing |
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
@@ -73,6 +74,7 @@ pub mod target_group;
 pub mod suppression;
 pub mod screen;
 pub mod plan;
+pub mod scan;
 pub mod compose;
 pub mod dkim;
 pub mod pacing;

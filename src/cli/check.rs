@@ -19,8 +19,8 @@ use crate::dkim::Signer;
 use crate::mail::{Domain, Timestamp};
 use crate::plan::{Plan, ScreenedRows, top_domains};
 use crate::preflight::approval::Approval;
+use crate::preflight::finish_time::{self, Estimate, Share};
 use crate::preflight::list::{self, DryRun, FailedRow, Looking};
-use crate::preflight::night::{Night, Share, night};
 use crate::preflight::sender::{self, Egress, Sender};
 use crate::preflight::{self, content};
 use crate::preflight::{Finding, Findings, Group, Level};
@@ -63,8 +63,8 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
     findings.extend(whole.findings(&job)?);
     let shares = shares(&whole.plan, campaign, args)?;
     let sending = whole.counts.accepted - whole.suppressed;
-    let night = night(sending, &campaign.capacity, shares, Timestamp::wall());
-    findings.push(night.finding(&campaign.capacity, deadline));
+    let estimate = finish_time::estimate(sending, &campaign.capacity, shares, Timestamp::wall());
+    findings.push(estimate.finding(&campaign.capacity, deadline));
     if campaign.delivery.route == RouteKind::Sandbox {
         findings.rehearse();
     }
@@ -77,9 +77,9 @@ pub fn run(common: &Common, args: &args::Check) -> Result<Exit, Diagnostic> {
     })?;
     let refused = findings.refuse(args.strict);
     if args.json {
-        out(&format!("{:#}\n", whole.json(&job, &findings, &night, refused)))?;
+        out(&format!("{:#}\n", whole.json(&job, &findings, &estimate, refused)))?;
     } else {
-        out(&whole.text(&job, &findings, &night, refused))?;
+        out(&whole.text(&job, &findings, &estimate, refused))?;
     }
     Ok(if refused { Exit::Refused } else { Exit::Ok })
 }
@@ -323,7 +323,7 @@ impl Whole {
         Ok(findings)
     }
 
-    fn text(&self, job: &Job, findings: &Findings, night: &Night, refused: bool) -> String {
+    fn text(&self, job: &Job, findings: &Findings, estimate: &Estimate, refused: bool) -> String {
         let mut text = findings.to_string();
         let failures = self.dry_run.failures();
         if !failures.is_empty() {
@@ -338,7 +338,7 @@ impl Whole {
             }
             text.push('\n');
         }
-        text.push_str(&plan_of_the_night(night));
+        text.push_str(&plan_of_the_night(estimate));
         let words = [Level::Refused, Level::Warning, Level::Note, Level::Ok].map(|level| {
             let number = findings.count(level);
             let plural = if number == 1 || matches!(level, Level::Refused | Level::Ok) { "" } else { "s" };
@@ -357,7 +357,7 @@ impl Whole {
         text
     }
 
-    fn json(&self, job: &Job, findings: &Findings, night: &Night, refused: bool) -> Value {
+    fn json(&self, job: &Job, findings: &Findings, estimate: &Estimate, refused: bool) -> Value {
         let failures = self.dry_run.failures().iter();
         let failures: Vec<_> = failures
             .map(|failed| {
@@ -375,7 +375,7 @@ impl Whole {
                 "failed": self.dry_run.failed(), "failures": failures, "sizes": self.dry_run.sizes(),
                 "seconds": self.dry_run.took.as_secs_f64(), "rows-per-second": self.dry_run.rate(),
             },
-            "night": night,
+            "night": estimate,
             "approval": self.approval.hash,
         })
     }
@@ -398,23 +398,23 @@ fn suppressed(common: &Common, plan: &Plan) -> Result<u64, Diagnostic> {
 }
 
 /// Slots as a small table, and the parts of the list by their share.
-fn plan_of_the_night(night: &Night) -> String {
-    if night.slots.is_empty() {
+fn plan_of_the_night(estimate: &Estimate) -> String {
+    if estimate.slots.is_empty() {
         return String::new();
     }
     let mut text = "the night\n".to_owned();
-    let mut rows: Vec<Vec<String>> = (night.slots.iter().take(LISTED))
+    let mut rows: Vec<Vec<String>> = (estimate.slots.iter().take(LISTED))
         .map(|(slot, messages)| vec![slot.to_utc().format("%F %H:%M UTC").to_string(), count(*messages)])
         .collect();
-    if let Some((last, messages)) = night.slots.last()
-        && night.slots.len() > LISTED
+    if let Some((last, messages)) = estimate.slots.last()
+        && estimate.slots.len() > LISTED
     {
-        rows.push(vec![format!("… {} slots in all, the last", count(night.slots.len() as u64))]);
+        rows.push(vec![format!("… {} slots in all, the last", count(estimate.slots.len() as u64))]);
         rows.push(vec![last.to_utc().format("%F %H:%M UTC").to_string(), count(*messages)]);
     }
     text.push_str(&table(&rows));
-    let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / night.rows.max(1) as f64);
-    let rows: Vec<_> = (night.shares.iter().take(LISTED))
+    let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / estimate.rows.max(1) as f64);
+    let rows: Vec<_> = (estimate.shares.iter().take(LISTED))
         .map(|part| {
             let limit = part.per_second.map_or(String::new(), |rate| format!("at most {rate:.0}/s"));
             vec![part.name.clone(), count(part.rows), share(part.rows), limit]

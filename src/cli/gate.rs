@@ -11,8 +11,8 @@ use crate::campaign::{Campaign, RouteKind};
 use crate::mail::Timestamp;
 use crate::plan::Plan;
 use crate::preflight::approval::Approval;
+use crate::preflight::finish_time;
 use crate::preflight::list::{self, Looking};
-use crate::preflight::night::night;
 use crate::preflight::{Finding, Level};
 
 /// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all of them.
@@ -45,8 +45,8 @@ pub fn before_sending(job: &Job, plan: &Plan, dns: &DnsOptions) -> Result<(), Di
 /// Refuses a deadline that can't be met.
 pub fn deadline(campaign: &Campaign, rows: u64, sending: &Sending) -> Result<(), Diagnostic> {
     let Some(deadline) = sending.deadline.as_deref().map(moment::parse).transpose()? else { return Ok(()) };
-    let night = night(rows, &campaign.capacity, Vec::new(), Timestamp::wall());
-    let finding = night.finding(&campaign.capacity, Some(deadline));
+    let estimate = finish_time::estimate(rows, &campaign.capacity, Vec::new(), Timestamp::wall());
+    let finding = estimate.finding(&campaign.capacity, Some(deadline));
     if finding.level == Level::Ok {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::job::{self, Materials};
 use super::out;
 use crate::dkim::Signer;
-use crate::preflight::records::{Published, Record, look_up, records};
+use crate::preflight::dns::{Published, Record, look_up, records};
 use crate::preflight::sender::Sender;
 
 pub fn run(common: &Common, args: &args::Records) -> Result<Exit, Diagnostic> {

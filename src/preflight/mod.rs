@@ -8,8 +8,8 @@ pub mod approval;
 pub mod content;
 mod finding;
 pub mod list;
-pub mod night;
-pub mod records;
+pub mod finish_time;
+pub mod dns;
 pub mod relay;
 pub mod sender;
 

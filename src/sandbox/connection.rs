@@ -14,8 +14,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::options::Tls;
 use super::session::{Common, Session, Step};
-use super::shelf::Shelf;
 use super::stats::count;
+use super::store::Store;
 
 /// What is read at once to begin with: more than a command line, and no great loss on an idle connection.
 const FIRST_READ_BYTES: usize = 8 * 1024;
@@ -35,7 +35,7 @@ const STALL_TIME: Duration = Duration::from_secs(30 * 60);
 /// What all connections of a sandbox share.
 pub(super) struct Shared {
     pub common: Arc<Common>,
-    pub shelf: Arc<Shelf>,
+    pub store: Arc<Store>,
     pub tls: Option<TlsAcceptor>,
 }
 
@@ -108,7 +108,7 @@ impl Exchange<'_> {
             let step = self.session.advance(&mut unused, &mut self.out);
             self.from = self.to - unused.len();
             if let Step::Take(taken) = step {
-                let kept = self.shared.shelf.keep(taken).await;
+                let kept = self.shared.store.keep(taken).await;
                 self.session.kept(kept);
                 continue;
             }

@@ -44,7 +44,7 @@ mod options;
 pub mod record;
 mod script;
 mod session;
-mod shelf;
+mod store;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -63,8 +63,8 @@ use tokio_rustls::TlsAcceptor;
 use self::connection::{Shared, stopped};
 use self::script::Attempts;
 use self::session::Common;
-use self::shelf::Shelf;
 use self::stats::{Counters, count};
+use self::store::Store;
 
 pub use self::faults::Faults;
 pub use self::options::{Credentials, Extensions, Keep, Options, Tls};
@@ -91,12 +91,12 @@ impl Sandbox {
     pub async fn start(options: Options) -> io::Result<Self> {
         options.check()?;
         let identity = certificate::identity(&options.host_name)?;
-        let shelf = Arc::new(Shelf::open(&options)?);
+        let store = Arc::new(Store::open(&options)?);
         let listener = TcpListener::bind(options.listen).await?;
         let addr = listener.local_addr()?;
         let tls = (options.tls != Tls::Off).then(|| TlsAcceptor::from(identity.config));
         let common = Common { options, attempts: Attempts::default(), counters: Counters::default() };
-        let shared = Arc::new(Shared { common: Arc::new(common), shelf, tls });
+        let shared = Arc::new(Shared { common: Arc::new(common), store, tls });
         let (stop, stopping) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), stopping));
         Ok(Self { addr, certificate_pem: identity.certificate_pem, shared, stop, accepting })
@@ -114,7 +114,7 @@ impl Sandbox {
 
     /// The totals so far.
     pub fn stats(&self) -> Stats {
-        Stats { domains: self.shared.shelf.domains(), ..self.shared.common.counters.snapshot() }
+        Stats { domains: self.shared.store.domains(), ..self.shared.common.counters.snapshot() }
     }
 
     /// Takes no connections any more, tells the open ones (421), waits for their ends and returns the last totals.
@@ -124,7 +124,7 @@ impl Sandbox {
         let Self { accepting, shared, .. } = self;
         // It ends with its connections; a panic in it was reported by the panic hook.
         drop(accepting.await);
-        Stats { domains: shared.shelf.domains(), ..shared.common.counters.snapshot() }
+        Stats { domains: shared.store.domains(), ..shared.common.counters.snapshot() }
     }
 }
 

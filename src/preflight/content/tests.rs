@@ -1,5 +1,6 @@
 //! Scripted daemons on loopback.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 

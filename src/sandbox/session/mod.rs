@@ -20,8 +20,8 @@ use super::dots::Dots;
 use super::faults::Dice;
 use super::options::{Keep, Options};
 use super::script::{Attempts, Deed, Point, Script};
-use super::shelf::Taken;
 use super::stats::{Counters, count};
+use super::store::Taken;
 
 /// The longest command line with its CRLF; RFC 5321 §4.5.3.1.4 asks for 512 and what the extensions add.
 pub(super) const LONGEST_COMMAND: usize = 2048;

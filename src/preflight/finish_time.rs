@@ -1,4 +1,4 @@
-//! The plan of the night: how long the run will take, what limits it, and whether a deadline can be met. Pure
+//! When a run will finish: how long it takes, what limits it, and whether a deadline can be met. Pure
 //! arithmetic over the list's domain mix, without retries, stalls or others on the same account.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Share {
 
 /// The course of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Night {
+pub struct Estimate {
     /// Messages to send.
     pub rows: u64,
     /// When the first one leaves.
@@ -49,9 +49,9 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 
 /// The course of sending `rows` messages from `start` on. `shares` are parts of the list with their limits; one with
 /// more rows than it takes in the time of all others holds the end up.
-pub fn night(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Night {
+pub fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Estimate {
     let forecast = forecast(rows, capacity, start);
-    let mut night = Night {
+    let mut estimate = Estimate {
         rows,
         start,
         finish: forecast.finish(),
@@ -59,19 +59,19 @@ pub fn night(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestam
         slots: forecast.slots().map(|slot| (slot.slot, slot.rows)).collect(),
         shares,
     };
-    for share in &night.shares {
+    for share in &estimate.shares {
         let Some(per_second) = share.per_second else { continue };
         let seconds = (share.rows.saturating_sub(1)) as f64 / per_second.max(1e-9);
         let finish = start + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        if finish > night.finish {
-            night.finish = finish;
-            night.limited_by.clone_from(&share.name);
+        if finish > estimate.finish {
+            estimate.finish = finish;
+            estimate.limited_by.clone_from(&share.name);
         }
     }
-    night
+    estimate
 }
 
-impl Night {
+impl Estimate {
     /// The finish, and whether `deadline` is met; what would be needed where it is not.
     pub fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
         let rate = format!("{} an hour", grouped(capacity.per_hour));
@@ -165,11 +165,11 @@ mod tests {
     #[test]
     fn the_narrowest_place_decides() {
         let capacity = Capacity::default();
-        let all = night(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], NOON);
+        let all = estimate(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], NOON);
         assert_eq!((all.finish, all.limited_by.as_str()), (after(3_600), "capacity"));
-        let slow = night(150_001, &capacity, vec![share("Orange", 9_001, Some(2.0))], NOON);
+        let slow = estimate(150_001, &capacity, vec![share("Orange", 9_001, Some(2.0))], NOON);
         assert_eq!((slow.finish, slow.limited_by.as_str()), (after(4_500), "Orange"));
-        let unknown = night(150_001, &capacity, vec![share("Orange", 9_001, None)], NOON);
+        let unknown = estimate(150_001, &capacity, vec![share("Orange", 9_001, None)], NOON);
         assert_eq!(unknown.finish, after(3_600));
         assert_eq!(all.slots.iter().map(|(_, rows)| rows).sum::<u64>(), 150_001);
     }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_deadline_that_can_not_be_met_is_refused_with_what_would_be_needed() {
         let capacity = Capacity::default();
-        let all = night(300_000, &capacity, Vec::new(), NOON);
+        let all = estimate(300_000, &capacity, Vec::new(), NOON);
         assert_eq!(all.finding(&capacity, None).id, "finish");
         assert_eq!(all.finding(&capacity, Some(after(7_200))).level, Level::Ok);
         let late = all.finding(&capacity, Some(after(3_600)));

@@ -38,7 +38,7 @@ pub(super) struct Taken {
 
 /// The place for the messages of one sandbox.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct Store {
     keep: Keep,
     host_name: String,
     record: Option<Record>,
@@ -48,7 +48,7 @@ pub(super) struct Shelf {
     domains: Mutex<HashMap<Box<str>, u64>>,
 }
 
-impl Shelf {
+impl Store {
     /// Makes the folder, opens the record.
     pub fn open(options: &Options) -> io::Result<Self> {
         if let Keep::Eml(folder) = &options.keep {
@@ -73,11 +73,11 @@ impl Shelf {
                 self.count(&taken);
             }
             Keep::Eml(folder) => {
-                let (shelf, folder, id) = (Arc::clone(self), folder.clone(), queue_id.clone());
+                let (store, folder, id) = (Arc::clone(self), folder.clone(), queue_id.clone());
                 tokio::task::spawn_blocking(move || {
-                    let file = write_eml(&folder, &id, &shelf.host_name, &taken)?;
+                    let file = write_eml(&folder, &id, &store.host_name, &taken)?;
                     // What is not in the record was not taken over: no file of it stays.
-                    shelf.note(&id, &taken).inspect_err(|_| drop(fs::remove_file(file)))
+                    store.note(&id, &taken).inspect_err(|_| drop(fs::remove_file(file)))
                 })
                 .await
                 .map_err(io::Error::other)??;
