@@ -82,6 +82,23 @@ impl Dir {
         files.rows(&Column::ALL).map(|row| row.unwrap()).collect()
     }
 
+    /// The files of this folder, those of runs and state among them, whose bytes hold `text`.
+    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let mut folders = vec![self.path().to_owned()];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if fs::read(&path).unwrap().windows(text.len()).any(|bytes| bytes == text.as_bytes()) {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
     /// Each disposition of the one run of a campaign with its number of rows, in words.
     pub fn dispositions(&self, campaign: &str) -> Vec<(String, usize)> {
         let mut counts = std::collections::BTreeMap::new();
