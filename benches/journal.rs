@@ -15,12 +15,13 @@ use mailrun::compose::{Composer, ReturnPaths, RunFacts};
 use mailrun::dkim::Signer;
 use mailrun::journal::{Journal, RunKey};
 use mailrun::mail::Timestamp;
-use mailrun::plan::{Freeze, Layout, Plan, RunDir};
+use mailrun::plan::{Freeze, Layout, Plan};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{
     self, Breaker, Departure, Directory, Dispatcher, Job, Lane, Parts, Preparer, RelayHop, Router, Segment,
     Settings, Site, SourceLimits, Sources, Suppressor, Way,
 };
+use mailrun::run_dir::RunDir;
 use mailrun::sandbox::{Options, Sandbox};
 use mailrun::smtp::{Extensions, Limits, Security, Target};
 use mailrun::suppression::SuppressionList;
@@ -128,7 +129,7 @@ impl Scene {
         let dir = RunDir::create(folder.path(), "bench", &"plan".parse()?)?;
         let list = SuppressionList::open(&folder.path().join("state.db"))?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
-        let freeze = Freeze::aside(&dir, Layout::new(&group.schema(), None))?;
+        let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))?;
         run::freeze(&group, freeze, limits, None, list.checker(Timestamp::wall())?, |_| ())?;
         let runtime = Runtime::new()?;
         let sandbox = runtime.block_on(Sandbox::start(Options { delay, ..Options::default() }))?;

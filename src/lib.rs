@@ -5,12 +5,15 @@
 //!
 //! | module | its noun |
 //! |---|---|
+//! | [`kit`] | tools that know nothing of mail: files that appear whole |
 //! | [`mail`] | values of the trade: address, message, reply and enhanced status, disposition |
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
-//! | [`target_group`] | CSV and Parquet to record batches, with the place of every row kept; made-up lists for load tests |
 //! | [`suppression`] | the list, its expiry, its lookup |
+//! | [`target_group`] | CSV and Parquet to record batches, with the place of every row kept |
+//! | [`synth`] | made-up lists for load tests |
 //! | [`screen`] | rows in, accepted rows and reasons out |
-//! | [`plan`] | the frozen plan, the run directory, the manifest |
+//! | [`plan`] | the frozen plan: layout, freeze, reader, seal, order, forecast |
+//! | [`run_dir`] | inputs, run id, directory, lock, manifest, finding a run by name |
 //! | [`scan`] | clients of virus and spam scanners |
 //! | [`compose`] | templates and MIME |
 //! | [`dkim`] | keys and signing |
@@ -68,12 +71,15 @@
 
 #[cfg(test)]
 mod fuzzing;
+pub mod kit;
 pub mod mail;
 pub mod campaign;
-pub mod target_group;
 pub mod suppression;
+pub mod target_group;
+pub mod synth;
 pub mod screen;
 pub mod plan;
+pub mod run_dir;
 pub mod scan;
 pub mod compose;
 pub mod dkim;

@@ -64,8 +64,8 @@ pub fn end_to_end(c: &mut Criterion<CpuTime>) {
 
 /// A clean list, so that every row is a message.
 fn campaign(rows: usize, is_signed: bool, port: u16) -> Scene {
+    use mailrun::synth::{self, Share, Spec};
     use mailrun::target_group::FileKind;
-    use mailrun::target_group::synth::{self, Share, Spec};
     let none = Share::default();
     let spec =
         Spec { rows: rows as u64, duplicates: none, invalid: none, non_ascii: none, ..Spec::default() };

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use mailrun::campaign::{self, Campaign, Dkim, Duplicates};
 use mailrun::compose::{Composer, RunFacts};
 use mailrun::mail::Timestamp;
-use mailrun::plan::{Freeze, Layout, Plan, Row, RunDir};
+use mailrun::plan::{Freeze, Layout, Plan, Row};
+use mailrun::run_dir::RunDir;
 use mailrun::suppression::SuppressionList;
-use mailrun::target_group::synth::{self, Spec};
+use mailrun::synth::{self, Spec};
 use mailrun::target_group::{self, FileKind};
 use mailrun::{run, screen};
 use tempfile::TempDir;
@@ -71,7 +72,8 @@ impl Scene {
         let dir = dir.expect("the folder can be made");
         let limits = screen::Limits { duplicates: Duplicates::IgnoreCase, rows: None };
         let checker = self.suppression().checker(NOW).expect("the list can be read");
-        let freeze = Freeze::aside(&dir, Layout::new(&group.schema(), None)).expect("the plan can be begun");
+        let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))
+            .expect("the plan can be begun");
         run::freeze(&group, freeze, limits, None, checker, |_| ()).expect("the plan can be written");
         let plan = Plan::open(&dir.plan()).expect("the plan was just written");
         (dir, plan)

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::campaign::NameServer;
 use crate::mail::{Address, Disposition, Domain};
-use crate::target_group::synth::{DomainMix, RowCount, Share};
+use crate::synth::{DomainMix, RowCount, Share};
 
 const EXIT_CODES: &str = "\
 Exit codes:

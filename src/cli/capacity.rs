@@ -12,8 +12,8 @@ use super::{out, paths, results};
 use crate::campaign::{Capacity, RouteKind};
 use crate::mail::Timestamp;
 use crate::pacing::{Clock, Fullest, Usage, audit, usage};
-use crate::plan::Manifest;
 use crate::results::{Column, ResultFiles};
+use crate::run_dir::Manifest;
 
 pub fn run(common: &Common, args: CapacityArgs) -> Result<Exit, Diagnostic> {
     match args.command {

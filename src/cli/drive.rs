@@ -17,9 +17,10 @@ use crate::campaign::{Campaign, RouteKind};
 use crate::journal::{self, Journal, RunKey, State as RowState, States};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::pacing::{Holder, LedgerThread, Pacer, SqliteLedger};
-use crate::plan::{Manifest, Plan, RunDir, RunLock, State};
+use crate::plan::Plan;
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Phase, Preparer, Settings, Suppressor, Task};
+use crate::run_dir::{Manifest, RunDir, RunLock, State};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
 use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
 

@@ -9,7 +9,8 @@ use super::job::Job;
 use super::text::count;
 use super::{log, out, paths};
 use crate::mail::Timestamp;
-use crate::plan::{Plan, RunId};
+use crate::plan::Plan;
+use crate::run_dir::RunId;
 use crate::suppression::SuppressionList;
 
 /// Failures told one by one.

@@ -7,15 +7,16 @@ use crate::compose::TemplateError;
 use crate::dkim::KeyError;
 use crate::journal::JournalError;
 use crate::pacing::LedgerError;
-use crate::plan::{PlanError, RunDirError};
+use crate::plan::PlanError;
 use crate::results::ResultsError;
 use crate::route::classify::RuleError;
 use crate::route::mta_sts::StoreError;
 use crate::route::{ResolverError, ShapingError};
 use crate::run::FinishError;
+use crate::run_dir::RunDirError;
 use crate::suppression::SuppressionError;
+use crate::synth::SynthError;
 use crate::target_group::TargetGroupError;
-use crate::target_group::synth::SynthError;
 
 impl From<CampaignError> for Diagnostic {
     fn from(error: CampaignError) -> Self {

@@ -16,8 +16,9 @@ use crate::campaign::{Campaign, Dkim, RouteKind, Senders, Unsubscribe};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
-use crate::plan::{Content, Freeze, Input, Layout, RunDir, RunId};
+use crate::plan::{Freeze, Layout};
 use crate::run::{self, Screening};
+use crate::run_dir::{Content, Input, RunDir, RunId};
 use crate::screen::Limits;
 use crate::suppression::SuppressionList;
 use crate::target_group::{self, TargetGroup};
@@ -193,7 +194,7 @@ impl Job {
             .map_err(|error| Diagnostic::of("can't make a temporary folder", &error).exit(Exit::Usage))?;
         let id: RunId = "aside".parse().expect("it is made of letters");
         let run = RunDir::create(folder.path(), &self.materials.campaign.identity.id, &id)?;
-        let freeze = Freeze::aside(&run, self.layout())?;
+        let freeze = Freeze::aside(&run.plan_files(), self.layout())?;
         let screening = self.freeze(list, limit, stop_after, freeze, |_| {})?;
         Ok((folder, run, screening))
     }

@@ -12,7 +12,8 @@ use super::{job, out};
 use crate::compose::return_path;
 use crate::journal::{Attempt, Reader, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
-use crate::plan::{self, Manifest, RunDir, ScreenedRows};
+use crate::plan::{self, ScreenedRows};
+use crate::run_dir::{Manifest, RunDir};
 
 /// One thing that happened.
 struct Step {

@@ -13,7 +13,8 @@ use super::{log, paths};
 use crate::compose::Composer;
 use crate::dkim::Signer;
 use crate::mail::Timestamp;
-use crate::plan::{Plan, RunId, run_id};
+use crate::plan::Plan;
+use crate::run_dir::{RunId, run_id};
 use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: &args::Render) -> Result<Exit, Diagnostic> {

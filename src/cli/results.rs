@@ -4,8 +4,8 @@ use super::args::{self, Common};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::{paths, summary};
-use crate::plan::{Manifest, RunDir, RunDirError, State};
 use crate::run;
+use crate::run_dir::{Manifest, RunDir, RunDirError, State};
 
 pub fn run(common: &Common, args: &args::Results) -> Result<Exit, Diagnostic> {
     let dir = resolve(common, &args.run)?;

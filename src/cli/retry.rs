@@ -12,7 +12,8 @@ use super::text::count;
 use super::{gate, log, moment, paths, results, send};
 use crate::journal::{self, State as RowState};
 use crate::mail::{Disposition, Timestamp};
-use crate::plan::{self, Manifest, RunDir, RunOptions, State, run_id};
+use crate::plan;
+use crate::run_dir::{Manifest, Retry, RunDir, RunOptions, State, run_id};
 use crate::screen::Counts;
 
 pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
@@ -36,7 +37,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
     let mut dispositions: Vec<String> = wanted.iter().map(ToString::to_string).collect();
     dispositions.sort();
     let options = RunOptions {
-        retry: Some(plan::Retry { run_id: before.run_id.clone(), dispositions }),
+        retry: Some(Retry { run_id: before.run_id.clone(), dispositions }),
         ..RunOptions::default()
     };
     let contents = materials.contents()?;
@@ -60,7 +61,8 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
                 // What an earlier start left unfinished.
                 let _ = std::fs::remove_file(path);
             }
-            let frozen = plan::freeze_rows(&before.open_plan(&from)?, rows.iter().copied(), &dir)?;
+            let frozen =
+                plan::freeze_rows(&before.open_plan(&from)?, rows.iter().copied(), &dir.plan_files())?;
             manifest.planned = Some(Timestamp::wall());
             manifest.screening =
                 Counts { rows: rows.len() as u64, accepted: rows.len() as u64, ..Counts::default() };

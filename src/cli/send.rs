@@ -12,10 +12,9 @@ use super::text::count;
 use super::{dry, gate, log, moment, paths, summary};
 use crate::campaign::{Campaign, RouteKind};
 use crate::mail::{Address, Timestamp};
-use crate::plan::{
-    Content, Freeze, Input, Manifest, Plan, RunDir, RunId, RunLock, RunOptions, State, run_id,
-};
+use crate::plan::{Freeze, Plan};
 use crate::run;
+use crate::run_dir::{Content, Input, Manifest, RunDir, RunId, RunLock, RunOptions, State, run_id};
 use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
@@ -134,7 +133,7 @@ fn open_or_freeze(
     manifest.write(&dir.manifest())?;
     let mut list = SuppressionList::open(&paths::state_db(common)?)?;
     let mut reading = Reading::new(common);
-    let freeze = Freeze::begin(&dir, job.layout())?;
+    let freeze = Freeze::begin(&dir.plan_files(), job.layout())?;
     let screening = job.freeze(&list, options.limit, None, freeze, |rows| reading.show(rows))?;
     reading.finish();
     if campaign.delivery.route != RouteKind::Sandbox {
@@ -219,7 +218,7 @@ fn test_message(
     paths::remember_runs(common, &runs)?;
     let dir = RunDir::create(&runs, &campaign.identity.id, &id)?;
     let lock = dir.lock()?;
-    let frozen = crate::plan::freeze_rows(&Plan::open(&aside.plan())?, [row - 1], &dir)?;
+    let frozen = crate::plan::freeze_rows(&Plan::open(&aside.plan())?, [row - 1], &dir.plan_files())?;
     let options = RunOptions { to: Some(to.to_string()), ..RunOptions::default() };
     let mut manifest = Manifest::new(campaign, id, job.inputs()?, job.materials.contents()?, options, now);
     manifest.planned = Some(now);

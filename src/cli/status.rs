@@ -14,8 +14,8 @@ use super::text::{count, duration, table};
 use super::{out, recipient, results};
 use crate::journal::{Reader, State as RowState};
 use crate::mail::{Disposition, Timestamp};
-use crate::plan::{Manifest, RunDir, State};
 use crate::run::Snapshot;
+use crate::run_dir::{Manifest, RunDir, State};
 
 /// The file in the run directory that the running process replaces every second.
 const FILE: &str = "status.json";

@@ -9,8 +9,8 @@ use super::out;
 use super::text::{count, duration, table};
 use crate::campaign::ByteSize;
 use crate::mail::Disposition;
-use crate::plan::{Manifest, RunDir, State};
 use crate::results::Summary;
+use crate::run_dir::{Manifest, RunDir, State};
 
 /// Prints the summary of results just written.
 pub fn print(dir: &RunDir, manifest: &Manifest, summary: &Summary, as_json: bool) -> Result<(), Diagnostic> {

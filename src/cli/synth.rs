@@ -10,8 +10,8 @@ use super::exit::Exit;
 use super::progress::Reading;
 use super::text::count;
 use super::{log, out};
+use crate::synth::{self, Spec};
 use crate::target_group::FileKind;
-use crate::target_group::synth::{self, Spec};
 
 pub fn run(common: &Common, args: args::Synth) -> Result<Exit, Diagnostic> {
     let (kind, format) = match args.format.map_or_else(|| by_extension(&args.file), Ok)? {

@@ -74,11 +74,11 @@ impl PlanError {
         }
     }
 
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
-    pub(super) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
+    pub(crate) fn damaged(path: &Path, detail: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), detail: detail.into() }
     }
 
@@ -92,7 +92,7 @@ impl PlanError {
 }
 
 /// What to do about an error of the file system.
-pub(super) fn io_hint(error: &io::Error) -> Option<&'static str> {
+pub(crate) fn io_hint(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("make room on the disk; the same command goes on from here")

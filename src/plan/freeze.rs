@@ -8,12 +8,12 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{SchemaRef, UInt32Type, UInt64Type};
 
 use super::error::PlanError;
+use super::files::PlanFiles;
 use super::layout::{Layout, column};
 use super::reader::{KIND, Plan};
-use super::run_dir::RunDir;
 use super::screened::ScreenedWriter;
 use super::sealed::{FileFacts, SealedWriter};
-use super::staged::Staged;
+use crate::kit::file::{self, Draft};
 use crate::screen::{Screened, ScreenedBatch};
 
 /// Rows in one batch of the file. Whoever reads one row touches the pages of its batch only, and what is held in
@@ -25,8 +25,8 @@ const BATCH_ROWS: usize = 4_096;
 pub struct Freeze {
     layout: Layout,
     lasting: bool,
-    plan: PlanWriter<Staged>,
-    screened: ScreenedWriter<Staged>,
+    plan: PlanWriter<Draft>,
+    screened: ScreenedWriter<Draft>,
 }
 
 /// What the two files hold.
@@ -39,21 +39,21 @@ pub struct Frozen {
 }
 
 impl Freeze {
-    /// Begins the plan of a run, which must not have one yet. The caller holds the run's lock.
-    pub fn begin(run: &RunDir, layout: Layout) -> Result<Self, PlanError> {
-        let path = run.plan();
+    /// Begins a plan where there is none yet. The caller holds the run's lock.
+    pub fn begin(files: &PlanFiles, layout: Layout) -> Result<Self, PlanError> {
+        let path = &files.plan;
         if path.exists() {
-            return Err(PlanError::Frozen(path));
+            return Err(PlanError::Frozen(path.clone()));
         }
-        let plan = PlanWriter::new(create(&path)?, &path, layout.schema())?;
-        let path = run.screened();
-        let screened = ScreenedWriter::new(create(&path)?, &path)?;
+        let plan = PlanWriter::new(create(path)?, path, layout.schema())?;
+        let path = &files.screened;
+        let screened = ScreenedWriter::new(create(path)?, path)?;
         Ok(Self { layout, lasting: true, plan, screened })
     }
 
     /// The same for a plan that is looked at and thrown away: it need not outlast a loss of power.
-    pub fn aside(run: &RunDir, layout: Layout) -> Result<Self, PlanError> {
-        Ok(Self { lasting: false, ..Self::begin(run, layout)? })
+    pub fn aside(files: &PlanFiles, layout: Layout) -> Result<Self, PlanError> {
+        Ok(Self { lasting: false, ..Self::begin(files, layout)? })
     }
 
     /// Writes the rows of a batch. Batches come in the order of the input.
@@ -84,13 +84,13 @@ impl Freeze {
 pub fn freeze_rows(
     plan: &Plan,
     rows: impl IntoIterator<Item = u32>,
-    run: &RunDir,
+    files: &PlanFiles,
 ) -> Result<Frozen, PlanError> {
-    let path = run.plan();
+    let path = &files.plan;
     if path.exists() {
-        return Err(PlanError::Frozen(path));
+        return Err(PlanError::Frozen(path.clone()));
     }
-    let mut writer = PlanWriter::new(create(&path)?, &path, plan.schema())?;
+    let mut writer = PlanWriter::new(create(path)?, path, plan.schema())?;
     let mut rows = rows.into_iter().peekable();
     for (first, batch) in plan.record_batches() {
         let end = first + batch.num_rows() as u32;
@@ -101,32 +101,37 @@ pub fn freeze_rows(
         }
         if !taken.is_empty() {
             let batch =
-                take_record_batch(batch, &UInt32Array::from(taken)).map_err(PlanError::writing(&path))?;
+                take_record_batch(batch, &UInt32Array::from(taken)).map_err(PlanError::writing(path))?;
             writer.write(&batch)?;
         }
     }
     if let Some(index) = rows.next() {
         return Err(PlanError::NoRow { index, len: plan.len() });
     }
-    let screened = run.screened();
-    let empty = ScreenedWriter::new(create(&screened)?, &screened)?;
+    let screened = &files.screened;
+    let empty = ScreenedWriter::new(create(screened)?, screened)?;
     commit(empty.finish()?, writer.finish()?, true)
 }
 
-fn create(path: &Path) -> Result<Staged, PlanError> {
-    Staged::create(path).map_err(PlanError::io("create", path))
+fn create(path: &Path) -> Result<Draft, PlanError> {
+    Draft::create(path).map_err(PlanError::io("create", path))
 }
 
 fn commit(
-    (screened, screened_facts): (Staged, FileFacts),
-    (plan, plan_facts): (Staged, FileFacts),
+    (screened, screened_facts): (Draft, FileFacts),
+    (plan, plan_facts): (Draft, FileFacts),
     lasting: bool,
 ) -> Result<Frozen, PlanError> {
     let path = plan.target().to_owned();
-    let files = [screened, plan];
-    let named =
-        if lasting { Staged::commit_all(files) } else { files.into_iter().try_for_each(Staged::rename) };
-    named.map_err(PlanError::io("write", &path))?;
+    let publish = || {
+        if lasting {
+            file::publish_all([screened.sync()?, plan.sync()?])
+        } else {
+            screened.publish_unsynced()?;
+            plan.publish_unsynced()
+        }
+    };
+    publish().map_err(PlanError::io("write", &path))?;
     Ok(Frozen { plan: plan_facts, screened: screened_facts })
 }
 
@@ -209,22 +214,22 @@ impl<W: Write> std::fmt::Debug for PlanWriter<W> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
     use std::fs;
 
     use super::super::screened::ScreenedRows;
-    use super::super::staged::tests::{SmallDisk, names};
     use super::*;
+    use crate::kit::file::tests::{SmallDisk, names};
     use crate::mail::Disposition;
     use crate::screen::testing::{batch, batch_at, columns, schema, suppression};
     use crate::screen::{Limits, Screener};
     use crate::target_group::Batch;
 
-    pub fn run_dir() -> (tempfile::TempDir, RunDir) {
+    pub fn plan_files() -> (tempfile::TempDir, PlanFiles) {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::create(folder.path(), "spring", &"abc".parse().unwrap()).unwrap();
-        (folder, run)
+        let files = PlanFiles::in_folder(folder.path());
+        (folder, files)
     }
 
     /// Screens these batches.
@@ -237,20 +242,20 @@ pub(super) mod tests {
     }
 
     /// Screens and freezes these batches with all their columns.
-    pub fn frozen(run: &RunDir, batches: Vec<Batch>) -> Frozen {
-        let mut freeze = Freeze::begin(run, Layout::new(&schema(), None)).unwrap();
+    pub fn frozen(files: &PlanFiles, batches: Vec<Batch>) -> Frozen {
+        let mut freeze = Freeze::begin(files, Layout::new(&schema(), None)).unwrap();
         screen(batches).iter().for_each(|batch| freeze.write(batch).unwrap());
         freeze.finish().unwrap()
     }
 
     #[test]
     fn rows_read_back_as_they_went_in() {
-        let (_folder, run) = run_dir();
+        let (folder, files) = plan_files();
         let rows = ["Bob@B.Example ", "bad", "suppressed@b.example", "josé@müller.example"];
-        let frozen = frozen(&run, vec![batch(0, &rows), batch_at(1, 8, &["eve@b.example"])]);
+        let frozen = frozen(&files, vec![batch(0, &rows), batch_at(1, 8, &["eve@b.example"])]);
         assert_eq!((frozen.plan.rows, frozen.screened.rows), (3, 2));
 
-        let plan = Plan::open(&run.plan()).unwrap();
+        let plan = Plan::open(&files.plan).unwrap();
         assert_eq!((plan.len(), plan.hash()), (3, frozen.plan.hash.as_str()));
         assert_eq!(plan.columns().collect::<Vec<_>>(), ["email", "number", "name"]);
         let row = plan.row(0).unwrap();
@@ -279,22 +284,22 @@ pub(super) mod tests {
         assert!(matches!(plan.row(3), Err(PlanError::NoRow { index: 3, len: 3 })));
 
         let screened: Vec<Screened> =
-            ScreenedRows::open(&run.screened()).unwrap().map(Result::unwrap).collect();
+            ScreenedRows::open(&files.screened).unwrap().map(Result::unwrap).collect();
         assert_eq!(screened[0].disposition, Disposition::Invalid);
         assert_eq!((screened[0].place.row, screened[0].place.line), (2, Some(3)));
         assert_eq!((screened[0].email.as_deref(), screened[0].id.as_deref()), (Some("bad"), Some("2")));
         assert_eq!(screened[1].disposition, Disposition::Suppressed);
-        assert_eq!(names(run.path()), ["plan.arrow", "screened.arrow"]);
+        assert_eq!(names(folder.path()), ["plan.arrow", "screened.arrow"]);
     }
 
     #[test]
     fn only_the_columns_that_are_named_are_kept() {
-        let (_folder, run) = run_dir();
+        let (_folder, files) = plan_files();
         let wanted = BTreeSet::from(["name".to_owned(), "not there".to_owned()]);
-        let mut freeze = Freeze::begin(&run, Layout::new(&schema(), Some(&wanted))).unwrap();
+        let mut freeze = Freeze::begin(&files, Layout::new(&schema(), Some(&wanted))).unwrap();
         screen(vec![batch(0, &["a@b.example", "c@b.example"])]).iter().for_each(|b| freeze.write(b).unwrap());
         freeze.finish().unwrap();
-        let plan = Plan::open(&run.plan()).unwrap();
+        let plan = Plan::open(&files.plan).unwrap();
         assert_eq!(plan.columns().collect::<Vec<_>>(), ["name"]);
         // What is mailrun's own is kept in any case.
         assert_eq!(plan.row(1).unwrap().id.as_deref(), Some("2"));
@@ -302,23 +307,23 @@ pub(super) mod tests {
 
     #[test]
     fn a_plan_of_no_columns_and_one_of_no_rows() {
-        let (_folder, run) = run_dir();
-        let mut freeze = Freeze::begin(&run, Layout::new(&schema(), Some(&BTreeSet::new()))).unwrap();
+        let (_folder, files) = plan_files();
+        let mut freeze = Freeze::begin(&files, Layout::new(&schema(), Some(&BTreeSet::new()))).unwrap();
         screen(vec![batch(0, &["a@b.example"])]).iter().for_each(|b| freeze.write(b).unwrap());
         freeze.finish().unwrap();
-        let plan = Plan::open(&run.plan()).unwrap();
+        let plan = Plan::open(&files.plan).unwrap();
         assert!(plan.row(0).unwrap().values.is_empty());
 
-        let (_folder, run) = run_dir();
-        frozen(&run, vec![batch(0, &["bad"])]);
-        let plan = Plan::open(&run.plan()).unwrap();
+        let (_folder, files) = plan_files();
+        frozen(&files, vec![batch(0, &["bad"])]);
+        let plan = Plan::open(&files.plan).unwrap();
         assert!(plan.is_empty() && plan.domains().next().is_none());
     }
 
     /// Small batches are joined and large ones cut; numbers and places stay.
     #[test]
     fn batches_of_any_size_make_one_plan() {
-        let (_folder, run) = run_dir();
+        let (_folder, files) = plan_files();
         let emails: Vec<String> = (0..20_000).map(|n| format!("{n}@d{}.example", n % 7)).collect();
         let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
         let mut batches = Vec::new();
@@ -328,8 +333,8 @@ pub(super) mod tests {
             from += size;
         }
         assert_eq!(from, emails.len());
-        frozen(&run, batches);
-        let plan = Plan::open(&run.plan()).unwrap();
+        frozen(&files, batches);
+        let plan = Plan::open(&files.plan).unwrap();
         assert_eq!(plan.len() as usize, emails.len());
         for (index, domain) in plan.domains() {
             assert_eq!(domain, format!("d{}.example", index % 7));
@@ -342,32 +347,32 @@ pub(super) mod tests {
 
     #[test]
     fn a_plan_is_frozen_once() {
-        let (_folder, run) = run_dir();
-        frozen(&run, vec![batch(0, &["a@b.example"])]);
-        let before = fs::read(run.plan()).unwrap();
-        let error = Freeze::begin(&run, Layout::new(&schema(), None)).unwrap_err();
+        let (_folder, files) = plan_files();
+        frozen(&files, vec![batch(0, &["a@b.example"])]);
+        let before = fs::read(&files.plan).unwrap();
+        let error = Freeze::begin(&files, Layout::new(&schema(), None)).unwrap_err();
         assert!(matches!(error, PlanError::Frozen(_)), "{error}");
-        assert_eq!(fs::read(run.plan()).unwrap(), before);
+        assert_eq!(fs::read(&files.plan).unwrap(), before);
     }
 
     #[test]
     fn a_freeze_that_is_given_up_leaves_nothing() {
-        let (_folder, run) = run_dir();
-        let mut freeze = Freeze::begin(&run, Layout::new(&schema(), None)).unwrap();
+        let (folder, files) = plan_files();
+        let mut freeze = Freeze::begin(&files, Layout::new(&schema(), None)).unwrap();
         screen(vec![batch(0, &["a@b.example"])]).iter().for_each(|b| freeze.write(b).unwrap());
         drop(freeze);
-        assert!(names(run.path()).is_empty());
+        assert!(names(folder.path()).is_empty());
     }
 
     /// At whatever byte the disk is full: the error says so and names the file, and nothing is left.
     #[test]
     fn a_full_disk_is_said_and_leaves_nothing() {
-        let (_folder, run) = run_dir();
+        let (folder, files) = plan_files();
         let layout = Layout::new(&schema(), None);
         let emails: Vec<String> = (0..5_000).map(|n| format!("{n}@b.example")).collect();
         let batches = screen(vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
         let encoded = layout.encode(&batches[0].accepted).unwrap();
-        let path = run.plan();
+        let path = files.plan.clone();
         let write = |room: usize| -> Result<(), PlanError> {
             let disk = SmallDisk { inner: create(&path)?, room };
             let mut writer = PlanWriter::new(disk, &path, layout.schema())?;
@@ -382,28 +387,28 @@ pub(super) mod tests {
             );
             assert!(error.to_string().contains("plan.arrow"), "{error}");
             assert!(error.hint().is_some_and(|hint| hint.contains("disk")), "{error:?}");
-            assert!(names(run.path()).is_empty(), "{room}");
+            assert!(names(folder.path()).is_empty(), "{room}");
         }
         write(10_000_000).unwrap();
     }
 
     #[test]
     fn a_plan_of_some_rows_of_another() {
-        let (_folder, run) = run_dir();
+        let (_folder, files) = plan_files();
         let emails: Vec<String> = (0..10_000).map(|n| format!("{n}@b.example")).collect();
-        frozen(&run, vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
-        let plan = Plan::open(&run.plan()).unwrap();
-        let (_folder, retry) = run_dir();
+        frozen(&files, vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
+        let plan = Plan::open(&files.plan).unwrap();
+        let (_folder, retry) = plan_files();
         let frozen = freeze_rows(&plan, [0, 7, 5_000, 9_999], &retry).unwrap();
         assert_eq!((frozen.plan.rows, frozen.screened.rows), (4, 0));
-        let some = Plan::open(&retry.plan()).unwrap();
+        let some = Plan::open(&retry.plan).unwrap();
         for (index, from) in [0, 7, 5_000, 9_999].into_iter().enumerate() {
             let expected = super::super::Row { index: index as u32, ..plan.row(from).unwrap() };
             assert_eq!(some.row(index as u32).unwrap(), expected);
         }
-        let (_folder, retry) = run_dir();
+        let (folder, retry) = plan_files();
         let error = freeze_rows(&plan, [0, 10_000], &retry).unwrap_err();
         assert!(matches!(error, PlanError::NoRow { index: 10_000, .. }), "{error}");
-        assert!(names(retry.path()).is_empty());
+        assert!(names(folder.path()).is_empty());
     }
 }

@@ -52,7 +52,7 @@ impl Iterator for Merge<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::freeze::tests::{frozen, run_dir};
+    use super::super::freeze::tests::{frozen, plan_files};
     use super::*;
     use crate::screen::testing::batch_at;
 
@@ -73,10 +73,10 @@ mod tests {
                     batches.push(batch_at(file, (n * chunk) as u64 + 1, emails));
                 }
             }
-            let (_folder, run) = run_dir();
-            frozen(&run, batches);
-            let plan = Plan::open(&run.plan()).unwrap();
-            let screened = ScreenedRows::open(&run.screened()).unwrap();
+            let (_folder, at) = plan_files();
+            frozen(&at, batches);
+            let plan = Plan::open(&at.plan).unwrap();
+            let screened = ScreenedRows::open(&at.screened).unwrap();
             let merged: Vec<(usize, u64, String)> = input_order(&plan, screened)
                 .map(|row| match row.unwrap() {
                     InputRow::Planned(index) => {

@@ -258,15 +258,15 @@ fn text(column: &StringArray, at: usize) -> Option<&str> {
 mod tests {
     use std::fs;
 
-    use super::super::freeze::tests::{frozen, run_dir};
+    use super::super::freeze::tests::{frozen, plan_files};
     use super::*;
     use crate::screen::testing::batch;
 
     fn plan_of(rows: u32) -> (tempfile::TempDir, std::path::PathBuf) {
-        let (folder, run) = run_dir();
+        let (folder, files) = plan_files();
         let emails: Vec<String> = (0..rows).map(|n| format!("{n}@b.example")).collect();
-        frozen(&run, vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
-        (folder, run.plan())
+        frozen(&files, vec![batch(0, &emails.iter().map(String::as_str).collect::<Vec<_>>())]);
+        (folder, files.plan)
     }
 
     fn assert_damaged(path: &Path, what: &str) {

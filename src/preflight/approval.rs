@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::list::DryRun;
 use crate::campaign::{Campaign, Dkim};
 use crate::dkim::Signer;
-use crate::plan::{Content, Input, recipients_part};
+use crate::run_dir::{Content, Input, recipients_part};
 
 /// The format of the manifest, and of what is hashed.
 const FORMAT: u32 = 1;

@@ -2,8 +2,9 @@
 
 use crate::campaign::Compression;
 use crate::journal::{JournalError, Reader};
-use crate::plan::{self, Manifest, PlanError, RunDir, ScreenedRows};
+use crate::plan::{self, PlanError, ScreenedRows};
 use crate::results::{Fate, InputRow, Known, Options, Results, ResultsError, Summary};
+use crate::run_dir::{Manifest, RunDir};
 
 /// Why there are no results.
 #[derive(Debug, thiserror::Error)]

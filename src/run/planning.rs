@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::campaign;
-    use crate::plan::RunDir;
+    use crate::run_dir::RunDir;
     use crate::screen::testing::suppression;
 
     /// Rows of a CSV file: good ones, duplicates of rows far before, bad addresses and torn rows.
@@ -224,7 +224,7 @@ mod tests {
         meanwhile();
         let runs = tempfile::tempdir().unwrap();
         let run = RunDir::create(runs.path(), "spring", &"abc".parse().unwrap()).unwrap();
-        let freeze = Freeze::aside(&run, Layout::new(&group.schema(), None)).unwrap();
+        let freeze = Freeze::aside(&run.plan_files(), Layout::new(&group.schema(), None)).unwrap();
         let (_state, checker) = suppression(&["11@d11.example", "20011@d11.example"]);
         let mut before = 0;
         freeze_on(threads, &group, freeze, Limits::default(), stop_after, checker, |rows| {

@@ -16,7 +16,6 @@ mod header;
 mod parquet_file;
 mod records;
 mod schema;
-pub mod synth;
 mod types;
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::plan::{Freeze, Layout, RunDir, RunId};
+use crate::plan::{Freeze, Layout};
 use crate::preflight::Level;
+use crate::run_dir::{RunDir, RunId};
 use crate::screen::Limits;
 use crate::suppression::SuppressionList;
 
@@ -48,7 +49,7 @@ impl Case {
         let id: RunId = format!("run-{kind}-{threads}").parse().unwrap();
         let dir = RunDir::create(self.path(), "x", &id).unwrap();
         let checker = list.checker(Timestamp(0)).unwrap();
-        let freeze = Freeze::aside(&dir, Layout::new(&group.schema(), None)).unwrap();
+        let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None)).unwrap();
         crate::run::freeze(&group, freeze, Limits::default(), None, checker, |_| {}).unwrap();
         let plan = Plan::open(&dir.plan()).unwrap();
         let composer = composer(&campaign).unwrap();

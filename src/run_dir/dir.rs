@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::error::io_hint;
 use super::manifest::Manifest;
 use super::run_id::RunId;
-use super::staged::sync_folder;
+use crate::kit::file::sync_folder;
 use crate::mail::Timestamp;
+use crate::plan::{PlanFiles, io_hint};
 
 /// `<runs>/<campaign id>/<run id>/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +111,11 @@ impl RunDir {
     /// The other rows.
     pub fn screened(&self) -> PathBuf {
         self.path.join("screened.arrow")
+    }
+
+    /// The files of the plan.
+    pub fn plan_files(&self) -> PlanFiles {
+        PlanFiles { plan: self.plan(), screened: self.screened() }
     }
 
     /// Intents and outcomes.

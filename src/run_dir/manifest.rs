@@ -10,14 +10,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::content::Content;
-use super::error::PlanError;
-use super::reader::Plan;
-use super::run_dir::RunDir;
+use super::dir::RunDir;
 use super::run_id::RunId;
-use super::sealed::FileFacts;
-use super::staged::Staged;
 use crate::campaign::Campaign;
+use crate::kit::file::Draft;
 use crate::mail::Timestamp;
+use crate::plan::{FileFacts, Plan, PlanError};
 use crate::screen::Counts;
 
 /// The newest format that is known here.
@@ -213,9 +211,9 @@ impl Manifest {
 
     /// Replaces the manifest at `path`: readers see the old one or the new one, whatever happens.
     pub fn write(&self, path: &Path) -> Result<(), PlanError> {
-        let mut staged = Staged::create(path).map_err(PlanError::io("create", path))?;
-        self.write_to(&mut staged, path)?;
-        staged.commit().map_err(PlanError::io("write", path))
+        let mut draft = Draft::create(path).map_err(PlanError::io("create", path))?;
+        self.write_to(&mut draft, path)?;
+        draft.publish().map_err(PlanError::io("write", path))
     }
 
     fn write_to(&self, mut writer: impl Write, path: &Path) -> Result<(), PlanError> {
@@ -277,10 +275,10 @@ mod optional_moment {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::freeze::tests::{frozen, run_dir};
-    use super::super::staged::tests::{SmallDisk, names};
     use super::*;
     use crate::fuzzing::fuzz;
+    use crate::kit::file::tests::{SmallDisk, names};
+    use crate::plan::testing::frozen;
     use crate::screen::testing::batch;
 
     pub fn input(shown: &str, hash: &str) -> Input {
@@ -317,6 +315,12 @@ host = "smtp.example.net"
         let inputs = vec![input("a.csv", "99")];
         let contents = vec![content("text", "a.hbs", "77")];
         Manifest::new(&campaign, "run-1".parse().unwrap(), inputs, contents, options, created)
+    }
+
+    fn run_dir() -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path(), "spring", &"abc".parse().unwrap()).unwrap();
+        (folder, run)
     }
 
     const NOW: Timestamp = Timestamp(1_780_000_123_456_789);
@@ -396,11 +400,11 @@ host = "smtp.example.net"
     fn a_plan_that_belongs_to_another_manifest_is_refused() {
         let (_folder, run) = run_dir();
         let mut manifest = manifest(NOW);
-        manifest.plan = Some(frozen(&run, vec![batch(0, &["a@b.example"])]).plan);
+        manifest.plan = Some(frozen(&run.plan_files(), vec![batch(0, &["a@b.example"])]).plan);
         assert_eq!(manifest.open_plan(&run).unwrap().len(), 1);
 
         let (_folder, other) = run_dir();
-        frozen(&other, vec![batch(0, &["c@b.example"])]);
+        frozen(&other.plan_files(), vec![batch(0, &["c@b.example"])]);
         fs::copy(other.plan(), run.plan()).unwrap();
         let error = manifest.open_plan(&run).unwrap_err();
         assert!(matches!(error, PlanError::Damaged { .. }), "{error}");
@@ -412,8 +416,8 @@ host = "smtp.example.net"
         let path = folder.path().join("manifest.json");
         manifest(NOW).write(&path).unwrap();
         let before = fs::read(&path).unwrap();
-        let staged = Staged::create(&path).unwrap();
-        let error = manifest(NOW).write_to(SmallDisk { inner: staged, room: 100 }, &path).unwrap_err();
+        let draft = Draft::create(&path).unwrap();
+        let error = manifest(NOW).write_to(SmallDisk { inner: draft, room: 100 }, &path).unwrap_err();
         assert!(error.to_string().contains("manifest.json"), "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("disk")), "{error:?}");
         assert_eq!(fs::read(&path).unwrap(), before);

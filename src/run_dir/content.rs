@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::PlanError;
+use crate::plan::PlanError;
 
 /// Read at once.
 const BUFFER_BYTES: usize = 1 << 20;

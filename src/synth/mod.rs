@@ -22,7 +22,7 @@ use tempfile::{Builder, PersistError};
 
 pub use domains::{DomainMix, MOST_DOMAINS};
 
-use super::FileKind;
+use crate::target_group::FileKind;
 use people::{COLUMNS, People, Row};
 use writer::ListWriter;
 

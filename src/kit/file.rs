@@ -1,0 +1,265 @@
+//! Files that appear whole: a reader sees the old content, the new content or no file, never part of one.
+//!
+//! Content is written under a temporary name in the same folder, synced, and renamed; then the folder is synced, so that
+//! the new name survives a power failure (POSIX `rename` is atomic, and durable only once the directory is).
+//! [`replace`] does all of it for content in memory, [`Draft`] for content that is written piece by piece.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, TempPath};
+
+/// The mode of an ordinary new file; the process's umask takes bits away.
+pub const ORDINARY: u32 = 0o666;
+/// The mode of a file that only its owner reads.
+pub const PRIVATE: u32 = 0o600;
+
+/// Replaces the file at `path`, or creates it. Other processes may do the same at the same time: one of them wins.
+///
+/// # Errors
+/// Those of the file system; the old file is then as it was, unless only the last sync of the folder failed.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut draft = Draft::unique(path, mode)?;
+    draft.write_all(content)?;
+    draft.publish()
+}
+
+/// Creates the file at `path`, and never replaces one.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when there is a file already, otherwise those of the file system.
+pub fn create_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut draft = Draft::unique(path, mode)?;
+    draft.write_all(content)?;
+    draft.sync()?.publish_new()
+}
+
+/// A file under a temporary name beside its own. Dropped before it is published, it is removed.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    finished: Synced,
+}
+
+/// A synced file that has its temporary name still. Dropped before it is published, it is removed.
+#[derive(Debug)]
+pub struct Synced {
+    temporary: TempPath,
+    target: PathBuf,
+}
+
+impl Draft {
+    /// Begins `target` under the name that [`temporary_name`] gives. The caller makes sure that nobody else does at the
+    /// same time, as by a lock; the rest of a process that was killed is overwritten.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        let temporary = temporary_name(target);
+        let file = File::create(&temporary)?;
+        let temporary = TempPath::try_from_path(temporary)?;
+        Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
+    }
+
+    /// Begins `target` under a name that no other process has. The new file gets `mode`, less the umask.
+    pub fn unique(target: &Path, mode: u32) -> io::Result<Self> {
+        let mut prefix = target.file_name().unwrap_or_default().to_owned();
+        prefix.push(".");
+        let mut options = Builder::new();
+        options.prefix(&prefix).suffix(".new").permissions(Permissions::from_mode(mode));
+        let (file, temporary) = options.tempfile_in(folder(target))?.into_parts();
+        Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
+    }
+
+    /// The name that the file will have.
+    pub fn target(&self) -> &Path {
+        &self.finished.target
+    }
+
+    /// The bytes written so far.
+    pub fn bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Syncs the content and closes the file.
+    pub fn sync(self) -> io::Result<Synced> {
+        self.file.sync_all()?;
+        Ok(self.finished)
+    }
+
+    /// Syncs the file, gives it its name (replacing the file that has it), and syncs the folder.
+    pub fn publish(self) -> io::Result<()> {
+        publish_all([self.sync()?])
+    }
+
+    /// Gives the file its name and syncs nothing: for content that need not survive a power failure.
+    pub fn publish_unsynced(self) -> io::Result<()> {
+        self.finished.rename()
+    }
+}
+
+impl Synced {
+    /// Gives the file its name unless there is a file of that name, and syncs the folder.
+    pub fn publish_new(self) -> io::Result<()> {
+        self.temporary.persist_noclobber(&self.target).map_err(|failed| failed.error)?;
+        sync_folder(&self.target)
+    }
+
+    fn rename(self) -> io::Result<()> {
+        Ok(self.temporary.persist(&self.target)?)
+    }
+}
+
+/// Gives files of one folder their names in this order, and syncs the folder once. After an error those that have
+/// their names keep them, and the rest are removed.
+pub fn publish_all(files: impl IntoIterator<Item = Synced>) -> io::Result<()> {
+    let mut last = None;
+    for file in files {
+        last = Some(file.target.clone());
+        file.rename()?;
+    }
+    last.map_or(Ok(()), |target| sync_folder(&target))
+}
+
+/// The name under which [`Draft::create`] writes `target`: `<target>.new`.
+pub fn temporary_name(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+/// Publishes `target` from [`temporary_name`], for a file that something else has written, such as SQLite.
+pub fn publish_written(target: &Path) -> io::Result<()> {
+    let temporary = temporary_name(target);
+    File::open(&temporary)?.sync_all()?;
+    fs::rename(&temporary, target)?;
+    sync_folder(target)
+}
+
+/// Syncs the folder that holds `path`: only then does a new name in it survive a power failure.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder(path))?.sync_all()
+}
+
+/// The folder that holds `path`.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A disk with room for so many bytes.
+    pub(crate) struct SmallDisk<W> {
+        pub(crate) inner: W,
+        pub(crate) room: usize,
+    }
+
+    impl<W: Write> Write for SmallDisk<W> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.room == 0 {
+                return Err(io::Error::from_raw_os_error(28)); // ENOSPC
+            }
+            let written = self.inner.write(&bytes[..bytes.len().min(self.room)])?;
+            self.room -= written;
+            Ok(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.inner.flush()
+        }
+    }
+
+    /// The names in a folder, sorted.
+    pub(crate) fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_whole_or_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        for begin in [Draft::create, |path: &Path| Draft::unique(path, ORDINARY)] {
+            let mut draft = begin(&path).unwrap();
+            draft.write_all(b"half").unwrap();
+            assert!(!path.exists());
+            assert_eq!(draft.bytes().unwrap(), 4);
+            drop(draft);
+            assert!(names(folder.path()).is_empty());
+        }
+        for text in ["one", "two"] {
+            let mut draft = Draft::create(&path).unwrap();
+            draft.write_all(text.as_bytes()).unwrap();
+            draft.publish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        replace(&path, b"three", ORDINARY).unwrap();
+        let mut draft = Draft::create(&path).unwrap();
+        draft.write_all(b"four").unwrap();
+        draft.publish_unsynced().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "four");
+        assert_eq!(names(folder.path()), ["manifest.json"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.arrow");
+        fs::write(temporary_name(&path), "a longer rest").unwrap();
+        let mut draft = Draft::create(&path).unwrap();
+        draft.write_all(b"new").unwrap();
+        draft.publish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(names(folder.path()), ["plan.arrow"]);
+    }
+
+    #[test]
+    fn a_new_file_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.key");
+        create_new(&path, b"secret", PRIVATE).unwrap();
+        assert_eq!(mode(&path), PRIVATE);
+        let error = create_new(&path, b"another", PRIVATE).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        assert_eq!(names(folder.path()), ["token.key"]);
+    }
+
+    #[test]
+    fn files_of_one_folder_are_published_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["b", "a"].map(|name| folder.path().join(name));
+        let drafts = paths.each_ref().map(|path| Draft::create(path).unwrap().sync().unwrap());
+        publish_all(drafts).unwrap();
+        assert_eq!(names(folder.path()), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_file_that_something_else_wrote_is_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        assert!(publish_written(&path).is_err());
+        fs::write(temporary_name(&path), "pages").unwrap();
+        publish_written(&path).unwrap();
+        assert_eq!(names(folder.path()), ["journal.db"]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Tools that know nothing of mail.
+
+pub mod file;

@@ -1,0 +1,21 @@
+//! The run directory: inputs, run id, paths, lock, manifest, finding a run by name.
+//!
+//! ```text
+//! runs/<campaign id>/<run id>/
+//!   lock              held by the process that works on the run
+//!   manifest.json     what the run is made of, and where it stands
+//!   plan.arrow        accepted rows, frozen
+//!   screened.arrow    the other rows, with their reason and place
+//!   journal.db        intents and outcomes
+//!   results/          the result files
+//! ```
+
+mod content;
+mod dir;
+mod manifest;
+mod run_id;
+
+pub use content::{Content, hash_file};
+pub use dir::{RunDir, RunDirError, RunLock};
+pub use manifest::{FORMAT, Input, Manifest, Retry, RunOptions, State};
+pub use run_id::{BadRunId, RunId, recipients_part, run_id};
