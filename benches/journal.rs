@@ -18,12 +18,12 @@ use mailrun::mail::Timestamp;
 use mailrun::plan::{Freeze, Layout, Plan};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{
-    self, Breaker, Departure, Directory, Dispatcher, Job, Lane, Parts, Preparer, RelayHop, Router, Segment,
-    Settings, Site, SourceLimits, Sources, Suppressor, Way,
+    self, Breaker, Departure, Directory, Dispatcher, Job, Lane, NextHop, NextHops, Parts, Preparer, RelayHop,
+    Segment, Settings, Site, SourceLimits, Sources, Suppressor,
 };
 use mailrun::run_dir::RunDir;
 use mailrun::sandbox::{Options, Sandbox};
-use mailrun::smtp::{Extensions, Limits, Security, Target};
+use mailrun::smtp::{ConnectionLimits, Extensions, Security, Target};
 use mailrun::suppression::SuppressionList;
 use mailrun::{screen, target_group};
 use tokio::runtime::Runtime;
@@ -179,9 +179,9 @@ impl Scene {
                 classifier: Classifier::default(),
                 breaker,
             }),
-            router: Arc::new(Router {
+            next_hops: Arc::new(NextHops {
                 routes: Vec::new(),
-                rest: Way::Relay(run::Routed { site, limits, provider: None }),
+                rest: NextHop::Relay(run::Routed { site, limits, provider: None }),
             }),
             departures: vec![Departure { local_ip: None, ehlo: "bench.example.com".parse()? }],
             journal,
@@ -216,8 +216,12 @@ impl Scene {
             timeouts: self.campaign.delivery.timeouts.clone(),
             extensions: Extensions::default(),
         };
-        let limits =
-            Limits { depth: 1, window_bytes: 128 << 10, max_messages: 0, idle: Duration::from_secs(60) };
+        let limits = ConnectionLimits {
+            depth: 1,
+            window_bytes: 128 << 10,
+            max_messages: 0,
+            idle: Duration::from_secs(60),
+        };
         let hop = RelayHop { target, port: self.sandbox.addr().port(), weight: 1 };
         Ok(Site::relays("sandbox".into(), vec![hop], limits))
     }

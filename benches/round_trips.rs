@@ -13,9 +13,9 @@ use bytes::Bytes;
 use mail_send::SmtpClientBuilder;
 use mail_send::smtp::message::Message as LockStepMessage;
 use mailrun::campaign::Timeouts;
-use mailrun::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
+use mailrun::mail::{Address, Envelope, Message, SignedMessage};
 use mailrun::sandbox::{Extensions as Offers, Options, Sandbox};
-use mailrun::smtp::{self, ConnectionId, Extensions, Limits, Security, Target, Transaction};
+use mailrun::smtp::{self, ConnectionId, ConnectionLimits, Extensions, Security, Target, Transaction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -132,7 +132,7 @@ async fn ours(server: SocketAddr, depth: usize, messages: u64) -> Result<f64, Bo
     let connection = smtp::connect(&target).await?;
     let (work, to_do) = mpsc::channel(depth);
     let (told, mut reports) = mpsc::channel(64);
-    let limits = Limits { depth, window_bytes: 128 << 10, ..Limits::default() };
+    let limits = ConnectionLimits { depth, window_bytes: 128 << 10, ..ConnectionLimits::default() };
     let serving = tokio::spawn(connection.serve(ConnectionId(1), to_do, told, limits));
     let begun = Instant::now();
     tokio::spawn(async move {
@@ -149,7 +149,7 @@ async fn ours(server: SocketAddr, depth: usize, messages: u64) -> Result<f64, Bo
                 id,
                 envelope: Envelope::to_one(None, recipient, None),
                 message: SignedMessage::new(Bytes::new(), message),
-                valid_until: Timestamp(i64::MAX),
+                valid_until: None,
             };
             if work.send(transaction).await.is_err() {
                 return;

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use mailrun::campaign::Timeouts;
-use mailrun::mail::{Envelope, Message, SignedMessage, Timestamp};
+use mailrun::mail::{Envelope, Message, SignedMessage};
 use mailrun::smtp::{Capabilities, Fate, Session, Transaction};
 
 use super::cpu::{CpuTime, elements};
@@ -70,7 +70,7 @@ fn transaction(id: u64, message: &SignedMessage) -> Transaction {
     let address = |text: &str| text.parse().expect("it is an address");
     let return_path = Some(address("bounces+k3v9x@mail.example.com"));
     let envelope = Envelope::to_one(return_path, address("ann.evans1234@post.example"), None);
-    Transaction { id, envelope, message: message.clone(), valid_until: Timestamp(i64::MAX) }
+    Transaction { id, envelope, message: message.clone(), valid_until: None }
 }
 
 fn message() -> SignedMessage {

@@ -164,9 +164,9 @@ async fn send(
     // Eight bytes a row that nobody needs while the run goes on.
     drop(states);
     let policies = paths::state_dir(common)?.join(mx::POLICIES);
-    let router = ways::router(campaign, sandbox.as_ref(), || sending.dns.resolver(campaign), &policies)?;
-    let router = Arc::new(router);
-    let (lanes, directory) = left.place(&router, |row| run.plan.domain(row));
+    let next_hops = ways::router(campaign, sandbox.as_ref(), || sending.dns.resolver(campaign), &policies)?;
+    let next_hops = Arc::new(next_hops);
+    let (lanes, directory) = left.place(&next_hops, |row| run.plan.domain(row));
     let state_db = paths::state_db(common)?;
     let allowances = Allowances::take(campaign, &state_db, u64::from(run.plan.len()))?;
     let (pacer, ledger) = pacer(common, run, campaign, sending)?;
@@ -210,7 +210,7 @@ async fn send(
     let job = run::Job {
         preparer,
         dispatcher,
-        router: Arc::clone(&router),
+        next_hops: Arc::clone(&next_hops),
         departures: ways::departures(campaign)?,
         journal,
         ledger,
@@ -227,7 +227,7 @@ async fn send(
     .await
     .map_err(|error| Diagnostic::from(error).exit(Exit::Interrupted))?;
     progress.finish();
-    if let Some(mta_sts) = router.mta_sts() {
+    if let Some(mta_sts) = next_hops.mta_sts() {
         mta_sts.save(&policies)?;
     }
     allowances.give_back(&state_db, &ended.allowances)?;

@@ -12,12 +12,13 @@ use crate::mail::Timestamp;
 use crate::pacing::{DailyCaps, Rate};
 use crate::route::{HostBook, Resolver, Shaping, SiteShaping};
 use crate::run::{
-    Departure, Directory, Lane, Limits as LaneLimits, MxShared, MxWay, RelayHop, Routed, Router, Segment,
-    Site, SourceLimits, Task, Way, relay_limits,
+    Departure, Directory, Lane, LaneLimits, MxHop, MxShared, NextHop, NextHops, RelayHop, Routed, Segment,
+    Site, SourceLimits, Task, relay_limits,
 };
 use crate::sandbox::Sandbox;
 use crate::smtp::{
-    ClientIdentity, Credentials, EhloName, Extensions, Limits, Password, Security, Target, TokenSource,
+    ClientIdentity, ConnectionLimits, Credentials, EhloName, Extensions, Password, Security, Target,
+    TokenSource,
 };
 
 /// A connection without work is closed after this: a relay closes it itself before long.
@@ -39,8 +40,8 @@ pub struct Left {
 
 impl Left {
     /// The rows in the lane of the one way that there is, or in the directory where each domain's way is to be found.
-    pub fn place<'a>(self, router: &Router, domain: impl Fn(u32) -> &'a str) -> (Vec<Lane>, Directory) {
-        let Some(Routed { site, limits, .. }) = router.only_way() else {
+    pub fn place<'a>(self, next_hops: &NextHops, domain: impl Fn(u32) -> &'a str) -> (Vec<Lane>, Directory) {
+        let Some(Routed { site, limits, .. }) = next_hops.only_way() else {
             return (Vec::new(), Directory::new(self.fresh, self.tried, domain));
         };
         let mut lane = Lane::new(Arc::clone(site), *limits, None, Timestamp::now());
@@ -58,9 +59,9 @@ pub fn router(
     sandbox: Option<&Sandbox>,
     resolver: impl FnOnce() -> Result<Resolver, Diagnostic>,
     policies: &Path,
-) -> Result<Router, Diagnostic> {
+) -> Result<NextHops, Diagnostic> {
     if let Some(sandbox) = sandbox {
-        return Ok(Router { routes: Vec::new(), rest: Way::Relay(to_sandbox(campaign, sandbox)?) });
+        return Ok(NextHops { routes: Vec::new(), rest: NextHop::Relay(to_sandbox(campaign, sandbox)?) });
     }
     let shaping = Shaping::new(&campaign.shaping)?;
     let mut routes = Vec::new();
@@ -71,7 +72,7 @@ pub fn router(
     }
     let rest = match campaign.delivery.route {
         RouteKind::Relay | RouteKind::Sandbox => {
-            Way::Relay(to_relays(campaign, &campaign.main_relays(), &shaping)?)
+            NextHop::Relay(to_relays(campaign, &campaign.main_relays(), &shaping)?)
         }
         RouteKind::Mx => {
             let settings = campaign.delivery.mx.clone();
@@ -88,10 +89,10 @@ pub fn router(
                 book: Mutex::new(HostBook::default()),
             };
             let sources = campaign.egress().count().max(1);
-            Way::Mx(MxWay { shared: Arc::new(shared), sources })
+            NextHop::Mx(MxHop { shared: Arc::new(shared), sources })
         }
     };
-    Ok(Router { routes, rest })
+    Ok(NextHops { routes, rest })
 }
 
 fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, Diagnostic> {
@@ -135,8 +136,8 @@ fn routed(site: Site, connections: usize, recipients: usize, shaping: Option<&Si
     Routed { site: Arc::new(site), limits, provider: None }
 }
 
-fn connection_limits(depth: usize, max_messages: u64) -> Limits {
-    Limits { depth, window_bytes: WINDOW_BYTES, max_messages, idle: IDLE }
+fn connection_limits(depth: usize, max_messages: u64) -> ConnectionLimits {
+    ConnectionLimits { depth, window_bytes: WINDOW_BYTES, max_messages, idle: IDLE }
 }
 
 /// What the campaign asks of every hop.

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::event::{Event, Granted};
+use super::ids::SourceId;
 use super::site::{Departure, Site};
-use super::source::SourceId;
 use crate::journal::{ConnectionInfo, Intent, Writer};
 use crate::mail::Timestamp;
 use crate::smtp::{ConnectionId, Report, Transaction};
@@ -170,7 +170,7 @@ mod tests {
                 archive: None,
             },
             message: SignedMessage::new(Bytes::new(), message),
-            valid_until: Timestamp(i64::MAX),
+            valid_until: None,
         };
         Granted { connection: ConnectionId(7), intents: rows.map(intent).collect(), transaction }
     }

@@ -7,8 +7,9 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::Task;
+use super::ids::DomainId;
 use super::lane::Segment;
+use super::task::Task;
 use crate::mail::Timestamp;
 use crate::suppression::{FingerprintMap, Fingerprinter};
 
@@ -16,10 +17,6 @@ use crate::suppression::{FingerprintMap, Fingerprinter};
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait between lookups of one domain.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-
-/// A domain: an index into the run's domains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DomainId(u32);
 
 /// The rows of a run by domain.
 #[derive(Debug)]

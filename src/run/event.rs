@@ -2,109 +2,15 @@
 
 use std::sync::Arc;
 
-use super::directory::DomainId;
-use super::lane::Limits;
-use super::provider::ProviderLimits;
-use super::site::Site;
-use super::source::SourceId;
+use super::ids::{DomainId, LaneId, SourceId};
+use super::limits::EnvelopeLimits;
+use super::next_hops::{Routed, Unroutable};
+use super::site::{Site, Trouble};
+use super::task::{Prepared, Task};
 use crate::journal::{Intent, Outcome};
-use crate::mail::{Class, Envelope, Reply, SignedMessage, Timestamp};
+use crate::mail::Class;
 use crate::pacing::{Request, Reservation};
 use crate::smtp::{ConnectionId, Report, Transaction};
-
-/// A lane: an index into the run's lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LaneId(pub usize);
-
-/// A row that is to be sent, and what has been tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Task {
-    /// The row of the plan.
-    pub row: u32,
-    /// Transmissions so far: the next one is `attempts + 1`.
-    pub attempts: u16,
-    /// The first transmission, where there was one.
-    pub first_attempt_at: Option<Timestamp>,
-    /// The last transmission, where there was one.
-    pub last_attempt_at: Option<Timestamp>,
-}
-
-impl Task {
-    /// A row that was never tried.
-    pub fn fresh(row: u32) -> Self {
-        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None }
-    }
-}
-
-/// Rows after `prepare`.
-#[derive(Debug)]
-pub struct Prepared {
-    /// The rows that the message is for, in the order of its recipients, or that have none.
-    pub tasks: Vec<Task>,
-    /// Their lane.
-    pub lane: LaneId,
-    /// When it was composed.
-    pub at: Timestamp,
-    /// The message, or why there is none.
-    pub message: Result<Composed, NotComposed>,
-}
-
-/// A message that is ready to leave.
-#[derive(Debug, Clone)]
-pub struct Composed {
-    /// Where it goes.
-    pub envelope: Envelope,
-    /// What it says, signed.
-    pub message: SignedMessage,
-}
-
-/// Why a row has no message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotComposed {
-    /// The templates could not be rendered.
-    RenderFailed(String),
-    /// The address came onto the suppression list after the plan was made.
-    Suppressed(String),
-    /// Something that all rows need failed; the run can't go on.
-    Stop(String),
-}
-
-/// What kept a connection from opening.
-#[derive(Debug, Clone)]
-pub struct Trouble {
-    /// True when another attempt can't help: a refused login, a missing or bad certificate.
-    pub permanent: bool,
-    /// Why.
-    pub class: Class,
-    /// What happened, a lowercase fragment that names the host.
-    pub text: String,
-    /// The server's reply, where there was one.
-    pub reply: Option<Reply>,
-}
-
-/// Where the mail for a domain goes.
-#[derive(Debug, Clone)]
-pub struct Routed {
-    /// The site; sites of the same name are one.
-    pub site: Arc<Site>,
-    /// What its lane may use.
-    pub limits: Limits,
-    /// The provider that it belongs to, if any.
-    pub provider: Option<ProviderLimits>,
-}
-
-/// Why there is no way to a domain.
-#[derive(Debug, Clone)]
-pub struct Unroutable {
-    /// True when another lookup can't help.
-    pub permanent: bool,
-    /// Why.
-    pub class: Class,
-    /// The addresses of the domain go on the suppression list.
-    pub suppress: bool,
-    /// What was found, a lowercase fragment that names the domain.
-    pub text: String,
-}
 
 /// A demand to end the run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,17 +44,6 @@ pub enum Event {
     LedgerFailed(String),
     /// A signal, a deadline, a failure outside.
     Shutdown(Shutdown, String),
-    /// Time has passed.
-    Tick,
-}
-
-/// Which rows of a lane share a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Together {
-    /// At most so many; 1 is a message for each.
-    pub most: usize,
-    /// Those of one domain only.
-    pub one_domain: bool,
 }
 
 /// A message that may leave once its intents are durable.
@@ -171,8 +66,8 @@ pub enum Action {
         lane: LaneId,
         /// These rows.
         tasks: Vec<Task>,
-        /// How many of them share a message.
-        together: Together,
+        /// How many of them may share a message.
+        limits: EnvelopeLimits,
     },
     /// Find the way to a domain; the row is one of the domain's.
     LookUp(DomainId, u32),

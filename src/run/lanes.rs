@@ -1,18 +1,18 @@
-//! All lanes of a run, however many: those that changed, those whose time has come, and those that could send, each found
-//! without looking at the others.
+//! All lanes of a run, however many: those that changed, those whose time has come, and those that
+//! could send, each found without looking at the others.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::ops::{Index, IndexMut};
 
-use super::event::LaneId;
+use super::ids::LaneId;
 use super::lane::Lane;
 use crate::mail::Timestamp;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    slots: Vec<Option<Lane>>,
+    slots: Vec<Option<Slot>>,
     vacant: Vec<usize>,
     by_site: HashMap<String, LaneId>,
     /// Lanes that changed since they were looked at.
@@ -23,37 +23,54 @@ pub struct Lanes {
     active: usize,
 }
 
+/// A lane and its marks in the lists of [`Lanes`].
+#[derive(Debug)]
+struct Slot {
+    lane: Lane,
+    /// It is in the rotation.
+    in_rotation: bool,
+    /// It counts among those that have something to do.
+    is_active: bool,
+    /// The time for which a timer is set.
+    timer: Option<Timestamp>,
+}
+
 impl Index<LaneId> for Lanes {
     type Output = Lane;
 
     fn index(&self, id: LaneId) -> &Lane {
-        self.slots[id.0].as_ref().expect("a lane is there while anything belongs to it")
+        &self.slots[id.0].as_ref().expect("a lane exists while anything belongs to it").lane
     }
 }
 
 impl IndexMut<LaneId> for Lanes {
     fn index_mut(&mut self, id: LaneId) -> &mut Lane {
-        self.slots[id.0].as_mut().expect("a lane is there while anything belongs to it")
+        &mut self.slot(id).lane
     }
 }
 
 impl Lanes {
-    /// Adds a lane; there is one for each site.
+    /// Adds a lane; each site has one.
     pub fn add(&mut self, lane: Lane) -> LaneId {
         let key = lane.site.key.clone();
+        let slot = Some(Slot { lane, in_rotation: false, is_active: false, timer: None });
         let id = match self.vacant.pop() {
-            Some(slot) => {
-                self.slots[slot] = Some(lane);
-                LaneId(slot)
+            Some(vacant) => {
+                self.slots[vacant] = slot;
+                LaneId(vacant)
             }
             None => {
-                self.slots.push(Some(lane));
+                self.slots.push(slot);
                 LaneId(self.slots.len() - 1)
             }
         };
         self.by_site.insert(key, id);
         self.touch(id);
         id
+    }
+
+    fn slot(&mut self, id: LaneId) -> &mut Slot {
+        self.slots[id.0].as_mut().expect("a lane exists while anything belongs to it")
     }
 
     /// The lane of a site.
@@ -63,16 +80,16 @@ impl Lanes {
 
     /// Removes a lane that has nothing left.
     pub fn remove(&mut self, id: LaneId) {
-        if let Some(lane) = self.slots[id.0].take() {
-            self.by_site.remove(&lane.site.key);
-            self.active -= usize::from(lane.is_active);
+        if let Some(slot) = self.slots[id.0].take() {
+            self.by_site.remove(&slot.lane.site.key);
+            self.active -= usize::from(slot.is_active);
             self.vacant.push(id.0);
         }
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Lane> {
-        self.slots.iter().flatten()
+        self.slots.iter().flatten().map(|slot| &slot.lane)
     }
 
     /// How many there are.
@@ -80,36 +97,36 @@ impl Lanes {
         self.slots.len() - self.vacant.len()
     }
 
-    /// How many have something to do that nothing holds back.
+    /// How many have something to do and are not held back.
     pub fn active(&self) -> usize {
         self.active
     }
 
     /// Counts a lane among those that have something to do, or no longer.
     pub fn set_active(&mut self, id: LaneId, is_active: bool) {
-        let lane = &mut self[id];
-        let was_active = std::mem::replace(&mut lane.is_active, is_active);
+        let was_active = std::mem::replace(&mut self.slot(id).is_active, is_active);
         self.active = self.active + usize::from(is_active) - usize::from(was_active);
     }
 
     /// Marks a lane as changed.
     pub fn touch(&mut self, id: LaneId) {
-        // The last one often changes several times in a row; others stand here twice now and then, which does no harm.
+        // The last one often changes several times in a row. Others are in the list twice now and
+        // then, which does no harm.
         if self.touched.last() != Some(&id) {
             self.touched.push(id);
         }
     }
 
-    /// The lanes that changed or whose time has come; the list goes back with [`Self::reuse`].
+    /// The lanes that changed or whose time has come; return the list with [`Self::reuse`].
     pub fn take_touched(&mut self, now: Timestamp) -> Vec<LaneId> {
         while let Some(Reverse((at, id))) = self.timers.peek().copied().filter(|Reverse((at, _))| *at <= now)
         {
             self.timers.pop();
             // A timer that was replaced, or whose lane is gone, means nothing.
-            if let Some(Some(lane)) = self.slots.get_mut(id.0)
-                && lane.timer == Some(at)
+            if let Some(Some(slot)) = self.slots.get_mut(id.0)
+                && slot.timer == Some(at)
             {
-                lane.timer = None;
+                slot.timer = None;
                 self.touched.push(id);
             }
         }
@@ -120,7 +137,7 @@ impl Lanes {
         touched
     }
 
-    /// Takes the emptied list back, so that it is not allocated every time.
+    /// Takes a list back, so that it is not allocated every time.
     pub fn reuse(&mut self, mut list: Vec<LaneId>) {
         list.clear();
         if self.touched.is_empty() {
@@ -128,13 +145,13 @@ impl Lanes {
         }
     }
 
-    /// Has a lane looked at again at `at`, or at no certain time.
+    /// Has a lane looked at again at `at`, or at no particular time.
     pub fn set_timer(&mut self, id: LaneId, at: Option<Timestamp>) {
-        let lane = &mut self[id];
-        if lane.timer == at {
+        let slot = self.slot(id);
+        if slot.timer == at {
             return;
         }
-        lane.timer = at;
+        slot.timer = at;
         if let Some(at) = at {
             self.timers.push(Reverse((at, id)));
         }
@@ -142,18 +159,26 @@ impl Lanes {
         if self.timers.len() > 64 + 8 * self.slots.len() {
             let slots = &self.slots;
             self.timers
-                .retain(|Reverse((at, id))| slots[id.0].as_ref().is_some_and(|lane| lane.timer == Some(*at)));
+                .retain(|Reverse((at, id))| slots[id.0].as_ref().is_some_and(|slot| slot.timer == Some(*at)));
         }
     }
 
-    /// When the next lane wants to be looked at.
+    /// Rate-limits a lane until `until`, and has it looked at again then at the latest.
+    pub fn throttle(&mut self, id: LaneId, until: Timestamp) {
+        let slot = self.slot(id);
+        slot.lane.throttle(until);
+        let at = slot.timer.map_or(until, |timer| timer.min(until));
+        self.set_timer(id, Some(at));
+    }
+
+    /// When to look at the next lane.
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         if self.touched.is_empty() { self.timers.peek().map(|Reverse((at, _))| *at) } else { Some(now) }
     }
 
-    /// Puts a lane at the end of the rotation, unless it stands in it.
+    /// Puts a lane at the end of the rotation, unless it is in it.
     pub fn join_rotation(&mut self, id: LaneId) {
-        if !std::mem::replace(&mut self[id].in_rotation, true) {
+        if !std::mem::replace(&mut self.slot(id).in_rotation, true) {
             self.rotation.push_back(id);
         }
     }
@@ -161,8 +186,8 @@ impl Lanes {
     /// The next lane in turn; it leaves the rotation.
     pub fn next_in_rotation(&mut self) -> Option<LaneId> {
         while let Some(id) = self.rotation.pop_front() {
-            if let Some(lane) = &mut self.slots[id.0]
-                && std::mem::replace(&mut lane.in_rotation, false)
+            if let Some(slot) = &mut self.slots[id.0]
+                && std::mem::replace(&mut slot.in_rotation, false)
             {
                 return Some(id);
             }

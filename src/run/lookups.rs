@@ -5,29 +5,29 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::directory::DomainId;
 use super::event::Event;
-use super::router::Router;
+use super::ids::DomainId;
+use super::next_hops::NextHops;
 
 /// See the module. Dropped, it ends them all.
 pub struct Lookups {
-    router: Arc<Router>,
+    next_hops: Arc<NextHops>,
     events: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
 }
 
 impl Lookups {
     /// Lookups whose ends come as events.
-    pub fn new(router: Arc<Router>, events: mpsc::Sender<Event>) -> Self {
-        Self { router, events, tasks: JoinSet::new() }
+    pub fn new(next_hops: Arc<NextHops>, events: mpsc::Sender<Event>) -> Self {
+        Self { next_hops, events, tasks: JoinSet::new() }
     }
 
     /// Finds the way to the domain of this name.
     pub fn start(&mut self, id: DomainId, name: String) {
         while self.tasks.try_join_next().is_some() {}
-        let (router, events) = (Arc::clone(&self.router), self.events.clone());
+        let (next_hops, events) = (Arc::clone(&self.next_hops), self.events.clone());
         self.tasks.spawn(async move {
-            let routed = router.route(&name).await;
+            let routed = next_hops.route(&name).await;
             // An error means that the run is over and nobody waits for the event.
             let _ = events.send(Event::Routed(id, routed)).await;
         });

@@ -19,22 +19,26 @@ mod concurrency;
 mod connections;
 mod directory;
 mod dispatcher;
+mod envelopes;
 mod event;
 mod finish;
+mod ids;
 mod judge;
 mod lane;
 mod lanes;
+mod limits;
 mod lookups;
+mod meter;
+mod next_hops;
 mod picker;
 mod planning;
 mod prepare;
 mod provider;
-mod router;
 mod site;
 mod snapshot;
 mod source;
 mod suppress;
-mod together;
+mod task;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -46,22 +50,25 @@ use tokio::sync::mpsc;
 
 pub use breaker::Breaker;
 pub use directory::Directory;
-pub use dispatcher::{Counts, Dispatcher, MOST_IN_PREPARATION, Parts, Phase, Settings};
-pub use event::{Composed, NotComposed, Routed, Shutdown, Task, Together, Unroutable};
+pub use dispatcher::{Dispatcher, MOST_IN_PREPARATION, Parts, Phase, Settings};
+pub use event::Shutdown;
 pub use finish::{FinishError, write_results};
-pub use lane::{Lane, Limits, Segment};
+pub use lane::{Lane, Segment};
+pub use limits::{EnvelopeLimits, LaneLimits, ProviderLimits, SourceLimits};
+pub use next_hops::{MxHop, NextHop, NextHops, Routed, Unroutable, relay_limits};
 pub use planning::{PlanningError, Screening, freeze};
 pub use prepare::Preparer;
-pub use provider::ProviderLimits;
-pub use router::{MxWay, Router, Way, relay_limits};
 pub use site::{Departure, MxShared, RelayHop, Site};
-pub use snapshot::{LaneSnapshot, Snapshot};
-pub use source::{SourceId, SourceLimits, Sources};
+pub use snapshot::{LaneSnapshot, OutcomeCounts, Snapshot};
+pub use source::Sources;
 pub use suppress::Suppressor;
+pub use task::{Composed, NotComposed, Task};
 
 use connections::{Addressed, Connections};
-use event::{Action, Event, Prepared};
+use event::{Action, Event};
 use lookups::Lookups;
+use meter::Meter;
+use task::Prepared;
 
 use crate::journal::{Intent, Journal, JournalError, Writer};
 use crate::mail::Timestamp;
@@ -80,8 +87,8 @@ pub struct Job {
     pub preparer: Arc<Preparer>,
     /// Decides.
     pub dispatcher: Dispatcher,
-    /// Finds the ways to the directory's domains.
-    pub router: Arc<Router>,
+    /// Finds the next hops of the directory's domains.
+    pub next_hops: Arc<NextHops>,
     /// Where mail leaves from: one for each of the dispatcher's sources.
     pub departures: Vec<Departure>,
     /// Where intents and outcomes are written down.
@@ -115,7 +122,7 @@ pub async fn send(
     let Job {
         preparer,
         mut dispatcher,
-        router,
+        next_hops,
         departures,
         journal,
         ledger,
@@ -128,8 +135,8 @@ pub async fn send(
     let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
     let writer = Arc::new(spawn_writer(journal, &events_in)?);
     let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone(), reports_in);
-    let mut lookups = Lookups::new(router, events_in.clone());
-    let mut meter = snapshot::Meter::new(planned, done_before, Timestamp::now());
+    let mut lookups = Lookups::new(next_hops, events_in.clone());
+    let mut meter = Meter::new(planned, done_before, Timestamp::now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();
     let mut incoming = Vec::new();
@@ -158,16 +165,16 @@ pub async fn send(
         } else {
             dispatcher.advance(now, &mut actions);
         }
-        let under_way = dispatcher.under_way();
+        let in_flight = dispatcher.in_flight();
         for action in actions.drain(..) {
             match action {
-                Action::Prepare { lane, tasks, together } => {
-                    preparer.start(lane, tasks, together, &prepared_in);
+                Action::Prepare { lane, tasks, limits } => {
+                    preparer.start(lane, tasks, limits, &prepared_in);
                 }
                 Action::LookUp(domain, row) => lookups.start(domain, preparer.domain(row)),
                 Action::Open { connection, site, source, .. } => connections.open(connection, site, source),
                 Action::Close(id) => connections.close(id),
-                Action::Grant(granted) => writer.intend_among(connections.address(granted), under_way),
+                Action::Grant(granted) => writer.intend_among(connections.address(granted), in_flight),
                 Action::Record(outcome) => writer.record(outcome),
                 Action::Suppress(row, class) => suppressor.add(row, class),
                 Action::Reserve(request) => {
@@ -182,7 +189,7 @@ pub async fn send(
     // Nobody listens any more: what would still be said finds a closed channel instead of a full one.
     drop((events, reports, prepared, lookups));
     // Only a drain that took too long, or a demand to stop at once, leaves messages under way: they stay in doubt.
-    if dispatcher.under_way() == 0 {
+    if dispatcher.in_flight() == 0 {
         connections.end().await
     } else {
         connections.abort().await

@@ -1,38 +1,46 @@
-//! Picks messages that could leave, lane by lane in turn, and takes their places in everything that limits them: the
-//! rates of lane, provider and source, and a connection.
+//! Picks messages that could leave, lane by lane in turn, and takes their places in everything that
+//! limits them: the rates of lane, provider and source, and a connection.
 //!
-//! A rate counts recipients. Where it has fewer than a message has recipients, the message is split: the first ones get it
-//! now, the others the same text later. It knows nothing of the agreement: that is the pacer's.
+//! A rate counts recipients. Where it has fewer than a message has recipients, the message is
+//! split: the first ones get it now, the rest get the same text later. The agreed capacity is not
+//! its concern but the pacer's.
 
 use std::collections::HashMap;
 
-use super::event::{Action, LaneId};
+use super::event::Action;
+use super::ids::LaneId;
 use super::lane::Place;
 use super::lanes::Lanes;
 use super::provider::Providers;
-use super::source::Sources;
+use super::source::{NoPlace, Sources};
 use crate::mail::Timestamp;
 
-/// What a message takes its place in.
+/// Everything in which a message takes its place.
 pub struct Picker<'a> {
+    /// The lanes.
     pub lanes: &'a mut Lanes,
+    /// Their providers.
     pub providers: &'a mut Providers,
+    /// The local addresses.
     pub sources: &'a mut Sources,
+    /// The time.
     pub now: Timestamp,
 }
 
 /// The next message of a lane, or as many of its recipients as have a place.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pick {
+    /// The lane.
     pub lane: LaneId,
+    /// The place on one of its connections.
     pub place: Place,
 }
 
-/// How much of a lane's ready messages is picked: they still stand there.
+/// How much of a lane's ready messages is picked; the lane still has them.
 #[derive(Debug, Default)]
 struct Picked {
     messages: usize,
-    /// Of the message behind those.
+    /// Recipients of the message after those.
     recipients: usize,
 }
 
@@ -46,10 +54,9 @@ impl Picker<'_> {
             let Some(id) = self.lanes.next_in_rotation() else { break };
             let lane = &self.lanes[id];
             let picked = picked_of.entry(id).or_default();
-            let Some(ready) = lane.ready.get(picked.messages).filter(|_| lane.could_go(self.now) > 0) else {
-                continue;
-            };
-            let recipients = ready.tasks.len() - picked.recipients;
+            let ready = lane.recipients_of_ready(picked.messages);
+            let Some(ready) = ready.filter(|_| lane.can_send(self.now)) else { continue };
+            let recipients = ready - picked.recipients;
             match self.take_place(id, recipients.min(lane.recipients()).min(left)) {
                 Ok(place) => {
                     left -= place.recipients;
@@ -60,55 +67,43 @@ impl Picker<'_> {
                     };
                     picks.push(Pick { lane: id, place });
                     let lane = &self.lanes[id];
-                    if lane.could_go(self.now) > 0 && lane.ready.len() > picked.messages {
+                    if lane.can_send(self.now) && lane.recipients_of_ready(picked.messages).is_some() {
                         self.lanes.join_rotation(id);
                     }
                 }
-                Err(Timestamp(i64::MAX)) => {
-                    // These local addresses have had what they may carry: connections are opened from others.
+                Err(NoPlace::Spent) => {
+                    // Connections are opened from local addresses that may still send.
                     let sources = &self.sources;
                     for connection in self.lanes[id].retire_from(|source| sources.is_spent(source)) {
                         actions.push(Action::Close(connection));
                     }
                     self.lanes.touch(id);
                 }
-                Err(later) => {
-                    let lane = &mut self.lanes[id];
-                    lane.throttled_until = later;
-                    let at = lane.timer.map_or(later, |timer| timer.min(later));
-                    self.lanes.set_timer(id, Some(at));
-                }
+                Err(NoPlace::Until(later)) => self.lanes.throttle(id, later),
             }
         }
         picks
     }
 
-    /// A place for a message with up to `most` recipients in everything that limits it; otherwise when to look again.
-    fn take_place(&mut self, id: LaneId, most: usize) -> Result<Place, Timestamp> {
+    /// A place for a message with up to `most` recipients in everything that limits it.
+    fn take_place(&mut self, id: LaneId, most: usize) -> Result<Place, NoPlace> {
         let Self { lanes, providers, sources, now } = self;
         let (lane, now) = (&mut lanes[id], *now);
         let mut provider = providers.get(lane.provider);
         let allowed = match &mut provider {
-            Some(provider) => provider.take(most, now)?,
+            Some(provider) => provider.take(most, now).map_err(NoPlace::Until)?,
             None => most,
         };
-        let mut later: Option<Timestamp> = None;
-        let place = lane.take_place(now, allowed, |source, most| match sources.take(source, most, now) {
-            Ok(recipients) => Some(recipients),
-            Err(at) => {
-                let at = at.unwrap_or(Timestamp(i64::MAX));
-                later = Some(later.map_or(at, |later| later.min(at)));
-                None
-            }
-        });
-        let used = place.as_ref().ok().and_then(Option::as_ref).map_or(0, |place| place.recipients);
+        let place = lane.take_place(allowed, now, |source, most| sources.take(source, most, now));
+        let used = place.as_ref().map_or(0, |place| place.recipients);
         if let Some(provider) = provider {
             provider.put_back(allowed - used);
         }
-        place?.ok_or(later.unwrap_or(now))
+        place
     }
 
-    /// Only so many recipients may get their message now: the places of the others are given back, from the end.
+    /// Only `admitted` recipients may get their message now: the places of the rest are given back,
+    /// from the end.
     pub fn keep(&mut self, picks: &mut Vec<Pick>, admitted: usize) {
         let mut left = admitted;
         let whole = picks.iter().take_while(|pick| {

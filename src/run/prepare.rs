@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::mpsc;
 
-use super::event::{Composed, LaneId, NotComposed, Prepared, Task, Together};
-use super::together::Groups;
+use super::envelopes::Envelopes;
+use super::ids::LaneId;
+use super::limits::EnvelopeLimits;
+use super::task::{Composed, NotComposed, Prepared, Task};
 use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
 use crate::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
@@ -32,17 +34,17 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// Prepares `tasks` in the background, as many `together` in one message as may be; each arrives in `done`, which must
-    /// have a place for every row under preparation.
+    /// Prepares `tasks` in the background, as many in one message as `limits` allow; each message arrives in
+    /// `done`, which must have a place for every row under preparation.
     pub fn start(
         self: &Arc<Self>,
         lane: LaneId,
         tasks: Vec<Task>,
-        together: Together,
+        limits: EnvelopeLimits,
         done: &mpsc::Sender<Prepared>,
     ) {
-        let Together { most, one_domain } = together;
-        for tasks in tasks.chunks(if most > 1 { most } else { ROWS_PER_JOB }) {
+        let EnvelopeLimits { recipients, one_domain } = limits;
+        for tasks in tasks.chunks(if recipients > 1 { recipients } else { ROWS_PER_JOB }) {
             let (this, tasks, done) = (Arc::clone(self), tasks.to_vec(), done.clone());
             rayon::spawn(move || {
                 // An error means that the run is over and nobody waits for the message.
@@ -52,8 +54,8 @@ impl Preparer {
                 if let Err(problem) = this.refresh_suppressions() {
                     return tasks.into_iter().for_each(|task| tell(vec![task], Err(problem.clone())));
                 }
-                if most > 1 {
-                    return this.prepare_together(tasks, one_domain, tell);
+                if recipients > 1 {
+                    return this.prepare_shared(tasks, one_domain, tell);
                 }
                 for task in tasks {
                     let message = this.prepare(task.row);
@@ -85,26 +87,26 @@ impl Preparer {
 
     /// Composes and signs one text for all of `tasks`. Those that drop out are told one by one; the others share one
     /// message, or a few where an envelope can't hold them all.
-    fn prepare_together(
+    fn prepare_shared(
         &self,
         tasks: Vec<Task>,
         one_domain: bool,
         tell: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
     ) {
-        let mut groups = Groups::new(one_domain);
+        let mut envelopes = Envelopes::new(one_domain);
         for task in tasks {
             let address = self.plan.address(task.row);
             match self.check_suppression(&address) {
-                Ok(()) => groups.add(task, address),
+                Ok(()) => envelopes.add(task, address),
                 Err(reason) => tell(vec![task], Err(reason)),
             }
         }
-        let mut groups = groups.into_envelopes().peekable();
-        if groups.peek().is_none() {
+        let mut envelopes = envelopes.into_rows().peekable();
+        if envelopes.peek().is_none() {
             return;
         }
         let message = self.sign(self.composer.compose_for_all(Timestamp::wall()));
-        for (tasks, recipients) in groups {
+        for (tasks, recipients) in envelopes {
             // Without a token: the same for every row.
             let return_path = Some(self.return_paths.of(tasks[0].row));
             let archive = self.archive.clone();

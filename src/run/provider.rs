@@ -2,24 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::event::LaneId;
+use super::ids::{LaneId, ProviderId};
+use super::limits::ProviderLimits;
 use crate::mail::Timestamp;
-use crate::pacing::{Bucket, Rate};
-
-/// A provider: an index into the run's providers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ProviderId(usize);
-
-/// The limits of a provider over all of its sites.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ProviderLimits {
-    /// Its name in the shaping data.
-    pub name: String,
-    /// Connections open at once, over all sites; no limit when `None`.
-    pub connections: Option<usize>,
-    /// Messages, over all sites; one for several recipients counts once for each.
-    pub rate: Option<Rate>,
-}
+use crate::pacing::Bucket;
 
 /// One provider of this run.
 #[derive(Debug)]
@@ -30,7 +16,7 @@ pub struct Provider {
     waiting: VecDeque<LaneId>,
     bucket: Option<Bucket>,
     /// Nothing is sent to any of its sites before.
-    pub paused_until: Timestamp,
+    paused_until: Option<Timestamp>,
 }
 
 /// All providers that this run has met.
@@ -53,7 +39,7 @@ impl Providers {
             connections: 0,
             waiting: VecDeque::new(),
             bucket: limits.rate.map(|rate| Bucket::new(rate, now)),
-            paused_until: Timestamp(i64::MIN),
+            paused_until: None,
         });
         id
     }
@@ -64,8 +50,8 @@ impl Providers {
     }
 
     /// Until when a lane's provider is paused.
-    pub fn paused_until(&self, id: Option<ProviderId>) -> Timestamp {
-        id.map_or(Timestamp(i64::MIN), |id| self.list[id.0].paused_until)
+    pub fn paused_until(&self, id: Option<ProviderId>) -> Option<Timestamp> {
+        self.list[id?.0].paused_until
     }
 }
 
@@ -73,6 +59,13 @@ impl Provider {
     /// How it is called.
     pub fn name(&self) -> &str {
         &self.limits.name
+    }
+
+    /// Sends nothing to any of its sites before `until`; true when that is longer than before.
+    pub fn pause(&mut self, until: Timestamp) -> bool {
+        let is_longer = self.paused_until < Some(until);
+        self.paused_until = self.paused_until.max(Some(until));
+        is_longer
     }
 
     /// How many more connections there may be.

@@ -6,14 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::event::Trouble;
 use crate::campaign::{Mx, Timeouts};
 use crate::mail::{Class, Reply, Timestamp};
 use crate::route::{
     self, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure, host_addresses,
     relay,
 };
-use crate::smtp::{self, Concern, ConnectError, Connection, EhloName, Extensions, Limits, Target};
+use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionLimits, EhloName, Extensions, Target};
 
 /// Where a lane goes.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub struct Site {
     /// How people call it.
     pub name: String,
     /// How its connections are used.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     hosts: Hosts,
     /// Connections begun: shares them out by weight, and over equal hosts.
     begun: AtomicU64,
@@ -73,6 +72,19 @@ pub struct MxShared {
     pub book: Mutex<HostBook>,
 }
 
+/// What kept a connection from opening.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// True when another attempt can't help: a refused login, a missing or bad certificate.
+    pub permanent: bool,
+    /// Why.
+    pub class: Class,
+    /// What happened, a lowercase fragment that names the host.
+    pub text: String,
+    /// The server's reply, if it sent one.
+    pub reply: Option<Reply>,
+}
+
 /// Where a connection leaves from.
 #[derive(Debug, Clone)]
 pub struct Departure {
@@ -84,12 +96,12 @@ pub struct Departure {
 
 impl Site {
     /// A site of relays, any of which takes all of its mail.
-    pub fn relays(name: String, relays: Vec<RelayHop>, limits: Limits) -> Self {
+    pub fn relays(name: String, relays: Vec<RelayHop>, limits: ConnectionLimits) -> Self {
         Self { key: name.clone(), name, limits, hosts: Hosts::Relays(relays), begun: AtomicU64::new(0) }
     }
 
     /// The site of a set of MX hosts.
-    pub fn mx(key: String, name: String, hosts: MxHosts, limits: Limits) -> Self {
+    pub fn mx(key: String, name: String, hosts: MxHosts, limits: ConnectionLimits) -> Self {
         Self { key, name, limits, hosts: Hosts::Mx(hosts), begun: AtomicU64::new(0) }
     }
 

@@ -1,27 +1,17 @@
 //! The local addresses that mail leaves from, their weights and rates.
 
+use super::ids::SourceId;
+use super::limits::SourceLimits;
 use crate::mail::Timestamp;
-use crate::pacing::{Bucket, Rate};
+use crate::pacing::Bucket;
 
-/// A local address: an index into the run's sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(pub usize);
-
-/// What one local address may carry.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceLimits {
-    /// Its share of the connections among the others of the run; at least 1.
-    pub weight: u32,
-    /// Messages, over all sites; one for several recipients counts once for each.
-    pub rate: Option<Rate>,
-    /// Messages that it may still carry in this run: what is left of a warm-up's day.
-    pub allowance: Option<u64>,
-}
-
-impl Default for SourceLimits {
-    fn default() -> Self {
-        Self { weight: 1, rate: None, allowance: None }
-    }
+/// Why there is no place for another message; the earlier it may be sent, the smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoPlace {
+    /// The rate has one at this time.
+    Until(Timestamp),
+    /// The allowance of the local address is spent: not in this run.
+    Spent,
 }
 
 /// The local addresses of a run, at least one: without `[[egress]]` the one that the system chooses.
@@ -78,16 +68,15 @@ impl Sources {
         self.list[id.0].allowance == Some(0)
     }
 
-    /// Takes places for up to `most` recipients, at least one; otherwise when there will be one, `None` for not in this
-    /// run.
-    pub fn take(&mut self, id: SourceId, most: usize, now: Timestamp) -> Result<usize, Option<Timestamp>> {
+    /// Takes places for up to `most` recipients, at least one.
+    pub fn take(&mut self, id: SourceId, most: usize, now: Timestamp) -> Result<usize, NoPlace> {
         let source = &mut self.list[id.0];
         let most = source.allowance.map_or(most as u64, |allowance| allowance.min(most as u64));
         if most == 0 {
-            return Err(None);
+            return Err(NoPlace::Spent);
         }
         let taken = match &mut source.bucket {
-            Some(bucket) => bucket.take_up_to(most, now).map_err(Some)?,
+            Some(bucket) => bucket.take_up_to(most, now).map_err(NoPlace::Until)?,
             None => most,
         };
         if let Some(allowance) = &mut source.allowance {
@@ -111,6 +100,7 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pacing::Rate;
 
     #[test]
     fn connections_are_shared_out_by_weight() {
@@ -144,11 +134,11 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(sources.take(id, 1, Timestamp(0)), Ok(1));
         }
-        assert_eq!(sources.take(id, 1, Timestamp(0)), Err(Some(Timestamp(100_000))));
+        assert_eq!(sources.take(id, 1, Timestamp(0)), Err(NoPlace::Until(Timestamp(100_000))));
         sources.put_back(id, 1);
         assert_eq!(sources.take(id, 100, Timestamp(0)), Ok(1), "as many as the rate has");
         assert_eq!(sources.take(id, 1, Timestamp(100_000)), Ok(1));
-        assert_eq!(sources.take(id, 1, Timestamp(9_000_000)), Err(None));
+        assert_eq!(sources.take(id, 1, Timestamp(9_000_000)), Err(NoPlace::Spent));
         assert!(sources.are_spent());
         assert_eq!(sources.choose(|_| 0), None);
     }

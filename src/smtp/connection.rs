@@ -43,7 +43,7 @@ pub struct ConnectionId(pub u64);
 /// An open session, ready for transactions.
 #[derive(Debug)]
 pub struct Connection {
-    info: ConnectionInfo,
+    info: SessionInfo,
     stream: Stream,
     surplus: BytesMut,
     timeouts: Timeouts,
@@ -52,7 +52,7 @@ pub struct Connection {
 
 /// Between whom a connection is, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionInfo {
+pub struct SessionInfo {
     /// The target's host name.
     pub remote_host: String,
     /// The address that was connected to.
@@ -67,7 +67,7 @@ pub struct ConnectionInfo {
 
 /// How a connection is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Messages under way at once; at least 1.
     pub depth: usize,
     /// A further message begins only while the bytes without a reply, its own included, are at most this many. To be
@@ -84,9 +84,9 @@ pub struct Limits {
 pub enum Closed {
     /// The work channel was closed and everything had its reply.
     WorkEnded,
-    /// No work for [`Limits::idle`].
+    /// No work for [`ConnectionLimits::idle`].
     Idle,
-    /// [`Limits::max_messages`] were sent.
+    /// [`ConnectionLimits::max_messages`] were sent.
     MessageLimit,
     /// The server said 421, or the session broke.
     Lost(SessionError),
@@ -114,7 +114,7 @@ pub async fn connect(target: &Target) -> Result<Connection, ConnectError> {
     Err(last)
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self { depth: 1, window_bytes: 65_536, max_messages: 0, idle: Duration::from_secs(60) }
     }
@@ -122,7 +122,7 @@ impl Default for Limits {
 
 impl Connection {
     fn new(target: &Target, remote_ip: IpAddr, opened: Opened) -> Self {
-        let info = ConnectionInfo {
+        let info = SessionInfo {
             remote_host: target.host.clone(),
             remote_ip,
             local_ip: opened.local_ip,
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Between whom the connection is, and how.
-    pub fn info(&self) -> &ConnectionInfo {
+    pub fn info(&self) -> &SessionInfo {
         &self.info
     }
 
@@ -153,7 +153,7 @@ impl Connection {
         id: ConnectionId,
         work: mpsc::Receiver<Transaction>,
         reports: mpsc::Sender<(ConnectionId, Report)>,
-        limits: Limits,
+        limits: ConnectionLimits,
     ) -> Closed {
         let mut driver = Driver::new(self, work, limits);
         loop {
@@ -183,7 +183,7 @@ struct Driver {
     unflushed: bool,
     buffer: Box<[u8]>,
     work: mpsc::Receiver<Transaction>,
-    limits: Limits,
+    limits: ConnectionLimits,
     /// Messages taken from `work`.
     taken: u64,
     /// Why no more work is taken, once that is so.
@@ -206,7 +206,7 @@ enum Event {
 }
 
 impl Driver {
-    fn new(connection: Connection, work: mpsc::Receiver<Transaction>, limits: Limits) -> Self {
+    fn new(connection: Connection, work: mpsc::Receiver<Transaction>, limits: ConnectionLimits) -> Self {
         let Connection { info, stream, surplus, timeouts, extensions } = connection;
         let mut session =
             Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes).with(extensions);

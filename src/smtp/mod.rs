@@ -27,7 +27,7 @@ mod transaction;
 
 pub use auth::{Credentials, Password};
 pub use codec::Capabilities;
-pub use connection::{Closed, Connection, ConnectionId, ConnectionInfo, Limits, connect};
+pub use connection::{Closed, Connection, ConnectionId, ConnectionLimits, SessionInfo, connect};
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
 pub use probe::{Probe, probe};
 pub use session::Session;

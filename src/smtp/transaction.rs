@@ -16,7 +16,7 @@ pub struct Transaction {
     /// The message, byte for byte.
     pub message: SignedMessage,
     /// MAIL is written before this moment or not at all ([`NotStarted::Expired`]).
-    pub valid_until: Timestamp,
+    pub valid_until: Option<Timestamp>,
 }
 
 /// What became of one transaction. Each transaction gets exactly one, when the fate of its last recipient is known.

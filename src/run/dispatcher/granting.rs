@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Dispatcher, UnderWay};
+use super::{Dispatcher, InFlight};
 use crate::journal::Intent;
 use crate::mail::Timestamp;
-use crate::run::event::{Action, Composed, Granted, Task};
+use crate::run::event::{Action, Granted};
 use crate::run::lane::Ready;
 use crate::run::picker::{Pick, Picker};
+use crate::run::task::{Composed, Task};
 use crate::smtp::Transaction;
 
 /// A ledger that fails for so long ends the run: without it nothing may leave.
@@ -23,8 +24,8 @@ impl Dispatcher {
         if self.lanes.rotation_is_empty() {
             return self.return_unused(now, actions);
         }
-        if now < self.gather_until {
-            self.ask_pacer_at = Some(self.gather_until);
+        if let Some(until) = self.gather_until.filter(|until| now < *until) {
+            self.ask_pacer_at = Some(until);
             return;
         }
         let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
@@ -32,12 +33,12 @@ impl Dispatcher {
         let mut picker = Picker { lanes, providers, sources, now };
         let mut picks = picker.pick(usize::try_from(most).unwrap_or(usize::MAX), actions);
         let valid_until = match &mut self.pacer {
-            None => Timestamp(i64::MAX),
-            Some(_) if picks.is_empty() => Timestamp(i64::MAX),
+            None => None,
+            Some(_) if picks.is_empty() => None,
             Some(pacer) => {
                 // Every message to a recipient counts, shared with others or not.
                 let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
-                pacer.expect(self.left - self.rows_under_way as u64);
+                pacer.expect(self.left - self.rows_in_flight as u64);
                 let admission = pacer.admit(now, picked as u64);
                 if let Some(request) = admission.request {
                     actions.push(Action::Reserve(request));
@@ -46,11 +47,11 @@ impl Dispatcher {
                 if admitted < picked || !picker.lanes.rotation_is_empty() {
                     self.ask_pacer_at = Some(admission.ask_again_at);
                     if self.settings.one_text && admitted > 0 {
-                        self.gather_until = now + GATHER;
+                        self.gather_until = Some(now + GATHER);
                     }
                 }
                 picker.keep(&mut picks, admitted);
-                admission.valid_until
+                Some(admission.valid_until)
             }
         };
         let granted: Vec<_> = picks.into_iter().map(|pick| self.grant_one(&pick, now, valid_until)).collect();
@@ -68,11 +69,15 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn grant_one(&mut self, pick: &Pick, now: Timestamp, valid_until: Timestamp) -> Granted {
+    pub(super) fn grant_one(
+        &mut self,
+        pick: &Pick,
+        now: Timestamp,
+        valid_until: Option<Timestamp>,
+    ) -> Granted {
         let Pick { lane: id, place } = *pick;
         let lane = &mut self.lanes[id];
-        let Ready { tasks, composed: Composed { envelope, message }, .. } = lane.take_ready(place.recipients);
-        lane.granted += 1;
+        let Ready { tasks, composed: Composed { envelope, message }, .. } = lane.grant(place.recipients);
         self.lanes.touch(id);
         let message_id = message.message_id.clone();
         let intent = |task: &Task| Intent {
@@ -85,10 +90,10 @@ impl Dispatcher {
         let intents = tasks.iter().map(intent).collect();
         let number = self.next_transaction;
         self.next_transaction += 1;
-        self.rows_under_way += tasks.len();
+        self.rows_in_flight += tasks.len();
         let bytes = u32::try_from(message.bytes).unwrap_or(u32::MAX);
-        let under_way = UnderWay { tasks, lane: id, connection: place.number, message_id, bytes };
-        self.under_way.insert(number, under_way);
+        let in_flight = InFlight { tasks, lane: id, connection: place.number, message_id, bytes };
+        self.in_flight.insert(number, in_flight);
         let transaction = Transaction { id: number, envelope, message, valid_until };
         Granted { connection: place.connection, intents, transaction }
     }

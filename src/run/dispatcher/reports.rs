@@ -1,11 +1,13 @@
 //! What the end of a transaction means: for each of its rows, for its site, and for the run.
 
-use super::{Dispatcher, UnderWay};
+use super::{Dispatcher, InFlight};
 use crate::journal::{Outcome, Verdict};
 use crate::mail::{Disposition, Timestamp};
 use crate::route::Next;
-use crate::run::event::{Action, LaneId, Task};
+use crate::run::event::Action;
+use crate::run::ids::LaneId;
 use crate::run::judge::{Ending, Judged, Pause, TooMany, judge, too_many};
+use crate::run::task::Task;
 use crate::smtp::{ConnectionId, Fate, Report};
 
 impl Dispatcher {
@@ -16,32 +18,30 @@ impl Dispatcher {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        if let Some(under_way) = self.end_transaction(id, transaction) {
-            self.withdraw(&under_way, &under_way.tasks, now, actions);
+        if let Some(in_flight) = self.end_transaction(id, transaction) {
+            self.withdraw(&in_flight, &in_flight.tasks, now, actions);
         }
     }
 
     /// The transaction is over: its place on the connection is free.
-    fn end_transaction(&mut self, id: ConnectionId, transaction: u64) -> Option<UnderWay> {
-        let under_way = self.under_way.remove(&transaction)?;
-        self.rows_under_way -= under_way.tasks.len();
-        let lane = &mut self.lanes[under_way.lane];
-        lane.granted -= 1;
-        lane.free_place(id);
-        self.lanes.touch(under_way.lane);
-        Some(under_way)
+    fn end_transaction(&mut self, id: ConnectionId, transaction: u64) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(&transaction)?;
+        self.rows_in_flight -= in_flight.tasks.len();
+        self.lanes[in_flight.lane].end_granted(id);
+        self.lanes.touch(in_flight.lane);
+        Some(in_flight)
     }
 
     /// The intents of these rows are void: nothing of the message went out for them, they wait for their turn again.
-    fn withdraw(&mut self, under_way: &UnderWay, tasks: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
+    fn withdraw(&mut self, in_flight: &InFlight, tasks: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
         for task in tasks {
             let attempt = task.attempts.saturating_add(1);
             let mut outcome = Outcome::new(task.row, attempt, Verdict::Withdrawn, now);
-            outcome.connection = Some(under_way.connection);
+            outcome.connection = Some(in_flight.connection);
             actions.push(Action::Record(outcome));
         }
-        self.lanes[under_way.lane].give_back(tasks.iter().copied());
-        self.lanes.touch(under_way.lane);
+        self.lanes[in_flight.lane].give_back(tasks.iter().copied());
+        self.lanes.touch(in_flight.lane);
     }
 
     pub(super) fn on_report(
@@ -51,16 +51,16 @@ impl Dispatcher {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let Some(under_way) = self.end_transaction(id, report.id) else { return };
+        let Some(in_flight) = self.end_transaction(id, report.id) else { return };
         if let [Fate::NotStarted { .. }, ..] = report.fates[..] {
-            return self.withdraw(&under_way, &under_way.tasks, now, actions);
+            return self.withdraw(&in_flight, &in_flight.tasks, now, actions);
         }
         let fates = std::mem::take(&mut report.fates);
         let too_many = too_many(&fates);
         if let Some(too_many) = &too_many {
-            self.send_again_at_once(&under_way, too_many, now, actions);
+            self.send_again_at_once(&in_flight, too_many, now, actions);
         }
-        let lane_id = under_way.lane;
+        let lane_id = in_flight.lane;
         let only_way = self.lanes[lane_id].limits.only_way;
         let (mut accepted, mut complaint) = (false, None);
         for (at, fate) in fates.into_iter().enumerate() {
@@ -75,21 +75,17 @@ impl Dispatcher {
             if judged.complains {
                 complaint.get_or_insert_with(|| judged.cause());
             }
-            self.conclude(&under_way, at, judged, &report, now, actions);
+            self.conclude(&in_flight, at, judged, &report, now, actions);
         }
         // However many recipients it had, a transaction says one thing about how much its site takes.
         if let Some(cause) = complaint {
-            let change = self.lanes[lane_id].complained(now);
-            self.tell(lane_id, change, &cause);
-            self.lanes[lane_id].complaint = Some(cause);
+            let change = self.lanes[lane_id].complained(&cause, now);
+            self.log_change(lane_id, change, &cause);
         }
         if accepted {
             let lane = &mut self.lanes[lane_id];
             if lane.succeeded() {
                 tracing::debug!(site = lane.site.name, connections = lane.window(), "sped up");
-            }
-            if lane.window() >= lane.limits.initial {
-                lane.complaint = None;
             }
         }
     }
@@ -97,15 +93,15 @@ impl Dispatcher {
     /// Recipients that were too many for one message wait for the next one, and the lane makes no larger ones.
     fn send_again_at_once(
         &mut self,
-        under_way: &UnderWay,
+        in_flight: &InFlight,
         too_many: &TooMany,
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let beyond: Vec<Task> = too_many.beyond.iter().map(|at| under_way.tasks[*at]).collect();
-        self.withdraw(under_way, &beyond, now, actions);
-        let lane = &mut self.lanes[under_way.lane];
-        if lane.takes_only(too_many.limit) {
+        let beyond: Vec<Task> = too_many.beyond.iter().map(|at| in_flight.tasks[*at]).collect();
+        self.withdraw(in_flight, &beyond, now, actions);
+        let lane = &mut self.lanes[in_flight.lane];
+        if lane.limit_recipients(too_many.limit) {
             let (site, recipients) = (&lane.site.name, lane.recipients());
             tracing::info!(site, recipients, "takes no more recipients of one message");
         }
@@ -114,7 +110,7 @@ impl Dispatcher {
     /// What the attempt means for the row of the recipient `at`.
     fn conclude(
         &mut self,
-        under_way: &UnderWay,
+        in_flight: &InFlight,
         at: usize,
         judged: Judged,
         report: &Report,
@@ -122,7 +118,7 @@ impl Dispatcher {
         actions: &mut Vec<Action>,
     ) {
         let Report { started_at, finished_at, .. } = *report;
-        let UnderWay { tasks, lane, connection, message_id, bytes } = under_way;
+        let InFlight { tasks, lane, connection, message_id, bytes } = in_flight;
         let mut task = tasks[at];
         let row = task.row;
         task.attempts = task.attempts.saturating_add(1);
@@ -171,22 +167,21 @@ impl Dispatcher {
     /// A site, or its whole provider, gets nothing for a while.
     pub(super) fn pause(&mut self, id: LaneId, pause: Pause, cause: &str, now: Timestamp) {
         let lane = &mut self.lanes[id];
-        let site = &lane.site.name;
-        lane.complaint = Some(cause.to_owned());
+        lane.note(cause);
         let (Pause::Site(time) | Pause::Provider(time)) = pause;
         let until = now + time;
         match self.providers.get(lane.provider) {
             Some(provider) if matches!(pause, Pause::Provider(_)) => {
-                if provider.paused_until < until {
+                if provider.pause(until) {
+                    let site = &lane.site.name;
                     tracing::info!(provider = provider.name(), site, %until, "paused: {cause}");
                 }
-                provider.paused_until = provider.paused_until.max(until);
             }
             Some(_) | None => {
-                if lane.paused_until < until {
+                if lane.pause(until) {
+                    let site = &lane.site.name;
                     tracing::info!(site, %until, "paused: {cause}");
                 }
-                lane.pause(until);
             }
         }
     }

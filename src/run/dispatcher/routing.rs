@@ -2,9 +2,10 @@
 
 use super::{Dispatcher, MOST_ACTIVE_LANES, MOST_LOOKUPS};
 use crate::mail::{Disposition, Timestamp};
-use crate::run::directory::DomainId;
-use crate::run::event::{Action, Routed, Unroutable};
+use crate::run::event::Action;
+use crate::run::ids::DomainId;
 use crate::run::lane::Lane;
+use crate::run::next_hops::{Routed, Unroutable};
 
 impl Dispatcher {
     /// Looks up further domains while there are not enough lanes at work.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{Dispatcher, MOST_IN_PREPARATION};
 use crate::mail::{Class, Disposition, Timestamp};
-use crate::run::event::{Action, LaneId, Task, Together};
+use crate::run::event::Action;
+use crate::run::ids::LaneId;
 use crate::run::lane::Lane;
+use crate::run::limits::EnvelopeLimits;
 use crate::smtp::ConnectionId;
 
 /// Messages composed ahead of all lanes' places together, so that a place that comes free never waits for a signature.
@@ -33,14 +35,15 @@ impl Dispatcher {
         self.give_up_unreachable(id, now, actions);
         let paused_until = self.paused_until(&self.lanes[id]);
         let lane = &mut self.lanes[id];
-        lane.take_back_ready(now, now < paused_until);
-        let is_blocked = now < paused_until || lane.unreachable_since.is_some();
-        let has_work = lane.has_due(now) || !lane.ready.is_empty() || lane.preparing > 0;
+        let is_paused = paused_until.is_some_and(|until| now < until);
+        lane.unstock(is_paused, now);
+        let is_blocked = is_paused || lane.unreachable_since().is_some();
+        let has_work = lane.has_work(now);
         self.lanes.set_active(id, has_work && !is_blocked);
-        if now >= paused_until {
+        if !is_paused {
             self.fill(id, now, actions);
             self.open(id, now, actions);
-            if self.lanes[id].could_go(now) > 0 {
+            if self.lanes[id].can_send(now) {
                 self.lanes.join_rotation(id);
             }
         }
@@ -54,14 +57,14 @@ impl Dispatcher {
             self.lanes.remove(id);
             return;
         }
-        let wake_at = lane.wake_at(now, paused_until, self.settings.schedule.give_up_after());
+        let wake_at = lane.wake_at(paused_until, self.settings.schedule.give_up_after(), now);
         self.lanes.set_timer(id, wake_at);
     }
 
-    /// Which rows of a lane share a message.
-    pub(super) fn together(&self, lane: &Lane) -> Together {
-        let most = if self.settings.one_text { lane.recipients() } else { 1 };
-        Together { most, one_domain: lane.limits.one_domain }
+    /// How many rows of a lane may share a message.
+    pub(super) fn envelope_limits(&self, lane: &Lane) -> EnvelopeLimits {
+        let recipients = if self.settings.one_text { lane.recipients() } else { 1 };
+        EnvelopeLimits { recipients, one_domain: lane.limits.one_domain }
     }
 
     /// How many messages a lane should have composed or in preparation.
@@ -71,7 +74,7 @@ impl Dispatcher {
         let wanted = match self.settings.per_second {
             None => lane.all_places() + ahead,
             Some(per_second) => {
-                let per_second = per_second / self.together(lane).most as f64;
+                let per_second = per_second / self.envelope_limits(lane).recipients as f64;
                 let ahead = ((per_second * LOOK_AHEAD_TIME.as_secs_f64()) as usize).clamp(1, ahead);
                 ahead + (per_second as usize).min(lane.all_places())
             }
@@ -85,25 +88,23 @@ impl Dispatcher {
     /// Hands rows of a lane that has room to `prepare`.
     pub(super) fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let lane = &self.lanes[id];
-        let (target, together) = (self.stock(lane), self.together(lane));
-        let room = target.saturating_sub(lane.ready.len() + lane.preparing.div_ceil(together.most));
+        let (target, limits) = (self.stock(lane), self.envelope_limits(lane));
+        let room = target.saturating_sub(lane.messages_in_stock(limits.recipients));
         // Whole batches while there is plenty in stock; the last rows one by one.
-        if room == 0 || (room < target / 4 && !lane.ready.is_empty()) {
+        if room == 0 || (room < target / 4 && lane.has_ready()) {
             return;
         }
-        let mut rows = room * together.most;
+        let mut rows = room * limits.recipients;
         let free = MOST_IN_PREPARATION - self.preparing;
         if free < rows {
             self.hungry.push(id);
             // No message for a few because there was room for a few.
-            rows = free / together.most * together.most;
+            rows = free / limits.recipients * limits.recipients;
         }
-        let lane = &mut self.lanes[id];
-        let tasks: Vec<Task> = std::iter::from_fn(|| lane.next(now)).take(rows).collect();
+        let tasks = self.lanes[id].start_preparing(rows, now);
         if !tasks.is_empty() {
-            lane.preparing += tasks.len();
             self.preparing += tasks.len();
-            actions.push(Action::Prepare { lane: id, tasks, together });
+            actions.push(Action::Prepare { lane: id, tasks, limits });
         }
     }
 
@@ -119,7 +120,7 @@ impl Dispatcher {
             provider.wait(id);
             return;
         }
-        for _ in 0..lane.to_open(now, allowed) {
+        for _ in 0..lane.to_open(allowed, now) {
             let Some(source) = self.sources.choose(|source| lane.connections_from(source)) else { break };
             let connection = ConnectionId(self.next_connection);
             self.next_connection += 1;
@@ -136,10 +137,10 @@ impl Dispatcher {
     pub(super) fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let give_up_after = self.settings.schedule.give_up_after();
         let lane = &mut self.lanes[id];
-        if lane.unreachable_since.is_none_or(|since| now.since(since) < give_up_after) {
+        if lane.unreachable_since().is_none_or(|since| now.since(since) < give_up_after) {
             return;
         }
-        let why = lane.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
+        let why = lane.complaint().map_or(String::new(), |complaint| format!(": {complaint}"));
         let detail = format!("no connection for {}s{why}", give_up_after.as_secs());
         for task in lane.take_all() {
             let (deferred, class) = (Disposition::Deferred, Some(Class::Network));

@@ -4,7 +4,7 @@ use super::*;
 use crate::pacing::Rate;
 
 /// What a site of an example gets, unless the test says otherwise.
-const LIMITS: Limits = Limits {
+const LIMITS: LaneLimits = LaneLimits {
     connections: 10,
     initial: 5,
     pipeline_depth: 1,
@@ -221,7 +221,7 @@ fn a_site_keeps_its_rate_and_its_rate_of_openings() {
     world.routes = Box::new(|_, _| {
         let rate = Some(Rate { tokens: 10, micros: 1_000_000 });
         let openings = Some(Rate { tokens: 2, micros: 60_000_000 });
-        Ok(Routed { limits: Limits { rate, openings, ..LIMITS }, ..route("site") })
+        Ok(Routed { limits: LaneLimits { rate, openings, ..LIMITS }, ..route("site") })
     });
     world.run().assert_all(300, Disposition::Accepted);
     let took = last_sent(&world, |_| true);
@@ -353,19 +353,23 @@ fn a_lane_stays_while_an_intent_of_its_last_connection_is_on_the_way() {
     let mut world =
         world(Setting { rows: 1, ..Setting::default() }, |_| "d".to_owned(), |_| (MS, accepted()));
     let (now, mut actions) = (world.now, Vec::new());
-    let mut step = |world: &mut World, event: Event| {
-        world.dispatcher.handle(event, now, &mut actions);
+    let mut step = |world: &mut World, event: Option<Event>| {
+        event.into_iter().for_each(|event| world.dispatcher.handle(event, now, &mut actions));
         world.dispatcher.advance(now, &mut actions);
         actions.pop()
     };
-    let Some(Action::LookUp(domain, _)) = step(&mut world, Event::Tick) else { panic!("no lookup") };
+    let Some(Action::LookUp(domain, _)) = step(&mut world, None) else { panic!("no lookup") };
     let routed = Event::Routed(domain, Ok(route("d")));
-    let Some(Action::Prepare { lane, tasks, .. }) = step(&mut world, routed) else { panic!("not prepared") };
+    let Some(Action::Prepare { lane, tasks, .. }) = step(&mut world, Some(routed)) else {
+        panic!("not prepared")
+    };
     let prepared = Event::Prepared(world.prepare(lane, &tasks[..1]).remove(0));
-    let Some(Action::Open { connection, .. }) = step(&mut world, prepared) else { panic!("not opened") };
-    assert!(matches!(step(&mut world, Event::Opened(connection, 1)), Some(Action::Grant(_))));
+    let Some(Action::Open { connection, .. }) = step(&mut world, Some(prepared)) else {
+        panic!("not opened")
+    };
+    assert!(matches!(step(&mut world, Some(Event::Opened(connection, 1))), Some(Action::Grant(_))));
     // The connection closes before the intent is durable: the journal's thread finds nobody to hand over to.
-    step(&mut world, Event::Closed(connection));
+    step(&mut world, Some(Event::Closed(connection)));
     world.dispatcher.handle(Event::Undelivered(connection, 0), now, &mut Vec::new());
     world.run().assert_all(1, Disposition::Accepted);
 }

@@ -14,14 +14,14 @@ use bytes::Bytes;
 use super::breaker::Breaker;
 use super::directory::Directory;
 use super::dispatcher::{Dispatcher, Parts, Phase, Settings};
-use super::event::{
-    Action, Composed, Event, Granted, LaneId, NotComposed, Prepared, Routed, Shutdown, Task, Trouble,
-    Unroutable,
-};
-use super::lane::{Lane, Limits, Segment};
-use super::provider::ProviderLimits;
-use super::site::Site as Hops;
-use super::source::{SourceLimits, Sources};
+use super::event::{Action, Event, Granted, Shutdown};
+use super::ids::LaneId;
+use super::lane::{Lane, Segment};
+use super::limits::{LaneLimits, ProviderLimits, SourceLimits};
+use super::next_hops::{Routed, Unroutable};
+use super::site::{Site as Hops, Trouble};
+use super::source::Sources;
+use super::task::{Composed, NotComposed, Prepared, Task};
 use crate::campaign::{Capacity, Retry, Stop};
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
@@ -75,7 +75,7 @@ struct World {
     composed: usize,
     outcomes: Vec<Outcome>,
     opened: usize,
-    most_under_way: usize,
+    most_in_flight: usize,
     most_lanes: usize,
     suppressed: Vec<u32>,
 }
@@ -110,8 +110,8 @@ impl Default for Setting {
     }
 }
 
-fn limits_of(setting: &Setting) -> Limits {
-    Limits {
+fn limits_of(setting: &Setting) -> LaneLimits {
+    LaneLimits {
         connections: setting.connections,
         initial: setting.connections,
         pipeline_depth: setting.depth,
@@ -139,7 +139,7 @@ fn name_of(site: &Hops) -> &'static str {
 }
 
 fn hops(name: &str) -> Arc<Hops> {
-    Arc::new(Hops::relays(name.to_owned(), Vec::new(), crate::smtp::Limits::default()))
+    Arc::new(Hops::relays(name.to_owned(), Vec::new(), crate::smtp::ConnectionLimits::default()))
 }
 
 fn reply(code: u16, text: &str) -> Reply {
@@ -211,7 +211,7 @@ impl World {
             composed: 0,
             outcomes: Vec::new(),
             opened: 0,
-            most_under_way: 0,
+            most_in_flight: 0,
             most_lanes: 0,
             suppressed: Vec::new(),
         }
@@ -236,7 +236,7 @@ impl World {
             for action in std::mem::take(&mut actions) {
                 self.carry_out(action);
             }
-            self.most_under_way = self.most_under_way.max(self.dispatcher.under_way());
+            self.most_in_flight = self.most_in_flight.max(self.dispatcher.in_flight());
             self.most_lanes = self.most_lanes.max(self.dispatcher.lanes().len());
             if self.dispatcher.is_over() {
                 return self;
@@ -269,8 +269,8 @@ impl World {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Prepare { lane, tasks, together } => {
-                for tasks in tasks.chunks(together.most) {
+            Action::Prepare { lane, tasks, limits } => {
+                for tasks in tasks.chunks(limits.recipients) {
                     for prepared in self.prepare(lane, tasks) {
                         self.later(Duration::from_millis(1), Event::Prepared(prepared));
                     }

@@ -11,11 +11,11 @@ fn every_row_is_sent_once_over_connections_that_are_kept() {
 }
 
 #[test]
-fn what_is_under_way_is_one_more_than_the_depth_of_each_connection() {
+fn what_is_in_flight_is_one_more_than_the_depth_of_each_connection() {
     let setting = Setting { connections: 3, depth: 2, ..Setting::default() };
     let mut world = World::new(setting, |_| (10 * MS, accepted()));
     world.run();
-    assert_eq!(world.most_under_way, 3 * (2 + 1));
+    assert_eq!(world.most_in_flight, 3 * (2 + 1));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn rows_without_a_message_end_and_the_others_go_on() {
 }
 
 #[test]
-fn a_drain_finishes_what_is_under_way_and_starts_nothing() {
+fn a_drain_finishes_what_is_in_flight_and_starts_nothing() {
     let mut world = World::new(Setting { rows: 10_000, ..Setting::default() }, |_| (10 * MS, accepted()));
     world.later(Duration::from_secs(1), Event::Shutdown(Shutdown::Drain, "SIGINT".into()));
     world.run();

@@ -22,11 +22,11 @@ fn one_message_is_composed_for_as_many_rows_as_the_site_takes() {
 }
 
 #[test]
-fn what_is_under_way_is_a_message_more_than_the_depth_of_each_connection_with_all_its_recipients() {
+fn what_is_in_flight_is_a_message_more_than_the_depth_of_each_connection_with_all_its_recipients() {
     let setting = Setting { connections: 3, depth: 2, ..together(5_000, 100) };
     let mut world = World::new(setting, |_| (10 * MS, accepted()));
     world.run();
-    assert_eq!(world.most_under_way, 3 * (2 + 1) * 100);
+    assert_eq!(world.most_in_flight, 3 * (2 + 1) * 100);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_pace_counts_recipients() {
 #[test]
 fn a_rate_of_the_site_and_the_allowance_of_a_source_count_recipients() {
     let limits =
-        Limits { rate: Some(Rate { tokens: 50, micros: 1_000_000 }), ..limits_of(&together(1_000, 100)) };
+        LaneLimits { rate: Some(Rate { tokens: 50, micros: 1_000_000 }), ..limits_of(&together(1_000, 100)) };
     let mut lane = Lane::new(hops("relay"), limits, None, START);
     lane.add(Segment::whole((0..1_000).collect()));
     let sources = vec![SourceLimits { allowance: Some(730), ..SourceLimits::default() }];

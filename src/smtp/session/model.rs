@@ -354,7 +354,7 @@ impl Letter {
                 eight_bit: false,
                 needs_smtputf8: false,
             },
-            valid_until: if self.late { NOW } else { Timestamp(i64::MAX) },
+            valid_until: self.late.then_some(NOW),
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) fn transaction(id: u64, content: &str) -> Transaction {
             eight_bit: false,
             needs_smtputf8: false,
         },
-        valid_until: Timestamp(NOW.0 + 1_000_000),
+        valid_until: Some(Timestamp(NOW.0 + 1_000_000)),
     }
 }
 

@@ -98,7 +98,7 @@ impl Session {
         if unanswered > 0 && unanswered + last.transaction.wire_bytes() > self.window_bytes {
             return false;
         }
-        if now >= last.transaction.valid_until {
+        if last.transaction.valid_until.is_some_and(|end| now >= end) {
             if let Some(left) = active.pop_back() {
                 self.leave(&left.transaction, Fate::NotStarted { why: NotStarted::Expired }, now);
             }

@@ -19,7 +19,7 @@ async fn the_message_limit() {
         work.send(transaction(id, 10)).await.unwrap();
     }
     let (told, mut reports) = mpsc::channel(16);
-    let limits = Limits { max_messages: 2, ..Limits::default() };
+    let limits = ConnectionLimits { max_messages: 2, ..ConnectionLimits::default() };
     let closed = connection.serve(ConnectionId(1), taken, told, limits).await;
     assert_eq!(closed, Closed::MessageLimit);
     let mut fates = Vec::new();
@@ -46,7 +46,7 @@ async fn without_work_it_says_goodbye() {
         },
     )
     .await;
-    let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
+    let limits = ConnectionLimits { idle: Duration::from_millis(20), ..ConnectionLimits::default() };
     let Serving { work, reports, serving } = Serving::new(connection, limits);
     assert_eq!(serving.await.unwrap(), Closed::Idle);
     server.await.unwrap();
@@ -64,7 +64,7 @@ async fn the_server_closes_an_idle_connection() {
             },
         )
         .await;
-        let serving = Serving::new(connection, Limits::default());
+        let serving = Serving::new(connection, ConnectionLimits::default());
         let Closed::Lost(error) = serving.serving.await.unwrap() else { panic!("not lost") };
         match error {
             SessionError::Closing(reply) => assert_eq!(reply.code, 421),
@@ -87,7 +87,7 @@ async fn the_server_closes_right_behind_the_opening() {
     .await;
     let connection = connect(&target(address, Security::None)).await.unwrap();
     let (reports, closed) = {
-        let serving = Serving::new(connection, Limits::default());
+        let serving = Serving::new(connection, ConnectionLimits::default());
         let _ = serving.work.send(transaction(1, 1)).await;
         serving.end().await
     };
@@ -110,7 +110,7 @@ async fn reports_that_nobody_reads() {
         },
     )
     .await;
-    let Serving { work, reports, serving } = Serving::new(connection, Limits::default());
+    let Serving { work, reports, serving } = Serving::new(connection, ConnectionLimits::default());
     drop(reports);
     work.send(transaction(1, 10)).await.unwrap();
     drop(work);

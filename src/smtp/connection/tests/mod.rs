@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::campaign::{Dsn, Notify, RelayTls, Return, Span, Timeouts};
-use crate::mail::{Address, Envelope, SignedMessage, Timestamp};
+use crate::mail::{Address, Envelope, SignedMessage};
 use crate::smtp::{ClientIdentity, Command, Credentials, Password, Security, TokenSource, Unfit};
 
 use super::*;
@@ -229,7 +229,7 @@ fn transaction(id: u64, bytes: usize) -> Transaction {
             eight_bit: false,
             needs_smtputf8: false,
         },
-        valid_until: Timestamp(i64::MAX),
+        valid_until: None,
     }
 }
 
@@ -241,7 +241,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(connection: Connection, limits: Limits) -> Self {
+    fn new(connection: Connection, limits: ConnectionLimits) -> Self {
         let (work, taken) = mpsc::channel(16);
         let (told, reports) = mpsc::channel(16);
         let serving = tokio::spawn(connection.serve(ConnectionId(7), taken, told, limits));

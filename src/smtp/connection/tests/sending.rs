@@ -15,7 +15,7 @@ async fn a_message_in_clear() {
     let info = connection.info().clone();
     assert_eq!((info.remote_host.as_str(), info.remote_ip, info.tls), (HOST, address.ip(), None));
     assert!(info.capabilities.pipelining && info.capabilities.chunking);
-    let mut serving = Serving::new(connection, Limits::default());
+    let mut serving = Serving::new(connection, ConnectionLimits::default());
     serving.work.send(transaction(1, 10_000)).await.unwrap();
     let report = serving.report().await;
     assert!(report.fates[0].is_accepted() && report.id == 1, "{report:?}");
@@ -46,7 +46,7 @@ async fn a_refusal_in_the_middle_of_a_large_message() {
             },
         )
         .await;
-        let mut serving = Serving::new(connection, Limits::default());
+        let mut serving = Serving::new(connection, ConnectionLimits::default());
         serving.work.send(transaction(1, 20_000_000)).await.unwrap();
         let report = serving.report().await;
         assert!(
@@ -70,7 +70,7 @@ async fn a_server_that_does_not_read() {
         done.await.unwrap();
     })
     .await;
-    let mut serving = Serving::new(connection, Limits::default());
+    let mut serving = Serving::new(connection, ConnectionLimits::default());
     serving.work.send(transaction(1, 20_000_000)).await.unwrap();
     let error = SessionError::Timeout { awaiting: Command::EndOfMessage };
     assert_eq!(serving.report().await.fates, [Fate::Failed { error: error.clone() }]);
@@ -91,7 +91,7 @@ async fn a_server_that_does_not_answer() {
         peer.is_left().await;
     })
     .await;
-    let serving = Serving::new(connection, Limits::default());
+    let serving = Serving::new(connection, ConnectionLimits::default());
     for id in 1..=3 {
         serving.work.send(transaction(id, 100)).await.unwrap();
     }
@@ -134,7 +134,7 @@ async fn several_messages_in_one_write() {
         work.send(transaction(id, 3)).await.unwrap();
     }
     let (told, mut reports) = mpsc::channel(16);
-    let limits = Limits { depth: 8, ..Limits::default() };
+    let limits = ConnectionLimits { depth: 8, ..ConnectionLimits::default() };
     let serving = tokio::spawn(connection.serve(ConnectionId(1), taken, told, limits));
     for id in 1..=4 {
         let (_, report) = reports.recv().await.unwrap();
@@ -179,7 +179,7 @@ async fn notifications_and_tls_all_the_way_are_asked_for_where_they_are_offered(
     let send = async |security: Security, require_tls: bool| {
         let extensions = Extensions { dsn: Some(dsn.clone()), require_tls };
         let target = Target { extensions, ..target(address, security) };
-        let mut serving = Serving::new(connect(&target).await.unwrap(), Limits::default());
+        let mut serving = Serving::new(connect(&target).await.unwrap(), ConnectionLimits::default());
         let mut transaction = transaction(1, 10);
         transaction.message.message_id = "1+a@m.example".into();
         serving.work.send(transaction).await.unwrap();

@@ -19,7 +19,7 @@ async fn starttls_with_a_trusted_certificate() {
     let tls = connection.info().tls.clone().unwrap();
     assert!(tls.starts_with("TLSv1.3 TLS_") && !tls.contains("TLS13"), "{tls}");
     assert!(connection.info().capabilities.chunking, "what was offered in clear is forgotten");
-    let serving = Serving::new(connection, Limits::default());
+    let serving = Serving::new(connection, ConnectionLimits::default());
     serving.work.send(transaction(1, 1_000_000)).await.unwrap();
     let (reports, closed) = serving.end().await;
     assert!(reports[0].fates[0].is_accepted(), "{reports:?}");
@@ -40,7 +40,7 @@ async fn implicit_tls() {
     .await;
     let connection = connect(&target(address, identity.trusted(RelayTls::Implicit))).await.unwrap();
     assert!(connection.info().tls.is_some());
-    let serving = Serving::new(connection, Limits::default());
+    let serving = Serving::new(connection, ConnectionLimits::default());
     serving.work.send(transaction(1, 100)).await.unwrap();
     let (reports, _) = serving.end().await;
     assert!(reports[0].fates[0].is_accepted(), "{reports:?}");
@@ -73,7 +73,7 @@ async fn the_end_of_a_message_is_not_held_back_by_tls() {
         let connection = connect(&target).await.unwrap();
         let Stream::Tls(stream) = &connection.stream else { panic!("no TLS") };
         socket2::SockRef::from(stream.get_ref().0).set_send_buffer_size(4_096).unwrap();
-        let serving = Serving::new(connection, Limits::default());
+        let serving = Serving::new(connection, ConnectionLimits::default());
         serving.work.send(transaction(1, bytes)).await.unwrap();
         let (reports, _) = serving.end().await;
         assert!(reports[0].fates[0].is_accepted(), "{bytes} bytes: {reports:?}");

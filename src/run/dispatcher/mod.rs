@@ -12,17 +12,20 @@ mod serving;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 
 use super::breaker::Breaker;
 use super::concurrency::Change;
 use super::directory::Directory;
-use super::event::{Action, Event, LaneId, NotComposed, Prepared, Shutdown, Task, Trouble};
+use super::event::{Action, Event, Shutdown};
+use super::ids::LaneId;
 use super::judge::pause_of;
 use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
+use super::site::Trouble;
+use super::snapshot::OutcomeCounts;
 use super::source::Sources;
+use super::task::{NotComposed, Prepared, Task};
 use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition, Timestamp};
 use crate::pacing::Pacer;
@@ -68,7 +71,7 @@ pub enum Phase {
 
 /// A transaction under way.
 #[derive(Debug)]
-struct UnderWay {
+struct InFlight {
     /// The rows that it is for, in the order of its recipients.
     tasks: Vec<Task>,
     lane: LaneId,
@@ -76,19 +79,6 @@ struct UnderWay {
     connection: u32,
     message_id: String,
     bytes: u32,
-}
-
-/// Counts of a run that goes on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    pub accepted: u64,
-    pub bounced: u64,
-    pub deferred: u64,
-    pub in_doubt: u64,
-    pub suppressed: u64,
-    pub render_failed: u64,
-    /// Transmissions that will be repeated.
-    pub retries: u64,
 }
 
 /// What a dispatcher is made of.
@@ -123,9 +113,9 @@ pub struct Dispatcher {
     breaker: Breaker,
     lane_of: FxHashMap<ConnectionId, LaneId>,
     /// Transactions by their numbers.
-    under_way: FxHashMap<u64, UnderWay>,
+    in_flight: FxHashMap<u64, InFlight>,
     /// Rows that they are for.
-    rows_under_way: usize,
+    rows_in_flight: usize,
     next_transaction: u64,
     /// Rows that have no outcome yet.
     left: u64,
@@ -138,10 +128,10 @@ pub struct Dispatcher {
     bytes_each: usize,
     next_connection: u64,
     phase: Phase,
-    counts: Counts,
+    counts: OutcomeCounts,
     ask_pacer_at: Option<Timestamp>,
     /// With one text for all: nothing leaves before, so that more may leave together.
-    gather_until: Timestamp,
+    gather_until: Option<Timestamp>,
     ledger_fails_since: Option<Timestamp>,
 }
 
@@ -165,8 +155,8 @@ impl Dispatcher {
             classifier,
             breaker,
             lane_of: FxHashMap::default(),
-            under_way: FxHashMap::default(),
-            rows_under_way: 0,
+            in_flight: FxHashMap::default(),
+            rows_in_flight: 0,
             next_transaction: 0,
             left,
             preparing: 0,
@@ -175,9 +165,9 @@ impl Dispatcher {
             bytes_each: FIRST_GUESS,
             next_connection: 1,
             phase: Phase::Running,
-            counts: Counts::default(),
+            counts: OutcomeCounts::default(),
             ask_pacer_at: None,
-            gather_until: Timestamp(i64::MIN),
+            gather_until: None,
             ledger_fails_since: None,
         }
     }
@@ -196,7 +186,7 @@ impl Dispatcher {
     }
 
     /// What has become of the rows since this dispatcher began.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> OutcomeCounts {
         self.counts
     }
 
@@ -206,8 +196,8 @@ impl Dispatcher {
     }
 
     /// Until when a lane gets nothing: its own pause or its provider's.
-    pub fn paused_until(&self, lane: &Lane) -> Timestamp {
-        lane.paused_until.max(self.providers.paused_until(lane.provider))
+    pub fn paused_until(&self, lane: &Lane) -> Option<Timestamp> {
+        lane.paused_until().max(self.providers.paused_until(lane.provider))
     }
 
     /// Rows whose lane is not known yet.
@@ -221,8 +211,8 @@ impl Dispatcher {
     }
 
     /// Rows whose message is handed to a connection and not yet answered.
-    pub fn under_way(&self) -> usize {
-        self.rows_under_way
+    pub fn in_flight(&self) -> usize {
+        self.rows_in_flight
     }
 
     /// Takes in one event. Call [`Self::advance`] after the last one of a group.
@@ -255,7 +245,6 @@ impl Dispatcher {
             Event::LedgerFailed(problem) => self.on_ledger_failed(&problem, now),
             Event::Shutdown(Shutdown::Drain, reason) => self.drain(reason, now),
             Event::Shutdown(Shutdown::Now, reason) => self.phase = Phase::Stopped { reason, at_once: true },
-            Event::Tick => {}
         }
     }
 
@@ -264,7 +253,7 @@ impl Dispatcher {
         if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
             self.drain("the time given with --not-after is over".into(), now);
         }
-        if self.sources.are_spent() && self.left > self.rows_under_way as u64 {
+        if self.sources.are_spent() && self.left > self.rows_in_flight as u64 {
             self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
         }
         if self.phase == Phase::Running {
@@ -323,12 +312,12 @@ impl Dispatcher {
         }
         self.lanes.touch(id);
         let lane = &mut self.lanes[id];
-        lane.preparing -= tasks.len();
+        lane.prepared(tasks.len());
         match message {
             Ok(composed) => {
                 // A running mean, as whole numbers go.
                 self.bytes_each = (self.bytes_each * 15 + composed.message.own_bytes()) / 16;
-                lane.ready.push_back(Ready { tasks, composed, at });
+                lane.stock(Ready { tasks, composed, at });
             }
             Err(NotComposed::RenderFailed(detail)) => {
                 for task in tasks {
@@ -355,21 +344,20 @@ impl Dispatcher {
         actions: &mut Vec<Action>,
     ) {
         let lane = self.lane(id);
-        lane.complaint = Some(trouble.text.clone());
-        if lane.not_opened(id, now) {
+        if lane.not_opened(id, &trouble.text, now) {
             tracing::warn!(site = lane.site.name, "not reachable: {}", trouble.text);
         } else {
             tracing::debug!(connection = id.0, "{}", trouble.text);
         }
         let alone = lane.open_connections() == 0;
         let only_way = lane.limits.only_way;
-        let change = lane.complained(now);
+        let change = lane.complained(&trouble.text, now);
         let lane = self.lane_of[&id];
         self.forget_connection(id);
         if let Some(pause) = trouble.reply.as_ref().and_then(|reply| pause_of(&self.classifier, reply)) {
             self.pause(lane, pause, &trouble.text, now);
         }
-        self.tell(lane, change, &trouble.text);
+        self.log_change(lane, change, &trouble.text);
         if trouble.permanent && alone && only_way {
             self.drain(trouble.text.clone(), now);
         } else if trouble.permanent && alone {
@@ -381,13 +369,17 @@ impl Dispatcher {
     }
 
     /// One line for each change of what a site gets.
-    fn tell(&self, id: LaneId, change: Change, cause: &str) {
+    fn log_change(&self, id: LaneId, change: Change, cause: &str) {
         let lane = &self.lanes[id];
         let site = &lane.site.name;
         match change {
             Change::None => {}
             Change::Window => tracing::info!(site, connections = lane.window(), "slowed down: {cause}"),
-            Change::Rest => tracing::info!(site, until = %lane.paused_until, "rests: {cause}"),
+            Change::Rest => tracing::info!(
+                site,
+                until = lane.paused_until().map(tracing::field::display),
+                "rests: {cause}"
+            ),
         }
     }
 
@@ -428,7 +420,7 @@ impl Dispatcher {
     fn end(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         match &self.phase {
             Phase::Running if self.left == 0 => self.phase = Phase::Finished,
-            Phase::Draining { reason, until } if self.under_way.is_empty() || now >= *until => {
+            Phase::Draining { reason, until } if self.in_flight.is_empty() || now >= *until => {
                 self.phase = Phase::Stopped { reason: reason.clone(), at_once: false };
             }
             Phase::Running | Phase::Draining { .. } | Phase::Finished | Phase::Stopped { .. } => {}

@@ -1,11 +1,9 @@
-//! Which way the mail for a domain goes: a relay of its own, the relay for all, or its MX hosts.
+//! The next hop of each domain: a relay of its own, the relay for all, or its MX hosts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Routed, Unroutable};
-use super::lane;
-use super::provider::ProviderLimits;
+use super::limits::{LaneLimits, ProviderLimits};
 use super::site::{MxHosts, MxShared, Site};
 use crate::campaign::DomainRoute;
 use crate::mail::{Class, Domain};
@@ -19,47 +17,71 @@ const INITIAL_CONNECTIONS: usize = 5;
 /// since a list of many small domains leaves one behind at each.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The ways of a run.
+/// The next hops of a run.
 #[derive(Debug)]
-pub struct Router {
+pub struct NextHops {
     /// `[[route]]`, in order; the first that fits decides.
     pub routes: Vec<(DomainRoute, Routed)>,
     /// Everything else.
-    pub rest: Way,
+    pub rest: NextHop,
 }
 
-/// A way for any domain.
+/// The next hop of any domain.
 #[derive(Debug)]
-pub enum Way {
+pub enum NextHop {
     /// One relay, or several as one.
     Relay(Routed),
-    /// Straight to each domain's hosts.
-    Mx(MxWay),
+    /// Each domain's own MX hosts.
+    Mx(MxHop),
 }
 
-/// The way straight to the hosts of a domain.
+/// Where the mail for a domain goes.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    /// The site; sites of the same name are one.
+    pub site: Arc<Site>,
+    /// What its lane may use.
+    pub limits: LaneLimits,
+    /// The provider that it belongs to, if any.
+    pub provider: Option<ProviderLimits>,
+}
+
+/// Why the mail for a domain goes nowhere.
+#[derive(Debug, Clone)]
+pub struct Unroutable {
+    /// True when another lookup can't help.
+    pub permanent: bool,
+    /// Why.
+    pub class: Class,
+    /// The addresses of the domain go on the suppression list.
+    pub suppress: bool,
+    /// What was found, a lowercase fragment that names the domain.
+    pub text: String,
+}
+
+/// Delivery straight to the MX hosts of each domain.
 #[derive(Debug)]
-pub struct MxWay {
+pub struct MxHop {
     /// What it takes to connect.
     pub shared: Arc<MxShared>,
     /// Local addresses that mail leaves from: each has the limits of the table for itself.
     pub sources: usize,
 }
 
-impl Router {
+impl NextHops {
     /// The way that all mail goes, where it is the same for every domain.
     pub fn only_way(&self) -> Option<&Routed> {
         match &self.rest {
-            Way::Relay(routed) if self.routes.is_empty() => Some(routed),
-            Way::Relay(_) | Way::Mx(_) => None,
+            NextHop::Relay(routed) if self.routes.is_empty() => Some(routed),
+            NextHop::Relay(_) | NextHop::Mx(_) => None,
         }
     }
 
     /// The policies of recipients' domains, where they are asked for.
     pub fn mta_sts(&self) -> Option<&MtaSts> {
         match &self.rest {
-            Way::Relay(_) => None,
-            Way::Mx(way) => way.shared.router.mta_sts(),
+            NextHop::Relay(_) => None,
+            NextHop::Mx(way) => way.shared.router.mta_sts(),
         }
     }
 
@@ -75,13 +97,13 @@ impl Router {
             return Ok(routed.clone());
         }
         match &self.rest {
-            Way::Relay(routed) => Ok(routed.clone()),
-            Way::Mx(way) => way.route(&domain).await,
+            NextHop::Relay(routed) => Ok(routed.clone()),
+            NextHop::Mx(way) => way.route(&domain).await,
         }
     }
 }
 
-impl MxWay {
+impl MxHop {
     async fn route(&self, domain: &Domain) -> Result<Routed, Unroutable> {
         let route = self.shared.router.route(domain).await.map_err(|error| {
             let verdict = error.verdict();
@@ -95,10 +117,10 @@ impl MxWay {
         let Route { destination, key, name, shaping, tls, .. } = route;
         // RFC 8689 §4.2.1: with REQUIRETLS the hop itself is to be verified.
         let demand = if self.shared.extensions.require_tls { TlsDemand::RequiredVerified } else { tls };
-        let limits = smtp::Limits {
+        let limits = smtp::ConnectionLimits {
             max_messages: shaping.messages_per_connection,
             idle: IDLE,
-            ..smtp::Limits::default()
+            ..smtp::ConnectionLimits::default()
         };
         let hosts = MxHosts { destination, demand, shared: Arc::clone(&self.shared) };
         Ok(Routed {
@@ -110,10 +132,10 @@ impl MxWay {
 }
 
 /// What a site of the table gets, from `sources` local addresses.
-fn lane_limits(shaping: &SiteShaping, sources: usize) -> lane::Limits {
+fn lane_limits(shaping: &SiteShaping, sources: usize) -> LaneLimits {
     let connections = shaping.connections.saturating_mul(sources).max(1);
     let each = sources as f64;
-    lane::Limits {
+    LaneLimits {
         connections,
         initial: connections.min(INITIAL_CONNECTIONS),
         pipeline_depth: 1,
@@ -144,13 +166,9 @@ fn per_second(messages: f64) -> Rate {
 }
 
 /// What a relay gets: all that is configured, from the start. One recipient a message, unless the caller knows better.
-pub fn relay_limits(
-    connections: usize,
-    pipeline_depth: usize,
-    shaping: Option<&SiteShaping>,
-) -> lane::Limits {
+pub fn relay_limits(connections: usize, pipeline_depth: usize, shaping: Option<&SiteShaping>) -> LaneLimits {
     let shaped = shaping.map(|shaping| lane_limits(shaping, 1));
-    lane::Limits {
+    LaneLimits {
         connections,
         initial: connections,
         pipeline_depth,

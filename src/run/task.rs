@@ -1,0 +1,57 @@
+//! A row on its way through a run, and its message once it has one.
+
+use super::ids::LaneId;
+use crate::mail::{Envelope, SignedMessage, Timestamp};
+
+/// A row to be sent, and its attempts so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// The row of the plan.
+    pub row: u32,
+    /// Transmissions so far: the next one is `attempts + 1`.
+    pub attempts: u16,
+    /// The first transmission, if any.
+    pub first_attempt_at: Option<Timestamp>,
+    /// The last transmission, if any.
+    pub last_attempt_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// A row that was never tried.
+    pub fn fresh(row: u32) -> Self {
+        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None }
+    }
+}
+
+/// The result of composing and signing: one message for one or more rows, or the reason for none.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The rows that the message is for, in the order of its recipients.
+    pub tasks: Vec<Task>,
+    /// Their lane.
+    pub lane: LaneId,
+    /// When the message was composed.
+    pub at: Timestamp,
+    /// The message, or why there is none.
+    pub message: Result<Composed, NotComposed>,
+}
+
+/// A message that is ready to leave.
+#[derive(Debug, Clone)]
+pub struct Composed {
+    /// Return path and recipients.
+    pub envelope: Envelope,
+    /// Header and body, signed.
+    pub message: SignedMessage,
+}
+
+/// Why a row has no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotComposed {
+    /// The templates could not be rendered.
+    RenderFailed(String),
+    /// The address came onto the suppression list after the plan was made.
+    Suppressed(String),
+    /// Something that all rows need failed: the run stops.
+    Stop(String),
+}
