@@ -117,6 +117,12 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write the manual pages into a folder, for packages
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        dir: PathBuf,
+    },
 }
 
 /// `mailrun init`.

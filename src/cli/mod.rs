@@ -17,6 +17,7 @@ mod gate;
 mod init;
 mod job;
 mod log;
+mod man;
 mod moment;
 mod mx;
 mod paths;
@@ -91,6 +92,7 @@ fn command(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Suppress(args) => suppress::run(common, args.command),
         Command::Sandbox(args) => sandbox::run(args, common.quiet),
         Command::Synth(args) => synth::run(common, args),
+        Command::Man { dir } => man::run(&dir),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut full_command(), "mailrun", &mut script);

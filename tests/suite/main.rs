@@ -10,6 +10,7 @@ mod crash;
 mod disk;
 mod earlier;
 mod kit;
+mod manual;
 mod mx;
 mod mx_command;
 mod one_text;
