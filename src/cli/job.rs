@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -15,6 +14,7 @@ use super::paths;
 use crate::campaign::{Campaign, Dkim, RouteKind, Senders, Unsubscribe};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
+use crate::kit::file::{self, PRIVATE};
 use crate::mail::Timestamp;
 use crate::plan::{Freeze, Layout};
 use crate::run::{self, Screening};
@@ -238,14 +238,10 @@ fn own_secret(path: &Path) -> std::io::Result<Vec<u8>> {
     SystemRandom::new()
         .fill(&mut secret)
         .map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&secret)?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(secret),
+    match file::create_new(path, &secret, PRIVATE) {
+        Ok(()) => Ok(secret),
         // Another process was first: its secret counts.
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => fs::read(path),
-        Err(error) => Err(error.error),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(error) => Err(error),
     }
 }

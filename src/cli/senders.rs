@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::{job, out, paths};
 use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
+use crate::kit::file::{self, PRIVATE};
 use crate::mail::{Domain, Timestamp};
 use crate::preflight::sender::{self, Sender};
 use crate::preflight::{Findings, Level};
@@ -117,11 +118,6 @@ fn read_notes(path: &Path) -> BTreeMap<String, Note> {
 
 fn write_notes(path: &Path, notes: &BTreeMap<String, Note>) -> Result<(), Diagnostic> {
     let text = serde_json::to_vec_pretty(notes).expect("texts in a map can be written as JSON");
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, &text)?;
-        file.persist(path).map(drop).map_err(|error| error.error)
-    };
-    write().map_err(|error| Diagnostic::of("can't note what was found", &error).at(path.display()))
+    file::replace(path, &text, PRIVATE)
+        .map_err(|error| Diagnostic::of("can't note what was found", &error).at(path.display()))
 }

@@ -1,6 +1,7 @@
 //! `mailrun status`: where a run stands, also from another terminal while it goes on.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::exit::Exit;
 use super::text::{count, duration, table};
 use super::{out, recipient, results};
 use crate::journal::{Reader, State as RowState};
+use crate::kit::file::Draft;
 use crate::mail::{Disposition, Timestamp};
 use crate::run::Snapshot;
 use crate::run_dir::{Manifest, RunDir, State};
@@ -53,9 +55,13 @@ impl Writer {
             process: std::process::id(),
             snapshot: snapshot.clone(),
         };
-        let unfinished = self.path.with_extension("json.new");
         let text = serde_json::to_string(&told).expect("numbers and texts are always JSON");
-        if let Err(error) = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, &self.path)) {
+        // Written often, and worthless after a restart: not synced.
+        let written = Draft::create(&self.path).and_then(|mut draft| {
+            draft.write_all(text.as_bytes())?;
+            draft.publish_unsynced()
+        });
+        if let Err(error) = written {
             tracing::debug!("the status file can't be written: {error}");
         }
     }

@@ -1,12 +1,13 @@
 //! New DKIM keys: RSA of 2,048 bits (RFC 8301) and Ed25519 (RFC 8463). The file comes into being readable by its owner
 //! only, and never takes the place of another.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mail_auth::dkim::generate::DkimKeyPair;
+
+use crate::kit::file::{self, PRIVATE};
 
 /// More makes signing slower and the record longer than one DNS packet; less is not advised (RFC 8301 §3.2).
 const RSA_BITS: usize = 2_048;
@@ -32,16 +33,7 @@ pub fn generate(kind: KeyKind, path: &Path) -> io::Result<()> {
         KeyKind::Ed25519 => (DkimKeyPair::generate_ed25519(), "PRIVATE KEY"),
     };
     let pair = made.map_err(|error| io::Error::other(error.to_string()))?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    file.write_all(pem(label, pair.private_key()).as_bytes())?;
-    file.sync_all()
+    file::create_new(path, pem(label, pair.private_key()).as_bytes(), PRIVATE)
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -4,7 +4,7 @@
 //! the new name survives a power failure (POSIX `rename` is atomic, and durable only once the directory is).
 //! [`replace`] does all of it for content in memory, [`Draft`] for content that is written piece by piece.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,11 @@ use tempfile::{Builder, TempPath};
 
 /// The mode of an ordinary new file; the process's umask takes bits away.
 pub const ORDINARY: u32 = 0o666;
-/// The mode of a file that only its owner reads.
+/// The mode of a file that only its owner can read.
 pub const PRIVATE: u32 = 0o600;
+
+/// What follows the name of a file that is not whole yet.
+pub const UNFINISHED: &str = ".new";
 
 /// Replaces the file at `path`, or creates it. Other processes may do the same at the same time: one of them wins.
 ///
@@ -33,7 +36,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 pub fn create_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut draft = Draft::unique(path, mode)?;
     draft.write_all(content)?;
-    draft.sync()?.publish_new()
+    draft.publish_new()
 }
 
 /// A file under a temporary name beside its own. Dropped before it is published, it is removed.
@@ -51,8 +54,8 @@ pub struct Synced {
 }
 
 impl Draft {
-    /// Begins `target` under the name that [`temporary_name`] gives. The caller makes sure that nobody else does at the
-    /// same time, as by a lock; the rest of a process that was killed is overwritten.
+    /// Begins `target` under the name `<target>.new`. The caller makes sure that nobody else does at the same time, as by
+    /// a lock; what a killed process left there is overwritten.
     pub fn create(target: &Path) -> io::Result<Self> {
         let temporary = temporary_name(target);
         let file = File::create(&temporary)?;
@@ -65,14 +68,24 @@ impl Draft {
         let mut prefix = target.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
         let mut options = Builder::new();
-        options.prefix(&prefix).suffix(".new").permissions(Permissions::from_mode(mode));
-        let (file, temporary) = options.tempfile_in(folder(target))?.into_parts();
+        options.prefix(&prefix).suffix(UNFINISHED).permissions(Permissions::from_mode(mode));
+        let (file, temporary) = options.tempfile_in(folder_of(target))?.into_parts();
         Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
     }
 
     /// The name that the file will have.
     pub fn target(&self) -> &Path {
         &self.finished.target
+    }
+
+    /// The name that the file has now, for a library that writes to paths, such as SQLite.
+    pub fn temporary(&self) -> &Path {
+        &self.finished.temporary
+    }
+
+    /// Another handle of the same open file, for a library that keeps what it writes to.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// The bytes written so far.
@@ -91,6 +104,16 @@ impl Draft {
         publish_all([self.sync()?])
     }
 
+    /// The same, unless there is a file of that name.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], or those of the file system.
+    pub fn publish_new(self) -> io::Result<()> {
+        let Synced { temporary, target } = self.sync()?;
+        temporary.persist_noclobber(&target).map_err(|failed| failed.error)?;
+        sync_folder(folder_of(&target))
+    }
+
     /// Gives the file its name and syncs nothing: for content that need not survive a power failure.
     pub fn publish_unsynced(self) -> io::Result<()> {
         self.finished.rename()
@@ -98,12 +121,6 @@ impl Draft {
 }
 
 impl Synced {
-    /// Gives the file its name unless there is a file of that name, and syncs the folder.
-    pub fn publish_new(self) -> io::Result<()> {
-        self.temporary.persist_noclobber(&self.target).map_err(|failed| failed.error)?;
-        sync_folder(&self.target)
-    }
-
     fn rename(self) -> io::Result<()> {
         Ok(self.temporary.persist(&self.target)?)
     }
@@ -117,31 +134,23 @@ pub fn publish_all(files: impl IntoIterator<Item = Synced>) -> io::Result<()> {
         last = Some(file.target.clone());
         file.rename()?;
     }
-    last.map_or(Ok(()), |target| sync_folder(&target))
+    last.map_or(Ok(()), |target| sync_folder(folder_of(&target)))
 }
 
-/// The name under which [`Draft::create`] writes `target`: `<target>.new`.
-pub fn temporary_name(target: &Path) -> PathBuf {
+/// `<target>.new`
+fn temporary_name(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
-    name.push(".new");
+    name.push(UNFINISHED);
     PathBuf::from(name)
 }
 
-/// Publishes `target` from [`temporary_name`], for a file that something else has written, such as SQLite.
-pub fn publish_written(target: &Path) -> io::Result<()> {
-    let temporary = temporary_name(target);
-    File::open(&temporary)?.sync_all()?;
-    fs::rename(&temporary, target)?;
-    sync_folder(target)
-}
-
-/// Syncs the folder that holds `path`: only then does a new name in it survive a power failure.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path))?.sync_all()
+/// Syncs a folder: only then do new names in it, and names that are gone, survive a power failure.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// The folder that holds `path`.
-fn folder(path: &Path) -> &Path {
+fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -157,6 +166,8 @@ impl Write for Draft {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A disk with room for so many bytes.
@@ -257,9 +268,10 @@ pub(crate) mod tests {
     fn a_file_that_something_else_wrote_is_published() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
-        assert!(publish_written(&path).is_err());
-        fs::write(temporary_name(&path), "pages").unwrap();
-        publish_written(&path).unwrap();
+        let draft = Draft::create(&path).unwrap();
+        fs::write(draft.temporary(), "pages").unwrap();
+        draft.publish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "pages");
         assert_eq!(names(folder.path()), ["journal.db"]);
     }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::list::DryRun;
 use crate::campaign::{Campaign, Dkim};
 use crate::dkim::Signer;
+use crate::kit::file::{self, PRIVATE};
 use crate::run_dir::{Content, Input, recipients_part};
 
 /// The format of the manifest, and of what is hashed.
@@ -115,9 +116,7 @@ impl Approval {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(error)?;
         let text = serde_json::to_vec_pretty(self).map_err(ApprovalError::Form)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
-        io::Write::write_all(&mut file, &text).map_err(error)?;
-        file.persist(path).map(drop).map_err(|persist| error(persist.error))
+        file::replace(path, &text, PRIVATE).map_err(error)
     }
 }
 

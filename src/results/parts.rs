@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::mem;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -15,11 +14,12 @@ use parquet::schema::types::ColumnPath;
 use super::error::ResultsError;
 use super::schema::{self, Column, RUN_KEY, SCHEMA_VERSION, VERSION_KEY};
 use crate::campaign::Compression;
+use crate::kit::file::{self, Draft, Synced};
 
 /// Rows that are held, compressed, before they are written: a bound on memory.
 const ROW_GROUP_ROWS: usize = 100_000;
-/// What follows the name of a file that is not whole yet.
-const UNFINISHED: &str = ".unfinished";
+/// What follows the name of a part that is not whole yet: now, and in version 0.1.0.
+const LEFT_OVER: [&str; 2] = [file::UNFINISHED, ".unfinished"];
 
 /// The files of one set of results.
 pub(super) struct Parts {
@@ -27,12 +27,13 @@ pub(super) struct Parts {
     properties: WriterProperties,
     rows_per_part: u64,
     current: Option<Part>,
-    /// Written whole, not yet in place.
-    finished: u32,
+    /// Whole, and not yet in place.
+    finished: Vec<Synced>,
 }
 
 struct Part {
     writer: ArrowWriter<File>,
+    draft: Draft,
     path: PathBuf,
     rows: u64,
 }
@@ -55,7 +56,7 @@ impl Parts {
     ) -> Result<Self, ResultsError> {
         fs::create_dir_all(folder).map_err(|error| ResultsError::io("create", folder, error))?;
         let properties = properties(compression, run_id);
-        Ok(Self { folder: folder.to_owned(), properties, rows_per_part, current: None, finished: 0 })
+        Ok(Self { folder: folder.to_owned(), properties, rows_per_part, current: None, finished: Vec::new() })
     }
 
     /// Adds a batch, cut where a part is full.
@@ -84,66 +85,53 @@ impl Parts {
 
     /// Puts all parts in their places. Without rows there is one part, with the columns only.
     pub fn finish(mut self) -> Result<u32, ResultsError> {
-        if self.finished == 0 && self.current.is_none() {
+        if self.finished.is_empty() && self.current.is_none() {
             self.current = Some(self.open()?);
         }
         self.finish_part()?;
-        let parts = mem::take(&mut self.finished);
-        let moved = (0..parts).try_for_each(|number| {
-            let (from, to) = (self.unfinished(number), self.folder.join(part_name(number)));
-            fs::rename(from, &to).map_err(|error| ResultsError::io("write", &to, error))
-        });
-        if moved.is_err() {
-            self.finished = parts;
-        }
-        moved?;
-        self.remove_others(parts).map_err(|error| ResultsError::io("write", &self.folder, error))?;
+        let parts = self.finished.len() as u32;
+        let failed = |error| ResultsError::io("write", &self.folder, error);
+        file::publish_all(self.finished).map_err(failed)?;
+        remove_others(&self.folder, parts).map_err(failed)?;
         Ok(parts)
     }
 
     fn open(&self) -> Result<Part, ResultsError> {
-        let path = self.unfinished(self.finished);
-        let file = File::create(&path).map_err(|error| ResultsError::io("create", &path, error))?;
+        let path = self.folder.join(part_name(self.finished.len() as u32));
+        let create = || {
+            let draft = Draft::create(&path)?;
+            Ok((draft.handle()?, draft))
+        };
+        let (file, draft) = create().map_err(|error| ResultsError::io("create", &path, error))?;
         let writer = ArrowWriter::try_new(file, schema::schema(), Some(self.properties.clone()))
             .map_err(|error| ResultsError::write(&path, error))?;
-        Ok(Part { writer, path, rows: 0 })
+        Ok(Part { writer, draft, path, rows: 0 })
     }
 
     fn finish_part(&mut self) -> Result<(), ResultsError> {
-        let Some(mut part) = self.current.take() else { return Ok(()) };
-        // From here on the file is known, so that it is removed if the rest fails.
-        self.finished += 1;
-        part.writer.finish().map_err(|error| ResultsError::write(&part.path, error))?;
-        part.writer.inner().sync_all().map_err(|error| ResultsError::io("write", &part.path, error))
-    }
-
-    fn unfinished(&self, number: u32) -> PathBuf {
-        self.folder.join(part_name(number) + UNFINISHED)
-    }
-
-    /// Removes the parts of earlier results that had more of them, and what a crash left.
-    fn remove_others(&self, parts: u32) -> io::Result<()> {
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let left_over = name.strip_suffix(UNFINISHED).and_then(part_number).is_some();
-            if left_over || part_number(&name).is_some_and(|number| number >= parts) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        File::open(&self.folder)?.sync_all()
+        let Some(Part { writer, draft, path, .. }) = self.current.take() else { return Ok(()) };
+        writer.close().map_err(|error| ResultsError::write(&path, error))?;
+        self.finished.push(draft.sync().map_err(|error| ResultsError::io("write", &path, error))?);
+        Ok(())
     }
 }
 
-/// What was not finished goes: the space may be wanted.
-impl Drop for Parts {
-    fn drop(&mut self) {
-        let unfinished = self.finished + u32::from(self.current.take().is_some());
-        for number in 0..unfinished {
-            drop(fs::remove_file(self.unfinished(number)));
+/// Removes the parts of earlier results that had more of them, and what a killed process left.
+fn remove_others(folder: &Path, parts: u32) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let unfinished = LEFT_OVER.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(is_part));
+        if unfinished || part_number(&name).is_some_and(|number| number >= parts) {
+            fs::remove_file(entry.path())?;
         }
     }
+    file::sync_folder(folder)
+}
+
+fn is_part(name: &str) -> bool {
+    part_number(name).is_some()
 }
 
 fn properties(compression: Compression, run_id: &str) -> WriterProperties {

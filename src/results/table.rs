@@ -1,7 +1,7 @@
 //! A Parquet file of any columns, in its place when it is whole: for lists that are not results.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,23 +10,22 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use crate::kit::file::Draft;
+
 /// A file that is being written beside its place.
 pub struct TableWriter {
     writer: ArrowWriter<File>,
-    unfinished: PathBuf,
-    path: PathBuf,
+    draft: Draft,
 }
 
 impl TableWriter {
     /// Begins the file at `path`.
     pub fn create(path: &Path, schema: SchemaRef) -> Result<Self, ParquetError> {
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".new");
-        let unfinished = PathBuf::from(unfinished);
         let compression = Compression::ZSTD(ZstdLevel::default());
         let properties = WriterProperties::builder().set_compression(compression).build();
-        let writer = ArrowWriter::try_new(File::create(&unfinished)?, schema, Some(properties))?;
-        Ok(Self { writer, unfinished, path: path.to_owned() })
+        let draft = Draft::create(path)?;
+        let writer = ArrowWriter::try_new(draft.handle()?, schema, Some(properties))?;
+        Ok(Self { writer, draft })
     }
 
     /// Adds rows.
@@ -36,7 +35,7 @@ impl TableWriter {
 
     /// Puts the file in its place.
     pub fn finish(self) -> Result<(), ParquetError> {
-        self.writer.into_inner()?.sync_all()?;
-        Ok(std::fs::rename(&self.unfinished, &self.path)?)
+        self.writer.close()?;
+        Ok(self.draft.publish()?)
     }
 }

@@ -343,7 +343,7 @@ fn a_full_disk_is_called_so_and_leaves_what_stood_there() {
     let run = every_kind();
     run.write(Options::default()).unwrap();
     // What is written to /dev/full fails as on a full disk.
-    std::os::unix::fs::symlink("/dev/full", run.results().join("part-00000.parquet.unfinished")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", run.results().join("part-00000.parquet.new")).unwrap();
     let error = run.write(Options::default()).unwrap_err();
     assert!(matches!(error, ResultsError::Full { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("free some space"));

@@ -84,7 +84,10 @@ impl RunDir {
     pub fn create(runs: &Path, campaign_id: &str, run_id: &RunId) -> Result<Self, RunDirError> {
         let path = runs.join(campaign_id).join(run_id.as_str());
         let io = |source| RunDirError::Io { action: "create", path: path.clone(), source };
-        fs::create_dir_all(&path).and_then(|()| sync_folder(&path)).map_err(io)?;
+        fs::create_dir_all(&path)
+            .and_then(|()| sync_folder(&runs.join(campaign_id)))
+            .and_then(|()| sync_folder(runs))
+            .map_err(io)?;
         Ok(Self { path })
     }
 

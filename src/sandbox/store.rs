@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::kit::file::Draft;
 use crate::mail::Timestamp;
 
 use super::options::{Keep, Options};
@@ -126,18 +127,12 @@ impl Store {
 
 /// Writes `<queue id>.eml`: trace fields, then the message's bytes as they came. The file has its name when it is whole.
 fn write_eml(folder: &Path, queue_id: &str, host_name: &str, taken: &Taken) -> io::Result<PathBuf> {
-    let part = folder.join(format!(".{queue_id}.part"));
     let path = folder.join(format!("{queue_id}.eml"));
-    let written = fs::File::create_new(&part).and_then(|mut file| {
-        file.write_all(trace(queue_id, host_name, taken).as_bytes())?;
-        file.write_all(&taken.content)?;
-        fs::rename(&part, &path)
-    });
-    if written.is_err() {
-        // The first error is what counts; a part that can't be removed has no `.eml` name.
-        drop(fs::remove_file(&part));
-    }
-    written.map(|()| path)
+    let mut draft = Draft::create(&path)?;
+    draft.write_all(trace(queue_id, host_name, taken).as_bytes())?;
+    draft.write_all(&taken.content)?;
+    draft.publish_unsynced()?;
+    Ok(path)
 }
 
 /// `Return-Path`, `Delivered-To` for each recipient and `Received` (RFC 5321 §4.4).

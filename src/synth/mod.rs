@@ -18,10 +18,10 @@ use std::str::FromStr;
 
 use parquet::errors::ParquetError;
 use serde::Serialize;
-use tempfile::{Builder, PersistError};
 
 pub use domains::{DomainMix, MOST_DOMAINS};
 
+use crate::kit::file::{Draft, ORDINARY};
 use crate::target_group::FileKind;
 use people::{COLUMNS, People, Row};
 use writer::ListWriter;
@@ -303,17 +303,11 @@ pub fn write(
     if !replace && path.symlink_metadata().is_ok() {
         return Err(SynthError::Exists(path.to_owned()));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let unfinished = Builder::new()
-        .prefix(".synth-")
-        .suffix(".unfinished")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let draft = Draft::unique(path, ORDINARY).map_err(failed)?;
     let people = People::new(spec, quotas);
     let header: Vec<String> = (1..=spec.columns).map(column_name).collect();
     let mut writer =
-        ListWriter::create(unfinished.as_file(), kind, &header).map_err(|error| error.at(path))?;
+        ListWriter::create(draft.handle().map_err(failed)?, kind, &header).map_err(|error| error.at(path))?;
     let mut row = Row { kind: Kind::Plain, domain: None, cells: vec![String::new(); spec.columns] };
     let mut known = vec![false; people.domains()];
     let mut written = Written { rows: spec.rows, ..Written::default() };
@@ -339,12 +333,9 @@ pub fn write(
     }
     writer.finish().map_err(|error| error.at(path))?;
     written.domains = known.into_iter().filter(|known| *known).count() as u64;
-    written.bytes = unfinished.as_file().metadata().map_err(failed)?.len();
-    let in_place = match replace {
-        true => unfinished.persist(path),
-        false => unfinished.persist_noclobber(path),
-    };
-    in_place.map_err(|PersistError { error, .. }| match error.kind() {
+    written.bytes = draft.bytes().map_err(failed)?;
+    let published = if replace { draft.publish() } else { draft.publish_new() };
+    published.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => SynthError::Exists(path.to_owned()),
         _ => failed(error),
     })?;

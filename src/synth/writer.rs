@@ -1,7 +1,7 @@
 //! Rows of text to a CSV or Parquet file, in batches.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,13 +58,13 @@ impl From<ParquetError> for WriteError {
 }
 
 /// A list that is being written.
-pub(super) enum ListWriter<'a> {
-    Csv { rows: Box<csv::Writer<BufWriter<&'a File>>> },
-    Parquet { file: Box<ArrowWriter<&'a File>>, schema: SchemaRef, columns: Vec<StringBuilder>, rows: usize },
+pub(super) enum ListWriter {
+    Csv { rows: Box<csv::Writer<BufWriter<File>>> },
+    Parquet { file: Box<ArrowWriter<File>>, schema: SchemaRef, columns: Vec<StringBuilder>, rows: usize },
 }
 
-impl<'a> ListWriter<'a> {
-    pub fn create(file: &'a File, kind: FileKind, header: &[String]) -> Result<Self, WriteError> {
+impl ListWriter {
+    pub fn create(file: File, kind: FileKind, header: &[String]) -> Result<Self, WriteError> {
         match kind {
             FileKind::Csv => {
                 let file = BufWriter::with_capacity(BUFFER_BYTES, file);
@@ -109,20 +109,16 @@ impl<'a> ListWriter<'a> {
         Ok(())
     }
 
-    /// Writes what is left, and has it on the disk.
+    /// Writes the rest.
     pub fn finish(self) -> Result<(), WriteError> {
-        let file = match self {
-            Self::Csv { rows } => {
-                let mut file = rows.into_inner().map_err(|error| io::Error::from(error.error().kind()))?;
-                file.flush()?;
-                file.into_parts().0
-            }
+        match self {
+            Self::Csv { mut rows } => rows.flush()?,
             Self::Parquet { mut file, schema, mut columns, .. } => {
                 file.write(&batch(&schema, &mut columns))?;
-                file.into_inner()?
+                file.close()?;
             }
-        };
-        Ok(file.sync_all()?)
+        }
+        Ok(())
     }
 }
 

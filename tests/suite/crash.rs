@@ -215,7 +215,7 @@ impl Aim {
                 (Box::new(|| is_there("manifest.json") || is_there("plan.arrow")), Duration::ZERO)
             }
             Self::Sending(wait) => (Box::new(|| is_there("journal.db")), wait),
-            Self::Results(wait) => (Box::new(|| is_there("results/part-00000.parquet.unfinished")), wait),
+            Self::Results(wait) => (Box::new(|| is_there("results/part-00000.parquet.new")), wait),
         };
         while child.try_wait().unwrap().is_none() && !reached() {
             thread::yield_now();
@@ -241,7 +241,7 @@ fn phase(run: &Path) -> &'static str {
         "planning"
     } else if !is_there("journal.db") {
         "planned"
-    } else if is_there("results/part-00000.parquet.unfinished") || is_there("results/part-00000.parquet") {
+    } else if is_there("results/part-00000.parquet.new") || is_there("results/part-00000.parquet") {
         "results"
     } else {
         "sending"

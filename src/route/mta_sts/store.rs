@@ -1,7 +1,7 @@
 //! Policies written down between runs: a small JSON file, replaced as a whole.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::Policy;
 use super::{Held, MtaSts};
+use crate::kit::file::{self, PRIVATE};
 use crate::mail::{Domain, Timestamp};
 
 /// The file's layout.
@@ -96,14 +97,6 @@ impl MtaSts {
         policies.sort_by(|a, b| a.domain.cmp(&b.domain));
         let text = serde_json::to_vec_pretty(&File { version: VERSION, policies })
             .map_err(|error| failed(error.into()))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(&text)?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(failed)
+        file::replace(path, &text, PRIVATE).map_err(failed)
     }
 }
