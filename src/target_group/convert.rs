@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, StringArray, StringBuilder, make_array, new_null_array,
 };
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
@@ -99,6 +100,7 @@ pub(super) fn cast(
         return Ok(new_null_array(wanted, array.len()));
     }
     let cast = cast_zoned(array, wanted)?;
+    refuse_narrowed(array, &cast, name, faults)?;
     if cast.logical_null_count() > array.logical_null_count() {
         let (before, after) = (array.logical_nulls(), cast.logical_nulls());
         for index in 0..array.len() {
@@ -111,6 +113,31 @@ pub(super) fn cast(
         }
     }
     Ok(cast)
+}
+
+/// Numbers that another type would change (`7000.7` as a whole number, integers that a float can't
+/// tell apart) are no values of that type: nothing is rounded silently.
+fn refuse_narrowed(
+    array: &ArrayRef,
+    cast: &ArrayRef,
+    name: &str,
+    faults: &mut Faults,
+) -> Result<(), ArrowError> {
+    let (given, wanted) = (array.data_type(), cast.data_type());
+    let drops_fractions = wanted.is_integer() && (given.is_floating() || given.is_decimal());
+    let drops_digits = wanted.is_floating() && given.is_integer();
+    if !drops_fractions && !drops_digits {
+        return Ok(());
+    }
+    let back = cast_zoned(cast, given)?;
+    let same = not_distinct(&back.as_ref(), &array.as_ref())?;
+    for index in 0..array.len() {
+        // What did not read at all is said elsewhere.
+        if !same.value(index) && !cast.is_null(index) {
+            faults.entry(index).or_insert_with(|| does_not_read(name, &shown(array, index), wanted));
+        }
+    }
+    Ok(())
 }
 
 fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {

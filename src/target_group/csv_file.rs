@@ -1,5 +1,6 @@
 //! One CSV file: its encoding, delimiter and header, then its records as columns.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
@@ -11,14 +12,11 @@ use super::convert::{self, Faults};
 use super::error::TargetGroupError;
 use super::records::{Record, Records};
 use super::schema::{Given, Unified};
-use super::{BATCH_ROWS, Batch, Place, Unreadable, delimiter, encoding, header};
+use super::{BATCH_BYTES, BATCH_ROWS, Batch, Place, Unreadable, delimiter, encoding, header};
 use crate::campaign::{self, Encoding};
 
 /// As much text decides on the delimiter.
 const SAMPLE_BYTES: usize = 128 * 1024;
-
-/// A batch ends early when it holds as much text.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// How a CSV file is written.
 #[derive(Debug)]
@@ -97,11 +95,14 @@ impl CsvFile {
     pub fn read<'a>(&'a self, file: File, number: usize, unified: &'a Unified) -> io::Result<CsvReader<'a>> {
         let mut records = self.records(file)?;
         records.next()?;
-        let position = |name: &String| self.names.iter().position(|other| other == name);
+        let positions: HashMap<&str, usize> =
+            self.names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+        let position = |name: &String| positions.get(name.as_str()).copied();
         let of_schema = |index: usize| position(unified.schema.field(index).name());
         let sources: Vec<Option<usize>> =
             unified.schema.fields().iter().map(|field| position(field.name())).collect();
-        let used = (0..self.names.len()).map(|index| sources.contains(&Some(index)));
+        let known: HashSet<usize> = sources.iter().flatten().copied().collect();
+        let used = (0..self.names.len()).map(|index| known.contains(&index));
         Ok(CsvReader {
             csv: self,
             records,

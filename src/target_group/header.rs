@@ -1,17 +1,20 @@
 //! The names of a file's columns: trimmed, each once.
 
+use std::collections::HashMap;
+
 use super::error::{TargetGroupError, list};
 use crate::campaign;
 
 /// Trims the names and gives a column without one its number: `column_3`. The same name twice is an error.
 pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<String>, TargetGroupError> {
     let mut names: Vec<String> = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
     for (index, given) in given.into_iter().enumerate() {
         let name = match given.trim() {
             "" => format!("column_{}", index + 1),
             name => name.to_owned(),
         };
-        if let Some(first) = names.iter().position(|other| *other == name) {
+        if let Some(first) = seen.insert(name.clone(), index) {
             return Err(TargetGroupError::new(format!(
                 "two columns are called `{name}`: the {} and the {}",
                 ordinal(first + 1),

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod header;
 mod parquet_file;
+mod parquet_pages;
 mod records;
 mod schema;
 mod types;
@@ -38,6 +39,10 @@ use schema::{FileColumns, Unified};
 
 /// A batch holds so many rows at most.
 pub const BATCH_ROWS: usize = 8192;
+/// A batch ends early when it holds as much text.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// A cell with more bytes makes its row unreadable.
+const LONGEST_CELL: usize = 4 * 1024 * 1024;
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +113,10 @@ pub fn open(spec: &campaign::TargetGroup) -> Result<TargetGroup, TargetGroupErro
     let unified = schema::unify(spec, &columns)?;
     for (file, layout) in files.iter().zip(&layouts) {
         if let Layout::Parquet(parquet) = layout {
-            parquet.check_compression(&unified).map_err(|error| error.in_file(&file.shown))?;
+            let checked = parquet
+                .check_compression(&unified)
+                .and_then(|()| parquet.check_pages(&file.open()?, &unified));
+            checked.map_err(|error| error.in_file(&file.shown))?;
         }
     }
     Ok(TargetGroup { files, layouts, unified })

@@ -1,9 +1,15 @@
 //! One Parquet file: its footer, then its usable columns.
+//!
+//! Memory is bounded by bytes, as for CSV: a small file may hold any amount of text. Text is read as
+//! views into its pages, so that a value that a dictionary repeats is in memory once; the sizes of pages
+//! decide how many rows are read at once; and rows become a batch of a few megabytes at a time.
 
+use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -11,12 +17,22 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::{Compression, Type as PhysicalType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::assemble::{self, Columns};
 use super::convert::{self, Faults};
 use super::error::TargetGroupError;
+use super::parquet_pages;
 use super::schema::{Given, Unified};
-use super::{BATCH_ROWS, Batch, Place, header, types};
+use super::{BATCH_BYTES, BATCH_ROWS, Batch, LONGEST_CELL, Place, header, types};
+
+/// A larger page is refused: the reader takes it whole. Writers end a page after about a megabyte, or
+/// after one value.
+const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
+/// The pages of a column chunk that has fewer bytes need no look.
+const SMALL_CHUNK: i64 = 1024 * 1024;
+/// Rows that are read at once hold about as many bytes.
+const READ_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The footer of a Parquet file.
 #[derive(Debug)]
@@ -49,7 +65,9 @@ impl ParquetFile {
     fn sources(&self, unified: &Unified) -> Vec<Option<usize>> {
         let usable =
             |index: &usize| types::usable(self.metadata.schema().field(*index).data_type()).is_some();
-        let position = |name: &String| self.names.iter().position(|other| other == name).filter(usable);
+        let positions: HashMap<&str, usize> =
+            self.names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+        let position = |name: &String| positions.get(name.as_str()).copied().filter(usable);
         unified.schema.fields().iter().map(|field| position(field.name())).collect()
     }
 
@@ -86,15 +104,81 @@ impl ParquetFile {
         let mut roots: Vec<usize> = sources.iter().flatten().copied().collect();
         roots.sort_unstable();
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), roots.iter().copied());
+        let rows = self.rows_at_once(&file, &roots);
         let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(rows)
             .build()?;
         // The projected columns come in the order of the file.
         let projected = |root: usize| roots.binary_search(&root).expect("every source is projected");
         let sources = sources.into_iter().map(|source| source.map(projected)).collect();
-        Ok(ParquetReader { batches, number, unified, sources, row: 0 })
+        Ok(ParquetReader { batches, number, unified, sources, row: 0, rest: None })
     }
+
+    /// An error when a page of the target group's columns is too large to be read.
+    pub fn check_pages(&self, file: &File, unified: &Unified) -> Result<(), TargetGroupError> {
+        let sources = self.sources(unified);
+        let roots: Vec<usize> = sources.iter().flatten().copied().collect();
+        for chunk in self.large_chunks(&roots) {
+            // What can't be read here is told when its rows are.
+            let Ok(pages) = parquet_pages::pages(file, chunk.metadata) else { continue };
+            let mut row = chunk.first_row;
+            for page in pages {
+                if page.bytes > LARGEST_PAGE {
+                    let name = &self.names[chunk.root];
+                    let place = if page.is_dictionary {
+                        format!("the dictionary of the rows from {row} on")
+                    } else {
+                        format!("the page of the rows from about {row} on")
+                    };
+                    return Err(TargetGroupError::new(format!(
+                        "column `{name}`: {place} takes {} MB, more than the {} MB that are read at once",
+                        page.bytes / 1_000_000,
+                        LARGEST_PAGE / 1_000_000
+                    ))
+                    .at_column(name)
+                    .hint("no mail needs a value of this size: leave it out, or write the file with smaller pages"));
+                }
+                row += if page.is_dictionary { 0 } else { page.values };
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows are read at once, so that they take about [`READ_BYTES`].
+    fn rows_at_once(&self, file: &File, roots: &[usize]) -> usize {
+        let mut most_a_row = 1;
+        for chunk in self.large_chunks(roots) {
+            let Ok(pages) = parquet_pages::pages(file, chunk.metadata) else { continue };
+            let data = pages.iter().filter(|page| !page.is_dictionary && page.values > 0);
+            most_a_row = data.map(|page| page.bytes / page.values).max().unwrap_or(0).max(most_a_row);
+        }
+        usize::try_from(READ_BYTES / most_a_row).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
+    }
+
+    /// The column chunks of these columns that are no small ones.
+    fn large_chunks<'a>(&'a self, roots: &'a [usize]) -> impl Iterator<Item = LargeChunk<'a>> {
+        let parquet_schema = self.metadata.parquet_schema();
+        let mut before = 1;
+        self.metadata.metadata().row_groups().iter().flat_map(move |group| {
+            let first_row = before;
+            before += u64::try_from(group.num_rows()).unwrap_or(0);
+            group.columns().iter().enumerate().filter_map(move |(leaf, metadata)| {
+                let root = parquet_schema.get_column_root_idx(leaf);
+                let is_large = metadata.uncompressed_size() > SMALL_CHUNK && roots.contains(&root);
+                is_large.then_some(LargeChunk { root, first_row, metadata })
+            })
+        })
+    }
+}
+
+/// A column chunk that may hold large pages.
+struct LargeChunk<'a> {
+    /// Its column of the file.
+    root: usize,
+    /// Its first row, from 1.
+    first_row: u64,
+    metadata: &'a ColumnChunkMetaData,
 }
 
 fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
@@ -105,20 +189,32 @@ fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
             field.is_primitive() && field.name() == name && field.get_physical_type() == PhysicalType::INT96
         })
     };
-    // Nanoseconds reach from 1677 to 2262 only, and INT96 goes further.
-    let micros = |field: &Arc<Field>| match field.data_type() {
+    let read_as = |field: &Arc<Field>| match field.data_type() {
+        // Nanoseconds reach from 1677 to 2262 only, and INT96 goes further.
         DataType::Timestamp(TimeUnit::Nanosecond, zone) if int96(field.name()) => {
             let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
             Arc::new(field.as_ref().clone().with_data_type(data_type))
         }
-        _ => field.clone(),
+        _ => viewed(field),
     };
-    let fields: Vec<Arc<Field>> = metadata.schema().fields().iter().map(micros).collect();
+    let fields: Vec<Arc<Field>> = metadata.schema().fields().iter().map(read_as).collect();
     if fields.as_slice() == metadata.schema().fields().as_ref() {
         return Ok(metadata);
     }
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata.schema().metadata().clone()));
     ArrowReaderMetadata::try_new(metadata.metadata().clone(), ArrowReaderOptions::new().with_schema(schema))
+}
+
+/// Text as views into its pages, in lists and structs too.
+fn viewed(field: &Arc<Field>) -> Arc<Field> {
+    let data_type = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::List(item) => DataType::List(viewed(item)),
+        DataType::LargeList(item) => DataType::LargeList(viewed(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// The rows of one Parquet file.
@@ -129,6 +225,8 @@ pub(super) struct ParquetReader<'a> {
     /// The projected column of each column of the target group.
     sources: Arc<[Option<usize>]>,
     row: u64,
+    /// Records that were read and not yet returned.
+    rest: Option<RecordBatch>,
 }
 
 /// Records of a Parquet file, in its own columns.
@@ -143,17 +241,85 @@ pub(super) struct RawParquet<'a> {
 impl<'a> ParquetReader<'a> {
     /// The next rows; none at the end.
     pub fn next(&mut self) -> Result<Option<RawParquet<'a>>, TargetGroupError> {
-        let Some(records) = self.batches.next() else { return Ok(None) };
-        let records = records.map_err(|error| {
-            TargetGroupError::new(format!("can't read on after row {}: the file is damaged", self.row))
-                .hint("copy or write it again")
-                .caused_by(error)
-        })?;
+        let records = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.batches.next() {
+                Some(records) => records.map_err(|error| {
+                    TargetGroupError::new(format!(
+                        "can't read on after row {}: the file is damaged",
+                        self.row
+                    ))
+                    .hint("copy or write it again")
+                    .caused_by(error)
+                })?,
+                None => return Ok(None),
+            },
+        };
+        let rows = rows_of_a_batch(&records);
+        if rows < records.num_rows() {
+            self.rest = Some(records.slice(rows, records.num_rows() - rows));
+        }
+        let records = records.slice(0, rows);
         let first_row = self.row + 1;
         self.row += records.num_rows() as u64;
         let (number, unified, sources) = (self.number, self.unified, Arc::clone(&self.sources));
         Ok(Some(RawParquet { records, number, unified, sources, first_row }))
     }
+}
+
+/// How many of these records make a batch: no more text than [`BATCH_BYTES`], but at least one.
+fn rows_of_a_batch(records: &RecordBatch) -> usize {
+    let columns = records.columns();
+    // The usual case: all of it is small.
+    if columns.iter().map(|column| text_bytes(column, 0..column.len())).sum::<usize>() <= BATCH_BYTES {
+        return records.num_rows();
+    }
+    let mut bytes = 0;
+    for row in 0..records.num_rows() {
+        bytes += columns.iter().map(|column| text_bytes(column, row..row + 1)).sum::<usize>();
+        if bytes > BATCH_BYTES {
+            return row.max(1);
+        }
+    }
+    records.num_rows()
+}
+
+/// The bytes of text in these rows of a column, those of lists and structs included; a cell that is too
+/// long counts as nothing, since its row is unreadable.
+fn text_bytes(column: &ArrayRef, rows: Range<usize>) -> usize {
+    match column.data_type() {
+        DataType::Utf8View => {
+            let lengths = column.as_string_view().views()[rows].iter().map(|view| *view as u32 as usize);
+            lengths.filter(|length| *length <= LONGEST_CELL).sum()
+        }
+        DataType::List(_) => {
+            let (list, offsets) = (column.as_list::<i32>(), column.as_list::<i32>().value_offsets());
+            text_bytes(list.values(), offsets[rows.start] as usize..offsets[rows.end] as usize)
+        }
+        DataType::Struct(_) => {
+            column.as_struct().columns().iter().map(|field| text_bytes(field, rows.clone())).sum()
+        }
+        _ => 0,
+    }
+}
+
+/// The values, without those that are too long: their rows are unreadable.
+fn within_limit(column: &ArrayRef, name: &str, faults: &mut Faults) -> Option<ArrayRef> {
+    let text = column.as_string_view_opt()?;
+    let too_long = |view: &u128| *view as u32 as usize > LONGEST_CELL;
+    if !text.views().iter().any(too_long) {
+        return None;
+    }
+    for (index, _) in text.views().iter().enumerate().filter(|(_, view)| too_long(view)) {
+        if text.is_valid(index) {
+            faults.entry(index).or_insert_with(|| {
+                let bytes = text.value(index).len();
+                format!("column `{name}` holds {bytes} bytes, more than {LONGEST_CELL}")
+            });
+        }
+    }
+    let kept = text.iter().map(|value| value.filter(|value| value.len() <= LONGEST_CELL));
+    Some(Arc::new(kept.collect::<StringViewArray>()))
 }
 
 impl RawParquet<'_> {
@@ -166,7 +332,10 @@ impl RawParquet<'_> {
         for (field, source) in unified.schema.fields().iter().zip(sources.iter()) {
             arrays.push(match source {
                 Some(source) => {
-                    convert::cast(records.column(*source), field.data_type(), field.name(), &mut faults)
+                    let column = records.column(*source);
+                    let short = within_limit(column, field.name(), &mut faults);
+                    let column = short.as_ref().unwrap_or(column);
+                    convert::cast(column, field.data_type(), field.name(), &mut faults)
                         .map_err(|error| assemble::failed(field.name(), error))?
                 }
                 None => new_null_array(field.data_type(), rows),

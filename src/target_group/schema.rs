@@ -1,6 +1,6 @@
 //! One schema for all files: what the campaign declares, else what Parquet says, else text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::iter;
 use std::sync::Arc;
 
@@ -77,17 +77,23 @@ pub(super) fn unify(
             return Err(header::missing(email, "email", &columns).in_file(&file.shown));
         }
     }
+    // A file may have a hundred thousand columns: each is looked up by its name.
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in files.iter().flat_map(|file| &file.columns) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
+    let mut given_by_name: HashMap<&str, Vec<(&str, &Given)>> = HashMap::new();
+    for file in files {
+        for (name, given) in &file.columns {
+            let given_here = given_by_name.entry(name).or_insert_with(|| {
+                names.push(name);
+                Vec::new()
+            });
+            given_here.push((file.shown.as_str(), given));
         }
     }
     let declared = spec.types.keys().map(|name| (name.trim(), "types"));
     let optional = [(spec.id.as_deref(), "id"), (spec.name.as_deref(), "name")];
     let optional = optional.into_iter().filter_map(|(name, key)| Some((name?.trim(), key)));
     for (name, key) in optional.chain(declared) {
-        if !names.contains(&name) {
+        if !given_by_name.contains_key(name) {
             return Err(header::missing(name, key, &names));
         }
     }
@@ -96,12 +102,9 @@ pub(super) fn unify(
     let mut fields = Vec::new();
     for name in names {
         let role = role(spec, name);
-        let given: Vec<(&str, &Given)> = files
-            .iter()
-            .filter_map(|file| Some((file.shown.as_str(), &file.columns.iter().find(|(n, _)| n == name)?.1)))
-            .collect();
+        let given = &given_by_name[name];
         if role == Role::Template {
-            for (shown, given) in &given {
+            for (shown, given) in given {
                 if let Given::Unusable(what) = given {
                     warnings.push(format!(
                         "column `{name}` of `{shown}` is left out: templates can't use its type, {what}"
@@ -110,8 +113,8 @@ pub(super) fn unify(
             }
         }
         let data_type = match role {
-            Role::Email | Role::Id | Role::Name => text_of_role(spec, name, role, &given)?,
-            Role::Template => template_type(spec, name, &given)?,
+            Role::Email | Role::Id | Role::Name => text_of_role(spec, name, role, given)?,
+            Role::Template => template_type(spec, name, given)?,
         };
         if let Some(data_type) = data_type {
             fields.push(Field::new(name, data_type, true));
@@ -237,6 +240,8 @@ fn template_type(
             let hint = "a CSV field can't hold lists or structs: rename or remove one of the columns";
             Err(clash((shown, &found), (csv, &DataType::Utf8), hint))
         }
+        // `01234` and `K1A` say more than a number can: text wins.
+        (Some((_, found)), Some(_)) if types::is_number(&found) => Ok(Some(DataType::Utf8)),
         (Some((_, found)), _) => Ok(Some(found)),
     }
 }

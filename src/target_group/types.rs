@@ -63,8 +63,8 @@ pub(super) fn widen(one: &DataType, other: &DataType) -> Option<DataType> {
             Some(List(Arc::new(Field::new("item", widen(a.data_type(), b.data_type())?, true))))
         }
         (a, b) if a.is_integer() && b.is_integer() => Some(widen_integers(a, b)),
-        (a, b) if number(a) && number(b) && (a.is_floating() || b.is_floating()) => Some(Float64),
-        (a, b) if number(a) && number(b) => {
+        (a, b) if is_number(a) && is_number(b) && (a.is_floating() || b.is_floating()) => Some(Float64),
+        (a, b) if is_number(a) && is_number(b) => {
             let ((whole_a, scale_a), (whole_b, scale_b)) = (digits(a)?, digits(b)?);
             let scale = scale_a.max(scale_b);
             let precision = whole_a.max(whole_b) + scale;
@@ -74,7 +74,8 @@ pub(super) fn widen(one: &DataType, other: &DataType) -> Option<DataType> {
     }
 }
 
-fn number(given: &DataType) -> bool {
+/// True for integers, floats and decimals.
+pub(super) fn is_number(given: &DataType) -> bool {
     given.is_integer() || given.is_floating() || given.is_decimal()
 }
 
