@@ -1,4 +1,4 @@
-"""pyarrow, DuckDB and Polars read the result files as they are, and agree; the README's queries run."""
+"""pyarrow, DuckDB and Polars read the result files as they are, and agree; the queries of the documentation run."""
 
 import email
 import json
@@ -45,7 +45,7 @@ def check(folder):
     manifest = json.loads((result.folder / "manifest.json").read_text())
     same("counts of the manifest", counts_within(manifest), counts)
     ok(f"pyarrow, DuckDB and Polars read {len(files)} result file(s): same counts, one row for each input row")
-    check_readme_queries(folder)
+    check_shown_queries(folder)
 
 
 def check_types(files):
@@ -75,17 +75,18 @@ def check_values(result, messages):
     ok("accepted rows carry their reply, host, latency, size and slot")
 
 
-def check_readme_queries(folder):
-    """Every SQL block of README.md runs on the run as it was left. There its `runs` are in another folder."""
-    queries = re.findall(r"^```sql\n(.*?)^```", (common.ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    holds(queries, "README.md holds no SQL")
+def check_shown_queries(folder):
+    """Every SQL block of README.md and docs/ runs on the run as it was left. There its `runs` are in another folder."""
+    pages = [common.ROOT / "README.md", *sorted((common.ROOT / "docs").glob("*.md"))]
+    queries = [(page.name, query) for page in pages for query in re.findall(r"^```sql\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)]
+    holds(len(queries) >= 5, f"only {len(queries)} queries are shown")
     here = os.getcwd()
     os.chdir(folder)
     try:
-        for query in queries:
-            holds("'fixtures/welcome/runs/" in query, f"a query of README.md reads other runs:\n{query}")
+        for page, query in queries:
+            holds("'fixtures/welcome/runs/" in query, f"a query of {page} reads other runs:\n{query}")
             rows = duckdb.sql(query.replace("'fixtures/welcome/runs/", "'runs/")).fetchall()
-            holds(rows, f"a query of README.md finds nothing:\n{query}")
+            holds(rows, f"a query of {page} finds nothing:\n{query}")
     finally:
         os.chdir(here)
-    ok(f"the {len(queries)} queries of README.md run in DuckDB")
+    ok(f"the {len(queries)} queries of README.md and docs/ run in DuckDB")

@@ -1,33 +1,246 @@
-//! What is shown to users is true: the campaign files that the project carries load, and the README names every key
-//! with its default.
+//! What is shown to users is true: the campaign files that the project carries load, the pages name every key with
+//! its default, their commands parse, their links lead somewhere, and the README's picture is what the demo prints.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use mailrun::campaign::{Campaign, Capacity, Checks, Journal, Mx, Results, Retry, Stop, Timeouts};
+use clap::Parser;
+use clap::error::ErrorKind;
+use mailrun::campaign::{Campaign, Capacity, Retry, Senders, Stop};
+use mailrun::cli::Cli;
+use mailrun::mail::{Class, Disposition};
+use mailrun::results::Column;
+use mailrun::sandbox::{BEHAVIOUR_SUFFIXES, BEHAVIOURS};
+use regex::Regex;
+use toml::{Table, Value};
+
+use crate::kit::Dir;
+
+const README_BYTES: usize = 8 * 1_024;
+const PAGE_BYTES: usize = 15 * 1_024;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The TOML block of the README that shows the whole campaign file.
-fn shown_campaign() -> String {
-    let readme = read("README.md");
-    let (_, section) = readme.split_once("\n## The campaign file\n").expect("the README has that section");
-    let (_, block) = section.split_once("\n```toml\n").expect("it holds a TOML block");
-    block.split_once("\n```").expect("which ends").0.to_owned()
+/// A page for users: its path below the repository's root and its text.
+struct Page {
+    path: PathBuf,
+    text: String,
 }
 
-fn load(text: &str) -> Campaign {
-    Campaign::parse(text, Path::new("campaign.toml"))
-        .unwrap_or_else(|error| panic!("{error} at {:?}", error.place))
+impl Page {
+    /// The blocks fenced as ```` ```language ````.
+    fn blocks(&self, language: &str) -> Vec<&str> {
+        let fence = format!("```{language}");
+        let mut found = Vec::new();
+        let mut rest = self.text.as_str();
+        while let Some(at) = rest.find("```") {
+            let (opening, body) = rest[at..].split_once('\n').expect("a fence has an end");
+            let (block, after) =
+                body.split_once("```").unwrap_or_else(|| panic!("{}: an open block", self.name()));
+            if opening.trim_end() == fence {
+                found.push(block);
+            }
+            rest = after;
+        }
+        found
+    }
+
+    /// The text without its fenced blocks.
+    fn prose(&self) -> String {
+        self.text.split("```").step_by(2).collect()
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The anchors of its headings, as GitHub makes them.
+    fn anchors(&self) -> BTreeSet<String> {
+        let prose = self.prose();
+        let headings = prose.lines().filter(|line| line.starts_with('#'));
+        headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+    }
+}
+
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The README and every page of `docs/`.
+fn pages() -> Vec<Page> {
+    let mut paths = vec![PathBuf::from("README.md")];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name();
+        if Path::new(&name).extension().is_some_and(|extension| extension == "md") {
+            paths.push(Path::new("docs").join(name));
+        }
+    }
+    paths.sort();
+    let page = |path: PathBuf| Page { text: fs::read_to_string(root().join(&path)).unwrap(), path };
+    paths.into_iter().map(page).collect()
+}
+
+#[test]
+fn no_page_is_too_long_to_read() {
+    for page in pages() {
+        let most = if page.path == Path::new("README.md") { README_BYTES } else { PAGE_BYTES };
+        assert!(page.text.len() <= most, "{} has {} bytes, more than {most}", page.name(), page.text.len());
+    }
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let pages = pages();
+    let mut dead = Vec::new();
+    for page in &pages {
+        let folder = page.path.parent().unwrap();
+        for target in links(&page.prose()) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let (path, fragment) = target.split_once('#').unwrap_or((&target, ""));
+            let path = if path.is_empty() { page.path.clone() } else { normal(&folder.join(path)) };
+            let goes = root().join(&path).exists()
+                && (fragment.is_empty()
+                    || pages.iter().any(|other| other.path == path && other.anchors().contains(fragment)));
+            if !goes {
+                dead.push(format!("{}: {target}", page.name()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "links that lead nowhere:\n{}", dead.join("\n"));
+}
+
+/// The targets of `[text](target)` and `![text](target)`.
+fn links(prose: &str) -> Vec<String> {
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(target, _)| target.to_owned()).collect()
+}
+
+/// The path without its `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut kept = PathBuf::new();
+    for part in path {
+        if part == ".." {
+            kept.pop();
+        } else {
+            kept.push(part);
+        }
+    }
+    kept
+}
+
+#[test]
+fn the_index_lists_every_page() {
+    let index = read("docs/README.md");
+    for page in pages() {
+        let name = page.path.file_name().unwrap().to_str().unwrap();
+        assert!(name == "README.md" || index.contains(&format!("]({name})")), "docs/README.md lacks {name}");
+    }
+}
+
+#[test]
+fn every_command_shown_parses() {
+    let mut wrong = Vec::new();
+    let mut shown = 0;
+    for page in pages() {
+        let whole =
+            ["sh", "text", "cron", "ini", "console"].into_iter().flat_map(|language| page.blocks(language));
+        for line in whole.flat_map(|block| joined(block)) {
+            for words in commands(&line) {
+                shown += 1;
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    wrong.push(format!("{}: {line}\n  {}", page.name(), error.kind()));
+                }
+            }
+        }
+        for code in page.prose().split('`').skip(1).step_by(2).filter(|code| code.starts_with("mailrun ")) {
+            for words in commands(code) {
+                shown += 1;
+                if let Err(error) = Cli::try_parse_from(&words)
+                    && !is_only_a_name(error.kind())
+                {
+                    wrong.push(format!("{}: `{code}`\n  {}", page.name(), error.kind()));
+                }
+            }
+        }
+    }
+    assert!(shown > 50, "only {shown} commands were found");
+    assert!(wrong.is_empty(), "commands that the program does not take:\n{}", wrong.join("\n"));
+}
+
+/// In running text a command may be named without its arguments.
+fn is_only_a_name(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::MissingRequiredArgument
+            | ErrorKind::MissingSubcommand
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            | ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+    )
+}
+
+/// The lines of a block, those that end in a backslash joined with the next.
+fn joined(block: &str) -> Vec<String> {
+    let block = block.replace("\\\n", " ");
+    block.lines().map(str::to_owned).collect()
+}
+
+/// The calls of `mailrun` in a line of shell: their words, without redirections and comments.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let words = shell_words(line);
+    let mut calls = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        let starts = at == 0 || is_before_a_command(&words[at - 1]);
+        let is_program = word == "mailrun" || word.ends_with("/bin/mailrun");
+        if starts && is_program {
+            let ends =
+                |word: &String| matches!(word.as_str(), "&&" | "||" | "|" | ";" | "&") || word.contains('>');
+            let rest = words[at + 1..].iter().take_while(|word| !ends(word)).cloned();
+            calls.push([vec!["mailrun".to_owned()], rest.collect()].concat());
+        }
+    }
+    calls
+}
+
+/// What can stand in front of a program's name: a prompt, an operator, a variable, a user of a crontab, `ExecStart=`.
+fn is_before_a_command(word: &str) -> bool {
+    matches!(word, "$" | "&&" | "||" | "|" | ";" | "then" | "do" | "if" | "exec" | "news")
+        || word.ends_with('=')
+        || word.contains('=') && !word.starts_with('-')
+}
+
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    let line = line.replace("ExecStart=", "ExecStart= ");
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '#') if words.last().is_some_and(String::is_empty) => break,
+            (None, c) if c.is_whitespace() => words.push(String::new()),
+            (None | Some(_), c) => words.last_mut().expect("one at least").push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 #[test]
 fn the_campaign_files_that_the_project_carries_load() {
     for path in ["fixtures/welcome/campaign.toml", "src/cli/init/campaign.toml"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let path = root().join(path);
         let campaign = Campaign::load(&path).unwrap_or_else(|error| panic!("{error} at {:?}", error.place));
         let template = &campaign.template;
         let files = template.text.iter().chain(&template.html).chain(&template.attachments);
@@ -58,98 +271,377 @@ fn the_keys_that_init_shows_as_comments_are_keys() {
     assert_eq!(campaign.stop, Stop::default());
 }
 
-#[test]
-fn the_readme_shows_the_defaults() {
-    let shown = load(&shown_campaign());
-    let smallest = load(
-        "[campaign]\nid = \"x\"\n[sender]\nfrom = \"a@example.com\"\n[target-group]\nfiles = [\"a.csv\"]\n\
-         [template]\nsubject = \"x\"\ntext = \"x\"\n[delivery]\nroute = \"relay\"\n[delivery.relay]\nhost = \"x\"\n",
-    );
-    assert_eq!(shown.identity.kind, smallest.identity.kind);
-    assert_eq!(shown.sender.verp, smallest.sender.verp);
-    assert_eq!(shown.target_group.email, smallest.target_group.email);
-    assert_eq!(shown.target_group.duplicates, smallest.target_group.duplicates);
-    assert_eq!(shown.template.strict, smallest.template.strict);
-    assert_eq!(shown.template.personalised, smallest.template.personalised);
-    assert_eq!(shown.template.largest, smallest.template.largest);
-    assert_eq!(shown.capacity, Capacity::default());
-    assert_eq!(shown.delivery.drain_seconds, smallest.delivery.drain_seconds);
-    let mx = shown.delivery.mx;
-    assert_eq!((mx.port, mx.tls, mx.mta_sts, mx.ip), {
-        let mx = Mx::default();
-        (mx.port, mx.tls, mx.mta_sts, mx.ip)
-    });
-    assert_eq!(shown.delivery.retry, Retry::default());
-    assert_eq!(shown.delivery.timeouts, Timeouts::default());
-    assert_eq!(shown.stop, Stop::default());
-    assert_eq!(shown.checks.spam_threshold, Checks::default().spam_threshold);
-    assert_eq!(shown.journal, Journal::default());
-    assert_eq!(shown.results.compression, Results::default().compression);
-    let (shown, smallest) = (shown.delivery.relay.unwrap(), smallest.delivery.relay.unwrap());
-    assert_eq!(shown.port(), smallest.port());
-    assert_eq!(shown.tls, smallest.tls);
-    assert_eq!(shown.connections, smallest.connections);
-    assert_eq!(shown.pipeline_depth, smallest.pipeline_depth);
-    assert_eq!(shown.recipients_per_message, smallest.recipients_per_message);
-    assert_eq!(shown.messages_per_connection, smallest.messages_per_connection);
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_'))
+}
+
+fn load(text: &str) -> Campaign {
+    parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn parse(text: &str) -> Result<Campaign, String> {
+    Campaign::parse(text, Path::new("campaign.toml")).map_err(|error| error.to_string())
+}
+
+/// A campaign file with one entry of every table, and nothing in any of them but what must be there.
+const ONE_OF_EACH: &str = r#"
+[campaign]
+id = "x"
+[sender]
+from = "a@example.com"
+[target-group]
+files = ["a.csv"]
+[template]
+subject = "x"
+text = "x"
+[unsubscribe]
+mailto = "u@example.com"
+[[dkim]]
+domain = "example.com"
+selector = "s"
+key = "k"
+[capacity]
+[delivery]
+route = "relay"
+[delivery.dsn]
+notify = ["never"]
+[delivery.relay]
+host = "x"
+[delivery.mx]
+[delivery.retry]
+[delivery.timeouts]
+[[relay]]
+name = "r"
+host = "y"
+[[route]]
+domains = ["example.net"]
+relay = "r"
+[[egress]]
+address = "192.0.2.1"
+[[shaping]]
+name = "google"
+[[reply]]
+name = "x"
+class = "policy"
+[stop]
+[check]
+[journal]
+[results]
+"#;
+
+/// The table of keys below one heading of the campaign file's page: heading, then key to default.
+type Section = (String, BTreeMap<String, String>);
+
+/// The sections of the campaign file's page. A heading may name two tables that take the same keys.
+fn sections() -> Vec<Section> {
+    let page = read("docs/campaign-file.md");
+    let mut found = Vec::new();
+    for section in page.split("\n## ").skip(1) {
+        let (heading, body) = section.split_once('\n').expect("a heading has a line of its own");
+        let rows = body.lines().filter_map(|line| line.strip_prefix("| `"));
+        let keys: BTreeMap<String, String> = rows
+            .map(|row| {
+                let row = row.replace("\\|", "/");
+                let mut cells = row.split(" | ").map(str::trim);
+                let key = cells.next().unwrap_or_default().trim_end_matches('`').to_owned();
+                (key, cells.next().unwrap_or_default().to_owned())
+            })
+            .collect();
+        for table in heading.split(" and ") {
+            found.push((table.to_owned(), keys.clone()));
+        }
+    }
+    found
 }
 
 #[test]
-fn the_readme_shows_every_key() {
-    let shown = shown_campaign();
-    for table in [
-        "[campaign]",
-        "[sender]",
-        "[target-group]",
-        "[template]",
-        "[unsubscribe]",
-        "[[dkim]]",
-        "[capacity]",
-        "[delivery]",
-        "[delivery.dsn]",
-        "[delivery.relay]",
-        "[[route]]",
-        "[[egress]]",
-        "[delivery.mx]",
-        "[delivery.retry]",
-        "[delivery.timeouts]",
-        "[[shaping]]",
-        "[[reply]]",
-        "[stop]",
-        "[check]",
-        "[journal]",
-        "[results]",
-    ] {
-        for key in known_keys(&shown, table) {
-            let name = table.trim_matches(['[', ']']);
-            let is_shown =
-                assigned(&shown, table).contains(&key) || shown.contains(&format!("\n[{name}.{key}]"));
-            assert!(is_shown, "`{key}` of {table} is not in the README");
+fn the_tables_of_the_campaign_file_show_every_key() {
+    let sections = sections();
+    let names: Vec<&str> = sections.iter().map(|(heading, _)| heading.trim_matches(['[', ']'])).collect();
+    for key in known_keys("", ONE_OF_EACH) {
+        assert!(names.contains(&key.as_str()), "docs/campaign-file.md has no section `{key}`");
+    }
+    for (heading, keys) in &sections {
+        let name = heading.trim_matches(['[', ']']);
+        if !ONE_OF_EACH.contains(&format!("\n{heading}\n")) {
+            assert!(keys.is_empty(), "{heading} is a free table");
+            continue;
+        }
+        let known: BTreeSet<String> = known_keys(heading, ONE_OF_EACH).into_iter().collect();
+        for key in &known {
+            let has_section = names.contains(&format!("{name}.{key}").as_str());
+            assert!(
+                keys.contains_key(key) || has_section,
+                "`{key}` of {heading} is not in docs/campaign-file.md"
+            );
+        }
+        for key in keys.keys() {
+            assert!(
+                known.contains(key),
+                "docs/campaign-file.md shows `{key}`, and {heading} has no such key"
+            );
         }
     }
 }
 
-/// The keys that a table takes, as the error for an unknown one lists them.
-fn known_keys(campaign: &str, table: &str) -> Vec<String> {
-    let header = campaign.lines().find(|line| line.starts_with(table)).expect("the README shows every table");
-    let spoiled = campaign.replacen(header, &format!("{table}\nno-such-key = 1"), 1);
-    let error = Campaign::parse(&spoiled, Path::new("campaign.toml")).expect_err("an unknown key is refused");
-    let (_, expected) = error.problem.split_once("expected").expect("the error lists the keys");
+/// Where a default is written as TOML, a file that says so is the same campaign as one that does not.
+#[test]
+fn the_tables_of_the_campaign_file_show_the_defaults() {
+    let smallest: Table = ONE_OF_EACH.parse().unwrap();
+    let mut spelled_out = smallest.clone();
+    let mut defaults = 0;
+    for (heading, keys) in sections() {
+        for (key, default) in keys {
+            let Some(literal) = default.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) else {
+                continue;
+            };
+            let Ok(value) = format!("value = {literal}").parse::<Table>() else { continue };
+            let table = table_at(&mut spelled_out, heading.trim_matches(['[', ']']));
+            assert!(
+                table.insert(key.clone(), value["value"].clone()).is_none(),
+                "{heading}: {key} is required"
+            );
+            defaults += 1;
+        }
+    }
+    assert!(defaults > 40, "only {defaults} defaults were found");
+    let as_value = |table: &Table| Table::try_from(load(&toml::to_string(table).unwrap())).unwrap();
+    assert_eq!(as_value(&spelled_out), as_value(&smallest));
+}
+
+/// The table, or the first entry of the tables, at a dotted path.
+fn table_at<'a>(root: &'a mut Table, path: &str) -> &'a mut Table {
+    let mut table = root;
+    for name in path.split('.') {
+        table = match table.get_mut(name) {
+            Some(Value::Table(inner)) => inner,
+            Some(Value::Array(entries)) => entries[0].as_table_mut().unwrap(),
+            other => panic!("{path}: {other:?}"),
+        };
+    }
+    table
+}
+
+/// The keys that a table takes, as the error for an unknown one lists them; with an empty header, the tables.
+fn known_keys(header: &str, campaign: &str) -> Vec<String> {
+    let spoiled = if header.is_empty() {
+        format!("no-such-key = 1\n{campaign}")
+    } else {
+        campaign.replacen(&format!("\n{header}\n"), &format!("\n{header}\nno-such-key = 1\n"), 1)
+    };
+    let error = parse(&spoiled).expect_err("an unknown key is refused");
+    let (_, expected) = error.split_once("expected").expect("the error lists the keys");
     let keys: Vec<_> = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     assert!(!keys.is_empty(), "{error}");
     keys
 }
 
-/// The keys assigned under a table's header, also those behind `# `.
-fn assigned(campaign: &str, table: &str) -> Vec<String> {
-    let lines = campaign.lines().skip_while(|line| !line.starts_with(table)).skip(1);
-    lines
-        .take_while(|line| !line.starts_with('['))
-        .filter_map(|line| line.trim_start_matches("# ").split_once('='))
-        .map(|(key, _)| key.trim().to_owned())
-        .collect()
+/// Every TOML block is a part of a campaign file, or a registry of senders.
+#[test]
+fn the_toml_that_is_shown_loads() {
+    let mut shown = 0;
+    for page in pages() {
+        for block in page.blocks("toml") {
+            shown += 1;
+            if block.contains("[[sender]]") {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("senders.toml");
+                fs::write(&path, block).unwrap();
+                Senders::load(&path).unwrap_or_else(|error| panic!("{}: {error}\n{block}", page.name()));
+                continue;
+            }
+            let mut whole: Table =
+                "[campaign]\nid = \"x\"\nkind = \"update\"\n[sender]\nfrom = \"a@mail.example.com\"\n[target-group]\n\
+                 files = [\"a.csv\"]\n[template]\nsubject = \"x\"\ntext = \"x\"\n[delivery]\nroute = \"relay\"\n\
+                 [delivery.relay]\nhost = \"x\"\n"
+                    .parse()
+                    .unwrap();
+            let part: Table =
+                block.parse().unwrap_or_else(|error| panic!("{}: {error}\n{block}", page.name()));
+            merge(&mut whole, part);
+            parse(&toml::to_string(&whole).unwrap())
+                .unwrap_or_else(|error| panic!("{}: {error}\n{block}", page.name()));
+        }
+    }
+    assert!(shown > 5, "only {shown} blocks were found");
 }
 
-fn is_key(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_'))
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+/// The first cells of the rows below a table's header, without their backticks, and the second ones.
+fn table_of(page: &str, header: &str) -> Vec<(String, String)> {
+    let text = read(page);
+    let (_, table) =
+        text.split_once(&format!("\n| {header} |")).unwrap_or_else(|| panic!("{page}: no `{header}`"));
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+        let first = cells.next().unwrap_or_default().replace('`', "");
+        (first, cells.next().unwrap_or_default().to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_tables_of_the_results_are_complete() {
+    let firsts = |header| table_of("docs/results.md", header).into_iter().map(|(first, _)| first);
+    let dispositions: Vec<String> = firsts("disposition").collect();
+    assert_eq!(dispositions, Disposition::ALL.map(|disposition| disposition.to_string()));
+    let classes: Vec<String> = firsts("class").collect();
+    assert_eq!(classes, Class::ALL.map(|class| class.as_str().to_owned()));
+    let columns: Vec<String> =
+        firsts("column").flat_map(|row| row.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert_eq!(columns, Column::ALL.map(|column| column.name().to_owned()));
+}
+
+#[test]
+fn the_exit_codes_and_the_sandbox_are_those_of_the_help() {
+    let dir = Dir::new();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = words(&dir.run(&["--help"]).ended(0).stdout());
+    let codes = table_of("docs/operations.md", "exit code");
+    assert_eq!(codes.len(), 6);
+    for (code, meaning) in codes {
+        let meaning = meaning.trim_end_matches('|').trim();
+        assert!(help.contains(&format!("{code} {meaning}")), "{code} {meaning}\nis not in\n{help}");
+    }
+    let help = words(&dir.run(&["sandbox", "--help"]).ended(0).stdout());
+    let behaviours = table_of("docs/sandbox.md", "local part");
+    assert_eq!(behaviours.len(), BEHAVIOURS.len() + BEHAVIOUR_SUFFIXES.len());
+    for (name, _) in behaviours {
+        assert!(help.contains(&name), "{name}\nis not in\n{help}");
+    }
+}
+
+#[test]
+fn the_limits_of_providers_are_those_of_the_program() {
+    let text = read("docs/delivery.md");
+    let own: Table = read("src/route/shaping/shaping.toml").parse().unwrap();
+    let entries = own["shaping"].as_array().unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `") && line.matches('|').count() == 5);
+    let shown: Vec<Vec<&str>> =
+        rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect()).collect();
+    assert_eq!(shown.len(), entries.len());
+    for (cells, entry) in shown.iter().zip(entries) {
+        let number = |key: &str| entry.get(key).map(ToString::to_string).unwrap_or_default();
+        assert_eq!(format!("\"{}\"", cells[1]), number("name"));
+        assert_eq!(cells[2], number("connections"), "{cells:?}");
+        assert_eq!(cells[3], number("messages-per-connection"), "{cells:?}");
+        let requires = entry.get("tls").and_then(Value::as_str) == Some("required");
+        assert_eq!(cells[4].contains("TLS required"), requires, "{cells:?}");
+        let most = number("provider-connections");
+        assert_eq!(cells[4].contains("over all its sites"), !most.is_empty(), "{cells:?}");
+        assert!(most.is_empty() || cells[4].contains(&format!("{most} connections over")), "{cells:?}");
+    }
+}
+
+/// Each call that the table of helpers shows, in a template that is rendered.
+#[test]
+fn the_helpers_that_are_shown_render() {
+    let page = Page { path: "docs/templates.md".into(), text: read("docs/templates.md") };
+    let rows = page.text.lines().filter(|line| line.starts_with("| `"));
+    let mut template = page.blocks("handlebars").concat();
+    for code in rows.flat_map(|row| row.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+    {
+        match code.strip_prefix("{{#") {
+            Some(block) if !block.contains(' ') => {
+                let name = block.trim_end_matches('}');
+                template.push_str(&format!("{{{{#{name} tags}}}}x{{{{/{name}}}}}\n"));
+            }
+            Some(_) => template.push_str(&format!("{code}x{{{{/if}}}}\n")),
+            None if code.starts_with("{{{{") => template.push_str("{{{{raw}}}}{{x}}{{{{/raw}}}}\n"),
+            None if code.starts_with("{{") => {
+                template.push_str(&format!("{}\n", code.replace("date x", "date day")))
+            }
+            None => {}
+        }
+    }
+    assert!(template.contains("{{currency") && template.contains("{{unsubscribe_url}}"), "{template}");
+    let dir = Dir::new();
+    dir.write(
+        "letter.hbs",
+        template.replace("list 0", "this.\"x\"").replace("lookup this.\"x\"", "lookup this \"x\""),
+    );
+    dir.write("footer.hbs", "--\n");
+    dir.write(
+        "a.csv",
+        "email,x,day,tags,premium,points,picks\nann@example.com,1250,2026-05-31,a,yes,1200,\n",
+    );
+    dir.write(
+        "campaign.toml",
+        "[campaign]\nid = \"x\"\n[sender]\nfrom = \"a@mail.example.com\"\n[target-group]\nfiles = [\"a.csv\"]\n\
+         [target-group.types]\npoints = \"integer\"\n[template]\nsubject = \"x\"\ntext = \"letter.hbs\"\n\
+         [template.defaults]\nfirst_name = \"you\"\n[unsubscribe]\nhttps = \"https://example.com/{{token}}\"\n\
+         [delivery]\nroute = \"sandbox\"\n",
+    );
+    let message = dir.run(&["render", "campaign.toml", "--row", "1"]).ended(0).stdout();
+    assert!(message.contains("1,200 points") && message.contains("31 May 2026"), "{message}");
+}
+
+/// The picture of the README, drawn by `scripts/picture`, shows what the demo prints. What differs from run to run (its
+/// id, times and rates) and the progress bar are left out.
+#[test]
+fn the_picture_shows_what_the_demo_prints() {
+    let picture = read("docs/demo.svg");
+    let shown: Vec<String> = picture.lines().filter(|line| line.starts_with("<text")).map(plain).collect();
+    let (command, shown) = shown.split_first().expect("the picture holds text");
+    let command = command.strip_prefix("$ mailrun ").expect("the first line is the command");
+
+    let dir = Dir::new();
+    copy(&root().join("fixtures/welcome"), &dir.path().join("fixtures/welcome"));
+    let ran = dir.run(&command.split(' ').collect::<Vec<_>>()).ended(1);
+    let printed = ran.stderr() + &ran.stdout();
+    let steady =
+        |lines: Vec<&str>| -> Vec<String> { lines.into_iter().filter_map(without_what_varies).collect() };
+    let shown = steady(shown.iter().map(String::as_str).collect());
+    let printed = steady(printed.lines().collect());
+    assert_eq!(shown, printed, "`scripts/picture` draws it again");
+}
+
+/// A line without its markup.
+fn plain(line: &str) -> String {
+    let texts = line.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text);
+    texts
+        .collect::<String>()
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&")
+}
+
+/// A line of the demo without what differs from run to run; none for empty lines and progress.
+fn without_what_varies(line: &str) -> Option<String> {
+    let is_progress = line.starts_with("sending:") || line.contains('%') && line.contains("/s");
+    if line.trim().is_empty() || is_progress {
+        return None;
+    }
+    let first = line.split_whitespace().next().unwrap_or_default();
+    if matches!(first, "rate" | "latency") {
+        return Some(first.to_owned());
+    }
+    let line = Regex::new("welcome/[a-z0-9]{12}").unwrap().replace(line, "welcome/ID");
+    let line = Regex::new(" (about|20[0-9]{2}-[0-9]{2}-).*").unwrap().replace(&line, "");
+    Some(line.into_owned())
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            if entry.file_name() != "runs" {
+                copy(&entry.path(), &target);
+            }
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
