@@ -14,7 +14,9 @@ use crate::campaign::{Campaign, RouteKind};
 use crate::mail::{Address, Timestamp};
 use crate::plan::{Freeze, Plan};
 use crate::run;
-use crate::run_dir::{Content, Input, Manifest, RunDir, RunId, RunLock, RunOptions, State, run_id};
+use crate::run_dir::{
+    Content, Input, Manifest, RunDir, RunId, RunLock, RunOptions, State, StopReason, run_id,
+};
 use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
@@ -78,9 +80,9 @@ fn refuse_second_run(runs: &std::path::Path, campaign: &Campaign, id: &RunId) ->
         let begun = manifest.started.is_some() && manifest.options.retry.is_none();
         let ended = match &manifest.state {
             State::Finished => true,
-            // The time given with --not-after was over: that run was ended by choice.
-            State::Interrupted { reason } => reason.contains("--not-after"),
-            State::Planned | State::Running => false,
+            // That run was ended by choice.
+            State::Interrupted { reason: StopReason::NotAfter } => true,
+            State::Planned | State::Running | State::Interrupted { .. } => false,
         };
         let other = manifest.campaign_id == campaign.identity.id && manifest.run_id != *id;
         let same_route = manifest.campaign.delivery.route == campaign.delivery.route;

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::diagnostic::Diagnostic;
 use crate::run::Shutdown;
+use crate::run_dir::StopReason;
 
 struct Both {
     interrupt: Signal,
@@ -32,7 +33,7 @@ pub async fn first() -> Result<(), Diagnostic> {
 }
 
 /// Sends the first as [`Shutdown::Drain`], any further as [`Shutdown::Now`].
-pub fn forward(to: mpsc::Sender<(Shutdown, String)>) -> Result<(), Diagnostic> {
+pub fn forward(to: mpsc::Sender<(Shutdown, StopReason)>) -> Result<(), Diagnostic> {
     let mut both = Both::listen()?;
     tokio::spawn(async move {
         let mut shutdown = Shutdown::Drain;
@@ -42,7 +43,7 @@ pub fn forward(to: mpsc::Sender<(Shutdown, String)>) -> Result<(), Diagnostic> {
                 Shutdown::Drain => "stopping: what is under way is finished; once more stops at once",
                 Shutdown::Now => "stopping at once",
             });
-            if to.send((shutdown, format!("stopped by {name}"))).await.is_err() {
+            if to.send((shutdown, StopReason::Signal { signal: name.to_owned() })).await.is_err() {
                 return;
             }
             shutdown = Shutdown::Now;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::campaign::Stop;
 use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition};
+use crate::run_dir::StopReason;
 
 /// How many of the replies seen a reason names.
 const REPLIES_NAMED: usize = 3;
@@ -34,7 +35,7 @@ impl Breaker {
     }
 
     /// Takes in one outcome; the reason to stop, when a limit is passed.
-    pub fn observe(&mut self, outcome: &Outcome) -> Option<String> {
+    pub fn observe(&mut self, outcome: &Outcome) -> Option<StopReason> {
         let accepted = outcome.verdict == Verdict::Final(Disposition::Accepted);
         let bounced = outcome.verdict == Verdict::Final(Disposition::Bounced);
         let unauthenticated = outcome.class == Some(Class::Authentication);
@@ -45,7 +46,7 @@ impl Breaker {
             .or_else(|| if accepted || bounced { self.observe_bounce(bounced) } else { None })
     }
 
-    fn observe_authentication(&mut self, accepted: bool, unauthenticated: bool) -> Option<String> {
+    fn observe_authentication(&mut self, accepted: bool, unauthenticated: bool) -> Option<StopReason> {
         if accepted {
             self.authentication_failures = 0;
         }
@@ -53,12 +54,12 @@ impl Breaker {
             return None;
         }
         self.authentication_failures += 1;
-        let limit = self.limits.authentication_failures;
-        (limit > 0 && self.authentication_failures >= limit)
-            .then(|| format!("{limit} failures of authentication in a row; {}", self.replies()))
+        let failures = self.limits.authentication_failures;
+        (failures > 0 && self.authentication_failures >= failures)
+            .then(|| StopReason::AuthenticationFailures { failures, replies: self.replies() })
     }
 
-    fn observe_bounce(&mut self, bounced: bool) -> Option<String> {
+    fn observe_bounce(&mut self, bounced: bool) -> Option<StopReason> {
         self.window.push_back(bounced);
         self.bounces += usize::from(bounced);
         if self.window.len() > self.limits.bounce_window {
@@ -67,9 +68,11 @@ impl Breaker {
         // A share says something only over a full window.
         let full = self.window.len() == self.limits.bounce_window;
         let percent = self.bounces as f64 * 100.0 / self.window.len() as f64;
-        (full && self.limits.bounce_percent > 0.0 && percent > self.limits.bounce_percent).then(|| {
-            let window = self.limits.bounce_window;
-            format!("{} of the last {window} outcomes are bounces; {}", self.bounces, self.replies())
+        let is_passed = full && self.limits.bounce_percent > 0.0 && percent > self.limits.bounce_percent;
+        is_passed.then(|| StopReason::TooManyBounces {
+            bounces: self.bounces,
+            window: self.limits.bounce_window,
+            replies: self.replies(),
         })
     }
 
@@ -85,9 +88,8 @@ impl Breaker {
         }
     }
 
-    fn replies(&self) -> String {
-        let named: Vec<String> = self.replies.iter().map(|reply| format!("`{reply}`")).collect();
-        format!("seen: {}", named.join(", "))
+    fn replies(&self) -> Vec<String> {
+        self.replies.iter().cloned().collect()
     }
 }
 
@@ -124,8 +126,8 @@ mod tests {
         }
         assert_eq!(breaker.observe(&bounced()), None);
         assert_eq!(breaker.observe(&bounced()), None, "two of ten are not more than 20 %");
-        let reason = breaker.observe(&bounced()).expect("three of ten are");
-        assert!(reason.contains("3 of the last 10") && reason.contains("`550 no`"), "{reason}");
+        let reason = StopReason::TooManyBounces { bounces: 3, window: 10, replies: vec!["550 no".into()] };
+        assert_eq!(breaker.observe(&bounced()), Some(reason), "three of ten are");
     }
 
     #[test]
@@ -137,7 +139,8 @@ mod tests {
         {
             assert_eq!(breaker.observe(&outcome), None);
         }
-        assert!(breaker.observe(&unauthenticated()).is_some());
+        let reason = StopReason::AuthenticationFailures { failures: 3, replies: vec!["550 no".into()] };
+        assert_eq!(breaker.observe(&unauthenticated()), Some(reason));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::ids::SourceId;
 use super::site::{Departure, Site};
 use crate::journal::{ConnectionInfo, Intent, Writer};
 use crate::mail::Timestamp;
-use crate::smtp::{ConnectionId, Report, Transaction};
+use crate::smtp::{ConnectionId, Transaction};
 
 /// How long closing in order (QUIT and its reply) may take at the end of a run.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -33,7 +33,6 @@ pub struct Connections {
     departures: Vec<Departure>,
     writer: Arc<Writer<Option<Addressed>>>,
     events: mpsc::Sender<Event>,
-    reports: mpsc::Sender<(ConnectionId, Report)>,
     entrances: HashMap<ConnectionId, mpsc::Sender<Transaction>>,
     tasks: JoinSet<()>,
 }
@@ -59,9 +58,8 @@ impl Connections {
         departures: Vec<Departure>,
         writer: Arc<Writer<Option<Addressed>>>,
         events: mpsc::Sender<Event>,
-        reports: mpsc::Sender<(ConnectionId, Report)>,
     ) -> Self {
-        Self { departures, writer, events, reports, entrances: HashMap::new(), tasks: JoinSet::new() }
+        Self { departures, writer, events, entrances: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Opens a connection; how it goes comes as events.
@@ -72,7 +70,7 @@ impl Connections {
         let departure = self.departures[source.0].clone();
         let (entrance, work) = mpsc::channel(site.limits.depth + AHEAD);
         self.entrances.insert(id, entrance);
-        let (writer, events, reports) = (Arc::clone(&self.writer), self.events.clone(), self.reports.clone());
+        let (writer, events) = (Arc::clone(&self.writer), self.events.clone());
         self.tasks.spawn(async move {
             let connection = match site.connect(&departure).await {
                 Ok(connection) => connection,
@@ -94,7 +92,7 @@ impl Connections {
             drop(writer);
             tracing::info!(connection = id.0, host = %info.remote_host, ip = %info.remote_ip, tls = info.tls, "connected");
             let _ = events.send(Event::Opened(id, number)).await;
-            let closed = connection.serve(id, work, reports, site.limits).await;
+            let closed = connection.serve(id, work, events.clone(), site.limits).await;
             tracing::info!(connection = id.0, ?closed, "closed");
             let _ = events.send(Event::Closed(id)).await;
         });

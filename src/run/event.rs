@@ -10,6 +10,7 @@ use super::task::{Prepared, Task};
 use crate::journal::{Intent, Outcome};
 use crate::mail::Class;
 use crate::pacing::{Request, Reservation};
+use crate::run_dir::StopReason;
 use crate::smtp::{ConnectionId, Report, Transaction};
 
 /// A demand to end the run early.
@@ -32,7 +33,7 @@ pub enum Event {
     NotOpened(ConnectionId, Trouble),
     /// A transaction ended.
     Reported(ConnectionId, Report),
-    /// A connection is closed; every transaction handed to it was reported before.
+    /// A connection is closed. Its reports came before, through the same channel.
     Closed(ConnectionId),
     /// The intents of this transaction became durable after its connection had closed: nothing of it went out.
     Undelivered(ConnectionId, u64),
@@ -43,7 +44,13 @@ pub enum Event {
     /// The ledger could not answer.
     LedgerFailed(String),
     /// A signal, a deadline, a failure outside.
-    Shutdown(Shutdown, String),
+    Shutdown(Shutdown, StopReason),
+}
+
+impl From<(ConnectionId, Report)> for Event {
+    fn from((id, report): (ConnectionId, Report)) -> Self {
+        Self::Reported(id, report)
+    }
 }
 
 /// A message that may leave once its intents are durable.

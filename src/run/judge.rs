@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::mail::{Class, Disposition, Reply};
 use crate::route::{Action, Classifier, Failure, class_of_failure};
+use crate::run_dir::StopReason;
 use crate::smtp::{Command, Fate, SessionError, Unfit};
 
 /// How an attempt ends.
@@ -38,7 +39,7 @@ pub struct Judged {
     /// For the site or its provider.
     pub pause: Option<Pause>,
     /// For the run.
-    pub stop: Option<String>,
+    pub stop: Option<StopReason>,
     /// The address goes on the suppression list.
     pub suppress: bool,
     /// The site has had enough for the moment, or does not work: it should get less.
@@ -150,7 +151,9 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
         Action::GiveUp => (transient, None, None),
         Action::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
         Action::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
-        Action::StopRun if only_way => (transient, None, Some(format!("the server said `{reply}`"))),
+        Action::StopRun if only_way => {
+            (transient, None, Some(StopReason::RefusedByServer { reply: reply.to_string() }))
+        }
         Action::StopRun => (transient, None, None),
     };
     // What concerns one mailbox or one message says nothing about how much the site takes.

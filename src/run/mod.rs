@@ -73,6 +73,7 @@ use task::Prepared;
 use crate::journal::{Intent, Journal, JournalError, Writer};
 use crate::mail::Timestamp;
 use crate::pacing::{LedgerError, LedgerThread, Reservation};
+use crate::run_dir::StopReason;
 
 /// Events that wait for the dispatcher: some per connection, so that a connection never waits for it.
 const EVENTS: usize = 4_096;
@@ -116,7 +117,7 @@ pub struct Ended {
 /// Sends. `signals` brings demands to end early; `observe` sees how far the run is, about ten times a second.
 pub async fn send(
     job: Job,
-    mut signals: mpsc::Receiver<(Shutdown, String)>,
+    mut signals: mpsc::Receiver<(Shutdown, StopReason)>,
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Ended, JournalError> {
     let Job {
@@ -131,33 +132,27 @@ pub async fn send(
         done_before,
     } = job;
     let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
-    let (reports_in, mut reports) = mpsc::channel(EVENTS);
     let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
     let writer = Arc::new(spawn_writer(journal, &events_in)?);
-    let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone(), reports_in);
+    let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone());
     let mut lookups = Lookups::new(next_hops, events_in.clone());
     let mut meter = Meter::new(planned, done_before, Timestamp::now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();
     let mut incoming = Vec::new();
-    let mut finished = Vec::new();
     let mut composed = Vec::new();
 
     while !dispatcher.is_over() {
         let wake = dispatcher.wake_at(Timestamp::now()).map(|at| at.since(Timestamp::now()));
         tokio::select! {
             _ = events.recv_many(&mut incoming, EVENTS_AT_ONCE) => {}
-            _ = reports.recv_many(&mut finished, EVENTS_AT_ONCE) => {}
             _ = prepared.recv_many(&mut composed, EVENTS_AT_ONCE) => {}
             Some((shutdown, reason)) = signals.recv() => incoming.push(Event::Shutdown(shutdown, reason)),
             () = tokio::time::sleep(wake.unwrap_or(OBSERVE_EVERY)), if wake.is_some() => {}
             _ = tick.tick() => observe(&meter.read(&dispatcher, Timestamp::now())),
         }
         let now = Timestamp::now();
-        let events = (incoming.drain(..))
-            .chain(finished.drain(..).map(|(id, report)| Event::Reported(id, report)))
-            .chain(composed.drain(..).map(Event::Prepared));
-        for event in events {
+        for event in incoming.drain(..).chain(composed.drain(..).map(Event::Prepared)) {
             dispatcher.handle(event, now, &mut actions);
         }
         if writer.is_congested() {
@@ -187,7 +182,7 @@ pub async fn send(
     }
     observe(&meter.read(&dispatcher, Timestamp::now()));
     // Nobody listens any more: what would still be said finds a closed channel instead of a full one.
-    drop((events, reports, prepared, lookups));
+    drop((events, prepared, lookups));
     // Only a drain that took too long, or a demand to stop at once, leaves messages under way: they stay in doubt.
     if dispatcher.in_flight() == 0 {
         connections.end().await
@@ -228,9 +223,19 @@ fn spawn_writer(
         }
     };
     let on_error = move |error: JournalError| {
-        let _ = failures.blocking_send(Event::Shutdown(Shutdown::Drain, describe(&error)));
+        let _ = failures.blocking_send(Event::Shutdown(Shutdown::Drain, reason(&error)));
     };
     Writer::spawn(journal, on_durable, on_given_up, on_error)
+}
+
+/// What a failure of the journal is for the run.
+fn reason(error: &JournalError) -> StopReason {
+    let detail = describe(error);
+    if let JournalError::Full { .. } = error {
+        StopReason::DiskFull { detail }
+    } else {
+        StopReason::JournalFailed { detail }
+    }
 }
 
 /// What the ledger's thread does with its answer.

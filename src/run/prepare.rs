@@ -14,6 +14,7 @@ use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
 use crate::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
 use crate::plan::Plan;
+use crate::run_dir::StopReason;
 use crate::suppression::{SuppressionError, Watch};
 
 /// Rows that one job takes: enough to make the hand-over cheap, few enough to spread over the cores.
@@ -75,8 +76,8 @@ impl Preparer {
 
     /// Composes and signs one row.
     pub fn prepare(&self, row: u32) -> Result<Composed, NotComposed> {
-        let stop = |what: &str, error: &dyn std::error::Error| NotComposed::Stop(format!("{what}: {error}"));
-        let row = self.plan.row(row).map_err(|error| stop("the plan can't be read", &error))?;
+        let unreadable = |detail| NotComposed::Stop(StopReason::PlanUnreadable { detail });
+        let row = self.plan.row(row).map_err(|error| unreadable(error.to_string()))?;
         self.check_suppression(&row.address)?;
         let message = self.sign(self.composer.compose(&row, Timestamp::wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
@@ -120,7 +121,7 @@ impl Preparer {
         let message = message.map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
         self.signer
             .sign(message, Timestamp::wall())
-            .map_err(|error| NotComposed::Stop(format!("a message can't be signed: {error}")))
+            .map_err(|error| NotComposed::Stop(StopReason::SigningFailed { detail: error.to_string() }))
     }
 
     /// Takes in what came onto the suppression list up to now: once for each job.
@@ -142,5 +143,5 @@ impl Preparer {
 }
 
 fn unreadable_list(error: &SuppressionError) -> NotComposed {
-    NotComposed::Stop(format!("the suppression list can't be read: {error}"))
+    NotComposed::Stop(StopReason::SuppressionsUnreadable { detail: error.to_string() })
 }

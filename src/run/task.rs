@@ -2,6 +2,7 @@
 
 use super::ids::LaneId;
 use crate::mail::{Envelope, SignedMessage, Timestamp};
+use crate::run_dir::StopReason;
 
 /// A row to be sent, and its attempts so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,5 +54,5 @@ pub enum NotComposed {
     /// The address came onto the suppression list after the plan was made.
     Suppressed(String),
     /// Something that all rows need failed: the run stops.
-    Stop(String),
+    Stop(StopReason),
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::content::Content;
 use super::dir::RunDir;
 use super::run_id::RunId;
+use super::stop_reason::{self, StopReason};
 use crate::campaign::Campaign;
 use crate::kit::file::Draft;
 use crate::mail::Timestamp;
@@ -82,7 +83,8 @@ pub enum State {
     /// Stopped before the end; the same command goes on.
     Interrupted {
         /// Why.
-        reason: String,
+        #[serde(flatten, with = "stop_reason::written")]
+        reason: StopReason,
     },
     /// Every row has its disposition.
     Finished,
@@ -330,9 +332,12 @@ host = "smtp.example.net"
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("manifest.json");
         let mut manifest = manifest(NOW);
-        for state in
-            [State::Planned, State::Running, State::Interrupted { reason: "SIGINT".into() }, State::Finished]
-        {
+        for state in [
+            State::Planned,
+            State::Running,
+            State::Interrupted { reason: StopReason::Signal { signal: "SIGINT".into() } },
+            State::Finished,
+        ] {
             manifest.state = state;
             manifest.started = Some(NOW);
             manifest.outcomes.insert("accepted".into(), 3);
@@ -364,7 +369,7 @@ host = "smtp.example.net"
     fn fuzz_what_is_no_manifest_is_refused() {
         let path = Path::new("runs/spring/run-1/manifest.json");
         let mut finished = manifest(NOW);
-        finished.state = State::Interrupted { reason: "SIGINT".into() };
+        finished.state = State::Interrupted { reason: StopReason::Signal { signal: "SIGINT".into() } };
         finished.started = Some(NOW);
         finished.outcomes.insert("accepted".into(), 3);
         let seeds = [manifest(NOW), finished].map(|manifest| serde_json::to_vec(&manifest).unwrap());

@@ -14,8 +14,10 @@ mod content;
 mod dir;
 mod manifest;
 mod run_id;
+mod stop_reason;
 
 pub use content::{Content, hash_file};
 pub use dir::{RunDir, RunDirError, RunLock};
 pub use manifest::{FORMAT, Input, Manifest, Retry, RunOptions, State};
 pub use run_id::{BadRunId, RunId, recipients_part, run_id};
+pub use stop_reason::StopReason;

@@ -1,11 +1,9 @@
 //! Credentials, and the lines of AUTH (RFC 4954). What is secret never shows in `Debug`, in an error or in a log.
 
-use std::fmt;
+use base64::prelude::{BASE64_STANDARD, Engine};
 
-use mail_send::Credentials as Encoder;
-use smtp_proto::{AUTH_CRAM_MD5, AUTH_LOGIN, AUTH_PLAIN, AUTH_XOAUTH2};
-
-use super::Capabilities;
+use super::codec::Capabilities;
+use super::password::Password;
 use super::token::{TokenError, TokenSource};
 
 /// Whom to authenticate as.
@@ -35,10 +33,6 @@ pub enum Credentials {
     },
 }
 
-/// A secret text.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Box<str>);
-
 /// How to authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
@@ -52,19 +46,6 @@ pub enum Mechanism {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("challenge not understood")]
 pub struct BadChallenge;
-
-impl Password {
-    /// `secret` as a value that can't be printed.
-    pub fn new(secret: impl Into<Box<str>>) -> Self {
-        Self(secret.into())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
 
 impl Credentials {
     /// These credentials as they can be sent, and whether it is worth asking for others when they are refused.
@@ -97,40 +78,70 @@ impl Credentials {
 
     /// The AUTH command, with the initial response where the mechanism has one.
     pub fn command(&self, mechanism: Mechanism) -> String {
+        let (username, secret) = self.parts();
         match mechanism {
-            Mechanism::Plain => format!("AUTH PLAIN {}\r\n", self.encode(AUTH_PLAIN, "").unwrap_or_default()),
+            // RFC 4616 §2.
+            Mechanism::Plain => {
+                format!("AUTH PLAIN {}\r\n", BASE64_STANDARD.encode(format!("\0{username}\0{secret}")))
+            }
             Mechanism::Login => "AUTH LOGIN\r\n".into(),
             Mechanism::CramMd5 => "AUTH CRAM-MD5\r\n".into(),
             Mechanism::XOAuth2 => {
-                format!("AUTH XOAUTH2 {}\r\n", self.encode(AUTH_XOAUTH2, "").unwrap_or_default())
+                let response = format!("user={username}\x01auth=Bearer {secret}\x01\x01");
+                format!("AUTH XOAUTH2 {}\r\n", BASE64_STANDARD.encode(response))
             }
         }
     }
 
     /// The line that answers a 334 with the text `challenge`.
     pub fn answer(&self, mechanism: Mechanism, challenge: &str) -> Result<String, BadChallenge> {
-        match mechanism {
-            Mechanism::Login => Ok(self.encode(AUTH_LOGIN, challenge).ok_or(BadChallenge)? + "\r\n"),
-            Mechanism::CramMd5 => Ok(self.encode(AUTH_CRAM_MD5, challenge).ok_or(BadChallenge)? + "\r\n"),
+        let (username, secret) = self.parts();
+        let challenge = || BASE64_STANDARD.decode(challenge).map_err(|_| BadChallenge);
+        let answer = match mechanism {
+            Mechanism::Login => {
+                let asked = challenge()?.to_ascii_lowercase();
+                let asks_for = |word: &str| asked.starts_with(word.as_bytes());
+                if asks_for("username") || asks_for("user name") {
+                    username.to_owned()
+                } else if asks_for("password") {
+                    secret.to_owned()
+                } else {
+                    return Err(BadChallenge);
+                }
+            }
+            // RFC 2195 §2.
+            Mechanism::CramMd5 => format!("{username} {:x}", hmac_md5(secret.as_bytes(), &challenge()?)),
             // The challenge is the reason for a refusal; an empty line gets the refusal itself.
-            Mechanism::XOAuth2 => Ok("\r\n".into()),
-            Mechanism::Plain => Err(BadChallenge),
-        }
+            Mechanism::XOAuth2 => String::new(),
+            Mechanism::Plain => return Err(BadChallenge),
+        };
+        Ok(BASE64_STANDARD.encode(answer) + "\r\n")
     }
 
-    fn encode(&self, mechanism: u64, challenge: &str) -> Option<String> {
-        let encoder = match self {
-            Self::Password { username, password } => {
-                Encoder::Plain { username: username.as_str(), secret: &*password.0 }
-            }
-            Self::XOAuth2 { username, token } => {
-                Encoder::XOauth2 { username: username.as_str(), secret: &*token.0 }
-            }
-            // Only what came of `current` is sent.
-            Self::Tokens { .. } => return None,
-        };
-        encoder.encode(mechanism, challenge).ok()
+    /// The user and the secret. Only what came of [`Self::current`] has one.
+    fn parts(&self) -> (&str, &str) {
+        match self {
+            Self::Password { username, password } => (username, password.reveal()),
+            Self::XOAuth2 { username, token } => (username, token.reveal()),
+            Self::Tokens { username, .. } => (username, ""),
+        }
     }
+}
+
+/// HMAC-MD5 (RFC 2104 §2).
+fn hmac_md5(key: &[u8], text: &[u8]) -> md5::Digest {
+    const BLOCK: usize = 64;
+    let mut block = [0; BLOCK];
+    if key.len() > BLOCK {
+        block[..16].copy_from_slice(&md5::compute(key).0);
+    } else {
+        block[..key.len()].copy_from_slice(key);
+    }
+    let hash = |pad: u8, text: &[u8]| {
+        let padded: Vec<u8> = block.iter().map(|byte| byte ^ pad).chain(text.iter().copied()).collect();
+        md5::compute(padded)
+    };
+    hash(0x5c, &hash(0x36, text).0)
 }
 
 #[cfg(test)]
@@ -175,6 +186,16 @@ mod tests {
             "AUTH XOAUTH2 dXNlcj1hQGIuZXhhbXBsZQFhdXRoPUJlYXJlciB5YTI5AQE=\r\n"
         );
         assert_eq!(token.answer(Mechanism::XOAuth2, "eyJzdGF0dXMiOiI0MDEifQ==").unwrap(), "\r\n");
+    }
+
+    /// RFC 2202 §2, test cases 2, 6 and, for a key of one block, what Python makes of it.
+    #[test]
+    fn hmac_md5_of_keys_up_to_a_block_and_beyond() {
+        let digest = |key: &[u8], text: &str| format!("{:x}", hmac_md5(key, text.as_bytes()));
+        assert_eq!(digest(b"Jefe", "what do ya want for nothing?"), "750c783e6ab0b503eaa86e310a5db738");
+        let long = "Test Using Larger Than Block-Size Key - Hash Key First";
+        assert_eq!(digest(&[0xaa; 80], long), "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd");
+        assert_eq!(digest(&[0xaa; 64], "x"), "5008d796c91c4cc94e59c724e664a7f2");
     }
 
     #[test]

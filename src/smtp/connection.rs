@@ -143,23 +143,23 @@ impl Connection {
         &self.info
     }
 
-    /// Sends what comes through `work` until it is closed, the connection is idle or has had its number of messages,
-    /// or it breaks. Each transaction received, those left in `work` at the end included, gets exactly one report.
+    /// Sends what comes through `work` until it is closed, the connection is idle, has sent its
+    /// number of messages, or breaks. Each transaction received, including those left in `work` at
+    /// the end, gets exactly one report, and all reports are in `reports` when this returns.
     ///
-    /// While `reports` is full the connection stands still: who reads the reports must never wait for `work` to have
-    /// room.
-    pub async fn serve(
+    /// While `reports` is full the connection stops: its reader must never wait for room in `work`.
+    pub async fn serve<R: From<(ConnectionId, Report)>>(
         self,
         id: ConnectionId,
         work: mpsc::Receiver<Transaction>,
-        reports: mpsc::Sender<(ConnectionId, Report)>,
+        reports: mpsc::Sender<R>,
         limits: ConnectionLimits,
     ) -> Closed {
         let mut driver = Driver::new(self, work, limits);
         loop {
             while let Some(report) = driver.next_report() {
-                // Nobody listens any more when the run is being torn down; the journal knows what is under way.
-                let _ = reports.send((id, report)).await;
+                // Nobody listens any more when the run is ending; the journal knows what is in flight.
+                let _ = reports.send((id, report).into()).await;
             }
             if driver.session.is_over() {
                 break;
@@ -169,7 +169,7 @@ impl Connection {
         }
         let _ = timeout(FAREWELL, driver.stream.shutdown()).await;
         while let Some(transaction) = driver.work.recv().await {
-            let _ = reports.send((id, driver.hand_back(&transaction))).await;
+            let _ = reports.send((id, driver.hand_back(&transaction)).into()).await;
         }
         driver.closed()
     }

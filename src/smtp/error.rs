@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::mail::Reply;
 
-use super::{Command, TokenError};
+use super::command::Command;
+use super::token::TokenError;
 
 /// Why a session ended without a reply that decides. Cloned into the fate of each message that was under way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

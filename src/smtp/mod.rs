@@ -2,10 +2,11 @@
 //!
 //! | file | its noun |
 //! |---|---|
+//! | `command`, `error` | the steps of the dialogue, and its failures |
 //! | `transaction` | what goes in and what comes out: transaction, report, fate |
 //! | `codec` | commands, replies, capabilities, dot-stuffing: bytes and values, no state |
 //! | `session` | the transaction loop as a state machine without I/O or clock |
-//! | `target`, `auth`, `token`, `tls` | where to connect to, as whom, and how it is secured |
+//! | `target`, `auth`, `password`, `token`, `tls` | where to connect to, as whom, and how it is secured |
 //! | `opening` | greeting, EHLO, STARTTLS, AUTH |
 //! | `connection` | the thin tokio driver: connects, and joins session and socket |
 //!
@@ -14,9 +15,11 @@
 
 mod auth;
 mod codec;
+mod command;
 mod connection;
 mod error;
 mod opening;
+mod password;
 mod probe;
 mod session;
 mod stream;
@@ -25,13 +28,15 @@ mod tls;
 mod token;
 mod transaction;
 
-pub use auth::{Credentials, Password};
+pub use auth::Credentials;
 pub use codec::Capabilities;
+pub use command::Command;
 pub use connection::{Closed, Connection, ConnectionId, ConnectionLimits, SessionInfo, connect};
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
+pub use password::Password;
 pub use probe::{Probe, probe};
 pub use session::Session;
 pub use target::{BadEhloName, EhloName, Extensions, Target};
 pub use tls::{ClientIdentity, Security, TlsError};
 pub use token::{TokenError, TokenSource};
-pub use transaction::{Command, Fate, NotStarted, Report, Transaction, Unfit};
+pub use transaction::{Fate, NotStarted, Report, Transaction, Unfit};

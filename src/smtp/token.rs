@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::Password;
+use super::password::Password;
 
 /// A token whose lifetime is not told is kept for so long: they usually live an hour.
 const USUAL_LIFE: Duration = Duration::from_secs(45 * 60);

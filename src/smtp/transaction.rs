@@ -1,10 +1,9 @@
 //! What goes into a session and what comes out: one [`Report`] for every [`Transaction`].
 
-use std::fmt;
-
 use crate::mail::{Envelope, Reply, SignedMessage, Timestamp};
 
-use super::SessionError;
+use super::command::Command;
+use super::error::SessionError;
 
 /// One message for one recipient, or for several, ready to be sent (RFC 5321 §3.3).
 #[derive(Debug, Clone)]
@@ -66,33 +65,6 @@ pub enum Fate {
         /// What is missing.
         reason: Unfit,
     },
-}
-
-/// A step of the SMTP dialogue that the server answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Command {
-    /// The connection itself, answered by the greeting.
-    Connect,
-    /// EHLO or HELO.
-    Ehlo,
-    /// STARTTLS (RFC 3207).
-    StartTls,
-    /// AUTH and the lines that follow it (RFC 4954).
-    Auth,
-    /// RSET.
-    Rset,
-    /// MAIL FROM.
-    Mail,
-    /// RCPT TO.
-    Rcpt,
-    /// RCPT TO for the archive address.
-    ArchiveRcpt,
-    /// DATA, answered by 354.
-    Data,
-    /// The end of the message: the dot after DATA, or the last BDAT chunk (RFC 3030).
-    EndOfMessage,
-    /// QUIT.
-    Quit,
 }
 
 /// Why no byte of a transaction was written.
@@ -162,30 +134,5 @@ impl Fate {
                 false
             }
         }
-    }
-}
-
-impl Command {
-    /// The verb as it stands in errors and results.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Ehlo => "EHLO",
-            Self::StartTls => "STARTTLS",
-            Self::Auth => "AUTH",
-            Self::Rset => "RSET",
-            Self::Mail => "MAIL",
-            Self::Rcpt => "RCPT",
-            Self::ArchiveRcpt => "RCPT for the archive",
-            Self::Data => "DATA",
-            Self::EndOfMessage => "end of message",
-            Self::Quit => "QUIT",
-        }
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }

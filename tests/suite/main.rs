@@ -6,6 +6,7 @@ mod archive;
 mod bad_days;
 mod bad_relays;
 mod check;
+mod circles;
 mod crash;
 mod disk;
 mod earlier;

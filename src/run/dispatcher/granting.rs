@@ -9,6 +9,7 @@ use crate::run::event::{Action, Granted};
 use crate::run::lane::Ready;
 use crate::run::picker::{Pick, Picker};
 use crate::run::task::{Composed, Task};
+use crate::run_dir::StopReason;
 use crate::smtp::Transaction;
 
 /// A ledger that fails for so long ends the run: without it nothing may leave.
@@ -105,7 +106,7 @@ impl Dispatcher {
         }
         let since = *self.ledger_fails_since.get_or_insert(now);
         if now.since(since) >= LEDGER_PATIENCE {
-            self.drain(problem.to_owned(), now);
+            self.drain(StopReason::LedgerFailed { detail: problem.to_owned() }, now);
         }
     }
 }

@@ -30,6 +30,7 @@ use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition, Timestamp};
 use crate::pacing::Pacer;
 use crate::route::{Classifier, Schedule};
+use crate::run_dir::StopReason;
 use crate::smtp::ConnectionId;
 
 /// Rows in preparation over all lanes: the places of the channel that they come back through.
@@ -62,11 +63,11 @@ pub enum Phase {
     /// Sending.
     Running,
     /// Nothing new is started; what is under way may end until then.
-    Draining { reason: String, until: Timestamp },
+    Draining { reason: StopReason, until: Timestamp },
     /// Over: every row has its outcome.
     Finished,
     /// Over before every row had its outcome; `at_once` without waiting for what was under way.
-    Stopped { reason: String, at_once: bool },
+    Stopped { reason: StopReason, at_once: bool },
 }
 
 /// A transaction under way.
@@ -251,10 +252,10 @@ impl Dispatcher {
     /// Moves the run on after events were taken in: looks up, fills, opens, grants, ends.
     pub fn advance(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
-            self.drain("the time given with --not-after is over".into(), now);
+            self.drain(StopReason::NotAfter, now);
         }
         if self.sources.are_spent() && self.left > self.rows_in_flight as u64 {
-            self.drain("the local addresses have had what a day of their warm-up allows".into(), now);
+            self.drain(StopReason::WarmUpSpent, now);
         }
         if self.phase == Phase::Running {
             self.look_up(now, actions);
@@ -298,7 +299,7 @@ impl Dispatcher {
         }
     }
 
-    fn drain(&mut self, reason: String, now: Timestamp) {
+    fn drain(&mut self, reason: StopReason, now: Timestamp) {
         if self.phase == Phase::Running {
             self.phase = Phase::Draining { reason, until: now + self.settings.drain };
         }
@@ -359,7 +360,11 @@ impl Dispatcher {
         }
         self.log_change(lane, change, &trouble.text);
         if trouble.permanent && alone && only_way {
-            self.drain(trouble.text.clone(), now);
+            let detail = trouble.text.clone();
+            let is_login = trouble.class == Class::Authentication;
+            let reason =
+                if is_login { StopReason::LoginRefused { detail } } else { StopReason::NoSession { detail } };
+            self.drain(reason, now);
         } else if trouble.permanent && alone {
             for task in self.lanes[lane].take_all() {
                 let text = trouble.text.clone();

@@ -247,7 +247,7 @@ fn a_warm_up_s_day_ends_the_run_and_loses_nothing() {
     let setting = Setting { rows: 100, sources, ..Setting::default() };
     let mut world = world(setting, |row| format!("d{}", row % 3), |_| (20 * MS, accepted()));
     world.run();
-    assert!(world.stopped().contains("warm-up"), "{}", world.stopped());
+    assert_eq!(*world.stopped(), StopReason::WarmUpSpent);
     assert_eq!((world.sent.len(), world.finals().len()), (50, 50));
 }
 

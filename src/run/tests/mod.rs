@@ -27,6 +27,7 @@ use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
 use crate::pacing::{Holder, Ledger, MemoryAccount, MemoryLedger, Pacer, Reading};
 use crate::route::{Classifier, Schedule};
+use crate::run_dir::StopReason;
 use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError};
 
 const START: Timestamp = Timestamp(1_800_000_000_000_000);
@@ -383,7 +384,7 @@ impl World {
         assert_eq!(*self.dispatcher.phase(), Phase::Finished);
     }
 
-    fn stopped(&self) -> &str {
+    fn stopped(&self) -> &StopReason {
         match self.dispatcher.phase() {
             Phase::Stopped { reason, .. } => reason,
             other => panic!("not stopped but {other:?}"),

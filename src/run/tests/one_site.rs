@@ -143,7 +143,8 @@ fn a_ledger_that_fails_for_long_ends_the_run_and_for_a_moment_does_not() {
     };
     run(Duration::from_secs(20)).assert_all(1_000, Disposition::Accepted);
     let stopped = run(Duration::from_secs(60));
-    assert!(stopped.stopped().contains("disk full"), "{}", stopped.stopped());
+    let detail = "can't reserve capacity in `state.db`: disk full".to_owned();
+    assert_eq!(*stopped.stopped(), StopReason::LedgerFailed { detail });
     assert_eq!(stopped.finals().len(), stopped.sent.len(), "what was under way has its outcome");
     assert!(stopped.now.since(START) < Duration::from_secs(60), "it did not wait for the ledger");
 }
@@ -160,12 +161,16 @@ fn rows_without_a_message_end_and_the_others_go_on() {
     assert_eq!(*world.dispatcher.phase(), Phase::Finished);
 }
 
+fn signal(name: &str) -> StopReason {
+    StopReason::Signal { signal: name.to_owned() }
+}
+
 #[test]
 fn a_drain_finishes_what_is_in_flight_and_starts_nothing() {
     let mut world = World::new(Setting { rows: 10_000, ..Setting::default() }, |_| (10 * MS, accepted()));
-    world.later(Duration::from_secs(1), Event::Shutdown(Shutdown::Drain, "SIGINT".into()));
+    world.later(Duration::from_secs(1), Event::Shutdown(Shutdown::Drain, signal("SIGINT")));
     world.run();
-    assert_eq!(world.stopped(), "SIGINT");
+    assert_eq!(*world.stopped(), signal("SIGINT"));
     assert_eq!(world.finals().len(), world.sent.len());
     assert!(world.sent.len() < 10_000 && world.sent.last().unwrap().at <= START + Duration::from_secs(1));
 }
@@ -174,7 +179,7 @@ fn a_drain_finishes_what_is_in_flight_and_starts_nothing() {
 fn a_drain_does_not_wait_for_ever() {
     let mut world =
         World::new(Setting { rows: 10, ..Setting::default() }, |_| (Duration::from_secs(3_600), accepted()));
-    world.later(Duration::from_secs(1), Event::Shutdown(Shutdown::Drain, "SIGTERM".into()));
+    world.later(Duration::from_secs(1), Event::Shutdown(Shutdown::Drain, signal("SIGTERM")));
     world.run();
     assert_eq!(world.now.since(START), Duration::from_secs(31));
     assert!(world.finals().is_empty());
@@ -188,7 +193,7 @@ fn nothing_starts_after_the_time_given() {
         Setting { rows: 10_000, capacity: Some(capacity), not_after: Some(end), ..Setting::default() };
     let mut world = World::new(setting, |_| (MS, accepted()));
     world.run();
-    assert!(world.stopped().contains("--not-after"));
+    assert_eq!(*world.stopped(), StopReason::NotAfter);
     assert!(world.sent.iter().all(|sent| sent.at < end));
     assert!((500..=620).contains(&world.sent.len()), "{} in a minute at 10/s", world.sent.len());
 }
@@ -224,7 +229,8 @@ fn a_refused_login_stops_the_run_and_loses_nothing() {
         Err(Trouble { permanent: true, class: Class::Authentication, text, reply: None })
     });
     world.run();
-    assert!(world.stopped().contains("535"));
+    let detail = "535 5.7.8 bad password".to_owned();
+    assert_eq!(*world.stopped(), StopReason::LoginRefused { detail });
     assert!(world.outcomes.is_empty());
 }
 
@@ -234,7 +240,8 @@ fn too_many_bounces_stop_the_run() {
     let setting = Setting { rows: 10_000, stop, ..Setting::default() };
     let mut world = World::new(setting, |_| (MS, refused(550, "5.7.1 go away")));
     world.run();
-    assert!(world.stopped().contains("go away"), "{}", world.stopped());
+    let replies = vec!["550 5.7.1 go away".to_owned()];
+    assert_eq!(*world.stopped(), StopReason::TooManyBounces { bounces: 50, window: 50, replies });
     assert!(world.sent.len() < 100);
 }
 

@@ -138,7 +138,7 @@ fn a_rate_of_the_site_and_the_allowance_of_a_source_count_recipients() {
     let setting = Setting { sources, ..together(1_000, 100) };
     let mut world = World::with(setting, vec![lane], Directory::empty(), |_| (MS, accepted()));
     world.run();
-    assert!(world.stopped().contains("warm-up"), "{}", world.stopped());
+    assert_eq!(*world.stopped(), StopReason::WarmUpSpent);
     assert_eq!(world.sent.len(), 730);
     let took = world.now.since(START).as_secs_f64();
     assert!((14.0..=16.0).contains(&took), "730 at 50/s took {took} s");
