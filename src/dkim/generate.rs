@@ -4,13 +4,18 @@
 use std::io;
 use std::path::Path;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use mail_auth::dkim::generate::DkimKeyPair;
+use ring::rand::SystemRandom;
+use ring::signature::Ed25519KeyPair;
 
 use crate::kit::file::{self, PRIVATE};
 
-/// More makes signing slower and the record longer than one DNS packet; less is not advised (RFC 8301 §3.2).
-const RSA_BITS: usize = 2_048;
+/// More makes signing slower and the record longer than one DNS packet; less is not advised
+/// (RFC 8301 §3.2).
+const RSA_SIZE: KeySize = KeySize::Rsa2048;
 /// RFC 7468 §2.
 const PEM_COLUMNS: usize = 64;
 
@@ -28,22 +33,32 @@ pub enum KeyKind {
 /// # Errors
 /// When there is a file already, or it can't be written.
 pub fn generate(kind: KeyKind, path: &Path) -> io::Result<()> {
-    let (made, label) = match kind {
-        KeyKind::Rsa => (DkimKeyPair::generate_rsa(RSA_BITS), "RSA PRIVATE KEY"),
-        KeyKind::Ed25519 => (DkimKeyPair::generate_ed25519(), "PRIVATE KEY"),
-    };
-    let pair = made.map_err(|error| io::Error::other(error.to_string()))?;
-    file::create_new(path, pem(label, pair.private_key()).as_bytes(), PRIVATE)
+    let der = pkcs8(kind).ok_or_else(|| io::Error::other("the system gave no random numbers"))?;
+    file::create_new(path, pem(&der).as_bytes(), PRIVATE)
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+/// A new key as PKCS#8 (RFC 5958), which is how OpenSSL 3 writes them too.
+fn pkcs8(kind: KeyKind) -> Option<Vec<u8>> {
+    match kind {
+        KeyKind::Rsa => {
+            let key = KeyPair::generate(RSA_SIZE).ok()?;
+            let der: Result<Pkcs8V1Der<'_>, Unspecified> = key.as_der();
+            Some(der.ok()?.as_ref().to_vec())
+        }
+        KeyKind::Ed25519 => {
+            Some(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).ok()?.as_ref().to_vec())
+        }
+    }
+}
+
+fn pem(der: &[u8]) -> String {
     let body = BASE64_STANDARD.encode(der);
-    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut text = String::from("-----BEGIN PRIVATE KEY-----\n");
     for line in body.as_bytes().chunks(PEM_COLUMNS) {
         text.extend(line.iter().map(|&byte| char::from(byte)));
         text.push('\n');
     }
-    text + &format!("-----END {label}-----\n")
+    text + "-----END PRIVATE KEY-----\n"
 }
 
 #[cfg(test)]
@@ -87,6 +102,6 @@ mod tests {
         let path = folder.path().join("key.pem");
         generate(KeyKind::Rsa, &path).unwrap();
         let signer = load(path);
-        assert_eq!(signer.keys().next().unwrap().rsa_bits(), Some(RSA_BITS));
+        assert_eq!(signer.keys().next().unwrap().rsa_bits(), Some(2_048));
     }
 }
