@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mailrun::campaign::{Campaign, Duplicates, Durability};
@@ -24,7 +24,7 @@ use mailrun::run::{
 use mailrun::run_dir::RunDir;
 use mailrun::sandbox::{Options, Sandbox};
 use mailrun::smtp::{ConnectionLimits, Extensions, Security, Target};
-use mailrun::suppression::SuppressionList;
+use mailrun::suppression::{Checker, MemoryList, Watch};
 use mailrun::{screen, target_group};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -127,10 +127,10 @@ impl Scene {
         }
         let group = target_group::open(&campaign.target_group)?;
         let dir = RunDir::create(folder.path(), "bench", &"plan".parse()?)?;
-        let list = SuppressionList::open(&folder.path().join("state.db"))?;
+        let checker = Checker::open(Arc::new(MemoryList::default()), Timestamp::wall())?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))?;
-        run::freeze(&group, freeze, limits, None, list.checker(Timestamp::wall())?, |_| ())?;
+        run::freeze(&group, freeze, limits, None, checker, |_| ())?;
         let runtime = Runtime::new()?;
         let sandbox = runtime.block_on(Sandbox::start(Options { delay, ..Options::default() }))?;
         Ok(Self { folder, campaign, dir, rows, runtime, sandbox })
@@ -146,12 +146,11 @@ impl Scene {
             Kind::Kept(durability) => Journal::create(&path, &key, durability)?,
         };
         let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec() };
-        let list = SuppressionList::open(&self.folder.path().join("state.db"))?;
         let preparer = Preparer {
             plan,
             composer: Composer::new(&self.campaign, facts)?,
             signer: Signer::load(&self.campaign.dkim)?,
-            watch: Mutex::new(list.watch(0)?),
+            watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), 0)?),
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: None,
             archive: None,

@@ -5,7 +5,7 @@
 //!
 //! | module | its noun |
 //! |---|---|
-//! | [`kit`] | tools that know nothing of mail: files that appear whole |
+//! | [`kit`] | tools that know nothing of mail: files that appear whole, the errors of stores |
 //! | [`mail`] | values of the trade: address, message, reply and enhanced status, disposition |
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
 //! | [`suppression`] | the list, its expiry, its lookup |
@@ -22,6 +22,7 @@
 //! | [`route`] | DNS, relay, MX, sites, per-provider limits, MTA-STS, retry schedule, reply classification |
 //! | [`journal`] | intents and outcomes |
 //! | [`results`] | the Parquet schema, writer, reader |
+//! | [`state`] | the backends: SQLite and memory; one suite of behaviour for all |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
 //! | [`preflight`] | checks before sending |
@@ -47,7 +48,7 @@
 //! 3. **No window of 300 s, aligned or sliding, carries more than `floor(capacity / 12 × (1 + burst))` messages of an
 //!    account, and no 3,600 s window more than the hourly capacity**: across campaigns, processes, crashes and restarts.
 //!    (`pacing::simulation::model::crashes_restarts_and_clock_steps_exceed_no_window`,
-//!    `pacing::simulation::model::crashes_and_reboots_exceed_no_window_on_disk`,
+//!    `state::sqlite::tests::life::crashes_and_reboots_exceed_no_window_on_disk`,
 //!    `pacing::simulation::pacing::days_of_a_small_agreement_keep_every_window`,
 //!    `run::tests::one_text::the_pace_counts_recipients`)
 //! 4. **Memory is bounded by configuration**, plus a few bytes a row.
@@ -88,6 +89,7 @@ pub mod smtp;
 pub mod route;
 pub mod journal;
 pub mod results;
+pub mod state;
 pub mod run;
 pub mod sandbox;
 pub mod preflight;

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::hash::Hasher;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use mailrun::screen::{Columns, Limits, Screener};
-use mailrun::suppression::{NewEntry, Reason, Term};
+use mailrun::suppression::{Checker, NewEntry, Reason, Term};
 use mailrun::target_group::{self, BATCH_ROWS, Batch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustc_hash::{FxHashSet, FxHasher};
@@ -78,12 +79,12 @@ pub fn screen(c: &mut Criterion<CpuTime>) {
             column.iter().map(|email| email.unwrap_or_default().to_owned()).collect::<Vec<_>>()
         })
         .collect();
-    let mut list = scene.suppression();
+    let list = scene.suppression();
     for email in emails.iter().step_by(SUPPRESSED_EVERY) {
         let Ok(address) = email.parse() else { continue };
         let (email, source) = (email.clone(), "bench".to_owned());
         let entry = NewEntry { address, email, reason: Reason::Manual, source, term: Term::Permanent };
-        list.add(&entry, NOW).expect("the list can be written");
+        list.add(entry, NOW).expect("the list can be written");
     }
 
     let mut bench = c.benchmark_group("screen");
@@ -92,7 +93,7 @@ pub fn screen(c: &mut Criterion<CpuTime>) {
         Columns { email: opened.email_column(), id: opened.id_column(), name: opened.name_column() };
     bench.bench_function(BenchmarkId::new("mailrun", "20,000 rows"), |b| {
         let setup = || {
-            let checker = list.checker(NOW).expect("the list can be read");
+            let checker = Checker::open(Arc::clone(&list), NOW).expect("the list can be read");
             let files = vec!["list.csv".to_owned()];
             let screener = Screener::new(&opened.schema(), columns, Limits::default(), files, checker);
             (screener.expect("the columns are text"), batches.clone())

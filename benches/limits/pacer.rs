@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion};
 use mailrun::campaign::Capacity;
 use mailrun::mail::Timestamp;
-use mailrun::pacing::{Holder, Ledger, MemoryAccount, MemoryLedger, Pacer, Reading};
+use mailrun::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading};
 
 use super::cpu::{CpuTime, elements};
 use super::scene::NOW;
@@ -20,8 +20,11 @@ pub fn pacer(c: &mut Criterion<CpuTime>) {
     let what = "one decision, 10,000,000 an hour";
     bench.bench_function(BenchmarkId::new("mailrun", what), |b| {
         let capacity = Capacity { per_hour: 10_000_000, ..Capacity::default() };
-        let account = MemoryLedger::new().join(Holder::new("bench", "1"), &capacity);
-        let mut line = Line { pacer: Pacer::new(&capacity, NOW), account, now: NOW };
+        let clock = Clock::simulated(Reading::simulated(NOW));
+        let ledger = MemoryLedger::new(clock.clone());
+        let account = ledger.join(Holder::new("bench", "1"), (&capacity).into());
+        let account = account.expect("memory has no failures");
+        let mut line = Line { pacer: Pacer::new(&capacity, NOW), clock, account, now: NOW };
         // Far into the run, past the first requests.
         (0..10_000).for_each(|_| _ = line.decide());
         b.iter(|| line.decide());
@@ -34,7 +37,8 @@ pub fn pacer(c: &mut Criterion<CpuTime>) {
 
 struct Line {
     pacer: Pacer,
-    account: MemoryAccount,
+    clock: Clock,
+    account: Box<dyn Account>,
     now: Timestamp,
 }
 
@@ -44,7 +48,8 @@ impl Line {
         self.now = self.now + STEP;
         let admission = self.pacer.admit(self.now, 20);
         if let Some(request) = admission.request {
-            let reservation = self.account.reserve(Reading::simulated(self.now), &request);
+            self.clock.set(Reading::simulated(self.now));
+            let reservation = self.account.reserve(&request);
             self.pacer.reserved(self.now, reservation.expect("memory has no failures"));
         }
         admission.count

@@ -1,13 +1,14 @@
 //! A folder with a made-up list, a campaign and its plan.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mailrun::campaign::{self, Campaign, Dkim, Duplicates};
 use mailrun::compose::{Composer, RunFacts};
 use mailrun::mail::Timestamp;
 use mailrun::plan::{Freeze, Layout, Plan, Row};
 use mailrun::run_dir::RunDir;
-use mailrun::suppression::SuppressionList;
+use mailrun::suppression::{Checker, Suppressions};
 use mailrun::synth::{self, Spec};
 use mailrun::target_group::{self, FileKind};
 use mailrun::{run, screen};
@@ -61,8 +62,8 @@ impl Scene {
         Campaign::parse(&text, &self.path("campaign.toml")).expect("the campaign is right")
     }
 
-    pub fn suppression(&self) -> SuppressionList {
-        SuppressionList::open(&self.path("state.db")).expect("a new list can be made")
+    pub fn suppression(&self) -> Arc<dyn Suppressions> {
+        mailrun::state::open(&self.path("state.db")).suppressions().expect("a new list can be made")
     }
 
     /// The frozen plan of the campaign's list.
@@ -71,7 +72,7 @@ impl Scene {
         let dir = RunDir::create(self.folder.path(), "bench", &"plan".parse().expect("it is an id"));
         let dir = dir.expect("the folder can be made");
         let limits = screen::Limits { duplicates: Duplicates::IgnoreCase, rows: None };
-        let checker = self.suppression().checker(NOW).expect("the list can be read");
+        let checker = Checker::open(self.suppression(), NOW).expect("the list can be read");
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))
             .expect("the plan can be begun");
         run::freeze(&group, freeze, limits, None, checker, |_| ()).expect("the plan can be written");

@@ -11,7 +11,7 @@ use super::text::{count, table};
 use super::{out, paths, results};
 use crate::campaign::{Capacity, RouteKind};
 use crate::mail::Timestamp;
-use crate::pacing::{Clock, Fullest, Usage, audit, usage};
+use crate::pacing::{Fullest, Usage, audit};
 use crate::results::{Column, ResultFiles};
 use crate::run_dir::Manifest;
 
@@ -23,7 +23,7 @@ pub fn run(common: &Common, args: CapacityArgs) -> Result<Exit, Diagnostic> {
 }
 
 fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
-    let accounts = usage(&paths::state_db(common)?, Clock::system().reading())?;
+    let accounts = paths::state(common)?.ledger().usage()?;
     if as_json {
         let value: Vec<_> = accounts.iter().map(account_json).collect();
         out(&format!("{:#}\n", json!(value)))?;

@@ -27,7 +27,8 @@ use crate::preflight::{Finding, Findings, Group, Level};
 use crate::route::{Resolver, Shaping};
 use crate::screen::Counts;
 use crate::smtp::{Extensions, Security, Target};
-use crate::suppression::{AddressKey, SuppressionList};
+use crate::state;
+use crate::suppression::{AddressKey, Checker};
 
 /// How often the progress is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -281,9 +282,7 @@ impl Whole {
     pub fn look(common: &Common, job: &Job, limit: Option<u64>) -> Result<Self, Diagnostic> {
         let campaign = &job.materials.campaign;
         let (inputs, contents) = (job.inputs()?, job.materials.contents()?);
-        let aside =
-            tempfile::tempdir().map_err(|error| Diagnostic::of("can't make a temporary folder", &error))?;
-        let nobody = SuppressionList::open(&aside.path().join("state.db"))?;
+        let nobody = state::in_memory().suppressions()?;
         let (folder, dir, screening) = job.freeze_aside(&nobody, limit, None)?;
         let plan = Plan::open(&dir.plan())?;
         let composer = list::composer(campaign)?;
@@ -383,7 +382,7 @@ impl Whole {
 
 /// The accepted rows whose address is on the suppression list now.
 fn suppressed(common: &Common, plan: &Plan) -> Result<u64, Diagnostic> {
-    let checker = SuppressionList::open(&paths::state_db(common)?)?.checker(Timestamp::wall())?;
+    let checker = Checker::open(paths::state(common)?.suppressions()?, Timestamp::wall())?;
     if checker.is_empty() {
         return Ok(0);
     }

@@ -1,6 +1,6 @@
 //! From a frozen plan to its results: what `send` and `retry` share.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,13 +16,14 @@ use super::{log, mx, paths, signals, summary, ways};
 use crate::campaign::{Campaign, RouteKind};
 use crate::journal::{self, Journal, RunKey, State as RowState, States};
 use crate::mail::{Address, Disposition, Timestamp};
-use crate::pacing::{Holder, LedgerThread, Pacer, SqliteLedger};
+use crate::pacing::{Holder, LedgerThread, Pacer};
 use crate::plan::Plan;
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Phase, Preparer, Settings, Suppressor, Task};
 use crate::run_dir::{Manifest, RunDir, RunLock, State};
 use crate::sandbox::{Keep, Options as SandboxOptions, Sandbox};
-use crate::suppression::{NewEntry, Reason, SuppressionList, Term};
+use crate::state::State as SharedState;
+use crate::suppression::{Feed, NewEntry, Reason, Suppressions, Term, Watch};
 
 /// How often the state of a run is written for `status`.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -167,9 +168,9 @@ async fn send(
     let next_hops = ways::router(campaign, sandbox.as_ref(), || sending.dns.resolver(campaign), &policies)?;
     let next_hops = Arc::new(next_hops);
     let (lanes, directory) = left.place(&next_hops, |row| run.plan.domain(row));
-    let state_db = paths::state_db(common)?;
-    let allowances = Allowances::take(campaign, &state_db, u64::from(run.plan.len()))?;
-    let (pacer, ledger) = pacer(common, run, campaign, sending)?;
+    let state = paths::state(common)?;
+    let allowances = Allowances::take(campaign, &*state, u64::from(run.plan.len()))?;
+    let (pacer, ledger) = pacer(&*state, run, campaign, sending)?;
     let settings = Settings {
         schedule,
         not_after,
@@ -188,14 +189,17 @@ async fn send(
         classifier: Classifier::new(campaign.reply.clone())?,
         breaker,
     });
-    let list = SuppressionList::open(&state_db)?;
+    let list = state.suppressions()?;
+    let watch = Arc::new(Watch::open(Arc::clone(&list), run.manifest.suppression_change)?);
+    let _feed =
+        Feed::start(Arc::clone(&watch)).map_err(|error| Diagnostic::of("can't start a thread", &error))?;
     let run_id = &run.manifest.run_id;
     let plan = Arc::clone(&run.plan);
     let preparer = Arc::new(Preparer {
         plan: Arc::clone(&plan),
         composer: materials.composer(run_id)?,
         signer: materials.load_signer()?,
-        watch: Mutex::new(list.watch(run.manifest.suppression_change)?),
+        watch,
         return_paths: materials.return_paths(run_id)?,
         redirect: run.redirect.clone(),
         archive: campaign.sender.archive_bcc.clone(),
@@ -230,7 +234,7 @@ async fn send(
     if let Some(mta_sts) = next_hops.mta_sts() {
         mta_sts.save(&policies)?;
     }
-    allowances.give_back(&state_db, &ended.allowances)?;
+    allowances.give_back(&*state, &ended.allowances)?;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
@@ -281,7 +285,7 @@ fn left(schedule: &Schedule, journal: &Journal, states: &States) -> Result<(Left
 }
 
 fn pacer(
-    common: &Common,
+    state: &dyn SharedState,
     run: &Run,
     campaign: &Campaign,
     sending: &Sending,
@@ -296,24 +300,24 @@ fn pacer(
     }
     let process = format!("{}/{}", run.manifest.run_id, std::process::id());
     let holder = Holder::new(&run.manifest.campaign_id, &process);
-    let ledger = SqliteLedger::open(&paths::state_db(common)?, holder, &capacity)?;
-    let thread = LedgerThread::start(ledger)
+    let account = state.ledger().join(holder, (&capacity).into())?;
+    let thread = LedgerThread::start(account)
         .map_err(|error| Diagnostic::of("can't start the ledger's thread", &error))?;
     Ok((Some(Pacer::new(&capacity, Timestamp::now())), Some(thread)))
 }
 
 /// Adds addresses that bounced for good to the suppression list.
-fn suppressor(mut list: SuppressionList, plan: Arc<Plan>, run: &Run) -> Result<Suppressor, Diagnostic> {
+fn suppressor(list: Arc<dyn Suppressions>, plan: Arc<Plan>, run: &Run) -> Result<Suppressor, Diagnostic> {
     let source = run.dir.name();
     Suppressor::spawn(move |rows| {
-        let entries = rows.iter().map(|(row, class)| NewEntry {
+        let mut entries = rows.iter().map(|(row, class)| NewEntry {
             address: plan.address(*row),
             email: plan.email(*row).to_owned(),
             reason: class.as_str().parse().unwrap_or(Reason::BadMailbox),
             source: source.clone(),
             term: Term::Default,
         });
-        if let Err(error) = list.import(entries, Timestamp::wall()) {
+        if let Err(error) = list.import(&mut entries, Timestamp::wall()) {
             tracing::error!("{} addresses are not on the suppression list: {}", rows.len(), chain(&error));
         }
     })

@@ -11,13 +11,12 @@ use super::{log, out, paths};
 use crate::mail::Timestamp;
 use crate::plan::Plan;
 use crate::run_dir::RunId;
-use crate::suppression::SuppressionList;
 
 /// Failures told one by one.
 const FAILURES_NAMED: u64 = 20;
 
 pub fn run(common: &Common, job: &Job, limit: Option<u32>) -> Result<Exit, Diagnostic> {
-    let list = SuppressionList::open(&paths::state_db(common)?)?;
+    let list = paths::state(common)?.suppressions()?;
     let (_folder, dir, screening) = job.freeze_aside(&list, limit.map(u64::from), None)?;
     let plan = Plan::open(&dir.plan())?;
     let id: RunId = "dry-run".parse().expect("letters and a hyphen");

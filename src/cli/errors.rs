@@ -6,15 +6,15 @@ use crate::campaign::CampaignError;
 use crate::compose::TemplateError;
 use crate::dkim::KeyError;
 use crate::journal::JournalError;
+use crate::kit::store::StoreError;
 use crate::pacing::LedgerError;
 use crate::plan::PlanError;
 use crate::results::ResultsError;
 use crate::route::classify::RuleError;
-use crate::route::mta_sts::StoreError;
+use crate::route::mta_sts;
 use crate::route::{ResolverError, ShapingError};
 use crate::run::FinishError;
 use crate::run_dir::RunDirError;
-use crate::suppression::SuppressionError;
 use crate::synth::SynthError;
 use crate::target_group::TargetGroupError;
 
@@ -41,12 +41,6 @@ impl From<TargetGroupError> for Diagnostic {
         }
         let diagnostic = Self::new(chain(&error)).maybe_hint(error.hint.clone());
         if place.is_empty() { diagnostic } else { diagnostic.at(place) }
-    }
-}
-
-impl From<SuppressionError> for Diagnostic {
-    fn from(error: SuppressionError) -> Self {
-        Self::new(chain(&error)).maybe_hint(error.hint())
     }
 }
 
@@ -79,6 +73,7 @@ macro_rules! with_hint {
     };
 }
 with_hint!(
+    StoreError,
     PlanError,
     JournalError,
     LedgerError,
@@ -105,8 +100,8 @@ impl From<KeyError> for Diagnostic {
     }
 }
 
-impl From<StoreError> for Diagnostic {
-    fn from(error: StoreError) -> Self {
+impl From<mta_sts::StoreError> for Diagnostic {
+    fn from(error: mta_sts::StoreError) -> Self {
         Self::new(chain(&error)).hint("delete the file: policies are fetched again")
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -20,7 +21,7 @@ use crate::plan::{Freeze, Layout};
 use crate::run::{self, Screening};
 use crate::run_dir::{Content, Input, RunDir, RunId};
 use crate::screen::Limits;
-use crate::suppression::SuppressionList;
+use crate::suppression::{Checker, Suppressions};
 use crate::target_group::{self, TargetGroup};
 
 /// The name of the registry of senders.
@@ -170,21 +171,21 @@ impl Job {
     /// Reads and screens the target group, and freezes it.
     pub fn freeze(
         &self,
-        list: &SuppressionList,
+        list: &Arc<dyn Suppressions>,
         limit: Option<u64>,
         stop_after: Option<u64>,
         freeze: Freeze,
         progress: impl FnMut(u64) + Send,
     ) -> Result<Screening, Diagnostic> {
         let limits = Limits { duplicates: self.materials.campaign.target_group.duplicates, rows: limit };
-        let checker = list.checker(Timestamp::wall())?;
+        let checker = Checker::open(Arc::clone(list), Timestamp::wall())?;
         Ok(run::freeze(&self.group, freeze, limits, stop_after, checker, progress)?)
     }
 
     /// A plan for looking at: it goes with the folder that is returned.
     pub fn freeze_aside(
         &self,
-        list: &SuppressionList,
+        list: &Arc<dyn Suppressions>,
         limit: Option<u64>,
         stop_after: Option<u64>,
     ) -> Result<(tempfile::TempDir, RunDir, Screening), Diagnostic> {

@@ -6,10 +6,12 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::Common;
 use super::diagnostic::Diagnostic;
 use crate::campaign::Campaign;
+use crate::state::{self, State};
 
 /// The list of run folders seen, in the state directory.
 const PLACES: &str = "runs.txt";
@@ -39,9 +41,9 @@ fn default_state_dir() -> Option<PathBuf> {
     Some(base.join("mailrun"))
 }
 
-/// The database that all campaigns of this user share.
-pub fn state_db(common: &Common) -> Result<PathBuf, Diagnostic> {
-    Ok(state_dir(common)?.join("state.db"))
+/// The state that all campaigns of this user share.
+pub fn state(common: &Common) -> Result<Arc<dyn State>, Diagnostic> {
+    Ok(state::open(&state_dir(common)?.join("state.db")))
 }
 
 /// Where this campaign's runs are: `--runs`, or `runs` beside the campaign file.

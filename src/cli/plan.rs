@@ -10,14 +10,13 @@ use super::text::{count, duration, table};
 use super::{out, paths};
 use crate::mail::Timestamp;
 use crate::plan::{Plan, forecast, top_domains};
-use crate::suppression::SuppressionList;
 
 /// Domains and slots that are listed.
 const LISTED: usize = 10;
 
 pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
     let job = Job::open(common, job::load(common, &args.selection.campaign)?)?;
-    let list = SuppressionList::open(&paths::state_db(common)?)?;
+    let list = paths::state(common)?.suppressions()?;
     let (_folder, dir, screening) = job.freeze_aside(&list, args.selection.limit.map(u64::from), None)?;
     let counts = screening.counts;
     let domains = match screening.domains.exact(LISTED) {

@@ -15,11 +15,10 @@ use crate::dkim::Signer;
 use crate::mail::Timestamp;
 use crate::plan::Plan;
 use crate::run_dir::{RunId, run_id};
-use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: &args::Render) -> Result<Exit, Diagnostic> {
     let job = Job::open(common, job::load(common, &args.campaign)?)?;
-    let list = SuppressionList::open(&paths::state_db(common)?)?;
+    let list = paths::state(common)?.suppressions()?;
     let wanted = args.row.unwrap_or(1).max(1);
     let stop_after = (args.email.is_none() && !args.all).then_some(u64::from(wanted));
     let (_folder, dir, screening) = job.freeze_aside(&list, None, stop_after)?;

@@ -17,7 +17,6 @@ use crate::run;
 use crate::run_dir::{
     Content, Input, Manifest, RunDir, RunId, RunLock, RunOptions, State, StopReason, run_id,
 };
-use crate::suppression::SuppressionList;
 
 pub fn run(common: &Common, args: args::Send) -> Result<Exit, Diagnostic> {
     let mut campaign = job::load(common, &args.selection.campaign)?;
@@ -133,7 +132,7 @@ fn open_or_freeze(
     }
     let mut manifest = Manifest::new(campaign, id, inputs, contents, options.clone(), Timestamp::wall());
     manifest.write(&dir.manifest())?;
-    let mut list = SuppressionList::open(&paths::state_db(common)?)?;
+    let list = paths::state(common)?.suppressions()?;
     let mut reading = Reading::new(common);
     let freeze = Freeze::begin(&dir.plan_files(), job.layout())?;
     let screening = job.freeze(&list, options.limit, None, freeze, |rows| reading.show(rows))?;
@@ -203,7 +202,7 @@ fn test_message(
     checked: Option<&DnsOptions>,
 ) -> Result<Exit, Diagnostic> {
     let campaign = &job.materials.campaign;
-    let list = SuppressionList::open(&paths::state_db(common)?)?;
+    let list = paths::state(common)?.suppressions()?;
     let row = row.max(1);
     let (_folder, aside, screening) = job.freeze_aside(&list, None, Some(u64::from(row)))?;
     if screening.counts.accepted < u64::from(row) {

@@ -11,35 +11,36 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use super::args::{Common, SuppressCommand};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::paths::state_db;
+use super::paths::state;
 use super::text::count;
 use crate::campaign::{Span, TargetGroup};
+use crate::kit::store::StoreError;
 use crate::mail::{Address, Timestamp};
 use crate::results;
-use crate::suppression::{Entry, Filter, NewEntry, Reason, SuppressionList, Term};
+use crate::suppression::{AddressKey, Entries, Entry, Filter, NewEntry, Reason, Suppressions, Term};
 use crate::target_group;
 
 /// Entries written to a file at once.
 const ENTRIES_PER_BATCH: usize = 8_192;
 
 pub fn run(common: &Common, command: SuppressCommand) -> Result<Exit, Diagnostic> {
-    let mut list = SuppressionList::open(&state_db(common)?)?;
+    let list = &*state(common)?.suppressions()?;
     let now = Timestamp::wall();
     match command {
         SuppressCommand::Add { addresses, reason, r#for } => {
-            add(&mut list, addresses, &reason, r#for.as_deref(), now)
+            add(list, addresses, &reason, r#for.as_deref(), now)
         }
-        SuppressCommand::Remove { addresses } => remove(&mut list, &addresses),
+        SuppressCommand::Remove { addresses } => remove(list, &addresses),
         SuppressCommand::List { reason, expired, json } => {
             let filter = Filter {
                 reason: reason.map(parse_reason),
                 live_at: (!expired).then_some(now),
                 ..Filter::default()
             };
-            print(&list, filter, json)
+            print(list, filter, json)
         }
-        SuppressCommand::Import { files, column, reason } => import(&mut list, &files, &column, &reason, now),
-        SuppressCommand::Export { file } => export(&list, &file),
+        SuppressCommand::Import { files, column, reason } => import(list, &files, &column, &reason, now),
+        SuppressCommand::Export { file } => export(list, &file),
     }
 }
 
@@ -57,7 +58,7 @@ fn parse_term(text: Option<&str>) -> Result<Term, Diagnostic> {
 }
 
 fn add(
-    list: &mut SuppressionList,
+    list: &dyn Suppressions,
     addresses: Vec<Address>,
     reason: &str,
     term: Option<&str>,
@@ -71,15 +72,15 @@ fn add(
         source: "command line".into(),
         term,
     };
-    let counts = list.import(addresses.into_iter().map(entry), now)?;
+    let counts = list.import(&mut addresses.into_iter().map(entry), now)?;
     eprintln!("{} added, {} renewed, {} permanent already", counts.new, counts.renewed, counts.kept);
     Ok(Exit::Ok)
 }
 
-fn remove(list: &mut SuppressionList, addresses: &[Address]) -> Result<Exit, Diagnostic> {
+fn remove(list: &dyn Suppressions, addresses: &[Address]) -> Result<Exit, Diagnostic> {
     let mut missing = 0;
     for address in addresses {
-        if !list.remove(address)? {
+        if !list.remove(&AddressKey::from(address))? {
             eprintln!("`{address}` was not on the list");
             missing += 1;
         }
@@ -88,9 +89,9 @@ fn remove(list: &mut SuppressionList, addresses: &[Address]) -> Result<Exit, Dia
     Ok(if missing == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
 }
 
-fn print(list: &SuppressionList, filter: Filter, json: bool) -> Result<Exit, Diagnostic> {
+fn print(list: &dyn Suppressions, filter: Filter, json: bool) -> Result<Exit, Diagnostic> {
     let mut out = BufWriter::new(io::stdout().lock());
-    for entry in list.entries(filter) {
+    for entry in Entries::new(list, filter) {
         let entry = entry?;
         let expires = entry.expires.map(|at| at.to_string());
         let line = if json {
@@ -111,7 +112,7 @@ fn print(list: &SuppressionList, filter: Filter, json: bool) -> Result<Exit, Dia
 }
 
 fn import(
-    list: &mut SuppressionList,
+    list: &dyn Suppressions,
     files: &[PathBuf],
     column: &str,
     reason: &str,
@@ -162,7 +163,7 @@ fn import(
             }
         }
         rows += entries.len() as u64;
-        let done = list.import(entries, now)?;
+        let done = list.import(&mut entries.into_iter(), now)?;
         counts = (counts.0 + done.new, counts.1 + done.renewed, counts.2 + done.kept);
     }
     eprintln!(
@@ -196,10 +197,10 @@ fn term_of(array: &ArrayRef, row: usize, now: Timestamp) -> Result<Term, String>
     }
 }
 
-fn export(list: &SuppressionList, file: &Path) -> Result<Exit, Diagnostic> {
+fn export(list: &dyn Suppressions, file: &Path) -> Result<Exit, Diagnostic> {
     let failed =
         |error: &dyn std::error::Error| Diagnostic::of("can't write the list", error).at(file.display());
-    let entries = list.entries(Filter::default());
+    let entries = Entries::new(list, Filter::default());
     let written = match file.extension().and_then(|extension| extension.to_str()) {
         Some("csv") => export_csv(entries, file)?,
         Some("parquet") => {
@@ -230,7 +231,7 @@ fn export(list: &SuppressionList, file: &Path) -> Result<Exit, Diagnostic> {
 }
 
 fn export_csv(
-    entries: impl Iterator<Item = Result<Entry, crate::suppression::SuppressionError>>,
+    entries: impl Iterator<Item = Result<Entry, StoreError>>,
     file: &Path,
 ) -> Result<u64, Diagnostic> {
     let failed = |error: csv::Error| Diagnostic::of("can't write the list", &error).at(file.display());

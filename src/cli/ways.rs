@@ -9,7 +9,7 @@ use super::diagnostic::Diagnostic;
 use super::dns;
 use crate::campaign::{Campaign, Relay, RouteKind};
 use crate::mail::Timestamp;
-use crate::pacing::{DailyCaps, Rate};
+use crate::pacing::Rate;
 use crate::route::{HostBook, Resolver, Shaping, SiteShaping};
 use crate::run::{
     Departure, Directory, Lane, LaneLimits, MxHop, MxShared, NextHop, NextHops, RelayHop, Routed, Segment,
@@ -20,6 +20,7 @@ use crate::smtp::{
     ClientIdentity, ConnectionLimits, Credentials, EhloName, Extensions, Password, Security, Target,
     TokenSource,
 };
+use crate::state::State;
 
 /// A connection without work is closed after this: a relay closes it itself before long.
 const IDLE: Duration = Duration::from_secs(60);
@@ -200,7 +201,7 @@ pub struct Allowances {
 
 impl Allowances {
     /// Takes up to `rows` messages of what each local address has left today.
-    pub fn take(campaign: &Campaign, state_db: &Path, rows: u64) -> Result<Self, Diagnostic> {
+    pub fn take(campaign: &Campaign, state: &dyn State, rows: u64) -> Result<Self, Diagnostic> {
         let mut allowances = Self { limits: Vec::new(), caps: Vec::new() };
         let today = Timestamp::wall().to_utc().date_naive();
         if campaign.delivery.route != RouteKind::Sandbox {
@@ -208,7 +209,7 @@ impl Allowances {
                 let source = egress.address.to_string();
                 let allowance = match egress.warm_up.as_ref().and_then(|warm_up| warm_up.cap(today)) {
                     Some(cap) => {
-                        let taken = DailyCaps::open(state_db)?.take(&source, today, cap, rows)?;
+                        let taken = state.daily_caps()?.take(&source, today, cap, rows)?;
                         allowances.caps.push((number, source, today));
                         Some(taken)
                     }
@@ -228,10 +229,10 @@ impl Allowances {
     }
 
     /// Gives back what was not used; `left` is what each departure has left.
-    pub fn give_back(self, state_db: &Path, left: &[Option<u64>]) -> Result<(), Diagnostic> {
+    pub fn give_back(self, state: &dyn State, left: &[Option<u64>]) -> Result<(), Diagnostic> {
         for (number, source, day) in self.caps {
             if let Some(unused) = left.get(number).copied().flatten() {
-                DailyCaps::open(state_db)?.give_back(&source, day, unused)?;
+                state.daily_caps()?.give_back(&source, day, unused)?;
             }
         }
         Ok(())

@@ -1,3 +1,4 @@
 //! Tools that know nothing of mail.
 
 pub mod file;
+pub mod store;

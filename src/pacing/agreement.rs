@@ -24,12 +24,6 @@ impl Agreement {
         Self { per_hour: self.per_hour.min(other.per_hour), per_slot: self.per_slot.min(other.per_slot) }
     }
 
-    /// The most that an hour can carry when each of its slots keeps its limit: less than `per_hour` where a slot holds
-    /// only a few whole messages (13/h with a slot of 1 is 12).
-    pub fn reachable_per_hour(self) -> u64 {
-        self.per_hour.min(self.per_slot.saturating_mul(12))
-    }
-
     /// The highest rate at which messages are let go: a little above [`burst`](Self::burst), so that what has been reserved
     /// at that rate never queues up.
     pub(super) fn peak(self) -> Rate {
@@ -143,13 +137,19 @@ impl Rate {
 }
 
 /// Microseconds of one of the lengths used here, all far below the end of `u64`.
-pub(super) fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The most that an hour can carry when each of its slots keeps its limit: less than `per_hour` where a slot holds
+    /// only a few whole messages (13/h with a slot of 1 is 12).
+    pub fn reachable_per_hour(agreement: Agreement) -> u64 {
+        agreement.per_hour.min(agreement.per_slot.saturating_mul(12))
+    }
 
     fn agreement(per_hour: u64, burst_percent: u32) -> Agreement {
         Agreement::from(&Capacity { per_hour, burst_percent, ..Capacity::default() })
@@ -162,7 +162,7 @@ mod tests {
                 let agreement = agreement(per_hour, burst_percent);
                 // Of a million hours, so that whole messages don't blur it.
                 let sent = agreement.nominal().tokens_in(3_600_000_000 * 1_000_000);
-                let reachable = agreement.reachable_per_hour() * 1_000_000;
+                let reachable = reachable_per_hour(agreement) * 1_000_000;
                 assert!(sent <= reachable, "{agreement:?}");
                 assert!(u128::from(sent) * 1_000 >= u128::from(reachable) * 995, "{agreement:?}: {sent}");
             }

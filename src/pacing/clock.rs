@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -22,16 +22,16 @@ impl Uptime {
         Self(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
     }
 
-    pub(super) fn plus(self, micros: u64) -> Self {
+    pub(crate) fn plus(self, micros: u64) -> Self {
         Self(self.0.saturating_add(i64::try_from(micros).unwrap_or(i64::MAX)))
     }
 
-    pub(super) fn minus(self, micros: u64) -> Self {
+    pub(crate) fn minus(self, micros: u64) -> Self {
         Self(self.0.saturating_sub(i64::try_from(micros).unwrap_or(i64::MAX)))
     }
 
     /// Microseconds since `earlier`; zero when that is later.
-    pub(super) fn since(self, earlier: Self) -> u64 {
+    pub(crate) fn since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 }
@@ -53,7 +53,7 @@ impl BootId {
         })
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits: String = text.trim().chars().filter(|&c| c != '-').collect();
         u128::from_str_radix(&digits, 16).ok().map(Self)
     }
@@ -86,27 +86,31 @@ impl Reading {
     }
 
     /// The moment `time` of this process, on the monotonic clock.
-    pub(super) fn uptime_of(&self, time: Timestamp) -> Uptime {
+    pub(crate) fn uptime_of(&self, time: Timestamp) -> Uptime {
         Uptime(self.uptime.0.saturating_add(time.0.saturating_sub(self.now.0)))
     }
 
     /// The moment `uptime`, in this process's time.
-    pub(super) fn time_of(&self, uptime: Uptime) -> Timestamp {
+    pub(crate) fn time_of(&self, uptime: Uptime) -> Timestamp {
         Timestamp(self.now.0.saturating_add(uptime.0.saturating_sub(self.uptime.0)))
     }
 
     /// The moment `uptime`, on the wall clock as it stands now.
-    pub(super) fn wall_of(&self, uptime: Uptime) -> Timestamp {
+    pub(crate) fn wall_of(&self, uptime: Uptime) -> Timestamp {
         Timestamp(self.wall.0.saturating_add(uptime.0.saturating_sub(self.uptime.0)))
     }
 }
 
-/// Reads the system's clocks. The process's time and the monotonic clock run together; how far apart they are is measured
-/// once.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    boot: BootId,
-    offset: i64,
+/// Where a ledger gets the time from.
+#[derive(Debug, Clone)]
+pub struct Clock(Hands);
+
+#[derive(Debug, Clone)]
+enum Hands {
+    /// The process's time and the monotonic clock run together; how far apart they are is measured once.
+    System { boot: BootId, offset: i64 },
+    /// Stands where it was set last.
+    Set(Arc<Mutex<Reading>>),
 }
 
 /// A calibration during which the process lost its core for longer than this is done again.
@@ -129,13 +133,33 @@ impl Clock {
             }
             best = best.min(attempt());
         }
-        Self { boot: BootId::current(), offset: best.1 }
+        Self(Hands::System { boot: BootId::current(), offset: best.1 })
+    }
+
+    /// A clock of simulated time, for tests and benchmarks: it says `reading` until it is [`set`](Self::set). Clones are
+    /// set together.
+    pub fn simulated(reading: Reading) -> Self {
+        Self(Hands::Set(Arc::new(Mutex::new(reading))))
+    }
+
+    /// Sets a clock of simulated time. The system's clocks can't be set.
+    pub fn set(&self, reading: Reading) {
+        match &self.0 {
+            Hands::System { .. } => {}
+            Hands::Set(said) => *said.lock().unwrap_or_else(PoisonError::into_inner) = reading,
+        }
     }
 
     /// What the clocks say now.
     pub fn reading(&self) -> Reading {
-        let uptime = Uptime::now();
-        Reading { now: Timestamp(uptime.0 + self.offset), wall: Timestamp::wall(), boot: self.boot, uptime }
+        match &self.0 {
+            Hands::System { boot, offset } => {
+                let uptime = Uptime::now();
+                let now = Timestamp(uptime.0 + offset);
+                Reading { now, wall: Timestamp::wall(), boot: *boot, uptime }
+            }
+            Hands::Set(said) => *said.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 
@@ -155,7 +179,7 @@ mod tests {
             assert!(reading.now.0 >= before.0 - 1_000, "{reading:?} {before:?}");
             last = reading;
         }
-        assert_eq!(last.boot, Clock::system().boot);
+        assert_eq!(last.boot, Clock::system().reading().boot);
         assert_eq!(last.time_of(last.uptime_of(Timestamp(5))), Timestamp(5));
     }
 

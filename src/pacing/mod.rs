@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!               ready messages                  Request: so many, from then on
-//!   dispatcher ────────────────> Pacer ───────────────────────────────────> LedgerThread ──> SqliteLedger
-//!              <────────────────       <───────────────────────────────────                   (state.db)
+//!   dispatcher ────────────────> Pacer ───────────────────────────────────> LedgerThread ──> Account
+//!              <────────────────       <───────────────────────────────────                  (the ledger's)
 //!               Admission: so many,             Reservation: a block
 //!               valid until then
 //! ```
 //!
 //! **What holds.** No window of 300 s, aligned or sliding, in which messages of an account begin (`MAIL` on the wire)
 //! holds more than [`Agreement::per_slot`] of them, and no window of 3,600 s more than [`Agreement::per_hour`]: over all
-//! campaigns and processes on one `state.db`, whenever inside their admissions' intervals the messages begin, and through
+//! campaigns and processes on one ledger, whenever inside their admissions' intervals the messages begin, and through
 //! crashes, restarts, power losses and any step of the system's clock. Every admission counts, used or not; what was
 //! reserved and never admitted is given back, and stays spent when the process died.
 //!
@@ -22,7 +22,7 @@
 //! - A machine (a virtual one) that is put back to an earlier state forgets what it has sent since, and so do files.
 //!
 //! **What is used.** With supply, an hour holds at least 99.5 % of what the windows allow
-//! ([`Agreement::reachable_per_hour`], give or take the message that is due at its turn): 99.9 % where the burst is 1 %
+//! (`per_hour`, or twelve times `per_slot` where that is less; give or take the message that is due at its turn): 99.9 % where the burst is 1 %
 //! or more, 99.55 % without one.
 //!
 //! **How smooth.** One process lets go no more than the burst rate makes of a time, a fifth of a second's worth and one
@@ -38,14 +38,17 @@ mod clock;
 mod ledger;
 mod pacer;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 
 pub use agreement::{Agreement, HOUR, Rate, SLOT, Terms};
 pub use audit::{Audit, Fullest, OutOfOrder, audit};
 pub use bucket::Bucket;
 pub use clock::{BootId, Clock, Reading, Uptime};
 pub use ledger::{
-    Answer, Block, BlockId, DailyCaps, Holder, Ledger, LedgerError, LedgerThread, MemoryAccount,
-    MemoryLedger, Request, Reservation, SlotUse, SqliteLedger, Unused, Usage, usage,
+    Account, Answer, Block, BlockId, DailyCaps, Holder, Ledger, LedgerError, LedgerThread, MemoryCaps,
+    MemoryLedger, Request, Reservation, SlotUse, Unused, Usage,
 };
 pub use pacer::{Admission, Pacer};
+
+pub(crate) use agreement::micros;
+pub(crate) use ledger::{BlockRecord, Book, Claim, of_book};

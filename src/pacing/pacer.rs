@@ -304,21 +304,44 @@ fn share(count: u64, part: u64, whole: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pacing::clock::Reading;
-    use crate::pacing::ledger::{Holder, Ledger, MemoryLedger};
+    use crate::pacing::clock::{Clock, Reading};
+    use crate::pacing::ledger::{Account, Holder, Ledger, MemoryLedger};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp(1_780_000_000_000_000 + millis * 1_000)
     }
 
+    /// A ledger in simulated time.
+    struct Desk {
+        clock: Clock,
+        ledger: MemoryLedger,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let clock = Clock::simulated(Reading::simulated(at(0)));
+            Self { ledger: MemoryLedger::new(clock.clone()), clock }
+        }
+
+        fn join(&self, holder: Holder, capacity: &Capacity) -> Box<dyn Account> {
+            self.ledger.join(holder, capacity.into()).unwrap()
+        }
+
+        fn reserve(&self, account: &mut dyn Account, millis: i64, request: &Request) -> Reservation {
+            self.clock.set(Reading::simulated(at(millis)));
+            account.reserve(request).unwrap()
+        }
+    }
+
     #[test]
     fn a_block_is_released_over_its_time_and_valid_to_its_end() {
         let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
-        let mut ledger = MemoryLedger::new().join(Holder::new("news", "1"), &capacity);
+        let desk = Desk::new();
+        let mut account = desk.join(Holder::new("news", "1"), &capacity);
         let mut pacer = Pacer::new(&capacity, at(0));
         let first = pacer.admit(at(0), 100);
         assert_eq!(first.count, 0);
-        let reservation = ledger.reserve(Reading::simulated(at(0)), &first.request.unwrap()).unwrap();
+        let reservation = desk.reserve(&mut *account, 0, &first.request.unwrap());
         pacer.reserved(at(4), reservation);
         // Five in half a second, the first at the expected time of the answer; one more for the line's begin.
         let check = |pacer: &mut Pacer, millis, count, next| {
@@ -346,17 +369,17 @@ mod tests {
     #[test]
     fn limits_that_become_stricter_are_told_once() {
         let (wide, narrow) = (Capacity::default(), Capacity { per_hour: 36_000, ..Capacity::default() });
-        let ledger = MemoryLedger::new();
+        let desk = Desk::new();
         let mut pacer = Pacer::new(&wide, at(0));
-        let mut own = ledger.join(Holder::new("news", "1"), &wide);
-        let ask = |pacer: &mut Pacer, own: &mut dyn Ledger, millis| {
+        let mut own = desk.join(Holder::new("news", "1"), &wide);
+        let ask = |pacer: &mut Pacer, own: &mut Box<dyn Account>, millis| {
             let request = pacer.admit(at(millis), 1).request.unwrap();
-            pacer.reserved(at(millis + 1), own.reserve(Reading::simulated(at(millis)), &request).unwrap());
+            pacer.reserved(at(millis + 1), desk.reserve(&mut **own, millis, &request));
             pacer.newly_stricter()
         };
         assert_eq!(ask(&mut pacer, &mut own, 0), None);
         let mut other = Pacer::new(&narrow, at(1_000));
-        let mut others = ledger.join(Holder::new("alarm", "2"), &narrow);
+        let mut others = desk.join(Holder::new("alarm", "2"), &narrow);
         assert_eq!(ask(&mut other, &mut others, 1_000), None, "its own limits are the strictest");
         assert_eq!(ask(&mut pacer, &mut own, 5_000), Some(Agreement::from(&narrow)));
         assert_eq!(ask(&mut pacer, &mut own, 9_000), None, "it was told");
@@ -365,10 +388,11 @@ mod tests {
     #[test]
     fn after_a_failure_it_asks_again_and_gives_back_what_it_said_then() {
         let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
-        let mut ledger = MemoryLedger::new().join(Holder::new("news", "1"), &capacity);
+        let desk = Desk::new();
+        let mut account = desk.join(Holder::new("news", "1"), &capacity);
         let mut pacer = Pacer::new(&capacity, at(0));
         let request = pacer.admit(at(0), 2).request.unwrap();
-        pacer.reserved(at(4), ledger.reserve(Reading::simulated(at(2)), &request).unwrap());
+        pacer.reserved(at(4), desk.reserve(&mut *account, 2, &request));
         // Two were granted, one of them is used; the time of the other runs out.
         assert_eq!(pacer.admit(at(20), 1).count, 1);
         let request = pacer.admit(at(3_000), 1).request.unwrap();

@@ -3,37 +3,39 @@
 //! Every message begins at a moment of its admission's interval that the world picks to hurt, and every window over what
 //! was sent is checked. Time is the truth here; what the processes read from their clocks is derived from it.
 
-mod model;
+pub(crate) mod model;
 mod pacing;
 mod world;
 
 use std::time::Duration;
 
-use world::{Fate, Flow, Plan, Supply, World};
+pub(crate) use world::Fate;
+use world::{Flow, Plan, Supply, World};
 
 use super::agreement::{Agreement, HOUR, SLOT, micros};
-use super::ledger::{Holder, MemoryLedger};
+use super::clock::Clock;
+use super::ledger::{Account, Holder, Ledger, MemoryLedger};
 use crate::campaign::{Capacity, Pace};
 
 /// An hour in microseconds.
-const HOUR_MICROS: i64 = 3_600_000_000;
+pub(crate) const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// How many rounds a test makes; `MAILRUN_TEST_ROUNDS` multiplies them.
-fn rounds(usual: u32) -> u32 {
+pub(crate) fn rounds(usual: u32) -> u32 {
     let factor = std::env::var("MAILRUN_TEST_ROUNDS").ok().and_then(|factor| factor.parse().ok());
     usual * factor.unwrap_or(1)
 }
 
 /// What was sent, in the order of time.
-#[derive(Debug, Default)]
-struct Sent {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
     /// True microseconds, and how many messages began then.
-    at: Vec<(i64, u64)>,
+    pub(crate) at: Vec<(i64, u64)>,
 }
 
 impl Sent {
     /// What began at `from` or later and before `to`.
-    fn between(&self, from: i64, to: i64) -> u64 {
+    pub(crate) fn between(&self, from: i64, to: i64) -> u64 {
         let start = self.at.partition_point(|(at, _)| *at < from);
         self.at[start..].iter().take_while(|(at, _)| *at < to).map(|(_, count)| count).sum()
     }
@@ -59,7 +61,7 @@ impl Sent {
     }
 
     /// Each window keeps its limit.
-    fn check(&self, capacity: &Capacity) {
+    pub(crate) fn check(&self, capacity: &Capacity) {
         assert!(self.at.is_sorted());
         let limits = Agreement::from(capacity);
         for (length, limit) in [(SLOT, limits.per_slot), (HOUR, limits.per_hour)] {
@@ -69,7 +71,7 @@ impl Sent {
     }
 }
 
-fn capacity(per_hour: u64, burst_percent: u32, pace: Pace) -> Capacity {
+pub(crate) fn capacity(per_hour: u64, burst_percent: u32, pace: Pace) -> Capacity {
     Capacity { per_hour, burst_percent, pace, ..Capacity::default() }
 }
 
@@ -81,9 +83,15 @@ fn holder(process: &str) -> Holder {
     Holder::new("news", process)
 }
 
+/// A process's access to its account.
+fn join(ledger: &dyn Ledger, process: &str, capacity: &Capacity) -> Box<dyn Account> {
+    ledger.join(holder(process), capacity.into()).unwrap()
+}
+
 /// A world with one process.
 fn alone(capacity: &Capacity, plan: Plan) -> World {
     let mut world = World::new(1);
-    world.start(MemoryLedger::new().join(holder("1"), capacity), capacity, plan);
+    let account = join(&MemoryLedger::new(world.clock()), "1", capacity);
+    world.start(account, capacity, plan);
     world
 }

@@ -234,7 +234,7 @@ pub(crate) mod tests {
 
     /// Screens these batches.
     pub fn screen(batches: Vec<Batch>) -> Vec<ScreenedBatch> {
-        let (_folder, checker) = suppression(&["suppressed@b.example"]);
+        let checker = suppression(&["suppressed@b.example"]);
         let files = vec!["a.csv".into(), "b.csv".into(), "c.csv".into()];
         let mut screener = Screener::new(&schema(), columns(), Limits::default(), files, checker).unwrap();
         let parser = screener.parser();

@@ -228,7 +228,7 @@ mod tests {
 
         let layout = Layout::new(&records.schema(), None);
         assert_eq!(layout.left_out(), [LeftOut { column: "key".into(), kind: "Binary".into() }]);
-        let (_folder, checker) = suppression(&[]);
+        let checker = suppression(&[]);
         let columns = Columns { email: 0, id: Some(1), name: Some(2) };
         let files = vec!["a.parquet".into()];
         let mut screener =

@@ -225,7 +225,7 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let run = RunDir::create(runs.path(), "spring", &"abc".parse().unwrap()).unwrap();
         let freeze = Freeze::aside(&run.plan_files(), Layout::new(&group.schema(), None)).unwrap();
-        let (_state, checker) = suppression(&["11@d11.example", "20011@d11.example"]);
+        let checker = suppression(&["11@d11.example", "20011@d11.example"]);
         let mut before = 0;
         freeze_on(threads, &group, freeze, Limits::default(), stop_after, checker, |rows| {
             assert!(rows > before, "the rows only grow");

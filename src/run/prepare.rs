@@ -2,7 +2,7 @@
 //!
 //! A worker never blocks on a channel: there is one place in it for every row under preparation.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -15,7 +15,7 @@ use crate::dkim::Signer;
 use crate::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
 use crate::plan::Plan;
 use crate::run_dir::StopReason;
-use crate::suppression::{SuppressionError, Watch};
+use crate::suppression::Watch;
 
 /// Rows that one job takes: enough to make the hand-over cheap, few enough to spread over the cores.
 const ROWS_PER_JOB: usize = 8;
@@ -25,8 +25,8 @@ pub struct Preparer {
     pub plan: Arc<Plan>,
     pub composer: Composer,
     pub signer: Signer,
-    /// The suppression list, looked at again before rows are composed.
-    pub watch: Mutex<Watch>,
+    /// What was added to the suppression list since the plan was made; checked again before a row is composed.
+    pub watch: Arc<Watch>,
     pub return_paths: ReturnPaths,
     /// Where all messages go instead: a test message.
     pub redirect: Option<Address>,
@@ -52,9 +52,6 @@ impl Preparer {
                 let tell = |tasks: Vec<Task>, message| {
                     let _ = done.try_send(Prepared { tasks, lane, at: Timestamp::now(), message });
                 };
-                if let Err(problem) = this.refresh_suppressions() {
-                    return tasks.into_iter().for_each(|task| tell(vec![task], Err(problem.clone())));
-                }
                 if recipients > 1 {
                     return this.prepare_shared(tasks, one_domain, tell);
                 }
@@ -124,24 +121,13 @@ impl Preparer {
             .map_err(|error| NotComposed::Stop(StopReason::SigningFailed { detail: error.to_string() }))
     }
 
-    /// Takes in what came onto the suppression list up to now: once for each job.
-    fn refresh_suppressions(&self) -> Result<(), NotComposed> {
-        self.watch().refresh().map_err(|error| unreadable_list(&error))
-    }
-
     fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {
-        match self.watch().is_suppressed(address, Timestamp::wall()) {
+        match self.watch.check(address, Timestamp::wall()) {
             Ok(None) => Ok(()),
-            Ok(Some(entry)) => Err(NotComposed::Suppressed(entry.to_string())),
-            Err(error) => Err(unreadable_list(&error)),
+            Ok(Some(why)) => Err(NotComposed::Suppressed(why)),
+            Err(error) => {
+                Err(NotComposed::Stop(StopReason::SuppressionsUnreadable { detail: error.to_string() }))
+            }
         }
     }
-
-    fn watch(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().expect("no holder of the lock panics")
-    }
-}
-
-fn unreadable_list(error: &SuppressionError) -> NotComposed {
-    NotComposed::Stop(StopReason::SuppressionsUnreadable { detail: error.to_string() })
 }

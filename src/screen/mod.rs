@@ -15,7 +15,7 @@ pub(crate) mod testing;
 pub use parse::{Columns, Parsed, Parser};
 pub use screener::{Accepted, Counts, Limits, Screened, ScreenedBatch, Screener};
 
-use crate::suppression::SuppressionError;
+use crate::kit::store::StoreError;
 
 /// Rows can't be screened at all.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum ScreenError {
     },
     /// The suppression list can't be read.
     #[error(transparent)]
-    Suppression(#[from] SuppressionError),
+    Suppression(#[from] StoreError),
     /// More rows than can be numbered.
     #[error("more than 4,294,967,294 rows")]
     TooManyRows,

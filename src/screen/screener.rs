@@ -137,7 +137,7 @@ impl Screener {
     }
 
     /// The entries of the suppression list that blocked a row so far: an attempt on each, which starts its time again
-    /// (see [`crate::suppression::SuppressionList::restart_time`]).
+    /// (see [`crate::suppression::Suppressions::restart_time`]).
     pub fn blocked(&self) -> &[EntryId] {
         &self.blocked
     }
@@ -350,7 +350,7 @@ mod tests {
     use crate::target_group::{Batch, Unreadable};
 
     fn screener(limits: Limits, suppressed: &[&str]) -> Screener {
-        let (_folder, checker) = suppression(suppressed);
+        let checker = suppression(suppressed);
         Screener::new(
             &schema(),
             columns(),
@@ -501,7 +501,7 @@ mod tests {
 
     #[test]
     fn what_was_blocked_is_known_for_the_list() {
-        let (_folder, checker) = suppression(&["a@b.example", "c@b.example"]);
+        let checker = suppression(&["a@b.example", "c@b.example"]);
         let files = vec!["a.csv".into()];
         let mut screener = Screener::new(&schema(), columns(), Limits::default(), files, checker).unwrap();
         run(&mut screener, vec![batch(0, &["A@b.example", "b@b.example", "a@b.example"])]);
@@ -523,7 +523,7 @@ mod tests {
         let tags = DataType::List(Field::new("item", DataType::Utf8, true).into());
         let schema =
             Schema::new(vec![Field::new("email", DataType::Utf8, true), Field::new("tags", tags, true)]);
-        let (_folder, checker) = suppression(&[]);
+        let checker = suppression(&[]);
         let columns = Columns { email: 0, id: Some(1), name: None };
         let error = Screener::new(&schema, columns, Limits::default(), vec![], checker).unwrap_err();
         assert!(error.to_string().contains("column `tags`"), "{error}");

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use tempfile::TempDir;
 
 use super::Columns;
 use crate::mail::{Address, Timestamp};
-use crate::suppression::{Checker, NewEntry, Reason, SuppressionList, Term};
+use crate::suppression::{Checker, MemoryList, NewEntry, Reason, Suppressions, Term};
 use crate::target_group::{Batch, Place};
 
 pub const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
@@ -55,17 +54,15 @@ pub fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
 }
 
 /// A suppression list that holds these addresses for ever.
-pub fn suppression(emails: &[&str]) -> (TempDir, Checker) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut list = SuppressionList::open(&folder.path().join("state.db")).unwrap();
-    let entries = emails.iter().map(|email| NewEntry {
+pub fn suppression(emails: &[&str]) -> Checker {
+    let list = MemoryList::default();
+    let mut entries = emails.iter().map(|email| NewEntry {
         address: address(email),
         email: (*email).to_owned(),
         reason: Reason::Manual,
         source: "test".into(),
         term: Term::Permanent,
     });
-    list.import(entries, NOW).unwrap();
-    let checker = list.checker(NOW).unwrap();
-    (folder, checker)
+    list.import(&mut entries, NOW).unwrap();
+    Checker::open(Arc::new(list), NOW).unwrap()
 }

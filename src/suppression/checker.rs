@@ -1,22 +1,19 @@
-//! Screens a whole target group: the live entries as fingerprints in memory, SQLite only on a match.
+//! Screens a whole target group: the live entries as fingerprints in memory, the list itself only on a match.
 
-use std::path::{Path, PathBuf};
-
-use rusqlite::Connection;
+use std::sync::Arc;
 
 use super::fingerprint::{Fingerprint, FingerprintMap, Fingerprinter};
-use super::list::{find, last_change};
-use super::{Entry, SuppressionError, open_state};
+use super::{Entry, Suppressions};
+use crate::kit::store::StoreError;
 use crate::mail::Timestamp;
 
-/// Entries whose places in memory are found side by side.
+/// Entries whose places in memory are looked up side by side.
 const LOADED_TOGETHER: usize = 64;
 
-/// The suppression list as it stood at one moment. Takes 20 to 24 bytes of memory an entry.
+/// The suppression list as of one moment. Takes 20 to 24 bytes of memory an entry.
 #[derive(Debug)]
 pub struct Checker {
-    db: Connection,
-    path: PathBuf,
+    list: Arc<dyn Suppressions>,
     now: Timestamp,
     fingerprinter: Fingerprinter,
     live: FingerprintMap,
@@ -24,15 +21,28 @@ pub struct Checker {
 }
 
 impl Checker {
-    pub(super) fn open(path: &Path, now: Timestamp) -> Result<Self, SuppressionError> {
-        let db = open_state(path)?;
+    /// Reads the keys of the entries that block mail at `now`.
+    pub fn open(list: Arc<dyn Suppressions>, now: Timestamp) -> Result<Self, StoreError> {
         let fingerprinter = Fingerprinter::default();
-        let (live, change) = load(&db, &fingerprinter, now)
-            .map_err(|source| SuppressionError::sqlite(path, "read the suppression list", source))?;
-        Ok(Self { db, path: path.to_owned(), now, fingerprinter, live, change })
+        let mut live = FingerprintMap::default();
+        let mut read = Vec::with_capacity(LOADED_TOGETHER);
+        let mut insert = |read: &mut Vec<Fingerprint>| {
+            live.fetch(read);
+            for fingerprint in read.drain(..) {
+                live.insert(fingerprint, 0);
+            }
+        };
+        let change = list.live_keys(now, &mut |key| {
+            read.push(fingerprinter.of(key));
+            if read.len() == LOADED_TOGETHER {
+                insert(&mut read);
+            }
+        })?;
+        insert(&mut read);
+        Ok(Self { list, now, fingerprinter, live, change })
     }
 
-    /// What makes the fingerprints that [`Self::check`] takes.
+    /// Makes the fingerprints that [`Self::check`] takes.
     pub fn fingerprinter(&self) -> &Fingerprinter {
         &self.fingerprinter
     }
@@ -52,61 +62,31 @@ impl Checker {
         self.live.is_empty()
     }
 
-    /// Makes [`Self::check`] quick for these, which are about to be checked.
+    /// Makes [`Self::check`] quick for these fingerprints, which are about to be checked.
     pub fn fetch(&self, fingerprints: &[Fingerprint]) {
         self.live.fetch(fingerprints);
     }
 
-    /// The live entry of an address: `fingerprint` is that of its [`super::AddressKey`], and `key` is asked for the
-    /// key itself only when there is a match to confirm.
+    /// The live entry of an address. `fingerprint` is that of its [`super::AddressKey`]; `key` is called for the key
+    /// itself only when there is a match to confirm.
     pub fn check<K: AsRef<str>>(
         &self,
         fingerprint: Fingerprint,
         key: impl FnOnce() -> K,
-    ) -> Result<Option<Entry>, SuppressionError> {
+    ) -> Result<Option<Entry>, StoreError> {
         if self.live.get(fingerprint).is_none() {
             return Ok(None);
         }
-        let entry = find(&self.db, key().as_ref())
-            .map_err(|source| SuppressionError::sqlite(&self.path, "look up an address", source))?;
+        let entry = self.list.get(key().as_ref())?;
         Ok(entry.filter(|entry| entry.is_live(self.now)))
-    }
-}
-
-/// The keys of the live entries with the change they belong to, read in one transaction.
-fn load(
-    db: &Connection,
-    fingerprinter: &Fingerprinter,
-    now: Timestamp,
-) -> rusqlite::Result<(FingerprintMap, u64)> {
-    let transaction = db.unchecked_transaction()?;
-    let change = last_change(&transaction)?;
-    let mut live = FingerprintMap::default();
-    let mut select =
-        transaction.prepare("SELECT key FROM suppression WHERE expires IS NULL OR expires > ?1")?;
-    let mut rows = select.query([now.0])?;
-    let mut read = Vec::with_capacity(LOADED_TOGETHER);
-    loop {
-        while read.len() < LOADED_TOGETHER
-            && let Some(row) = rows.next()?
-        {
-            read.push(fingerprinter.of(row.get_ref(0)?.as_str()?));
-        }
-        if read.is_empty() {
-            return Ok((live, change));
-        }
-        live.fetch(&read);
-        read.drain(..).for_each(|fingerprint| {
-            live.insert(fingerprint, 0);
-        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::list::tests::{DAY, NOW, address, entry, list};
+    use super::super::testing::{DAY, NOW, address, entry};
     use super::*;
-    use crate::suppression::{AddressKey, Term};
+    use crate::suppression::{AddressKey, MemoryList, Term};
 
     fn check(checker: &Checker, email: &str) -> Option<String> {
         let key = AddressKey::from(&address(email));
@@ -116,10 +96,10 @@ mod tests {
 
     #[test]
     fn live_entries_are_found_and_others_are_not() {
-        let (_folder, mut list) = list();
-        list.add(&entry("Bob@b.example", "bad_mailbox", Term::For(DAY)), NOW).unwrap();
-        list.add(&entry("eve@b.example", "complaint", Term::Default), NOW).unwrap();
-        let checker = list.checker(NOW).unwrap();
+        let list = Arc::new(MemoryList::default());
+        list.add(entry("Bob@b.example", "bad_mailbox", Term::For(DAY)), NOW).unwrap();
+        list.add(entry("eve@b.example", "complaint", Term::Default), NOW).unwrap();
+        let checker = Checker::open(list.clone(), NOW).unwrap();
         assert_eq!(checker.len(), 2);
         assert_eq!(
             check(&checker, "bob@B.example").as_deref(),
@@ -128,22 +108,33 @@ mod tests {
         assert_eq!(check(&checker, "eve@b.example").as_deref(), Some("complaint, from test, for ever"));
         assert_eq!(check(&checker, "alice@b.example"), None);
 
-        let later = list.checker(NOW + DAY).unwrap();
+        let later = Checker::open(list, NOW + DAY).unwrap();
         assert_eq!((later.len(), check(&later, "bob@b.example")), (1, None));
+    }
+
+    #[test]
+    fn more_entries_than_are_loaded_together_are_all_found() {
+        let list = Arc::new(MemoryList::default());
+        let emails: Vec<String> =
+            (0..LOADED_TOGETHER * 2 + 3).map(|n| format!("r{n}@many.example")).collect();
+        list.import(&mut emails.iter().map(|email| entry(email, "manual", Term::Permanent)), NOW).unwrap();
+        let checker = Checker::open(list, NOW).unwrap();
+        assert_eq!(checker.len(), emails.len());
+        assert!(emails.iter().all(|email| check(&checker, email).is_some()));
     }
 
     /// A match in memory is not enough: the list itself is asked.
     #[test]
     fn a_match_is_confirmed() {
-        let (_folder, mut list) = list();
-        list.add(&entry("bob@b.example", "manual", Term::Default), NOW).unwrap();
-        let checker = list.checker(NOW).unwrap();
+        let list = Arc::new(MemoryList::default());
+        list.add(entry("bob@b.example", "manual", Term::Default), NOW).unwrap();
+        let checker = Checker::open(list.clone(), NOW).unwrap();
         let fingerprint = checker.fingerprinter().of("bob@b.example");
         assert!(checker.check(fingerprint, || "bob@b.example").unwrap().is_some());
         assert!(checker.check(fingerprint, || "somebody.else@b.example").unwrap().is_none());
-        list.add(&entry("ended@b.example", "manual", Term::For(DAY)), NOW - 2 * DAY).unwrap();
+        list.add(entry("ended@b.example", "manual", Term::For(DAY)), NOW - 2 * DAY).unwrap();
         assert!(checker.check(fingerprint, || "ended@b.example").unwrap().is_none());
-        list.remove(&address("bob@b.example")).unwrap();
+        list.remove(&AddressKey::from(&address("bob@b.example"))).unwrap();
         assert!(checker.check(fingerprint, || "bob@b.example").unwrap().is_none());
     }
 }

@@ -19,7 +19,12 @@ impl AddressKey {
         &self.0
     }
 
-    /// Writes the key of the address `local@domain` over `key`: for callers that make many. The domain is in A-labels
+    /// The key that a store has kept.
+    pub(crate) fn from_store(key: String) -> Self {
+        Self(key)
+    }
+
+    /// Writes the key of the address `local@domain` over `key`, for callers that make many. The domain is in A-labels
     /// and lower case.
     pub fn write(local: &str, domain: &str, key: &mut String) {
         key.clear();
@@ -139,14 +144,14 @@ impl NewEntry {
     }
 }
 
-/// Names an entry within the state database, for as long as it is not removed.
+/// Names an entry within its store, for as long as it is not removed. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryId(pub(super) i64);
+pub struct EntryId(pub(crate) u64);
 
 /// An entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What [`super::SuppressionList::restart_time`] takes.
+    /// What [`super::Suppressions::restart_time`] takes.
     pub id: EntryId,
     /// The address as the list compares it.
     pub key: AddressKey,
@@ -169,35 +174,29 @@ impl Entry {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| expires > now)
     }
-
-    /// Reads the columns `id, key, email, reason, source, added, lifetime, expires` of a row.
-    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        let Ok(reason) = row.get_ref(3)?.as_str()?.parse();
-        let lifetime: Option<i64> = row.get(6)?;
-        Ok(Self {
-            id: EntryId(row.get(0)?),
-            key: AddressKey(row.get(1)?),
-            email: row.get(2)?,
-            reason,
-            source: row.get(4)?,
-            added: Timestamp(row.get(5)?),
-            lifetime: lifetime.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
-            expires: row.get::<_, Option<i64>>(7)?.map(Timestamp),
-        })
-    }
 }
 
 /// Reads after "suppressed: ".
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.reason)?;
-        if !self.source.is_empty() {
-            write!(f, ", from {}", self.source)?;
-        }
-        match self.expires {
-            Some(expires) => write!(f, ", until {expires}"),
-            None => write!(f, ", for ever"),
-        }
+        write_why(f, self.reason.as_str(), &self.source, self.expires)
+    }
+}
+
+/// Why and until when, as people read it.
+pub(super) fn write_why(
+    f: &mut fmt::Formatter<'_>,
+    reason: &str,
+    source: &str,
+    expires: Option<Timestamp>,
+) -> fmt::Result {
+    f.write_str(reason)?;
+    if !source.is_empty() {
+        write!(f, ", from {source}")?;
+    }
+    match expires {
+        Some(expires) => write!(f, ", until {expires}"),
+        None => f.write_str(", for ever"),
     }
 }
 

@@ -1,147 +1,371 @@
-//! "Is this address suppressed by now?", asked before each message of a run that goes on.
+//! "Is this address suppressed by now?", asked before each message of a running send and answered from memory.
+//!
+//! [`Watch`] holds what was added to the list since the plan was made. A [`Feed`], on a thread of its own, keeps it
+//! current, so that those who ask never wait for a disk or a server.
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-
-use super::fingerprint::{FingerprintMap, Fingerprinter};
-use super::list::{find, last_change};
-use super::{AddressKey, Entry, SuppressionError, open_state};
+use super::entry::write_why;
+use super::fingerprint::{Fingerprint, FingerprintMap, Fingerprinter};
+use super::{AddressKey, Change, Suppressions};
+use crate::kit::store::StoreError;
 use crate::mail::{Address, Timestamp};
 
-/// What was added to the list since a plan was made, kept up to date.
+/// How often the list is asked for changes: an address that is suppressed now counts this much later at most.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Entries that end within this time are read again before they do: an attempt of another run may have restarted them.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Looking for removals takes at most one part in so many of the time.
+const RECOUNT_SHARE: u32 = 50;
+
+/// The entries that were added to the list, or renewed, since a plan was made.
 ///
-/// [`refresh`](Self::refresh) costs SQLite's `data_version`, a comparison in shared memory: only when somebody has committed to the
-/// file are the entries read that were added since. A look costs two hashes.
+/// Takes 20 to 24 bytes of memory an entry, and some more for each that differs in reason, source or expiry from the
+/// one before it.
 #[derive(Debug)]
 pub struct Watch {
-    db: Connection,
-    path: PathBuf,
+    list: Arc<dyn Suppressions>,
     fingerprinter: Fingerprinter,
-    added: FingerprintMap,
-    change: u64,
-    data_version: i64,
-    key: String,
+    held: RwLock<Held>,
+    reader: Mutex<Reader>,
+}
+
+/// What is in memory.
+#[derive(Debug, Default)]
+struct Held {
+    /// Each address with the index of its term.
+    places: FingerprintMap,
+    terms: Vec<Term>,
+    /// The first expiry among the entries that had not ended when they were read.
+    next_end: Option<Timestamp>,
+    /// Set while what is held may be out of date.
+    failure: Option<Arc<WatchError>>,
+}
+
+/// Why addresses are suppressed, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    why: Arc<Why>,
+    expires: Option<Timestamp>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Why {
+    reason: Box<str>,
+    source: Box<str>,
+}
+
+/// How far the list has been read.
+#[derive(Debug)]
+struct Reader {
+    /// The entries held have change numbers larger than this,
+    since: u64,
+    /// and up to this.
+    seen: u64,
+    /// Something has changed since entries were counted last.
+    uncounted: bool,
+    /// When they may be counted again.
+    count_at: Instant,
+}
+
+/// What the watch holds may be out of date.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The list can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The feed has ended.
+    #[error("the thread that reads it has ended")]
+    Ended,
 }
 
 impl Watch {
-    pub(super) fn open(path: &Path, change: u64) -> Result<Self, SuppressionError> {
-        let mut watch = Self {
-            db: open_state(path)?,
-            path: path.to_owned(),
-            fingerprinter: Fingerprinter::default(),
-            added: FingerprintMap::default(),
-            change,
-            data_version: i64::MIN,
-            key: String::new(),
-        };
-        watch.refresh()?;
-        Ok(watch)
+    /// Holds what was added to `list` after the change number `since` (see [`super::Checker::change`]; 0 is all).
+    pub fn open(list: Arc<dyn Suppressions>, since: u64) -> Result<Self, StoreError> {
+        let fingerprinter = Fingerprinter::default();
+        let mut reader = Reader { since, seen: since, uncounted: false, count_at: Instant::now() };
+        let held = read_all(&*list, &fingerprinter, &mut reader, Timestamp::wall())?;
+        Ok(Self { list, fingerprinter, held: RwLock::new(held), reader: Mutex::new(reader) })
     }
 
-    /// The live entry of `address`, as of the last [`refresh`](Self::refresh).
-    pub fn is_suppressed(
-        &mut self,
-        address: &Address,
-        now: Timestamp,
-    ) -> Result<Option<Entry>, SuppressionError> {
-        AddressKey::write(address.local(), address.domain().as_str(), &mut self.key);
-        if self.added.get(self.fingerprinter.of(&self.key)).is_none() {
+    /// Why `address` is suppressed at `now`, to be read after "suppressed: "; `None` when it is not. Never waits for
+    /// I/O.
+    pub fn check(&self, address: &Address, now: Timestamp) -> Result<Option<String>, Arc<WatchError>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = &held.failure {
+            return Err(Arc::clone(failure));
+        }
+        if held.places.is_empty() {
             return Ok(None);
         }
-        let entry = find(&self.db, &self.key)
-            .map_err(|source| SuppressionError::sqlite(&self.path, "look up an address", source))?;
-        Ok(entry.filter(|entry| entry.is_live(now)))
+        let mut key = String::new();
+        AddressKey::write(address.local(), address.domain().as_str(), &mut key);
+        let Some(place) = held.places.get(self.fingerprinter.of(&key)) else { return Ok(None) };
+        let term = &held.terms[place as usize];
+        Ok(term.expires.is_none_or(|end| end > now).then(|| term.to_string()))
     }
 
-    /// Takes in what was added up to now.
-    pub fn refresh(&mut self) -> Result<(), SuppressionError> {
-        let Self { db, fingerprinter, added, change, data_version, .. } = self;
-        read_new(db, fingerprinter, added, change, data_version)
-            .map_err(|source| SuppressionError::sqlite(&self.path, "read the suppression list", source))
+    /// Reads what has changed in the list up to now; waits for I/O.
+    pub fn refresh(&self, now: Timestamp) -> Result<(), StoreError> {
+        let reader = &mut *self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next_end, has_failed) = {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            (held.next_end, held.failure.is_some())
+        };
+        if has_failed || next_end.is_some_and(|end| end <= now + MARGIN) {
+            return self.reload(reader, now);
+        }
+        let mut fresh: Vec<(Fingerprint, Term)> = Vec::new();
+        let last = self.list.changes(reader.seen, &mut |change| {
+            let before = fresh.last().map(|(_, term)| term);
+            fresh.push((self.fingerprinter.of(change.key), Term::of(&change, before)));
+        })?;
+        reader.uncounted |= last != reader.seen;
+        reader.seen = last;
+        if !fresh.is_empty() {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            fresh.into_iter().for_each(|(fingerprint, term)| held.insert(fingerprint, term, now));
+        }
+        self.forget_removed(reader, now)
+    }
+
+    /// Nothing tells which entries were removed; that some were, shows in their number.
+    fn forget_removed(&self, reader: &mut Reader, now: Timestamp) -> Result<(), StoreError> {
+        let start = Instant::now();
+        if !reader.uncounted || start < reader.count_at {
+            return Ok(());
+        }
+        let count = self.list.count_changes(reader.since)?;
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner).places.len();
+        if count != held as u64 {
+            self.reload(reader, now)?;
+        }
+        reader.uncounted = false;
+        reader.count_at = Instant::now() + start.elapsed() * RECOUNT_SHARE;
+        Ok(())
+    }
+
+    fn reload(&self, reader: &mut Reader, now: Timestamp) -> Result<(), StoreError> {
+        let held = read_all(&*self.list, &self.fingerprinter, reader, now)?;
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
+        Ok(())
+    }
+
+    fn fail(&self, error: WatchError) {
+        self.held.write().unwrap_or_else(PoisonError::into_inner).failure = Some(Arc::new(error));
     }
 }
 
-/// Reads what was added after `change`, when the file has changed since `data_version`; brings both up to date.
-fn read_new(
-    db: &Connection,
+/// All that was added since `reader.since`.
+fn read_all(
+    list: &dyn Suppressions,
     fingerprinter: &Fingerprinter,
-    added: &mut FingerprintMap,
-    change: &mut u64,
-    data_version: &mut i64,
-) -> rusqlite::Result<()> {
-    // Before the reading: a commit in between is then seen the next time, not missed.
-    let version = db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-    if version == *data_version {
-        return Ok(());
+    reader: &mut Reader,
+    now: Timestamp,
+) -> Result<Held, StoreError> {
+    let mut held = Held::default();
+    let last = list.changes(reader.since, &mut |change| {
+        let term = Term::of(&change, held.terms.last());
+        held.insert(fingerprinter.of(change.key), term, now);
+    })?;
+    reader.seen = last.max(reader.since);
+    Ok(held)
+}
+
+impl Held {
+    fn insert(&mut self, fingerprint: Fingerprint, term: Term, now: Timestamp) {
+        if let Some(end) = term.expires.filter(|end| *end > now) {
+            self.next_end = Some(self.next_end.map_or(end, |next| next.min(end)));
+        }
+        if self.terms.last() != Some(&term) {
+            self.terms.push(term);
+        }
+        let place = u32::try_from(self.terms.len() - 1).expect("fewer entries than fit into memory");
+        self.places.replace(fingerprint, place);
     }
-    let transaction = db.unchecked_transaction()?;
-    let last = last_change(&transaction)?;
-    if last > *change {
-        let mut select = transaction.prepare_cached("SELECT key FROM suppression WHERE change > ?1")?;
-        let mut rows = select.query([change.cast_signed()])?;
-        while let Some(row) = rows.next()? {
-            added.insert(fingerprinter.of(row.get_ref(0)?.as_str()?), 0);
+}
+
+impl Term {
+    /// That of `change`. Shares the texts of `before` where they are the same.
+    fn of(change: &Change<'_>, before: Option<&Self>) -> Self {
+        let same =
+            before.filter(|term| *term.why.reason == *change.reason && *term.why.source == *change.source);
+        let why = match same {
+            Some(term) => Arc::clone(&term.why),
+            None => Arc::new(Why { reason: change.reason.into(), source: change.source.into() }),
+        };
+        Self { why, expires: change.expires }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_why(f, &self.why.reason, &self.why.source, self.expires)
+    }
+}
+
+/// The thread that keeps a [`Watch`] current. Once it is dropped, the watch answers with an error.
+#[derive(Debug)]
+pub struct Feed {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    /// Starts the thread.
+    pub fn start(watch: Arc<Watch>) -> io::Result<Self> {
+        let (stop, stopped) = channel();
+        let thread = Builder::new().name("suppression".into()).spawn(move || follow(&watch, &stopped))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic has been printed, and the watch answers with an error.
+            let _ = thread.join();
         }
     }
-    *change = last.max(*change);
-    *data_version = version;
-    Ok(())
+}
+
+fn follow(watch: &Watch, stopped: &Receiver<()>) {
+    /// Also after a panic.
+    struct End<'a>(&'a Watch);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.fail(WatchError::Ended);
+        }
+    }
+    let _end = End(watch);
+    while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        if let Err(error) = watch.refresh(Timestamp::wall()) {
+            watch.fail(error.into());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::list::tests::{DAY, NOW, address, entry, list};
-    use super::Watch;
-    use crate::mail::Timestamp;
-    use crate::suppression::Term;
+    use super::super::testing::{DAY, NOW, address, entry};
+    use super::*;
+    use crate::suppression::{Checker, MemoryList, Term as Lasts};
 
-    fn is_suppressed(watch: &mut Watch, email: &str, now: Timestamp) -> bool {
-        watch.refresh().unwrap();
-        watch.is_suppressed(&address(email), now).unwrap().is_some()
+    fn key(email: &str) -> AddressKey {
+        AddressKey::from(&address(email))
+    }
+
+    fn watch(list: &Arc<MemoryList>, since: u64) -> Watch {
+        Watch::open(list.clone(), since).unwrap()
+    }
+
+    fn is_suppressed(watch: &Watch, email: &str, now: Timestamp) -> bool {
+        watch.refresh(now).unwrap();
+        watch.check(&address(email), now).unwrap().is_some()
     }
 
     #[test]
     fn an_address_that_is_added_while_it_watches_is_seen() {
-        let (_folder, mut list) = list();
-        list.add(&entry("old@b.example", "manual", Term::Default), NOW).unwrap();
-        let mut watch = list.watch(list.checker(NOW).unwrap().change()).unwrap();
-        let mut suppressed = |email: &str, now| is_suppressed(&mut watch, email, now);
+        let list = Arc::new(MemoryList::default());
+        list.add(entry("old@b.example", "manual", Lasts::Default), NOW).unwrap();
+        let change = Checker::open(list.clone(), NOW).unwrap().change();
+        let watch = watch(&list, change);
+        let suppressed = |email: &str, now| is_suppressed(&watch, email, now);
         assert!(!suppressed("bob@b.example", NOW));
 
-        list.add(&entry("Bob@b.example", "manual", Term::For(DAY)), NOW).unwrap();
+        list.add(entry("Bob@b.example", "manual", Lasts::For(DAY)), NOW).unwrap();
         assert!(suppressed("bob@B.example", NOW));
         assert!(!suppressed("eve@b.example", NOW));
         assert!(!suppressed("bob@b.example", NOW + DAY), "the entry has ended");
-        // What the plan was screened against already is none of its business.
+        // The plan was screened against this one already.
         assert!(!suppressed("old@b.example", NOW));
 
-        list.remove(&address("bob@b.example")).unwrap();
+        list.remove(&key("bob@b.example")).unwrap();
+        watch.reader.lock().unwrap().count_at = Instant::now();
         assert!(!suppressed("bob@b.example", NOW));
-        list.add(&entry("bob@b.example", "unsubscribe", Term::Default), NOW).unwrap();
-        list.add(&entry("eve@b.example", "unsubscribe", Term::Default), NOW).unwrap();
+        list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
+        list.add(entry("eve@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
         assert!(suppressed("bob@b.example", NOW + 1_000 * DAY));
         assert!(suppressed("eve@b.example", NOW));
     }
 
     #[test]
+    fn it_says_what_the_list_says() {
+        let list = Arc::new(MemoryList::default());
+        let mut entries = ["ann@b.example", "bob@b.example", "eve@b.example"]
+            .map(|email| entry(email, "bad_mailbox", Lasts::For(DAY)));
+        entries[2].source = "another".into();
+        list.import(&mut entries.into_iter(), NOW).unwrap();
+        let watch = watch(&list, 0);
+        for email in ["ann@b.example", "bob@b.example", "eve@b.example"] {
+            let entry = list.get(email).unwrap().unwrap();
+            assert_eq!(watch.check(&address(email), NOW).unwrap(), Some(entry.to_string()));
+        }
+        assert_eq!(watch.held.read().unwrap().terms.len(), 2, "neighbours share a term");
+    }
+
+    #[test]
     fn what_was_added_between_plan_and_watch_is_seen() {
-        let (_folder, mut list) = list();
-        let change = list.checker(NOW).unwrap().change();
-        list.add(&entry("bob@b.example", "unsubscribe", Term::Default), NOW).unwrap();
-        let mut watch = list.watch(change).unwrap();
-        assert!(is_suppressed(&mut watch, "bob@b.example", NOW));
+        let list = Arc::new(MemoryList::default());
+        let change = Checker::open(list.clone(), NOW).unwrap().change();
+        list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
+        assert!(is_suppressed(&watch(&list, change), "bob@b.example", NOW));
     }
 
     /// An entry that had ended when the plan was made, and was added again since.
     #[test]
     fn an_entry_that_is_renewed_is_seen() {
-        let (_folder, mut list) = list();
-        list.add(&entry("bob@b.example", "manual", Term::For(DAY)), NOW).unwrap();
+        let list = Arc::new(MemoryList::default());
+        list.add(entry("bob@b.example", "manual", Lasts::For(DAY)), NOW).unwrap();
         let later = NOW + 2 * DAY;
-        let mut watch = list.watch(list.checker(later).unwrap().change()).unwrap();
-        assert!(!is_suppressed(&mut watch, "bob@b.example", later));
-        list.add(&entry("bob@b.example", "manual", Term::For(DAY)), later).unwrap();
-        assert!(is_suppressed(&mut watch, "bob@b.example", later));
+        let watch = watch(&list, Checker::open(list.clone(), later).unwrap().change());
+        assert!(!is_suppressed(&watch, "bob@b.example", later));
+        list.add(entry("bob@b.example", "manual", Lasts::For(DAY)), later).unwrap();
+        assert!(is_suppressed(&watch, "bob@b.example", later));
+    }
+
+    /// Another run's attempt has made it live longer than the watch was told.
+    #[test]
+    fn an_entry_whose_time_was_restarted_does_not_end_early() {
+        let list = Arc::new(MemoryList::default());
+        list.add(entry("bob@b.example", "manual", Lasts::For(DAY)), NOW).unwrap();
+        let watch = watch(&list, 0);
+        watch.refresh(NOW).unwrap();
+        let id = list.get("bob@b.example").unwrap().unwrap().id;
+        list.restart_time(&[id], NOW + DAY / 2).unwrap();
+        assert!(is_suppressed(&watch, "bob@b.example", NOW + DAY));
+        assert!(!is_suppressed(&watch, "bob@b.example", NOW + DAY + DAY / 2));
+    }
+
+    #[test]
+    fn the_feed_keeps_it_current_and_its_end_is_an_error() {
+        let list = Arc::new(MemoryList::default());
+        let watch = Arc::new(watch(&list, 0));
+        let feed = Feed::start(Arc::clone(&watch)).unwrap();
+        let bob = address("bob@b.example");
+        assert_eq!(watch.check(&bob, NOW).unwrap(), None);
+        list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
+        while watch.check(&bob, NOW).unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        drop(feed);
+        let error = watch.check(&bob, NOW).unwrap_err();
+        assert!(matches!(*error, WatchError::Ended), "{error}");
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_an_error_until_it_can() {
+        let list = Arc::new(MemoryList::default());
+        let watch = watch(&list, 0);
+        list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
+        watch.fail(WatchError::Ended);
+        assert!(watch.check(&address("eve@b.example"), NOW).is_err());
+        assert!(is_suppressed(&watch, "bob@b.example", NOW));
     }
 }

@@ -27,9 +27,9 @@ const COMPETING: Duration = Duration::from_secs(2);
 /// No interval reaches further into the future: what does has been written by another clock.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(20);
 
-/// A block as the book has it.
+/// A block as the book has it: what a backend writes down and reads again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct BlockRecord {
     pub id: BlockId,
     pub holder: Holder,
     pub pace: Pace,
@@ -45,7 +45,7 @@ pub(super) struct Entry {
 
 /// A request, on the book's clock.
 #[derive(Debug, Clone)]
-pub(super) struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     pub holder: &'a Holder,
     pub terms: &'a Terms,
     pub now: Uptime,
@@ -73,7 +73,7 @@ impl<'a> Claim<'a> {
 
 /// What the book answers.
 #[derive(Debug, Clone)]
-pub(super) struct Decision {
+pub(crate) struct Decision {
     pub count: u64,
     from: Uptime,
     until: Uptime,
@@ -90,8 +90,8 @@ pub(super) struct Decision {
 
 impl Decision {
     /// What to record under `id`: the block, or an empty one that makes the campaign's limits known.
-    pub fn entry(&self, id: BlockId, claim: &Claim) -> Option<Entry> {
-        (self.count > 0 || self.announce).then(|| Entry {
+    pub fn record(&self, id: BlockId, claim: &Claim) -> Option<BlockRecord> {
+        (self.count > 0 || self.announce).then(|| BlockRecord {
             id,
             holder: claim.holder.clone(),
             pace: claim.terms.pace,
@@ -125,8 +125,8 @@ impl Decision {
 
 /// One account.
 #[derive(Debug, Default)]
-pub(super) struct Book {
-    entries: BTreeMap<BlockId, Entry>,
+pub(crate) struct Book {
+    records: BTreeMap<BlockId, BlockRecord>,
     /// By the end of their intervals.
     hour: Window,
     slot: Window,
@@ -160,40 +160,40 @@ impl Book {
     }
 
     /// The blocks, in the order of their ids.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+    pub fn records(&self) -> impl Iterator<Item = &BlockRecord> {
+        self.records.values()
     }
 
     /// Enters a block. One that lies further in the future than any can counts as if its time were just over, seen from
     /// `now`: another clock has written it.
-    pub fn record_foreign(&mut self, mut entry: Entry, now: Uptime) {
-        if entry.until > now.plus(micros(LONGEST_INTERVAL)) {
-            entry.from = now.minus(entry.until.since(entry.from));
-            entry.until = now;
+    pub fn enter_foreign(&mut self, mut record: BlockRecord, now: Uptime) {
+        if record.until > now.plus(micros(LONGEST_INTERVAL)) {
+            record.from = now.minus(record.until.since(record.from));
+            record.until = now;
         }
-        self.record(entry);
+        self.enter(record);
     }
 
     /// Enters a block, or changes its count where it is known.
-    pub fn record(&mut self, entry: Entry) {
-        self.last_id = self.last_id.max(entry.id.0);
-        if self.entries.contains_key(&entry.id) {
-            self.give_back(entry.id, entry.count);
+    pub fn enter(&mut self, record: BlockRecord) {
+        self.last_id = self.last_id.max(record.id.0);
+        if self.records.contains_key(&record.id) {
+            self.give_back(record.id, record.count);
             return;
         }
-        self.smooth.add(entry.agreement.burst(), entry.from, entry.count);
-        self.hour.insert(entry.until, entry.id, entry.count);
-        self.slot.insert(entry.until, entry.id, entry.count);
-        if entry.pace == Pace::Even && self.line.since.is_some_and(|since| entry.from >= since) {
-            self.line.window.insert(entry.from, entry.id, entry.count);
+        self.smooth.add(record.agreement.burst(), record.from, record.count);
+        self.hour.insert(record.until, record.id, record.count);
+        self.slot.insert(record.until, record.id, record.count);
+        if record.pace == Pace::Even && self.line.since.is_some_and(|since| record.from >= since) {
+            self.line.window.insert(record.from, record.id, record.count);
         }
-        *self.agreements.entry(entry.agreement).or_default() += 1;
-        self.entries.insert(entry.id, entry);
+        *self.agreements.entry(record.agreement).or_default() += 1;
+        self.records.insert(record.id, record);
     }
 
     /// Only `used` tokens of the block count from now on; never more than before.
     pub fn give_back(&mut self, id: BlockId, used: u64) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.records.get_mut(&id) else { return };
         self.smooth.remove(entry.count.saturating_sub(used));
         entry.count = entry.count.min(used);
         self.hour.set(entry.until, id, entry.count);
@@ -207,7 +207,7 @@ impl Book {
         self.hour.expire(hour_ago);
         self.slot.expire(now.minus(micros(SLOT)));
         // Blocks end nearly in the order of their ids; one that is out of order leaves with the next.
-        while let Some(first) = self.entries.first_entry().filter(|first| first.get().until < hour_ago) {
+        while let Some(first) = self.records.first_entry().filter(|first| first.get().until < hour_ago) {
             let agreement = first.remove().agreement;
             let named = self.agreements.get_mut(&agreement).expect("each entry's agreement was counted");
             *named -= 1;
@@ -251,9 +251,9 @@ impl Book {
     }
 
     /// The blocks that begin no longer than `span` ago, the last first.
-    fn recent(&self, now: Uptime, span: Duration) -> impl Iterator<Item = &Entry> {
+    fn recent(&self, now: Uptime, span: Duration) -> impl Iterator<Item = &BlockRecord> {
         let begin = now.minus(micros(span));
-        self.entries.values().rev().take_while(move |entry| entry.from >= begin)
+        self.records.values().rev().take_while(move |entry| entry.from >= begin)
     }
 
     /// Processes that work at the same time share one line, the one that began first. Otherwise one that catches up would
@@ -269,7 +269,7 @@ impl Book {
     fn line_room(&mut self, rate: Rate, over: u64, line_start: Uptime, from: Uptime) -> Room {
         let hour_ago = from.minus(micros(HOUR));
         let since = line_start.max(hour_ago);
-        let used = self.line.since(since, &self.entries);
+        let used = self.line.since(since, &self.records);
         let due = rate.tokens_in(from.plus(over).since(since)).saturating_add(1);
         let count = due.saturating_sub(used);
         let more_at = if since > line_start {
@@ -322,7 +322,7 @@ impl Smooth {
 
 impl Line {
     /// What has begun at `since` or later.
-    fn since(&mut self, since: Uptime, entries: &BTreeMap<BlockId, Entry>) -> u64 {
+    fn since(&mut self, since: Uptime, records: &BTreeMap<BlockId, BlockRecord>) -> u64 {
         // Processes ask for different moments ahead: a little of what lies before is kept for the next.
         let keep = since.minus(micros(LONGEST_AHEAD));
         let complete_since = match self.since {
@@ -332,7 +332,7 @@ impl Line {
             }
             Some(_) | None => {
                 self.window.clear();
-                for entry in entries.values().filter(|entry| entry.pace == Pace::Even && entry.from >= keep) {
+                for entry in records.values().filter(|entry| entry.pace == Pace::Even && entry.from >= keep) {
                     self.window.insert(entry.from, entry.id, entry.count);
                 }
                 keep

@@ -25,7 +25,7 @@ impl Desk {
     /// A block of `count` that may be sent until `until`, begun as early as it needs not to hold up others.
     fn spent(&mut self, until: i64, count: u64) -> BlockId {
         let id = self.book.next_id();
-        self.book.record(Entry {
+        self.book.enter(BlockRecord {
             id,
             holder: self.holder.clone(),
             pace: Pace::Burst,
@@ -86,11 +86,11 @@ fn what_lies_in_the_far_future_counts_as_just_sent() {
     let mut desk = Desk::new();
     let now = 50_000 * SECOND;
     desk.spent(0, 0);
-    let mut entry = desk.book.entries().next().unwrap().clone();
+    let mut entry = desk.book.records().next().unwrap().clone();
     entry.id = BlockId(2);
     entry.count = 125;
     (entry.from, entry.until) = (Uptime(now + 9_000 * SECOND), Uptime(now + 9_003 * SECOND));
-    desk.book.record_foreign(entry, Uptime(now));
+    desk.book.enter_foreign(entry, Uptime(now));
     assert_eq!(desk.decide(now, now, 1).count, 0);
     assert_eq!(desk.decide(now, now + 2 * SECOND, 1).count, 0);
     let later = now + 300 * SECOND + 1;

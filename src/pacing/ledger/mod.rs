@@ -2,39 +2,62 @@
 //!
 //! A process takes tokens in blocks. A block may be sent at any moment of its interval, so every window counts it whole
 //! as long as any moment of it is inside. What a block didn't release in its time can be given back; a block whose
-//! process died stays spent. [`Book`](book::Book) decides, without I/O; [`MemoryLedger`] and [`SqliteLedger`] keep it.
+//! process died stays spent. [`Book`] decides, without I/O and without a clock; a backend keeps the blocks, supplies
+//! the time and serialises the processes ([`crate::state`] has the backends, [`MemoryLedger`] is the one of a process).
 
 mod book;
-mod daily;
 mod error;
 mod memory;
-mod row;
-mod sqlite;
 mod thread;
 mod usage;
 mod window;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agreement::Agreement;
-use super::clock::Reading;
+use chrono::NaiveDate;
+
+use super::agreement::{Agreement, Terms};
+use crate::kit::store::StoreError;
 use crate::mail::Timestamp;
 
-pub use daily::DailyCaps;
+pub(crate) use book::{BlockRecord, Book, Claim};
 pub use error::LedgerError;
-pub use memory::{MemoryAccount, MemoryLedger};
-pub use sqlite::SqliteLedger;
+pub use memory::{MemoryCaps, MemoryLedger};
 pub use thread::{Answer, LedgerThread};
-pub use usage::{SlotUse, Usage, usage};
+pub(crate) use usage::of_book;
+pub use usage::{SlotUse, Usage};
 
-/// Grants blocks of an account's capacity to one process.
-pub trait Ledger {
-    /// Takes back what `request` returns, then grants what the windows allow, at the moment `at`.
+/// The capacity accounts, shared by all campaigns and processes of one state.
+pub trait Ledger: fmt::Debug + Send + Sync {
+    /// `holder`'s access to the account that `terms` name.
+    fn join(&self, holder: Holder, terms: Terms) -> Result<Box<dyn Account>, LedgerError>;
+
+    /// The last hour of every account, by name.
+    fn usage(&self) -> Result<Vec<Usage>, LedgerError>;
+}
+
+/// One process's access to an account: grants it blocks of the account's capacity.
+pub trait Account: fmt::Debug + Send {
+    /// Takes back what `request` returns, then grants what the windows allow at this moment, which is the backend's: one
+    /// clock for all processes.
     ///
-    /// What is granted is on record before it is told: a process that dies, or a machine that loses its power, has spent
-    /// it. An error grants nothing.
-    fn reserve(&mut self, at: Reading, request: &Request) -> Result<Reservation, LedgerError>;
+    /// Grants are persisted before they are returned: a process that dies, or a machine that loses its power, has spent
+    /// them. An error grants nothing.
+    fn reserve(&mut self, request: &Request) -> Result<Reservation, LedgerError>;
+}
+
+/// What local addresses have carried of a day's cap (a warm-up), shared by all processes of one state.
+///
+/// A process takes its share before it sends and gives back what it did not use; a process that died has spent it. So no
+/// number of processes exceeds a cap.
+pub trait DailyCaps: fmt::Debug + Send + Sync {
+    /// Takes up to `wanted` messages of what `source` has left of `cap` on `day`. Returns how many were taken.
+    fn take(&self, source: &str, day: NaiveDate, cap: u64, wanted: u64) -> Result<u64, StoreError>;
+
+    /// Gives back what was taken and not used.
+    fn give_back(&self, source: &str, day: NaiveDate, unused: u64) -> Result<(), StoreError>;
 }
 
 /// Who uses the capacity; shown by `mailrun capacity`.

@@ -4,8 +4,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle, spawn};
 
-use super::{Ledger, LedgerError, Request, Reservation};
-use crate::pacing::clock::Clock;
+use super::{Account, LedgerError, Request, Reservation};
 
 /// A pacer has one request out at a time, and gives back once more at its end.
 const REQUESTS: usize = 4;
@@ -22,9 +21,9 @@ pub struct LedgerThread {
 
 impl LedgerThread {
     /// Starts the thread.
-    pub fn start(ledger: impl Ledger + Send + 'static) -> io::Result<Self> {
+    pub fn start(account: Box<dyn Account>) -> io::Result<Self> {
         let (requests, work) = sync_channel(REQUESTS);
-        let thread = Builder::new().name("ledger".into()).spawn(move || serve(ledger, work))?;
+        let thread = Builder::new().name("ledger".into()).spawn(move || serve(account, work))?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
@@ -69,10 +68,9 @@ impl Drop for LedgerThread {
     }
 }
 
-fn serve(mut ledger: impl Ledger, work: Receiver<(Request, Pending)>) {
-    let clock = Clock::system();
+fn serve(mut account: Box<dyn Account>, work: Receiver<(Request, Pending)>) {
     for (request, owed) in work {
-        owed.give(ledger.reserve(clock.reading(), &request));
+        owed.give(account.reserve(&request));
     }
 }
 
@@ -83,15 +81,16 @@ mod tests {
     use super::*;
     use crate::campaign::Capacity;
     use crate::mail::Timestamp;
-    use crate::pacing::clock::Reading;
-    use crate::pacing::ledger::{Holder, MemoryLedger};
+    use crate::pacing::clock::Clock;
+    use crate::pacing::ledger::{Holder, Ledger, MemoryLedger};
     use crate::pacing::pacer::Pacer;
 
     #[test]
     fn answers_come_back_and_what_is_asked_last_is_still_done() {
-        let ledger = MemoryLedger::new();
+        let ledger = MemoryLedger::new(Clock::system());
         let capacity = Capacity::default();
-        let thread = LedgerThread::start(ledger.join(Holder::new("news", "1"), &capacity)).unwrap();
+        let account = ledger.join(Holder::new("news", "1"), (&capacity).into()).unwrap();
+        let thread = LedgerThread::start(account).unwrap();
         let mut pacer = Pacer::new(&capacity, Timestamp::now());
         let request = pacer.admit(Timestamp::now(), 10).request.unwrap();
         let (answers_in, answers) = channel();
@@ -103,20 +102,21 @@ mod tests {
         let last = pacer.give_back(Timestamp::now()).unwrap();
         thread.request(last, Box::new(|answer| assert!(answer.is_ok())));
         drop(thread);
-        assert_eq!(ledger.usage("default", Clock::system().reading()).unwrap().hour_used, 0);
+        assert_eq!(ledger.usage().unwrap()[0].hour_used, 0);
     }
 
+    #[derive(Debug)]
     struct Broken;
 
-    impl Ledger for Broken {
-        fn reserve(&mut self, _: Reading, _: &Request) -> Result<Reservation, LedgerError> {
+    impl Account for Broken {
+        fn reserve(&mut self, _: &Request) -> Result<Reservation, LedgerError> {
             panic!("as the test wants it");
         }
     }
 
     #[test]
     fn every_request_is_answered_even_when_the_thread_is_gone() {
-        let thread = LedgerThread::start(Broken).unwrap();
+        let thread = LedgerThread::start(Box::new(Broken)).unwrap();
         let mut pacer = Pacer::new(&Capacity::default(), Timestamp::now());
         let request = pacer.admit(Timestamp::now(), 10).request.unwrap();
         for _ in 0..20 {

@@ -1,13 +1,10 @@
 //! What each account used of its capacity in the last hour, and who.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::params;
-
-use super::book::{Book, Entry};
-use super::{Holder, LedgerError, sqlite};
+use super::Holder;
+use super::book::{BlockRecord, Book};
 use crate::mail::Timestamp;
 use crate::pacing::agreement::{Agreement, HOUR, SLOT};
 use crate::pacing::clock::Reading;
@@ -52,46 +49,27 @@ pub struct SlotUse {
     pub by: Vec<(Holder, u64)>,
 }
 
-/// The last hour of every account in the state database at `path`, by name; none when there is no such file.
-pub fn usage(path: &Path, at: Reading) -> Result<Vec<Usage>, LedgerError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let db = sqlite::open(path)?;
-    let unreadable = |error| sqlite::unreadable(path, error);
-    let mut select =
-        db.prepare("SELECT account FROM capacity_account ORDER BY account").map_err(unreadable)?;
-    let accounts: Result<Vec<String>, _> =
-        select.query_map(params![], |row| row.get(0)).map_err(unreadable)?.collect();
-    let mut found = Vec::new();
-    for account in accounts.map_err(unreadable)? {
-        let mut book = Book::default();
-        sqlite::read_into(&mut book, &db, &account, -1, at).map_err(unreadable)?;
-        found.extend(of_book(account, &book, at));
-    }
-    Ok(found)
-}
-
 /// One account's last hour; `None` where the book is empty.
-pub(super) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage> {
-    let within = |entry: &Entry, span: Duration| Duration::from_micros(at.uptime.since(entry.until)) <= span;
-    let all = || book.entries().map(|entry| entry.agreement);
-    let live = || book.entries().filter(|entry| within(entry, HOUR)).map(|entry| entry.agreement);
+pub(crate) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage> {
+    let within =
+        |entry: &BlockRecord, span: Duration| Duration::from_micros(at.uptime.since(entry.until)) <= span;
+    let all = || book.records().map(|entry| entry.agreement);
+    let live = || book.records().filter(|entry| within(entry, HOUR)).map(|entry| entry.agreement);
     let mut named: BTreeMap<String, Agreement> = BTreeMap::new();
-    for entry in book.entries().filter(|entry| within(entry, HOUR)) {
+    for entry in book.records().filter(|entry| within(entry, HOUR)) {
         let limits = named.entry(entry.holder.campaign.to_string()).or_insert(entry.agreement);
         *limits = limits.strictest(entry.agreement);
     }
     let in_force = live().reduce(Agreement::strictest).or_else(|| all().reduce(Agreement::strictest))?;
 
-    let used = |span| book.entries().filter(|entry| within(entry, span)).map(|entry| entry.count).sum();
+    let used = |span| book.records().filter(|entry| within(entry, span)).map(|entry| entry.count).sum();
     let (hour_used, slot_used): (u64, u64) = (used(HOUR), used(SLOT));
     let hour_free = in_force.per_hour.saturating_sub(hour_used);
     let slot_free = in_force.per_slot.saturating_sub(slot_used).min(hour_free);
 
     let first = (at.wall - HOUR).slot();
     let mut slots: Vec<BTreeMap<&Holder, u64>> = vec![BTreeMap::new(); 13];
-    for entry in book.entries().filter(|entry| entry.count > 0) {
+    for entry in book.records().filter(|entry| entry.count > 0) {
         let start = at.wall_of(entry.from).slot();
         if start < first {
             continue;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::pacing::agreement::tests::reachable_per_hour;
 
 /// `part` is at least 99.5 % of `whole`.
 fn nearly(part: u64, whole: u64) -> bool {
@@ -17,7 +18,7 @@ fn check_use(per_hour: u64, burst_percent: u32, fate: Fate, hours: i64) {
         world.run(seconds(hours as u64 * 3_600));
         let sent = world.sent();
         sent.check(&capacity);
-        let reachable = Agreement::from(&capacity).reachable_per_hour();
+        let reachable = reachable_per_hour(Agreement::from(&capacity));
         let counts: Vec<u64> = (0..hours).map(|hour| sent.hour(hour)).collect();
         // A message that is due at the turn of the hour may come after it.
         let each = counts.iter().all(|count| nearly(count + 1, reachable));
@@ -196,11 +197,11 @@ fn a_slow_ledger_does_not_slow_the_sending() {
 /// Runs processes with these supplies over one account, for a quarter of an hour; returns what each was admitted.
 fn together(capacity: &[Capacity], supplies: &[Supply], check: impl Fn(&Sent)) -> Vec<u64> {
     let mut world = World::new(3);
-    let ledger = MemoryLedger::new();
+    let ledger = MemoryLedger::new(world.clock());
     let mut numbers = Vec::new();
     for (index, supply) in supplies.iter().enumerate() {
         let capacity = &capacity[index % capacity.len()];
-        let account = ledger.join(holder(&index.to_string()), capacity);
+        let account = join(&ledger, &index.to_string(), capacity);
         numbers.push(world.start(account, capacity, Plan::new(supply.clone(), Fate::AtOnce)));
         world.run(Duration::from_millis(7));
     }
@@ -245,16 +246,15 @@ fn one_that_bursts_and_one_that_is_even_both_get_on() {
 }
 
 #[test]
-fn the_stricter_of_two_limits_holds_and_is_told() {
+fn the_stricter_of_two_limits_holds_and_is_reported() {
     let (wide, narrow) = (capacity(36_000, 25, Pace::Even), capacity(7_200, 25, Pace::Even));
     let mut world = World::new(3);
-    let ledger = MemoryLedger::new();
-    let first =
-        world.start(ledger.join(holder("1"), &wide), &wide, Plan::new(Supply::endless(), Fate::AtOnce));
+    let ledger = MemoryLedger::new(world.clock());
+    let first = world.start(join(&ledger, "1", &wide), &wide, Plan::new(Supply::endless(), Fate::AtOnce));
     world.run(seconds(60));
     assert_eq!(world.pacer(first).stricter(), None);
     let second =
-        world.start(ledger.join(holder("2"), &narrow), &narrow, Plan::new(Supply::endless(), Fate::AtOnce));
+        world.start(join(&ledger, "2", &narrow), &narrow, Plan::new(Supply::endless(), Fate::AtOnce));
     world.run(seconds(4 * 3_600));
     assert_eq!(world.pacer(first).stricter(), Some(Agreement::from(&narrow)));
     assert_eq!(world.pacer(second).stricter(), None);
@@ -271,22 +271,19 @@ fn the_stricter_of_two_limits_holds_and_is_told() {
 #[test]
 fn what_was_never_admitted_is_given_back() {
     let capacity = capacity(36_000, 25, Pace::Even);
-    let ledger = MemoryLedger::new();
     let mut world = World::new(1);
+    let ledger = MemoryLedger::new(world.clock());
     // The last block is not used up.
     let supply = Supply(vec![(seconds(1), Flow::Rate(77)), (seconds(86_400), Flow::Rate(0))]);
-    let number = world.start(ledger.join(holder("1"), &capacity), &capacity, Plan::new(supply, Fate::AtOnce));
+    let number = world.start(join(&ledger, "1", &capacity), &capacity, Plan::new(supply, Fate::AtOnce));
     world.run(seconds(60));
     assert_eq!(world.taken(number), 77);
-    let used = |world: &World| ledger.usage("default", world.wall_reading()).unwrap().hour_used;
+    let used = |world: &World| world.usage(&ledger).hour_used;
     assert_eq!(used(&world), 77);
 
     // In the middle of a block: the others count while it lasts, and not after an orderly end.
-    let second = world.start(
-        ledger.join(holder("2"), &capacity),
-        &capacity,
-        Plan::new(Supply::endless(), Fate::AtOnce),
-    );
+    let second =
+        world.start(join(&ledger, "2", &capacity), &capacity, Plan::new(Supply::endless(), Fate::AtOnce));
     world.run(Duration::from_millis(5_250));
     let taken = world.taken(second);
     assert!(used(&world) > 77 + taken);
@@ -297,19 +294,16 @@ fn what_was_never_admitted_is_given_back() {
 #[test]
 fn what_a_killed_process_held_stays_spent() {
     let capacity = capacity(36_000, 25, Pace::Even);
-    let ledger = MemoryLedger::new();
     let mut world = World::new(1);
-    let number = world.start(
-        ledger.join(holder("1"), &capacity),
-        &capacity,
-        Plan::new(Supply::endless(), Fate::AtOnce),
-    );
+    let ledger = MemoryLedger::new(world.clock());
+    let number =
+        world.start(join(&ledger, "1", &capacity), &capacity, Plan::new(Supply::endless(), Fate::AtOnce));
     world.run(Duration::from_millis(5_250));
-    let before = ledger.usage("default", world.wall_reading()).unwrap();
+    let before = world.usage(&ledger);
     assert!(before.hour_used > world.taken(number));
     world.kill(number);
     world.run(seconds(3_000));
-    assert_eq!(ledger.usage("default", world.wall_reading()).unwrap().hour_used, before.hour_used);
+    assert_eq!(world.usage(&ledger).hour_used, before.hour_used);
 }
 
 fn supplies() -> impl Strategy<Value = Supply> {
@@ -347,10 +341,10 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut world = World::new(seed);
-        let ledger = MemoryLedger::new();
+        let ledger = MemoryLedger::new(world.clock());
         for (number, (plan, pace, pause)) in processes.into_iter().enumerate() {
             let capacity = capacity(per_hour, burst_percent, pace);
-            world.start(ledger.join(holder(&number.to_string()), &capacity), &capacity, plan);
+            world.start(join(&ledger, &number.to_string(), &capacity), &capacity, plan);
             world.run(seconds(pause));
         }
         world.run(seconds(2 * 3_600));

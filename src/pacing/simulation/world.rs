@@ -6,8 +6,8 @@ use super::Sent;
 use crate::campaign::Capacity;
 use crate::mail::Timestamp;
 use crate::pacing::agreement::micros;
-use crate::pacing::clock::{BootId, Reading, Uptime};
-use crate::pacing::ledger::{Ledger, LedgerError, Request, Reservation};
+use crate::pacing::clock::{BootId, Clock, Reading, Uptime};
+use crate::pacing::ledger::{Account, Ledger, LedgerError, Request, Reservation, Usage};
 use crate::pacing::pacer::Pacer;
 
 /// Where simulated time begins, on the wall clock: in the middle of a slot.
@@ -62,7 +62,7 @@ impl Supply {
 
 /// When, inside its admission's interval, a message begins.
 #[derive(Debug, Clone, Copy)]
-pub enum Fate {
+pub(crate) enum Fate {
     AtOnce,
     AtTheEnd,
     Anywhere,
@@ -88,7 +88,7 @@ impl Plan {
 }
 
 struct Process {
-    ledger: Box<dyn Ledger>,
+    account: Box<dyn Account>,
     pacer: Pacer,
     plan: Plan,
     /// True time at its start, and what its own clock said.
@@ -101,9 +101,11 @@ struct Process {
 }
 
 /// Processes on one machine.
-pub struct World {
+pub(crate) struct World {
     /// True microseconds since the world began.
     pub now: i64,
+    /// What the ledger reads: the clock of the process that asks it.
+    clock: Clock,
     boot: (BootId, i64),
     /// What was added to the wall clock by setting it.
     wall_step: i64,
@@ -118,6 +120,7 @@ impl World {
     pub fn new(seed: u64) -> Self {
         Self {
             now: 0,
+            clock: Clock::simulated(Reading::simulated(Timestamp(BEGIN))),
             boot: (BootId(7), -50_000_000_000),
             wall_step: 0,
             processes: Vec::new(),
@@ -125,6 +128,11 @@ impl World {
             seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             asked: 0,
         }
+    }
+
+    /// The clock for the ledger of this world's processes.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// Below `end` (splitmix64).
@@ -137,10 +145,10 @@ impl World {
     }
 
     /// Starts a process; returns its number.
-    pub fn start(&mut self, ledger: impl Ledger + 'static, capacity: &Capacity, plan: Plan) -> usize {
+    pub fn start(&mut self, account: Box<dyn Account>, capacity: &Capacity, plan: Plan) -> usize {
         let own = BEGIN + self.now + self.wall_step;
         self.processes.push(Some(Process {
-            ledger: Box::new(ledger),
+            account,
             pacer: Pacer::new(capacity, Timestamp(own)),
             plan,
             started: (self.now, own),
@@ -163,7 +171,8 @@ impl World {
         let Some(mut process) = self.processes[number].take() else { return };
         let reading = self.reading(&process);
         if let Some(request) = process.pacer.give_back(reading.now) {
-            process.ledger.reserve(reading, &request).expect("the ledger of a simulation can be kept");
+            self.clock.set(reading);
+            process.account.reserve(&request).expect("the ledger of a simulation can be kept");
         }
     }
 
@@ -192,6 +201,12 @@ impl World {
     pub fn wall_reading(&self) -> Reading {
         let wall = Timestamp(BEGIN + self.now + self.wall_step);
         Reading { now: wall, wall, boot: self.boot.0, uptime: Uptime(self.now - self.boot.1) }
+    }
+
+    /// The last hour of the only account.
+    pub fn usage(&self, ledger: &dyn Ledger) -> Usage {
+        self.clock.set(self.wall_reading());
+        ledger.usage().unwrap().remove(0)
     }
 
     fn reading(&self, process: &Process) -> Reading {
@@ -226,7 +241,8 @@ impl World {
         let reading = self.reading(process);
         let takes = micros(process.plan.ledger_takes);
         if let Some((_, request)) = process.asking.take_if(|(at, _)| *at <= self.now) {
-            let answer = process.ledger.reserve(reading, &request);
+            self.clock.set(reading);
+            let answer = process.account.reserve(&request);
             self.asked += 1;
             process.answer = Some((self.now + self.random(takes) as i64 + 1, answer));
             return;

@@ -7,7 +7,8 @@ use crate::plan::{Freeze, Layout};
 use crate::preflight::Level;
 use crate::run_dir::{RunDir, RunId};
 use crate::screen::Limits;
-use crate::suppression::SuppressionList;
+use crate::state;
+use crate::suppression::Checker;
 
 /// A campaign in a folder of its own, with its frozen plan.
 struct Case {
@@ -45,10 +46,10 @@ impl Case {
         let text = format!("[campaign]\nid = \"x\"\nkind = \"{kind}\"\n{text}");
         let campaign = Campaign::parse(&text, &self.path().join("campaign.toml")).unwrap();
         let group = crate::target_group::open(&campaign.target_group).unwrap();
-        let list = SuppressionList::open(&self.path().join("state.db")).unwrap();
         let id: RunId = format!("run-{kind}-{threads}").parse().unwrap();
         let dir = RunDir::create(self.path(), "x", &id).unwrap();
-        let checker = list.checker(Timestamp(0)).unwrap();
+        let nobody = state::in_memory().suppressions().unwrap();
+        let checker = Checker::open(nobody, Timestamp(0)).unwrap();
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None)).unwrap();
         crate::run::freeze(&group, freeze, Limits::default(), None, checker, |_| {}).unwrap();
         let plan = Plan::open(&dir.plan()).unwrap();

@@ -25,7 +25,7 @@ use super::task::{Composed, NotComposed, Prepared, Task};
 use crate::campaign::{Capacity, Retry, Stop};
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
-use crate::pacing::{Holder, Ledger, MemoryAccount, MemoryLedger, Pacer, Reading};
+use crate::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading};
 use crate::route::{Classifier, Schedule};
 use crate::run_dir::StopReason;
 use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError};
@@ -56,8 +56,10 @@ struct World {
     coming: BinaryHeap<Reverse<(Timestamp, u64)>>,
     events: HashMap<u64, Event>,
     next: u64,
-    ledger: MemoryAccount,
-    accounts: MemoryLedger,
+    /// The clock of the ledger.
+    clock: Clock,
+    ledger: MemoryLedger,
+    account: Box<dyn Account>,
     site: Site,
     /// What opening a connection brings.
     opens: Opens,
@@ -182,7 +184,8 @@ impl World {
             one_text: setting.together.is_some(),
         };
         let account = capacity.clone().unwrap_or_default();
-        let accounts = MemoryLedger::new();
+        let clock = Clock::simulated(Reading::simulated(START));
+        let ledger = MemoryLedger::new(clock.clone());
         let dispatcher = Dispatcher::new(Parts {
             settings,
             lanes,
@@ -198,8 +201,9 @@ impl World {
             coming: BinaryHeap::new(),
             events: HashMap::new(),
             next: 0,
-            ledger: accounts.join(Holder::new("test", "1"), &account),
-            accounts,
+            clock,
+            account: ledger.join(Holder::new("test", "1"), (&account).into()).unwrap(),
+            ledger,
             site: Box::new(site),
             opens: Box::new(|_, _| Ok(())),
             routes: Box::new(|_, _| unreachable!("every row has its lane")),
@@ -328,10 +332,8 @@ impl World {
                 self.later(Duration::from_millis(2), failed);
             }
             Action::Reserve(request) => {
-                let reservation = self
-                    .ledger
-                    .reserve(Reading::simulated(self.now), &request)
-                    .expect("memory does not fail");
+                self.clock.set(Reading::simulated(self.now));
+                let reservation = self.account.reserve(&request).expect("memory does not fail");
                 self.later(Duration::from_millis(2), Event::Reserved(reservation));
             }
         }

@@ -124,7 +124,8 @@ fn what_was_reserved_goes_back_soon_when_nothing_is_ready() {
     // All were refused once, and none is due again: others may have the rest.
     world.run_until(START + Duration::from_secs(15));
     assert_eq!(world.sent.len(), 600);
-    let usage = world.accounts.usage("default", Reading::simulated(world.now)).unwrap();
+    world.clock.set(Reading::simulated(world.now));
+    let usage = world.ledger.usage().unwrap().remove(0);
     assert_eq!(usage.hour_used, 600);
     world.run().assert_all(600, Disposition::Accepted);
 }

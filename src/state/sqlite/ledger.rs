@@ -1,22 +1,22 @@
-//! The ledger in `state.db`, shared by all processes of this machine.
+//! The capacity ledger as tables of the state database, shared by all processes of this machine.
 //!
 //! Each process keeps the account's book in memory and, inside a write transaction, reads what others have added to it since
 //! its last look; so a reservation costs one short transaction with one fsync, however much the hour holds. The file lives
-//! on a local disk: SQLite's WAL is no good across machines.
+//! on a local disk: SQLite's WAL is no good across machines. The time is this machine's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::book::{Book, Claim};
-use super::row;
-use super::{BlockId, Holder, Ledger, LedgerError, Request, Reservation};
-use crate::campaign::Capacity;
-use crate::pacing::agreement::{Terms, micros};
-use crate::pacing::clock::{Reading, Uptime};
-use crate::suppression::open_state;
+use super::error::{self, STATE};
+use super::{block, file};
+use crate::kit::store::{Store, StoreError};
+use crate::pacing::{
+    Account, BlockId, Book, Claim, Clock, Holder, Ledger, LedgerError, Reading, Request, Reservation, Terms,
+    Uptime, Usage, micros, of_book,
+};
 
 /// The format of the ledger's tables.
 const FORMAT: i64 = 1;
@@ -25,11 +25,51 @@ const KEPT: Duration = Duration::from_secs(7_200);
 /// How often old blocks are deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(120);
 
-/// One process's access to its account in `state.db`.
+/// The accounts in one state database.
+#[derive(Debug, Clone)]
+pub(super) struct SqliteLedger {
+    pub path: PathBuf,
+    pub clock: Clock,
+    /// Reservations outlast a loss of power. Only tests, which lose none, do without.
+    pub durable: bool,
+}
+
+impl Ledger for SqliteLedger {
+    fn join(&self, holder: Holder, terms: Terms) -> Result<Box<dyn Account>, LedgerError> {
+        Ok(Box::new(SqliteAccount::open(self, holder, terms)?))
+    }
+
+    /// None where there is no file.
+    fn usage(&self) -> Result<Vec<Usage>, LedgerError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        let at = self.clock.reading();
+        let store = error::store(&STATE, &self.path);
+        let db = open(&self.path)?;
+        let read = || -> rusqlite::Result<Vec<Usage>> {
+            let mut select = db.prepare("SELECT account FROM capacity_account ORDER BY account")?;
+            let accounts: Vec<String> =
+                select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            let mut found = Vec::new();
+            for account in accounts {
+                let mut book = Book::default();
+                read_into(&mut book, &db, &account, -1, at)?;
+                found.extend(of_book(account, &book, at));
+            }
+            Ok(found)
+        };
+        Ok(read().map_err(|error| unreadable(&store, error))?)
+    }
+}
+
+/// One process's access to its account in the state database.
 #[derive(Debug)]
-pub struct SqliteLedger {
-    db: Connection,
+pub(super) struct SqliteAccount {
+    pub db: Connection,
+    clock: Clock,
     path: PathBuf,
+    store: Store,
     file: Option<FileId>,
     holder: Holder,
     terms: Terms,
@@ -39,16 +79,24 @@ pub struct SqliteLedger {
     pruned_at: Option<Uptime>,
 }
 
-impl SqliteLedger {
-    /// `holder`'s access to the account that `capacity` names, in the state database at `path`, which is made where there
-    /// is none.
-    pub fn open(path: &Path, holder: Holder, capacity: &Capacity) -> Result<Self, LedgerError> {
+impl SqliteAccount {
+    /// `holder`'s access to the account that `terms` name; creates the database where there is none.
+    pub fn open(ledger: &SqliteLedger, holder: Holder, terms: Terms) -> Result<Self, StoreError> {
+        let path = &ledger.path;
+        let store = error::store(&STATE, path);
+        let db = open(path)?;
+        if !ledger.durable {
+            db.pragma_update(None, "synchronous", "OFF")
+                .map_err(|error| error::sqlite(&store, "open", error))?;
+        }
         Ok(Self {
-            db: open(path)?,
-            path: path.to_owned(),
+            db,
+            clock: ledger.clock.clone(),
+            path: path.clone(),
+            store,
             file: FileId::of(path),
             holder,
-            terms: capacity.into(),
+            terms,
             book: Book::default(),
             seen: 0,
             pruned_at: None,
@@ -56,22 +104,23 @@ impl SqliteLedger {
     }
 }
 
-impl Ledger for SqliteLedger {
-    fn reserve(&mut self, at: Reading, request: &Request) -> Result<Reservation, LedgerError> {
+impl Account for SqliteAccount {
+    fn reserve(&mut self, request: &Request) -> Result<Reservation, LedgerError> {
+        let at = self.clock.reading();
         if FileId::of(&self.path) != self.file {
-            return Err(LedgerError::Replaced { path: self.path.clone() });
+            return Err(StoreError::Replaced(self.store.clone()).into());
         }
-        let sqlite = |source| LedgerError::sqlite(&self.path, "reserve capacity", source);
+        let sqlite = |error| error::sqlite(&self.store, "reserve capacity in", error);
         let account = self.terms.account.as_str();
         let transaction =
             self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
 
         let changes = changes(&transaction, account).map_err(sqlite)?;
         if changes < self.seen {
-            return Err(LedgerError::Replaced { path: self.path.clone() });
+            return Err(StoreError::Replaced(self.store.clone()).into());
         }
         read_into(&mut self.book, &transaction, account, self.seen, at)
-            .map_err(|error| unreadable(&self.path, error))?;
+            .map_err(|error| unreadable(&self.store, error))?;
         self.seen = changes;
         let change = changes + 1;
 
@@ -87,13 +136,10 @@ impl Ledger for SqliteLedger {
 
         let claim = Claim::new(&self.holder, &self.terms, at, request);
         let decision = self.book.decide(&claim);
-        let mut entry = decision.entry(BlockId(0), &claim);
-        if let Some(entry) = &mut entry {
-            let mut insert = transaction.prepare_cached(row::INSERT).map_err(sqlite)?;
-            let start: [Box<dyn rusqlite::ToSql>; 2] = [Box::new(account.to_owned()), Box::new(change)];
-            let values = params_from_iter(start.into_iter().chain(row::values(entry, &at)));
-            let id = insert.insert(values).map_err(sqlite)?;
-            entry.id = BlockId(u64::try_from(id).expect("SQLite counts its row ids from 1"));
+        let mut record = decision.record(BlockId(0), &claim);
+        if let Some(record) = &mut record {
+            let id = block::insert(&transaction, account, change, record, &at).map_err(sqlite)?;
+            record.id = BlockId(u64::try_from(id).expect("SQLite counts its row ids from 1"));
             written += 1;
         }
         let prune = self.pruned_at.is_none_or(|pruned| at.uptime.since(pruned) >= micros(PRUNE_EVERY));
@@ -108,18 +154,19 @@ impl Ledger for SqliteLedger {
                 self.pruned_at = Some(at.uptime);
             }
         }
-        let id = entry.as_ref().map_or(BlockId(0), |entry| entry.id);
-        if let Some(entry) = entry {
-            self.book.record(entry);
+        let id = record.as_ref().map_or(BlockId(0), |record| record.id);
+        if let Some(record) = record {
+            self.book.enter(record);
         }
         Ok(decision.reservation(id, at))
     }
 }
 
-/// Opens the state database at `path` and makes the ledger's tables where there are none.
-pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
-    let mut db = open_state(path)?;
-    let sqlite = |source| LedgerError::sqlite(path, "open the capacity ledger", source);
+/// Opens the state database at `path` and creates the ledger's tables where there are none.
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut db = file::open(path)?;
+    let store = error::store(&STATE, path);
+    let sqlite = |error| error::sqlite(&store, "open the capacity ledger in", error);
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
     transaction
         .execute_batch("CREATE TABLE IF NOT EXISTS capacity_format (format INTEGER NOT NULL) STRICT")
@@ -129,7 +176,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
         .map_err(sqlite)?;
     match format {
         None => {
-            transaction.execute_batch(row::TABLE).map_err(sqlite)?;
+            transaction.execute_batch(block::TABLE).map_err(sqlite)?;
             transaction
                 .execute_batch(
                     "CREATE TABLE IF NOT EXISTS capacity_account (
@@ -142,40 +189,40 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
         }
         Some(FORMAT) => drop(transaction),
         Some(found) if found > FORMAT => {
-            return Err(LedgerError::Newer { path: path.to_owned(), found, known: FORMAT });
+            return Err(StoreError::Newer { store, part: "the capacity ledger", found, known: FORMAT });
         }
         Some(found) => {
-            let detail = format!("there was never a format {found}");
-            return Err(LedgerError::Damaged { path: path.to_owned(), detail });
+            let detail = format!("the capacity ledger never had a format {found}");
+            return Err(StoreError::Damaged { store, detail });
         }
     }
     Ok(db)
 }
 
 /// Adds to `book` what has changed in `account` since its change number `seen`.
-pub(super) fn read_into(
+fn read_into(
     book: &mut Book,
     db: &Connection,
     account: &str,
     seen: i64,
     at: Reading,
 ) -> rusqlite::Result<()> {
-    let mut select = db.prepare_cached(row::SELECT)?;
+    let mut select = db.prepare_cached(block::SELECT)?;
     let mut rows = select.query(params![account, seen])?;
     while let Some(row) = rows.next()? {
-        book.record_foreign(row::entry(row, &at)?, at.uptime);
+        book.enter_foreign(block::read(row, &at)?, at.uptime);
     }
     Ok(())
 }
 
 /// A row that can't be understood is damage, whatever SQLite calls it.
-pub(super) fn unreadable(path: &Path, error: rusqlite::Error) -> LedgerError {
+fn unreadable(store: &Store, error: rusqlite::Error) -> StoreError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
     match &error {
         FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) => {
-            LedgerError::Damaged { path: path.to_owned(), detail: error.to_string() }
+            StoreError::Damaged { store: store.clone(), detail: format!("in the capacity ledger, {error}") }
         }
-        _ => LedgerError::sqlite(path, "read the capacity ledger", error),
+        _ => error::sqlite(store, "read the capacity ledger in", error),
     }
 }
 
@@ -198,7 +245,7 @@ fn set_changes(transaction: &Transaction, account: &str, changes: i64) -> rusqli
 fn delete_old(transaction: &Transaction, account: &str, at: Reading) -> rusqlite::Result<()> {
     let kept = i64::try_from(micros(KEPT)).unwrap_or(i64::MAX);
     let values = params![account, at.boot.to_string(), at.uptime.0, at.wall.0, kept];
-    transaction.execute(row::PRUNE, values)?;
+    transaction.execute(block::PRUNE, values)?;
     Ok(())
 }
 
@@ -222,7 +269,3 @@ impl FileId {
         fs::metadata(path).ok().map(|_| Self { device: 0, file: 0 })
     }
 }
-
-#[cfg(test)]
-#[path = "sqlite_tests.rs"]
-mod tests;

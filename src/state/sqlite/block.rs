@@ -13,14 +13,11 @@
 //! | `reserved`, `count` | messages granted, and those of them that count (fewer when some were given back) |
 
 use rusqlite::types::Type;
-use rusqlite::{Error, Row, ToSql};
+use rusqlite::{Error, Row, Transaction, params};
 
-use super::book::Entry;
-use super::{BlockId, Holder};
 use crate::campaign::Pace;
 use crate::mail::Timestamp;
-use crate::pacing::agreement::Agreement;
-use crate::pacing::clock::{BootId, Reading, Uptime};
+use crate::pacing::{Agreement, BlockId, BlockRecord, BootId, Holder, Reading, Uptime};
 
 pub(super) const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS capacity_block (
@@ -47,7 +44,7 @@ pub(super) const SELECT: &str = "
 SELECT id, campaign, process, pace, per_hour, per_slot, boot, from_us, until_us, line_start_us, wall_us, reserved, count
 FROM capacity_block WHERE account = ?1 AND change > ?2 ORDER BY change, id";
 
-pub(super) const INSERT: &str = "
+const INSERT: &str = "
 INSERT INTO capacity_block (account, change, campaign, process, pace, per_hour, per_slot, boot, from_us, until_us,
     line_start_us, wall_us, reserved, count)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
@@ -62,31 +59,39 @@ END > ?5";
 /// The longest interval that is believed, in microseconds.
 const LONGEST_MICROS: i64 = 20_000_000;
 
-/// What [`INSERT`] takes after account and change.
-pub(super) fn values(entry: &Entry, at: &Reading) -> [Box<dyn ToSql>; 12] {
-    let signed = |count: u64| Box::new(i64::try_from(count).unwrap_or(i64::MAX));
-    let pace = match entry.pace {
+/// Writes down a block of `account` as part of its change number `change`. Returns the block's id.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    account: &str,
+    change: i64,
+    record: &BlockRecord,
+    at: &Reading,
+) -> rusqlite::Result<i64> {
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let pace = match record.pace {
         Pace::Even => "even",
         Pace::Burst => "burst",
     };
-    [
-        Box::new(entry.holder.campaign.to_string()),
-        Box::new(entry.holder.process.to_string()),
-        Box::new(pace),
-        signed(entry.agreement.per_hour),
-        signed(entry.agreement.per_slot),
-        Box::new(at.boot.to_string()),
-        Box::new(entry.from.0),
-        Box::new(entry.until.0),
-        Box::new(entry.line_start.0),
-        Box::new(at.wall_of(entry.from).0),
-        signed(entry.reserved),
-        signed(entry.count),
-    ]
+    transaction.prepare_cached(INSERT)?.insert(params![
+        account,
+        change,
+        record.holder.campaign,
+        record.holder.process,
+        pace,
+        signed(record.agreement.per_hour),
+        signed(record.agreement.per_slot),
+        at.boot.to_string(),
+        record.from.0,
+        record.until.0,
+        record.line_start.0,
+        at.wall_of(record.from).0,
+        signed(record.reserved),
+        signed(record.count),
+    ])
 }
 
 /// A row of [`SELECT`], placed on the clock of `at`.
-pub(super) fn entry(row: &Row, at: &Reading) -> Result<Entry, Error> {
+pub(super) fn read(row: &Row, at: &Reading) -> Result<BlockRecord, Error> {
     let count = |column: usize| -> Result<u64, Error> {
         let value: i64 = row.get(column)?;
         u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(column, value))
@@ -109,7 +114,7 @@ pub(super) fn entry(row: &Row, at: &Reading) -> Result<Entry, Error> {
     if counted > reserved {
         return Err(wrong(12, "more is used than was reserved"));
     }
-    Ok(Entry {
+    Ok(BlockRecord {
         id: BlockId(count(0)?),
         holder: Holder {
             campaign: row.get::<_, String>(1)?.into(),

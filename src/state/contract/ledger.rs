@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use super::{Fresh, reading};
+use crate::campaign::Capacity;
+use crate::pacing::{Account, Agreement, Holder, Request, Reservation, Unused, Usage};
+
+/// A process of the campaign `news`, with the usual limits.
+fn join(fresh: &Fresh, process: &str) -> Box<dyn Account> {
+    join_with(fresh, process, &Capacity::default())
+}
+
+fn join_with(fresh: &Fresh, process: &str, capacity: &Capacity) -> Box<dyn Account> {
+    fresh.open().ledger().join(Holder::new("news", process), capacity.into()).unwrap()
+}
+
+/// A request at `micros` after the begin.
+fn request(micros: i64, want: u64) -> Request {
+    let from = reading(micros).now;
+    let line_start = from - Duration::from_secs(3_600);
+    Request { want, from, over: Duration::ZERO, line_start, unused: vec![] }
+}
+
+fn ask(fresh: &Fresh, account: &mut dyn Account, micros: i64, want: u64) -> Reservation {
+    fresh.set_clock(micros);
+    account.reserve(&request(micros, want)).unwrap()
+}
+
+/// How many tokens were granted.
+fn granted(reservation: &Reservation) -> u64 {
+    reservation.block.map_or(0, |block| block.count)
+}
+
+fn usage(fresh: &Fresh) -> Usage {
+    fresh.open().ledger().usage().unwrap().remove(0)
+}
+
+pub fn what_is_granted_is_on_record_for_every_process_and_after_a_restart(fresh: &Fresh) {
+    let (mut first, mut second) = (join(fresh, "1"), join(fresh, "2"));
+    assert_eq!(granted(&ask(fresh, &mut *first, 0, 10)), 10);
+    let reservation = ask(fresh, &mut *second, 0, 1_000);
+    // The bucket of 0.7 s at 15,625 in 303 s holds 37: 10 of them are taken.
+    assert_eq!(granted(&reservation), 27);
+    assert!(reservation.shared);
+    drop((first, second));
+    assert_eq!(usage(fresh).hour_used, 37);
+    let mut third = join(fresh, "3");
+    assert_eq!(granted(&ask(fresh, &mut *third, 0, 1_000)), 0);
+    assert_eq!(granted(&ask(fresh, &mut *third, 600_000, 1_000)), 31);
+}
+
+pub fn what_is_given_back_is_seen_by_the_others(fresh: &Fresh) {
+    let (mut first, mut second) = (join(fresh, "1"), join(fresh, "2"));
+    let block = ask(fresh, &mut *first, 0, 37).block.unwrap();
+    assert_eq!(granted(&ask(fresh, &mut *second, 0, 5)), 0);
+    let give_back = Request { unused: vec![Unused { block: block.id, used: 30 }], ..request(0, 0) };
+    assert_eq!(granted(&first.reserve(&give_back).unwrap()), 0);
+    assert_eq!(usage(fresh).hour_used, 30);
+    assert_eq!(granted(&ask(fresh, &mut *second, 0, 5)), 5);
+    // Given back twice, as after a failure that was none: it is no more than before.
+    first.reserve(&give_back).unwrap();
+    assert_eq!(usage(fresh).hour_used, 35);
+}
+
+pub fn usage_shows_the_slots_of_the_last_hour_and_who_used_them(fresh: &Fresh) {
+    assert!(fresh.open().ledger().usage().unwrap().is_empty());
+    let (mut first, mut second) = (join(fresh, "1"), join(fresh, "2"));
+    let mut now = 0;
+    for minute in 0..150 {
+        now = minute * 60_000_000;
+        ask(fresh, &mut *first, now, 10);
+        now += 5_000_000;
+        ask(fresh, &mut *second, now, 2);
+    }
+    let usage = usage(fresh);
+    assert_eq!((usage.account.as_str(), usage.in_force.per_slot), ("default", 15_625));
+    // The block of an hour ago may have been sent until 2.5 s later.
+    assert_eq!((usage.hour_used, usage.hour_free), (722, 149_278));
+    assert_eq!((usage.slot_used, usage.slot_free), (62, 15_563));
+    assert_eq!(usage.slots.len(), 13);
+    assert!(usage.slots.iter().all(|slot| slot.start == slot.start.slot()));
+    assert_eq!(usage.slots[12].start, reading(now).wall.slot());
+    let by = [(Holder::new("news", "1"), 50), (Holder::new("news", "2"), 10)];
+    assert_eq!((usage.slots[5].used, usage.slots[5].by.as_slice()), (60, by.as_slice()));
+}
+
+pub fn accounts_are_apart(fresh: &Fresh) {
+    let mut first = join(fresh, "1");
+    let capacity = Capacity { account: "other".into(), ..Capacity::default() };
+    let mut second = join_with(fresh, "2", &capacity);
+    assert_eq!(granted(&ask(fresh, &mut *first, 0, 37)), 37);
+    assert_eq!(granted(&ask(fresh, &mut *second, 0, 37)), 37);
+    let used = fresh.open().ledger().usage().unwrap();
+    let used: Vec<_> = used.iter().map(|usage| (usage.account.as_str(), usage.hour_used)).collect();
+    assert_eq!(used, [("default", 37), ("other", 37)]);
+}
+
+pub fn the_strictest_limits_named_are_in_force(fresh: &Fresh) {
+    let narrow = Capacity { per_hour: 1_200, ..Capacity::default() };
+    let (mut first, mut second) = (join(fresh, "1"), join_with(fresh, "2", &narrow));
+    assert_eq!(ask(fresh, &mut *first, 0, 1).in_force, (&Capacity::default()).into());
+    ask(fresh, &mut *second, 0, 1);
+    assert_eq!(ask(fresh, &mut *first, 1_000_000, 1).in_force, Agreement::from(&narrow));
+    assert_eq!(usage(fresh).in_force, Agreement::from(&narrow));
+    let hour_later = 3_610_000_000;
+    assert_eq!(ask(fresh, &mut *first, hour_later, 1).in_force, (&Capacity::default()).into());
+}
+
+pub fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would(fresh: &Fresh) {
+    let total: u64 = std::thread::scope(|scope| {
+        let ask = |process: usize| {
+            let mut account = join(fresh, &process.to_string());
+            (0..20).map(|_| granted(&account.reserve(&request(0, 1)).unwrap())).sum::<u64>()
+        };
+        let threads: Vec<_> = (0..8).map(|process| scope.spawn(move || ask(process))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(total, 37);
+}

@@ -1,0 +1,5 @@
+//! What is particular to files: formats, damage, full disks, files that were replaced.
+
+mod ledger;
+mod life;
+mod suppressions;
