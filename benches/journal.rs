@@ -150,7 +150,7 @@ impl Scene {
             plan,
             composer: Composer::new(&self.campaign, facts)?,
             signer: Signer::load(&self.campaign.dkim)?,
-            watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), 0)?),
+            watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), 0, Timestamp::wall())?),
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: None,
             archive: None,

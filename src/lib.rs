@@ -28,8 +28,8 @@
 //! | [`preflight`] | checks before sending |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
-//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in `journal`, `suppression` and
-//! `pacing`: the same test sees to that.
+//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in `state`
+//! and `journal`: the same test sees to that.
 //!
 //! # Invariants
 //!

@@ -190,7 +190,7 @@ async fn send(
         breaker,
     });
     let list = state.suppressions()?;
-    let watch = Arc::new(Watch::open(Arc::clone(&list), run.manifest.suppression_change)?);
+    let watch = Arc::new(Watch::open(Arc::clone(&list), run.manifest.suppression_change, Timestamp::wall())?);
     let _feed =
         Feed::start(Arc::clone(&watch)).map_err(|error| Diagnostic::of("can't start a thread", &error))?;
     let run_id = &run.manifest.run_id;

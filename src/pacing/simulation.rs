@@ -9,8 +9,8 @@ mod world;
 
 use std::time::Duration;
 
-pub(crate) use world::Fate;
-use world::{Flow, Plan, Supply, World};
+pub(crate) use world::{Fate, World};
+use world::{Flow, Plan, Supply};
 
 use super::agreement::{Agreement, HOUR, SLOT, micros};
 use super::clock::Clock;

@@ -85,11 +85,12 @@ pub enum WatchError {
 }
 
 impl Watch {
-    /// Holds what was added to `list` after the change number `since` (see [`super::Checker::change`]; 0 is all).
-    pub fn open(list: Arc<dyn Suppressions>, since: u64) -> Result<Self, StoreError> {
+    /// Holds what was added to `list` after the change number `since` (see [`super::Checker::change`]; 0 is all), read at
+    /// `now`.
+    pub fn open(list: Arc<dyn Suppressions>, since: u64, now: Timestamp) -> Result<Self, StoreError> {
         let fingerprinter = Fingerprinter::default();
         let mut reader = Reader { since, seen: since, uncounted: false, count_at: Instant::now() };
-        let held = read_all(&*list, &fingerprinter, &mut reader, Timestamp::wall())?;
+        let held = read_all(&*list, &fingerprinter, &mut reader, now)?;
         Ok(Self { list, fingerprinter, held: RwLock::new(held), reader: Mutex::new(reader) })
     }
 
@@ -262,7 +263,7 @@ mod tests {
     }
 
     fn watch(list: &Arc<MemoryList>, since: u64) -> Watch {
-        Watch::open(list.clone(), since).unwrap()
+        Watch::open(list.clone(), since, NOW).unwrap()
     }
 
     fn is_suppressed(watch: &Watch, email: &str, now: Timestamp) -> bool {

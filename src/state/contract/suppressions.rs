@@ -130,7 +130,7 @@ pub fn all_see_what_one_changes(fresh: &Fresh) {
     assert!(other.get("bob@b.example").unwrap().is_some());
     let checker = Checker::open(Arc::clone(&other), NOW).unwrap();
     assert_eq!(checker.len(), 1);
-    let watch = Watch::open(other, checker.change()).unwrap();
+    let watch = Watch::open(other, checker.change(), NOW).unwrap();
     let suppressed = |email: &str| {
         watch.refresh(NOW).unwrap();
         watch.check(&address(email), NOW).unwrap()

@@ -22,17 +22,6 @@ pub(super) const STATE: StoreKind = StoreKind {
                 `--state DIR` or MAILRUN_STATE",
 };
 
-/// The journal of one run.
-pub(super) const JOURNAL: StoreKind = StoreKind {
-    name: "journal",
-    if_missing: Some("if it was removed, what was sent is unknown: start a new run with `--run-id`"),
-    if_foreign: "restore the file, or start a new run with `--run-id`",
-    if_damaged: "nothing was sent; `mailrun results RUN` shows what is known, rows without a known outcome are \
-                 `in_doubt`",
-    if_replaced: None,
-    if_denied: "make the run directory writable for this user",
-};
-
 /// The store of this kind in the file at `path`.
 pub(super) fn store(kind: &'static StoreKind, path: &Path) -> Store {
     Store { kind, place: path.display().to_string() }

@@ -1,13 +1,11 @@
 //! The ledger on disk through days of crashes, restarts, clock steps and reboots.
 
-use std::path::{Path, PathBuf};
-
 use proptest::prelude::*;
 
 use crate::campaign::{Capacity, Pace};
+use crate::pacing::MemoryLedger;
 use crate::pacing::simulation::model::{Mishap, agreements, any_step, life, live, reboot};
 use crate::pacing::simulation::{Fate, HOUR_MICROS, World, capacity, rounds};
-use crate::pacing::{Clock, MemoryLedger};
 use crate::state::sqlite::ledger::SqliteLedger;
 
 /// A state database in a folder of its own.
