@@ -23,7 +23,7 @@ use crate::preflight::finish_time::{self, Estimate, Share};
 use crate::preflight::list::{self, DryRun, FailedRow, Looking};
 use crate::preflight::sender::{self, Egress, Sender};
 use crate::preflight::{self, content};
-use crate::preflight::{Finding, Findings, Group, Level};
+use crate::preflight::{Finding, Findings, Id, Level};
 use crate::route::{Resolver, Shaping};
 use crate::screen::Counts;
 use crate::smtp::{Extensions, Security, Target};
@@ -95,7 +95,7 @@ pub fn sender_findings(
     let campaign = &job.materials.campaign;
     if offline && !dns.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
-        return Ok(vec![Finding::note(Group::Sender, "offline", seen)]);
+        return Ok(vec![Finding::new(Id::Offline, seen)]);
     }
     let resolver = dns.resolver(campaign)?;
     let signer = job.materials.load_signer()?;
@@ -189,7 +189,7 @@ fn findings_of_relay(campaign: &Campaign, relay: &Relay) -> Result<Vec<Finding>,
             timeouts: campaign.delivery.timeouts.clone(),
             extensions: Extensions::default(),
         };
-        Ok(preflight::relay::check(&target, relay.tls, Timestamp::wall()).await)
+        Ok(preflight::relay::check(&target, Timestamp::wall()).await)
     })
 }
 

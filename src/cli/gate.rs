@@ -79,6 +79,6 @@ fn refuse(findings: Vec<Finding>, what: &str) -> Result<(), Diagnostic> {
     let Some(first) = refused.first() else { return Ok(()) };
     let seen: Vec<String> = refused.iter().map(|f| format!("{} ({})", f.seen, f.id)).collect();
     Err(Diagnostic::new(format!("{what}, nothing was sent: {}", seen.join("; ")))
-        .hint(first.mend.clone().unwrap_or_else(|| "`mailrun check` says more".into()))
+        .hint(first.fix.clone().unwrap_or_else(|| "`mailrun check` says more".into()))
         .exit(Exit::Refused))
 }

@@ -1,29 +1,31 @@
-//! When a run will finish: how long it takes, what limits it, and whether a deadline can be met. Pure
-//! arithmetic over the list's domain mix, without retries, stalls or others on the same account.
+//! When a run will finish: how long it takes, what limits it, and whether it meets a deadline.
+//!
+//! Pure arithmetic over the domains of the list. Leaves out retries, stalls and other campaigns on the
+//! same account.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::finding::{Finding, Group};
-use super::grouped;
+use super::finding::{Finding, Id};
+use super::{counted, grouped};
 use crate::campaign::Capacity;
 use crate::mail::Timestamp;
 use crate::plan::forecast;
 
-/// A part of the list that has a limit of its own: a provider, or the sum of all egress addresses.
+/// A part of the list with a limit of its own, such as the rows of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Share {
-    /// What it is called.
+    /// The provider's or the domain's name.
     pub name: String,
     /// Its rows.
     pub rows: u64,
-    /// Messages a second that it takes; `None` where nothing is known.
+    /// Messages per second that it accepts; `None` where nothing is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_second: Option<f64>,
 }
 
-/// The course of a run.
+/// The expected course of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
     /// Messages to send.
@@ -34,9 +36,9 @@ pub struct Estimate {
     /// When the last one leaves.
     #[serde(serialize_with = "as_text")]
     pub finish: Timestamp,
-    /// What decides the finish: `capacity`, or the name of a share.
+    /// What decides when it finishes: `capacity`, or the name of a share.
     pub limited_by: String,
-    /// Slots in which messages leave, with their numbers.
+    /// The slots in which messages leave, each with its number of messages.
     #[serde(skip)]
     pub slots: Vec<(Timestamp, u64)>,
     /// The parts of the list, the largest first.
@@ -47,8 +49,8 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
     serializer.collect_str(at)
 }
 
-/// The course of sending `rows` messages from `start` on. `shares` are parts of the list with their limits; one with
-/// more rows than it takes in the time of all others holds the end up.
+/// Estimates sending `rows` messages from `start` on. `shares` are parts of the list with their limits:
+/// the slowest of them, or the capacity, decides when the run finishes.
 pub fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Estimate {
     let forecast = forecast(rows, capacity, start);
     let mut estimate = Estimate {
@@ -72,55 +74,43 @@ pub fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Times
 }
 
 impl Estimate {
-    /// The finish, and whether `deadline` is met; what would be needed where it is not.
+    /// When the run finishes and whether that is before `deadline`; if not, what it would take.
     pub fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
-        let rate = format!("{} an hour", grouped(capacity.per_hour));
         let took = self.finish.since(self.start);
         let limit = match self.limited_by.as_str() {
-            "capacity" => format!("the capacity of {rate}"),
-            share => format!("what {share} takes"),
+            "capacity" => format!("the capacity of {} per hour", grouped(capacity.per_hour)),
+            share => format!("the rate that {share} accepts"),
         };
         let seen = format!(
-            "{} messages from {} on, the last one at {} ({}), by {limit}",
-            grouped(self.rows),
+            "{} from {} to {} ({}), limited by {limit}",
+            counted(self.rows, "message", "messages"),
             self.start,
             self.finish,
             words(took)
         );
-        let Some(deadline) = deadline else { return Finding::ok(Group::Delivery, "finish", seen) };
+        let Some(deadline) = deadline else { return Finding::new(Id::Finish, seen) };
         if self.finish <= deadline {
-            return Finding::ok(
-                Group::Delivery,
-                "deadline-met",
-                format!("{seen}; the deadline is {deadline}"),
-            );
+            return Finding::new(Id::DeadlineMet, format!("{seen}; the deadline is {deadline}"));
         }
         let left = deadline.since(self.start);
-        let finding = Finding::refused(
-            Group::Delivery,
-            "deadline-missed",
-            format!("{seen}; the deadline is {deadline}, {} too early", words(self.finish.since(deadline))),
-        )
-        .why("what is left at the deadline would not be attempted");
+        let late = words(self.finish.since(deadline));
+        let seen = format!("{seen}; that is {late} after the deadline {deadline}");
+        let finding = Finding::new(Id::DeadlineMissed, seen);
         if left.is_zero() {
-            return finding.mend("name a later --deadline: this one is over before the first message leaves");
+            return finding.fix("name a later --deadline: this one passes before the first message leaves");
         }
         if self.limited_by != "capacity" {
-            return finding.mend(format!(
-                "start {} earlier, or send fewer messages to {}",
-                words(self.finish.since(deadline)),
-                self.limited_by
-            ));
+            return finding
+                .fix(format!("start {late} earlier, or send fewer messages to {}", self.limited_by));
         }
         let needed = (self.rows as f64 * 3_600.0 / left.as_secs_f64()).ceil() as u64;
-        finding.mend(format!(
-            "[capacity]\nper-hour = {needed}    # if the provider agrees; or start {} earlier, or --limit {}",
-            words(self.finish.since(deadline)),
+        finding.fix(format!(
+            "[capacity]\nper-hour = {needed}    # if the provider agrees; or start {late} earlier, or --limit {}",
             self.possible(capacity, deadline)
         ))
     }
 
-    /// The messages that leave until `deadline`.
+    /// The number of messages that leave before `deadline`.
     fn possible(&self, capacity: &Capacity, deadline: Timestamp) -> u64 {
         let (mut low, mut high) = (0, self.rows);
         while low < high {
@@ -163,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_narrowest_place_decides() {
+    fn the_slowest_part_decides() {
         let capacity = Capacity::default();
         let all = estimate(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], NOON);
         assert_eq!((all.finish, all.limited_by.as_str()), (after(3_600), "capacity"));
@@ -175,17 +165,17 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_can_not_be_met_is_refused_with_what_would_be_needed() {
+    fn a_deadline_that_is_missed_is_refused_with_what_it_would_take() {
         let capacity = Capacity::default();
         let all = estimate(300_000, &capacity, Vec::new(), NOON);
-        assert_eq!(all.finding(&capacity, None).id, "finish");
+        assert_eq!(all.finding(&capacity, None).id, Id::Finish);
         assert_eq!(all.finding(&capacity, Some(after(7_200))).level, Level::Ok);
         let late = all.finding(&capacity, Some(after(3_600)));
         assert_eq!(late.level, Level::Refused);
-        let mend = late.mend.unwrap();
-        assert!(mend.contains("per-hour = 300000") && mend.contains("--limit 150001"), "{mend}");
-        assert!(late.seen.contains("59m 59s too early"), "{}", late.seen);
+        let fix = late.fix.unwrap();
+        assert!(fix.contains("per-hour = 300000") && fix.contains("--limit 150001"), "{fix}");
+        assert!(late.seen.contains("that is 59m 59s after the deadline"), "{}", late.seen);
         let over = all.finding(&capacity, Some(NOON - Duration::from_secs(1)));
-        assert!(over.mend.unwrap().contains("later --deadline"));
+        assert!(over.fix.unwrap().contains("later --deadline"));
     }
 }

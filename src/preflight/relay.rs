@@ -1,33 +1,31 @@
-//! The relay: does it answer, does it offer TLS with a certificate that holds, and for how long? Connects, says EHLO and
-//! QUIT; never logs in and never sends mail.
+//! The relay: whether it answers, whether its TLS works, and how long its certificate is valid.
+//!
+//! Connects, says EHLO and QUIT. Never logs in and never sends mail.
 
-use super::finding::{Finding, Group};
-use crate::campaign::RelayTls;
+use super::counted;
+use super::finding::{Finding, Id};
 use crate::mail::Timestamp;
 use crate::smtp::{Concern, ConnectError, Target, probe};
 
-/// A certificate that ends sooner is a warning.
+/// A certificate that expires sooner is a warning.
 const WARN_DAYS: i64 = 14;
 
-/// Looks at the relay. `now` is compared with the end of its certificate.
-pub async fn check(target: &Target, tls: RelayTls, now: Timestamp) -> Vec<Finding> {
+/// Checks the relay at `target`. `now` is compared with the end of its certificate.
+pub async fn check(target: &Target, now: Timestamp) -> Vec<Finding> {
     let host = &target.host;
     match probe(target).await {
         Err(error) => vec![failed(host, &error)],
         Ok(probe) => {
-            let how = probe.tls.as_deref().unwrap_or("in clear");
+            let how = probe.tls.as_deref().unwrap_or("without TLS");
             let seen = format!("the relay `{host}` ({}) answers, {how}", probe.remote_ip);
-            let mut findings = vec![Finding::ok(Group::Delivery, "relay", seen)];
+            let mut findings = vec![Finding::new(Id::Relay, seen)];
             if probe.tls.is_none() && !probe.remote_ip.is_loopback() {
-                let seen = format!("mail goes to the relay `{host}` in clear");
-                findings.push(
-                    Finding::warning(Group::Delivery, "relay-in-clear", seen)
-                        .why("whoever is on the way can read and change it (RFC 3207, RFC 8314)")
-                        .mend("[delivery.relay]\ntls = \"required\""),
-                );
+                let seen = format!("mail goes to the relay `{host}` without TLS");
+                findings
+                    .push(Finding::new(Id::RelayInClear, seen).fix("[delivery.relay]\ntls = \"required\""));
             }
             if let Some(end) = probe.certificate.as_deref().and_then(not_after) {
-                findings.push(expiry(host, end, tls, now));
+                findings.push(expiry(host, end, now));
             }
             findings
         }
@@ -36,32 +34,34 @@ pub async fn check(target: &Target, tls: RelayTls, now: Timestamp) -> Vec<Findin
 
 fn failed(host: &str, error: &ConnectError) -> Finding {
     let seen = format!("the relay `{host}`: {error}");
-    let (id, mend) = match error.concern() {
+    let (id, fix) = match error.concern() {
         Concern::Tls => {
-            ("relay-tls", "name the relay as its certificate does, or give its authority in `ca-file`")
+            (Id::RelayTls, "write `host` as in the relay's certificate, or name its authority in `ca-file`")
         }
         Concern::Site | Concern::Auth | Concern::Protocol => {
-            ("relay-unreachable", "look at `host`, `port` and `tls` in [delivery.relay]")
+            (Id::RelayUnreachable, "check `host`, `port` and `tls` in [delivery.relay]")
         }
     };
-    Finding::warning(Group::Delivery, id, seen)
-        .why("no message can be handed over as long as this lasts")
-        .mend(mend)
+    Finding::new(id, seen).fix(fix)
 }
 
-fn expiry(host: &str, end: Timestamp, tls: RelayTls, now: Timestamp) -> Finding {
+fn expiry(host: &str, end: Timestamp, now: Timestamp) -> Finding {
     let days = (end.seconds() - now.seconds()).div_euclid(86_400);
-    let seen = format!("the certificate of `{host}` is good until {end}");
     if days >= WARN_DAYS {
-        return Finding::ok(Group::Delivery, "relay-certificate", seen);
+        return Finding::new(
+            Id::RelayCertificate,
+            format!("the certificate of `{host}` is valid until {end}"),
+        );
     }
-    let verified = match tls {
-        RelayTls::Required | RelayTls::Implicit => "then nothing is handed over any more",
-        RelayTls::Opportunistic | RelayTls::None => "here it is not verified",
+    let seen = match days {
+        ..0 => format!("the certificate of `{host}` expired at {end}"),
+        0 => format!("the certificate of `{host}` expires at {end}: in less than a day"),
+        days => {
+            let days = counted(days.unsigned_abs(), "day", "days");
+            format!("the certificate of `{host}` expires at {end}: in {days}")
+        }
     };
-    Finding::warning(Group::Delivery, "relay-certificate-ends", format!("{seen}: {days} days"))
-        .why(verified)
-        .mend("have the relay's certificate renewed")
+    Finding::new(Id::RelayCertificateEnds, seen).fix("have the relay's certificate renewed")
 }
 
 /// The end of a certificate (RFC 5280 §4.1.2.5): just enough DER to find it.
@@ -111,7 +111,7 @@ mod tests {
 
     use super::super::finding::Level;
     use super::*;
-    use crate::campaign::Timeouts;
+    use crate::campaign::{RelayTls, Timeouts};
     use crate::sandbox::{Options, Sandbox};
     use crate::smtp::Security;
 
@@ -142,12 +142,12 @@ mod tests {
         let now = Timestamp(1_780_056_000_000_000);
         let check = |days: u64, level| {
             let end = now + Duration::from_secs(days * 86_400 + 60);
-            assert_eq!(expiry("h", end, RelayTls::Required, now).level, level, "{days} days");
+            assert_eq!(expiry("h", end, now).level, level, "{days} days");
         };
         check(15, Level::Ok);
         check(14, Level::Ok);
         check(13, Level::Warning);
-        assert_eq!(expiry("h", now - Duration::from_secs(1), RelayTls::Required, now).level, Level::Warning);
+        assert_eq!(expiry("h", now - Duration::from_secs(1), now).level, Level::Warning);
     }
 
     async fn look(addresses: Vec<std::net::SocketAddr>, tls: RelayTls) -> Vec<(Level, &'static str)> {
@@ -161,7 +161,7 @@ mod tests {
             timeouts: Timeouts::default(),
             extensions: crate::smtp::Extensions::default(),
         };
-        check(&target, tls, Timestamp::wall()).await.iter().map(|f| (f.level, f.id)).collect()
+        check(&target, Timestamp::wall()).await.iter().map(|f| (f.level, f.id.as_str())).collect()
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 use super::super::finding::Level;
 use super::*;
 
-/// Takes one connection after another, reads each until `whole` says that the question is complete, and gives the next answer.
-/// Returns its address, and what it was asked.
+/// Serves one connection after another: reads until `whole` says that the question is complete, then
+/// gives the next answer. Returns its address, and later the questions.
 fn daemon(whole: fn(&[u8]) -> bool, answers: Vec<&'static [u8]>) -> (String, JoinHandle<Vec<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -40,7 +40,7 @@ fn ends_instream(asked: &[u8]) -> bool {
 }
 
 fn found(checks: &Checks, files: &[(String, Vec<u8>)]) -> Vec<(Level, &'static str)> {
-    check(checks, b"Subject: x\r\n\r\nthe end\r\n", files).iter().map(|f| (f.level, f.id)).collect()
+    check(checks, b"Subject: x\r\n\r\nthe end\r\n", files).iter().map(|f| (f.level, f.id.as_str())).collect()
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn every_attachment_is_scanned() {
 }
 
 #[test]
-fn a_daemon_that_is_not_there_is_a_warning() {
+fn a_daemon_that_does_not_answer_is_a_warning() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let checks =
         Checks { spamd: Some(address), clamd: Some("/nowhere/clamd.ctl".into()), ..Checks::default() };

@@ -1,21 +1,21 @@
-//! Looks an HTML text through for what recipients would stumble over: links and images. One pass over the tags, without
-//! a tree: a mailing of a million rows is looked at whole.
+//! Finds the links, images and active tags of an HTML text.
 //!
-//! It reads tags as browsers do (WHATWG HTML §13.2.5): comments, quoted and bare attributes, letters of any case, and
-//! the raw text of `<script>`, `<style>`, `<title>` and `<textarea>`. It never changes or judges a text.
+//! One pass over the tags, without a tree, since every message of a large list is scanned. Reads tags
+//! as browsers do (WHATWG HTML §13.2.5): comments, quoted and bare attributes, letters of any case, and
+//! the raw text of `<script>`, `<style>`, `<title>` and `<textarea>`. Never changes or judges a text.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-/// What a tag was for.
+/// What a tag is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found<'a> {
-    /// Where `<a>` or `<area>` leads, entities resolved and trimmed.
+    /// The address of an `<a>` or `<area>`, trimmed and with its entities resolved.
     Link(Cow<'a, str>),
     /// An `<img>`: its source, and whether it has an `alt`, even an empty one.
     Image { src: Cow<'a, str>, has_alt: bool },
-    /// A tag that mail readers take out: its name as written.
+    /// A tag that mail programs remove: its name as written.
     Active(&'a str),
 }
 
@@ -83,7 +83,7 @@ fn end_of_raw_text(bytes: &[u8], mut at: usize, name: &[u8]) -> usize {
     bytes.len()
 }
 
-/// The attributes of a tag: names as written, values with their entities resolved.
+/// Iterates over the attributes of a tag: names as written, values with their entities resolved.
 struct Attributes<'a> {
     html: &'a str,
     at: usize,
@@ -127,7 +127,7 @@ impl<'a> Iterator for Attributes<'a> {
         // A name may begin with `=` (§13.2.5.32).
         self.at += 1;
         self.skip(|byte| !ends_name(byte) && byte != b'=');
-        // It begins and ends at an ASCII character or at the end of the text.
+        // Both ends are at an ASCII character or at the end of the text, so this slice is valid UTF-8.
         let name = &self.html[start..self.at];
         if self.skip(|byte| byte.is_ascii_whitespace()) != Some(b'=') {
             return Some((name, Cow::Borrowed("")));
@@ -140,7 +140,7 @@ impl<'a> Iterator for Attributes<'a> {
                 let rest = &self.html.as_bytes()[start..];
                 let length = memchr(quote, rest).unwrap_or(rest.len());
                 self.at = (start + length + 1).min(self.html.len());
-                // A value that ends in `>` is no end of the tag.
+                // A `>` inside a quoted value does not end the tag.
                 &self.html[start..start + length]
             }
             Some(b'>') | None => "",
@@ -154,7 +154,8 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// The entities that templates write into attributes: `&amp;` `&lt;` `&gt;` `&quot;` and numbers. Others stay.
+/// Resolves the entities that templates write into attributes: `&amp;` `&lt;` `&gt;` `&quot;` `&apos;`
+/// and numbers. Leaves others as they are.
 fn resolve(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn links_in_every_way_of_writing() {
+    fn links_in_every_notation() {
         check(r#"<a href="https://a.example/?x=1&amp;y=2">x</a>"#, &["link https://a.example/?x=1&y=2"]);
         check("<A class=b HREF = 'http://a.example' >x</A>", &["link http://a.example"]);
         check("<a href=/x/y>x</a><a\nhref=z/>", &["link /x/y", "link z/"]);
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_not_looked_at() {
+    fn text_that_is_no_tag_is_skipped() {
         check("<!-- <a href=x> --><!--><a href=y>", &["link y"]);
         check("<!--[if mso]><a href=x><![endif]-->", &[]);
         check("<style>a:before { content: '<a href=x>' }</style><a href=y>", &["link y"]);

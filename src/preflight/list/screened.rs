@@ -1,27 +1,30 @@
-//! What screening set aside, as findings.
+//! What screening found, as findings.
 
-use super::super::finding::{Finding, Group};
-use super::super::grouped;
+use super::super::finding::{Finding, Id};
+use super::super::{counted, grouped};
 use crate::mail::Disposition;
 use crate::screen::{Counts, Screened};
 
-/// Rows named for each disposition.
+/// How many rows are named for each disposition.
 const NAMED: usize = 3;
-/// A larger share of rows that can't be sent to, in percent, is a warning: the list is not what it should be.
+/// A larger share of invalid rows, in percent, is a warning: the list is not what it should be.
 const USUAL_PERCENT: u64 = 5;
 
-/// What became of the rows. `screened` are those set aside, `files` the target group's files as shown; `suppressed` is the number of
-/// accepted rows whose address is on this machine's suppression list.
+/// Findings about what screening decided.
+///
+/// `screened` are the rows that will not be sent to, `files` the target group's files as shown, and
+/// `suppressed` counts the accepted rows whose address is on this machine's suppression list.
 pub fn screening(counts: &Counts, screened: &[Screened], files: &[String], suppressed: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
     let all = grouped(counts.rows);
     if counts.accepted == 0 {
         let seen = format!("none of {all} rows can be sent to");
-        let finding = Finding::refused(Group::List, "no-rows", seen).why("there is nobody to send to");
-        findings.push(finding.mend("look at the reasons below, and at `email` in [target-group]"));
+        findings.push(
+            Finding::new(Id::NoRows, seen).fix("see the reasons below, and check `email` in [target-group]"),
+        );
     } else {
         let seen = format!("{} of {all} rows can be sent to", grouped(counts.accepted));
-        findings.push(Finding::ok(Group::List, "rows", seen));
+        findings.push(Finding::new(Id::Rows, seen));
     }
     let examples = |disposition: Disposition| {
         let named = screened.iter().filter(|row| row.disposition == disposition).take(NAMED);
@@ -34,35 +37,27 @@ pub fn screening(counts: &Counts, screened: &[Screened], files: &[String], suppr
         named.join("; ")
     };
     if counts.invalid > 0 {
-        let seen =
-            format!("{} rows are invalid: {}", grouped(counts.invalid), examples(Disposition::Invalid));
-        let many = counts.invalid * 100 > counts.rows * USUAL_PERCENT;
-        let make = if many { Finding::warning } else { Finding::note };
+        let rows = counted(counts.invalid, "row is", "rows are");
+        let seen = format!("{rows} invalid: {}", examples(Disposition::Invalid));
         findings.push(
-            make(Group::List, "invalid-rows", seen)
-                .why("they are recorded as `invalid` and get nothing; the others are sent")
-                .mend("correct the rows, or leave them"),
+            Finding::new(Id::InvalidRows, seen)
+                .worse_if(counts.invalid * 100 > counts.rows * USUAL_PERCENT)
+                .fix("correct the rows, or leave them"),
         );
     }
     if counts.duplicate > 0 {
-        let seen = format!(
-            "{} rows have the address of an earlier one: {}",
-            grouped(counts.duplicate),
-            examples(Disposition::Duplicate)
-        );
-        findings
-            .push(Finding::note(Group::List, "duplicate-rows", seen).why("each address gets one message"));
+        let rows = counted(counts.duplicate, "row repeats", "rows repeat");
+        let seen = format!("{rows} the address of an earlier row: {}", examples(Disposition::Duplicate));
+        findings.push(Finding::new(Id::DuplicateRows, seen));
     }
     if suppressed > 0 {
-        let seen = format!("{} rows are on this machine's suppression list", grouped(suppressed));
-        findings.push(Finding::note(Group::List, "suppressed-rows", seen).why("they get nothing"));
+        let addresses = counted(suppressed, "address is", "addresses are");
+        let seen = format!("{addresses} on this machine's suppression list");
+        findings.push(Finding::new(Id::SuppressedRows, seen));
     }
     if counts.smtputf8 > 0 {
-        let seen = format!("{} addresses need SMTPUTF8", grouped(counts.smtputf8));
-        findings.push(
-            Finding::note(Group::List, "smtputf8", seen)
-                .why("the next hop must offer SMTPUTF8, or these rows bounce (RFC 6531 §3.4)"),
-        );
+        let addresses = counted(counts.smtputf8, "address needs", "addresses need");
+        findings.push(Finding::new(Id::Smtputf8, format!("{addresses} SMTPUTF8")));
     }
     findings
 }
@@ -84,15 +79,15 @@ mod tests {
         };
         let screened = [row(Disposition::Invalid, 7), row(Disposition::Duplicate, 9)];
         let findings = screening(&counts, &screened, &["a.csv".into()], counts.suppressed);
-        let found: Vec<_> = findings.iter().map(|f| (f.level, f.id)).collect();
+        let found: Vec<_> = findings.iter().map(|f| (f.level, f.id.as_str())).collect();
         assert_eq!(found, expected);
-        for finding in findings.iter().filter(|f| f.id == "invalid-rows") {
+        for finding in findings.iter().filter(|f| f.id == Id::InvalidRows) {
             assert!(finding.seen.ends_with("a.csv, row 7: no `@`"), "{}", finding.seen);
         }
     }
 
     #[test]
-    fn rows_are_told_by_what_became_of_them() {
+    fn each_disposition_has_its_finding() {
         let all = Counts { rows: 100, accepted: 100, ..Counts::default() };
         check(all, &[(Level::Ok, "rows")]);
         check(

@@ -1,5 +1,7 @@
-//! What was counted over some rows. Two tallies make one, so that every core can count for itself; the outcome does not
-//! depend on how the rows were shared out.
+//! Counts over some rows.
+//!
+//! Every core counts its own rows, and tallies are merged; how the rows were divided makes no
+//! difference.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +10,17 @@ use hdrhistogram::Histogram;
 use super::mark::Mark;
 use crate::compose::RenderFailure;
 
-/// Failures kept with their place; all are counted.
+/// Failures kept with their row; all are counted.
 const FAILURES_KEPT: usize = 1_000;
-/// Different reasons counted one by one.
+/// Different reasons that are counted separately.
 const REASONS_KEPT: usize = 200;
 
-/// A row whose message can't be made.
+/// A row that can't be rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedRow {
     /// Its number in the plan.
     pub index: u32,
-    /// The column that it is about, where there is one.
+    /// The column at fault, if there is one.
     pub column: Option<String>,
     /// Why, a lowercase fragment.
     pub reason: String,
@@ -32,7 +34,7 @@ pub(super) struct Tally {
     pub failed: u64,
     /// The first ones, in the order of the plan.
     pub failures: Vec<FailedRow>,
-    /// How many rows failed for a reason, and the first of them.
+    /// How many rows failed for each reason, and the first of them.
     pub reasons: BTreeMap<String, (u64, u32)>,
     pub sizes: Histogram<u64>,
     /// Bytes and row of the largest message.
@@ -97,16 +99,16 @@ impl Tally {
     pub fn message(&mut self, index: u32, bytes: u64, subject: &str) {
         self.rows += 1;
         self.bytes += bytes;
-        self.sizes.record(bytes).expect("it grows by itself");
+        self.sizes.record(bytes).expect("an auto-resizing histogram takes every value");
         self.largest = larger(self.largest, Some((bytes, index)));
         let characters = subject.chars().count() as u64;
-        self.subjects.record(characters).expect("it grows by itself");
+        self.subjects.record(characters).expect("an auto-resizing histogram takes every value");
         if self.longest_subject.as_ref().is_none_or(|(longest, ..)| characters > *longest) {
             self.longest_subject = Some((characters, index, subject.to_owned()));
         }
     }
 
-    /// Counts a mark once a row: `example` is asked for only when it is the first.
+    /// Counts a mark of a row; call it once per row and mark. `example` is called for the first row only.
     pub fn mark(&mut self, mark: Mark, index: u32, example: impl FnOnce() -> String) {
         self.marks.entry(mark).and_modify(|seen| seen.rows += 1).or_insert_with(|| Seen {
             rows: 1,
@@ -115,7 +117,7 @@ impl Tally {
         });
     }
 
-    /// Both together; `self` has the earlier rows or the later ones.
+    /// The counts of both; either may have the earlier rows.
     pub fn merge(mut self, other: Self) -> Self {
         self.rows += other.rows;
         self.bytes += other.bytes;
@@ -126,8 +128,8 @@ impl Tally {
         for (reason, (rows, first)) in other.reasons {
             self.count_reason(reason, rows, first);
         }
-        self.sizes.add(&other.sizes).expect("it grows by itself");
-        self.subjects.add(&other.subjects).expect("it grows by itself");
+        self.sizes.add(&other.sizes).expect("an auto-resizing histogram takes every value");
+        self.subjects.add(&other.subjects).expect("an auto-resizing histogram takes every value");
         self.largest = larger(self.largest, other.largest);
         self.longest_subject = match (self.longest_subject, other.longest_subject) {
             (Some(a), Some(b)) if (b.0, a.1) > (a.0, b.1) => Some(b),
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn it_makes_no_difference_how_rows_are_shared_out() {
+    fn it_makes_no_difference_how_rows_are_divided() {
         let rows = [(0, 10, "ab", false), (1, 30, "abc", true), (2, 30, "xyz", true), (3, 5, "", false)];
         for cut in 0..=rows.len() {
             let (a, b) = rows.split_at(cut);

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::measure::longest_line;
 use super::*;
+use crate::mail::Timestamp;
 use crate::plan::{Freeze, Layout};
-use crate::preflight::Level;
+use crate::preflight::{Id, Level};
 use crate::run_dir::{RunDir, RunId};
 use crate::screen::Limits;
 use crate::state;
@@ -63,7 +65,7 @@ impl Case {
     /// The ids of what was found beside `ok`, with their levels.
     fn found(&self, kind: &str) -> Vec<(Level, &'static str)> {
         let findings = self.run_with(kind, 2).findings(|row| format!("row {row}"));
-        findings.iter().filter(|f| f.level != Level::Ok).map(|f| (f.level, f.id)).collect()
+        findings.iter().filter(|f| f.level != Level::Ok).map(|f| (f.level, f.id.as_str())).collect()
     }
 }
 
@@ -140,13 +142,13 @@ fn rows_that_fail_are_named_with_their_column_and_reason() {
     };
     assert_eq!(run.failures()[0], expected);
     let finding = run.findings(|row| format!("list.csv, row {}", row + 1)).remove(0);
-    assert_eq!((finding.level, finding.id), (Level::Warning, "render-failed"));
+    assert_eq!((finding.level, finding.id), (Level::Warning, Id::RenderFailed));
     assert!(
         finding.seen.contains("2 of 4 rows") && finding.seen.contains("list.csv, row 2"),
         "{}",
         finding.seen
     );
-    assert_eq!(finding.mend.as_deref(), Some("[template.defaults]\nname = \"…\""));
+    assert_eq!(finding.fix.as_deref(), Some("[template.defaults]\nname = \"…\""));
     let case = Case::new("email,name\na@a.example,\n", "Hello", Some("{{name}}"), None, "");
     assert_eq!(case.found("alarm"), [(Level::Refused, "render-none")]);
 }

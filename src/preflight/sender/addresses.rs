@@ -1,13 +1,11 @@
-//! The addresses that mail leaves from: reverse DNS, its forward record, and the name in EHLO (RFC 1912 §2.1,
-//! RFC 5321 §4.1.1.1; Google, Yahoo and Microsoft ask for it of every bulk sender).
+//! The addresses that mail leaves from: reverse DNS, its forward record, and the name in EHLO.
+//!
+//! RFC 1912 §2.1, RFC 5321 §4.1.1.1; Google, Yahoo and Microsoft require it from bulk senders.
 
-use super::super::finding::{Finding, Group};
+use super::super::finding::{Finding, Id};
 use super::{Egress, unanswered};
 use crate::campaign::IpFamily;
 use crate::route::{DnsError, Resolver};
-
-const WHY: &str =
-    "Google, Yahoo and others refuse mail from an address without a PTR record whose name leads back to it";
 
 pub(super) async fn check(egress: &[Egress], resolver: &Resolver) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -26,36 +24,34 @@ async fn reverse(egress: &Egress, resolver: &Resolver) -> Result<Vec<Finding>, D
     let names = match resolver.ptr(ip).await {
         Ok(names) => names,
         Err(error) if error.is_permanent() => {
-            let finding = Finding::warning(Group::Sender, "ptr-missing", format!("{ip} has no PTR record"));
-            let record = format!("{}. IN PTR {wanted}.", reverse_name(ip));
-            return Ok(vec![finding.why(WHY).mend(record)]);
+            let finding = Finding::new(Id::PtrMissing, format!("{ip} has no PTR record"));
+            return Ok(vec![finding.fix(format!("{}. IN PTR {wanted}.", reverse_name(ip)))]);
         }
         Err(error) => return Err(error),
     };
     for name in &names {
-        if leads_to(name, egress, resolver).await? {
-            let seen = format!("{ip} is `{name}`, and `{name}` is {ip}");
-            return Ok(vec![Finding::ok(Group::Sender, "ptr", seen)]);
+        if resolves_to(name, egress, resolver).await? {
+            let seen = format!("{ip} resolves to `{name}` and back");
+            return Ok(vec![Finding::new(Id::Ptr, seen)]);
         }
     }
-    let seen = format!("{ip} is called `{}`, which does not lead back to it", names.join("`, `"));
+    let seen = format!("{ip} resolves to `{}`, but not back", names.join("`, `"));
     let record = if ip.is_ipv4() { "A" } else { "AAAA" };
-    let mend = format!("{}. IN {record} {ip}", names.first().map_or(wanted, String::as_str));
-    Ok(vec![Finding::warning(Group::Sender, "ptr-not-forward", seen).why(WHY).mend(mend)])
+    let fix = format!("{}. IN {record} {ip}", names.first().map_or(wanted, String::as_str));
+    Ok(vec![Finding::new(Id::PtrNotForward, seen).fix(fix)])
 }
 
 async fn hello(egress: &Egress, ehlo: &str, resolver: &Resolver) -> Result<Finding, DnsError> {
     let ip = egress.address;
-    if leads_to(ehlo, egress, resolver).await? {
-        return Ok(Finding::ok(Group::Sender, "ehlo", format!("the EHLO name `{ehlo}` is {ip}")));
+    if resolves_to(ehlo, egress, resolver).await? {
+        return Ok(Finding::new(Id::Ehlo, format!("the EHLO name `{ehlo}` resolves to {ip}")));
     }
     let record = if ip.is_ipv4() { "A" } else { "AAAA" };
-    Ok(Finding::warning(Group::Sender, "ehlo-not-forward", format!("the EHLO name `{ehlo}` is not {ip}"))
-        .why("the name in EHLO is the client's own (RFC 5321 §4.1.1.1); filters compare it with the address")
-        .mend(format!("{ehlo}. IN {record} {ip}")))
+    let seen = format!("the EHLO name `{ehlo}` does not resolve to {ip}");
+    Ok(Finding::new(Id::EhloNotForward, seen).fix(format!("{ehlo}. IN {record} {ip}")))
 }
 
-async fn leads_to(name: &str, egress: &Egress, resolver: &Resolver) -> Result<bool, DnsError> {
+async fn resolves_to(name: &str, egress: &Egress, resolver: &Resolver) -> Result<bool, DnsError> {
     match resolver.addresses(name, IpFamily::Any).await {
         Ok(addresses) => Ok(addresses.contains(&egress.address)),
         Err(error) if error.is_permanent() => Ok(false),

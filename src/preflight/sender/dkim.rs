@@ -1,44 +1,44 @@
-//! The public halves of the DKIM keys, as DNS has them (RFC 6376 §3.6, RFC 8301, RFC 8463).
+//! The DKIM records in DNS, compared with the keys that sign (RFC 6376 §3.6, RFC 8301, RFC 8463).
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
-use super::super::finding::{Finding, Group};
+use super::super::finding::{Finding, Id, Level};
 use super::{tags, txt, unanswered, zone_line};
 use crate::dkim::{Key, Signer, published_rsa_bits};
 use crate::route::Resolver;
 
-/// Verifiers take no shorter RSA key (RFC 8301 §3.2).
+/// Verifiers reject shorter RSA keys (RFC 8301 §3.2).
 const LEAST_BITS: usize = 1_024;
-/// What is advised (RFC 8301 §3.2; Google asks for it).
+/// The recommended length (RFC 8301 §3.2; Google requires it).
 const ADVISED_BITS: usize = 2_048;
 
 /// A DKIM record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedKey {
-    /// `k=`: `rsa` where it is not given.
+    /// `k=` in lower case; `rsa` by default.
     pub kind: String,
     /// `p=`, decoded. Never empty.
     pub key: Vec<u8>,
-    /// `t=y`: the domain tests DKIM.
+    /// `t=y`: the domain is testing DKIM.
     pub testing: bool,
     /// `t=s`: `i=` must be `d=` itself.
     pub strict: bool,
-    /// `h=` leaves SHA-256 out.
+    /// `h=` does not allow SHA-256.
     pub without_sha256: bool,
-    /// `s=` leaves e-mail out.
+    /// `s=` does not allow e-mail.
     pub without_email: bool,
 }
 
-/// Why a record is no key.
+/// Why a TXT record is not a usable key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordProblem {
     /// It is about something else.
-    #[error("it is no DKIM record")]
+    #[error("it is not a DKIM record")]
     Foreign,
-    /// It can't be read.
-    #[error("it can't be read: {0}")]
+    /// It is malformed.
+    #[error("it can't be parsed: {0}")]
     Broken(String),
-    /// `p=` is empty: the key is withdrawn.
+    /// `p=` is empty: the key is revoked.
     #[error("the key is revoked: `p=` is empty")]
     Revoked,
 }
@@ -48,7 +48,7 @@ impl std::str::FromStr for PublishedKey {
 
     fn from_str(record: &str) -> Result<Self, RecordProblem> {
         let broken = |what: &str| RecordProblem::Broken(what.to_owned());
-        let tags = tags(record).ok_or_else(|| broken("a part is no `name=value`"))?;
+        let tags = tags(record).ok_or_else(|| broken("a part is not `name=value`"))?;
         if tags.is_empty() {
             return Err(RecordProblem::Foreign);
         }
@@ -56,21 +56,21 @@ impl std::str::FromStr for PublishedKey {
         match tags.iter().position(|(name, _)| *name == "v") {
             Some(0) if tags[0].1 == "DKIM1" => {}
             Some(0) => return Err(RecordProblem::Foreign),
-            Some(_) => return Err(broken("`v=` is not its first part")),
+            Some(_) => return Err(broken("`v=` is not the first part")),
             None if of("p").is_none() => return Err(RecordProblem::Foreign),
             None => {}
         }
         let mut names: Vec<&str> = tags.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
-            return Err(broken(&format!("`{}=` is there twice", twice[0])));
+            return Err(broken(&format!("`{}=` appears twice", twice[0])));
         }
         let p: String = of("p").ok_or_else(|| broken("`p=` is missing"))?.split_whitespace().collect();
         if p.is_empty() {
             return Err(RecordProblem::Revoked);
         }
         let key =
-            BASE64_STANDARD.decode(&p).map_err(|error| broken(&format!("`p=` is no base64 ({error})")))?;
+            BASE64_STANDARD.decode(&p).map_err(|error| broken(&format!("`p=` is not base64 ({error})")))?;
         let lists = |tag: &str, wanted: &[&str]| {
             of(tag).is_none_or(|list| list.split(':').any(|one| wanted.contains(&one.trim())))
         };
@@ -95,98 +95,81 @@ pub(super) async fn check(signer: &Signer, resolver: &Resolver) -> Vec<Finding> 
         }
     }
     if signer.keys().next().is_none() {
-        findings.push(
-            Finding::warning(Group::Sender, "dkim-none", "messages are not signed here")
-                .why("Google, Yahoo and Microsoft refuse bulk mail without DKIM; it is fine where the relay signs for the From domain")
-                .mend("`mailrun dkim generate` makes a key and shows its record and its [[dkim]] table"),
-        );
+        findings.push(Finding::new(Id::DkimNone, "the campaign has no DKIM key").fix(
+            "run `mailrun dkim generate`: it creates a key and shows its record and its [[dkim]] table",
+        ));
     }
     findings
 }
 
-/// What is published against the private key.
+/// Compares the published records with the private key.
 fn compare(key: &Key, records: &[String]) -> Vec<Finding> {
     let name = key.record_name();
-    let mend = || zone_line(&name, &key.public_key_record());
-    let why = "receivers can't verify the signature: with DMARC they refuse every message (RFC 6376 §6.1.2)";
-    let refused = |id, seen: String| Finding::refused(Group::Sender, id, seen).why(why).mend(mend());
+    let record = || zone_line(&name, &key.public_key_record());
+    let finding = |id, seen: String| Finding::new(id, seen).fix(record());
     let parsed: Vec<Result<PublishedKey, RecordProblem>> = records
         .iter()
         .map(|record| record.parse())
         .filter(|parsed| *parsed != Err(RecordProblem::Foreign))
         .collect();
     let published = match parsed.as_slice() {
-        [] => return vec![refused("dkim-missing", format!("`{name}` holds no DKIM record"))],
+        [] => return vec![finding(Id::DkimMissing, format!("there is no DKIM record at `{name}`"))],
         [Ok(published)] => published,
         [Err(RecordProblem::Revoked)] => {
-            return vec![refused("dkim-revoked", format!("the key at `{name}` is revoked: `p=` is empty"))];
+            return vec![finding(Id::DkimRevoked, format!("the key at `{name}` is revoked: `p=` is empty"))];
         }
         [Err(problem)] => {
-            return vec![refused("dkim-broken", format!("the record at `{name}`: {problem}"))];
+            return vec![finding(Id::DkimBroken, format!("the record at `{name}`: {problem}"))];
         }
         several => {
-            let seen = format!("`{name}` holds {} DKIM records", several.len());
-            let holds = several.iter().flatten().any(|published| key.is_public_half(&published.key));
-            let why = "verifiers may take any one of them (RFC 6376 §3.6.2.2)";
-            let finding = if holds {
-                Finding::warning(Group::Sender, "dkim-several", seen)
-            } else {
-                Finding::refused(Group::Sender, "dkim-several", seen + ", and none is that of the key")
-            };
-            return vec![finding.why(why).mend(format!("keep only: {}", mend()))];
+            let held = several.iter().flatten().any(|published| key.is_public_half(&published.key));
+            let none = if held { "" } else { ", none with the key that signs" };
+            let seen = format!("there are {} DKIM records at `{name}`{none}", several.len());
+            let finding = Finding::new(Id::DkimSeveral, seen).worse_if(!held);
+            return vec![finding.fix(format!("keep only: {}", record()))];
         }
     };
     let mut findings = Vec::new();
     let kind = if key.rsa_bits().is_some() { "rsa" } else { "ed25519" };
     if published.kind != kind {
-        let seen = format!("`{name}` says `k={}`, and the key signs with {kind}", published.kind);
-        return vec![refused("dkim-wrong-kind", seen)];
+        let seen = format!("the record at `{name}` says `k={}`, but the key is {kind}", published.kind);
+        return vec![finding(Id::DkimWrongKind, seen)];
     }
     if kind == "rsa"
         && let Some(bits) = published_rsa_bits(&published.key)
         && bits < ADVISED_BITS
     {
-        let why = "RFC 8301 §3.2: verifiers take no RSA key under 1,024 bits; 2,048 are advised";
-        let seen = format!("the RSA key at `{name}` has {bits} bits");
-        let finding = if bits < LEAST_BITS {
-            Finding::refused(Group::Sender, "dkim-key-too-short", seen)
-        } else {
-            Finding::warning(Group::Sender, "dkim-key-short", seen)
-        };
-        findings.push(finding.why(why).mend(mend()));
+        let id = if bits < LEAST_BITS { Id::DkimKeyTooShort } else { Id::DkimKeyShort };
+        findings.push(finding(id, format!("the RSA key at `{name}` has {bits} bits")));
     }
     if !key.is_public_half(&published.key) {
-        findings
-            .push(refused("dkim-wrong-key", format!("`{name}` holds another key than the one that signs")));
+        findings.push(finding(
+            Id::DkimWrongKey,
+            format!("the record at `{name}` holds a different key than the one that signs"),
+        ));
         return findings;
     }
     if published.without_sha256 {
-        findings.push(refused("dkim-hash", format!("`{name}` allows no SHA-256 (`h=`)")));
+        findings.push(finding(Id::DkimHash, format!("the record at `{name}` does not allow SHA-256 (`h=`)")));
     }
     if published.without_email {
-        findings.push(refused("dkim-service", format!("the key at `{name}` is not for e-mail (`s=`)")));
+        findings
+            .push(finding(Id::DkimService, format!("the record at `{name}` does not allow e-mail (`s=`)")));
     }
     if published.testing {
-        findings.push(
-            Finding::warning(
-                Group::Sender,
-                "dkim-testing",
-                format!("`{name}` says `t=y`: the domain tests DKIM"),
-            )
-            .why("verifiers may treat the mail as if it were not signed (RFC 6376 §3.6.1)")
-            .mend(mend()),
-        );
+        findings.push(finding(
+            Id::DkimTesting,
+            format!("the record at `{name}` says `t=y`: the domain is testing DKIM"),
+        ));
     }
     if published.strict {
-        let seen = format!(
-            "`{name}` says `t=s`; the signatures have no other `i=` than `d=`, which is what it asks for"
-        );
-        findings.push(Finding::ok(Group::Sender, "dkim-strict", seen));
+        let seen = format!("the record at `{name}` says `t=s`, which the signatures satisfy: `i=` is `d=`");
+        findings.push(Finding::new(Id::DkimStrict, seen));
     }
-    if findings.iter().all(|finding| finding.level == super::super::finding::Level::Ok) {
+    if findings.iter().all(|finding| finding.level == Level::Ok) {
         let size = key.rsa_bits().map_or("Ed25519".into(), |bits| format!("RSA, {bits} bits"));
-        let seen = format!("`{name}` holds the key that signs ({size})");
-        findings.insert(0, Finding::ok(Group::Sender, "dkim", seen));
+        let seen = format!("the record at `{name}` holds the key that signs ({size})");
+        findings.insert(0, Finding::new(Id::Dkim, seen));
     }
     findings
 }

@@ -1,6 +1,7 @@
-//! The domains themselves: do they exist, and can they take mail? MTA-STS, TLS-RPT and BIMI are noted.
+//! The domains themselves: whether they exist and accept mail, and whether they publish MTA-STS,
+//! TLS-RPT and BIMI.
 
-use super::super::finding::{Finding, Group};
+use super::super::finding::{Finding, Id};
 use super::{Sender, txt, unanswered, zone_line};
 use crate::campaign::IpFamily;
 use crate::mail::Domain;
@@ -14,35 +15,26 @@ enum Mailable {
     No,
 }
 
-/// The domain of `From`: without it, nothing is accepted anywhere.
+/// The domain of `From`: without it, no receiver accepts anything.
 pub(super) async fn from(domain: &Domain, resolver: &Resolver) -> Result<Vec<Finding>, DnsError> {
     let name = domain.as_str();
     if !resolver.exists(name).await? {
-        let finding = Finding::refused(
-            Group::Sender,
-            "from-domain-missing",
-            format!("the From domain `{name}` does not exist in DNS"),
-        );
-        return Ok(vec![
-            finding
-                .why("receivers refuse mail from a domain that does not exist (RFC 9989 §4.10.1; Google, Yahoo and Microsoft all do)")
-                .mend(format!("{name}. IN MX 10 mx.{name}.\n{}", zone_line(name, "v=spf1 -all"))),
-        ]);
+        let seen = format!("the From domain `{name}` does not exist in DNS");
+        let records = format!("{name}. IN MX 10 mx.{name}.\n{}", zone_line(name, "v=spf1 -all"));
+        return Ok(vec![Finding::new(Id::FromDomainMissing, seen).fix(records)]);
     }
-    let mut findings =
-        vec![Finding::ok(Group::Sender, "from-domain", format!("the From domain `{name}` exists"))];
+    let mut findings = vec![Finding::new(Id::FromDomain, format!("the From domain `{name}` exists"))];
+    let mx = format!("{name}. IN MX 10 mx.{name}.");
     match mailable(name, resolver).await? {
         Mailable::Yes => {}
-        Mailable::NullMx => findings.push(
-            Finding::warning(Group::Sender, "from-null-mx", format!("`{name}` says that it takes no mail (null MX)"))
-                .why("a sender that takes no mail is refused by many receivers (RFC 7505 §4.2)")
-                .mend(format!("{name}. IN MX 10 mx.{name}.")),
-        ),
-        Mailable::No => findings.push(
-            Finding::warning(Group::Sender, "from-no-mx", format!("`{name}` has neither MX nor address records"))
-                .why("replies can't arrive, and receivers that try the sender's domain refuse the mail (RFC 5321 §5.1)")
-                .mend(format!("{name}. IN MX 10 mx.{name}.")),
-        ),
+        Mailable::NullMx => {
+            let seen = format!("the From domain `{name}` says that it accepts no mail (null MX)");
+            findings.push(Finding::new(Id::FromNullMx, seen).fix(mx));
+        }
+        Mailable::No => {
+            let seen = format!("the From domain `{name}` has neither MX nor address records");
+            findings.push(Finding::new(Id::FromNoMx, seen).fix(mx));
+        }
     }
     Ok(findings)
 }
@@ -55,20 +47,18 @@ pub(super) async fn return_path(domain: &Domain, resolver: &Resolver) -> Vec<Fin
         Ok(false) => Ok(Mailable::No),
         Err(error) => Err(error),
     };
-    let why = "bounces that come later by mail are lost, and receivers that look refuse the mail (RFC 5321 §4.5.5, RFC 7505 §4.2)";
-    let mend = format!("{name}. IN MX 10 mx.{name}.");
+    let mx = format!("{name}. IN MX 10 mx.{name}.");
     match answer {
         Ok(Mailable::Yes) => {
-            let seen = format!("the return path's domain `{name}` takes bounces");
-            vec![Finding::ok(Group::Sender, "return-path", seen)]
+            vec![Finding::new(Id::ReturnPath, format!("the return path's domain `{name}` accepts bounces"))]
         }
         Ok(Mailable::NullMx) => {
-            let seen = format!("the return path's domain `{name}` says that it takes no mail (null MX)");
-            vec![Finding::warning(Group::Sender, "return-path-null-mx", seen).why(why).mend(mend)]
+            let seen = format!("the return path's domain `{name}` says that it accepts no mail (null MX)");
+            vec![Finding::new(Id::ReturnPathNullMx, seen).fix(mx)]
         }
         Ok(Mailable::No) => {
             let seen = format!("the return path's domain `{name}` has neither MX nor address records");
-            vec![Finding::warning(Group::Sender, "return-path-no-mx", seen).why(why).mend(mend)]
+            vec![Finding::new(Id::ReturnPathNoMx, seen).fix(mx)]
         }
         Err(error) => vec![unanswered(&error)],
     }
@@ -87,22 +77,20 @@ async fn mailable(name: &str, resolver: &Resolver) -> Result<Mailable, DnsError>
     }
 }
 
-/// Records that sending does not need, told where they are.
+/// Records that sending does not need: which of them exist.
 pub(super) async fn noted(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
-    let mut names = vec![("mta-sts", "MTA-STS", format!("_mta-sts.{}", sender.return_path), "v=STSv1")];
-    names.push(("tls-rpt", "TLS-RPT", format!("_smtp._tls.{}", sender.return_path), "v=TLSRPTv1"));
-    names.push(("bimi", "BIMI", format!("default._bimi.{}", sender.from), "v=BIMI1"));
+    let names = [
+        (Id::MtaSts, "MTA-STS", format!("_mta-sts.{}", sender.return_path), "v=STSv1"),
+        (Id::TlsRpt, "TLS-RPT", format!("_smtp._tls.{}", sender.return_path), "v=TLSRPTv1"),
+        (Id::Bimi, "BIMI", format!("default._bimi.{}", sender.from), "v=BIMI1"),
+    ];
     let mut findings = Vec::new();
     let mut absent = Vec::new();
     for (id, called, name, version) in names {
         match txt(resolver, &name).await {
             Ok(records) => match records.iter().find(|record| record.starts_with(version)) {
                 Some(record) => {
-                    findings.push(Finding::ok(
-                        Group::Sender,
-                        id,
-                        format!("{called} is published: `{record}`"),
-                    ));
+                    findings.push(Finding::new(id, format!("{called} is published: `{record}`")));
                 }
                 None => absent.push(called),
             },
@@ -110,11 +98,7 @@ pub(super) async fn noted(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Findi
         }
     }
     if !absent.is_empty() {
-        let seen = format!("not published: {}", absent.join(", "));
-        findings.push(
-            Finding::note(Group::Sender, "not-published", seen)
-                .why("no receiver asks for them of a sender: MTA-STS and TLS-RPT guard mail to this domain (RFC 8461, RFC 8460), BIMI shows a logo"),
-        );
+        findings.push(Finding::new(Id::NotPublished, format!("not published: {}", absent.join(", "))));
     }
     findings
 }

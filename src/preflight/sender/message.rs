@@ -1,17 +1,15 @@
-//! A real message of the campaign through mail-auth's verifier, with the records as DNS has them now: what it says is what a
-//! receiver would say.
+//! Verifies a real message of the campaign with mail-auth and the records that DNS has now: the
+//! verdict is what a receiver would see.
 
 use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator};
 
-use super::super::finding::{Finding, Group};
+use super::super::finding::{Finding, Id};
 use crate::route::Resolver;
 
 pub(super) async fn check(message: Option<&[u8]>, resolver: &Resolver) -> Vec<Finding> {
     let Some(message) = message else { return Vec::new() };
     let Some(parsed) = AuthenticatedMessage::parse(message) else {
-        let finding =
-            Finding::refused(Group::Sender, "message-unreadable", "a verifier can't read the message");
-        return vec![finding.why("receivers can't either (RFC 5322)")];
+        return vec![Finding::new(Id::MessageUnreadable, "a verifier can't parse the message")];
     };
     if parsed.dkim_headers.is_empty() {
         return Vec::new();
@@ -23,26 +21,21 @@ pub(super) async fn check(message: Option<&[u8]>, resolver: &Resolver) -> Vec<Fi
     for output in &outputs {
         let Some(signature) = output.signature() else { continue };
         let which = format!("the signature of `{}` with selector `{}`", signature.d, signature.s);
-        let why = "mail-auth's verifier was given a signed message of this campaign and the records as they are now";
         findings.push(match output.result() {
-            DkimResult::Pass => Finding::ok(
-                Group::Sender,
-                "message-verifies",
-                format!("{which} verifies on a message of the list"),
-            ),
+            DkimResult::Pass => {
+                Finding::new(Id::MessageVerifies, format!("{which} verifies on a message of the list"))
+            }
             DkimResult::TempError(error) => {
-                let seen = format!("{which} could not be verified: {error}");
-                Finding::warning(Group::Sender, "message-unverified", seen).why(why)
+                Finding::new(Id::MessageUnverified, format!("{which} could not be verified: {error}"))
+                    .fix("run the check again when DNS answers")
             }
             DkimResult::Neutral(error) | DkimResult::Fail(error) | DkimResult::PermError(error) => {
-                let seen = format!("{which} fails: {error}");
-                let make = if passed == 0 { Finding::refused } else { Finding::warning };
-                make(Group::Sender, "message-fails", seen).why(why).mend("see the DKIM findings above")
+                Finding::new(Id::MessageFails, format!("{which} fails: {error}"))
+                    .worse_if(passed == 0)
+                    .fix("see the DKIM findings above")
             }
-            DkimResult::None => {
-                Finding::warning(Group::Sender, "message-unverified", format!("{which} was not looked at"))
-                    .why(why)
-            }
+            DkimResult::None => Finding::new(Id::MessageUnverified, format!("the verifier ignored {which}"))
+                .fix("see the DKIM findings above"),
         });
     }
     findings

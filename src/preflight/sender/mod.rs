@@ -1,6 +1,7 @@
-//! What receivers will look up about a sender: domains, DKIM keys, SPF, DMARC, reverse DNS. Nothing is sent.
+//! What receivers look up about a sender: domains, DKIM keys, SPF, DMARC, reverse DNS.
 //!
-//! DNS is asked through the resolver that is handed in: the system's, or one that answers from a zone file.
+//! Asks DNS through the resolver that the caller passes in: the system's, or one that answers from a
+//! zone file. Never sends anything.
 
 mod addresses;
 mod dkim;
@@ -11,7 +12,7 @@ mod spf;
 
 use std::net::IpAddr;
 
-use super::finding::{Finding, Group};
+use super::finding::{Finding, Id};
 use crate::dkim::Signer;
 use crate::mail::Domain;
 use crate::route::{DnsError, DnsFailure, Resolver};
@@ -40,22 +41,23 @@ pub struct Sender<'a> {
     pub signer: &'a Signer,
     /// The addresses that mail leaves from; empty where they are not known.
     pub egress: &'a [Egress],
-    /// The relay that mail is handed to, by its name: its addresses stand for those that mail leaves from.
+    /// The host name of the relay that mail is handed to. Where `egress` is empty, SPF is checked for its
+    /// addresses.
     pub relay: Option<&'a str>,
-    /// A signed message of the campaign.
+    /// A signed message of the campaign, to verify.
     pub message: Option<&'a [u8]>,
 }
 
-/// Looks everything up and says what was found.
+/// Looks everything up. A lookup that fails is a finding of its own.
 pub async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
     let first = domains::from(sender.from, resolver).await;
     let domain = match first {
         Ok(findings) => findings,
-        // Without any answer there is nothing to be said about anybody's records.
+        // Without any answer, nothing can be said about any record.
         Err(error) if nobody_answers(&error, resolver).await => return vec![no_dns(&error)],
         Err(error) => vec![unanswered(&error)],
     };
-    let missing = domain.iter().any(|finding| finding.id == "from-domain-missing");
+    let missing = domain.iter().any(|finding| finding.id == Id::FromDomainMissing);
     let (dkim, return_path, spf, dmarc, addresses, message, noted) = tokio::join!(
         dkim::check(sender.signer, resolver),
         domains::return_path(sender.return_path, resolver),
@@ -78,11 +80,11 @@ pub async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
     findings
 }
 
-/// True when no name server says anything at all.
+/// True when no name server answers at all.
 async fn nobody_answers(error: &DnsError, resolver: &Resolver) -> bool {
     match error.failure {
         DnsFailure::Unreachable(_) => true,
-        // One domain's servers may be silent; those of a name that always exists are not.
+        // One domain's servers may be down; those of a name that always exists are not.
         DnsFailure::Timeout => resolver.exists("com").await.is_err(),
         DnsFailure::NoSuchName
         | DnsFailure::NoRecord
@@ -93,29 +95,27 @@ async fn nobody_answers(error: &DnsError, resolver: &Resolver) -> bool {
 }
 
 fn no_dns(error: &DnsError) -> Finding {
-    Finding::warning(Group::Sender, "no-dns", format!("DNS does not answer: {error}"))
-        .why("nothing is known of the sender's domains, keys and policies: receivers may refuse every message")
-        .mend("give this machine a name server, name one in `[delivery] resolver`, or check against `--dns-zone`")
+    Finding::new(Id::NoDns, format!("DNS does not answer: {error}")).fix(
+        "configure a name server on this machine, name one in `[delivery] resolver`, or use `--dns-zone FILE`",
+    )
 }
 
-/// A lookup that was not answered, each kind of failure under a name of its own.
+/// A lookup that failed; each kind of failure has its own id.
 fn unanswered(error: &DnsError) -> Finding {
-    let (id, mend) = match error.failure {
-        DnsFailure::NoSuchName => ("dns-no-such-name", "publish it"),
-        DnsFailure::NoRecord => ("dns-no-record", "publish it"),
+    let (id, fix) = match error.failure {
+        DnsFailure::NoSuchName => (Id::DnsNoSuchName, "publish it"),
+        DnsFailure::NoRecord => (Id::DnsNoRecord, "publish it"),
         DnsFailure::ServFail => {
-            ("dns-servfail", "look at the zone's name servers and its DNSSEC: they answer with an error")
+            (Id::DnsServfail, "check the zone's name servers and its DNSSEC: they answer with an error")
         }
-        DnsFailure::Refused => ("dns-refused", "ask another name server: `[delivery] resolver`"),
-        DnsFailure::Timeout => ("dns-timeout", "look at the zone's name servers: they do not answer in time"),
-        DnsFailure::Malformed(_) => ("dns-malformed", "look at the name and at the zone's name servers"),
+        DnsFailure::Refused => (Id::DnsRefused, "name another name server in `[delivery] resolver`"),
+        DnsFailure::Timeout => (Id::DnsTimeout, "check the zone's name servers: they do not answer in time"),
+        DnsFailure::Malformed(_) => (Id::DnsMalformed, "check the name and the zone's name servers"),
         DnsFailure::Unreachable(_) => {
-            ("dns-unreachable", "give this machine a name server that it can reach")
+            (Id::DnsUnreachable, "configure a name server that this machine can reach")
         }
     };
-    Finding::warning(Group::Sender, id, error.to_string())
-        .why("receivers that get the same put the mail off or refuse it (RFC 6376 §6.1.2, RFC 7208 §2.6.6)")
-        .mend(mend)
+    Finding::new(id, error.to_string()).fix(fix)
 }
 
 /// The TXT records of a name; an empty list when there are none.
@@ -126,7 +126,7 @@ async fn txt(resolver: &Resolver, name: &str) -> Result<Vec<String>, DnsError> {
     }
 }
 
-/// `name=value` pairs between `;` (RFC 6376 §3.2), white space around both taken off; `None` where a part is no pair.
+/// `name=value` pairs between `;` (RFC 6376 §3.2), both trimmed; `None` where a part is no pair.
 fn tags(record: &str) -> Option<Vec<(&str, &str)>> {
     let mut parts: Vec<&str> = record.split(';').map(str::trim).collect();
     if parts.last() == Some(&"") {
@@ -138,7 +138,8 @@ fn tags(record: &str) -> Option<Vec<(&str, &str)>> {
         .collect()
 }
 
-/// A record as a line of a zone file, its text cut into strings of at most 255 octets (RFC 1035 §3.3.14).
+/// A TXT record as a line of a zone file, its text in strings of at most 255 octets
+/// (RFC 1035 §3.3.14).
 pub fn zone_line(name: &str, text: &str) -> String {
     let escaped = |part: &[u8]| String::from_utf8_lossy(part).replace('\\', "\\\\").replace('"', "\\\"");
     let strings: Vec<String> =

@@ -167,8 +167,8 @@ async fn situation(what: &str, replaced: &[(&str, &str)], who: Who, expected: &[
     assert_eq!(shown(&findings), expected, "{what}:\n{findings}");
     for finding in findings.iter().filter(|finding| finding.level > Level::Note) {
         assert!(
-            !finding.why.is_empty() && finding.mend.is_some(),
-            "{what}: {finding:?} says why and what mends"
+            !finding.why.is_empty() && finding.fix.is_some(),
+            "{what}: {finding:?} says why and what fixes it"
         );
     }
 }

@@ -1,5 +1,7 @@
-//! SPF of the return path's domain (RFC 7208). The verdict is mail-auth's, as a receiver that uses it would have it; the records
-//! are walked once more for what a verdict does not tell: how many lookups they take, and what they say that they should not.
+//! SPF of the return path's domain (RFC 7208).
+//!
+//! The verdict is mail-auth's, so it is what a receiver with mail-auth would see. The records are
+//! also walked for what a verdict does not show: how many lookups they need, and mistakes in them.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -9,20 +11,20 @@ use std::pin::Pin;
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{MessageAuthenticator, SpfResult};
 
-use super::super::finding::{Finding, Group};
+use super::super::finding::{Finding, Id};
 use super::{Egress, Sender, txt, unanswered, zone_line};
 use crate::campaign::IpFamily;
 use crate::route::{DnsError, Resolver};
 
 /// RFC 7208 §4.6.4: more lookups are a permanent error.
 const MOST_LOOKUPS: usize = 10;
-/// RFC 7208 §4.6.4: more lookups without an answer are one too.
+/// RFC 7208 §4.6.4: so are more lookups without an answer.
 const MOST_VOID: usize = 2;
-/// Close enough to the limit to be told.
+/// Close enough to the limit to be worth a note.
 const MANY_LOOKUPS: usize = 9;
-/// The walk ends here: a record that takes more is wrong enough.
+/// The walk counts no further: a record that needs more is wrong enough.
 const WALK_ENDS: usize = 40;
-/// Names of the relay's own addresses that are evaluated.
+/// How many addresses of a relay are evaluated.
 const ADDRESSES: usize = 8;
 
 pub(super) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
@@ -32,10 +34,8 @@ pub(super) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Findi
         Ok(records) if records.is_empty() => return vec![missing(sender, domain)],
         Ok(records) => {
             let seen = format!("`{domain}` has {} SPF records", records.len());
-            let finding = Finding::warning(Group::Sender, "spf-several", seen)
-                .why("RFC 7208 §4.5: more than one record is a permanent error, as if there were none")
-                .mend(format!("merge them into one: {}", zone_line(domain, &merged(&records))));
-            return vec![finding];
+            let merged = zone_line(domain, &merged(&records));
+            return vec![Finding::new(Id::SpfSeveral, seen).fix(format!("merge them into one: {merged}"))];
         }
         Err(error) => return vec![unanswered(&error)],
     };
@@ -45,8 +45,8 @@ pub(super) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Findi
     findings.extend(walk.findings(domain, &record));
     let verdicts = verdicts(sender, resolver).await;
     if verdicts.is_empty() && findings.is_empty() {
-        let seen = format!("`{domain}` publishes SPF, {} of 10 lookups: `{record}`", walk.lookups);
-        findings.push(Finding::ok(Group::Sender, "spf", seen));
+        let seen = format!("`{domain}` publishes SPF with {} of 10 lookups: `{record}`", walk.lookups);
+        findings.push(Finding::new(Id::Spf, seen));
     }
     findings.extend(verdicts);
     findings
@@ -63,16 +63,11 @@ async fn records(resolver: &Resolver, domain: &str) -> Result<Vec<String>, DnsEr
 }
 
 fn missing(sender: &Sender<'_>, domain: &str) -> Finding {
-    Finding::warning(
-        Group::Sender,
-        "spf-missing",
-        format!("the return path's domain `{domain}` has no SPF record"),
-    )
-    .why("Google, Yahoo and Microsoft ask bulk senders for SPF and DKIM both")
-    .mend(zone_line(domain, &suggestion(sender.egress, sender.relay)))
+    Finding::new(Id::SpfMissing, format!("the return path's domain `{domain}` has no SPF record"))
+        .fix(zone_line(domain, &suggestion(sender.egress, sender.relay)))
 }
 
-/// The record for what is known of where mail leaves from.
+/// A record for the addresses that mail is known to leave from.
 pub fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
     let mut record = "v=spf1".to_owned();
     for egress in egress {
@@ -99,7 +94,7 @@ fn merged(records: &[String]) -> String {
     format!("v=spf1 {} -all", terms.join(" "))
 }
 
-/// What the record itself says that it should not.
+/// Mistakes in the record itself.
 fn policy(domain: &str, record: &str) -> Vec<Finding> {
     let terms: Vec<String> = record.split_whitespace().skip(1).map(str::to_ascii_lowercase).collect();
     let has = |wanted: &[&str]| terms.iter().any(|term| wanted.contains(&term.as_str()));
@@ -107,36 +102,27 @@ fn policy(domain: &str, record: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     if has(&["all", "+all"]) {
         let seen = format!("the SPF record of `{domain}` lets anybody send: `+all`");
-        findings.push(
-            Finding::warning(Group::Sender, "spf-all", seen)
-                .why("spammers will use the domain, and receivers take the record for worthless")
-                .mend(stricter()),
-        );
+        findings.push(Finding::new(Id::SpfAll, seen).fix(stricter()));
     } else if has(&["?all"])
         || !(has(&["-all", "~all"]) || terms.iter().any(|term| term.starts_with("redirect=")))
     {
         let seen =
-            format!("the SPF record of `{domain}` has no end: neither `-all` nor `~all` nor `redirect=`");
-        findings.push(
-            Finding::note(Group::Sender, "spf-open", seen)
-                .why("addresses that are not named are neutral (RFC 7208 §4.7), so the record keeps nobody out")
-                .mend(stricter()),
-        );
+            format!("the SPF record of `{domain}` ends with neither `-all` nor `~all` nor `redirect=`");
+        findings.push(Finding::new(Id::SpfOpen, seen).fix(stricter()));
     }
     let unreadable: Vec<&str> = record.split_whitespace().skip(1).filter(|term| !is_term(term)).collect();
     if !unreadable.is_empty() {
-        let seen =
-            format!("the SPF record of `{domain}` has terms that can't be read: `{}`", unreadable.join(" "));
+        let seen = format!("the SPF record of `{domain}` has invalid terms: `{}`", unreadable.join(" "));
         findings.push(
-            Finding::warning(Group::Sender, "spf-unreadable", seen)
-                .why("RFC 7208 §4.6: a mistake anywhere in the record is a permanent error, as if there were none")
-                .mend("ip4:192.0.2.1, ip6:2001:db8::1, a, mx, include:example.net, exists:…, redirect=…, -all"),
+            Finding::new(Id::SpfUnreadable, seen).fix(
+                "ip4:192.0.2.1, ip6:2001:db8::1, a, mx, include:example.net, exists:…, redirect=…, -all",
+            ),
         );
     }
     findings
 }
 
-/// RFC 7208 §5 and §6, as far as a mistyped term shows.
+/// RFC 7208 §5 and §6, as far as needed to find mistyped terms.
 fn is_term(term: &str) -> bool {
     let bare = term.strip_prefix(['+', '-', '~', '?']).unwrap_or(term).to_ascii_lowercase();
     let (name, value) = match bare.find([':', '/', '=']) {
@@ -156,12 +142,12 @@ fn is_term(term: &str) -> bool {
         "include" | "exists" => value.len() > 1 && value.starts_with(':'),
         "a" | "mx" => !value.starts_with('=') && value != ":",
         "ptr" => value.is_empty() || (value.starts_with(':') && value.len() > 1),
-        // Modifiers that are not known are passed over.
+        // Unknown modifiers are ignored.
         _ => value.starts_with('=') && name.starts_with(|c: char| c.is_ascii_alphabetic()),
     }
 }
 
-/// Counts what evaluating a record takes, whatever address it is for.
+/// Counts the lookups that evaluating a record needs, whatever address it is for.
 struct Walk<'a> {
     resolver: &'a Resolver,
     lookups: usize,
@@ -172,7 +158,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Every term of a record, those of included ones too: the worst case, in which no address matches before the end.
+    /// Walks every term of a record and of those it includes: the worst case, in which no address
+    /// matches before the end.
     fn record(&mut self, domain: String, record: String) -> Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(async move {
             for term in record.split_whitespace().skip(1) {
@@ -189,7 +176,7 @@ impl Walk<'_> {
                 }
                 self.lookups += 1;
                 self.ptr |= name == "ptr";
-                // A macro depends on the message; what it leads to can't be known.
+                // A macro depends on the message, so its name can't be known here.
                 if self.lookups > WALK_ENDS || host.contains('%') {
                     continue;
                 }
@@ -234,35 +221,23 @@ impl Walk<'_> {
         let lookups = self.lookups;
         if lookups > MOST_LOOKUPS {
             let seen =
-                format!("the SPF record of `{domain}` takes {lookups} lookups, 10 are allowed: `{record}`");
+                format!("the SPF record of `{domain}` needs {lookups} lookups; 10 are allowed: `{record}`");
             findings.push(
-                Finding::warning(Group::Sender, "spf-lookups", seen)
-                    .why("RFC 7208 §4.6.4: an eleventh lookup is a permanent error, as if there were no record")
-                    .mend("replace `include:` and `a:` by the addresses that they lead to (`ip4:`, `ip6:`)"),
+                Finding::new(Id::SpfLookups, seen)
+                    .fix("replace `include:` and `a:` with the addresses behind them (`ip4:`, `ip6:`)"),
             );
         } else if lookups >= MANY_LOOKUPS {
-            let seen = format!("the SPF record of `{domain}` takes {lookups} of 10 lookups");
-            findings.push(
-                Finding::note(Group::Sender, "spf-lookups-many", seen)
-                    .why("the next provider that adds one breaks it (RFC 7208 §4.6.4)"),
-            );
+            let seen = format!("the SPF record of `{domain}` needs {lookups} of 10 lookups");
+            findings.push(Finding::new(Id::SpfLookupsMany, seen));
         }
         if self.void > MOST_VOID {
             let seen =
                 format!("{} lookups of the SPF record of `{domain}` find nothing: `{record}`", self.void);
-            findings.push(
-                Finding::warning(Group::Sender, "spf-void", seen)
-                    .why("RFC 7208 §4.6.4: verifiers may take more than two for a permanent error")
-                    .mend("take out the terms whose names do not exist"),
-            );
+            findings.push(Finding::new(Id::SpfVoid, seen).fix("remove the terms whose names do not exist"));
         }
         if self.ptr {
             let seen = format!("the SPF record of `{domain}` uses `ptr`");
-            findings.push(
-                Finding::warning(Group::Sender, "spf-ptr", seen)
-                    .why("RFC 7208 §5.5: it should not be used; it is slow, and some receivers skip it")
-                    .mend("name the addresses: `ip4:`, `ip6:`"),
-            );
+            findings.push(Finding::new(Id::SpfPtr, seen).fix("name the addresses instead: `ip4:`, `ip6:`"));
         }
         if let Some(error) = &self.failed {
             findings.push(unanswered(error));
@@ -271,7 +246,7 @@ impl Walk<'_> {
     }
 }
 
-/// What mail-auth says for every address that mail leaves from, or for those of the relay.
+/// mail-auth's verdict for every address that mail leaves from, or for those of the relay.
 async fn verdicts(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut clients: Vec<(IpAddr, String)> = Vec::new();
@@ -317,27 +292,20 @@ fn judge(domain: &str, ip: IpAddr, verdict: SpfResult, by_relay: bool) -> Findin
     let bad = |id, what: &str| {
         let seen = format!("SPF of `{domain}` for {whose}{ip}: {what}");
         let term = if ip.is_ipv4() { format!("ip4:{ip}") } else { format!("ip6:{ip}") };
-        let mend = if by_relay {
-            format!(
-                "add {term} to the record of `{domain}`, or the `include:` that the relay's provider names if it sends from other addresses"
-            )
-        } else {
-            format!("add {term} to the record of `{domain}`")
-        };
-        Finding::warning(Group::Sender, id, seen)
-            .why("Google, Yahoo and Microsoft ask bulk senders for SPF and DKIM both (RFC 7208 §8)")
-            .mend(mend)
+        let mut fix = format!("add {term} to the record of `{domain}`");
+        if by_relay {
+            fix.push_str(", or the `include:` of the relay's provider if it sends from other addresses");
+        }
+        Finding::new(id, seen).fix(fix)
     };
     match verdict {
-        SpfResult::Pass => {
-            Finding::ok(Group::Sender, "spf-pass", format!("SPF of `{domain}` passes for {whose}{ip}"))
-        }
-        SpfResult::Fail => bad("spf-fail", "fail"),
-        SpfResult::SoftFail => bad("spf-softfail", "softfail"),
-        SpfResult::Neutral => bad("spf-neutral", "neutral, the record says nothing of it"),
-        SpfResult::None => bad("spf-none", "there is no record"),
-        SpfResult::PermError => bad("spf-permerror", "a permanent error: the record can't be evaluated"),
-        SpfResult::TempError => bad("spf-temperror", "a temporary error: DNS did not answer"),
+        SpfResult::Pass => Finding::new(Id::SpfPass, format!("SPF of `{domain}` passes for {whose}{ip}")),
+        SpfResult::Fail => bad(Id::SpfFail, "fail"),
+        SpfResult::SoftFail => bad(Id::SpfSoftfail, "softfail"),
+        SpfResult::Neutral => bad(Id::SpfNeutral, "neutral, the record does not mention it"),
+        SpfResult::None => bad(Id::SpfNone, "there is no record"),
+        SpfResult::PermError => bad(Id::SpfPermerror, "a permanent error: the record can't be evaluated"),
+        SpfResult::TempError => bad(Id::SpfTemperror, "a temporary error: DNS did not answer"),
     }
 }
 
