@@ -75,7 +75,7 @@ pub fn screen(c: &mut Criterion<CpuTime>) {
         .iter()
         .flat_map(|batch| {
             let column = batch.records.column(opened.email_column());
-            let column = arrow::array::AsArray::as_string::<i32>(column);
+            let column = arrow_array::cast::AsArray::as_string::<i32>(column);
             column.iter().map(|email| email.unwrap_or_default().to_owned()).collect::<Vec<_>>()
         })
         .collect();

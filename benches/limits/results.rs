@@ -4,7 +4,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use criterion::{BenchmarkId, Criterion};
 use mailrun::journal::Reader;
 use mailrun::mail::Disposition;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use arrow::error::ArrowError;
+use arrow_schema::ArrowError;
 
 /// A file of a run can't be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanArray, RecordBatch, StringArray, StringBuilder, StructArray,
-    UInt32Array, UInt64Array, new_null_array,
+use arrow_array::builder::{ArrayBuilder, StringBuilder};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
+    new_null_array,
 };
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::{can_cast_types, cast, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow_buffer::BooleanBuffer;
+use arrow_cast::{can_cast_types, cast};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 
 use super::PlanError;
 use crate::screen::Accepted;
@@ -195,7 +197,8 @@ fn has_value(kind: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, DictionaryArray, ListArray, StringViewArray, types::Int32Type};
+    use arrow_array::types::Int32Type;
+    use arrow_array::{BinaryArray, DictionaryArray, ListArray, StringViewArray};
     use serde_json::json;
 
     use super::super::value::value;
@@ -214,7 +217,7 @@ mod tests {
         let keys: ArrayRef = Arc::new(BinaryArray::from(vec![b"1".as_slice(), b"2", b"3"]));
         let views: ArrayRef = Arc::new(StringViewArray::from(vec!["x", "y", "z"]));
         let item = Arc::new(Field::new("item", DataType::Utf8View, true));
-        let offsets = arrow::buffer::OffsetBuffer::from_lengths([2, 0, 1]);
+        let offsets = arrow_buffer::OffsetBuffer::from_lengths([2, 0, 1]);
         let tags: ArrayRef = Arc::new(ListArray::new(item, offsets, views, None));
         let emails: ArrayRef = Arc::new(StringViewArray::from(vec!["a@b.example", "bad", "c@b.example"]));
         let records = RecordBatch::try_from_iter([

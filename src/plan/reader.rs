@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array};
+use arrow_schema::{DataType, SchemaRef};
 use memmap2::{Mmap, UncheckedAdvice};
 use serde_json::Map;
 
@@ -57,9 +58,9 @@ impl Plan {
     pub fn open(path: &Path) -> Result<Self, PlanError> {
         let file = SealedFile::open(path, KIND)?;
         let foreign = || PlanError::damaged(path, "its columns are not those of a plan");
-        let own = Layout::new(&arrow::datatypes::Schema::empty(), None);
+        let own = Layout::new(&arrow_schema::Schema::empty(), None);
         let (expected, found) = (&own.schema().fields()[..column::COLUMNS], file.schema.fields());
-        let is_struct = |field: &arrow::datatypes::FieldRef| matches!(field.data_type(), DataType::Struct(_));
+        let is_struct = |field: &arrow_schema::FieldRef| matches!(field.data_type(), DataType::Struct(_));
         if found.get(..column::COLUMNS) != Some(expected)
             || !found.get(column::COLUMNS).is_some_and(is_struct)
         {

@@ -13,16 +13,19 @@
 //! | dictionaries | their values |
 //! | binary, intervals, durations, unions | not available; null inside of lists and structs |
 
-use arrow::array::timezone::Tz;
-use arrow::array::types::{
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::timezone::Tz;
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::types::ArrowTemporalType;
+use arrow_array::types::{
     ArrowTimestampType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
     DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::array::{Array, ArrowPrimitiveType, AsArray};
-use arrow::datatypes::{ArrowTemporalType, DataType, TimeUnit};
+use arrow_schema::{DataType, TimeUnit};
 use chrono::SecondsFormat;
 use serde_json::{Map, Number, Value};
 
@@ -168,14 +171,16 @@ fn key(value: Value) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{
+    use arrow_array::builder::Int64Builder;
+    use arrow_array::builder::{MapBuilder, StringBuilder};
+    use arrow_array::types::Int32Type;
+    use arrow_array::{
         ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array, DictionaryArray,
         FixedSizeListArray, Float32Array, Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray,
-        MapBuilder, StringArray, StringBuilder, StringViewArray, StructArray, Time32SecondArray,
-        Time64MicrosecondArray, TimestampMicrosecondArray, TimestampSecondArray, UInt64Array, new_null_array,
+        StringArray, StringViewArray, StructArray, Time32SecondArray, Time64MicrosecondArray,
+        TimestampMicrosecondArray, TimestampSecondArray, UInt64Array, new_null_array,
     };
-    use arrow::array::{Int64Builder, types::Int32Type};
-    use arrow::datatypes::Field;
+    use arrow_schema::Field;
     use serde_json::json;
 
     use super::*;

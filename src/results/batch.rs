@@ -3,11 +3,12 @@
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int16Builder, ListBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
-    UInt16Builder, UInt32Builder, UInt64Builder,
+use arrow_array::builder::{
+    Int16Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder, UInt16Builder, UInt32Builder,
+    UInt64Builder,
 };
-use arrow::datatypes::{Field, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Field, SchemaRef};
 
 use super::row::ResultRow;
 use super::schema::{self, Column, moment};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 /// Raised when a column goes, changes its type or changes its meaning; a new column at the end leaves it.
 pub const SCHEMA_VERSION: u32 = 1;

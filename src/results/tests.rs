@@ -361,9 +361,9 @@ fn files_that_are_no_results_say_what_they_are() {
     let length = fs::metadata(&path).unwrap().len();
     File::options().write(true).open(&path).unwrap().set_len(length / 2).unwrap();
     assert!(matches!(open(), ResultsError::NotResults { .. }), "{}", open());
-    let other = arrow::array::RecordBatch::try_from_iter([(
+    let other = arrow_array::RecordBatch::try_from_iter([(
         "row",
-        std::sync::Arc::new(arrow::array::Int32Array::from(vec![1])) as arrow::array::ArrayRef,
+        std::sync::Arc::new(arrow_array::Int32Array::from(vec![1])) as arrow_array::ArrayRef,
     )])
     .unwrap();
     let mut writer =

@@ -36,5 +36,5 @@ pub enum ScreenError {
     TooManyRows,
     /// Arrow can't convert a column, although its type can be.
     #[error("can't read a column as text")]
-    Arrow(#[from] arrow::error::ArrowError),
+    Arrow(#[from] arrow_schema::ArrowError),
 }

@@ -1,8 +1,10 @@
 //! One batch of records to addresses and their fingerprints: pure, for any thread.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
-use arrow::compute::{can_cast_types, cast};
-use arrow::datatypes::{DataType, Schema};
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_cast::{can_cast_types, cast};
+use arrow_schema::{DataType, Schema};
 
 use super::ScreenError;
 use crate::campaign::Duplicates;

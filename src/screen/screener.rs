@@ -1,7 +1,7 @@
 //! The rules over the whole list, batch after batch in the order of the input.
 
-use arrow::array::{Array, RecordBatch, StringArray};
-use arrow::datatypes::Schema;
+use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::ScreenError;
@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn a_column_that_is_no_text_is_refused_by_name() {
-        use arrow::datatypes::{DataType, Field};
+        use arrow_schema::{DataType, Field};
         let tags = DataType::List(Field::new("item", DataType::Utf8, true).into());
         let schema =
             Schema::new(vec![Field::new("email", DataType::Utf8, true), Field::new("tags", tags, true)]);

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_select::concat::concat_batches;
 
 use super::*;
 use crate::campaign;

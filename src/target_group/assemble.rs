@@ -1,8 +1,9 @@
 //! The end of a batch: its columns put together, without the rows that turned out unreadable.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
-use arrow::error::ArrowError;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow_schema::ArrowError;
+use arrow_select::filter::filter_record_batch;
 
 use super::convert::Faults;
 use super::error::TargetGroupError;

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, StringArray, StringBuilder, make_array, new_null_array,
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
-use arrow::compute::kernels::cmp::not_distinct;
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
-};
-use arrow::error::ArrowError;
-use arrow::util::display::array_value_to_string;
+use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, make_array, new_null_array};
+use arrow_cast::display::array_value_to_string;
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_ord::cmp::not_distinct;
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::campaign::Encoding;
 
@@ -105,7 +106,7 @@ pub(super) fn cast(
         let (before, after) = (array.logical_nulls(), cast.logical_nulls());
         for index in 0..array.len() {
             let null =
-                |nulls: &Option<arrow::buffer::NullBuffer>| nulls.as_ref().is_some_and(|n| n.is_null(index));
+                |nulls: &Option<arrow_buffer::NullBuffer>| nulls.as_ref().is_some_and(|n| n.is_null(index));
             if null(&after) && !null(&before) {
                 let value = shown(array, index);
                 faults.entry(index).or_insert_with(|| does_not_read(name, &value, wanted));

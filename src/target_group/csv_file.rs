@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, BinaryBuilder, new_null_array};
+use arrow_array::builder::BinaryBuilder;
+use arrow_array::{ArrayRef, BinaryArray, new_null_array};
 
 use super::assemble::{self, Columns};
 use super::convert::{self, Faults};

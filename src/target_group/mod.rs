@@ -25,8 +25,8 @@ mod tests;
 use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 
 pub use error::TargetGroupError;
 pub use files::{FileKind, SourceFile};

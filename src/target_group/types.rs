@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use crate::campaign::ColumnType;
 
@@ -118,7 +118,7 @@ fn digits(given: &DataType) -> Option<(i32, i32)> {
 pub(super) fn castable(given: &DataType, wanted: &DataType) -> bool {
     given == wanted
         || given.is_null()
-        || (!given.is_nested() && !wanted.is_nested() && arrow::compute::can_cast_types(given, wanted))
+        || (!given.is_nested() && !wanted.is_nested() && arrow_cast::can_cast_types(given, wanted))
 }
 
 /// True for types that name a recipient the same way in every file: text and whole numbers.

@@ -1,7 +1,8 @@
 //! Files that nobody on this project wrote.
 
-use arrow::array::AsArray;
-use arrow::datatypes::{Field, Schema, TimestampMicrosecondType};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_schema::{Field, Schema};
 use serde_json::Value;
 
 use super::*;

@@ -277,8 +277,8 @@ fn declared_types() {
     assert_eq!(read.lines()[2], "3@x|-|-|-|-|-|-");
     let kit = kit().keys(keys).file("a.csv", text);
     let batch = kit.open().unwrap().batches().next().unwrap().unwrap();
-    use arrow::array::AsArray;
-    use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
     let times = batch.records.column(5).as_primitive::<TimestampMicrosecondType>();
     assert_eq!((times.value(0), times.value(1)), (micros, micros + 7_200_000_000));
     assert_eq!(batch.records.column(1).as_primitive::<Int64Type>().values()[..2], [12, -3]);

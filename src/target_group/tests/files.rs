@@ -1,4 +1,4 @@
-use arrow::array::{Int64Array, StringArray};
+use arrow_array::{Int64Array, StringArray};
 
 use super::*;
 use crate::target_group::FileKind;
@@ -78,7 +78,7 @@ fn a_file_that_is_not_what_it_says_is_refused() {
 
 #[test]
 fn a_parquet_file_is_known_by_its_content() {
-    let kit = kit().parquet("a.csv", vec![("email", array(arrow::array::StringArray::from(vec!["a@x"])))]);
+    let kit = kit().parquet("a.csv", vec![("email", array(arrow_array::StringArray::from(vec!["a@x"])))]);
     assert_eq!(kit.open().unwrap().files()[0].kind, FileKind::Parquet);
     assert_eq!(kit.contents().lines(), ["a@x"]);
 }
@@ -133,8 +133,8 @@ fn columns_of_several_files_are_unified() {
         kit().file("a.csv", "email,x\na@x.example,1\n").file("b.csv", "y;email\n2;b@x.example\n").parquet(
             "c.parquet",
             vec![
-                (" z ", array(arrow::array::Int64Array::from(vec![3]))),
-                ("email", array(arrow::array::StringArray::from(vec!["c@x.example"]))),
+                (" z ", array(arrow_array::Int64Array::from(vec![3]))),
+                ("email", array(arrow_array::StringArray::from(vec!["c@x.example"]))),
             ],
         );
     let read = kit.contents();

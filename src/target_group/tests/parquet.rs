@@ -1,8 +1,7 @@
-use arrow::array::*;
-use arrow::datatypes::{
-    DataType, Decimal128Type, Field, Float64Type, Int32Type, Int64Type, Schema, TimeUnit,
-    TimestampMicrosecondType,
-};
+use arrow_array::cast::*;
+use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::*;
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use super::*;
 use crate::target_group::{BATCH_ROWS, LONGEST_CELL};
