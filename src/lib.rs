@@ -14,8 +14,9 @@
 //! | [`screen`] | rows in, accepted rows and reasons out |
 //! | [`plan`] | the frozen plan: layout, freeze, reader, seal, order, forecast |
 //! | [`run_dir`] | inputs, run id, directory, lock, manifest, finding a run by name |
+//! | [`template`] | template languages: checked before the first row, rendered for each |
 //! | [`scan`] | clients of virus and spam scanners |
-//! | [`compose`] | templates and MIME |
+//! | [`compose`] | a row to a message: header, MIME, links, unsubscribe, attachments |
 //! | [`dkim`] | keys and signing |
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
 //! | [`smtp`] | codec and session state machine (no I/O), connection (tokio, TLS) |
@@ -81,6 +82,7 @@ pub mod synth;
 pub mod screen;
 pub mod plan;
 pub mod run_dir;
+pub mod template;
 pub mod scan;
 pub mod compose;
 pub mod dkim;

@@ -3,7 +3,6 @@
 use super::diagnostic::{Diagnostic, chain};
 use super::exit::Exit;
 use crate::campaign::CampaignError;
-use crate::compose::TemplateError;
 use crate::dkim::KeyError;
 use crate::journal::JournalError;
 use crate::kit::store::StoreError;
@@ -17,6 +16,7 @@ use crate::run::FinishError;
 use crate::run_dir::RunDirError;
 use crate::synth::SynthError;
 use crate::target_group::TargetGroupError;
+use crate::template::TemplateError;
 
 impl From<CampaignError> for Diagnostic {
     fn from(error: CampaignError) -> Self {

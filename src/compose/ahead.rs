@@ -2,10 +2,10 @@
 
 use super::lines::{Encoding, Lines, Written};
 use super::mime::{Leaf, Texts};
-use super::script::{Elsewhere, Script};
-use super::source::Sources;
-use super::values::Values;
 use super::{HTML, Parts, TEXT};
+use crate::template::handlebars::script::{Elsewhere, Script};
+use crate::template::handlebars::source::Sources;
+use crate::template::values::Values;
 
 /// The parts of a body.
 #[derive(Debug)]

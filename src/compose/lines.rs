@@ -11,8 +11,8 @@ use std::ops::Range;
 use encodify::base64::MIME;
 use encodify::qp;
 
-use super::mime;
-use super::script::{Elsewhere, Sink};
+use super::line_ends::{self, BLANK};
+use crate::template::handlebars::script::{Elsewhere, Sink};
 
 /// Fewer bytes are encoded with their neighbours: a piece of their own would cost more.
 const WORTH_KEEPING: usize = 64;
@@ -107,8 +107,8 @@ impl Text {
         let quoted = qp::BODY.encode(&plain).into_bytes();
         let is_plain = is_plain(&plain);
         let last_line = lines[..lines.len() - 1].rsplit('\n').next().unwrap_or_default();
-        let ends_firmly = !last_line.trim_end_matches(mime::BLANK).is_empty()
-            && last_line.trim_end_matches(mime::BLANK).len() == last_line.len();
+        let ends_firmly = !last_line.trim_end_matches(BLANK).is_empty()
+            && last_line.trim_end_matches(BLANK).len() == last_line.len();
         Self {
             head: text[..first].to_owned(),
             whole: Whole { plain, quoted, is_plain, ends_firmly },
@@ -154,7 +154,7 @@ impl Written<'_> {
     /// Ends the lines that are being written: the last one is whole.
     fn close(&mut self) {
         let start = self.own.len();
-        mime::set_line_ends(&self.open, &mut self.own);
+        line_ends::set_line_ends(&self.open, &mut self.own);
         self.open.clear();
         if start < self.own.len() {
             self.pieces.push(Piece::Own(start..self.own.len()));
@@ -163,7 +163,7 @@ impl Written<'_> {
 
     /// Ends the part, white space after its last word dropped.
     pub(super) fn finish(&mut self) -> Result<(), Elsewhere> {
-        let end = self.open.trim_end_matches(mime::BLANK).len();
+        let end = self.open.trim_end_matches(BLANK).len();
         if end > 0 {
             self.open.truncate(end);
             self.open.push('\n');

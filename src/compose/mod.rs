@@ -17,22 +17,15 @@
 mod ahead;
 mod attachment;
 mod error;
-mod format;
 mod header;
-mod helpers;
-mod line;
+mod line_ends;
 mod lines;
 mod mime;
 mod plain;
-mod render;
 pub mod return_path;
-mod script;
 mod setup;
-mod source;
 pub mod token;
 mod unsubscribe;
-mod uses;
-mod values;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,17 +36,19 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use self::ahead::Ahead;
-use self::line::Line;
 use self::mime::{Layout, Leaf, Texts};
-use self::render::render;
-use self::source::Sources;
 use self::unsubscribe::Links;
-use self::uses::Uses;
-use self::values::{Columns, Values};
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
+use crate::template::Place;
+use crate::template::handlebars::helpers;
+use crate::template::handlebars::line::Line;
+use crate::template::handlebars::render::render;
+use crate::template::handlebars::source::Sources;
+use crate::template::uses::Uses;
+use crate::template::values::{Columns, Values};
 
-pub use error::{Place, RenderFailure, TemplateError};
+pub use error::RenderFailure;
 pub use return_path::{NoRoom, ReturnPaths};
 
 /// What a run adds to its campaign.
@@ -374,7 +369,7 @@ impl Composer {
                 (plain::from_html(&html), Some(html))
             }
         };
-        let (text, html) = (mime::normalize(&text), html.map(|html| mime::normalize(&html)));
+        let (text, html) = (line_ends::normalize(&text), html.map(|html| line_ends::normalize(&html)));
         let texts = Texts { text: Leaf::Whole(&text), html: html.as_deref().map(Leaf::Whole) };
         let written = self.layout.write(out, texts, &own);
         let (header, segments) = written.map_err(|mime::HoldsBoundary| RenderFailure::Boundary)?;

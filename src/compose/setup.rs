@@ -9,17 +9,19 @@ use serde_json::{Map, Value};
 
 use super::ahead::Ahead;
 use super::attachment;
-use super::error::{Place, RenderFailure, TemplateError};
+use super::error::RenderFailure;
 use super::header;
-use super::line::Line;
 use super::mime::{CommonFile, Layout};
-use super::source::{Kind, Sources};
 use super::unsubscribe::Links;
-use super::uses::{BUILT_IN, Uses};
-use super::values::{Columns, Values};
 use super::{Body, Composer, HTML, MessageId, OneText, Parts, RunFacts, SUBJECT, SameBody, TEXT};
 use crate::campaign::{Campaign, Kind as MailKind};
 use crate::plan::Row;
+use crate::template::handlebars::line::Line;
+use crate::template::handlebars::source::{Kind, Sources};
+use crate::template::handlebars::walk::uses_of;
+use crate::template::uses::{BUILT_IN, Uses};
+use crate::template::values::{Columns, Values};
+use crate::template::{Fault, Place, TemplateError};
 
 /// What `To` says where it names nobody.
 const UNDISCLOSED: &str = "Undisclosed recipients";
@@ -47,11 +49,11 @@ impl Composer {
         let mut body_uses = Uses::default();
         if let Some(path) = &template.text {
             text.add_file(TEXT, path)?;
-            body_uses.extend(Uses::of(&text, TEXT)?);
+            body_uses.extend(uses_of(&text, TEXT)?);
         }
         if let Some(path) = &template.html {
             html.add_file(HTML, path)?;
-            body_uses.extend(Uses::of(&html, HTML)?);
+            body_uses.extend(uses_of(&html, HTML)?);
         }
         let same_for_all = body_uses.is_nothing() && template.attachment_columns.is_empty();
         let mut uses = body_uses;
@@ -218,8 +220,10 @@ impl Composer {
         let anyone = nobody(campaign);
         let values = Values::new(&anyone, &self.columns, &self.defaults, Vec::new());
         let body = self.body(Vec::new(), &values).map_err(|failure| match failure {
-            RenderFailure::NoValue { name, place } => self.at(&place, format!("`{name}` has no value")),
-            RenderFailure::Value { problem, place } => self.at(&place, problem),
+            RenderFailure::Template(Fault::NoValue { name, place }) => {
+                self.at(&place, format!("`{name}` has no value"))
+            }
+            RenderFailure::Template(Fault::Value { problem, place }) => self.at(&place, problem),
             other => TemplateError::new(&self.campaign_file, None, other.to_string()),
         })?;
         let Body { header, segments, text, html } = body;
@@ -270,7 +274,7 @@ impl<'a> InCampaign<'a> {
             self.begin.insert(shown.to_owned(), begin);
         }
         let added = sources.add(name, &self.campaign.path, shown.to_owned(), template);
-        added.and_then(|()| Uses::of(sources, name)).map_err(|error| {
+        added.and_then(|()| uses_of(sources, name)).map_err(|error| {
             if error.path != self.campaign.path {
                 return error;
             }

@@ -59,7 +59,7 @@ proptest! {
         prop_assert_eq!(bare(parsed.subject().unwrap()), bare(&format!("s{subject}")));
         prop_assert_eq!(bare(&decoded(parsed.header("X-Custom").unwrap().as_text().unwrap())), bare(&format!("c{custom}")));
         prop_assert_eq!(parsed.parts.len(), 3);
-        let text = mime::normalize(&format!("v{value}"));
+        let text = line_ends::normalize(&format!("v{value}"));
         prop_assert_eq!(parsed.body_text(0).unwrap(), text.as_str());
         let html = parsed.body_html(0).unwrap();
         prop_assert!(html.starts_with("<p>v") && html.ends_with("</p>\r\n"));

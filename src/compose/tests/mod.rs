@@ -17,6 +17,7 @@ use serde_json::json;
 use super::*;
 use crate::campaign::Campaign;
 use crate::mail::Address;
+use crate::template::TemplateError;
 
 const DATE: Timestamp = Timestamp(1_780_000_000_000_000);
 

@@ -20,8 +20,9 @@ use rayon::prelude::*;
 use self::measure::{OneText, Shared, measure};
 use self::tally::Tally;
 use crate::campaign::Campaign;
-use crate::compose::{Composer, RunFacts, TemplateError};
+use crate::compose::{Composer, RunFacts};
 use crate::plan::{Plan, PlanError};
+use crate::template::TemplateError;
 
 pub use self::look::Looking;
 pub use self::screened::screening;

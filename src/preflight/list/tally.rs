@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 
 use super::mark::Mark;
 use crate::compose::RenderFailure;
+use crate::template::Fault;
 
 /// Failures kept with their row; all are counted.
 const FAILURES_KEPT: usize = 1_000;
@@ -82,9 +83,9 @@ impl Tally {
         self.rows += 1;
         self.failed += 1;
         let column = match failure {
-            RenderFailure::NoValue { name, .. } => Some(name.clone()),
+            RenderFailure::Template(Fault::NoValue { name, .. }) => Some(name.clone()),
             RenderFailure::Attachment { column, .. } => Some(column.clone()),
-            RenderFailure::Value { .. }
+            RenderFailure::Template(Fault::Value { .. })
             | RenderFailure::TooLarge { .. }
             | RenderFailure::LongId { .. }
             | RenderFailure::Boundary => None,

@@ -11,13 +11,13 @@ use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateEle
 use handlebars::{Handlebars, Template, TemplateErrorReason};
 use serde_json::Value;
 
-use super::error::TemplateError;
-use super::format;
+use super::super::error::TemplateError;
+use super::super::format;
 use super::helpers::{self, PRINT, Signature, Sort};
 
 /// Whether values are escaped, and which partials are preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     Html,
 }
@@ -34,7 +34,7 @@ impl Kind {
 
 /// A template as it was written.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// The file; for what stands in the campaign file, that.
     pub path: PathBuf,
     /// As results and errors show it.
@@ -46,7 +46,7 @@ pub(super) struct Source {
 }
 
 /// All templates of one kind, compiled.
-pub(super) struct Sources {
+pub(crate) struct Sources {
     pub kind: Kind,
     pub strict: bool,
     /// The folder of the campaign file: shown paths start there.
@@ -60,7 +60,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn new(kind: Kind, strict: bool, root: &Path, partials: Option<&Path>) -> Self {
+    pub(crate) fn new(kind: Kind, strict: bool, root: &Path, partials: Option<&Path>) -> Self {
         let mut registry = Handlebars::new();
         helpers::register(&mut registry, strict);
         if kind == Kind::Text {
@@ -71,13 +71,13 @@ impl Sources {
     }
 
     /// Reads the template at `path` and the partials that it names.
-    pub(super) fn add_file(&mut self, name: &str, path: &Path) -> Result<(), TemplateError> {
+    pub(crate) fn add_file(&mut self, name: &str, path: &Path) -> Result<(), TemplateError> {
         let text = read(path, "template")?;
         self.add(name, path, self.shown(path), &text)
     }
 
     /// Compiles `text` and reads the partials that it names. `shown` names it in errors.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         name: &str,
         path: &Path,
@@ -107,7 +107,7 @@ impl Sources {
     }
 
     /// The room that most renderings of a template need, so that they grow without moving.
-    pub(super) fn capacity_of(&self, name: &str) -> usize {
+    pub(crate) fn capacity_of(&self, name: &str) -> usize {
         self.known.get(name).map_or(0, |source| source.bytes * 3 / 2)
     }
 
@@ -118,7 +118,7 @@ impl Sources {
     }
 
     /// The names of the partials that could be used, for hints.
-    pub(super) fn available(&self) -> Vec<String> {
+    pub(crate) fn available(&self) -> Vec<String> {
         let Some(entries) = self.partials.as_ref().and_then(|folder| fs::read_dir(folder).ok()) else {
             return Vec::new();
         };

@@ -5,55 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use handlebars::template::{BlockParam, DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, PathSeg, Template};
 
-use super::error::{Place, TemplateError};
+use super::super::error::{Place, TemplateError};
+use super::super::uses::{BUILT_IN, Uses};
 use super::helpers::{self, Sort};
 use super::source::{Source, Sources};
 
-/// Names that are not columns.
-pub(super) const BUILT_IN: [&str; 2] = ["unsubscribe_url", "message_id"];
-
-/// What templates need of a row.
-#[derive(Debug, Default)]
-pub(super) struct Uses {
-    /// Columns that must have a value, with the places that print them.
-    pub printed: BTreeSet<(String, Place)>,
-    /// Columns that are only looked at, with their places.
-    pub tested: BTreeSet<(String, Place)>,
-    /// Built-in names, with their places.
-    pub built_in: BTreeSet<(String, Place)>,
-    /// The whole row is looked at: its columns can't be told.
-    pub dynamic: bool,
-}
-
-impl Uses {
-    /// True when every row gets the same text.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.printed.is_empty() && self.tested.is_empty() && self.built_in.is_empty() && !self.dynamic
-    }
-
-    pub(super) fn extend(&mut self, other: Self) {
-        self.printed.extend(other.printed);
-        self.tested.extend(other.tested);
-        self.built_in.extend(other.built_in);
-        self.dynamic |= other.dynamic;
-    }
-
-    /// Adds what the template `name` and its partials need.
-    pub(super) fn of(sources: &Sources, name: &str) -> Result<Self, TemplateError> {
-        let source = &sources.known[name];
-        let mut walker = Walker {
-            sources,
-            uses: Self::default(),
-            scopes: vec![Scope::default()],
-            inline: BTreeMap::new(),
-            within: vec![name.to_owned()],
-            source,
-            at: None,
-            partial_block: false,
-        };
-        walker.template(&source.template)?;
-        Ok(walker.uses)
-    }
+/// What the template `name` and its partials need.
+pub(crate) fn uses_of(sources: &Sources, name: &str) -> Result<Uses, TemplateError> {
+    let source = &sources.known[name];
+    let mut walker = Walker {
+        sources,
+        uses: Uses::default(),
+        scopes: vec![Scope::default()],
+        inline: BTreeMap::new(),
+        within: vec![name.to_owned()],
+        source,
+        at: None,
+        partial_block: false,
+    };
+    walker.template(&source.template)?;
+    Ok(walker.uses)
 }
 
 /// What a bare name means at some point of a template.

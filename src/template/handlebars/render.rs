@@ -4,13 +4,13 @@ use std::io;
 
 use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable};
 
-use super::error::{Place, RenderFailure};
+use super::super::error::{Fault, Place};
 use super::helpers::Problem;
 use super::source::Sources;
 
 /// Where rendered text goes.
 #[derive(Default)]
-pub(super) struct Buffer(pub String);
+pub(crate) struct Buffer(pub String);
 
 impl Output for Buffer {
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -20,7 +20,7 @@ impl Output for Buffer {
 }
 
 /// Renders the template that is registered under `name`.
-pub(super) fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, RenderFailure> {
+pub(crate) fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, Fault> {
     let template =
         sources.registry.get_template(name).expect("the main templates are registered at start-up");
     let mut out = Buffer(String::with_capacity(sources.capacity_of(name)));
@@ -30,7 +30,7 @@ pub(super) fn render(sources: &Sources, name: &str, context: &Context) -> Result
     Ok(out.0)
 }
 
-fn failure(error: &RenderError) -> RenderFailure {
+fn failure(error: &RenderError) -> Fault {
     let place = Place {
         template: error.template_name.clone().unwrap_or_default(),
         line: error.line_no.unwrap_or(0),
@@ -40,12 +40,12 @@ fn failure(error: &RenderError) -> RenderFailure {
         && let Some(problem) = inner.downcast_ref::<Problem>()
     {
         return match problem {
-            Problem::NoValue(name) => RenderFailure::NoValue { name: name.clone(), place },
-            Problem::Value(problem) => RenderFailure::Value { problem: problem.clone(), place },
+            Problem::NoValue(name) => Fault::NoValue { name: name.clone(), place },
+            Problem::Value(problem) => Fault::Value { problem: problem.clone(), place },
         };
     }
     let problem = error.reason().to_string();
     let mut chars = problem.chars();
     let lower = chars.next().map(|first| first.to_lowercase().chain(chars).collect());
-    RenderFailure::Value { problem: lower.unwrap_or_default(), place }
+    Fault::Value { problem: lower.unwrap_or_default(), place }
 }

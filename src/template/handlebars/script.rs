@@ -12,14 +12,14 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Handlebars, Path, PathSeg, RenderContext, Renderable, Template};
 use serde_json::Value;
 
+use super::super::values::{Found, Values};
 use super::helpers::PRINT;
 use super::render::Buffer;
 use super::source::{Kind, Sources};
-use super::values::{Found, Values};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Script {
+pub(crate) struct Script {
     kind: Kind,
     strict: bool,
     steps: Vec<Step>,
@@ -39,10 +39,10 @@ enum Step {
 
 /// The template is to be rendered by Handlebars.
 #[derive(Debug)]
-pub(super) struct Elsewhere;
+pub(crate) struct Elsewhere;
 
 /// Takes what a script gives, in order.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     /// A text of the template, by its number.
     fn text(&mut self, number: usize);
     /// What came from the row, escaped.
@@ -58,7 +58,7 @@ struct Maker<'a> {
 impl Script {
     /// The script of the template `name`, and its texts in the order of their numbers; `None` when it has parts that
     /// make no sense one by one.
-    pub(super) fn of(sources: &Sources, name: &str) -> Option<(Self, Vec<String>)> {
+    pub(crate) fn of(sources: &Sources, name: &str) -> Option<(Self, Vec<String>)> {
         let template = sources.registry.get_template(name)?;
         let mut maker = Maker { sources, texts: Vec::new() };
         let steps = maker.steps(template).ok()?;
@@ -66,7 +66,7 @@ impl Script {
     }
 
     /// Renders the script for one row.
-    pub(super) fn write(
+    pub(crate) fn write(
         &self,
         registry: &Handlebars<'static>,
         values: &Values<'_>,

@@ -7,7 +7,7 @@ use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
 
 /// How a number is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NumberStyle {
+pub(crate) struct NumberStyle {
     /// Digits after the decimal separator; as many as the value has by default.
     pub decimals: Option<usize>,
     /// Between groups of three digits.
@@ -20,7 +20,7 @@ pub(super) struct NumberStyle {
 
 impl NumberStyle {
     /// The habits of a language or country: `en`, `de`, `at`, `ch`, `fr`, `es`, `it`, `nl`, `pt`, `pl`, `sv`.
-    pub(super) fn of_locale(locale: &str) -> Option<Self> {
+    pub(crate) fn of_locale(locale: &str) -> Option<Self> {
         let language = locale.split(['-', '_']).next_back().unwrap_or(locale).to_ascii_lowercase();
         let (thousands, decimal, symbol_last) = match language.as_str() {
             "en" | "us" | "gb" | "uk" | "ie" => (",", ".", false),
@@ -35,7 +35,7 @@ impl NumberStyle {
     }
 
     /// `1234567.891` as this style writes it; `None` when the text is not a number.
-    pub(super) fn format(&self, number: &str) -> Option<String> {
+    pub(crate) fn format(&self, number: &str) -> Option<String> {
         let (negative, mut digits, mut decimals) = decimal(number)?;
         if let Some(wanted) = self.decimals {
             round(&mut digits, &mut decimals, wanted);
@@ -102,7 +102,7 @@ fn round(digits: &mut Vec<u8>, decimals: &mut Vec<u8>, wanted: usize) {
 
 /// `value` as `pattern` (strftime) writes it, after moving it to `zone`. A day without a time of day belongs to no
 /// zone and stays what it is; a time without a zone is UTC.
-pub(super) fn date(value: &str, pattern: &str, zone: Option<&str>) -> Result<String, String> {
+pub(crate) fn date(value: &str, pattern: &str, zone: Option<&str>) -> Result<String, String> {
     let value = value.trim();
     let moment = match day(value) {
         Some(day) => day,
@@ -120,7 +120,7 @@ pub(super) fn date(value: &str, pattern: &str, zone: Option<&str>) -> Result<Str
 }
 
 /// Refuses a strftime pattern that chrono does not know.
-pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
+pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
     match StrftimeItems::new(pattern).any(|item| matches!(item, Item::Error)) {
         true => Err(format!("`{pattern}` is not a date pattern")),
         false => Ok(()),
@@ -128,7 +128,7 @@ pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
 }
 
 /// `Z`, `UTC` or `+02:00`.
-pub(super) fn offset(zone: &str) -> Result<FixedOffset, String> {
+pub(crate) fn offset(zone: &str) -> Result<FixedOffset, String> {
     let utc = || FixedOffset::east_opt(0).expect("zero is in range");
     match zone {
         "Z" | "z" | "UTC" | "utc" => Ok(utc()),
@@ -156,7 +156,7 @@ fn timestamp(value: &str) -> Option<DateTime<FixedOffset>> {
 }
 
 /// Every word with a capital: `MARY-ANN o'neil` becomes `Mary-Ann O'Neil`.
-pub(super) fn title(text: &str) -> String {
+pub(crate) fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut start = true;
     for c in text.chars() {

@@ -1,24 +1,24 @@
 //! A template of one line: the subject, a field of the header.
 
-use super::error::RenderFailure;
+use super::super::error::Fault;
+use super::super::values::Values;
 use super::render::render;
 use super::script::{Script, Sink};
 use super::source::Sources;
-use super::values::Values;
 
 /// The name under which the template is registered, and how it is rendered without Handlebars.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     name: String,
     script: Option<(Script, Vec<String>)>,
 }
 
 impl Line {
-    pub(super) fn new(sources: &Sources, name: &str) -> Self {
+    pub(crate) fn new(sources: &Sources, name: &str) -> Self {
         Self { name: name.to_owned(), script: Script::of(sources, name) }
     }
 
-    pub(super) fn render(&self, sources: &Sources, values: &Values<'_>) -> Result<String, RenderFailure> {
+    pub(crate) fn render(&self, sources: &Sources, values: &Values<'_>) -> Result<String, Fault> {
         if let Some((script, texts)) = &self.script {
             let mut flat = Flat { texts, out: String::new() };
             if script.write(&sources.registry, values, &mut flat).is_ok() {

@@ -5,19 +5,19 @@ use std::cell::OnceCell;
 use handlebars::Context;
 use serde_json::{Map, Value};
 
-use super::helpers;
+use super::handlebars::helpers;
 use crate::plan::Row;
 
 /// The names of the columns that a row has as fields of its own.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     pub email: String,
     pub id: Option<String>,
     pub name: Option<String>,
 }
 
 /// What a row's names mean.
-pub(super) struct Values<'a> {
+pub(crate) struct Values<'a> {
     pub row: &'a Row,
     pub columns: &'a Columns,
     pub defaults: &'a Map<String, Value>,
@@ -29,7 +29,7 @@ pub(super) struct Values<'a> {
 
 /// What a name stands for; nothing but white space is [`Found::Nothing`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     Nothing,
     Text(&'a str),
     Json(&'a Value),
@@ -50,7 +50,7 @@ impl<'a> Found<'a> {
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         row: &'a Row,
         columns: &'a Columns,
         defaults: &'a Map<String, Value>,
@@ -70,7 +70,7 @@ impl<'a> Values<'a> {
     }
 
     /// What `name` stands for.
-    pub(super) fn get(&self, name: &str) -> Found<'a> {
+    pub(crate) fn get(&self, name: &str) -> Found<'a> {
         if let Some((_, value)) = self.built_in.iter().find(|(built_in, _)| *built_in == name) {
             return value.map_or(Found::Nothing, Found::Text);
         }
@@ -93,7 +93,7 @@ impl<'a> Values<'a> {
     }
 
     /// All of it.
-    pub(super) fn context(&self) -> &Context {
+    pub(crate) fn context(&self) -> &Context {
         self.context.get_or_init(|| {
             let mut values = self.row.values.clone();
             for (column, value) in self.own() {

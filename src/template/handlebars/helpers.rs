@@ -13,11 +13,11 @@ use handlebars::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::format::{self, NumberStyle};
+use super::super::format::{self, NumberStyle};
 
 /// What a helper is, for the check at start-up.
 #[derive(Debug)]
-pub(super) struct Signature {
+pub(crate) struct Signature {
     pub name: &'static str,
     pub sort: Sort,
     /// The fewest and the most arguments.
@@ -28,7 +28,7 @@ pub(super) struct Signature {
 
 /// How a helper treats its arguments, and where it may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// `{{upper x}}`: needs the value of its arguments.
     Value,
     /// `{{default x "y"}}`: the first argument with a value.
@@ -44,7 +44,7 @@ pub(super) enum Sort {
 const MANY: usize = 100;
 
 /// All helpers.
-pub(super) const ALL: [Signature; 25] = [
+pub(crate) const ALL: [Signature; 25] = [
     signature("if", Sort::Block, (1, 1), &["includeZero"]),
     signature("unless", Sort::Block, (1, 1), &["includeZero"]),
     signature("each", Sort::Block, (1, 1), &[]),
@@ -82,15 +82,15 @@ const fn signature(
 }
 
 /// The helper that prints a plain name; templates can't write its name.
-pub(super) const PRINT: &str = "print?";
+pub(crate) const PRINT: &str = "print?";
 
 /// The lenient twin of a helper that makes a value.
-pub(super) fn lenient(name: &str) -> String {
+pub(crate) fn lenient(name: &str) -> String {
     format!("{name}?")
 }
 
 /// Gives `registry` all helpers; with `strict`, printing nothing is an error.
-pub(super) fn register(registry: &mut Handlebars<'static>, strict: bool) {
+pub(crate) fn register(registry: &mut Handlebars<'static>, strict: bool) {
     registry.unregister_helper("log");
     registry.register_helper(PRINT, Box::new(Print { strict }));
     registry.register_helper("default", Box::new(DefaultHelper { strict }));
@@ -127,7 +127,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 
 /// Why a helper failed; travels inside handlebars' error.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     #[error("`{0}` has no value")]
     NoValue(String),
     #[error("{0}")]
@@ -141,7 +141,7 @@ impl From<Problem> for RenderError {
 }
 
 /// Null, or text of nothing but white space: printing it would leave a gap.
-pub(super) fn is_blank(value: &Value) -> bool {
+pub(crate) fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.trim_start().is_empty(),

@@ -1,0 +1,89 @@
+//! What is wrong with a template at start-up, and what keeps it from being rendered for one row.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A template, an attachment or a header of the campaign that can't be used. Known before anything is read.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct TemplateError {
+    /// The file: a template, a partial, an attachment, or the campaign file for what stands in it.
+    pub path: PathBuf,
+    /// Line and column, from 1, where they are known.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong, a lowercase fragment.
+    pub problem: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The cause outside the file.
+    #[source]
+    pub source: Option<io::Error>,
+}
+
+impl TemplateError {
+    pub(crate) fn new(path: &Path, place: Option<(usize, usize)>, problem: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), place, problem: problem.into(), hint: None, source: None }
+    }
+
+    pub(crate) fn read(path: &Path, what: &str, source: io::Error) -> Self {
+        Self { source: Some(source), ..Self::new(path, None, format!("can't read the {what}")) }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// "did you mean", where there is something near.
+    pub(crate) fn nearest(self, name: &str, known: impl Iterator<Item = impl AsRef<str>>) -> Self {
+        let near = known
+            .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.as_ref().to_lowercase()), known))
+            .filter(|(likeness, _)| *likeness > 0.7)
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        match near {
+            Some((_, near)) => self.hint(format!("did you mean `{}`?", near.as_ref())),
+            None => self,
+        }
+    }
+}
+
+/// A place in a template.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file as the campaign names it, or `template.subject` and the like.
+    pub template: String,
+    /// From 1; 0 where it is not known.
+    pub line: usize,
+    /// From 1; 0 where it is not known.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.template),
+            _ => write!(f, "{}:{}:{}", self.template, self.line, self.column),
+        }
+    }
+}
+
+/// Why a template can't be rendered for one row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A template prints a name that is missing, null or empty in this row.
+    #[error("`{name}` has no value ({place})")]
+    NoValue {
+        /// The name as the template has it.
+        name: String,
+        /// Where it is printed.
+        place: Place,
+    },
+    /// A template can't do with a value what it says.
+    #[error("{problem} ({place})")]
+    Value {
+        /// A lowercase fragment.
+        problem: String,
+        /// Where it stands.
+        place: Place,
+    },
+}
