@@ -1,7 +1,7 @@
 //! Arguments, commands, diagnostics, progress, exit codes.
 //!
 //! stdout carries what was asked for, stderr the progress and the log. A command is a file; it turns the library's
-//! errors into [`Diagnostic`]s and its own end into an [`Exit`].
+//! errors into `Diagnostic`s and its own end into an [`Exit`].
 
 mod args;
 mod capacity;
