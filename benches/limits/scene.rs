@@ -93,10 +93,14 @@ pub fn composer(campaign: &Campaign) -> Composer {
 }
 
 /// The list as a target group.
-pub fn group(path: &Path) -> campaign::TargetGroup {
+pub fn group(path: &Path) -> campaign::TargetGroupSource {
     let files = vec![path.to_str().expect("the path is text").to_owned()];
-    let group = campaign::TargetGroup::of_files(files, "email");
-    campaign::TargetGroup { id: Some("customer_id".to_owned()), name: Some("full_name".to_owned()), ..group }
+    let group = campaign::TargetGroupSource::of_files(files, "email");
+    campaign::TargetGroupSource {
+        id: Some("customer_id".to_owned()),
+        name: Some("full_name".to_owned()),
+        ..group
+    }
 }
 
 /// The keys of the example: RSA-2048 and Ed25519.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
+
 /// `[capacity]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -40,28 +42,28 @@ impl Capacity {
         u64::try_from(share).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if self.account.is_empty() {
-            return Err((
+            return Err(Mistake::new(
                 "capacity.account",
-                "the account has no name".into(),
+                "the account has no name",
                 "name it, or leave the key out",
             ));
         }
         if self.per_slot() == 0 {
-            return Err((
+            return Err(Mistake::new(
                 "capacity.per-hour",
                 format!("{} messages an hour leave none for a five-minute slot", self.per_hour),
                 "agree on at least 12 an hour",
             ));
         }
         if self.per_hour > 1_000_000_000 {
-            return Err(("capacity.per-hour", "more than 1,000,000,000 messages an hour".into(), ""));
+            return Err(Mistake::new("capacity.per-hour", "more than 1,000,000,000 messages an hour", ""));
         }
         if self.burst_percent > 1_100 {
-            return Err((
+            return Err(Mistake::new(
                 "capacity.burst-percent",
-                "a slot can't carry more than the hour".into(),
+                "a slot can't carry more than the hour",
                 "25 is usual",
             ));
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::dns::NameServer;
+use super::error::Mistake;
 use super::mx::Mx;
 use super::notification::Dsn;
 use super::units::Span;
@@ -23,7 +24,7 @@ pub struct Delivery {
     pub mx: Mx,
     /// `[delivery.retry]`.
     #[serde(default)]
-    pub retry: Retry,
+    pub retry: RetryPolicy,
     /// `[delivery.timeouts]`.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -131,7 +132,7 @@ pub enum RelayTls {
 /// `[delivery.retry]`: when a transient failure is tried again.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Retry {
+pub struct RetryPolicy {
     /// The wait after the first failure.
     pub first: Span,
     /// What the wait is multiplied with after each further one.
@@ -193,7 +194,7 @@ fn is_default_weight(weight: &u32) -> bool {
     *weight == default_weight()
 }
 
-impl Default for Retry {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             first: Span::seconds(30),
@@ -234,7 +235,7 @@ impl Delivery {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if let Some(relay) = &self.relay {
             relay.check()?;
         }
@@ -244,14 +245,14 @@ impl Delivery {
         self.mx.check()?;
         let retry = &self.retry;
         if !(1.0..=100.0).contains(&retry.factor) {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.retry.factor",
                 format!("{} is out of range", retry.factor),
                 "use 1.0 to 100.0",
             ));
         }
         if retry.first.0.is_zero() {
-            return Err(("delivery.retry.first", "a retry without a wait".into(), "wait at least 1ms"));
+            return Err(Mistake::new("delivery.retry.first", "a retry without a wait", "wait at least 1ms"));
         }
         Ok(())
     }
@@ -265,26 +266,30 @@ impl Relay {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if !(1..=10_000).contains(&self.connections) {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.connections",
                 format!("{} connections", self.connections),
                 "use 1 to 10000",
             ));
         }
         if !(1..=1_000).contains(&self.weight) {
-            return Err(("delivery.relay.weight", format!("a weight of {}", self.weight), "use 1 to 1000"));
+            return Err(Mistake::new(
+                "delivery.relay.weight",
+                format!("a weight of {}", self.weight),
+                "use 1 to 1000",
+            ));
         }
         if !(1..=1_000).contains(&self.pipeline_depth) {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.pipeline-depth",
                 format!("a depth of {}", self.pipeline_depth),
                 "use 1 to 1000; 1 for any relay that is not your own",
             ));
         }
         if !RECIPIENTS.contains(&self.recipients_per_message) {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.recipients-per-message",
                 format!("{} recipients a message", self.recipients_per_message),
                 RECIPIENTS_HINT,
@@ -293,37 +298,37 @@ impl Relay {
         let password = self.password_env.is_some() || self.password_file.is_some();
         let token = !self.token_command.is_empty();
         if self.username.is_some() != (password || token) {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.username",
-                "`username` and `password-env` (or `password-file`, or `token-command`) go together".into(),
+                "`username` and `password-env` (or `password-file`, or `token-command`) go together",
                 "give both, or neither",
             ));
         }
         if password && token {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.token-command",
-                "a password and a token".into(),
+                "a password and a token",
                 "the relay takes the one or the other: leave one out",
             ));
         }
         if self.client_cert.is_some() != self.client_key.is_some() {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.client-cert",
-                "`client-cert` and `client-key` go together".into(),
+                "`client-cert` and `client-key` go together",
                 "give both, or neither",
             ));
         }
         if self.client_cert.is_some() && self.tls == RelayTls::None {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.client-cert",
-                "without TLS no certificate is shown".into(),
+                "without TLS no certificate is shown",
                 "use `tls = \"required\"`, or leave it out",
             ));
         }
         if self.username.is_some() && self.tls == RelayTls::None {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.relay.tls",
-                "a password or token is never sent in clear".into(),
+                "a password or token is never sent in clear",
                 "use `tls = \"required\"`, or leave `username` out",
             ));
         }

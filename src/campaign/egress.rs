@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
 use super::units::Frequency;
 use crate::mail::Domain;
 
@@ -86,17 +87,25 @@ impl Egress {
             || self.senders.iter().any(|served| served.eq_ignore_ascii_case(domain.as_str()))
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if !(1..=1_000).contains(&self.weight) {
-            return Err(("egress.weight", format!("a weight of {}", self.weight), "use 1 to 1000"));
+            return Err(Mistake::new(
+                "egress.weight",
+                format!("a weight of {}", self.weight),
+                "use 1 to 1000",
+            ));
         }
         if let Some(bad) = self.senders.iter().find(|sender| Domain::parse(sender).is_err()) {
-            return Err(("egress.senders", format!("`{bad}` is not a domain"), "write the domain of From"));
+            return Err(Mistake::new(
+                "egress.senders",
+                format!("`{bad}` is not a domain"),
+                "write the domain of From",
+            ));
         }
         if self.warm_up.as_ref().is_some_and(|warm_up| warm_up.per_day.is_empty()) {
-            return Err((
+            return Err(Mistake::new(
                 "egress.warm-up",
-                "`per-day` is empty".into(),
+                "`per-day` is empty",
                 "list the cap of each day, or leave `warm-up` out",
             ));
         }

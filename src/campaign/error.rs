@@ -1,9 +1,11 @@
-//! What is wrong with a campaign file, and where.
+//! Errors of a campaign file, with their place.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A campaign file that can't be used. Shown with its place and, where there is one, a hint.
+use crate::kit::nearest::nearest;
+
+/// A campaign file that can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct CampaignError {
@@ -13,9 +15,9 @@ pub struct CampaignError {
     pub place: Option<(usize, usize)>,
     /// What is wrong, a lowercase fragment.
     pub problem: String,
-    /// What to do.
+    /// What to do, where there is something to say.
     pub hint: Option<String>,
-    /// The cause outside the file.
+    /// The cause, if the file could not be read.
     #[source]
     pub source: Option<io::Error>,
 }
@@ -23,7 +25,7 @@ pub struct CampaignError {
 impl CampaignError {
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         let hint = (source.kind() == io::ErrorKind::NotFound)
-            .then(|| "`mailrun init DIR` makes a campaign folder that runs as it stands".to_owned());
+            .then(|| "`mailrun init DIR` creates a ready-to-run campaign folder".to_owned());
         Self {
             path: path.to_owned(),
             place: None,
@@ -44,7 +46,8 @@ impl CampaignError {
         }
     }
 
-    pub(super) fn check(path: &Path, text: &str, key: &str, problem: String, hint: &str) -> Self {
+    pub(super) fn check(path: &Path, text: &str, mistake: Mistake) -> Self {
+        let Mistake { key, problem, hint } = mistake;
         Self {
             path: path.to_owned(),
             place: place_of_key(text, key),
@@ -55,7 +58,24 @@ impl CampaignError {
     }
 }
 
-/// "unknown field `x`, expected one of `a`, `b`": the expected name that is nearest to the unknown one.
+/// A value that parses and still can't be used.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    /// The key to point at, such as `delivery.relay.port`.
+    key: &'static str,
+    problem: String,
+    /// What to do; empty if there is nothing to say.
+    hint: &'static str,
+}
+
+impl Mistake {
+    pub(super) fn new(key: &'static str, problem: impl Into<String>, hint: &'static str) -> Self {
+        Self { key, problem: problem.into(), hint }
+    }
+}
+
+/// The expected name that is nearest to the unknown one, from a message such as "unknown field `x`,
+/// expected one of `a`, `b`".
 fn nearest_of_message(message: &str) -> Option<&str> {
     let (unknown, expected) = message.split_once(", expected")?;
     if !unknown.starts_with("unknown") {
@@ -65,23 +85,13 @@ fn nearest_of_message(message: &str) -> Option<&str> {
     nearest(unknown, expected.split('`').skip(1).step_by(2))
 }
 
-/// The candidate that a typing mistake could have turned into `name`.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |candidate: &str| strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
-    candidates
-        .map(|candidate| (likeness(candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// The place of `table.key` in a TOML text: the line of the key under its table header.
+/// Line and column of the key `table.key` in a TOML text, or of its table's header.
 fn place_of_key(text: &str, key: &str) -> Option<(usize, usize)> {
     let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
     let mut inside = table.is_empty();

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
+
 /// `[campaign]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -44,11 +46,11 @@ impl Kind {
 }
 
 impl Identity {
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.id.is_empty() || self.id.len() > 100 || self.id.starts_with('.') || !self.id.chars().all(fits)
         {
-            return Err((
+            return Err(Mistake::new(
                 "campaign.id",
                 format!("`{}` can't be a campaign id", self.id),
                 "use up to 100 letters, digits, `-`, `_` and `.`: it names the run directory",

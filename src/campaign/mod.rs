@@ -12,9 +12,10 @@ mod error;
 mod identity;
 mod journal;
 mod mx;
-mod reply;
-mod routes;
 mod notification;
+mod reply;
+mod results;
+mod routes;
 mod sender;
 mod senders;
 mod shaping;
@@ -29,25 +30,27 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use self::error::Mistake;
+
 pub use capacity::{Capacity, Pace};
 pub use checks::Checks;
-pub use delivery::{Delivery, Relay, RelayTls, Retry, RouteKind, Timeouts};
+pub use delivery::{Delivery, Relay, RelayTls, RetryPolicy, RouteKind, Timeouts};
 pub use dns::{IpFamily, NameServer};
 pub use egress::{Egress, WarmUp};
 pub use error::CampaignError;
-pub(crate) use error::nearest;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
 pub use mx::{Mx, MxTls};
 pub use notification::{Dsn, Notify, Return};
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
+pub use results::{Compression, Results};
 pub use routes::DomainRoute;
 pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
-pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroup};
+pub use target_group::{ColumnType, Duplicates, Encoding, TargetGroupSource};
 pub use template::{Inline, Template};
 pub use units::{ByteSize, Frequency, Span};
 pub use unsubscribe::Unsubscribe;
@@ -62,7 +65,7 @@ pub struct Campaign {
     /// `[sender]`: who it is from.
     pub sender: Sender,
     /// `[target-group]`: who gets it.
-    pub target_group: TargetGroup,
+    pub target_group: TargetGroupSource,
     /// `[template]`: what it says.
     pub template: Template,
     /// `[unsubscribe]`: how to get off the list (RFC 8058).
@@ -108,35 +111,6 @@ pub struct Campaign {
     pub path: PathBuf,
 }
 
-/// `[results]`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Results {
-    /// Parquet's page compression.
-    pub compression: Compression,
-    /// How long after its end a run tells what became of one recipient.
-    pub status_retention: Span,
-}
-
-impl Default for Results {
-    fn default() -> Self {
-        Self { compression: Compression::default(), status_retention: Span::seconds(7 * 86_400) }
-    }
-}
-
-/// Compression of result files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compression {
-    /// Zstandard, level 3.
-    #[default]
-    Zstd,
-    /// Snappy.
-    Snappy,
-    /// None at all.
-    None,
-}
-
 impl Campaign {
     /// Reads and checks the campaign file at `path`.
     pub fn load(path: &Path) -> Result<Self, CampaignError> {
@@ -150,9 +124,7 @@ impl Campaign {
             toml::from_str(text).map_err(|error| CampaignError::toml(path, text, &error))?;
         campaign.path = path.to_owned();
         campaign.resolve_paths();
-        campaign
-            .check()
-            .map_err(|(key, problem, hint)| CampaignError::check(path, text, key, problem, hint))?;
+        campaign.check().map_err(|mistake| CampaignError::check(path, text, mistake))?;
         Ok(campaign)
     }
 
@@ -195,7 +167,7 @@ impl Campaign {
     }
 
     /// What no single key shows: the key to point at, the problem and a hint.
-    fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    fn check(&self) -> Result<(), Mistake> {
         self.identity.check()?;
         self.target_group.check()?;
         self.template.check()?;
@@ -212,7 +184,7 @@ impl Campaign {
             egress.check()?;
         }
         if !self.egress.is_empty() && self.egress().next().is_none() {
-            return Err((
+            return Err(Mistake::new(
                 "egress.senders",
                 format!("no `[[egress]]` serves `{}`", self.sender.from.address.domain()),
                 "add the domain of From to `senders` of one of them",

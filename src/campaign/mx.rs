@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::dns::IpFamily;
+use super::error::Mistake;
 
 /// `[delivery.mx]`, for route `mx`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -47,11 +48,11 @@ impl Mx {
         *self == Self::default()
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if self.port == 0 {
-            return Err((
+            return Err(Mistake::new(
                 "delivery.mx.port",
-                "port 0 can't be connected to".into(),
+                "port 0 can't be connected to",
                 "leave it out: it is 25",
             ));
         }

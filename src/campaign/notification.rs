@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
+
 /// `[delivery.dsn]`. Asked for where the next hop offers DSN; one that does not is sent the message without.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -38,8 +40,9 @@ pub enum Return {
 }
 
 impl Dsn {
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
-        let problem = |problem: &str, hint| Err(("delivery.dsn.notify", problem.to_owned(), hint));
+    pub(super) fn check(&self) -> Result<(), Mistake> {
+        let problem =
+            |problem: &str, hint| Err(Mistake::new("delivery.dsn.notify", problem.to_owned(), hint));
         if self.notify.is_empty() {
             return problem("an empty list", "name `failure` and `delay`, or leave `[delivery.dsn]` out");
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{Delivery, Relay, RelayTls, RouteKind};
+use super::error::Mistake;
 use crate::mail::Domain;
 
 /// One entry of `[[route]]`: these recipients' domains go to this relay.
@@ -35,21 +36,17 @@ pub(super) fn main_relays<'a>(
     relays.iter().filter(|relay| !is_named(relay)).collect()
 }
 
-pub(super) fn check(
-    delivery: &Delivery,
-    relays: &[Relay],
-    routes: &[DomainRoute],
-) -> Result<(), (&'static str, String, &'static str)> {
+pub(super) fn check(delivery: &Delivery, relays: &[Relay], routes: &[DomainRoute]) -> Result<(), Mistake> {
     if delivery.route == RouteKind::Relay && main_relays(delivery, relays, routes).is_empty() {
-        return Err((
+        return Err(Mistake::new(
             "delivery.route",
-            "route `relay` needs `[delivery.relay]`, or a `[[relay]]` that no `[[route]]` names".into(),
+            "route `relay` needs `[delivery.relay]`, or a `[[relay]]` that no `[[route]]` names",
             "add it with its `host`",
         ));
     }
     let weak = |relay: &&Relay| !matches!(relay.tls, RelayTls::Required | RelayTls::Implicit);
     if let Some(relay) = relays.iter().chain(&delivery.relay).find(weak).filter(|_| delivery.require_tls) {
-        return Err((
+        return Err(Mistake::new(
             "delivery.require-tls",
             format!("every hop must use TLS, and the first one, `{}`, need not", relay.host),
             "use `tls = \"required\"` or `\"implicit\"` for each relay",
@@ -57,10 +54,14 @@ pub(super) fn check(
     }
     for (at, relay) in relays.iter().enumerate() {
         let Some(name) = &relay.name else {
-            return Err(("relay.name", format!("the relay `{}` has no name", relay.host), "name it"));
+            return Err(Mistake::new(
+                "relay.name",
+                format!("the relay `{}` has no name", relay.host),
+                "name it",
+            ));
         };
         if relays[..at].iter().any(|other| other.name.as_ref() == Some(name)) {
-            return Err((
+            return Err(Mistake::new(
                 "relay.name",
                 format!("there are two relays `{name}`"),
                 "give each a name of its own",
@@ -70,14 +71,18 @@ pub(super) fn check(
     }
     for route in routes {
         if !relays.iter().any(|relay| relay.name.as_ref() == Some(&route.relay)) {
-            return Err((
+            return Err(Mistake::new(
                 "route.relay",
                 format!("there is no relay `{}`", route.relay),
                 "add a `[[relay]]` of that name",
             ));
         }
         if let Some(bad) = route.domains.iter().find(|domain| Domain::parse(domain).is_err()) {
-            return Err(("route.domains", format!("`{bad}` is not a domain"), "write the part behind the @"));
+            return Err(Mistake::new(
+                "route.domains",
+                format!("`{bad}` is not a domain"),
+                "write the part behind the @",
+            ));
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::delivery::RouteKind;
+use super::error::Mistake;
 use super::units::{optional_text, text};
 use crate::mail::{Address, Mailbox};
 
@@ -42,17 +43,17 @@ impl Sender {
         self.return_path.as_ref().unwrap_or(&self.from.address)
     }
 
-    pub(super) fn check(&self, route: RouteKind) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self, route: RouteKind) -> Result<(), Mistake> {
         let Some(archive) = &self.archive_bcc else { return Ok(()) };
         if route == RouteKind::Mx {
-            return Err((
+            return Err(Mistake::new(
                 "sender.archive-bcc",
                 format!("the hosts of the recipients' domains do not take mail for `{archive}`"),
                 "use route `relay`, or leave it out",
             ));
         }
         if archive.needs_smtputf8() {
-            return Err((
+            return Err(Mistake::new(
                 "sender.archive-bcc",
                 format!("`{archive}` would keep every message from servers without SMTPUTF8"),
                 "use an address in ASCII",

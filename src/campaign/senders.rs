@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
 use super::units::optional_text;
 use super::{Campaign, CampaignError, Dkim, RouteKind};
 use crate::mail::{Address, Domain};
@@ -95,8 +96,9 @@ impl Senders {
         let folder = path.parent().unwrap_or(Path::new("."));
         for sender in &mut senders.senders {
             if sender.domain.is_some() == sender.address.is_some() {
-                let problem = "a sender has either `domain` or `address`".to_owned();
-                return Err(CampaignError::check(path, &text, "sender.domain", problem, "name one of them"));
+                let problem = "a sender has either `domain` or `address`";
+                let mistake = Mistake::new("sender.domain", problem, "name one of them");
+                return Err(CampaignError::check(path, &text, mistake));
             }
             for dkim in &mut sender.dkim {
                 dkim.key = folder.join(&dkim.key);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::delivery::{RECIPIENTS, RECIPIENTS_HINT};
+use super::error::Mistake;
 use super::mx::MxTls;
 use crate::mail::Domain;
 
@@ -49,9 +50,9 @@ impl ShapingEntry {
     /// The name of the entry for everybody else.
     pub const DEFAULT: &str = "default";
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         let name = &self.name;
-        let wrong = |problem: String, hint: &'static str| Err(("shaping", problem, hint));
+        let wrong = |problem: String, hint: &'static str| Err(Mistake::new("shaping", problem, hint));
         if name.is_empty() {
             return wrong(
                 "an entry of `[[shaping]]` without a name".into(),

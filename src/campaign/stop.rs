@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
+
 /// `[stop]`: the circuit breaker of a run.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -21,12 +23,16 @@ impl Default for Stop {
 }
 
 impl Stop {
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if !(0.0..=100.0).contains(&self.bounce_percent) {
-            return Err(("stop.bounce-percent", format!("{} percent", self.bounce_percent), "use 0 to 100"));
+            return Err(Mistake::new(
+                "stop.bounce-percent",
+                format!("{} percent", self.bounce_percent),
+                "use 0 to 100",
+            ));
         }
         if !(10..=1_000_000).contains(&self.bounce_window) {
-            return Err((
+            return Err(Mistake::new(
                 "stop.bounce-window",
                 format!("{} outcomes", self.bounce_window),
                 "use 10 to 1000000",

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
+
 /// `[target-group]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct TargetGroup {
+pub struct TargetGroupSource {
     /// Paths or globs of CSV (`.csv`, `.tsv`, `.txt`) and Parquet (`.parquet`) files.
     pub files: Vec<String>,
     /// The column with the address.
@@ -90,7 +92,7 @@ fn default_email() -> String {
     "email".into()
 }
 
-impl TargetGroup {
+impl TargetGroupSource {
     /// The group of these files as they stand, with the address in the column `email`.
     pub fn of_files(files: Vec<String>, email: &str) -> Self {
         Self {
@@ -113,17 +115,17 @@ impl TargetGroup {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if self.files.is_empty() {
-            return Err((
+            return Err(Mistake::new(
                 "target-group.files",
-                "no file is named".into(),
+                "no file is named",
                 "name at least one CSV or Parquet file",
             ));
         }
         match self.delimiter {
             None | Some(',' | ';' | '\t' | '|') => Ok(()),
-            Some(other) => Err((
+            Some(other) => Err(Mistake::new(
                 "target-group.delimiter",
                 format!("`{other}` can't be a delimiter"),
                 "use one of `,` `;` `|` and `\\t`, or leave the key out",

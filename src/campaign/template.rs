@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
 use super::identity::Kind;
 use super::units::ByteSize;
 
@@ -83,24 +84,24 @@ impl Template {
         self.folder = folder.to_owned();
     }
 
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if self.text.is_none() && self.html.is_none() {
-            return Err((
+            return Err(Mistake::new(
                 "template.subject",
-                "neither `text` nor `html` is given".into(),
+                "neither `text` nor `html` is given",
                 "name a template file",
             ));
         }
         let Some(to) = &self.to else { return Ok(()) };
         if self.personalised {
-            return Err((
+            return Err(Mistake::new(
                 "template.to",
-                "each recipient stands in `To` already".into(),
+                "each recipient stands in `To` already",
                 "leave it out, or set `personalised = false`: one text for all",
             ));
         }
         if to.trim().is_empty() || to.contains(|c: char| c.is_control() || ":;@<>".contains(c)) {
-            return Err((
+            return Err(Mistake::new(
                 "template.to",
                 format!("`{to}` can't be the name of a group"),
                 "write it without address and without `:;`, such as \"Undisclosed recipients\"",
@@ -110,39 +111,33 @@ impl Template {
     }
 
     /// What a text for all can't have, with the settings around it: the key to point at, the problem and a hint.
-    pub(super) fn check_one_text(
-        &self,
-        kind: Kind,
-        verp: bool,
-        unsubscribe: bool,
-    ) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check_one_text(&self, kind: Kind, verp: bool, unsubscribe: bool) -> Result<(), Mistake> {
         if self.personalised {
             return Ok(());
         }
         if unsubscribe {
-            return Err((
+            return Err(Mistake::new(
                 "unsubscribe.https",
-                "`[unsubscribe]` gives each recipient a link of its own, and `personalised = false` one text to all".into(),
+                "`[unsubscribe]` gives each recipient a link of its own, and `personalised = false` one text to all",
                 "leave `[unsubscribe]` out, or set `personalised = true`",
             ));
         }
         if kind == Kind::News {
-            return Err((
+            return Err(Mistake::new(
                 "template.personalised",
-                "a newsletter needs each recipient's own unsubscribe link (RFC 8058), and `personalised = false` is one text for all"
-                    .into(),
+                "a newsletter needs each recipient's own unsubscribe link (RFC 8058), and `personalised = false` is one text for all",
                 "set `kind = \"alarm\"` or \"update\" in `[campaign]`, or `personalised = true`",
             ));
         }
         if verp {
-            return Err((
+            return Err(Mistake::new(
                 "sender.verp",
-                "`verp = true` gives each recipient a return path of its own, and `personalised = false` one envelope to many".into(),
+                "`verp = true` gives each recipient a return path of its own, and `personalised = false` one envelope to many",
                 "set `verp = false`, or `personalised = true`",
             ));
         }
         if let Some(column) = self.attachment_columns.first() {
-            return Err((
+            return Err(Mistake::new(
                 "template.attachment-columns",
                 format!(
                     "column `{column}` names a file for each row, and `personalised = false` is one text for all"

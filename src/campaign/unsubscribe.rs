@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::Mistake;
 use super::units::optional_text;
 use crate::mail::Address;
 
@@ -26,19 +27,19 @@ pub struct Unsubscribe {
 }
 
 impl Unsubscribe {
-    pub(super) fn check(&self) -> Result<(), (&'static str, String, &'static str)> {
+    pub(super) fn check(&self) -> Result<(), Mistake> {
         if let Some(uri) = &self.https {
             if !uri.starts_with("https://")
                 || uri.contains(|c: char| c.is_whitespace() || c.is_control() || c == '>')
             {
-                return Err((
+                return Err(Mistake::new(
                     "unsubscribe.https",
                     format!("`{uri}` is not an https URI"),
                     "RFC 8058 §3.1 asks for an https URI: https://mail.example.com/u/{{token}}",
                 ));
             }
             if !uri.contains("{{token}}") {
-                return Err((
+                return Err(Mistake::new(
                     "unsubscribe.https",
                     format!("`{uri}` does not say who unsubscribes"),
                     "put `{{token}}` into the URI: it becomes the recipient's own token",
@@ -46,9 +47,9 @@ impl Unsubscribe {
             }
         }
         if self.https.is_none() && self.mailto.is_none() {
-            return Err((
+            return Err(Mistake::new(
                 "unsubscribe.https",
-                "neither `https` nor `mailto` is given".into(),
+                "neither `https` nor `mailto` is given",
                 "give at least one",
             ));
         }

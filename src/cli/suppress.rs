@@ -13,7 +13,7 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::paths::state;
 use super::text::count;
-use crate::campaign::{Span, TargetGroup};
+use crate::campaign::{Span, TargetGroupSource};
 use crate::kit::store::StoreError;
 use crate::mail::{Address, Timestamp};
 use crate::results;
@@ -119,7 +119,7 @@ fn import(
     now: Timestamp,
 ) -> Result<Exit, Diagnostic> {
     let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
-    let group = target_group::open(&TargetGroup::of_files(names, column))?;
+    let group = target_group::open(&TargetGroupSource::of_files(names, column))?;
     let schema = group.schema();
     let (reasons, sources, expiries) =
         (schema.index_of("reason").ok(), schema.index_of("source").ok(), schema.index_of("expires").ok());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::campaign::Retry;
+use crate::campaign::RetryPolicy;
 use crate::mail::Timestamp;
 
 /// The most that a wait is shortened or lengthened by, in parts of 1,000: rows that failed together don't come back together.
@@ -28,7 +28,7 @@ pub enum Next {
 
 impl Schedule {
     /// The schedule of a campaign.
-    pub fn new(retry: &Retry) -> Self {
+    pub fn new(retry: &RetryPolicy) -> Self {
         Self {
             first: retry.first.0,
             factor: retry.factor,
@@ -81,7 +81,7 @@ mod tests {
     const START: Timestamp = Timestamp(1_780_000_000_000_000);
 
     fn schedule() -> Schedule {
-        Schedule::new(&Retry::default())
+        Schedule::new(&RetryPolicy::default())
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         let after = |seconds: u64| START + Duration::from_secs(seconds);
         let hours = |hours: u64| Span::seconds(hours * 3_600);
         let check = |give_up_after: Span, now: u64, gives_up: bool| {
-            let schedule = Schedule::new(&Retry { give_up_after, ..Retry::default() });
+            let schedule = Schedule::new(&RetryPolicy { give_up_after, ..RetryPolicy::default() });
             let next = schedule.next(1, 1, START, after(now));
             assert_eq!(next == Next::GiveUp, gives_up, "{give_up_after} after {now} s: {next:?}");
         };
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_longest_wait_below_the_first_one_does_not_shorten_it() {
-        let retry = Retry { first: Span::seconds(60), longest: Span::seconds(10), ..Retry::default() };
+        let retry =
+            RetryPolicy { first: Span::seconds(60), longest: Span::seconds(10), ..RetryPolicy::default() };
         assert!(Schedule::new(&retry).wait(1, 3) >= Duration::from_secs(54));
     }
 }

@@ -219,7 +219,7 @@ mod tests {
         meanwhile: impl FnOnce(),
     ) -> Result<Screening, PlanningError> {
         let files: Vec<_> = files.iter().map(|name| folder.join(name)).collect();
-        let spec: campaign::TargetGroup = toml::from_str(&format!("files = {files:?}")).unwrap();
+        let spec: campaign::TargetGroupSource = toml::from_str(&format!("files = {files:?}")).unwrap();
         let group = crate::target_group::open(&spec).unwrap();
         meanwhile();
         let runs = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ impl CsvFile {
         mut file: File,
         bytes: u64,
         head: &[u8],
-        spec: &campaign::TargetGroup,
+        spec: &campaign::TargetGroupSource,
     ) -> Result<Self, TargetGroupError> {
         let cant_read = |error: io::Error| TargetGroupError::new("can't read the file").caused_by(error);
         let (encoding, mark_bytes) =

@@ -105,7 +105,7 @@ impl SourceFile {
 }
 
 /// The files of the target group in the order of the campaign file, each once; a glob's in the order of their names.
-pub(super) fn find(spec: &campaign::TargetGroup) -> Result<Vec<Found>, TargetGroupError> {
+pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, TargetGroupError> {
     let mut found: Vec<Found> = Vec::new();
     for pattern in &spec.files {
         for path in expand(pattern, &spec.folder)? {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::{TargetGroupError, list};
-use crate::campaign;
+use crate::kit::nearest::nearest;
 
 /// Trims the names and gives a column without one its number: `column_3`. The same name twice is an error.
 pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<String>, TargetGroupError> {
@@ -30,7 +30,7 @@ pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<Strin
 
 /// There is no column `name`; `columns` are there. Says which key of the campaign file asks for it.
 pub(super) fn missing(name: &str, key: &str, columns: &[&str]) -> TargetGroupError {
-    let mut hint = match campaign::nearest(name, columns.iter().copied()) {
+    let mut hint = match nearest(name, columns.iter().copied()) {
         Some(nearest) => format!("did you mean `{nearest}`? "),
         None => String::new(),
     };

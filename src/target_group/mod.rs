@@ -95,7 +95,7 @@ enum Layout {
 }
 
 /// Finds the files, opens them as far as their headers and footers, and gives them one schema.
-pub fn open(spec: &campaign::TargetGroup) -> Result<TargetGroup, TargetGroupError> {
+pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGroupError> {
     let mut files = Vec::new();
     let mut layouts = Vec::new();
     let mut columns = Vec::new();
@@ -122,7 +122,7 @@ pub fn open(spec: &campaign::TargetGroup) -> Result<TargetGroup, TargetGroupErro
     Ok(TargetGroup { files, layouts, unified })
 }
 
-fn look_into(found: &Found, spec: &campaign::TargetGroup) -> Result<Layout, TargetGroupError> {
+fn look_into(found: &Found, spec: &campaign::TargetGroupSource) -> Result<Layout, TargetGroupError> {
     let cant_read = |error: io::Error| files::unreadable(&found.shown, error);
     let mut file = found.file.try_clone().map_err(cant_read)?;
     let head = encoding::head(&mut file).map_err(cant_read)?;

@@ -67,7 +67,7 @@ enum Role {
 
 /// Unifies the columns of `files`, in the order in which they first appear.
 pub(super) fn unify(
-    spec: &campaign::TargetGroup,
+    spec: &campaign::TargetGroupSource,
     files: &[FileColumns],
 ) -> Result<Unified, TargetGroupError> {
     let email = spec.email.trim();
@@ -131,7 +131,7 @@ pub(super) fn unify(
     })
 }
 
-fn role(spec: &campaign::TargetGroup, name: &str) -> Role {
+fn role(spec: &campaign::TargetGroupSource, name: &str) -> Role {
     let is = |column: &Option<String>| column.as_deref().map(str::trim) == Some(name);
     if spec.email.trim() == name {
         Role::Email
@@ -144,13 +144,13 @@ fn role(spec: &campaign::TargetGroup, name: &str) -> Role {
     }
 }
 
-fn declared(spec: &campaign::TargetGroup, name: &str) -> Option<DataType> {
+fn declared(spec: &campaign::TargetGroupSource, name: &str) -> Option<DataType> {
     spec.types.iter().find(|(column, _)| column.trim() == name).map(|(_, column)| types::declared(*column))
 }
 
 /// Addresses, ids and names are text: an error where that can't be.
 fn text_of_role(
-    spec: &campaign::TargetGroup,
+    spec: &campaign::TargetGroupSource,
     name: &str,
     role: Role,
     given: &[(&str, &Given)],
@@ -189,7 +189,7 @@ fn text_of_role(
 
 /// The type of a column for templates; none when no file has a usable one.
 fn template_type(
-    spec: &campaign::TargetGroup,
+    spec: &campaign::TargetGroupSource,
     name: &str,
     given: &[(&str, &Given)],
 ) -> Result<Option<DataType>, TargetGroupError> {

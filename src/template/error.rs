@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::kit::nearest::nearest;
+
 /// A template, an attachment or a header of the campaign that can't be used. Known before anything is read.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
@@ -36,12 +38,8 @@ impl TemplateError {
 
     /// "did you mean", where there is something near.
     pub(crate) fn nearest(self, name: &str, known: impl Iterator<Item = impl AsRef<str>>) -> Self {
-        let near = known
-            .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.as_ref().to_lowercase()), known))
-            .filter(|(likeness, _)| *likeness > 0.7)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        match near {
-            Some((_, near)) => self.hint(format!("did you mean `{}`?", near.as_ref())),
+        match nearest(name, known) {
+            Some(near) => self.hint(format!("did you mean `{}`?", near.as_ref())),
             None => self,
         }
     }

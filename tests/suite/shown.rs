@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use mailrun::campaign::{Campaign, Capacity, Retry, Senders, Stop};
+use mailrun::campaign::{Campaign, Capacity, RetryPolicy, Senders, Stop};
 use mailrun::cli::Cli;
 use mailrun::mail::{Class, Disposition};
 use mailrun::results::Column;
@@ -271,7 +271,7 @@ fn the_keys_that_init_shows_as_comments_are_keys() {
     let campaign = load(&whole);
     assert_eq!(campaign.dkim.len(), 1, "{whole}");
     assert!(campaign.delivery.relay.is_some());
-    assert_eq!(campaign.delivery.retry, Retry::default());
+    assert_eq!(campaign.delivery.retry, RetryPolicy::default());
     assert_eq!(campaign.capacity, Capacity::default());
     assert_eq!(campaign.stop, Stop::default());
 }

@@ -22,7 +22,7 @@ use super::next_hops::{Routed, Unroutable};
 use super::site::{Site as Hops, Trouble};
 use super::source::Sources;
 use super::task::{Composed, NotComposed, Prepared, Task};
-use crate::campaign::{Capacity, Retry, Stop};
+use crate::campaign::{Capacity, RetryPolicy, Stop};
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
 use crate::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading};
@@ -88,7 +88,7 @@ struct Setting {
     connections: usize,
     depth: usize,
     capacity: Option<Capacity>,
-    retry: Retry,
+    retry: RetryPolicy,
     stop: Stop,
     not_after: Option<Timestamp>,
     sources: Vec<SourceLimits>,
@@ -104,7 +104,7 @@ impl Default for Setting {
             connections: 4,
             depth: 1,
             capacity: None,
-            retry: Retry::default(),
+            retry: RetryPolicy::default(),
             stop,
             not_after: None,
             sources: vec![SourceLimits::default()],

@@ -76,7 +76,7 @@ impl Kit {
     /// The target group of `patterns`.
     fn open_files(&self, patterns: &[&str]) -> Result<TargetGroup, TargetGroupError> {
         let patterns: Vec<_> = patterns.iter().map(|pattern| self.path(pattern)).collect();
-        let mut spec: campaign::TargetGroup =
+        let mut spec: campaign::TargetGroupSource =
             toml::from_str(&format!("files = {patterns:?}\n{}", self.keys)).unwrap();
         spec.folder = self.folder.path().to_owned();
         open(&spec)
