@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::kit::nearest::nearest;
+use crate::kit::text::line_and_column;
 
 /// A campaign file that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +84,6 @@ fn nearest_of_message(message: &str) -> Option<&str> {
     }
     let unknown = unknown.split('`').nth(1)?;
     nearest(unknown, expected.split('`').skip(1).step_by(2))
-}
-
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..offset.min(text.len())];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// Line and column of the key `table.key` in a TOML text, or of its table's header.

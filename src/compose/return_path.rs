@@ -5,8 +5,9 @@
 //! bytes, `tag` the first 8 bytes of `HMAC-SHA256(K, run ‖ row)` with `K = HMAC-SHA256(secret, "mailrun return path")`.
 //! Nobody without the secret can make one up, so that a forged bounce suppresses nobody.
 
-use ring::hmac::{self, HMAC_SHA256, Key};
+use ring::hmac::{self, Key};
 
+use crate::kit::seal;
 use crate::mail::Address;
 
 const RUN_BYTES: usize = 7;
@@ -61,14 +62,13 @@ pub fn decode(secret: &[u8], run_id: &str, return_path: &Address) -> Option<u32>
     let bytes = decode_letters(token)?;
     let (said, tag) = bytes.split_at(RUN_BYTES + 4);
     let expected = hmac::sign(&key(secret), said);
-    let differences = tag.iter().zip(expected.as_ref()).fold(0, |all, (a, b)| all | (a ^ b));
     let row = said[RUN_BYTES..].try_into().expect("a row has four bytes");
-    (differences == 0 && said[..RUN_BYTES] == run(run_id)).then(|| u32::from_be_bytes(row))
+    (seal::same(tag, &expected.as_ref()[..TAG_BYTES]) && said[..RUN_BYTES] == run(run_id))
+        .then(|| u32::from_be_bytes(row))
 }
 
 fn key(secret: &[u8]) -> Key {
-    let secret = Key::new(HMAC_SHA256, secret);
-    Key::new(HMAC_SHA256, hmac::sign(&secret, b"mailrun return path").as_ref())
+    seal::derive(secret, "mailrun return path")
 }
 
 fn run(run_id: &str) -> [u8; RUN_BYTES] {

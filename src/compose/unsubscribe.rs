@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::token::{self, TokenKeys};
+use super::token::Tokens;
 use crate::campaign::Unsubscribe;
 
 /// What of a `mailto:` address must be escaped (RFC 6068 §2).
@@ -30,9 +30,7 @@ const TOKEN: &str = "{{token}}";
 /// The two links, ready for the tokens.
 #[derive(Debug)]
 pub(super) struct Links {
-    keys: TokenKeys,
-    /// `campaign NUL run NUL`
-    prefix: String,
+    tokens: Tokens,
     https: Option<String>,
     mailto: Option<String>,
 }
@@ -45,7 +43,7 @@ impl Links {
         campaign: &str,
         run: &str,
     ) -> Result<Self, (String, &'static str)> {
-        let prefix = format!("{campaign}\0{run}\0");
+        let tokens = Tokens::new(secret, campaign, run);
         if let Some(uri) = &unsubscribe.https {
             if uri.replace(TOKEN, "").contains("{{") {
                 let problem = format!("`{uri}` holds more than `{TOKEN}`");
@@ -54,9 +52,7 @@ impl Links {
             if !uri.is_ascii() {
                 return Err((format!("`{uri}` is not a URI"), "write it with A-labels and percent-encoding"));
             }
-            // 16 bytes of tag, four characters for three bytes.
-            let longest_token = (16 + prefix.len() + token::LONGEST).div_ceil(3) * 4;
-            if uri.len() + longest_token > LONGEST_URI {
+            if uri.len() + tokens.longest() > LONGEST_URI {
                 return Err((
                     "the unsubscribe link is too long".into(),
                     "use a shorter URI, campaign id or run id",
@@ -66,7 +62,7 @@ impl Links {
         let mailto = unsubscribe.mailto.as_ref().map(|address| {
             format!("mailto:{}@{}?subject=", utf8_percent_encode(address.local(), MAILTO), address.domain())
         });
-        Ok(Self { keys: TokenKeys::new(secret), prefix, https: unsubscribe.https.clone(), mailto })
+        Ok(Self { tokens, https: unsubscribe.https.clone(), mailto })
     }
 
     /// True when `unsubscribe_url` means something, and One-Click is announced.
@@ -76,7 +72,7 @@ impl Links {
 
     /// The https link and the value of `List-Unsubscribe` for one recipient.
     pub(super) fn of(&self, recipient: &str) -> (Option<String>, String) {
-        let token = self.keys.seal(&self.prefix, recipient);
+        let token = self.tokens.of(recipient);
         let https = self.https.as_ref().map(|uri| uri.replace(TOKEN, &token));
         let mut value = String::with_capacity(token.len() * 2 + 200);
         if let Some(https) = &https {
@@ -96,6 +92,7 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
+    use super::super::token;
     use super::*;
     use crate::mail::Address;
 

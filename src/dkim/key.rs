@@ -15,7 +15,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mail_auth::common::crypto::Algorithm;
 
-use super::der::{self, Kind};
+use super::pkcs::{self, Kind};
 use crate::campaign::Dkim;
 
 /// Verifiers need not take fewer bits than 1,024 or more than 4,096 (RFC 8301 §3.2); signing with fewer than 2,048 is
@@ -156,7 +156,7 @@ impl Key {
     /// What the TXT record should say (RFC 6376 §3.6.1, RFC 8463 §3).
     pub fn public_key_record(&self) -> String {
         let (kind, key) = match &self.material {
-            Material::Rsa(key) => ("rsa", der::subject_public_key_info(key.public_key().as_ref())),
+            Material::Rsa(key) => ("rsa", pkcs::subject_public_key_info(key.public_key().as_ref())),
             Material::Ed25519(key) => ("ed25519", key.public_key().as_ref().to_vec()),
         };
         format!("v=DKIM1; k={kind}; p={}", BASE64_STANDARD.encode(key))
@@ -168,7 +168,7 @@ impl Key {
         match &self.material {
             Material::Rsa(key) => {
                 let pkcs1 = key.public_key().as_ref();
-                p == pkcs1 || p == der::subject_public_key_info(pkcs1)
+                p == pkcs1 || p == pkcs::subject_public_key_info(pkcs1)
             }
             Material::Ed25519(key) => p == key.public_key().as_ref(),
         }
@@ -177,7 +177,7 @@ impl Key {
     /// The bits of an RSA key; `None` for Ed25519.
     pub fn rsa_bits(&self) -> Option<usize> {
         match &self.material {
-            Material::Rsa(key) => der::public_modulus_bits(key.public_key().as_ref()),
+            Material::Rsa(key) => pkcs::public_modulus_bits(key.public_key().as_ref()),
             Material::Ed25519(_) => None,
         }
     }
@@ -270,7 +270,7 @@ impl Material {
     }
 
     fn rsa(pkcs1: &[u8], path: &Path) -> Result<Self, KeyError> {
-        if let Some(bits) = der::private_modulus_bits(pkcs1)
+        if let Some(bits) = pkcs::private_modulus_bits(pkcs1)
             && !RSA_BITS.contains(&bits)
         {
             return Err(KeyError::Size { path: path.to_owned(), bits });
@@ -279,7 +279,7 @@ impl Material {
     }
 
     fn pkcs8(der: &[u8], path: &Path) -> Result<Self, KeyError> {
-        let Some((kind, private)) = der::pkcs8(der) else {
+        let Some((kind, private)) = pkcs::pkcs8(der) else {
             return Err(KeyError::Damaged { path: path.to_owned(), reason: "its DER is broken".into() });
         };
         let found = match kind {

@@ -4,10 +4,10 @@
 //! messages share is hashed once in all. Nothing here looks at a clock: the caller passes the signature's time.
 
 mod body;
-mod der;
 mod fields;
 mod generate;
 mod key;
+mod pkcs;
 
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ const SIGNING_INPUT_BYTES: usize = 2_048;
 
 /// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no RSA key.
 pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
-    der::published_rsa_bits(p)
+    pkcs::published_rsa_bits(p)
 }
 
 /// Signs messages with every key of a campaign. Shared by all threads.

@@ -1,5 +1,8 @@
 //! Tools that know nothing of mail.
 
+pub(crate) mod der;
 pub mod file;
 pub mod nearest;
+pub(crate) mod seal;
 pub mod store;
+pub(crate) mod text;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::finding::{Finding, Id};
-use super::{counted, grouped};
 use crate::campaign::Capacity;
+use crate::kit::text::{counted, grouped};
 use crate::mail::Timestamp;
 use crate::plan::forecast;
 

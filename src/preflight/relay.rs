@@ -2,8 +2,9 @@
 //!
 //! Connects, says EHLO and QUIT. Never logs in and never sends mail.
 
-use super::counted;
 use super::finding::{Finding, Id};
+use crate::kit::der::element;
+use crate::kit::text::counted;
 use crate::mail::Timestamp;
 use crate::smtp::{Concern, ConnectError, Target, probe};
 
@@ -87,22 +88,6 @@ fn not_after(certificate: &[u8]) -> Option<Timestamp> {
     };
     let end = chrono::NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok()?;
     Some(Timestamp(end.and_utc().timestamp_micros()))
-}
-
-/// Tag, content and what follows.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
-            (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 #[cfg(test)]

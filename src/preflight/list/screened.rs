@@ -1,7 +1,7 @@
 //! What screening found, as findings.
 
 use super::super::finding::{Finding, Id};
-use super::super::{counted, grouped};
+use crate::kit::text::{counted, grouped};
 use crate::mail::Disposition;
 use crate::screen::{Counts, Screened};
 

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::super::finding::{Finding, Id};
-use super::super::{counted, grouped};
 use super::tally::{FailedRow, Tally};
 use crate::campaign::{ByteSize, Kind};
+use crate::kit::text::{counted, grouped};
 
 /// Reasons named in a finding.
 const REASONS_NAMED: usize = 5;
