@@ -38,7 +38,7 @@ pub fn of_return_path(
     return_path: &Address,
 ) -> Result<Address, Diagnostic> {
     let secret = job::token_secret(common, manifest.campaign.unsubscribe.as_ref())?;
-    let plan = manifest.open_plan(dir)?;
+    let plan = manifest.open_plan(&dir.plan())?;
     let row = return_path::decode(&secret, manifest.run_id.as_str(), return_path);
     row.filter(|row| *row < plan.len()).map(|row| plan.address(row)).ok_or_else(|| {
         Diagnostic::new(format!("`{return_path}` is no return path of run `{}`", dir.name()))
@@ -92,7 +92,7 @@ fn notification(history: &History) -> Value {
 }
 
 fn histories(dir: &RunDir, manifest: &Manifest, address: &Address) -> Result<Vec<History>, Diagnostic> {
-    let plan = manifest.open_plan(dir)?;
+    let plan = manifest.open_plan(&dir.plan())?;
     let journal = if dir.journal().exists() { Some(Reader::open(&dir.journal())?) } else { None };
     let received = manifest.planned.unwrap_or(manifest.created);
     let same = |email: &str| Address::parse(email).is_ok_and(|other| is_same(&other, address));

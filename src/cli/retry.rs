@@ -62,7 +62,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
                 let _ = std::fs::remove_file(path);
             }
             let frozen =
-                plan::freeze_rows(&before.open_plan(&from)?, rows.iter().copied(), &dir.plan_files())?;
+                plan::freeze_rows(&before.open_plan(&from.plan())?, rows.iter().copied(), &dir.plan_files())?;
             manifest.planned = Some(Timestamp::wall());
             manifest.screening =
                 Counts { rows: rows.len() as u64, accepted: rows.len() as u64, ..Counts::default() };
@@ -85,7 +85,7 @@ pub fn run(common: &Common, args: args::Retry) -> Result<Exit, Diagnostic> {
             from.name()
         ));
     }
-    let plan = Arc::new(manifest.open_plan(&dir)?);
+    let plan = Arc::new(manifest.open_plan(&dir.plan())?);
     let run = Run { dir, lock, manifest, plan, redirect: None };
     gate::deadline(&materials.campaign, u64::from(run.plan.len()), &args.sending)?;
     drive::drive(common, &materials, run, &args.sending, not_after)

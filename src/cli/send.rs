@@ -117,7 +117,7 @@ fn open_or_freeze(
         check_same_content(&dir, &manifest, &inputs, &contents, &options)?;
         if manifest.plan.is_some() {
             manifest.campaign = campaign.clone();
-            let plan = Arc::new(manifest.open_plan(&dir)?);
+            let plan = Arc::new(manifest.open_plan(&dir.plan())?);
             return Ok(Run { dir, lock, manifest, plan, redirect: None });
         }
         // Cut off while the plan was made: nothing was sent, it is made again.
@@ -152,7 +152,7 @@ fn open_or_freeze(
     if !common.quiet {
         log::print(&drive::announce(campaign, &manifest, screening.counts.accepted));
     }
-    let plan = Arc::new(manifest.open_plan(&dir)?);
+    let plan = Arc::new(manifest.open_plan(&dir.plan())?);
     Ok(Run { dir, lock, manifest, plan, redirect: None })
 }
 
@@ -229,7 +229,7 @@ fn test_message(
     // The test goes out whatever happened on the list since: it is not for the row's own recipient.
     manifest.suppression_change = screening.suppression_change;
     manifest.write(&dir.manifest())?;
-    let plan = Arc::new(manifest.open_plan(&dir)?);
+    let plan = Arc::new(manifest.open_plan(&dir.plan())?);
     if let Some(dns) = checked {
         gate::before_sending(job, &plan, dns)?;
     }

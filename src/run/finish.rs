@@ -28,7 +28,7 @@ pub fn write_results(
     running: bool,
     not_attempted: &str,
 ) -> Result<Summary, FinishError> {
-    let plan = manifest.open_plan(run)?;
+    let plan = manifest.open_plan(&run.plan())?;
     let screened = ScreenedRows::open(&run.screened())?;
     let journal = Reader::open(&run.journal())?;
     let states = journal.states()?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::content::Content;
-use super::dir::RunDir;
+use super::inputs::{Input, RunOptions};
 use super::run_id::RunId;
 use super::stop_reason::{self, StopReason};
 use crate::campaign::Campaign;
@@ -90,52 +90,6 @@ pub enum State {
     Finished,
 }
 
-/// A file of the target group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Input {
-    /// Its path.
-    pub path: PathBuf,
-    /// Its name in results.
-    pub shown: String,
-    /// Its size.
-    pub bytes: u64,
-    /// BLAKE3, in hexadecimal digits.
-    pub hash: String,
-    /// The number of its rows, once it has been screened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<u64>,
-}
-
-/// The options of the command line that choose rows or recipients.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunOptions {
-    /// `--limit`: at most this many rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u64>,
-    /// `--to`: everything goes to this address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// `--dry-run`: everything but SMTP.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub dry_run: bool,
-    /// Set on a run of some rows of another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
-}
-
-/// Which rows of which run are tried once more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retry {
-    /// The other run.
-    pub run_id: RunId,
-    /// Their dispositions there.
-    pub dispositions: Vec<String>,
-}
-
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
 impl Manifest {
     /// The manifest of a run that begins.
     pub fn new(
@@ -200,12 +154,12 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Opens the run's plan: the one that this manifest was written for, and no other.
-    pub fn open_plan(&self, run: &RunDir) -> Result<Plan, PlanError> {
-        let plan = Plan::open(&run.plan())?;
+    /// Opens the run's plan at `path`: the one that this manifest was written for, and no other.
+    pub fn open_plan(&self, path: &Path) -> Result<Plan, PlanError> {
+        let plan = Plan::open(path)?;
         match &self.plan {
             Some(facts) if facts.hash != plan.hash() => {
-                Err(PlanError::damaged(&run.plan(), "it is not the plan that the manifest was written for"))
+                Err(PlanError::damaged(path, "it is not the plan that the manifest was written for"))
             }
             Some(_) | None => Ok(plan),
         }
@@ -280,7 +234,7 @@ pub(super) mod tests {
     use super::*;
     use crate::fuzzing::fuzz;
     use crate::kit::file::tests::{SmallDisk, names};
-    use crate::plan::testing::frozen;
+    use crate::plan::testing::{frozen, plan_files};
     use crate::screen::testing::batch;
 
     pub fn input(shown: &str, hash: &str) -> Input {
@@ -317,12 +271,6 @@ host = "smtp.example.net"
         let inputs = vec![input("a.csv", "99")];
         let contents = vec![content("text", "a.hbs", "77")];
         Manifest::new(&campaign, "run-1".parse().unwrap(), inputs, contents, options, created)
-    }
-
-    fn run_dir() -> (tempfile::TempDir, RunDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::create(folder.path(), "spring", &"abc".parse().unwrap()).unwrap();
-        (folder, run)
     }
 
     const NOW: Timestamp = Timestamp(1_780_000_123_456_789);
@@ -403,15 +351,15 @@ host = "smtp.example.net"
 
     #[test]
     fn a_plan_that_belongs_to_another_manifest_is_refused() {
-        let (_folder, run) = run_dir();
+        let (_folder, files) = plan_files();
         let mut manifest = manifest(NOW);
-        manifest.plan = Some(frozen(&run.plan_files(), vec![batch(0, &["a@b.example"])]).plan);
-        assert_eq!(manifest.open_plan(&run).unwrap().len(), 1);
+        manifest.plan = Some(frozen(&files, vec![batch(0, &["a@b.example"])]).plan);
+        assert_eq!(manifest.open_plan(&files.plan).unwrap().len(), 1);
 
-        let (_folder, other) = run_dir();
-        frozen(&other.plan_files(), vec![batch(0, &["c@b.example"])]);
-        fs::copy(other.plan(), run.plan()).unwrap();
-        let error = manifest.open_plan(&run).unwrap_err();
+        let (_folder, other) = plan_files();
+        frozen(&other, vec![batch(0, &["c@b.example"])]);
+        fs::copy(&other.plan, &files.plan).unwrap();
+        let error = manifest.open_plan(&files.plan).unwrap_err();
         assert!(matches!(error, PlanError::Damaged { .. }), "{error}");
     }
 

@@ -11,13 +11,17 @@
 //! ```
 
 mod content;
+mod derive;
 mod dir;
+mod inputs;
 mod manifest;
 mod run_id;
 mod stop_reason;
 
 pub use content::{Content, hash_file};
+pub use derive::{recipients_part, run_id};
 pub use dir::{RunDir, RunDirError, RunLock};
-pub use manifest::{FORMAT, Input, Manifest, Retry, RunOptions, State};
-pub use run_id::{BadRunId, RunId, recipients_part, run_id};
+pub use inputs::{Input, Retry, RunOptions};
+pub use manifest::{Manifest, State};
+pub use run_id::{BadRunId, RunId};
 pub use stop_reason::StopReason;

@@ -1,79 +1,19 @@
-//! The name of a run, derived from what it sends: the same content is the same run, on any machine.
+//! The name of a run within its campaign.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-use super::content::Content;
-use super::manifest::{Input, RunOptions};
-use crate::campaign::Campaign;
 
 /// Names a run within its campaign, and its directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RunId(String);
+pub struct RunId(pub(super) String);
 
 /// The text can't name a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` can't name a run: use up to 100 letters, digits, `-`, `_` and `.`")]
 pub struct BadRunId(String);
-
-/// Digits and letters that are not mistaken for one another.
-const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// 60 bits.
-const LENGTH: usize = 12;
-
-/// The id of the run that sends this content.
-///
-/// It depends on who gets what from whom: the recipients' files, templates and attachments by their contents, the
-/// campaign's sender and unsubscribe settings, and the options that choose rows or recipients. It does not depend on
-/// where files lie, nor on how the mail is carried (capacity, relay, retries, keys): a run that is started again with
-/// other settings of that kind goes on, and does not send everything once more. Whether mail leaves the machine at all
-/// does count, so that a rehearsal is a run of its own.
-pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], options: &RunOptions) -> RunId {
-    let mut contents = contents.to_vec();
-    contents.sort();
-    let contents: Vec<Value> =
-        contents.iter().map(|content| json!([content.role, content.name, content.hash])).collect();
-    let inputs: Vec<&str> = inputs.iter().map(|input| input.hash.as_str()).collect();
-    let mut content = recipients_part(campaign);
-    content["route"] = json!(campaign.delivery.route);
-    content["inputs"] = json!(inputs);
-    content["contents"] = json!(contents);
-    content["options"] = json!(options);
-    let hash = blake3::hash(content.to_string().as_bytes());
-    let letters = hash.as_bytes()[..LENGTH].iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)]));
-    RunId(letters.collect())
-}
-
-/// What of a campaign's settings decides who gets what from whom; files count by their contents, and are not in it.
-pub fn recipients_part(campaign: &Campaign) -> Value {
-    json!({
-        "campaign": campaign.identity,
-        "sender": campaign.sender,
-        "target-group": without(json!(campaign.target_group), &["files"]),
-        "template": template(json!(campaign.template)),
-        "unsubscribe": without(json!(campaign.unsubscribe), &["secret-env", "secret-file"]),
-    })
-}
-
-/// The template's settings without its files: those count by their contents.
-fn template(template: Value) -> Value {
-    let mut template = without(template, &["text", "html", "partials", "attachments"]);
-    if let Some(images) = template.get_mut("inline").and_then(Value::as_array_mut) {
-        images.iter_mut().for_each(|image| *image = without(image.take(), &["file"]));
-    }
-    template
-}
-
-fn without(mut value: Value, keys: &[&str]) -> Value {
-    if let Some(object) = value.as_object_mut() {
-        object.retain(|key, _| !keys.contains(&key.as_str()));
-    }
-    value
-}
 
 impl RunId {
     /// The id as text.
@@ -111,98 +51,5 @@ impl From<RunId> for String {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::super::manifest::tests::{content, input};
-    use super::*;
-
-    const CAMPAIGN: &str = r#"
-[campaign]
-id = "spring"
-[sender]
-from = "News <news@example.com>"
-[target-group]
-files = ["a.csv"]
-[template]
-subject = "Hello"
-text = "a.hbs"
-inline = [{ id = "logo", file = "logo.png" }]
-[unsubscribe]
-https = "https://example.com/{{token}}"
-secret-file = "secret"
-[[dkim]]
-domain = "example.com"
-selector = "s"
-key = "s.pem"
-[delivery]
-route = "sandbox"
-"#;
-
-    fn id_at(text: &str, folder: &str) -> RunId {
-        let campaign = Campaign::parse(text, &Path::new(folder).join("campaign.toml")).unwrap();
-        let contents = [content("text", "a.hbs", "77"), content("partial", "b.hbs", "88")];
-        run_id(&campaign, &[input("a.csv", "99")], &contents, &RunOptions::default())
-    }
-
-    /// Pinned: an id that changes with the program's version would send everything again after an update in the
-    /// middle of a run. A new key must not be written out while it has its default.
-    #[test]
-    fn it_is_the_same_in_every_version() {
-        assert_eq!(id_at(CAMPAIGN, "/home/a").as_str(), "g8q8zs1t3568");
-    }
-
-    #[test]
-    fn it_depends_on_content_and_not_on_place_or_carriage() {
-        let id = id_at(CAMPAIGN, "/home/a");
-        assert_eq!(id, id_at(CAMPAIGN, "/srv/b/c"));
-        let same = |from: &str, to: &str| assert_eq!(id, id_at(&CAMPAIGN.replace(from, to), "/x"), "{to}");
-        let other = |from: &str, to: &str| assert_ne!(id, id_at(&CAMPAIGN.replace(from, to), "/x"), "{to}");
-        same("[delivery]", "[capacity]\nper-hour = 1_200\n[stop]\nbounce-window = 10\n[delivery]");
-        same("[delivery]", "[delivery]\ndrain-seconds = 5");
-        same("selector = \"s\"", "selector = \"t\"");
-        same("\"secret\"", "\"another\"");
-        same("\"a.hbs\"", "\"moved/a.hbs\"");
-        same("[\"a.csv\"]", "[\"*.csv\"]");
-        other("Hello", "Good day");
-        other("news@", "old@");
-        other("\"spring\"", "\"summer\"");
-        other("\"logo\"", "\"sign\"");
-        other("example.com/{{token}}", "example.com/u/{{token}}");
-        other("route = \"sandbox\"", "route = \"relay\"\n[delivery.relay]\nhost = \"h\"");
-    }
-
-    #[test]
-    fn it_depends_on_files_and_options() {
-        let campaign = Campaign::parse(CAMPAIGN, Path::new("campaign.toml")).unwrap();
-        let of = |inputs: &[Input], contents: &[Content], options: &RunOptions| {
-            run_id(&campaign, inputs, contents, options)
-        };
-        let (a, b) = (input("a", "11"), input("b", "22"));
-        let (x, y) = (content("text", "x", "33"), content("partial", "y", "44"));
-        let all = RunOptions::default();
-        let id = of(&[a.clone(), b.clone()], &[x.clone(), y.clone()], &all);
-        // The order of the target group's files decides which duplicate counts; that of the others says nothing.
-        assert_eq!(id, of(&[a.clone(), b.clone()], &[y.clone(), x.clone()], &all));
-        assert_ne!(id, of(&[b.clone(), a.clone()], &[x.clone(), y.clone()], &all));
-        assert_ne!(id, of(std::slice::from_ref(&a), &[x.clone(), y.clone()], &all));
-        assert_ne!(id, of(&[a.clone(), b.clone()], &[x.clone(), content("partial", "y", "55")], &all));
-        assert_ne!(id, of(&[a.clone(), b.clone()], &[x.clone(), content("partial", "z", "44")], &all));
-        let limit = RunOptions { limit: Some(10), ..RunOptions::default() };
-        assert_ne!(id, of(&[a, b], &[x, y], &limit));
-    }
-
-    #[test]
-    fn it_is_short_and_names_a_directory() {
-        let id = id_at(CAMPAIGN, "/x");
-        assert_eq!(id.as_str().len(), LENGTH);
-        assert_eq!(id.as_str().parse::<RunId>(), Ok(id));
-        for bad in ["", ".", "..", "a/b", "a b", "ä", &"a".repeat(101)] {
-            assert!(bad.parse::<RunId>().is_err(), "{bad}");
-        }
     }
 }

@@ -6,7 +6,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_cast::{can_cast_types, cast};
 use arrow_schema::{DataType, Schema};
 
-use super::ScreenError;
+use super::error::ScreenError;
 use crate::campaign::Duplicates;
 use crate::mail::{AddressError, AddressParts};
 use crate::suppression::{AddressKey, Fingerprint, Fingerprinter};

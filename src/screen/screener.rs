@@ -4,7 +4,7 @@ use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::ScreenError;
+use super::error::ScreenError;
 use super::parse::{Columns, Parsed, Parser, cell};
 use crate::campaign::Duplicates;
 use crate::mail::{Address, Disposition};

@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use super::share::millionths;
 use crate::mail::Domain;
 
 /// The most made-up domains: their names are kept in memory.
@@ -79,7 +80,7 @@ impl FromStr for DomainMix {
                 format!("`{entry}` is not of the form `domain=weight`, such as `example.com=40`")
             })?;
             let (name, weight) = (name.trim(), weight.trim());
-            let parts = super::millionths(weight.trim_end_matches('%')).ok_or_else(|| {
+            let parts = millionths(weight.trim_end_matches('%')).ok_or_else(|| {
                 format!("the weight `{weight}` of `{name}` is not a number, such as 40 or 0.5")
             })?;
             if name == REST {

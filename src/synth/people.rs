@@ -3,12 +3,9 @@
 use std::fmt::Write;
 
 use super::domains::{Domains, INTERNATIONAL};
+use super::quotas::{Kind, Quotas};
 use super::random::{Random, Shuffle};
-use super::{Kind, Quotas, Spec};
-
-/// The columns that have a meaning; those beyond are `text_9` and so on.
-pub(super) const COLUMNS: [&str; 8] =
-    ["customer_id", "email", "full_name", "first_name", "city", "language", "token", "segment"];
+use super::spec::Spec;
 
 const FIRST_NAMES: [&str; 48] = [
     "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Klara", "Liam",

@@ -7,9 +7,15 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_select::concat::concat_batches;
 
+use std::path::PathBuf;
+
+use super::people::{People, Row};
+use super::quotas::{Kind, Quotas};
+use super::spec::column_name;
 use super::*;
 use crate::campaign;
 use crate::mail::Address;
+use crate::target_group::FileKind;
 
 fn spec(rows: u64, shares: [&str; 4]) -> Spec {
     let [duplicates, invalid, non_ascii, smtputf8] = shares.map(|share| share.parse().unwrap());

@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
-use super::SynthError;
+use super::error::SynthError;
 use crate::target_group::{BATCH_ROWS, FileKind};
 
 /// Rows that are held, encoded, before they are written: a bound on memory.

@@ -5,10 +5,10 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions
 use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 
+use super::batch::{Batch, Place, Unreadable};
 use super::convert::Faults;
 use super::error::TargetGroupError;
 use super::schema::Unified;
-use super::{Batch, Place, Unreadable};
 
 /// The parts of a batch.
 pub(super) struct Columns {

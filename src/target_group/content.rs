@@ -7,9 +7,6 @@ use super::error::TargetGroupError;
 use super::files::FileKind;
 use crate::campaign::Encoding;
 
-/// How much of a file's start is looked at.
-pub(super) const HEAD_BYTES: usize = 64 * 1024;
-
 const PARQUET: &[u8] = b"PAR1";
 /// Two marks and the length of the footer.
 const SMALLEST_PARQUET: u64 = 12;
@@ -41,7 +38,7 @@ const SIGNATURES: [(&[u8], &str, &str); 19] = [
     (b"{\\rtf", "an RTF document", NEITHER),
 ];
 
-/// Tells CSV from Parquet by `head` (the first [`HEAD_BYTES`]) and `tail` (the last four bytes); all else is an error
+/// Tells CSV from Parquet by `head` (the first [`encoding::HEAD_BYTES`]) and `tail` (the last four bytes); all else is an error
 /// that says what was found. `declared` is the encoding that the campaign file names.
 pub(super) fn detect(
     path: &Path,

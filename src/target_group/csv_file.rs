@@ -9,11 +9,12 @@ use arrow_array::builder::BinaryBuilder;
 use arrow_array::{ArrayRef, BinaryArray, new_null_array};
 
 use super::assemble::{self, Columns};
+use super::batch::{BATCH_BYTES, BATCH_ROWS, Batch, Place, Unreadable};
 use super::convert::{self, Faults};
 use super::error::TargetGroupError;
 use super::records::{Record, Records};
 use super::schema::{Given, Unified};
-use super::{BATCH_BYTES, BATCH_ROWS, Batch, Place, Unreadable, delimiter, encoding, header};
+use super::{delimiter, encoding, header};
 use crate::campaign::{self, Encoding};
 
 /// As much text decides on the delimiter.

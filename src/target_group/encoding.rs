@@ -9,11 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::content::HEAD_BYTES;
 use crate::campaign::Encoding;
 
 /// Stands for input that does not decode.
 const BROKEN: u8 = 0xff;
+
+/// How much of a file's start decides what it is.
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
 /// Raw bytes read at once.
 const RAW_BYTES: usize = 64 * 1024;

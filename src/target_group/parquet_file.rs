@@ -21,11 +21,12 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::assemble::{self, Columns};
+use super::batch::{BATCH_BYTES, BATCH_ROWS, Batch, LONGEST_CELL, Place};
 use super::convert::{self, Faults};
 use super::error::TargetGroupError;
 use super::parquet_pages;
 use super::schema::{Given, Unified};
-use super::{BATCH_BYTES, BATCH_ROWS, Batch, LONGEST_CELL, Place, header, types};
+use super::{header, types};
 
 /// A larger page is refused: the reader takes it whole. Writers end a page after about a megabyte, or
 /// after one value.

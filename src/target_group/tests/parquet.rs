@@ -4,7 +4,8 @@ use arrow_array::*;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use super::*;
-use crate::target_group::{BATCH_ROWS, LONGEST_CELL};
+use crate::target_group::BATCH_ROWS;
+use crate::target_group::batch::LONGEST_CELL;
 
 fn texts(values: &[&str]) -> ArrayRef {
     array(StringArray::from(values.to_vec()))

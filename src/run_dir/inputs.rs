@@ -1,0 +1,53 @@
+//! What a run is made of: the files of its target group, and the options that choose among their rows.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::run_id::RunId;
+
+/// A file of the target group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its name in results.
+    pub shown: String,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3, in hexadecimal digits.
+    pub hash: String,
+    /// The number of its rows, once it has been screened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// The options of the command line that choose rows or recipients.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// `--limit`: at most this many rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// `--to`: everything goes to this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// `--dry-run`: everything but SMTP.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+    /// Set on a run of some rows of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+/// Which rows of which run are tried once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The other run.
+    pub run_id: RunId,
+    /// Their dispositions there.
+    pub dispositions: Vec<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -1,0 +1,134 @@
+//! The rows of a target group, file by file.
+
+use super::batch::Batch;
+use super::csv_file::{CsvReader, RawCsv};
+use super::error::TargetGroupError;
+use super::group::{Format, TargetGroup};
+use super::parquet_file::{ParquetReader, RawParquet};
+
+impl TargetGroup {
+    /// Reads the files, one after the other, from their start. Every record of a file is in a batch once, by its row
+    /// number, either readable or not. An error ends the reading; one at the end of a file may say that the file
+    /// changed meanwhile.
+    pub fn batches(&self) -> Batches<'_> {
+        Batches { raw: self.raw_batches(), ended: false }
+    }
+
+    /// The same batches in the same order, each to be [read](RawBatch::read) on whatever thread.
+    pub fn raw_batches(&self) -> RawBatches<'_> {
+        RawBatches { group: self, file: 0, reader: None, ended: false }
+    }
+}
+
+/// The rows of a target group, file by file.
+pub struct Batches<'a> {
+    raw: RawBatches<'a>,
+    ended: bool,
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Batch, TargetGroupError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.raw.next()?.and_then(RawBatch::read);
+        self.ended = batch.is_err();
+        Some(batch)
+    }
+}
+
+/// The records of a target group, file by file, before anything is made of them.
+pub struct RawBatches<'a> {
+    group: &'a TargetGroup,
+    /// The file that is read, or comes next.
+    file: usize,
+    reader: Option<Reader<'a>>,
+    ended: bool,
+}
+
+enum Reader<'a> {
+    Csv(Box<CsvReader<'a>>),
+    Parquet(Box<ParquetReader<'a>>),
+}
+
+/// Some consecutive records of one file as they came out of it. What takes time is still to be done.
+pub struct RawBatch<'a> {
+    shown: &'a str,
+    records: RawRecords<'a>,
+}
+
+enum RawRecords<'a> {
+    Csv(RawCsv<'a>),
+    Parquet(RawParquet<'a>),
+}
+
+impl<'a> Reader<'a> {
+    fn open(group: &'a TargetGroup, number: usize) -> Result<Self, TargetGroupError> {
+        let file = group.files[number].open()?;
+        let cant_read = |source: Box<dyn std::error::Error + Send + Sync>| {
+            TargetGroupError::new("can't read the file").caused_by(source)
+        };
+        match &group.formats[number] {
+            Format::Csv(csv) => {
+                let reader =
+                    csv.read(file, number, &group.unified).map_err(|error| cant_read(error.into()))?;
+                Ok(Reader::Csv(Box::new(reader)))
+            }
+            Format::Parquet(parquet) => {
+                let reader =
+                    parquet.read(file, number, &group.unified).map_err(|error| cant_read(error.into()))?;
+                Ok(Reader::Parquet(Box::new(reader)))
+            }
+        }
+    }
+}
+
+impl RawBatch<'_> {
+    /// Checks the records and brings them into the columns of the target group.
+    pub fn read(self) -> Result<Batch, TargetGroupError> {
+        let batch = match self.records {
+            RawRecords::Csv(csv) => csv.read(),
+            RawRecords::Parquet(parquet) => parquet.read(),
+        };
+        batch.map_err(|error| error.in_file(self.shown))
+    }
+}
+
+impl<'a> RawBatches<'a> {
+    fn advance(&mut self) -> Result<Option<RawRecords<'a>>, TargetGroupError> {
+        while self.file < self.group.files.len() {
+            if self.reader.is_none() {
+                self.reader = Some(Reader::open(self.group, self.file)?);
+            }
+            let records = match &mut self.reader {
+                Some(Reader::Csv(csv)) => csv.next()?.map(RawRecords::Csv),
+                Some(Reader::Parquet(parquet)) => parquet.next()?.map(RawRecords::Parquet),
+                None => None,
+            };
+            if records.is_some() {
+                return Ok(records);
+            }
+            self.group.files[self.file].check_unchanged()?;
+            self.reader = None;
+            self.file += 1;
+        }
+        Ok(None)
+    }
+}
+
+impl<'a> Iterator for RawBatches<'a> {
+    type Item = Result<RawBatch<'a>, TargetGroupError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
+        let records = self.advance().map_err(|error| error.in_file(shown));
+        self.ended = !matches!(records, Ok(Some(_)));
+        let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
+        Some(records.transpose()?.map(|records| RawBatch { shown, records }))
+    }
+}
