@@ -27,6 +27,7 @@
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
 //! | [`preflight`] | checks before sending |
+//! | [`job`] | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
 //! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in `state`
@@ -95,4 +96,5 @@ pub mod state;
 pub mod run;
 pub mod sandbox;
 pub mod preflight;
+pub mod job;
 pub mod cli;

@@ -4,26 +4,53 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::args::{CapacityArgs, CapacityCommand, Common};
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::text::{count, table};
-use super::{out, paths, results};
+use super::output::out;
+use super::table::table;
 use crate::campaign::{Capacity, RouteKind};
+use crate::kit::text::{counted, grouped};
 use crate::mail::Timestamp;
 use crate::pacing::{Fullest, Usage, audit};
 use crate::results::{Column, ResultFiles};
 use crate::run_dir::Manifest;
 
-pub fn run(common: &Common, args: CapacityArgs) -> Result<Exit, Diagnostic> {
-    match args.command {
+/// `mailrun capacity`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// What to do; shows the slots of the last hour by default.
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What can be done with the ledger.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Prove from result files alone that no window was exceeded
+    Audit {
+        /// Runs: ids, starts of ids, campaign ids, or directories
+        #[arg(required = true, id = "audited", value_name = "RUN")]
+        runs: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    match &args.command {
         None => show(common, args.json),
-        Some(CapacityCommand::Audit { runs, json }) => prove(common, &runs, json || args.json),
+        Some(Command::Audit { runs, json }) => audit_runs(common, runs, *json || args.json),
     }
 }
 
 fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
-    let accounts = paths::state(common)?.ledger().usage()?;
+    let accounts = common.workspace().state()?.ledger().usage()?;
     if as_json {
         let value: Vec<_> = accounts.iter().map(account_json).collect();
         out(&format!("{:#}\n", json!(value)))?;
@@ -36,23 +63,23 @@ fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
         let mut text = format!(
             "{}: {} an hour, {} in five minutes; last hour {} used, {} free; last five minutes {} used, {} free\n",
             account.account,
-            count(account.in_force.per_hour),
-            count(account.in_force.per_slot),
-            count(account.hour_used),
-            count(account.hour_free),
-            count(account.slot_used),
-            count(account.slot_free)
+            grouped(account.in_force.per_hour),
+            grouped(account.in_force.per_slot),
+            grouped(account.hour_used),
+            grouped(account.hour_free),
+            grouped(account.slot_used),
+            grouped(account.slot_free)
         );
         if account.disagrees() {
             let named: Vec<String> = account
                 .named
                 .iter()
                 .map(|(campaign, limits)| {
-                    format!("{campaign} {} ({})", count(limits.per_hour), count(limits.per_slot))
+                    format!("{campaign} {} ({})", grouped(limits.per_hour), grouped(limits.per_slot))
                 })
                 .collect();
             text.push_str(&format!(
-                "  warning: campaigns name different limits, the strictest hold: {} an hour (in five minutes)\n",
+                "  warning: campaigns name different limits, the strictest apply: {} an hour (in five minutes)\n",
                 named.join(", ")
             ));
         }
@@ -65,10 +92,10 @@ fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
                     .by
                     .iter()
                     .map(|(holder, used)| {
-                        format!("{} {} ({})", count(*used), holder.campaign, holder.process)
+                        format!("{} {} ({})", grouped(*used), holder.campaign, holder.process)
                     })
                     .collect();
-                vec![slot.start.to_string(), count(slot.used), by.join(", ")]
+                vec![slot.start.to_string(), grouped(slot.used), by.join(", ")]
             })
             .collect();
         text.push_str(&table(&rows));
@@ -107,10 +134,11 @@ fn account_json(account: &Usage) -> serde_json::Value {
 }
 
 /// The times of all attempts of the runs, per account, held against the agreement.
-fn prove(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagnostic> {
+fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagnostic> {
+    let workspace = common.workspace();
     let mut accounts: BTreeMap<String, (Capacity, Vec<Timestamp>)> = BTreeMap::new();
     for run in runs {
-        let dir = results::resolve(common, run)?;
+        let dir = workspace.find_run(run)?;
         let manifest = Manifest::read(&dir.manifest())?;
         let capacity = manifest.campaign.capacity.clone();
         let account = match manifest.campaign.delivery.route {
@@ -141,8 +169,8 @@ fn prove(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagno
         }
         let verdict = if audit.holds() { "kept" } else { "EXCEEDED" };
         out(&format!(
-            "{account}: {verdict}; {} attempts\n{}",
-            count(audit.attempts),
+            "{account}: {verdict}; {}\n{}",
+            counted(audit.attempts, "attempt", "attempts"),
             table(&[line("fullest 300 s", &audit.slot), line("fullest 3,600 s", &audit.hour)])
         ))?;
     }
@@ -153,7 +181,13 @@ fn prove(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagno
 }
 
 fn line(name: &str, window: &Fullest) -> Vec<String> {
-    vec![name.into(), count(window.count), "of".into(), count(window.limit), format!("from {}", window.start)]
+    vec![
+        name.into(),
+        grouped(window.count),
+        "of".into(),
+        grouped(window.limit),
+        format!("from {}", window.start),
+    ]
 }
 
 fn fullest(window: &Fullest) -> serde_json::Value {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::exit::Exit;
+use crate::job::chain;
 
 /// An error as it is printed:
 ///
@@ -21,7 +22,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error with its message; it ends the program with [`Exit::Usage`] unless told otherwise.
+    /// An error with its message; it ends the program with [`Exit::Usage`] by default.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), place: None, hint: None, exit: Exit::Usage }
     }
@@ -37,13 +38,19 @@ impl Diagnostic {
         self
     }
 
+    /// Where it is, where that is known.
+    pub fn maybe_at(mut self, place: Option<impl fmt::Display>) -> Self {
+        self.place = place.map(|place| place.to_string()).or(self.place);
+        self
+    }
+
     /// What to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// What to do, where something is known.
+    /// What to do, where that is known.
     pub fn maybe_hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hint = hint.map(Into::into).or(self.hint);
         self
@@ -59,20 +66,6 @@ impl Diagnostic {
     pub fn code(&self) -> Exit {
         self.exit
     }
-}
-
-/// The error and its causes, joined with `: `; a cause that its error's text repeats is left out.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 impl fmt::Display for Diagnostic {

@@ -1,42 +1,75 @@
-//! Where a command looks names up, and what it makes of them: zone files, the campaign's name servers, or the system's.
+//! `mailrun dns`: the records that a campaign's sender needs, as lines of a zone file or as JSON.
 
-use super::args::DnsOptions;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::common::Common;
 use super::diagnostic::Diagnostic;
-use crate::campaign::{Campaign, Mx, NameServer, ShapingEntry};
-use crate::route::{MtaSts, MxSecurity, Resolver, Router, Shaping};
+use super::exit::Exit;
+use super::name_servers::DnsOptions;
+use super::output::out;
+use super::runtime::runtime;
+use crate::job::{Job, NameServers};
+use crate::mail::Domain;
+use crate::preflight::dns::{Published, Record};
 
-impl DnsOptions {
-    /// The resolver for `campaign`; the options go before its name servers.
-    pub fn resolver(&self, campaign: &Campaign) -> Result<Resolver, Diagnostic> {
-        self.resolver_over(&campaign.delivery.resolver)
-    }
-
-    /// True when an option says whom to ask: then DNS is asked with --offline too.
-    pub fn is_given(&self) -> bool {
-        self.dns_zone.is_some() || !self.dns_server.is_empty()
-    }
-
-    /// The resolver that the options name, or that asks `servers`, or the system's.
-    pub fn resolver_over(&self, servers: &[NameServer]) -> Result<Resolver, Diagnostic> {
-        let zone = self.dns_zone.as_ref().filter(|_| self.dns_server.is_empty());
-        let servers = if self.dns_server.is_empty() { servers } else { &self.dns_server };
-        let servers: Vec<_> = servers.iter().map(|server| server.0).collect();
-        Ok(match zone {
-            Some(path) => Resolver::zone(path)?,
-            None if servers.is_empty() => Resolver::system()?,
-            None => Resolver::servers(&servers)?,
-        })
-    }
+/// `mailrun dns`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Campaign file
+    campaign: PathBuf,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    dns: DnsOptions,
+    /// Point CNAMEs in the sender's zone to this zone, whose owner can then change keys and policies
+    #[arg(long, value_name = "ZONE")]
+    cname_to: Option<Domain>,
+    /// Don't look up what is published today
+    #[arg(long)]
+    offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
-/// What finds the way to the recipients' domains, and how connections there are secured.
-pub fn router(
-    resolver: Resolver,
-    mx: &Mx,
-    shaping: &[ShapingEntry],
-) -> Result<(Router, MxSecurity), Diagnostic> {
-    let security =
-        MxSecurity::new(mx.ca_file.as_deref()).map_err(|error| Diagnostic::of("can't set up TLS", &error))?;
-    let mta_sts = mx.mta_sts.then(|| MtaSts::new(resolver.clone(), security.verifier().clone(), mx));
-    Ok((Router::new(resolver, Shaping::new(shaping)?, mta_sts, mx.tls), security))
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    let workspace = common.workspace();
+    let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
+    let name_servers = NameServers::from(args.dns.clone());
+    let asked = (!args.offline || name_servers.is_given()).then_some(&name_servers);
+    let records = runtime()?.block_on(job.dns_records(args.cname_to.as_ref(), asked))?;
+    if args.json {
+        let records: Vec<_> = records
+            .iter()
+            .map(|record| {
+                let mut value = json!(record);
+                value["line"] = json!(record.line());
+                value
+            })
+            .collect();
+        out(&format!("{:#}\n", json!({"campaign": job.campaign().identity.id, "records": records})))?;
+        return Ok(Exit::Ok);
+    }
+    out(&records.iter().map(text).collect::<String>())?;
+    Ok(Exit::Ok)
+}
+
+/// A comment with what is published, then the line: commented out where nothing has to be done.
+fn text(record: &Record) -> String {
+    let line = record.line();
+    let (said, values, needed) = match &record.published {
+        None => ("", &[][..], true),
+        Some(Published::Same) => (": published as is", &[][..], false),
+        Some(Published::Fitting(values)) => (": published, and it works:", &values[..], false),
+        Some(Published::Other(values)) => (": something else is published:", &values[..], true),
+        Some(Published::Absent) => (": not published", &[][..], true),
+        Some(Published::Unknown(problem)) => (": the lookup failed:", &problem[..], true),
+    };
+    let mut text = format!("; {}{said}\n", record.purpose);
+    for value in values {
+        text.push_str(&format!(";   {value}\n"));
+    }
+    text.push_str(if needed { "" } else { "; " });
+    text + &line + "\n\n"
 }

@@ -1,9 +1,10 @@
-//! The library's errors, told to people.
+//! The library's errors, as diagnostics.
 
-use super::diagnostic::{Diagnostic, chain};
+use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use crate::campaign::CampaignError;
 use crate::dkim::KeyError;
+use crate::job::{ErrorClass, JobError, chain};
 use crate::journal::JournalError;
 use crate::kit::store::StoreError;
 use crate::pacing::LedgerError;
@@ -12,11 +13,50 @@ use crate::results::ResultsError;
 use crate::route::classify::RuleError;
 use crate::route::mta_sts;
 use crate::route::{ResolverError, ShapingError};
-use crate::run::FinishError;
 use crate::run_dir::RunDirError;
 use crate::synth::SynthError;
 use crate::target_group::TargetGroupError;
 use crate::template::TemplateError;
+
+impl From<JobError> for Diagnostic {
+    fn from(error: JobError) -> Self {
+        let exit = match error.class() {
+            ErrorClass::Usage => Exit::Usage,
+            ErrorClass::Refused => Exit::Refused,
+            ErrorClass::Interrupted => Exit::Interrupted,
+            ErrorClass::Busy => Exit::Busy,
+        };
+        let text = chain(&error);
+        let diagnostic = match error {
+            JobError::Campaign(error) => error.into(),
+            JobError::TargetGroup(error) => error.into(),
+            JobError::State(error) => error.into(),
+            JobError::Template(error) => error.into(),
+            JobError::Key(error) => error.into(),
+            JobError::RunDir(error) => error.into(),
+            JobError::Plan(error) => error.into(),
+            JobError::Journal(error) => error.into(),
+            JobError::Ledger(error) => error.into(),
+            JobError::Results(error) => error.into(),
+            JobError::Resolver(error) => error.into(),
+            JobError::Shaping(error) => error.into(),
+            JobError::Rule(error) => error.into(),
+            JobError::Policies(error) => error.into(),
+            JobError::Interrupted(error) => Self::from(*error),
+            JobError::Workspace(error) => Self::new(text).maybe_at(error.place()).hint(error.hint()),
+            JobError::Secret(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
+            JobError::Sender(error) => {
+                Self::new(text).at(error.registry.display()).hint(error.refused.hint())
+            }
+            JobError::Setup(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
+            JobError::Selection(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
+            JobError::Freeze(error) => Self::new(text).at(error.place().display()).maybe_hint(error.hint()),
+            JobError::Retry(error) => Self::new(text).hint(error.hint()),
+            JobError::Refusal(error) => Self::new(text).maybe_at(error.place()).hint(error.hint()),
+        };
+        diagnostic.exit(exit)
+    }
+}
 
 impl From<CampaignError> for Diagnostic {
     fn from(error: CampaignError) -> Self {
@@ -39,8 +79,8 @@ impl From<TargetGroupError> for Diagnostic {
             let comma = if place.is_empty() { "" } else { ", " };
             place.push_str(&format!("{comma}column `{column}`"));
         }
-        let diagnostic = Self::new(chain(&error)).maybe_hint(error.hint.clone());
-        if place.is_empty() { diagnostic } else { diagnostic.at(place) }
+        let place = (!place.is_empty()).then_some(place);
+        Self::new(chain(&error)).maybe_at(place).maybe_hint(error.hint.clone())
     }
 }
 
@@ -73,7 +113,6 @@ macro_rules! with_hint {
     };
 }
 with_hint!(
-    StoreError,
     PlanError,
     JournalError,
     LedgerError,
@@ -81,18 +120,9 @@ with_hint!(
     ResolverError,
     ShapingError,
     RuleError,
+    StoreError,
     SynthError
 );
-
-impl From<FinishError> for Diagnostic {
-    fn from(error: FinishError) -> Self {
-        match error {
-            FinishError::Plan(error) => error.into(),
-            FinishError::Journal(error) => error.into(),
-            FinishError::Results(error) => error.into(),
-        }
-    }
-}
 
 impl From<KeyError> for Diagnostic {
     fn from(error: KeyError) -> Self {
@@ -102,6 +132,6 @@ impl From<KeyError> for Diagnostic {
 
 impl From<mta_sts::StoreError> for Diagnostic {
     fn from(error: mta_sts::StoreError) -> Self {
-        Self::new(chain(&error)).hint("delete the file: policies are fetched again")
+        Self::new(chain(&error)).hint("delete the file; the policies are fetched again")
     }
 }

@@ -1,9 +1,8 @@
-//! `mailrun init`: a campaign folder that runs as it stands.
+//! `mailrun init`: a ready-to-run campaign folder.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
@@ -17,20 +16,27 @@ const FILES: [(&str, &str); 5] = [
     ("templates/footer.txt.hbs", include_str!("init/templates/footer.txt.hbs")),
 ];
 
-pub fn run(args: &args::Init) -> Result<Exit, Diagnostic> {
+/// `mailrun init`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder to create; it must be empty if it exists
+    dir: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Exit, Diagnostic> {
     let dir = &args.dir;
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
         return Err(Diagnostic::new("the folder is not empty; nothing was written")
             .at(dir.display())
-            .hint("name a new one"));
+            .hint("choose a new one"));
     }
     for (name, content) in FILES {
         write(&dir.join(name), content)?;
     }
     let file = dir.join("campaign.toml");
     log::print(&format!(
-        "{} is ready; nothing leaves this machine until its route is changed:\n\n  \
+        "{} is ready; nothing leaves this machine until you change its route:\n\n  \
          mailrun plan {file}\n  mailrun render {file} --row 1\n  mailrun send {file}",
         dir.display(),
         file = file.display(),

@@ -1,19 +1,28 @@
 //! The log on stderr, and how it gets along with a progress bar.
 
 use std::io::{self, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::args::{Common, LogFormat};
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-static BAR: OnceLock<ProgressBar> = OnceLock::new();
+/// The form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
-/// Starts the log as the options say.
-pub fn start(common: &Common) {
-    let level = match (common.quiet, common.verbose) {
+/// Starts the log; `verbose` counts how often more was asked for.
+pub fn start(format: LogFormat, quiet: bool, verbose: u8) {
+    let level = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) => "mailrun=warn,error",
         (false, 1) => "mailrun=info,warn",
@@ -22,15 +31,15 @@ pub fn start(common: &Common) {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(AroundBar);
     // A second start in one process (tests) keeps the first.
-    let _ = match common.log_format {
+    let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }
 
-/// Tells the log which bar to step aside for.
-pub fn share_bar(bar: ProgressBar) {
-    let _ = BAR.set(bar);
+/// The bar to step aside for, or none any more.
+pub fn share_bar(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
 /// Prints lines to stderr without tearing the progress bar.
@@ -39,9 +48,10 @@ pub fn print(lines: &str) {
 }
 
 fn around_bar<T>(write: impl FnOnce() -> T) -> T {
-    match BAR.get() {
-        Some(bar) if !bar.is_finished() => bar.suspend(write),
-        Some(_) | None => write(),
+    let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
     }
 }
 

@@ -1,70 +1,130 @@
 //! Arguments, commands, diagnostics, progress, exit codes.
 //!
-//! stdout carries what was asked for, stderr the progress and the log. A command is a file; it turns the library's
-//! errors into `Diagnostic`s and its own end into an [`Exit`].
+//! stdout carries what was asked for, stderr the progress and the log. A command is a file with its own `Args`: it turns
+//! what was typed into what [`job`](crate::job) does, and prints what comes of it. Errors become `Diagnostic`s, the end
+//! of a command an [`Exit`].
 
-mod args;
 mod capacity;
 mod check;
+mod common;
+mod completions;
+mod console;
 mod diagnostic;
 mod dkim;
 mod dns;
-mod drive;
-mod dry;
 mod errors;
 mod exit;
-mod gate;
 mod init;
-mod job;
 mod log;
 mod man;
 mod moment;
 mod mx;
-mod paths;
+mod name_servers;
+mod output;
 mod plan;
-mod progress;
 mod recipient;
-mod records;
 mod render;
 mod results;
 mod retry;
+mod runtime;
 mod sandbox;
 mod send;
-mod senders;
+mod sender;
+mod sending;
 mod signals;
 mod status;
 mod summary;
 mod suppress;
 mod synth;
-mod text;
-mod ways;
+mod table;
 
-use std::io::{self, Write};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use clap::{CommandFactory, FromArgMatches};
-use tokio::runtime::{Builder, Runtime};
-
-use args::Command;
+use common::Common;
 use diagnostic::Diagnostic;
 
-pub use args::Cli;
 pub use exit::Exit;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   finished, every planned recipient accepted
+  1   finished, some recipients were not accepted
+  2   the command, the campaign file or the input is wrong; nothing was sent
+  3   a preflight check refused; nothing was sent
+  4   interrupted or stopped early; the same command resumes
+  75  another process is running this campaign; nothing was sent";
+
+/// Runs e-mail campaigns as batch jobs: renders, DKIM-signs and delivers at the agreed capacity, and knows exactly what
+/// it sent.
+#[derive(Debug, Parser)]
+#[command(name = "mailrun", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create a ready-to-run campaign folder
+    Init(init::Args),
+    /// Check everything before sending: domains, keys, every row, the finish time; sends nothing
+    Check(Box<check::Args>),
+    /// Print every DNS record that a campaign's sender needs, next to what is published
+    Dns(dns::Args),
+    /// Generate DKIM keys
+    Dkim(dkim::Args),
+    /// Check the registry of senders
+    Sender(sender::Args),
+    /// Screen the list: counts, slots, finish time; sends nothing
+    Plan(plan::Args),
+    /// Print the exact message of one row, or write the messages of all rows
+    Render(render::Args),
+    /// Send the campaign; resumes automatically
+    Send(Box<send::Args>),
+    /// Resend the rows of a run that ended with the given dispositions
+    Retry(Box<retry::Args>),
+    /// Show how far a run is
+    Status(status::Args),
+    /// Write the result files again from plan and journal, even while the run is sending
+    Results(results::Args),
+    /// Show how mail for a domain would be routed; sends nothing
+    Mx(mx::Args),
+    /// Show how much of its agreed capacity each account has used
+    Capacity(capacity::Args),
+    /// Manage the suppression list: addresses that get no mail
+    Suppress(suppress::Args),
+    /// Run the embedded SMTP receiver alone, for load tests
+    Sandbox(sandbox::Args),
+    /// Generate a target group of any size, for load tests
+    Synth(synth::Args),
+    /// Print shell completions
+    Completions(completions::Args),
+    /// Write the manual pages to a folder, for packages
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+/// The command line, for completions and man pages.
+pub fn command() -> clap::Command {
+    // With the texts that are made at run time.
+    Cli::command().mut_subcommand("sandbox", |command| command.after_help(sandbox::behaviours()))
+}
 
 /// What was typed; ends the program on `--help`, `--version` and what can't be understood.
 pub fn parse() -> Cli {
-    let matches = full_command().get_matches();
+    let matches = command().get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-}
-
-/// The command line with the texts that are made at run time.
-fn full_command() -> clap::Command {
-    Cli::command().mut_subcommand("sandbox", |command| command.after_help(sandbox::behaviours()))
 }
 
 /// Carries out what was typed.
 pub fn run(cli: Cli) -> Exit {
-    log::start(&cli.common);
-    match command(cli) {
+    log::start(cli.common.log_format, cli.common.quiet, cli.common.verbose);
+    match carry_out(cli) {
         Ok(exit) => exit,
         Err(diagnostic) => {
             log::print(&diagnostic.to_string());
@@ -73,57 +133,26 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
-fn command(cli: Cli) -> Result<Exit, Diagnostic> {
+fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
     let common = &cli.common;
     match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(common, &args),
-        Command::Dns(args) => records::run(common, &args),
-        Command::Dkim(args) => dkim::run(args.command),
-        Command::Sender(args) => senders::run(common, args.command),
+        Command::Dns(args) => dns::run(common, &args),
+        Command::Dkim(args) => dkim::run(&args),
+        Command::Sender(args) => sender::run(common, &args),
         Command::Plan(args) => plan::run(common, &args),
         Command::Render(args) => render::run(common, &args),
-        Command::Send(args) => send::run(common, *args),
-        Command::Retry(args) => retry::run(common, *args),
+        Command::Send(args) => send::run(common, &args),
+        Command::Retry(args) => retry::run(common, &args),
         Command::Status(args) => status::run(common, &args),
         Command::Results(args) => results::run(common, &args),
-        Command::Mx(args) => mx::run(common, args),
-        Command::Capacity(args) => capacity::run(common, args),
-        Command::Suppress(args) => suppress::run(common, args.command),
-        Command::Sandbox(args) => sandbox::run(args, common.quiet),
+        Command::Mx(args) => mx::run(common, &args),
+        Command::Capacity(args) => capacity::run(common, &args),
+        Command::Suppress(args) => suppress::run(common, &args),
+        Command::Sandbox(args) => sandbox::run(common, args),
         Command::Synth(args) => synth::run(common, args),
-        Command::Man { dir } => man::run(&dir),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut full_command(), "mailrun", &mut script);
-            out(&String::from_utf8_lossy(&script))?;
-            Ok(Exit::Ok)
-        }
+        Command::Man(args) => man::run(&args, command()),
+        Command::Completions(args) => completions::run(&args, command()),
     }
-}
-
-/// A runtime for sockets and timers.
-fn runtime() -> Result<Runtime, Diagnostic> {
-    Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(8))
-        .enable_all()
-        .build()
-        .map_err(|error| Diagnostic::of("can't start the runtime", &error))
-}
-
-/// Prints what was asked for.
-fn out(text: &str) -> Result<(), Diagnostic> {
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .or_else(|error| broken_pipe_is_fine(error).map(drop))
-}
-
-/// `mailrun … | head` ends well.
-fn broken_pipe_is_fine(error: io::Error) -> Result<Exit, Diagnostic> {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return Ok(Exit::Ok);
-    }
-    Err(Diagnostic::of("can't write to stdout", &error))
 }

@@ -5,16 +5,15 @@ use std::time::Duration;
 use chrono::{DateTime, Local, NaiveTime, TimeZone};
 
 use super::diagnostic::Diagnostic;
-use super::log;
-use super::text::duration;
+use super::exit::Exit;
+use super::runtime::runtime;
+use super::{log, signals};
+use crate::kit::text::duration;
 use crate::mail::Timestamp;
 
 /// RFC 3339, or `HH:MM` today by this machine's clock.
-pub fn parse(text: &str) -> Result<Timestamp, Diagnostic> {
-    let bad = || {
-        Diagnostic::new(format!("`{text}` is not a time"))
-            .hint("write RFC 3339, as 2026-12-31T18:00:00+01:00, or HH:MM for today")
-    };
+pub fn parse(text: &str) -> Result<Timestamp, String> {
+    let bad = || "use RFC 3339, such as 2026-12-31T18:00:00+01:00, or HH:MM for today".to_owned();
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(Timestamp(at.timestamp_micros()));
     }
@@ -25,13 +24,16 @@ pub fn parse(text: &str) -> Result<Timestamp, Diagnostic> {
 }
 
 /// Waits by the wall clock, looking at it again every second: it may be set meanwhile.
+///
+/// # Errors
+/// With [`Exit::Interrupted`] when a signal ends the waiting.
 pub fn wait_until(at: Timestamp) -> Result<(), Diagnostic> {
     let left = at.since(Timestamp::wall());
     if left.is_zero() {
         return Ok(());
     }
-    log::print(&format!("waiting for {at}, {} from now", duration(left)));
-    super::runtime()?.block_on(async {
+    log::print(&format!("waiting until {at}, {} from now", duration(left)));
+    runtime()?.block_on(async {
         let due = async {
             while Timestamp::wall() < at {
                 tokio::time::sleep(at.since(Timestamp::wall()).min(Duration::from_secs(1))).await;
@@ -40,9 +42,9 @@ pub fn wait_until(at: Timestamp) -> Result<(), Diagnostic> {
         };
         tokio::select! {
             due = due => due,
-            stopped = super::signals::first() => {
+            stopped = signals::first() => {
                 stopped?;
-                Err(Diagnostic::new("stopped while waiting; nothing was sent").exit(super::Exit::Interrupted))
+                Err(Diagnostic::new("stopped while waiting; nothing was sent").exit(Exit::Interrupted))
             }
         }
     })

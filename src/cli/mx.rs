@@ -1,34 +1,54 @@
 //! `mailrun mx`: where the mail of domains goes with route `mx`, and how. Sends nothing, connects to no mail server.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use super::args::{self, Common};
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::text::count;
-use super::{dns, out, paths};
+use super::name_servers::DnsOptions;
+use super::output::out;
+use super::runtime::runtime;
 use crate::campaign::{Campaign, Mx};
+use crate::job::{NameServers, mx_router};
+use crate::kit::text::counted;
 use crate::mail::Domain;
 use crate::route::mta_sts::Mode;
 use crate::route::{Route, Router, SiteShaping, Unroutable, host_addresses};
 
-/// The policies of domains, kept between commands.
-pub const POLICIES: &str = "mta-sts.json";
+/// `mailrun mx`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 1 if no mail can be sent to one of the domains.")]
+pub struct Args {
+    /// Domains
+    #[arg(required = true, value_parser = Domain::parse, value_name = "DOMAIN")]
+    domains: Vec<Domain>,
+    /// Use name servers, `[delivery.mx]` and `[[shaping]]` from this campaign file
+    #[arg(long, value_name = "CAMPAIGN")]
+    campaign: Option<PathBuf>,
+    /// Where names are looked up.
+    #[command(flatten)]
+    dns: DnsOptions,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
-pub fn run(common: &Common, args: args::MxArgs) -> Result<Exit, Diagnostic> {
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let campaign = args.campaign.as_deref().map(Campaign::load).transpose()?;
     let mx = campaign.as_ref().map_or_else(Mx::default, |campaign| campaign.delivery.mx.clone());
     let (servers, shaping) = match &campaign {
         Some(campaign) => (campaign.delivery.resolver.as_slice(), campaign.shaping.as_slice()),
         None => Default::default(),
     };
-    let (router, _) = dns::router(args.dns.resolver_over(servers)?, &mx, shaping)?;
-    let policies = paths::state_dir(common)?.join(POLICIES);
+    let (router, _) = mx_router(NameServers::from(args.dns.clone()).resolver_over(servers)?, &mx, shaping)?;
+    let policies = common.workspace().policies()?;
     if let Some(mta_sts) = router.mta_sts() {
         mta_sts.load(&policies)?;
     }
     let (mut text, mut values, mut exit) = (String::new(), Vec::new(), Exit::Ok);
-    super::runtime()?.block_on(async {
+    runtime()?.block_on(async {
         for domain in &args.domains {
             let found = router.route(domain).await;
             let hosts = match &found {
@@ -74,7 +94,7 @@ fn shown(domain: &Domain, found: &Result<Route, Unroutable>, hosts: &[Host]) -> 
     let route = match found {
         Ok(route) => route,
         Err(error) => {
-            let lasting = if error.is_permanent() { "for good" } else { "for now" };
+            let lasting = if error.is_permanent() { "permanently" } else { "at the moment" };
             return format!("{domain}\n  no route {lasting}: {error}\n");
         }
     };
@@ -97,9 +117,9 @@ fn shown(domain: &Domain, found: &Result<Route, Unroutable>, hosts: &[Host]) -> 
 }
 
 fn limits(shaping: &SiteShaping) -> String {
-    let mut limits = vec![format!("{} connections", count(shaping.connections as u64))];
+    let mut limits = vec![counted(shaping.connections as u64, "connection", "connections")];
     if shaping.messages_per_connection > 0 {
-        limits.push(format!("{} messages each", count(shaping.messages_per_connection)));
+        limits.push(format!("{} each", counted(shaping.messages_per_connection, "message", "messages")));
     }
     limits.extend(shaping.messages_per_second.map(|rate| format!("{rate}/s")));
     limits.extend(shaping.new_connections_per_minute.map(|rate| format!("{rate} new connections/min")));

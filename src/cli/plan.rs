@@ -1,60 +1,74 @@
 //! `mailrun plan`: what would happen. Sends nothing and leaves nothing.
 
-use serde_json::json;
+use std::path::PathBuf;
 
-use super::args::{self, Common};
+use serde_json::{Value, json};
+
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::job::{self, Job};
-use super::text::{count, duration, table};
-use super::{out, paths};
-use crate::mail::Timestamp;
-use crate::plan::{Plan, forecast, top_domains};
+use super::output::out;
+use super::table::table;
+use crate::job::{Job, Outlook};
+use crate::kit::text::{duration, grouped};
+use crate::target_group::SourceFile;
 
 /// Domains and slots that are listed.
 const LISTED: usize = 10;
 
-pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
-    let job = Job::open(common, job::load(common, &args.selection.campaign)?)?;
-    let list = paths::state(common)?.suppressions()?;
-    let (_folder, dir, screening) = job.freeze_aside(&list, args.selection.limit.map(u64::from), None)?;
-    let counts = screening.counts;
-    let domains = match screening.domains.exact(LISTED) {
-        Some(domains) => domains,
-        None => top_domains(&Plan::open(&dir.plan())?, LISTED),
-    };
-    let start = Timestamp::wall();
-    let capacity = &job.materials.campaign.capacity;
-    let forecast = forecast(counts.accepted, capacity, start);
-    let finish = forecast.finish();
+/// `mailrun plan`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Campaign file
+    campaign: PathBuf,
+    /// Only the first N rows that pass screening
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    let workspace = common.workspace();
+    let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
+    let outlook = job.outlook(args.limit.map(u64::from), LISTED)?;
+    let files = job.target_group()?.files();
     if args.json {
-        let slots: Vec<_> = forecast
-            .slots()
-            .map(|slot| json!({"slot": slot.slot.to_string(), "messages": slot.rows}))
-            .collect();
-        let files: Vec<_> = job
-            .group
-            .files()
-            .iter()
-            .zip(&screening.rows_by_file)
-            .map(|(file, rows)| json!({"file": file.shown, "rows": rows, "bytes": file.bytes}))
-            .collect();
-        let domains: Vec<_> =
-            domains.iter().map(|(domain, rows)| json!({"domain": domain, "rows": rows})).collect();
-        let value = json!({
-            "campaign": job.materials.campaign.identity.id, "files": files, "screening": counts,
-            "domains": domains, "capacity": capacity, "start": start.to_string(),
-            "finish": finish.to_string(), "slots": slots,
-            "personalised": job.materials.campaign.template.personalised,
-        });
-        out(&format!("{value:#}\n"))?;
-        return Ok(Exit::Ok);
+        out(&format!("{:#}\n", json(&job, files, &outlook)))?;
+    } else {
+        out(&text(&job, files, &outlook))?;
     }
+    Ok(Exit::Ok)
+}
+
+fn json(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> Value {
+    let slots = outlook.forecast.slots();
+    let slots: Vec<_> =
+        slots.map(|slot| json!({"slot": slot.slot.to_string(), "messages": slot.rows})).collect();
+    let files: Vec<_> = files
+        .iter()
+        .zip(&outlook.rows_by_file)
+        .map(|(file, rows)| json!({"file": file.shown, "rows": rows, "bytes": file.bytes}))
+        .collect();
+    let domains = outlook.domains.iter();
+    let domains: Vec<_> = domains.map(|(domain, rows)| json!({"domain": domain, "rows": rows})).collect();
+    let campaign = job.campaign();
+    json!({
+        "campaign": campaign.identity.id, "files": files, "screening": outlook.counts,
+        "domains": domains, "capacity": campaign.capacity, "start": outlook.start.to_string(),
+        "finish": outlook.forecast.finish().to_string(), "slots": slots,
+        "personalised": campaign.template.personalised,
+    })
+}
+
+fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
+    let Outlook { rows_by_file, counts, domains, start, forecast } = outlook;
     let mut text = String::new();
-    let files = job.group.files().iter().zip(&screening.rows_by_file);
+    let rows = |rows: u64| if rows == 1 { "row" } else { "rows" }.to_owned();
+    let files = files.iter().zip(rows_by_file);
     text.push_str(&table(
-        &files.map(|(file, rows)| vec![file.shown.clone(), count(*rows), "rows".into()]).collect::<Vec<_>>(),
+        &files.map(|(file, n)| vec![file.shown.clone(), grouped(*n), rows(*n)]).collect::<Vec<_>>(),
     ));
     let rows = [
         ("to send", counts.accepted),
@@ -65,32 +79,37 @@ pub fn run(common: &Common, args: &args::Plan) -> Result<Exit, Diagnostic> {
     ];
     let shown = rows.iter().filter(|(_, rows)| *rows > 0);
     text.push('\n');
-    text.push_str(&table(&shown.map(|(what, rows)| vec![(*what).into(), count(*rows)]).collect::<Vec<_>>()));
-    if !job.materials.campaign.template.personalised {
-        text.push_str("\n  one text for all: a message is signed once for many recipients of a site, and each of them counts\n");
+    text.push_str(&table(
+        &shown.map(|(what, rows)| vec![(*what).into(), grouped(*rows)]).collect::<Vec<_>>(),
+    ));
+    if !job.campaign().template.personalised {
+        text.push_str(
+            "\n  one text for everybody: a message is signed once for many recipients of a site; each recipient counts\n",
+        );
     }
     text.push_str("\n  top domains\n");
     text.push_str(&table(
-        &domains.iter().map(|(domain, rows)| vec![format!("  {domain}"), count(*rows)]).collect::<Vec<_>>(),
+        &domains.iter().map(|(domain, rows)| vec![format!("  {domain}"), grouped(*rows)]).collect::<Vec<_>>(),
     ));
+    let capacity = &job.campaign().capacity;
     text.push_str(&format!(
         "\n  slots at {} an hour, at most {} in five minutes (pace {})\n",
-        count(capacity.per_hour),
-        count(capacity.per_slot()),
+        grouped(capacity.per_hour),
+        grouped(capacity.per_slot()),
         json!(capacity.pace).as_str().unwrap_or_default()
     ));
     let slots: Vec<_> = forecast.slots().take(LISTED).collect();
     text.push_str(&table(
-        &slots.iter().map(|slot| vec![format!("  {}", slot.slot), count(slot.rows)]).collect::<Vec<_>>(),
+        &slots.iter().map(|slot| vec![format!("  {}", slot.slot), grouped(slot.rows)]).collect::<Vec<_>>(),
     ));
     let more = forecast.slots().count().saturating_sub(slots.len());
     if more > 0 {
-        text.push_str(&format!("    … and {} more\n", count(more as u64)));
+        text.push_str(&format!("    … and {} more\n", grouped(more as u64)));
     }
+    let finish = forecast.finish();
     text.push_str(&format!(
-        "\n  started now, the last one leaves at {finish} ({})\n",
-        duration(finish.since(start))
+        "\n  if started now, the last message leaves at {finish} ({})\n",
+        duration(finish.since(*start))
     ));
-    out(&text)?;
-    Ok(Exit::Ok)
+    text
 }

@@ -1,11 +1,16 @@
 //! `mailrun sandbox`: the embedded receiver alone, for load tests and rehearsals of other programs.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args;
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::text::count;
+use super::output::out;
+use super::runtime::runtime;
+use super::{log, signals};
+use crate::kit::text::{counted, grouped};
 use crate::sandbox::{BEHAVIOUR_SUFFIXES, BEHAVIOURS, Credentials, Keep, Options, Sandbox, Stats};
 
 /// How often the totals are printed.
@@ -18,25 +23,47 @@ pub fn behaviours() -> String {
     format!("The recipient's local part says what happens to it; any other is accepted:\n{lines}")
 }
 
-pub fn run(args: args::Sandbox, quiet: bool) -> Result<Exit, Diagnostic> {
-    let auth = args.auth.as_deref().map(parse_auth).transpose()?;
+/// `mailrun sandbox`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Address to listen on; loopback only
+    #[arg(long, default_value = "127.0.0.1:2525")]
+    listen: SocketAddr,
+    /// Keep the messages as .eml files in this folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Record every accepted message in this file
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Require this user name and password
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = parse_auth)]
+    auth: Option<Credentials>,
+    /// Write the certificate, generated at start, to this file
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+}
+
+pub fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
     let options = Options {
         listen: args.listen,
         keep: args.keep.map_or(Keep::Count, Keep::Eml),
         record: args.record,
-        auth,
+        auth: args.auth,
         ..Options::default()
     };
-    let runtime = super::runtime()?;
+    let runtime = runtime()?;
     runtime.block_on(async {
         let sandbox = Sandbox::start(options).await.map_err(|error| {
-            Diagnostic::of("can't start the sandbox", &error).hint("choose another address with --listen")
+            Diagnostic::of("can't start the sandbox", &error).hint("choose another address with `--listen`")
         })?;
         if let Some(path) = args.certificate {
             std::fs::write(&path, sandbox.certificate_pem())
                 .map_err(|error| Diagnostic::of("can't write the certificate", &error).at(path.display()))?;
         }
-        println!("listening on {}", sandbox.addr());
+        out(&format!("listening on {}\n", sandbox.addr()))?;
         let end = async {
             match args.seconds {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -48,8 +75,8 @@ pub fn run(args: args::Sandbox, quiet: bool) -> Result<Exit, Diagnostic> {
             loop {
                 tokio::time::sleep(TOTALS_EVERY).await;
                 let now = sandbox.stats();
-                if !quiet && now != before {
-                    eprintln!("{}", describe(&now));
+                if !common.quiet && now != before {
+                    log::print(&describe(&now));
                 }
                 before = now;
             }
@@ -57,27 +84,25 @@ pub fn run(args: args::Sandbox, quiet: bool) -> Result<Exit, Diagnostic> {
         tokio::select! {
             () = end => {}
             () = totals => {}
-            stopped = super::signals::first() => stopped?,
+            stopped = signals::first() => stopped?,
         }
-        println!("{}", describe(&sandbox.stop().await));
+        out(&format!("{}\n", describe(&sandbox.stop().await)))?;
         Ok(Exit::Ok)
     })
 }
 
-fn parse_auth(text: &str) -> Result<Credentials, Diagnostic> {
-    let (user, password) = text
-        .split_once(':')
-        .ok_or_else(|| Diagnostic::new("--auth takes USER:PASSWORD").hint("put a colon between the two"))?;
+fn parse_auth(text: &str) -> Result<Credentials, String> {
+    let (user, password) = text.split_once(':').ok_or("there is no colon between user name and password")?;
     Ok(Credentials { user: user.into(), password: password.into() })
 }
 
 fn describe(stats: &Stats) -> String {
     format!(
-        "{} messages taken over for {} recipients, {} refused, {} connections, {} bytes",
-        count(stats.accepted),
-        count(stats.recipients),
-        count(stats.rejected),
-        count(stats.connections),
-        count(stats.bytes)
+        "{} accepted for {}, {} refused, {}, {}",
+        counted(stats.accepted, "message", "messages"),
+        counted(stats.recipients, "recipient", "recipients"),
+        grouped(stats.rejected),
+        counted(stats.connections, "connection", "connections"),
+        counted(stats.bytes, "byte", "bytes")
     )
 }

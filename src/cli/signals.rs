@@ -4,6 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::diagnostic::Diagnostic;
+use super::log;
 use crate::run::Shutdown;
 use crate::run_dir::StopReason;
 
@@ -32,16 +33,17 @@ pub async fn first() -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// Sends the first as [`Shutdown::Drain`], any further as [`Shutdown::Now`].
-pub fn forward(to: mpsc::Sender<(Shutdown, StopReason)>) -> Result<(), Diagnostic> {
+/// The first comes as [`Shutdown::Drain`], any further as [`Shutdown::Now`].
+pub fn listen() -> Result<mpsc::Receiver<(Shutdown, StopReason)>, Diagnostic> {
     let mut both = Both::listen()?;
+    let (to, signals) = mpsc::channel(2);
     tokio::spawn(async move {
         let mut shutdown = Shutdown::Drain;
         loop {
             let name = both.next().await;
-            super::log::print(match shutdown {
-                Shutdown::Drain => "stopping: what is under way is finished; once more stops at once",
-                Shutdown::Now => "stopping at once",
+            log::print(match shutdown {
+                Shutdown::Drain => "finishing messages in flight; press Ctrl-C again to stop now",
+                Shutdown::Now => "stopping now",
             });
             if to.send((shutdown, StopReason::Signal { signal: name.to_owned() })).await.is_err() {
                 return;
@@ -49,5 +51,5 @@ pub fn forward(to: mpsc::Sender<(Shutdown, StopReason)>) -> Result<(), Diagnosti
             shutdown = Shutdown::Now;
         }
     });
-    Ok(())
+    Ok(signals)
 }

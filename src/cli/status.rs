@@ -1,86 +1,46 @@
-//! `mailrun status`: where a run stands, also from another terminal while it goes on.
+//! `mailrun status`: how far a run is, also from another terminal while it is sending.
 
-use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::args::{self, Common};
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::text::{count, duration, table};
-use super::{out, recipient, results};
-use crate::journal::{Reader, State as RowState};
-use crate::kit::file::Draft;
-use crate::mail::{Disposition, Timestamp};
-use crate::run::Snapshot;
-use crate::run_dir::{Manifest, RunDir, State};
+use super::output::out;
+use super::recipient;
+use super::table::table;
+use crate::job::{Live, recipient_of_return_path, standing};
+use crate::kit::text::{duration, grouped};
+use crate::mail::{Address, Timestamp};
+use crate::run_dir::{Manifest, State};
 
-/// The file in the run directory that the running process replaces every second.
-const FILE: &str = "status.json";
-
-/// What the running process tells.
-#[derive(Debug, Serialize, Deserialize)]
-struct Told {
-    at: String,
-    slot: String,
-    process: u32,
-    snapshot: Snapshot,
+/// `mailrun status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its latest run
+    run: String,
+    /// Show the whole history of one recipient
+    #[arg(long, value_name = "ADDRESS")]
+    recipient: Option<Address>,
+    /// The same, for the recipient whose return path (with `verp = true`) a bounce came back to
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "recipient")]
+    return_path: Option<Address>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
-/// Writes [`FILE`] now and then. It is only for people: a failure is no reason to stop.
-pub struct Writer {
-    path: PathBuf,
-    every: Duration,
-    last: Option<Instant>,
-}
-
-impl Writer {
-    pub fn new(dir: &RunDir, every: Duration) -> Self {
-        Self { path: dir.path().join(FILE), every, last: None }
-    }
-
-    pub fn write(&mut self, snapshot: &Snapshot) {
-        if self.last.is_some_and(|last| last.elapsed() < self.every) {
-            return;
-        }
-        self.last = Some(Instant::now());
-        let now = Timestamp::wall();
-        let told = Told {
-            at: now.to_string(),
-            slot: now.slot().to_string(),
-            process: std::process::id(),
-            snapshot: snapshot.clone(),
-        };
-        let text = serde_json::to_string(&told).expect("numbers and texts are always JSON");
-        // Written often, and worthless after a restart: not synced.
-        let written = Draft::create(&self.path).and_then(|mut draft| {
-            draft.write_all(text.as_bytes())?;
-            draft.publish_unsynced()
-        });
-        if let Err(error) = written {
-            tracing::debug!("the status file can't be written: {error}");
-        }
-    }
-}
-
-pub fn run(common: &Common, args: &args::Status) -> Result<Exit, Diagnostic> {
-    let dir = results::resolve(common, &args.run)?;
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    let workspace = common.workspace();
+    let dir = workspace.find_run(&args.run)?;
     let manifest = Manifest::read(&dir.manifest())?;
-    let named =
-        args.return_path.as_ref().map(|path| recipient::of_return_path(common, &dir, &manifest, path));
-    if let Some(address) = named.transpose()?.as_ref().or(args.recipient.as_ref()) {
+    let returned = args.return_path.as_ref();
+    let returned = returned.map(|path| recipient_of_return_path(&workspace, &dir, &manifest, path));
+    if let Some(address) = returned.transpose()?.as_ref().or(args.recipient.as_ref()) {
         return recipient::run(&dir, &manifest, address, args.json);
     }
     let running = dir.is_running()?;
-    let told: Option<Told> = running
-        .then(|| fs::read_to_string(dir.path().join(FILE)).ok())
-        .flatten()
-        .and_then(|text| serde_json::from_str(&text).ok());
-    let counts = counts(&dir, &manifest, running)?;
+    let live = running.then(|| Live::read(&dir)).flatten();
+    let counts = standing(&dir, &manifest, running)?;
     if args.json {
         let value = json!({
             "run": dir.name(), "running": running, "state": manifest.state, "created": manifest.created.to_string(),
@@ -88,40 +48,39 @@ pub fn run(common: &Common, args: &args::Status) -> Result<Exit, Diagnostic> {
             "finished": manifest.finished.map(|at| at.to_string()),
             "planned": manifest.screening.accepted, "rows": manifest.screening.rows,
             "counts": counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect::<serde_json::Map<_, _>>(),
-            "now": told,
+            "now": live,
         });
         out(&format!("{value:#}\n"))?;
         return Ok(Exit::Ok);
     }
     let mut text = format!("{}  {}\n\n", dir.name(), describe(&manifest, running));
     text.push_str(&table(
-        &counts.iter().map(|(word, rows)| vec![word.clone(), count(*rows)]).collect::<Vec<_>>(),
+        &counts.iter().map(|(word, rows)| vec![word.clone(), grouped(*rows)]).collect::<Vec<_>>(),
     ));
-    if let Some(told) = told {
-        let snapshot = &told.snapshot;
-        text.push_str(&format!("\n  rate      {:.1}/s, slot {}\n", snapshot.per_second, told.slot));
-        if let Some(left) = snapshot.time_left {
-            text.push_str(&format!("  finish    {} ({})\n", Timestamp::wall() + left, duration(left)));
-        }
-        text.push_str("\n  lanes\n");
-        let lanes: Vec<Vec<String>> = snapshot
-            .lanes
-            .iter()
-            .map(|lane| {
-                vec![
-                    format!("  {}", lane.site),
-                    count(lane.waiting),
-                    "waiting".into(),
-                    count(lane.connections),
-                    "connections".into(),
-                    lane.state.clone(),
-                ]
-            })
-            .collect();
-        text.push_str(&table(&lanes));
-    }
+    text.extend(live.as_ref().map(progress));
     out(&text)?;
     Ok(Exit::Ok)
+}
+
+/// Rate, finish and lanes of a running process.
+fn progress(live: &Live) -> String {
+    let snapshot = &live.snapshot;
+    let mut text = format!("\n  rate      {:.1}/s, slot {}\n", snapshot.per_second, live.slot);
+    if let Some(left) = snapshot.time_left {
+        text.push_str(&format!("  finish    {} ({})\n", Timestamp::wall() + left, duration(left)));
+    }
+    text.push_str("\n  lanes\n");
+    let lanes = snapshot.lanes.iter().map(|lane| {
+        vec![
+            format!("  {}", lane.site),
+            grouped(lane.waiting),
+            "waiting".into(),
+            grouped(lane.connections),
+            if lane.connections == 1 { "connection" } else { "connections" }.into(),
+            lane.state.clone(),
+        ]
+    });
+    text + &table(&lanes.collect::<Vec<_>>())
 }
 
 fn describe(manifest: &Manifest, running: bool) -> String {
@@ -134,35 +93,4 @@ fn describe(manifest: &Manifest, running: bool) -> String {
             format!("finished{}", manifest.finished.map_or(String::new(), |at| format!(" at {at}")))
         }
     }
-}
-
-/// Rows per word, from the journal.
-fn counts(dir: &RunDir, manifest: &Manifest, running: bool) -> Result<Vec<(String, u64)>, Diagnostic> {
-    let screening = &manifest.screening;
-    let mut counts = vec![
-        (Disposition::Invalid.to_string(), screening.invalid),
-        (Disposition::Duplicate.to_string(), screening.duplicate),
-        (Disposition::Suppressed.to_string(), screening.suppressed),
-    ];
-    let mut add = |word: String, rows: u64| match counts.iter_mut().find(|(other, _)| *other == word) {
-        Some((_, sum)) => *sum += rows,
-        None => counts.push((word, rows)),
-    };
-    add("waiting".into(), screening.not_attempted);
-    if dir.journal().exists() {
-        let states = Reader::open(&dir.journal())?.states()?;
-        for (_, state) in states.iter() {
-            match state {
-                RowState::Untouched => add("waiting".into(), 1),
-                RowState::Pending => add("to retry".into(), 1),
-                RowState::Final(disposition) => add(disposition.to_string(), 1),
-                RowState::Open if running => add("under way".into(), 1),
-                RowState::Open | RowState::Unknown => add(Disposition::InDoubt.to_string(), 1),
-            }
-        }
-    } else {
-        add("waiting".into(), screening.accepted);
-    }
-    counts.retain(|(_, rows)| *rows > 0);
-    Ok(counts)
 }

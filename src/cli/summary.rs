@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::diagnostic::Diagnostic;
-use super::out;
-use super::text::{count, duration, table};
+use super::exit::Exit;
+use super::log;
+use super::output::out;
+use super::table::table;
 use crate::campaign::ByteSize;
+use crate::job::{Conclusion, FrozenRun, Outcome};
+use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Disposition;
 use crate::results::Summary;
 use crate::run_dir::{Manifest, RunDir, State};
@@ -20,20 +24,45 @@ pub fn print(dir: &RunDir, manifest: &Manifest, summary: &Summary, as_json: bool
     out(&text(dir, manifest, summary))
 }
 
+/// Prints how a run ended, and turns it into an exit code.
+pub fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, Diagnostic> {
+    let Conclusion { dir, manifest, results, outcome } = conclusion;
+    match results {
+        Some(results) => print(dir, manifest, results, as_json)?,
+        None => log::print(&format!(
+            "everything known is in the journal; `mailrun results {}` writes the result files",
+            dir.name()
+        )),
+    }
+    Ok(match outcome {
+        Outcome::AllAccepted => Exit::Ok,
+        Outcome::SomeNotAccepted => Exit::SomeNotAccepted,
+        Outcome::Interrupted => Exit::Interrupted,
+    })
+}
+
 /// Prints what is known of a run that finished before.
-pub fn print_finished(dir: &RunDir, manifest: &Manifest, as_json: bool) -> Result<(), Diagnostic> {
+pub fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Diagnostic> {
+    let (dir, manifest) = (&run.dir, &run.manifest);
+    let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
+    log::print(&format!(
+        "run {} finished{when}; nothing is sent again (`--run-id NAME` starts a deliberate new run)",
+        dir.name()
+    ));
     if as_json {
         let value = json!({
             "run": dir.name(), "state": state(manifest), "dispositions": manifest.outcomes,
             "results": dir.results(),
         });
-        return out(&format!("{value:#}\n"));
+        out(&format!("{value:#}\n"))?;
+        return Ok(Exit::Ok);
     }
     let rows = Disposition::ALL.into_iter().filter_map(|disposition| {
         let rows = manifest.outcomes.get(disposition.as_str()).filter(|rows| **rows > 0)?;
-        Some(vec![disposition.to_string(), count(*rows)])
+        Some(vec![disposition.to_string(), grouped(*rows)])
     });
-    out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))
+    out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))?;
+    Ok(Exit::Ok)
 }
 
 fn state(manifest: &Manifest) -> Value {
@@ -41,7 +70,7 @@ fn state(manifest: &Manifest) -> Value {
 }
 
 /// The run, its state and the summary as one object.
-pub fn json(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> Value {
+fn json(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> Value {
     let mut value = json!(summary);
     if let Some(object) = value.as_object_mut() {
         object.insert("run".into(), json!(dir.name()));
@@ -68,24 +97,24 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         .dispositions
         .iter()
         .filter(|(_, rows)| *rows > 0)
-        .map(|(disposition, rows)| vec![disposition.to_string(), count(*rows), share(*rows)])
+        .map(|(disposition, rows)| vec![disposition.to_string(), grouped(*rows), share(*rows)])
         .collect();
-    rows.push(vec!["rows in all".into(), count(summary.rows)]);
+    rows.push(vec!["rows in total".into(), grouped(summary.rows)]);
     text.push_str(&table(&rows));
     if !summary.classes.is_empty() {
         let classes: Vec<String> =
-            summary.classes.iter().map(|(class, rows)| format!("{} {class}", count(*rows))).collect();
+            summary.classes.iter().map(|(class, rows)| format!("{} {class}", grouped(*rows))).collect();
         text.push_str(&format!("\n  why       {}\n", classes.join(", ")));
     }
-    text.push_str(&format!("\n  domains   {} in all\n", count(summary.distinct_domains)));
+    text.push_str(&format!("\n  domains   {} in total\n", grouped(summary.distinct_domains)));
     let domains: Vec<Vec<String>> = summary
         .domains
         .iter()
         .take(5)
         .map(|domain| {
             let parts: Vec<String> =
-                domain.dispositions.iter().map(|(what, rows)| format!("{} {what}", count(*rows))).collect();
-            vec![format!("  {}", domain.domain), count(domain.rows), parts.join(", ")]
+                domain.dispositions.iter().map(|(what, rows)| format!("{} {what}", grouped(*rows))).collect();
+            vec![format!("  {}", domain.domain), grouped(domain.rows), parts.join(", ")]
         })
         .collect();
     text.push_str(&table(&domains));
@@ -94,8 +123,8 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     {
         let time = |us: u64| duration_us(us);
         text.push_str(&format!(
-            "\n  sent      {} attempts, {}, {} to {} ({})\n",
-            count(summary.attempts),
+            "\n  sent      {}, {}, {} to {} ({})\n",
+            counted(summary.attempts, "attempt", "attempts"),
             ByteSize(summary.bytes),
             first,
             last,
@@ -103,13 +132,9 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         ));
         if let Some(per_second) = summary.per_second {
             text.push_str(&format!(
-                "  rate      {per_second:.1}/s; {} used, at most {} attempts in five minutes\n",
-                if summary.slots_used == 1 {
-                    "1 slot".into()
-                } else {
-                    format!("{} slots", count(summary.slots_used))
-                },
-                count(summary.fullest_slot)
+                "  rate      {per_second:.1}/s; {} used, at most {} in five minutes\n",
+                counted(summary.slots_used, "slot", "slots"),
+                counted(summary.fullest_slot, "attempt", "attempts")
             ));
         }
         text.push_str(&format!(
@@ -122,8 +147,8 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     }
     if summary.archive_refused > 0 {
         text.push_str(&format!(
-            "  archive   its copy was refused for {} of the accepted messages: see `archive` in the results\n",
-            count(summary.archive_refused)
+            "  archive   the copies of {} were refused: see `archive` in the results\n",
+            counted(summary.archive_refused, "accepted message", "accepted messages")
         ));
     }
     text.push_str(&format!("  results   {}\n", shown(dir)));

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
-use super::args::{Common, SuppressCommand};
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::paths::state;
-use super::text::count;
+use super::log;
+use super::output::ended_pipe;
 use crate::campaign::{Span, TargetGroupSource};
 use crate::kit::store::StoreError;
+use crate::kit::text::{counted, grouped};
 use crate::mail::{Address, Timestamp};
 use crate::results;
 use crate::suppression::{AddressKey, Entries, Entry, Filter, NewEntry, Reason, Suppressions, Term};
@@ -23,57 +24,115 @@ use crate::target_group;
 /// Entries written to a file at once.
 const ENTRIES_PER_BATCH: usize = 8_192;
 
-pub fn run(common: &Common, command: SuppressCommand) -> Result<Exit, Diagnostic> {
-    let list = &*state(common)?.suppressions()?;
+/// `mailrun suppress`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with the suppression list.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Add addresses
+    Add {
+        /// Addresses
+        #[arg(required = true)]
+        addresses: Vec<Address>,
+        /// Reason; entries with `unsubscribe` and `complaint` never expire
+        #[arg(long, default_value = "manual")]
+        reason: Reason,
+        /// How long the entry lasts, such as 45d, or `never` to keep it forever
+        #[arg(long, value_name = "SPAN", value_parser = parse_term)]
+        r#for: Option<Term>,
+    },
+    /// Remove addresses
+    Remove {
+        /// Addresses
+        #[arg(required = true)]
+        addresses: Vec<Address>,
+    },
+    /// List the entries that have not expired
+    List {
+        /// Only entries with this reason
+        #[arg(long)]
+        reason: Option<Reason>,
+        /// Expired entries too
+        #[arg(long)]
+        expired: bool,
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add the addresses in CSV or Parquet files
+    Import {
+        /// Files with a column `email`; `reason`, `source` and `expires` are used if they exist
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Column with the address
+        #[arg(long, default_value = "email")]
+        column: String,
+        /// Reason for rows without one
+        #[arg(long, default_value = "manual")]
+        reason: Reason,
+    },
+    /// Write the list to a CSV or Parquet file
+    Export {
+        /// File; its extension decides the format
+        file: PathBuf,
+    },
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    let list = &*common.workspace().suppressions()?;
     let now = Timestamp::wall();
-    match command {
-        SuppressCommand::Add { addresses, reason, r#for } => {
-            add(list, addresses, &reason, r#for.as_deref(), now)
+    match &args.command {
+        Command::Add { addresses, reason, r#for } => {
+            add(list, addresses, reason, r#for.unwrap_or(Term::Default), now)
         }
-        SuppressCommand::Remove { addresses } => remove(list, &addresses),
-        SuppressCommand::List { reason, expired, json } => {
-            let filter = Filter {
-                reason: reason.map(parse_reason),
-                live_at: (!expired).then_some(now),
-                ..Filter::default()
-            };
-            print(list, filter, json)
+        Command::Remove { addresses } => remove(list, addresses),
+        Command::List { reason, expired, json } => {
+            let filter =
+                Filter { reason: reason.clone(), live_at: (!expired).then_some(now), ..Filter::default() };
+            print(list, filter, *json)
         }
-        SuppressCommand::Import { files, column, reason } => import(list, &files, &column, &reason, now),
-        SuppressCommand::Export { file } => export(list, &file),
+        Command::Import { files, column, reason } => import(list, files, column, reason, now),
+        Command::Export { file } => export(list, file),
     }
 }
 
-fn parse_reason(text: String) -> Reason {
+fn parse_reason(text: &str) -> Reason {
     let Ok(reason) = text.parse();
     reason
 }
 
-fn parse_term(text: Option<&str>) -> Result<Term, Diagnostic> {
+fn parse_term(text: &str) -> Result<Term, String> {
     match text {
-        None => Ok(Term::Default),
-        Some("never") => Ok(Term::Permanent),
-        Some(text) => text.parse().map(|Span(span)| Term::For(span)).map_err(Diagnostic::new),
+        "never" => Ok(Term::Permanent),
+        text => text.parse().map(|Span(span)| Term::For(span)),
     }
 }
 
 fn add(
     list: &dyn Suppressions,
-    addresses: Vec<Address>,
-    reason: &str,
-    term: Option<&str>,
+    addresses: &[Address],
+    reason: &Reason,
+    term: Term,
     now: Timestamp,
 ) -> Result<Exit, Diagnostic> {
-    let term = parse_term(term)?;
-    let entry = |address: Address| NewEntry {
+    let entry = |address: &Address| NewEntry {
         email: address.to_string(),
-        address,
-        reason: parse_reason(reason.to_owned()),
+        address: address.clone(),
+        reason: reason.clone(),
         source: "command line".into(),
         term,
     };
-    let counts = list.import(&mut addresses.into_iter().map(entry), now)?;
-    eprintln!("{} added, {} renewed, {} permanent already", counts.new, counts.renewed, counts.kept);
+    let counts = list.import(&mut addresses.iter().map(entry), now)?;
+    log::print(&format!(
+        "{} added, {} renewed, {} already permanent",
+        counts.new, counts.renewed, counts.kept
+    ));
     Ok(Exit::Ok)
 }
 
@@ -81,11 +140,11 @@ fn remove(list: &dyn Suppressions, addresses: &[Address]) -> Result<Exit, Diagno
     let mut missing = 0;
     for address in addresses {
         if !list.remove(&AddressKey::from(address))? {
-            eprintln!("`{address}` was not on the list");
+            log::print(&format!("`{address}` was not on the list"));
             missing += 1;
         }
     }
-    eprintln!("{} removed", addresses.len() - missing);
+    log::print(&format!("{} removed", addresses.len() - missing));
     Ok(if missing == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
 }
 
@@ -105,17 +164,17 @@ fn print(list: &dyn Suppressions, filter: Filter, json: bool) -> Result<Exit, Di
             format!("{:<40} {:<12} {:<24} {}", entry.email, entry.reason, until, entry.source)
         };
         if let Err(error) = writeln!(out, "{line}") {
-            return super::broken_pipe_is_fine(error);
+            return ended_pipe(error);
         }
     }
-    out.flush().map_or_else(super::broken_pipe_is_fine, |()| Ok(Exit::Ok))
+    out.flush().map_or_else(ended_pipe, |()| Ok(Exit::Ok))
 }
 
 fn import(
     list: &dyn Suppressions,
     files: &[PathBuf],
     column: &str,
-    reason: &str,
+    reason: &Reason,
     now: Timestamp,
 ) -> Result<Exit, Diagnostic> {
     let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
@@ -129,7 +188,7 @@ fn import(
         let batch = batch?;
         let file = &group.files()[batch.file].shown;
         for bad in &batch.unreadable {
-            eprintln!("{file}, row {}: {}", bad.place.row, bad.reason);
+            log::print(&format!("{file}, row {}: {}", bad.place.row, bad.reason));
         }
         refused += batch.unreadable.len() as u64;
         let text = |column: usize, row: usize| -> Option<&str> {
@@ -148,17 +207,17 @@ fn import(
                 (Ok(address), Ok(term)) => entries.push(NewEntry {
                     address,
                     email: email.to_owned(),
-                    reason: parse_reason(of(reasons).unwrap_or(reason).to_owned()),
+                    reason: of(reasons).map_or_else(|| reason.clone(), parse_reason),
                     source: of(sources).unwrap_or(file).to_owned(),
                     term,
                 }),
                 (Err(error), _) => {
                     refused += 1;
-                    eprintln!("{file}, row {}: invalid address `{email}`: {error}", place.row);
+                    log::print(&format!("{file}, row {}: invalid address `{email}`: {error}", place.row));
                 }
                 (_, Err(problem)) => {
                     refused += 1;
-                    eprintln!("{file}, row {}: {problem}", place.row);
+                    log::print(&format!("{file}, row {}: {problem}", place.row));
                 }
             }
         }
@@ -167,12 +226,12 @@ fn import(
         counts = (counts.0 + done.new, counts.1 + done.renewed, counts.2 + done.kept);
     }
     eprintln!(
-        "{} read: {} added, {} renewed, {} permanent already; {} refused",
-        count(rows + refused),
-        count(counts.0),
-        count(counts.1),
-        count(counts.2),
-        count(refused)
+        "{} read: {} added, {} renewed, {} already permanent, {} refused",
+        counted(rows + refused, "row", "rows"),
+        grouped(counts.0),
+        grouped(counts.1),
+        grouped(counts.2),
+        grouped(refused)
     );
     Ok(if refused == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
 }
@@ -190,7 +249,7 @@ fn term_of(array: &ArrayRef, row: usize, now: Timestamp) -> Result<Term, String>
         Some("never") => Ok(Term::Permanent),
         Some(text) => {
             let at = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| {
-                format!("`{text}` is not a time: write RFC 3339, as 2026-12-31T00:00:00Z, or `never`")
+                format!("`{text}` is not a time: use RFC 3339, such as 2026-12-31T00:00:00Z, or `never`")
             })?;
             Ok(Term::For(Timestamp(at.timestamp_micros()).since(now)))
         }
@@ -223,10 +282,10 @@ fn export(list: &dyn Suppressions, file: &Path) -> Result<Exit, Diagnostic> {
         Some(_) | None => {
             return Err(Diagnostic::new("the file's extension decides the format")
                 .at(file.display())
-                .hint("name it `.csv` or `.parquet`"));
+                .hint("use `.csv` or `.parquet`"));
         }
     };
-    eprintln!("{} entries written to {}", count(written), file.display());
+    log::print(&format!("{} written to {}", counted(written, "entry", "entries"), file.display()));
     Ok(Exit::Ok)
 }
 

@@ -1,4 +1,6 @@
-//! Numbers as people read them, and places in a text.
+//! Numbers and times as people read them, and places in a text.
+
+use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
@@ -16,6 +18,19 @@ pub(crate) fn grouped(number: u64) -> String {
 /// A number with the words for one and for more: `1 row is`, `1,234 rows are`.
 pub(crate) fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { more })
+}
+
+/// The two largest units: `2h 5m`, `3m 20s`, `4.2s`, `310ms`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        1..=9 => format!("{:.1}s", duration.as_secs_f64()),
+        10..=59 => format!("{seconds}s"),
+        60..=3_599 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
 }
 
 /// The line and the column of the byte `offset` of `text`, both from 1; columns count characters.
@@ -39,6 +54,15 @@ mod tests {
         }
         assert_eq!(counted(1, "row is", "rows are"), "1 row is");
         assert_eq!(counted(1_234, "row is", "rows are"), "1,234 rows are");
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        for (ms, text) in
+            [(310, "310ms"), (4_200, "4.2s"), (59_000, "59s"), (200_000, "3m 20s"), (7_500_000, "2h 5m")]
+        {
+            assert_eq!(duration(Duration::from_millis(ms)), text);
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn a_refused_archive_changes_nothing_for_the_recipients() {
         }
         assert_eq!(rows[1], (Disposition::Bounced, None), "{case}");
         assert_eq!(got, [format!("{ANN}: {ANN}"), format!("{BOB}: {BOB}")], "{case}");
-        assert!(stdout.contains("its copy was refused for 2 of the accepted messages"), "{stdout}");
+        assert!(stdout.contains("the copies of 2 accepted messages were refused"), "{stdout}");
     }
 }
 

@@ -3,9 +3,6 @@
 use std::fs;
 use std::process::Command;
 
-use clap::CommandFactory;
-use mailrun::cli::Cli;
-
 use super::kit::Dir;
 
 /// Every visible command with its words, `["mailrun", "suppress", "add"]`.
@@ -17,7 +14,7 @@ fn commands() -> Vec<(Vec<String>, clap::Command)> {
         }
         all.push((words, command.clone()));
     }
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = mailrun::cli::command().disable_help_subcommand(true);
     command.build();
     let mut all = Vec::new();
     walk(&command, &[], &mut all);

@@ -204,7 +204,7 @@ fn the_other_commands_know_of_it() {
     assert_eq!(unsigned(&first), unsigned(&later));
     assert!(first.contains("To: Undisclosed recipients:;"), "{first}");
     let plan = dir.run(&["plan", &file]).ended(0).stdout();
-    assert!(plan.contains("one text for all"), "{plan}");
+    assert!(plan.contains("one text for everybody"), "{plan}");
     let dry = dir.run(&["send", &file, "--dry-run"]).ended(0).stdout();
     assert!(dry.contains("250 composed and signed") || dry.contains("250 rows"), "{dry}");
     dir.write("letter.hbs", "Dear {{name}}\n");

@@ -132,7 +132,7 @@ fn retry_sends_only_what_was_asked_for() {
     let file = campaign(&dir, "one", relay.port(), "", "");
     dir.run(&["send", &file]).ended(1);
     dir.run(&["retry", "one", "--disposition", "accepted"]).ended(2);
-    dir.run(&["retry", "one", "--disposition", "bounced"]).ended(0).says("1 rows of run");
+    dir.run(&["retry", "one", "--disposition", "bounced"]).ended(0).says("resending 1 row of run");
     let recipients: Vec<String> =
         record::read(&taken).unwrap().into_iter().map(|entry| entry.recipient).collect();
     assert_eq!(recipients.len(), 3);

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::args::{Common, SenderCommand};
+use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::{job, out, paths};
+use super::name_servers::DnsOptions;
+use super::output::out;
+use super::runtime::runtime;
 use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
+use crate::job::{NameServers, Workspace};
 use crate::kit::file::{self, PRIVATE};
 use crate::mail::{Domain, Timestamp};
 use crate::preflight::sender::{self, Sender};
@@ -32,24 +35,61 @@ struct Note {
     last_right: Option<String>,
 }
 
-pub fn run(common: &Common, command: SenderCommand) -> Result<Exit, Diagnostic> {
-    let SenderCommand::Verify { senders: file, dns, strict, json: as_json } = command;
-    let file = match file {
-        Some(file) => file,
-        None => here(common)?,
+/// `mailrun sender`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with the registry of senders.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Check the domains and keys of every registered sender, and note when each last passed
+    Verify(Verify),
+}
+
+/// `mailrun sender verify`.
+#[derive(Debug, clap::Args)]
+struct Verify {
+    /// Registry [default: `senders.toml` here or in the state directory]
+    #[arg(long, value_name = "FILE")]
+    senders: Option<PathBuf>,
+    /// Where DNS is asked.
+    #[command(flatten)]
+    dns: DnsOptions,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    match &args.command {
+        Command::Verify(args) => verify(&common.workspace(), args),
+    }
+}
+
+fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
+    let file = match &args.senders {
+        Some(file) => file.clone(),
+        None => registry(workspace)?,
     };
     let registry = Senders::load(&file)?;
-    let resolver = dns.resolver_over(&[])?;
-    let notes_file = paths::state_dir(common)?.join(NOTES);
+    let resolver = NameServers::from(args.dns.clone()).resolver_over(&[])?;
+    let notes_file = workspace.state_dir()?.join(NOTES);
     let mut notes = read_notes(&notes_file);
-    let runtime = super::runtime()?;
+    let runtime = runtime()?;
     let now = Timestamp::wall().to_string();
     let (mut text, mut values, mut wrong) = (String::new(), Vec::new(), 0);
     for registered in &registry.senders {
         let name = name(registered);
         let mut findings = Findings::default();
         findings.extend(runtime.block_on(look(registered, &resolver))?);
-        let refused = findings.refuse(strict);
+        let refused = findings.refuse(args.strict);
         wrong += usize::from(refused);
         let note = notes.entry(name.clone()).or_default();
         note.looked.clone_from(&now);
@@ -68,7 +108,7 @@ pub fn run(common: &Common, command: SenderCommand) -> Result<Exit, Diagnostic> 
         );
     }
     write_notes(&notes_file, &notes)?;
-    if as_json {
+    if args.json {
         out(&format!("{:#}\n", json!({"registry": file, "senders": values})))?;
     } else {
         out(&text)?;
@@ -77,14 +117,14 @@ pub fn run(common: &Common, command: SenderCommand) -> Result<Exit, Diagnostic> 
 }
 
 /// `senders.toml` in this folder or in the state directory.
-fn here(common: &Common) -> Result<PathBuf, Diagnostic> {
+fn registry(workspace: &Workspace) -> Result<PathBuf, Diagnostic> {
     let here = Path::new("senders.toml");
     if here.is_file() {
         return Ok(here.to_owned());
     }
-    job::registry_of(common, None)?.ok_or_else(|| {
-        Diagnostic::new("there is no `senders.toml` here or in the state directory")
-            .hint("name the registry with `--senders FILE`")
+    workspace.registry_of(None)?.ok_or_else(|| {
+        Diagnostic::new("no `senders.toml` here or in the state directory")
+            .hint("choose a registry with `--senders FILE`")
     })
 }
 
@@ -119,5 +159,5 @@ fn read_notes(path: &Path) -> BTreeMap<String, Note> {
 fn write_notes(path: &Path, notes: &BTreeMap<String, Note>) -> Result<(), Diagnostic> {
     let text = serde_json::to_vec_pretty(notes).expect("texts in a map can be written as JSON");
     file::replace(path, &text, PRIVATE)
-        .map_err(|error| Diagnostic::of("can't note what was found", &error).at(path.display()))
+        .map_err(|error| Diagnostic::of("can't save the findings", &error).at(path.display()))
 }

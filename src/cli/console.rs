@@ -1,0 +1,193 @@
+//! Notices and progress on stderr: a bar on a terminal, plain lines every few seconds elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::log;
+use crate::campaign::Campaign;
+use crate::job::{Notice, Observer, Stage};
+use crate::journal::InDoubt;
+use crate::kit::text::{counted, duration, grouped};
+use crate::run::Snapshot;
+use crate::run_dir::Manifest;
+
+/// How often a plain line is printed while sending or rendering.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// How often the number of rows read is shown.
+const ROWS_EVERY: Duration = Duration::from_secs(1);
+/// A bar for work whose end is known, and a line for work whose end is not.
+const BAR: &str = "  {bar:32.green/dim} {percent:>3}%  {msg}";
+const LINE: &str = "  {msg}";
+
+/// What is printed to stderr while a command works.
+pub struct Console {
+    quiet: bool,
+    shows_progress: bool,
+    is_terminal: bool,
+    stage: Mutex<Shown>,
+}
+
+/// What is shown of the present stage.
+#[derive(Default)]
+struct Shown {
+    last: Option<Instant>,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    /// As the options and the terminal allow.
+    pub fn new(quiet: bool, no_progress: bool) -> Self {
+        Self {
+            quiet,
+            shows_progress: !quiet && !no_progress,
+            is_terminal: std::io::stderr().is_terminal(),
+            stage: Mutex::default(),
+        }
+    }
+
+    /// Shows how many rows are done, where it takes long enough to ask.
+    pub fn rows(&self, doing: &str, rows: u64) {
+        self.shown(|shown| {
+            if shown.is_due(ROWS_EVERY) {
+                let text = format!("{doing}: {}", counted(rows, "row", "rows"));
+                if self.is_terminal { shown.bar(LINE).set_message(text) } else { log::print(&text) }
+            }
+        });
+    }
+
+    fn rendering(&self, rows: u64, of: u64) {
+        self.shown(|shown| {
+            if shown.is_due(LINE_EVERY) {
+                log::print(&format!("rendering: {} of {}", grouped(rows), counted(of, "row", "rows")));
+            }
+        });
+    }
+
+    fn sending(&self, snapshot: &Snapshot) {
+        self.shown(|shown| {
+            if self.is_terminal {
+                let bar = shown.bar(BAR);
+                bar.set_length(snapshot.planned);
+                bar.set_position(snapshot.done());
+                bar.set_message(describe(snapshot));
+            } else if shown.is_due(LINE_EVERY) {
+                let (done, planned) = (grouped(snapshot.done()), grouped(snapshot.planned));
+                log::print(&format!("sending: {done} of {planned}, {}", describe(snapshot)));
+            }
+        });
+    }
+
+    /// Takes away what is shown of a stage.
+    pub fn done(&self) {
+        self.shown(|shown| {
+            if let Some(bar) = shown.bar.take() {
+                bar.finish_and_clear();
+                log::share_bar(None);
+            }
+            *shown = Shown::default();
+        });
+    }
+
+    fn shown(&self, show: impl FnOnce(&mut Shown)) {
+        if self.shows_progress {
+            show(&mut self.stage.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+impl Shown {
+    /// Whether something is to be shown again. Not at first: what is over soon shows nothing.
+    fn is_due(&mut self, every: Duration) -> bool {
+        let last = self.last.get_or_insert_with(Instant::now);
+        let due = last.elapsed() >= every;
+        if due {
+            *last = Instant::now();
+        }
+        due
+    }
+
+    /// The bar of this stage, made where there is none.
+    fn bar(&mut self, template: &str) -> &ProgressBar {
+        self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            let style =
+                ProgressStyle::with_template(template).expect("the template is a constant that parses");
+            bar.set_style(style.progress_chars("━╸━"));
+            log::share_bar(Some(bar.clone()));
+            bar
+        })
+    }
+}
+
+impl Observer for Console {
+    fn notice(&self, notice: &Notice<'_>) {
+        let text = match notice {
+            Notice::Warning(warning) => format!("warning: {warning}"),
+            Notice::Finding(finding) => format!("{}: {} ({})", finding.level, finding.seen, finding.id),
+            Notice::Planned(_) | Notice::Retrying { .. } if self.quiet => return,
+            Notice::Planned(manifest) => announce(&manifest.campaign, manifest),
+            Notice::Retrying { run, from, rows } => {
+                format!("run {run}: resending {} of run {from}", counted(*rows, "row", "rows"))
+            }
+            Notice::InDoubt { rows, in_doubt } => {
+                let what = match in_doubt {
+                    InDoubt::Keep => "not resent; `in_doubt` in the results",
+                    InDoubt::Resend => "resent, as requested",
+                };
+                format!(
+                    "{} in flight when the run was cut off: {what}",
+                    counted(*rows, "message", "messages")
+                )
+            }
+            Notice::Stopped { reason } => format!("stopped: {reason}"),
+        };
+        log::print(&text);
+    }
+
+    fn progress(&self, stage: Stage<'_>) {
+        match stage {
+            Stage::Reading { rows } => self.rows("reading", rows),
+            Stage::Rendering { rows, of } => self.rendering(rows, of),
+            Stage::Sending(snapshot) => self.sending(snapshot),
+            Stage::Done => self.done(),
+        }
+    }
+}
+
+/// What is going to happen, in one line.
+fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
+    let capacity = &campaign.capacity;
+    let screening = &manifest.screening;
+    let seconds = screening.accepted as f64 * 3_600.0 / capacity.per_hour as f64;
+    format!(
+        "run {}/{}: {} of {} to send, about {} at {} an hour",
+        manifest.campaign_id,
+        manifest.run_id,
+        grouped(screening.accepted),
+        counted(screening.rows, "row", "rows"),
+        duration(Duration::from_secs_f64(seconds)),
+        grouped(capacity.per_hour)
+    )
+}
+
+fn describe(snapshot: &Snapshot) -> String {
+    let mut text = format!("{} accepted", grouped(snapshot.counts.accepted));
+    for (number, word) in [
+        (snapshot.counts.bounced, "bounced"),
+        (snapshot.counts.deferred, "deferred"),
+        (snapshot.counts.in_doubt, "in doubt"),
+        (snapshot.waiting_for_retry, "to retry"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {} {word}", grouped(number)));
+        }
+    }
+    text.push_str(&format!(", {}/s", grouped(snapshot.per_second.round() as u64)));
+    if let Some(left) = snapshot.time_left {
+        text.push_str(&format!(", {} left", duration(left)));
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! How to send: what `send` and `retry` share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::diagnostic::Diagnostic;
+use super::exit::Exit;
+use super::moment;
+use super::name_servers::DnsOptions;
+use super::runtime::runtime;
+use super::{signals, summary};
+use crate::campaign::{Campaign, RouteKind};
+use crate::job::{Checks, Job, Selection, SendOptions};
+use crate::journal;
+use crate::mail::Timestamp;
+
+/// How to send.
+#[derive(Debug, Clone, Args)]
+pub struct Sending {
+    /// Rehearse: deliver to the embedded receiver, nothing leaves the machine
+    #[arg(long)]
+    sandbox: bool,
+    /// With the sandbox: keep the messages as .eml files in this folder
+    #[arg(long, value_name = "DIR")]
+    sandbox_keep: Option<PathBuf>,
+    /// With the sandbox: record every accepted message in this file
+    #[arg(long, value_name = "FILE")]
+    sandbox_record: Option<PathBuf>,
+    /// Ignore the agreed capacity and send as fast as possible; sandbox only
+    #[arg(long)]
+    unpaced: bool,
+    /// Don't start before this time (RFC 3339, or HH:MM today)
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    not_before: Option<Timestamp>,
+    /// Start no message after this time; the rest is `not_attempted`
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    not_after: Option<Timestamp>,
+    /// Like --not-after, and refuse to start if the last message would leave after this time
+    #[arg(long, value_name = "TIME", conflicts_with = "not_after", value_parser = moment::parse)]
+    deadline: Option<Timestamp>,
+    /// What to do with rows that a killed run left in doubt
+    #[arg(long, value_enum, default_value_t)]
+    in_doubt: InDoubt,
+    /// Where names are looked up.
+    #[command(flatten)]
+    dns: DnsOptions,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to do with rows in doubt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum InDoubt {
+    /// Don't resend them: they are `in_doubt` in the results.
+    #[default]
+    Keep,
+    /// Resend them: some recipients may get the message twice.
+    Resend,
+}
+
+impl Sending {
+    /// `--sandbox`: everything as it is, but to the embedded receiver.
+    pub fn rehearse(&self, campaign: &mut Campaign) {
+        if self.sandbox {
+            campaign.delivery.route = RouteKind::Sandbox;
+        }
+    }
+
+    /// Waits for `--not-before`.
+    pub fn wait(&self) -> Result<(), Diagnostic> {
+        self.not_before.map_or(Ok(()), moment::wait_until)
+    }
+
+    /// What must hold before the first byte leaves; with `content` also what the messages and the sender look like.
+    pub fn checks(&self, content: bool) -> Checks {
+        Checks { content: content.then(|| self.dns.clone().into()), deadline: self.deadline }
+    }
+
+    /// Carries out what was asked for: from the selected rows to the results.
+    pub fn carry_out(
+        &self,
+        job: &Job<'_>,
+        selection: &Selection,
+        checks: &Checks,
+    ) -> Result<Exit, Diagnostic> {
+        let mut run = job.freeze_or_resume(selection)?;
+        if run.is_finished() {
+            return summary::print_finished(&run, self.json);
+        }
+        let end = runtime()?.block_on(async {
+            job.gate(&run, checks).await?;
+            let signals = signals::listen()?;
+            Ok::<_, Diagnostic>(job.send(&mut run, &self.options(), signals).await?)
+        })?;
+        let conclusion = job.conclude(run, &end)?;
+        summary::print_conclusion(&conclusion, self.json)
+    }
+
+    fn options(&self) -> SendOptions {
+        SendOptions {
+            in_doubt: match self.in_doubt {
+                InDoubt::Keep => journal::InDoubt::Keep,
+                InDoubt::Resend => journal::InDoubt::Resend,
+            },
+            unpaced: self.unpaced,
+            not_after: self.not_after.or(self.deadline),
+            name_servers: self.dns.clone().into(),
+            sandbox_keep: self.sandbox_keep.clone(),
+            sandbox_record: self.sandbox_record.clone(),
+        }
+    }
+}

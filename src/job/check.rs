@@ -1,0 +1,59 @@
+//! Everything that can be known before sending. Sends nothing.
+
+use super::error::JobError;
+use super::findings::{Inspection, content_findings, relay_findings, sender_findings, shares};
+use super::name_servers::NameServers;
+use super::open::Job;
+use crate::campaign::RouteKind;
+use crate::mail::Timestamp;
+use crate::preflight::Findings;
+use crate::preflight::finish_time::{self, Estimate};
+
+/// What is checked, and how.
+#[derive(Debug, Clone, Default)]
+pub struct CheckOptions {
+    /// Only the first rows that pass screening.
+    pub limit: Option<u64>,
+    /// Where names are looked up.
+    pub name_servers: NameServers,
+    /// Ask no network, unless a name server is given.
+    pub offline: bool,
+    /// When the last message must have left.
+    pub deadline: Option<Timestamp>,
+}
+
+/// What was found.
+pub struct CheckReport {
+    /// All findings, in the order of the checks.
+    pub findings: Findings,
+    /// How long the run will take.
+    pub estimate: Estimate,
+    /// The whole list, screened and rendered.
+    pub inspection: Inspection,
+}
+
+impl Job<'_> {
+    /// Checks the sender, the messages of all rows, the relays and the finish time.
+    pub async fn check(&self, options: &CheckOptions) -> Result<CheckReport, JobError> {
+        let campaign = self.campaign();
+        let name_servers = &options.name_servers;
+        let inspection = Inspection::of(self, options.limit)?;
+        let plan = &inspection.plan;
+        let mut findings = Findings::default();
+        findings.extend(sender_findings(self, plan, name_servers, options.offline).await?);
+        findings.extend(content_findings(self, plan)?);
+        if !options.offline && !name_servers.is_given() {
+            findings.extend(relay_findings(campaign).await?);
+        }
+        findings.extend(inspection.findings()?);
+        let asked = (!options.offline || name_servers.is_given()).then_some(name_servers);
+        let shares = shares(plan, campaign, asked).await?;
+        let estimate =
+            finish_time::estimate(inspection.to_send(), &campaign.capacity, shares, Timestamp::wall());
+        findings.push(estimate.finding(&campaign.capacity, options.deadline));
+        if campaign.delivery.route == RouteKind::Sandbox {
+            findings.rehearse();
+        }
+        Ok(CheckReport { findings, estimate, inspection })
+    }
+}

@@ -1,0 +1,107 @@
+//! How a run ended: its results, its manifest, and what that amounts to.
+
+use super::error::JobError;
+use super::frozen_run::FrozenRun;
+use super::open::Job;
+use crate::mail::{Disposition, Timestamp};
+use crate::results::Summary;
+use crate::run::{self, Phase};
+use crate::run_dir::{Manifest, RunDir, RunDirError, State};
+
+/// What the end of a run amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Finished; every planned recipient accepted.
+    AllAccepted,
+    /// Finished; some recipients were not accepted.
+    SomeNotAccepted,
+    /// Interrupted or stopped early; the same command resumes.
+    Interrupted,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// The run.
+    pub dir: RunDir,
+    /// Its manifest, as it is now on disk.
+    pub manifest: Manifest,
+    /// What is in its result files; `None` when it was stopped at once and they were not written.
+    pub results: Option<Summary>,
+    /// What that amounts to.
+    pub outcome: Outcome,
+}
+
+impl Job<'_> {
+    /// Writes down how the run ended, and its results.
+    ///
+    /// # Errors
+    /// Always [`JobError::Interrupted`]: mail may have gone out, and the same command resumes.
+    pub fn conclude(&self, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
+        conclude(run, end).map_err(JobError::interrupted)
+    }
+}
+
+fn conclude(run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
+    let FrozenRun { dir, mut manifest, lock, source, .. } = run;
+    let stopped = match end {
+        Phase::Stopped { reason, .. } => Some(reason),
+        Phase::Running | Phase::Draining { .. } | Phase::Finished => None,
+    };
+    manifest.state = match stopped {
+        Some(reason) => State::Interrupted { reason: reason.clone() },
+        None => State::Finished,
+    };
+    if stopped.is_none() {
+        manifest.finished = Some(Timestamp::wall());
+    }
+    let mut results = None;
+    if !matches!(end, Phase::Stopped { at_once: true, .. }) {
+        let summary = run::write_results(&dir, &manifest, false, &not_attempted(&manifest.state, false))?;
+        manifest.outcomes =
+            summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
+        results = Some(summary);
+    }
+    manifest.write(&dir.manifest())?;
+    drop((lock, source));
+    let outcome = match stopped {
+        Some(_) => Outcome::Interrupted,
+        None => Outcome::of_finished(&manifest),
+    };
+    Ok(Conclusion { dir, manifest, results, outcome })
+}
+
+impl Outcome {
+    /// Of a finished run: whether every planned recipient was accepted.
+    pub fn of_finished(manifest: &Manifest) -> Self {
+        let of = |disposition: Disposition| manifest.outcomes.get(disposition.as_str()).copied().unwrap_or(0);
+        let refused =
+            [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
+        if refused.into_iter().map(of).sum::<u64>() == 0 { Self::AllAccepted } else { Self::SomeNotAccepted }
+    }
+}
+
+/// Writes the result files of a run again, from its plan and its journal; also while a process works on it.
+pub fn rewrite_results(dir: &RunDir) -> Result<(Manifest, Summary), JobError> {
+    let manifest = Manifest::read(&dir.manifest())?;
+    // Only a run that nobody works on may have its state put right.
+    let lock = match dir.lock() {
+        Ok(lock) => Some(lock),
+        Err(RunDirError::Locked { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let running = lock.is_none();
+    let results = run::write_results(dir, &manifest, running, &not_attempted(&manifest.state, running))?;
+    Ok((manifest, results))
+}
+
+/// Why the turn of a row has not come.
+fn not_attempted(state: &State, running: bool) -> String {
+    match state {
+        State::Interrupted { reason } => format!("the run ended before its turn: {reason}"),
+        State::Planned | State::Running | State::Finished if running => "the run goes on".to_owned(),
+        State::Planned => "the run has not begun".to_owned(),
+        State::Running => "the run was cut off before its turn".to_owned(),
+        State::Finished => String::new(),
+    }
+}

@@ -1,0 +1,42 @@
+//! What the scanners that the campaign names say of a message and of every file that messages carry.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::sender::sample_message;
+use crate::job::error::JobError;
+use crate::job::open::Job;
+use crate::plan::Plan;
+use crate::preflight::{Finding, content};
+
+/// Files that messages carry which are scanned.
+const MOST_FILES: usize = 1_000;
+
+/// Asks the scanners that the campaign names. Blocks while they answer.
+pub fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding>, JobError> {
+    let checks = &job.campaign().checks;
+    if checks.spamd.is_none() && checks.clamd.is_none() {
+        return Ok(Vec::new());
+    }
+    let Some(message) = sample_message(job, plan, &job.signer()?)? else { return Ok(Vec::new()) };
+    let template = &job.campaign().template;
+    let mut paths: BTreeSet<PathBuf> = template.attachments.iter().cloned().collect();
+    paths.extend(template.inline.iter().map(|inline| inline.file.clone()));
+    if !template.attachment_columns.is_empty() && checks.clamd.is_some() {
+        for index in 0..plan.len() {
+            let row = plan.row(index)?;
+            let named =
+                template.attachment_columns.iter().filter_map(|column| row.values.get(column)?.as_str());
+            let named = named.map(str::trim).filter(|file| !file.is_empty());
+            paths.extend(named.map(|file| template.folder.join(file)));
+            if paths.len() >= MOST_FILES {
+                break;
+            }
+        }
+    }
+    let shown = |path: &Path| path.strip_prefix(&template.folder).unwrap_or(path).display().to_string();
+    // A file that can't be read is a finding of the list already.
+    let files = paths.iter().filter_map(|path| Some((shown(path), fs::read(path).ok()?)));
+    Ok(content::check(checks, &message, &files.collect::<Vec<_>>()))
+}

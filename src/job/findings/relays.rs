@@ -1,0 +1,40 @@
+//! Whether the relays answer, and how they are secured.
+
+use crate::campaign::{Campaign, Relay, RouteKind};
+use crate::job::error::{JobError, SetupError};
+use crate::job::next_hops::ehlo_name;
+use crate::mail::Timestamp;
+use crate::preflight::{self, Finding};
+use crate::smtp::{Extensions, Security, Target};
+
+/// Connects to the relays of `campaign` and says EHLO and STARTTLS, no more.
+pub async fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, JobError> {
+    let main = campaign.main_relays().into_iter().filter(|_| campaign.delivery.route == RouteKind::Relay);
+    let named = campaign
+        .relay
+        .iter()
+        .filter(|relay| campaign.route.iter().any(|route| Some(&route.relay) == relay.name.as_ref()));
+    let mut findings = Vec::new();
+    for relay in main.chain(named.filter(|_| campaign.delivery.route != RouteKind::Sandbox)) {
+        findings.extend(findings_of_relay(campaign, relay).await?);
+    }
+    Ok(findings)
+}
+
+async fn findings_of_relay(campaign: &Campaign, relay: &Relay) -> Result<Vec<Finding>, JobError> {
+    let security = Security::new(relay.tls, relay.ca_file.as_deref()).map_err(SetupError::Tls)?;
+    let ehlo = ehlo_name(campaign.delivery.ehlo.as_deref())?;
+    // As the run finds them: the system's resolver, /etc/hosts too.
+    let found = tokio::net::lookup_host((relay.host.as_str(), relay.port())).await;
+    let target = Target {
+        host: relay.host.clone(),
+        addresses: found.map(Iterator::collect).unwrap_or_default(),
+        local_ip: None,
+        ehlo,
+        security,
+        credentials: None,
+        timeouts: campaign.delivery.timeouts.clone(),
+        extensions: Extensions::default(),
+    };
+    Ok(preflight::relay::check(&target, Timestamp::wall()).await)
+}

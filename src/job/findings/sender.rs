@@ -1,0 +1,77 @@
+//! What receivers will look up about the sender.
+
+use crate::campaign::{Campaign, RouteKind};
+use crate::dkim::Signer;
+use crate::job::error::JobError;
+use crate::job::name_servers::NameServers;
+use crate::job::open::Job;
+use crate::mail::Timestamp;
+use crate::plan::Plan;
+use crate::preflight::sender::{self, Egress, Sender};
+use crate::preflight::{Finding, Id, list};
+
+/// Rows tried for a message to look at.
+const SAMPLE_ROWS: u32 = 64;
+
+/// Looks the sender's domains and keys up, and a message that it signed.
+pub async fn sender_findings(
+    job: &Job<'_>,
+    plan: &Plan,
+    name_servers: &NameServers,
+    offline: bool,
+) -> Result<Vec<Finding>, JobError> {
+    let campaign = job.campaign();
+    if offline && !name_servers.is_given() {
+        let seen = "the sender's domains were not looked up: --offline";
+        return Ok(vec![Finding::new(Id::Offline, seen)]);
+    }
+    let resolver = name_servers.resolver(campaign)?;
+    let signer = job.signer()?;
+    let message = sample_message(job, plan, &signer)?;
+    let egress = egress(campaign);
+    let facts = sender_facts(campaign, &signer, &egress, message.as_deref());
+    Ok(sender::check(&facts, &resolver).await)
+}
+
+/// What is known here of the sender of `campaign`.
+pub fn sender_facts<'a>(
+    campaign: &'a Campaign,
+    signer: &'a Signer,
+    egress: &'a [Egress],
+    message: Option<&'a [u8]>,
+) -> Sender<'a> {
+    Sender {
+        from: campaign.sender.from.address.domain(),
+        return_path: campaign.sender.return_path().domain(),
+        signer,
+        egress,
+        relay: relay(campaign),
+        message,
+    }
+}
+
+/// The local addresses that receivers see: those of route `mx`. Behind a relay they see the relay's.
+pub fn egress(campaign: &Campaign) -> Vec<Egress> {
+    let seen = campaign.egress().filter(|_| campaign.delivery.route == RouteKind::Mx);
+    let default = campaign.delivery.ehlo.as_ref();
+    seen.map(|egress| Egress { address: egress.address, ehlo: egress.ehlo.as_ref().or(default).cloned() })
+        .collect()
+}
+
+/// The relay that mail is handed to.
+fn relay(campaign: &Campaign) -> Option<&str> {
+    match campaign.delivery.route {
+        RouteKind::Relay => campaign.main_relays().first().map(|relay| relay.host.as_str()),
+        RouteKind::Mx | RouteKind::Sandbox => None,
+    }
+}
+
+/// A signed message of the campaign: that of the first row that has one.
+pub fn sample_message(job: &Job<'_>, plan: &Plan, signer: &Signer) -> Result<Option<Vec<u8>>, JobError> {
+    let composer = list::composer(job.campaign())?;
+    for index in 0..plan.len().min(SAMPLE_ROWS) {
+        let Ok(message) = composer.compose(&plan.row(index)?, Timestamp::wall()) else { continue };
+        return Ok(Some(signer.sign(message, Timestamp::wall())?.to_vec()));
+    }
+    Ok(None)
+}

@@ -1,0 +1,158 @@
+//! Screens the list and freezes it, or finds the run that was begun.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::{FreezeError, JobError};
+use super::frozen_run::FrozenRun;
+use super::observer::{Notice, Stage};
+use super::open::{Job, inputs};
+use crate::campaign::RouteKind;
+use crate::mail::Timestamp;
+use crate::plan::Freeze;
+use crate::run::{self, Screening};
+use crate::run_dir::{
+    Content, Input, Manifest, RunDir, RunId, RunLock, RunOptions, State, StopReason, run_id,
+};
+use crate::screen::Limits;
+use crate::suppression::{Checker, Suppressions};
+use crate::target_group::TargetGroup;
+
+/// The rows of the target group that pass screening.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    /// Only the first ones.
+    pub limit: Option<u64>,
+    /// The name of a deliberate new run; by default the run id is derived from the content.
+    pub run_id: Option<RunId>,
+    /// Start a new run even if one with different content is unfinished.
+    pub new_run: bool,
+}
+
+impl Job<'_> {
+    pub(super) fn freeze_list(&self, list: &List) -> Result<FrozenRun, JobError> {
+        let campaign = self.campaign();
+        let (inputs, contents) = (inputs(self.target_group()?)?, self.contents()?);
+        let options = RunOptions { limit: list.limit, ..RunOptions::default() };
+        let id = list.run_id.clone().unwrap_or_else(|| run_id(campaign, &inputs, &contents, &options));
+        let runs = self.workspace.runs_of(campaign);
+        if list.run_id.is_none() && !list.new_run {
+            self.refuse_second_run(&runs, &id)?;
+        }
+        let (dir, lock) = self.hold(&runs, &id)?;
+        if let Some(manifest) = Manifest::read_if_there(&dir.manifest())? {
+            check_same_content(&dir, &manifest, &inputs, &contents, &options)?;
+            if manifest.plan.is_some() {
+                return Ok(FrozenRun::open(dir, lock, manifest)?.resume_with(campaign));
+            }
+            // Cut off while the plan was made: nothing was sent, it is made again.
+            remove_unfinished_plan(&dir)?;
+        }
+        let manifest = Manifest::new(campaign, id, inputs, contents, options, Timestamp::wall());
+        self.freeze(dir, lock, manifest)
+    }
+
+    /// Takes the right to work on a run, whose directory is made where it does not exist.
+    pub(super) fn hold(&self, runs: &Path, id: &RunId) -> Result<(RunDir, RunLock), JobError> {
+        self.workspace.remember_runs(runs)?;
+        let dir = RunDir::create(runs, &self.campaign().identity.id, id)?;
+        let lock = dir.lock()?;
+        Ok((dir, lock))
+    }
+
+    fn freeze(&self, dir: RunDir, lock: RunLock, mut manifest: Manifest) -> Result<FrozenRun, JobError> {
+        manifest.write(&dir.manifest())?;
+        let group = self.target_group()?;
+        let list = self.workspace.suppressions()?;
+        let freeze = Freeze::begin(&dir.plan_files(), self.layout(group))?;
+        let screening = self.screen(group, &list, manifest.options.limit, None, freeze)?;
+        if self.campaign().delivery.route != RouteKind::Sandbox {
+            list.restart_time(&screening.blocked, Timestamp::wall())?;
+        }
+        for (input, rows) in manifest.inputs.iter_mut().zip(&screening.rows_by_file) {
+            input.rows = Some(*rows);
+        }
+        manifest.planned = Some(Timestamp::wall());
+        manifest.screening = screening.counts;
+        manifest.suppression_change = screening.suppression_change;
+        manifest.plan = Some(screening.frozen.plan);
+        manifest.screened = Some(screening.frozen.screened);
+        manifest.write(&dir.manifest())?;
+        self.workspace.observer().notice(&Notice::Planned(&manifest));
+        FrozenRun::open(dir, lock, manifest)
+    }
+
+    /// Reads and screens the target group, and freezes it.
+    pub(super) fn screen(
+        &self,
+        group: &TargetGroup,
+        list: &Arc<dyn Suppressions>,
+        limit: Option<u64>,
+        stop_after: Option<u64>,
+        freeze: Freeze,
+    ) -> Result<Screening, JobError> {
+        let limits = Limits { duplicates: self.campaign().target_group.duplicates, rows: limit };
+        let checker = Checker::open(Arc::clone(list), Timestamp::wall())?;
+        let observer = self.workspace.observer();
+        let reading = |rows| observer.progress(Stage::Reading { rows });
+        let screening = run::freeze(group, freeze, limits, stop_after, checker, reading);
+        observer.progress(Stage::Done);
+        Ok(screening?)
+    }
+
+    /// An unfinished run with other content: its recipients must not get two messages because of an edit.
+    fn refuse_second_run(&self, runs: &Path, id: &RunId) -> Result<(), JobError> {
+        for dir in RunDir::list(runs)? {
+            let Ok(manifest) = Manifest::read(&dir.manifest()) else { continue };
+            let begun = manifest.started.is_some() && manifest.options.retry.is_none();
+            let ended = match &manifest.state {
+                State::Finished => true,
+                // That run was ended by choice.
+                State::Interrupted { reason: StopReason::NotAfter } => true,
+                State::Planned | State::Running | State::Interrupted { .. } => false,
+            };
+            let other = manifest.campaign_id == self.campaign().identity.id && manifest.run_id != *id;
+            let same_route = manifest.campaign.delivery.route == self.campaign().delivery.route;
+            if other && same_route && begun && !ended {
+                let (run_id, dir) = (manifest.run_id, dir.path().to_owned());
+                return Err(FreezeError::OtherUnfinished { run_id, dir }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run keeps the content that it began with.
+fn check_same_content(
+    dir: &RunDir,
+    manifest: &Manifest,
+    inputs: &[Input],
+    contents: &[Content],
+    options: &RunOptions,
+) -> Result<(), FreezeError> {
+    let hashes = |inputs: &[Input]| inputs.iter().map(|input| input.hash.clone()).collect::<Vec<_>>();
+    let what = if hashes(&manifest.inputs) != hashes(inputs) {
+        "the target group"
+    } else if manifest.contents != contents {
+        "a template or an attachment"
+    } else if manifest.options != *options {
+        "`--limit`"
+    } else {
+        return Ok(());
+    };
+    Err(FreezeError::Changed { run_id: manifest.run_id.clone(), dir: dir.path().to_owned(), what })
+}
+
+/// Removes what a start that was cut off has left of a plan.
+pub(super) fn remove_unfinished_plan(dir: &RunDir) -> Result<(), FreezeError> {
+    for path in [dir.plan(), dir.screened()] {
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(FreezeError::Remove { path, source });
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What must hold before the first byte leaves: the sender's domains, a sample of the messages, the deadline, and, where
+//! one is given, the approval.
+
+use std::path::PathBuf;
+
+use super::error::{JobError, Refusal};
+use super::findings::{Inspection, sender_findings};
+use super::frozen_run::FrozenRun;
+use super::name_servers::NameServers;
+use super::observer::Notice;
+use super::open::Job;
+use crate::campaign::RouteKind;
+use crate::mail::Timestamp;
+use crate::preflight::approval::Approval;
+use crate::preflight::finish_time;
+use crate::preflight::list::{self, Looking};
+use crate::preflight::{Finding, Level};
+
+/// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all of them.
+const SAMPLE_ROWS: u32 = 1_024;
+
+/// What must hold before the first byte leaves.
+#[derive(Debug, Clone, Default)]
+pub struct Checks {
+    /// Look at the sender's domains and at a sample of the messages; names are looked up there.
+    pub content: Option<NameServers>,
+    /// When the last message must have left.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Job<'_> {
+    /// Checks what must hold before the first byte leaves. Warnings become notices.
+    ///
+    /// # Errors
+    /// [`Refusal`], and nothing was sent.
+    pub async fn gate(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
+        if let Some(name_servers) = &checks.content {
+            let mut findings = self.sender_warnings(run, name_servers).await?;
+            findings.extend(self.sample_refusals(run)?);
+            self.refuse("a check before sending refused", findings)?;
+        }
+        // What has begun is resumed, however late it is.
+        if let Some(deadline) = checks.deadline.filter(|_| !run.has_begun()) {
+            self.refuse("the deadline can't be met", self.missed(run, deadline))?;
+        }
+        Ok(())
+    }
+
+    /// What receivers will mind about the sender, unless nothing leaves the machine.
+    async fn sender_warnings(
+        &self,
+        run: &FrozenRun,
+        name_servers: &NameServers,
+    ) -> Result<Vec<Finding>, JobError> {
+        let mut findings = match self.campaign().delivery.route {
+            RouteKind::Sandbox => Vec::new(),
+            RouteKind::Relay | RouteKind::Mx => sender_findings(self, &run.plan, name_servers, false).await?,
+        };
+        findings.retain(|finding| finding.level >= Level::Warning);
+        Ok(findings)
+    }
+
+    /// Why the messages of a sample can't be sent. Rows that fail are in the results; a list of nothing else is not worth
+    /// starting on.
+    fn sample_refusals(&self, run: &FrozenRun) -> Result<Vec<Finding>, JobError> {
+        let composer = list::composer(self.campaign())?;
+        let rows = list::sample(run.plan.len(), SAMPLE_ROWS);
+        let sample = list::dry_run(&run.plan, &composer, &Looking::new(self.campaign()), &rows, |_| {})?;
+        let findings = sample.findings(|index| run.place(index)).into_iter();
+        Ok(findings.filter(|finding| finding.level == Level::Refused).collect())
+    }
+
+    /// The deadline, where it can't be met.
+    fn missed(&self, run: &FrozenRun, deadline: Timestamp) -> Vec<Finding> {
+        let capacity = &self.campaign().capacity;
+        let estimate =
+            finish_time::estimate(u64::from(run.plan.len()), capacity, Vec::new(), Timestamp::wall());
+        let finding = estimate.finding(capacity, Some(deadline));
+        if finding.level == Level::Ok { Vec::new() } else { vec![finding] }
+    }
+
+    /// Gives notice of the warnings; an error when something is refused.
+    fn refuse(&self, what: &'static str, findings: Vec<Finding>) -> Result<(), Refusal> {
+        let (refused, warnings): (Vec<_>, Vec<_>) =
+            findings.into_iter().partition(|finding| finding.level == Level::Refused);
+        warnings.iter().for_each(|finding| self.workspace.observer().notice(&Notice::Finding(finding)));
+        if refused.is_empty() { Ok(()) } else { Err(Refusal::Findings { what, findings: refused }) }
+    }
+
+    /// Compares everything that reaches a recipient with what was approved.
+    ///
+    /// # Errors
+    /// [`Refusal`], and nothing was sent.
+    pub fn gate_approved(&self, limit: Option<u64>, hash: &str) -> Result<(), JobError> {
+        let approval = Inspection::of(self, limit)?.approval;
+        let is_meant = |hash_of_it: &str| hash_of_it.eq_ignore_ascii_case(hash.trim());
+        if is_meant(&approval.hash) {
+            return Ok(());
+        }
+        let known = Approval::read(&self.approval_file()).ok().filter(|known| is_meant(&known.hash));
+        let different = known.map(|known| approval.content.differences(&known.content)).unwrap_or_default();
+        Err(Refusal::NotApproved { hash: approval.hash, different }.into())
+    }
+
+    /// Where the manifest of the last check is.
+    pub fn approval_file(&self) -> PathBuf {
+        self.workspace.runs_of(self.campaign()).join(&self.campaign().identity.id).join("approval.json")
+    }
+}

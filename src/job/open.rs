@@ -1,0 +1,166 @@
+//! A job: a campaign with what its messages are made of, looked through.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::error::{JobError, SenderRefused, SetupError};
+use super::secret::token_secret;
+use super::workspace::Workspace;
+use crate::campaign::{Campaign, Dkim, RouteKind, Senders};
+use crate::compose::{Composer, ReturnPaths, RunFacts};
+use crate::dkim::Signer;
+use crate::mail::Timestamp;
+use crate::plan::Layout;
+use crate::run_dir::{Content, Input, RunId};
+use crate::target_group::{self, TargetGroup};
+
+/// The name of the registry of senders.
+const REGISTRY: &str = "senders.toml";
+
+/// A campaign with its templates, attachments, keys and secrets, looked through.
+pub struct Job<'w> {
+    pub(super) workspace: &'w Workspace,
+    campaign: Campaign,
+    /// The secret of the tokens.
+    secret: Vec<u8>,
+    /// The templates, for no run yet.
+    templates: Composer,
+    /// The columns that the templates use; `None` when that can't be known.
+    columns: Option<BTreeSet<String>>,
+    /// Opened when it is first needed.
+    group: OnceLock<TargetGroup>,
+}
+
+impl Workspace {
+    /// Loads a campaign, with what its sender is registered with.
+    ///
+    /// # Errors
+    /// [`SenderRefused`] where there is a registry and the campaign's From is not in it.
+    pub fn load(&self, path: &Path) -> Result<Campaign, JobError> {
+        let mut campaign = Campaign::load(path)?;
+        if let Some(registry) = self.registry_of(Some(&campaign))? {
+            let senders = Senders::load(&registry)?;
+            senders.apply(&mut campaign).map_err(|refused| SenderRefused { refused, registry })?;
+        }
+        Ok(campaign)
+    }
+
+    /// The registry of senders: the one that the campaign names, or `senders.toml` beside it or in the state directory.
+    pub fn registry_of(&self, campaign: Option<&Campaign>) -> Result<Option<PathBuf>, JobError> {
+        if let Some(named) = campaign.and_then(|campaign| campaign.sender.registry.clone()) {
+            return Ok(Some(named));
+        }
+        let beside = campaign.map(|campaign| campaign.folder().join(REGISTRY));
+        let state = self.state_dir()?.join(REGISTRY);
+        Ok(beside.into_iter().chain([state]).find(|path| path.is_file()))
+    }
+}
+
+impl<'w> Job<'w> {
+    /// Looks a campaign through, all but its target group.
+    pub fn open(workspace: &'w Workspace, campaign: Campaign) -> Result<Self, JobError> {
+        let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
+        let templates = compose(&campaign, "check", &secret)?;
+        let signer = Signer::load(&campaign.dkim)?;
+        // A key that only signs rehearsals may be anybody's, as in the repository's own example.
+        if campaign.delivery.route != RouteKind::Sandbox {
+            signer.warnings().iter().for_each(|warning| workspace.warn(warning));
+        }
+        let columns = templates.columns();
+        let job = Self { workspace, campaign, secret, templates, columns, group: OnceLock::new() };
+        job.return_paths(&"check".parse().expect("it is made of letters"))?;
+        Ok(job)
+    }
+
+    /// The campaign.
+    pub fn campaign(&self) -> &Campaign {
+        &self.campaign
+    }
+
+    /// The target group, its columns compared with what the templates ask for. No row has been read yet.
+    pub fn target_group(&self) -> Result<&TargetGroup, JobError> {
+        match self.group.get() {
+            Some(group) => Ok(group),
+            None => {
+                let group = self.open_target_group()?;
+                Ok(self.group.get_or_init(|| group))
+            }
+        }
+    }
+
+    fn open_target_group(&self) -> Result<TargetGroup, JobError> {
+        let mut group = target_group::open(&self.campaign.target_group)?;
+        group.warnings().iter().for_each(|warning| self.workspace.warn(warning));
+        let schema = group.schema();
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        self.templates.check_columns(&names)?;
+        for (name, place) in self.templates.doubtful(&names) {
+            self.workspace.warn(format!("a template asks for `{name}`, which is no column ({place})"));
+        }
+        if let Some(columns) = &self.columns {
+            group.keep_columns(columns);
+        }
+        Ok(group)
+    }
+
+    /// What of the target group's records the plan keeps.
+    pub(super) fn layout(&self, group: &TargetGroup) -> Layout {
+        Layout::new(&group.schema(), self.columns.as_ref())
+    }
+
+    /// The signatures of today, by their `use-from` and `use-until`.
+    pub fn signatures(&self) -> Vec<Dkim> {
+        let today = Timestamp::wall().to_utc().date_naive();
+        self.campaign.dkim.iter().filter(|dkim| dkim.is_used_on(today)).cloned().collect()
+    }
+
+    /// The signer for today's signatures. Its warnings were given when the job was opened.
+    pub fn signer(&self) -> Result<Signer, JobError> {
+        Ok(Signer::load(&self.signatures())?)
+    }
+
+    /// The return paths of a run.
+    pub fn return_paths(&self, run_id: &RunId) -> Result<ReturnPaths, JobError> {
+        let sender = &self.campaign.sender;
+        ReturnPaths::new(sender.return_path(), sender.verp, run_id.as_str(), &self.secret)
+            .map_err(|source| SetupError::ReturnPath { campaign: self.campaign.path.clone(), source }.into())
+    }
+
+    /// The composer for a run.
+    pub fn composer(&self, run_id: &RunId) -> Result<Composer, JobError> {
+        Ok(compose(&self.campaign, run_id.as_str(), &self.secret)?)
+    }
+
+    /// The files that messages are made of, with their hashes.
+    pub fn contents(&self) -> Result<Vec<Content>, JobError> {
+        let template = &self.campaign.template;
+        let role = |path: &PathBuf| match path {
+            path if Some(path) == template.text.as_ref() => "text",
+            path if Some(path) == template.html.as_ref() => "html",
+            path if template.attachments.contains(path) => "attachment",
+            path if template.inline.iter().any(|inline| inline.file == *path) => "inline",
+            _ => "partial",
+        };
+        self.templates.files().iter().map(|path| Ok(Content::of(role(path), path)?)).collect()
+    }
+}
+
+/// The target group's files with their hashes.
+pub fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
+    let input = |file: &target_group::SourceFile| -> Result<Input, JobError> {
+        Ok(Input {
+            path: file.path.clone(),
+            shown: file.shown.clone(),
+            bytes: file.bytes,
+            hash: file.content_hash()?.to_hex().to_string(),
+            rows: None,
+        })
+    };
+    group.files().iter().map(input).collect()
+}
+
+fn compose(campaign: &Campaign, run_id: &str, secret: &[u8]) -> Result<Composer, JobError> {
+    let facts = RunFacts { run_id: run_id.to_owned(), token_secret: secret.to_vec() };
+    Ok(Composer::new(campaign, facts)?)
+}

@@ -1,0 +1,115 @@
+//! Rows of a run that ended with certain dispositions, as a new run.
+
+use std::collections::BTreeSet;
+
+use super::error::{JobError, RetryError};
+use super::freeze::remove_unfinished_plan;
+use super::frozen_run::FrozenRun;
+use super::observer::Notice;
+use super::open::Job;
+use super::workspace::Workspace;
+use crate::campaign::Campaign;
+use crate::journal::{self, State as RowState};
+use crate::mail::{Disposition, Timestamp};
+use crate::plan;
+use crate::run_dir::{Manifest, RunDir, RunOptions, run_id};
+use crate::screen::Counts;
+
+/// Rows of a run that ended with certain dispositions.
+pub struct Retry {
+    from: RunDir,
+    before: Manifest,
+    dispositions: BTreeSet<Disposition>,
+}
+
+impl Retry {
+    /// The rows of the run named `run` that ended with one of `dispositions`.
+    pub fn of(
+        workspace: &Workspace,
+        run: &str,
+        dispositions: impl IntoIterator<Item = Disposition>,
+    ) -> Result<Self, JobError> {
+        let from = workspace.find_run(run)?;
+        let before = Manifest::read(&from.manifest())?;
+        let dispositions: BTreeSet<_> = dispositions.into_iter().collect();
+        dispositions.iter().try_for_each(|disposition| check_wanted(*disposition))?;
+        Ok(Self { from, before, dispositions })
+    }
+
+    /// The campaign of that run as its file is now, with the route that the run took.
+    pub fn campaign(&self, workspace: &Workspace) -> Result<Campaign, JobError> {
+        let mut campaign = workspace.load(&self.before.campaign_file)?;
+        campaign.delivery.route = self.before.campaign.delivery.route;
+        Ok(campaign)
+    }
+
+    /// The numbers of the rows.
+    fn rows(&self) -> Result<Vec<u32>, JobError> {
+        let states = journal::read(&self.from.journal())?;
+        let ended = |state: RowState| match state {
+            RowState::Untouched | RowState::Pending => Disposition::NotAttempted,
+            RowState::Final(disposition) => disposition,
+            RowState::Open | RowState::Unknown => Disposition::InDoubt,
+        };
+        let wanted = states.iter().filter(|(_, state)| self.dispositions.contains(&ended(*state)));
+        let rows: Vec<u32> = wanted.map(|(row, _)| row).collect();
+        if rows.is_empty() { Err(RetryError::NoRows(self.from.name()).into()) } else { Ok(rows) }
+    }
+
+    fn options(&self) -> RunOptions {
+        let mut dispositions: Vec<String> = self.dispositions.iter().map(ToString::to_string).collect();
+        dispositions.sort();
+        let retry = crate::run_dir::Retry { run_id: self.before.run_id.clone(), dispositions };
+        RunOptions { retry: Some(retry), ..RunOptions::default() }
+    }
+}
+
+fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
+    match disposition {
+        Disposition::Bounced
+        | Disposition::Deferred
+        | Disposition::InDoubt
+        | Disposition::RenderFailed
+        | Disposition::NotAttempted => Ok(()),
+        Disposition::Accepted => Err(RetryError::Accepted),
+        Disposition::Suppressed | Disposition::Duplicate | Disposition::Invalid => {
+            Err(RetryError::NotPlanned(disposition))
+        }
+    }
+}
+
+impl Job<'_> {
+    pub(super) fn freeze_retry(&self, retry: &Retry) -> Result<FrozenRun, JobError> {
+        // Nobody may change the outcomes while they are chosen from, or send those rows there while they are sent here.
+        let source = retry.from.lock()?;
+        let (options, contents) = (retry.options(), self.contents()?);
+        let id = run_id(self.campaign(), &retry.before.inputs, &contents, &options);
+        let (dir, lock) = self.hold(&self.workspace.runs_of(self.campaign()), &id)?;
+        let manifest = match Manifest::read_if_there(&dir.manifest())? {
+            Some(manifest) if manifest.plan.is_some() => manifest,
+            Some(_) | None => {
+                let rows = retry.rows()?;
+                remove_unfinished_plan(&dir)?;
+                let before = retry.before.open_plan(&retry.from.plan())?;
+                let frozen = plan::freeze_rows(&before, rows.iter().copied(), &dir.plan_files())?;
+                let (now, inputs) = (Timestamp::wall(), retry.before.inputs.clone());
+                let mut manifest = Manifest::new(self.campaign(), id, inputs, contents, options, now);
+                manifest.planned = Some(Timestamp::wall());
+                let rows = rows.len() as u64;
+                manifest.screening = Counts { rows, accepted: rows, ..Counts::default() };
+                manifest.suppression_change = 0;
+                manifest.plan = Some(frozen.plan);
+                manifest.screened = Some(frozen.screened);
+                manifest.write(&dir.manifest())?;
+                manifest
+            }
+        };
+        let run = FrozenRun::open(dir, lock, manifest)?.resume_with(self.campaign());
+        let run = FrozenRun { source: Some(source), ..run };
+        if !run.is_finished() {
+            let (name, from, rows) = (run.name(), retry.from.name(), run.manifest.screening.accepted);
+            self.workspace.observer().notice(&Notice::Retrying { run: &name, from: &from, rows });
+        }
+        Ok(run)
+    }
+}

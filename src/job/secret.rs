@@ -1,0 +1,74 @@
+//! Secrets: of the tokens in links and return paths, and of the relays. They come from the environment or from files.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::error::{JobError, SecretError};
+use super::workspace::Workspace;
+use crate::campaign::{Relay, Unsubscribe};
+use crate::kit::file;
+use crate::smtp::Password;
+
+/// The file of the tokens' secret in the state directory.
+const TOKEN_KEY: &str = "token.key";
+/// Its length.
+const TOKEN_KEY_BYTES: usize = 32;
+
+/// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state directory.
+pub fn token_secret(workspace: &Workspace, unsubscribe: Option<&Unsubscribe>) -> Result<Vec<u8>, JobError> {
+    if let Some(name) = unsubscribe.and_then(|unsubscribe| unsubscribe.secret_env.as_ref()) {
+        let secret = std::env::var(name).unwrap_or_default();
+        if secret.is_empty() {
+            let hint = "it holds the secret of the unsubscribe tokens";
+            return Err(SecretError::NotSet { name: name.clone(), hint }.into());
+        }
+        return Ok(secret.into_bytes());
+    }
+    if let Some(path) = unsubscribe.and_then(|unsubscribe| unsubscribe.secret_file.as_ref()) {
+        let what = "the secret of the unsubscribe tokens";
+        let read = fs::read(path);
+        return Ok(read.map_err(|source| SecretError::Read { what, path: path.clone(), source })?);
+    }
+    let path = workspace.state_dir()?.join(TOKEN_KEY);
+    Ok(own_secret(&path).map_err(|source| SecretError::Own { path, source })?)
+}
+
+/// The secret in the file at `path`, made where there is none: readable by its owner only, complete or absent.
+fn own_secret(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Ok(secret) if secret.len() == TOKEN_KEY_BYTES => return Ok(secret),
+        Ok(_) => return Err(io::Error::other("the file is not a secret that mailrun has made")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    let mut secret = vec![0; TOKEN_KEY_BYTES];
+    SystemRandom::new()
+        .fill(&mut secret)
+        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    match file::create_new(path, &secret, file::PRIVATE) {
+        Ok(()) => Ok(secret),
+        // Another process was first: its secret counts.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// The password of a relay that has a user name.
+pub fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
+    let secret = match (&relay.password_env, &relay.password_file) {
+        (Some(name), _) => std::env::var(name).map_err(|_| SecretError::NotSet {
+            name: name.clone(),
+            hint: "it holds the relay's password; set it where cron starts mailrun",
+        })?,
+        (None, Some(path)) => fs::read_to_string(path).map_err(|source| SecretError::Read {
+            what: "the relay's password",
+            path: path.clone(),
+            source,
+        })?,
+        (None, None) => unreachable!("a campaign with a user and no password is refused"),
+    };
+    Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
+}

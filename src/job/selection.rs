@@ -1,0 +1,29 @@
+//! Which rows a run is made of.
+
+use super::error::JobError;
+use super::freeze::List;
+use super::frozen_run::FrozenRun;
+use super::open::Job;
+use super::retry::Retry;
+use super::test_message::TestMessage;
+
+/// Which rows a run is made of.
+pub enum Selection {
+    /// Those of the campaign's target group.
+    List(List),
+    /// Those of another run that ended with certain dispositions.
+    Retry(Retry),
+    /// One row, sent to somebody else.
+    Test(TestMessage),
+}
+
+impl Job<'_> {
+    /// Finds the run of this content, or screens the rows and freezes them. The run is this process's from here on.
+    pub fn freeze_or_resume(&self, selection: &Selection) -> Result<FrozenRun, JobError> {
+        match selection {
+            Selection::List(list) => self.freeze_list(list),
+            Selection::Retry(retry) => self.freeze_retry(retry),
+            Selection::Test(test) => self.freeze_test(test),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! How many rows of a run are where, from its journal.
+
+use super::error::JobError;
+use crate::journal::{Reader, State as RowState};
+use crate::mail::Disposition;
+use crate::run_dir::{Manifest, RunDir};
+
+/// Rows per word: `waiting`, `to retry`, `under way`, or a disposition. `running` says that a process works on the run.
+pub fn standing(dir: &RunDir, manifest: &Manifest, running: bool) -> Result<Vec<(String, u64)>, JobError> {
+    let screening = &manifest.screening;
+    let mut counts = vec![
+        (Disposition::Invalid.to_string(), screening.invalid),
+        (Disposition::Duplicate.to_string(), screening.duplicate),
+        (Disposition::Suppressed.to_string(), screening.suppressed),
+    ];
+    let mut add = |word: String, rows: u64| match counts.iter_mut().find(|(other, _)| *other == word) {
+        Some((_, sum)) => *sum += rows,
+        None => counts.push((word, rows)),
+    };
+    add("waiting".into(), screening.not_attempted);
+    if dir.journal().exists() {
+        let states = Reader::open(&dir.journal())?.states()?;
+        for (_, state) in states.iter() {
+            match state {
+                RowState::Untouched => add("waiting".into(), 1),
+                RowState::Pending => add("to retry".into(), 1),
+                RowState::Final(disposition) => add(disposition.to_string(), 1),
+                RowState::Open if running => add("under way".into(), 1),
+                RowState::Open | RowState::Unknown => add(Disposition::InDoubt.to_string(), 1),
+            }
+        }
+    } else {
+        add("waiting".into(), screening.accepted);
+    }
+    counts.retain(|(_, rows)| *rows > 0);
+    Ok(counts)
+}

@@ -1,0 +1,62 @@
+//! A plan for looking at: nothing of it is kept.
+
+use std::sync::Arc;
+
+use super::error::{JobError, SelectionError, SetupError};
+use super::open::Job;
+use crate::plan::{Freeze, Plan};
+use crate::run::Screening;
+use crate::run_dir::{RunDir, RunId};
+use crate::suppression::Suppressions;
+
+/// A plan for looking at. Its files go with it.
+pub struct TemporaryPlan {
+    /// What screening made of the list.
+    pub screening: Screening,
+    pub(super) dir: RunDir,
+    _folder: tempfile::TempDir,
+}
+
+impl TemporaryPlan {
+    /// The rows that passed screening.
+    pub fn open(&self) -> Result<Plan, JobError> {
+        Ok(Plan::open(&self.dir.plan())?)
+    }
+
+    /// The index of the `number`-th row that passed screening, from 1.
+    pub(super) fn row(&self, number: u32) -> Result<u32, SelectionError> {
+        let counts = &self.screening.counts;
+        if number == 0 || u64::from(number) > counts.accepted {
+            let (accepted, rows) = (counts.accepted, counts.rows);
+            return Err(SelectionError::NoRow { row: number, accepted, rows });
+        }
+        Ok(number - 1)
+    }
+}
+
+impl Job<'_> {
+    /// Screens the target group against the suppression list; ends early once `stop_after` rows are accepted.
+    pub fn temporary_plan(
+        &self,
+        limit: Option<u64>,
+        stop_after: Option<u64>,
+    ) -> Result<TemporaryPlan, JobError> {
+        self.temporary_plan_against(&self.workspace.suppressions()?, limit, stop_after)
+    }
+
+    /// The same against a list of the caller's.
+    pub(super) fn temporary_plan_against(
+        &self,
+        list: &Arc<dyn Suppressions>,
+        limit: Option<u64>,
+        stop_after: Option<u64>,
+    ) -> Result<TemporaryPlan, JobError> {
+        let folder = tempfile::Builder::new().prefix("mailrun-").tempdir().map_err(SetupError::Temporary)?;
+        let id: RunId = "aside".parse().expect("it is made of letters");
+        let dir = RunDir::create(folder.path(), &self.campaign().identity.id, &id)?;
+        let group = self.target_group()?;
+        let freeze = Freeze::aside(&dir.plan_files(), self.layout(group))?;
+        let screening = self.screen(group, list, limit, stop_after, freeze)?;
+        Ok(TemporaryPlan { screening, dir, _folder: folder })
+    }
+}

@@ -1,0 +1,43 @@
+//! The message of one row, sent to somebody else. Each one is a run of its own.
+
+use super::error::JobError;
+use super::frozen_run::FrozenRun;
+use super::open::{Job, inputs};
+use crate::mail::{Address, Timestamp};
+use crate::plan::{self, Plan};
+use crate::run_dir::{Manifest, RunId, RunOptions};
+use crate::screen::Counts;
+
+/// The message of one row, sent to somebody else.
+#[derive(Debug, Clone)]
+pub struct TestMessage {
+    /// The number of the row among those that pass screening, from 1.
+    pub row: u32,
+    /// Who gets it.
+    pub to: Address,
+}
+
+impl Job<'_> {
+    pub(super) fn freeze_test(&self, test: &TestMessage) -> Result<FrozenRun, JobError> {
+        let row = test.row.max(1);
+        let all = self.temporary_plan(None, Some(u64::from(row)))?;
+        let index = all.row(row)?;
+        let now = Timestamp::wall();
+        let id: RunId =
+            now.to_utc().format("test-%Y%m%d-%H%M%S%3f").to_string().parse().expect("letters and digits");
+        let (dir, lock) = self.hold(&self.workspace.runs_of(self.campaign()), &id)?;
+        let frozen = plan::freeze_rows(&Plan::open(&all.dir.plan())?, [index], &dir.plan_files())?;
+        let options = RunOptions { to: Some(test.to.to_string()), ..RunOptions::default() };
+        let (inputs, contents) = (inputs(self.target_group()?)?, self.contents()?);
+        let mut manifest = Manifest::new(self.campaign(), id, inputs, contents, options, now);
+        manifest.planned = Some(now);
+        manifest.screening = Counts { rows: 1, accepted: 1, ..Counts::default() };
+        manifest.plan = Some(frozen.plan);
+        manifest.screened = Some(frozen.screened);
+        // The test goes out whatever happened on the list since: it is not for the row's own recipient.
+        manifest.suppression_change = all.screening.suppression_change;
+        manifest.write(&dir.manifest())?;
+        let run = FrozenRun::open(dir, lock, manifest)?;
+        Ok(FrozenRun { redirect: Some(test.to.clone()), ..run })
+    }
+}

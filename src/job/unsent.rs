@@ -1,0 +1,64 @@
+//! The rows of a run that are still to be sent, as its journal has them.
+
+use std::sync::Arc;
+
+use super::error::JobError;
+use crate::journal::{Journal, State as RowState, States, Verdict};
+use crate::mail::Timestamp;
+use crate::route::Schedule;
+use crate::run::{Directory, Lane, NextHops, Routed, Segment, Task};
+
+/// The rows of a run that are still to be sent.
+pub struct Unsent {
+    /// Those that were never touched.
+    fresh: Vec<u32>,
+    /// Those that were tried before, and when they are due.
+    tried: Vec<(Task, Timestamp)>,
+    /// The number of the rows that are over.
+    pub done: u64,
+}
+
+impl Unsent {
+    /// What the journal has left.
+    pub fn of(schedule: &Schedule, journal: &Journal, states: &States) -> Result<Self, JobError> {
+        let mut unsent = Self { fresh: Vec::new(), tried: Vec::new(), done: 0 };
+        let mut details = journal.details();
+        for (row, state) in states.iter() {
+            match state {
+                RowState::Untouched => unsent.fresh.push(row),
+                RowState::Pending => {
+                    let outcome =
+                        details.outcome(states, row)?.expect("a row that is pending has an outcome");
+                    let at = match outcome.verdict {
+                        Verdict::Retry { at } => at,
+                        Verdict::Final(_) | Verdict::Withdrawn => Timestamp::now(),
+                    };
+                    let task = Task {
+                        row,
+                        attempts: outcome.attempt,
+                        first_attempt_at: outcome.first_attempt_at,
+                        last_attempt_at: outcome.last_attempt_at,
+                    };
+                    unsent.tried.push((task, schedule.due(at, Timestamp::now())));
+                }
+                RowState::Final(_) => unsent.done += 1,
+                // `resolve_open_intents` has left none, and a damaged journal is refused.
+                RowState::Open | RowState::Unknown => unsent.done += 1,
+            }
+        }
+        Ok(unsent)
+    }
+
+    /// The rows in the lane of the one way that there is, or in the directory where each domain's way is to be found.
+    pub fn place<'a>(self, next_hops: &NextHops, domain: impl Fn(u32) -> &'a str) -> (Vec<Lane>, Directory) {
+        let Some(Routed { site, limits, .. }) = next_hops.only_way() else {
+            return (Vec::new(), Directory::new(self.fresh, self.tried, domain));
+        };
+        let mut lane = Lane::new(Arc::clone(site), *limits, None, Timestamp::now());
+        lane.add(Segment::whole(self.fresh.into()));
+        for (task, at) in self.tried {
+            lane.put_off(task, at);
+        }
+        (vec![lane], Directory::empty())
+    }
+}

@@ -1,0 +1,140 @@
+//! Where state and runs are, and who is informed.
+//!
+//! A campaign's runs are beside its campaign file, so that the same campaign always finds its unfinished run, from
+//! whatever folder cron starts it. The state directory remembers those places, for commands that name a run by its id.
+
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{JobError, WorkspaceError};
+use super::observer::{Notice, Observer};
+use crate::campaign::Campaign;
+use crate::run_dir::{RunDir, RunDirError};
+use crate::state::{self, State};
+use crate::suppression::Suppressions;
+
+/// The list of run folders seen, in the state directory.
+const PLACES: &str = "runs.txt";
+
+/// Where state and runs are, as a user says it. What is not given has its default.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The state directory; by default `mailrun` in the user's state folder (XDG base directories).
+    pub state: Option<PathBuf>,
+    /// The folder of the run directories; by default `runs` beside the campaign file.
+    pub runs: Option<PathBuf>,
+}
+
+/// What all jobs of a user share: the state directory, the run directories, and who is informed.
+pub struct Workspace {
+    places: Places,
+    observer: Arc<dyn Observer>,
+}
+
+impl Workspace {
+    /// The workspace at `places`. The state directory is made when it is first needed.
+    pub fn new(places: Places, observer: Arc<dyn Observer>) -> Self {
+        Self { places, observer }
+    }
+
+    /// Who is informed.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    pub(super) fn warn(&self, warning: impl fmt::Display) {
+        self.observer.notice(&Notice::Warning(&warning));
+    }
+
+    /// The state directory: the one given, or `mailrun` in the user's state folder. Made where it does not exist.
+    pub fn state_dir(&self) -> Result<PathBuf, JobError> {
+        let dir = match &self.places.state {
+            Some(dir) => dir.clone(),
+            None => default_state_dir().ok_or(WorkspaceError::Homeless)?,
+        };
+        fs::create_dir_all(&dir).map_err(|source| WorkspaceError::Io {
+            action: "make the state directory",
+            path: dir.clone(),
+            source,
+        })?;
+        Ok(dir)
+    }
+
+    /// The state that all campaigns of this user share.
+    pub fn state(&self) -> Result<Arc<dyn State>, JobError> {
+        Ok(state::open(&self.state_dir()?.join("state.db")))
+    }
+
+    /// The file that keeps the MTA-STS policies of recipients' domains between runs.
+    pub fn policies(&self) -> Result<PathBuf, JobError> {
+        Ok(self.state_dir()?.join("mta-sts.json"))
+    }
+
+    /// The suppression list.
+    pub fn suppressions(&self) -> Result<Arc<dyn Suppressions>, JobError> {
+        Ok(self.state()?.suppressions()?)
+    }
+
+    /// Where this campaign's runs are.
+    pub fn runs_of(&self, campaign: &Campaign) -> PathBuf {
+        self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs"))
+    }
+
+    /// Remembers a folder with runs.
+    pub(super) fn remember_runs(&self, runs: &Path) -> Result<(), JobError> {
+        let list = self.state_dir()?.join(PLACES);
+        let runs = std::path::absolute(runs).unwrap_or_else(|_| runs.to_owned());
+        let known = fs::read_to_string(&list).unwrap_or_default();
+        if known.lines().any(|line| Path::new(line) == runs) {
+            return Ok(());
+        }
+        let append = || fs::OpenOptions::new().create(true).append(true).open(&list);
+        append().and_then(|mut file| writeln!(file, "{}", runs.display())).map_err(|source| {
+            WorkspaceError::Io { action: "note where the runs are", path: list.clone(), source }.into()
+        })
+    }
+
+    /// The run that a user means: its id, the start of it, its campaign's id, its directory, or a campaign file for its
+    /// latest run.
+    pub fn find_run(&self, text: &str) -> Result<RunDir, JobError> {
+        let mut missed = None;
+        let path = Path::new(text);
+        if path.is_file() {
+            let campaign = Campaign::load(path)?;
+            return Ok(RunDir::resolve(&self.runs_of(&campaign), &campaign.identity.id)?);
+        }
+        for runs in self.known_runs()? {
+            match RunDir::resolve(&runs, text) {
+                Ok(dir) => return Ok(dir),
+                Err(error @ RunDirError::NotFound { .. }) => missed = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // A run directory given by its path is found without any list.
+        match RunDir::resolve(path, text) {
+            Ok(dir) => Ok(dir),
+            Err(error) => Err(missed.unwrap_or(error).into()),
+        }
+    }
+
+    /// The folders in which a run may be found by its id: the one given, else `runs` here and those remembered.
+    fn known_runs(&self) -> Result<Vec<PathBuf>, JobError> {
+        if let Some(runs) = &self.places.runs {
+            return Ok(vec![runs.clone()]);
+        }
+        let known = fs::read_to_string(self.state_dir()?.join(PLACES)).unwrap_or_default();
+        let mut places = vec![PathBuf::from("runs")];
+        places.extend(known.lines().map(PathBuf::from));
+        places.retain(|place| place.is_dir());
+        Ok(places)
+    }
+}
+
+fn default_state_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(base.join("mailrun"))
+}
