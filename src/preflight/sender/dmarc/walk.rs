@@ -88,7 +88,7 @@ pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
 
 /// The organizational domain by the public suffix list (RFC 7489 §3.2); the domain itself where it is a suffix.
 pub fn by_suffix_list(domain: &str) -> &str {
-    psl::domain_str(domain).unwrap_or(domain)
+    psl2::lookup(domain).and_then(|name| name.registrable_domain()).unwrap_or(domain)
 }
 
 #[cfg(test)]
