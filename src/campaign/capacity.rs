@@ -8,21 +8,21 @@ use super::error::Mistake;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Capacity {
-    /// The agreement that messages count against; campaigns with the same name share it.
+    /// The account that messages count against; campaigns with the same account share the agreement.
     pub account: String,
-    /// Messages an hour, transmission attempts counted.
+    /// Transmission attempts per hour; retries count.
     pub per_hour: u64,
-    /// By how much a five-minute slot may exceed its twelfth of the hour.
+    /// How far a five-minute slot may exceed its twelfth of the hour, in percent.
     pub burst_percent: u32,
-    /// How the hour is used.
+    /// How messages are spread over the hour.
     pub pace: Pace,
 }
 
-/// How the hour is used.
+/// How messages are spread over the hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pace {
-    /// At the nominal rate; the burst only catches up with that line after a stall.
+    /// At the nominal rate; the burst is used only to catch up after a stall.
     #[default]
     Even,
     /// At the burst rate until the hour is spent.
@@ -36,7 +36,7 @@ impl Default for Capacity {
 }
 
 impl Capacity {
-    /// The most that any window of 300 s may carry: `floor(per_hour / 12 × (1 + burst))`.
+    /// The most messages that any window of 300 s may carry: `floor(per_hour / 12 × (1 + burst))`.
     pub fn per_slot(&self) -> u64 {
         let share = u128::from(self.per_hour) * (100 + u128::from(self.burst_percent)) / 1_200;
         u64::try_from(share).unwrap_or(u64::MAX)
@@ -46,19 +46,19 @@ impl Capacity {
         if self.account.is_empty() {
             return Err(Mistake::new(
                 "capacity.account",
-                "the account has no name",
+                "the account is empty",
                 "name it, or leave the key out",
             ));
         }
         if self.per_slot() == 0 {
             return Err(Mistake::new(
                 "capacity.per-hour",
-                format!("{} messages an hour leave none for a five-minute slot", self.per_hour),
-                "agree on at least 12 an hour",
+                format!("{} messages per hour are less than one per five-minute slot", self.per_hour),
+                "use at least 12",
             ));
         }
         if self.per_hour > 1_000_000_000 {
-            return Err(Mistake::new("capacity.per-hour", "more than 1,000,000,000 messages an hour", ""));
+            return Err(Mistake::new("capacity.per-hour", "more than 1,000,000,000 messages per hour", ""));
         }
         if self.burst_percent > 1_100 {
             return Err(Mistake::new(

@@ -1,4 +1,4 @@
-//! `[check]`: what `mailrun check` asks others about the message.
+//! `[check]`: the scanners that `mailrun check` uses.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Checks {
-    /// SpamAssassin's daemon: `host:port` or the path of its socket; none by default.
+    /// SpamAssassin's daemon: `host:port` or the path of its socket; not used by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spamd: Option<String>,
-    /// The score from which on a message is refused.
+    /// A message with this score, or more, is refused.
     pub spam_threshold: f64,
-    /// ClamAV's daemon: `host:port` or the path of its socket; none by default.
+    /// ClamAV's daemon: `host:port` or the path of its socket; not used by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clamd: Option<String>,
 }
@@ -23,7 +23,7 @@ impl Default for Checks {
 }
 
 impl Checks {
-    /// True when nothing was set: it is not written out.
+    /// True when every key has its default: then the table is not written to manifests.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

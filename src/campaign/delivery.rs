@@ -14,7 +14,7 @@ use super::units::Span;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Delivery {
-    /// The next hop's kind.
+    /// Where messages are handed over.
     pub route: RouteKind,
     /// `[delivery.relay]`; needed for route `relay`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,16 +28,16 @@ pub struct Delivery {
     /// `[delivery.timeouts]`.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// How long a first SIGINT or SIGTERM waits for what is under way.
+    /// Seconds that a first SIGINT or SIGTERM waits for messages in flight.
     #[serde(default = "default_drain_seconds")]
     pub drain_seconds: u64,
     /// The name in EHLO; this machine's host name by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ehlo: Option<String>,
-    /// The name servers to ask, an address with or without a port each; the system's by default.
+    /// The name servers to ask; the system's by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolver: Vec<NameServer>,
-    /// Every hop must use TLS with a verified certificate (REQUIRETLS, RFC 8689), or the message is not sent.
+    /// Send only if every hop uses TLS with a verified certificate (REQUIRETLS, RFC 8689).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_tls: bool,
     /// `[delivery.dsn]`.
@@ -49,11 +49,11 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// Where the next hop is.
+/// The kind of next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteKind {
-    /// One relay for all.
+    /// A relay, or several.
     Relay,
     /// The mail exchangers of each recipient's domain.
     Mx,
@@ -65,10 +65,10 @@ pub enum RouteKind {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Relay {
-    /// How `[[route]]` calls it; needed in `[[relay]]`.
+    /// Its name for `[[route]]`; required in `[[relay]]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its share of the connections, where several relays take the same mail.
+    /// Its share of the connections, where several relays accept the same mail.
     #[serde(default = "default_weight", skip_serializing_if = "is_default_weight")]
     pub weight: u32,
     /// Host name or IP address.
@@ -85,13 +85,14 @@ pub struct Relay {
     /// The user for AUTH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The environment variable with the password.
+    /// The environment variable that holds the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_env: Option<String>,
-    /// The file with the password.
+    /// The file that holds the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
-    /// A program and its arguments that print an access token for `username` (XOAUTH2), instead of a password.
+    /// A program with its arguments that prints an access token for `username` (XOAUTH2), instead of a
+    /// password.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_command: Vec<String>,
     /// A PEM file with the certificate to show to a relay that asks for one.
@@ -100,16 +101,16 @@ pub struct Relay {
     /// The PEM file with its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
-    /// Connections kept open.
+    /// The most connections at once.
     #[serde(default = "default_connections")]
     pub connections: usize,
-    /// Messages under way at once on one connection; more than 1 only for a relay of one's own.
+    /// Messages in flight at once on one connection; more than 1 only for your own relay.
     #[serde(default = "default_depth")]
     pub pipeline_depth: usize,
-    /// Messages sent over one connection before it is closed; 0 is without end.
+    /// Messages sent over one connection before it is closed; 0 means no limit.
     #[serde(default)]
     pub messages_per_connection: u64,
-    /// Recipients of one message, where all get the same text (`template.personalised = false`).
+    /// Recipients of one message, if all get the same text (`template.personalised = false`).
     #[serde(default = "default_recipients", skip_serializing_if = "is_default_recipients")]
     pub recipients_per_message: usize,
 }
@@ -118,32 +119,32 @@ pub struct Relay {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelayTls {
-    /// STARTTLS, with the certificate verified; no TLS, no mail.
+    /// STARTTLS with a verified certificate; without it, nothing is sent.
     #[default]
     Required,
-    /// STARTTLS where it is offered; the certificate is not verified.
+    /// STARTTLS if offered; the certificate is not verified.
     Opportunistic,
-    /// TLS from the first byte, with the certificate verified.
+    /// TLS from the first byte, with a verified certificate.
     Implicit,
-    /// Never.
+    /// No TLS.
     None,
 }
 
-/// `[delivery.retry]`: when a transient failure is tried again.
+/// `[delivery.retry]`: when to retry after a transient failure.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RetryPolicy {
     /// The wait after the first failure.
     pub first: Span,
-    /// What the wait is multiplied with after each further one.
+    /// The factor by which the wait grows after each further failure.
     pub factor: f64,
     /// The longest wait.
     pub longest: Span,
-    /// Counted from a row's first attempt.
+    /// No attempt later than this after a row's first one; then the row ends as `deferred`.
     pub give_up_after: Span,
 }
 
-/// `[delivery.timeouts]` (RFC 5321 §4.5.3.2; shorter where batch mail is better off with another attempt).
+/// `[delivery.timeouts]` (RFC 5321 §4.5.3.2; shorter where batch mail does better with another attempt).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Timeouts {
@@ -151,9 +152,9 @@ pub struct Timeouts {
     pub connect: Span,
     /// The greeting (220).
     pub greeting: Span,
-    /// EHLO, STARTTLS with its handshake, AUTH, RSET, QUIT: each.
+    /// Each of EHLO, STARTTLS with its handshake, AUTH, RSET and QUIT.
     pub command: Span,
-    /// The replies to MAIL and RCPT.
+    /// Each reply to MAIL or RCPT.
     pub envelope: Span,
     /// The 354 to DATA, and each write of content that makes no progress.
     pub data: Span,
@@ -173,11 +174,12 @@ fn default_depth() -> usize {
     1
 }
 
-/// Recipients of one message: more than any server is known to take, and no more than a run prepares at once.
+/// Recipients of one message: more than any server is known to accept, and no more than a run prepares
+/// at once.
 pub(super) const RECIPIENTS: std::ops::RangeInclusive<usize> = 1..=1_000;
-pub(super) const RECIPIENTS_HINT: &str = "use 1 to 1000; RFC 5321 asks every server to take 100";
+pub(super) const RECIPIENTS_HINT: &str = "use 1 to 1000; RFC 5321 requires every server to accept 100";
 
-/// RFC 5321 §4.5.3.1.8: what every server must take.
+/// RFC 5321 §4.5.3.1.8: every server must accept as many.
 fn default_recipients() -> usize {
     100
 }
@@ -252,7 +254,7 @@ impl Delivery {
             ));
         }
         if retry.first.0.is_zero() {
-            return Err(Mistake::new("delivery.retry.first", "a retry without a wait", "wait at least 1ms"));
+            return Err(Mistake::new("delivery.retry.first", "a wait of 0", "wait at least 1ms"));
         }
         Ok(())
     }
@@ -291,7 +293,7 @@ impl Relay {
         if !RECIPIENTS.contains(&self.recipients_per_message) {
             return Err(Mistake::new(
                 "delivery.relay.recipients-per-message",
-                format!("{} recipients a message", self.recipients_per_message),
+                format!("{} recipients per message", self.recipients_per_message),
                 RECIPIENTS_HINT,
             ));
         }
@@ -307,8 +309,8 @@ impl Relay {
         if password && token {
             return Err(Mistake::new(
                 "delivery.relay.token-command",
-                "a password and a token",
-                "the relay takes the one or the other: leave one out",
+                "both a password and a `token-command` are given",
+                "use one of them",
             ));
         }
         if self.client_cert.is_some() != self.client_key.is_some() {
@@ -321,14 +323,14 @@ impl Relay {
         if self.client_cert.is_some() && self.tls == RelayTls::None {
             return Err(Mistake::new(
                 "delivery.relay.client-cert",
-                "without TLS no certificate is shown",
+                "a client certificate can only be shown over TLS",
                 "use `tls = \"required\"`, or leave it out",
             ));
         }
         if self.username.is_some() && self.tls == RelayTls::None {
             return Err(Mistake::new(
                 "delivery.relay.tls",
-                "a password or token is never sent in clear",
+                "a password or token is never sent without TLS",
                 "use `tls = \"required\"`, or leave `username` out",
             ));
         }

@@ -1,4 +1,4 @@
-//! What DNS is asked, and which addresses of a host are used.
+//! Which name servers are asked, and which addresses of a host are used.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The address of a name server; port 53 where none is written.
+/// The address of a name server; port 53 if none is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameServer(pub SocketAddr);
 
@@ -14,7 +14,7 @@ pub struct NameServer(pub SocketAddr);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IpFamily {
-    /// All of them, those of IPv4 first.
+    /// All of them, IPv4 first.
     #[default]
     Any,
     /// A records only.

@@ -9,40 +9,41 @@ use super::error::Mistake;
 use super::units::Frequency;
 use crate::mail::Domain;
 
-/// One entry of `[[egress]]`. Connections are shared out over all entries that serve the sender.
+/// One entry of `[[egress]]`. Connections are divided among all entries that serve the sender.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Egress {
     /// The local address to connect from.
     pub address: IpAddr,
-    /// The name in EHLO; `delivery.ehlo` by default. It should be the address's name in DNS, and have this address.
+    /// The name in EHLO; `delivery.ehlo` by default. It should be the name in the address's PTR record, and
+    /// resolve to the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ehlo: Option<String>,
-    /// The most messages that leave from it, over all sites.
+    /// The most messages that leave from it, to all sites together; no limit by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Frequency>,
-    /// Its share of the connections beside the other entries.
+    /// Its share of the connections, relative to the other entries.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
-    /// The pool that it belongs to: a registered sender may name one, and then uses no other.
+    /// The pool that it belongs to. A registered sender may name a pool, and then uses only its addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
     /// The domains of `From` that it serves; all by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<String>,
-    /// `warm-up`: caps a day while the address is new.
+    /// Daily caps while the address is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<WarmUp>,
 }
 
-/// How many messages a new address may carry a day.
+/// How many messages a new address may send per day.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WarmUp {
-    /// The first day, in UTC; before it nothing leaves from the address.
+    /// The first day (UTC); nothing leaves from the address before it.
     #[serde(with = "day")]
     pub from: NaiveDate,
-    /// The cap of the first day, the second and so on. After the last there is none.
+    /// The cap of the first day, the second and so on; after the last there is no cap.
     pub per_day: Vec<u64>,
 }
 
@@ -114,7 +115,7 @@ impl Egress {
 }
 
 impl WarmUp {
-    /// The cap on `day`; `None` when there is none any more.
+    /// The cap on `day`; `None` after the last day with a cap.
     pub fn cap(&self, day: NaiveDate) -> Option<u64> {
         match usize::try_from((day - self.from).num_days()) {
             Ok(number) => self.per_day.get(number).copied(),

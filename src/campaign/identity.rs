@@ -1,4 +1,4 @@
-//! `[campaign]`: what the mailing is called and what kind of mail it is.
+//! `[campaign]`: the name of the mailing and its kind of mail.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::error::Mistake;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Identity {
-    /// Names the run directory; letters, digits, `-`, `_` and `.`.
+    /// Names the run directory: up to 100 letters, digits, `-`, `_` and `.`.
     pub id: String,
     /// Decides what the message must carry.
     #[serde(default)]
@@ -25,7 +25,7 @@ pub struct Identity {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A newsletter: marketing in the eyes of a provider, needs an unsubscribe link.
+    /// Marketing mail, such as a newsletter: it needs an unsubscribe link.
     #[default]
     News,
     /// Something that the recipient's account needs to know.

@@ -14,9 +14,9 @@ pub struct Journal {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
-    /// A loss of power: synced to the disk.
+    /// A power failure: intents are synced to the disk.
     #[default]
     PowerLoss,
-    /// The end of the process, not of the machine: written, not synced.
+    /// A crash of the process, but not of the machine: intents are written and not synced.
     ProcessCrash,
 }

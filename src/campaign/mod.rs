@@ -1,7 +1,8 @@
 //! The campaign file: TOML, kebab-case, one concept a file.
 //!
-//! A loaded [`Campaign`] has been checked: addresses parse, units are in range, paths are absolute. Unknown keys are
-//! refused with the nearest known one named. Secrets are never read into it, only the names of where they are.
+//! A loaded [`Campaign`] has been checked: addresses parse, values are in range, and paths start from
+//! the file's folder. Unknown keys are refused, and the error names the nearest known one. Secrets are
+//! never read into it: it only says where they are.
 
 mod capacity;
 mod checks;
@@ -59,7 +60,7 @@ pub use unsubscribe::Unsubscribe;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Campaign {
-    /// `[campaign]`: what it is called and what kind of mail it is.
+    /// `[campaign]`: its name and its kind of mail.
     #[serde(rename = "campaign")]
     pub identity: Identity,
     /// `[sender]`: who it is from.
@@ -68,39 +69,39 @@ pub struct Campaign {
     pub target_group: TargetGroupSource,
     /// `[template]`: what it says.
     pub template: Template,
-    /// `[unsubscribe]`: how to get off the list (RFC 8058).
+    /// `[unsubscribe]`: the `List-Unsubscribe` header (RFC 2369, RFC 8058).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<Unsubscribe>,
     /// `[[dkim]]`: the signatures, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dkim: Vec<Dkim>,
-    /// `[capacity]`: how many an hour.
+    /// `[capacity]`: how many messages per hour.
     #[serde(default)]
     pub capacity: Capacity,
-    /// `[delivery]`: where to and how.
+    /// `[delivery]`: where the mail goes, and how.
     pub delivery: Delivery,
     /// `[[relay]]`: several relays, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub relay: Vec<Relay>,
-    /// `[[route]]`: domains that go to a relay of their own.
+    /// `[[route]]`: domains with a relay of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub route: Vec<DomainRoute>,
     /// `[[egress]]`: the local addresses that mail leaves from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub egress: Vec<Egress>,
-    /// `[[shaping]]`: how much providers are given, over the program's own table.
+    /// `[[shaping]]`: limits per provider; they override the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shaping: Vec<ShapingEntry>,
-    /// `[[reply]]`: what replies mean, before the program's own rules.
+    /// `[[reply]]`: what replies mean; these rules come before the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reply: Vec<ReplyRule>,
-    /// `[stop]`: when to stop by itself.
+    /// `[stop]`: when a run stops automatically.
     #[serde(default)]
     pub stop: Stop,
-    /// `[check]`: whom `mailrun check` asks about the content.
+    /// `[check]`: the scanners that `mailrun check` uses.
     #[serde(default, rename = "check", skip_serializing_if = "Checks::is_default")]
     pub checks: Checks,
-    /// `[journal]`: how durable an intent is.
+    /// `[journal]`: what an intent survives.
     #[serde(default)]
     pub journal: Journal,
     /// `[results]`: how the result files are written.
@@ -118,7 +119,7 @@ impl Campaign {
         Self::parse(&text, path)
     }
 
-    /// Reads and checks a campaign file's text; `path` tells where relative paths start and what errors name.
+    /// Reads and checks the text of a campaign file. Relative paths start from the folder of `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, CampaignError> {
         let mut campaign: Self =
             toml::from_str(text).map_err(|error| CampaignError::toml(path, text, &error))?;
@@ -136,7 +137,7 @@ impl Campaign {
         }
     }
 
-    /// The relays that take what no `[[route]]` takes.
+    /// The relays for the domains that no `[[route]]` names.
     pub fn main_relays(&self) -> Vec<&Relay> {
         routes::main_relays(&self.delivery, &self.relay, &self.route)
     }
@@ -166,7 +167,7 @@ impl Campaign {
         }
     }
 
-    /// What no single key shows: the key to point at, the problem and a hint.
+    /// Checks what the types of single keys can't.
     fn check(&self) -> Result<(), Mistake> {
         self.identity.check()?;
         self.target_group.check()?;
@@ -271,16 +272,16 @@ route = "sandbox"
             assert!(error.hint.is_some());
         };
         check(alarm.replace("kind = \"alarm\"\n", ""), "a newsletter needs", 11);
-        check(alarm.replace("[target", "verp = true\n[target"), "a return path of its own", 7);
+        check(alarm.replace("[target", "verp = true\n[target"), "their own return path", 7);
         check(
             alarm.replace("personalised", "attachment-columns = [\"bill\"]\npersonalised"),
             "column `bill`",
             12,
         );
-        check(format!("{alarm}[unsubscribe]\nmailto = \"u@example.com\"\n"), "a link of its own", 15);
+        check(format!("{alarm}[unsubscribe]\nmailto = \"u@example.com\"\n"), "their own link", 15);
         check(
             alarm.replace("personalised = false", "to = \"All\""),
-            "each recipient stands in `To` already",
+            "each message names its recipient in `To`",
             12,
         );
         check(alarm.replace("[delivery]", "to = \"All:;\"\n[delivery]"), "can't be the name of a group", 13);
@@ -293,6 +294,6 @@ route = "sandbox"
         let relay =
             "[delivery.relay]\nhost = \"h\"\ntls = \"none\"\nusername = \"u\"\npassword-env = \"P\"\n";
         let error = refused(&format!("{SMALLEST}{relay}"));
-        assert!(error.problem.contains("never sent in clear"), "{error}");
+        assert!(error.problem.contains("never sent without TLS"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `[delivery.mx]`: delivery straight to the recipients' mail exchangers.
+//! `[delivery.mx]`: delivery directly to the recipients' mail exchangers.
 
 use std::path::PathBuf;
 
@@ -11,15 +11,15 @@ use super::error::Mistake;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Mx {
-    /// TCP port; another than 25 is of use for tests only.
+    /// TCP port; only tests need another than 25.
     pub port: u16,
-    /// The least transport security for every domain. Shaping and MTA-STS may ask for more.
+    /// The minimum transport security for every domain. Shaping and MTA-STS may require more.
     pub tls: MxTls,
     /// Ask domains for their MTA-STS policy (RFC 8461).
     pub mta_sts: bool,
     /// Which addresses of the hosts are used.
     pub ip: IpFamily,
-    /// A PEM file with the certificates to trust instead of the system's, where certificates are verified.
+    /// A PEM file with the certificates to trust instead of the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
 }
@@ -28,12 +28,12 @@ pub struct Mx {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MxTls {
-    /// STARTTLS where it is offered; in clear otherwise. The certificate is not verified.
+    /// STARTTLS if offered, without TLS otherwise. The certificate is not verified.
     #[default]
     Opportunistic,
-    /// STARTTLS, with any certificate; no TLS, no mail.
+    /// STARTTLS with any certificate; without it, nothing is sent.
     Required,
-    /// STARTTLS with a verified certificate; otherwise no mail.
+    /// STARTTLS with a verified certificate; without it, nothing is sent.
     Verified,
 }
 

@@ -1,16 +1,16 @@
-//! `[delivery.dsn]`: which notifications the next hops are asked for (RFC 3461).
+//! `[delivery.dsn]`: which delivery status notifications to request (RFC 3461).
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Mistake;
 
-/// `[delivery.dsn]`. Asked for where the next hop offers DSN; one that does not is sent the message without.
+/// `[delivery.dsn]`. Requested if the next hop offers DSN; otherwise the message is sent without.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Dsn {
-    /// When a notification is to be sent to the return path (`NOTIFY`).
+    /// When to notify the return path (`NOTIFY`).
     pub notify: Vec<Notify>,
-    /// How much of the message comes back with it (`RET`); the server's choice when missing.
+    /// How much of the message a notification returns (`RET`); the server decides by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ret: Option<Return>,
 }
@@ -19,17 +19,17 @@ pub struct Dsn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Notify {
-    /// In no case; stands alone.
+    /// Not at all; allowed only alone.
     Never,
     /// When the message has been delivered.
     Success,
-    /// When it can't be.
+    /// When it can't be delivered.
     Failure,
-    /// When it takes long.
+    /// When delivery is delayed.
     Delay,
 }
 
-/// How much of a message comes back with a notification.
+/// How much of a message a notification returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Return {
@@ -44,10 +44,10 @@ impl Dsn {
         let problem =
             |problem: &str, hint| Err(Mistake::new("delivery.dsn.notify", problem.to_owned(), hint));
         if self.notify.is_empty() {
-            return problem("an empty list", "name `failure` and `delay`, or leave `[delivery.dsn]` out");
+            return problem("the list is empty", "name `failure` and `delay`, or leave `[delivery.dsn]` out");
         }
         if self.notify.contains(&Notify::Never) && self.notify.len() > 1 {
-            return problem("`never` stands alone", "leave the other words out, or `never`");
+            return problem("`never` can't be combined with others", "use `never` alone, or leave it out");
         }
         Ok(())
     }

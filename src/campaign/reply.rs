@@ -1,67 +1,68 @@
-//! `[[reply]]`: what servers' replies mean, before the rules that come with the program.
+//! `[[reply]]`: rules for what servers' replies mean. They come before the built-in rules.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::units::Span;
 use crate::mail::Class;
 
-/// A rule for replies, of the campaign or of the program's own table.
+/// A rule for replies, from the campaign or built in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReplyRule {
-    /// How it is called in the log and in errors.
+    /// Its name in the log and in errors.
     pub name: String,
-    /// Reply codes, any of them; 4 and 5 stand for all of 4yz and 5yz. Empty is any.
+    /// The reply must have one of these codes; 4 and 5 mean all of 4yz and 5yz. Empty means any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<u16>,
-    /// Enhanced status codes, any of them; `x` stands for any number. Empty is any, or none at all.
+    /// The reply must have one of these enhanced status codes; `x` means any number. Empty means any, or
+    /// none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<String>,
-    /// Regular expression on the text, ASCII, without regard to case.
+    /// A regular expression that must match the text; ASCII, ignoring case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The reason, as in the results.
+    /// The class in the results.
     #[serde(serialize_with = "write_class", deserialize_with = "read_class")]
     pub class: Class,
-    /// Without it, a 4yz is tried again (after `pause`, where there is one) and a 5yz given up.
+    /// What to do. By default a 4yz is retried (after `pause`, if given) and a 5yz ends the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ReplyAction>,
-    /// For how long the site, or the provider, gets nothing.
+    /// How long the site, or the provider, gets nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Span>,
-    /// Who pauses.
+    /// What pauses.
     #[serde(default, skip_serializing_if = "PauseScope::is_default")]
     pub scope: PauseScope,
-    /// A 5yz also suppresses the address; for `bad_mailbox` and `bad_domain` only.
+    /// A 5yz also puts the address on the suppression list; only for `bad_mailbox` and `bad_domain`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suppress: bool,
-    /// Replies that this rule, and none before it, fits.
+    /// Replies that this rule must match, and no rule before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<String>,
 }
 
-/// What a rule says to do.
+/// What to do after a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReplyAction {
-    /// Try the row again later.
+    /// The row is retried later.
     TryAgain,
     /// The row ends.
     GiveUp,
-    /// The site, or the provider, pauses; then the row is tried again.
+    /// The site, or the provider, pauses; then the row is retried.
     Pause,
     /// The run stops.
     Stop,
 }
 
-/// Who gets nothing during a pause.
+/// What gets nothing during a pause.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PauseScope {
-    /// The site that said it.
+    /// The site that replied.
     #[default]
     Site,
-    /// All sites of its provider; the site alone where it has none.
+    /// All sites of its provider; only the site if it has none.
     Provider,
 }
 

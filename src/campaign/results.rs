@@ -10,7 +10,7 @@ use super::units::Span;
 pub struct Results {
     /// Parquet's page compression.
     pub compression: Compression,
-    /// How long after its end a run tells what became of one recipient.
+    /// How long after its end `mailrun status` answers for single recipients of a run.
     pub status_retention: Span,
 }
 
@@ -29,6 +29,6 @@ pub enum Compression {
     Zstd,
     /// Snappy.
     Snappy,
-    /// None at all.
+    /// No compression.
     None,
 }

@@ -1,4 +1,4 @@
-//! `[[relay]]` and `[[route]]`: several relays, and domains that go another way.
+//! `[[relay]]` and `[[route]]`: several relays, and domains with a relay of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::delivery::{Delivery, Relay, RelayTls, RouteKind};
 use super::error::Mistake;
 use crate::mail::Domain;
 
-/// One entry of `[[route]]`: these recipients' domains go to this relay.
+/// One entry of `[[route]]`: mail for these domains goes to this relay.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DomainRoute {
@@ -17,13 +17,14 @@ pub struct DomainRoute {
 }
 
 impl DomainRoute {
-    /// True when mail for `domain` goes this way.
+    /// True when mail for `domain` goes to this relay.
     pub fn takes(&self, domain: &Domain) -> bool {
         self.domains.iter().any(|own| Domain::parse(own).is_ok_and(|own| own == *domain))
     }
 }
 
-/// The relays that take what no `[[route]]` takes: `[delivery.relay]`, or those of `[[relay]]` that no route names.
+/// The relays for the domains that no `[[route]]` names: `[delivery.relay]`, or each `[[relay]]` that no
+/// route names.
 pub(super) fn main_relays<'a>(
     delivery: &'a Delivery,
     relays: &'a [Relay],
@@ -48,7 +49,7 @@ pub(super) fn check(delivery: &Delivery, relays: &[Relay], routes: &[DomainRoute
     if let Some(relay) = relays.iter().chain(&delivery.relay).find(weak).filter(|_| delivery.require_tls) {
         return Err(Mistake::new(
             "delivery.require-tls",
-            format!("every hop must use TLS, and the first one, `{}`, need not", relay.host),
+            format!("every hop must use TLS, but the relay `{}` need not", relay.host),
             "use `tls = \"required\"` or `\"implicit\"` for each relay",
         ));
     }
@@ -56,8 +57,8 @@ pub(super) fn check(delivery: &Delivery, relays: &[Relay], routes: &[DomainRoute
         let Some(name) = &relay.name else {
             return Err(Mistake::new(
                 "relay.name",
-                format!("the relay `{}` has no name", relay.host),
-                "name it",
+                format!("the `[[relay]]` with host `{}` has no name", relay.host),
+                "add `name`",
             ));
         };
         if relays[..at].iter().any(|other| other.name.as_ref() == Some(name)) {
@@ -81,7 +82,7 @@ pub(super) fn check(delivery: &Delivery, relays: &[Relay], routes: &[DomainRoute
             return Err(Mistake::new(
                 "route.domains",
                 format!("`{bad}` is not a domain"),
-                "write the part behind the @",
+                "write the part after the `@`",
             ));
         }
     }

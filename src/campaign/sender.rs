@@ -1,4 +1,4 @@
-//! `[sender]`: who the mail is from, and where failures come back to.
+//! `[sender]`: who the mail is from, and where bounces go.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,19 +20,20 @@ pub struct Sender {
     /// The `Reply-To` header; none by default.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Mailbox>,
-    /// `MAIL FROM`; the From address by default.
+    /// The envelope sender (`MAIL FROM`), to which bounces go; the From address by default.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub return_path: Option<Address>,
-    /// Gets a copy of every message, in the envelope only; relays only.
+    /// An address that gets a copy of every message, in the envelope only; not with route `mx`.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub archive_bcc: Option<Address>,
     /// One return path per recipient: `local+<token>@domain`.
     #[serde(default)]
     pub verp: bool,
-    /// The registry of senders; `senders.toml` beside the campaign file or in the state directory by default.
+    /// The registry of senders; by default `senders.toml` beside the campaign file or in the state
+    /// directory.
     #[serde(default, skip_serializing)]
     pub registry: Option<PathBuf>,
-    /// Further header fields for every message, name to value; the value may use `{{columns}}`.
+    /// More header fields for every message, name to value; values may use `{{columns}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
 }
@@ -48,15 +49,15 @@ impl Sender {
         if route == RouteKind::Mx {
             return Err(Mistake::new(
                 "sender.archive-bcc",
-                format!("the hosts of the recipients' domains do not take mail for `{archive}`"),
+                format!("the recipients' servers do not accept mail for `{archive}`"),
                 "use route `relay`, or leave it out",
             ));
         }
         if archive.needs_smtputf8() {
             return Err(Mistake::new(
                 "sender.archive-bcc",
-                format!("`{archive}` would keep every message from servers without SMTPUTF8"),
-                "use an address in ASCII",
+                format!("with `{archive}`, no message could go to a server without SMTPUTF8"),
+                "use an ASCII address",
             ));
         }
         Ok(())

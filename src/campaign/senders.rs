@@ -1,5 +1,7 @@
-//! `senders.toml`: who may be in `From`, shared by campaigns. Each sender has its own keys, return path, egress pool and
-//! capacity account, so that several keep their reputations apart. A campaign says nothing else than its sender does.
+//! `senders.toml`: who may be in `From`, shared by campaigns.
+//!
+//! Each sender has its own keys, return path, egress pool and capacity account, so that several senders
+//! keep their reputations apart. A campaign must not contradict its sender.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use super::units::optional_text;
 use super::{Campaign, CampaignError, Dkim, RouteKind};
 use crate::mail::{Address, Domain};
 
-/// The account of a campaign that names none.
+/// The account of a campaign that names no account.
 const DEFAULT_ACCOUNT: &str = "default";
 
 /// The registry of senders.
@@ -33,42 +35,42 @@ pub struct RegisteredSender {
     /// Every address of this domain may be used.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
-    /// This address only; it goes before its domain.
+    /// Only this address; it takes precedence over its domain.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     /// `MAIL FROM` of its campaigns.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub return_path: Option<Address>,
-    /// The egress pool of its campaigns: with route `mx` they leave from its addresses and no others.
+    /// The egress pool of its campaigns: with route `mx` they leave only from its addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress_pool: Option<String>,
     /// The capacity account of its campaigns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_account: Option<String>,
-    /// `[[sender.dkim]]`: its keys, as in a campaign file; paths start from the registry's folder.
+    /// `[[sender.dkim]]`: its keys, as in a campaign file; relative paths start from the registry's folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dkim: Vec<Dkim>,
 }
 
-/// Why a campaign may not send as it says.
+/// Why a campaign may not send with its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRegistered {
-    /// Its From is nobody's.
+    /// No sender has its From.
     #[error("From `{from}` is not registered")]
     From {
         /// The address.
         from: String,
     },
-    /// It says something else than its sender.
-    #[error("`{key}` is `{found}`, and the sender of `{from}` is registered with `{registered}`")]
+    /// It contradicts its sender.
+    #[error("`{key}` is `{found}`, but the sender of `{from}` is registered with `{registered}`")]
     Other {
         /// The key of the campaign file.
         key: &'static str,
         /// The From address.
         from: String,
-        /// What the campaign says.
+        /// The campaign's value.
         found: String,
-        /// What the registry says.
+        /// The registry's value.
         registered: String,
     },
 }
@@ -107,17 +109,17 @@ impl Senders {
         Ok(senders)
     }
 
-    /// The sender that may use `from`: by its address, or else by its domain.
+    /// The sender that may use `from`: by address, or else by domain.
     pub fn find(&self, from: &Address) -> Option<&RegisteredSender> {
         let by_address = self.senders.iter().find(|sender| sender.address.as_ref() == Some(from));
         by_address
             .or_else(|| self.senders.iter().find(|sender| sender.domain.as_ref() == Some(from.domain())))
     }
 
-    /// Gives `campaign` what its sender is registered with.
+    /// Fills in what the sender of `campaign` is registered with.
     ///
     /// # Errors
-    /// When its From is not registered, or it says something else than its sender.
+    /// Its From is not registered, or it contradicts its sender.
     pub fn apply(&self, campaign: &mut Campaign) -> Result<(), NotRegistered> {
         let address = campaign.sender.from.address.clone();
         let from = address.to_string();
@@ -209,7 +211,7 @@ capacity-account = "vip"
         assert_eq!(
             (vip.capacity.account.as_str(), vip.dkim.len()),
             ("vip", 0),
-            "the address goes before its domain"
+            "the address takes precedence over its domain"
         );
     }
 

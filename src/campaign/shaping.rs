@@ -1,4 +1,4 @@
-//! `[[shaping]]`: how much a provider, or one site, may be given. Entries extend and override those that come with the program.
+//! `[[shaping]]`: limits per provider and site. Entries extend and override the built-in ones.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,61 +7,58 @@ use super::error::Mistake;
 use super::mx::MxTls;
 use crate::mail::Domain;
 
-/// One entry of `[[shaping]]`, or of the program's own table. What it leaves out comes from the program's entry of this name, and
-/// then from the entry `default`.
+/// One entry of `[[shaping]]`, or a built-in one. Keys that it leaves out come from the built-in entry of
+/// the same name, then from the entry `default`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ShapingEntry {
-    /// The provider's name. `default` is everybody whom no other entry fits.
+    /// The provider's name. `default` applies where no other entry matches.
     pub name: String,
-    /// The entry fits when every MX host is one of these names or below one of them.
+    /// Matches if every MX host is one of these names or below one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mx_suffixes: Option<Vec<String>>,
-    /// The entry fits these recipients' domains.
+    /// Matches these recipients' domains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domains: Option<Vec<String>>,
     /// Connections to one site at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<usize>,
-    /// Messages over one connection before it is closed; 0 is without end.
+    /// Messages over one connection before it is closed; 0 means no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_connection: Option<u64>,
-    /// Recipients of one message, where all get the same text.
+    /// Recipients of one message, if all get the same text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipients_per_message: Option<usize>,
-    /// Messages a second to one site.
+    /// Messages per second to one site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_second: Option<f64>,
-    /// Connections opened to one site within a minute.
+    /// Connections opened to one site per minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_connections_per_minute: Option<u32>,
-    /// Connections at once over all sites of the provider.
+    /// Connections at once to all sites of the provider together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_connections: Option<usize>,
-    /// Messages a second over all sites of the provider.
+    /// Messages per second to all sites of the provider together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_messages_per_second: Option<f64>,
-    /// The least transport security.
+    /// The minimum transport security.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<MxTls>,
 }
 
 impl ShapingEntry {
-    /// The name of the entry for everybody else.
+    /// The name of the entry that applies where no other matches.
     pub const DEFAULT: &str = "default";
 
     pub(super) fn check(&self) -> Result<(), Mistake> {
         let name = &self.name;
         let wrong = |problem: String, hint: &'static str| Err(Mistake::new("shaping", problem, hint));
         if name.is_empty() {
-            return wrong(
-                "an entry of `[[shaping]]` without a name".into(),
-                "add `name`, such as name = \"google\"",
-            );
+            return wrong("a `[[shaping]]` entry has no name".into(), "add one, such as name = \"google\"");
         }
         if name == Self::DEFAULT && (self.mx_suffixes.is_some() || self.domains.is_some()) {
             return wrong(
-                "the entry `default` is for everybody else".into(),
+                "the entry `default` can't name hosts or domains".into(),
                 "leave `mx-suffixes` and `domains` out, or give it another name",
             );
         }
@@ -75,23 +72,26 @@ impl ShapingEntry {
         if let Some(suffix) = self.mx_suffixes.iter().flatten().find(|suffix| no_suffix(suffix)) {
             return wrong(
                 format!("entry `{name}`: `{suffix}` is not the end of a host name"),
-                "write it such as \".mx.example.com\"",
+                "write a suffix such as \".mx.example.com\"",
             );
         }
         if [self.connections, self.provider_connections].contains(&Some(0)) {
-            return wrong(format!("entry `{name}`: no connections at all"), "use 1 or more");
+            return wrong(format!("entry `{name}`: 0 connections"), "use 1 or more");
         }
         if self.recipients_per_message.is_some_and(|recipients| !RECIPIENTS.contains(&recipients)) {
-            return wrong(format!("entry `{name}`: recipients a message out of range"), RECIPIENTS_HINT);
+            return wrong(
+                format!("entry `{name}`: `recipients-per-message` is out of range"),
+                RECIPIENTS_HINT,
+            );
         }
         if self.new_connections_per_minute == Some(0) {
-            return wrong(format!("entry `{name}`: no new connections at all"), "use 1 or more");
+            return wrong(format!("entry `{name}`: 0 new connections per minute"), "use 1 or more");
         }
         let rates = [self.messages_per_second, self.provider_messages_per_second];
         if rates.into_iter().flatten().any(|rate| !(0.001..=1e6).contains(&rate)) {
             return wrong(
-                format!("entry `{name}`: a rate out of range"),
-                "use 0.001 to 1000000 messages a second",
+                format!("entry `{name}`: a rate is out of range"),
+                "use 0.001 to 1000000 messages per second",
             );
         }
         Ok(())

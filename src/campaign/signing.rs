@@ -12,23 +12,23 @@ use crate::mail::Domain;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Dkim {
-    /// `d=`.
+    /// The signing domain, `d=`.
     #[serde(with = "text")]
     pub domain: Domain,
-    /// `s=`.
+    /// The selector, `s=`.
     pub selector: String,
     /// The PEM file with the private key: RSA (PKCS#1 or PKCS#8) or Ed25519 (PKCS#8).
     pub key: PathBuf,
-    /// `x=`, counted from the signature's time; none by default.
+    /// `x=`, counted from the time of the signature; no expiry by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<Span>,
-    /// The first day (UTC) on which it signs; from the beginning by default.
+    /// The first day (UTC) on which this key signs; no limit by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_from: Option<NaiveDate>,
-    /// The first day (UTC) on which it signs no more; never by default.
+    /// The first day (UTC) on which it no longer signs; no limit by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_until: Option<NaiveDate>,
-    /// Further header fields to sign, besides those that always are.
+    /// Header fields to sign besides those that always are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `[stop]`: when a run stops by itself.
+//! `[stop]`: when a run stops automatically.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,11 +8,11 @@ use super::error::Mistake;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Stop {
-    /// Stop when more than this share of the last `bounce-window` outcomes are bounces; 0 is never.
+    /// Stop when more than this percentage of the last `bounce-window` outcomes are bounces; 0 means never.
     pub bounce_percent: f64,
-    /// How many outcomes the share is taken over.
+    /// The number of outcomes that `bounce-percent` looks at.
     pub bounce_window: usize,
-    /// Stop after this many failures of authentication (`550 5.7.515`, `5.7.26`) in a row; 0 is never.
+    /// Stop after this many authentication failures (`5.7.515`, `5.7.26`) in a row; 0 means never.
     pub authentication_failures: usize,
 }
 

@@ -1,4 +1,4 @@
-//! `[target-group]`: the files with the recipients and what their columns mean.
+//! `[target-group]`: the files with the recipients, and what their columns mean.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ pub struct TargetGroupSource {
     /// The column with the address.
     #[serde(default = "default_email")]
     pub email: String,
-    /// The column that identifies the recipient in results; file and row otherwise.
+    /// The column that identifies the recipient in results; file and row by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The column with the display name for `To`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// CSV: one of `,` `;` `|` or tab; found by itself where it is missing.
+    /// CSV: one of `,` `;` `|` or tab; detected by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
-    /// CSV: the encoding; found by itself where it is missing.
+    /// CSV: the encoding; detected by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
     /// The types of CSV columns that are not text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, ColumnType>,
-    /// What counts as the same address.
+    /// Which addresses are the same.
     #[serde(default)]
     pub duplicates: Duplicates,
-    /// The folder that relative paths started from; files below it are shown without it.
+    /// The folder of the campaign file; reports show files below it without it.
     #[serde(skip)]
     pub folder: PathBuf,
 }
@@ -57,11 +57,11 @@ pub enum Encoding {
     Windows1252,
 }
 
-/// The type of a CSV column. A value that does not read as its column's type makes the row `invalid`.
+/// The type of a CSV column. A value that does not parse makes its row `invalid`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColumnType {
-    /// As it stands.
+    /// Text, as is.
     Text,
     /// A whole number.
     Integer,
@@ -75,7 +75,7 @@ pub enum ColumnType {
     Timestamp,
 }
 
-/// When two addresses are the same (the domain is always compared in lower case).
+/// When two addresses are the same. Domains are always compared in lower case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
@@ -84,7 +84,7 @@ pub enum Duplicates {
     IgnoreCase,
     /// `Bob@` and `bob@` differ.
     ExactLocalPart,
-    /// Every row is sent to.
+    /// Duplicates are kept: every row gets a message.
     Keep,
 }
 
@@ -93,7 +93,7 @@ fn default_email() -> String {
 }
 
 impl TargetGroupSource {
-    /// The group of these files as they stand, with the address in the column `email`.
+    /// These files, with the addresses in the column `email` and default settings; duplicates are kept.
     pub fn of_files(files: Vec<String>, email: &str) -> Self {
         Self {
             files,
@@ -119,7 +119,7 @@ impl TargetGroupSource {
         if self.files.is_empty() {
             return Err(Mistake::new(
                 "target-group.files",
-                "no file is named",
+                "`files` is empty",
                 "name at least one CSV or Parquet file",
             ));
         }

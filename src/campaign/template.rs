@@ -9,7 +9,7 @@ use super::error::Mistake;
 use super::identity::Kind;
 use super::units::ByteSize;
 
-/// `[template]`. Text or HTML or both; a text part is derived from HTML where none is given.
+/// `[template]`. Text, HTML or both; without text, it is derived from the HTML.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Template {
@@ -27,7 +27,8 @@ pub struct Template {
     /// Files that every message carries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<PathBuf>,
-    /// Columns that hold the path of a file for this row, relative to the campaign file; empty is none.
+    /// Columns with the path of a file for this row, relative to the campaign file; an empty value means no
+    /// file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachment_columns: Vec<String>,
     /// Images that the HTML names as `cid:<id>`.
@@ -36,10 +37,10 @@ pub struct Template {
     /// Values for columns that are missing, null or empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defaults: BTreeMap<String, toml::Value>,
-    /// Printing a name without a value fails the row; `false` prints nothing instead.
+    /// True: printing a name without a value fails the row. False: it prints nothing.
     #[serde(default = "yes")]
     pub strict: bool,
-    /// False: one text for all, the header included; it is composed and signed once for many recipients of a site.
+    /// False: all get the same text and header, composed and signed once for many recipients of a site.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub personalised: bool,
     /// With `personalised = false`: the name of the empty group in `To` (RFC 5322 §3.4).
@@ -89,28 +90,28 @@ impl Template {
             return Err(Mistake::new(
                 "template.subject",
                 "neither `text` nor `html` is given",
-                "name a template file",
+                "name at least one template file",
             ));
         }
         let Some(to) = &self.to else { return Ok(()) };
         if self.personalised {
             return Err(Mistake::new(
                 "template.to",
-                "each recipient stands in `To` already",
-                "leave it out, or set `personalised = false`: one text for all",
+                "each message names its recipient in `To`",
+                "leave `to` out, or set `personalised = false` for one text for all",
             ));
         }
         if to.trim().is_empty() || to.contains(|c: char| c.is_control() || ":;@<>".contains(c)) {
             return Err(Mistake::new(
                 "template.to",
                 format!("`{to}` can't be the name of a group"),
-                "write it without address and without `:;`, such as \"Undisclosed recipients\"",
+                "use plain text without `:;@<>`, such as \"Undisclosed recipients\"",
             ));
         }
         Ok(())
     }
 
-    /// What a text for all can't have, with the settings around it: the key to point at, the problem and a hint.
+    /// Checks that a text for all has nothing that differs between recipients.
     pub(super) fn check_one_text(&self, kind: Kind, verp: bool, unsubscribe: bool) -> Result<(), Mistake> {
         if self.personalised {
             return Ok(());
@@ -118,21 +119,21 @@ impl Template {
         if unsubscribe {
             return Err(Mistake::new(
                 "unsubscribe.https",
-                "`[unsubscribe]` gives each recipient a link of its own, and `personalised = false` one text to all",
+                "`[unsubscribe]` gives each recipient their own link, but with `personalised = false` all get one text",
                 "leave `[unsubscribe]` out, or set `personalised = true`",
             ));
         }
         if kind == Kind::News {
             return Err(Mistake::new(
                 "template.personalised",
-                "a newsletter needs each recipient's own unsubscribe link (RFC 8058), and `personalised = false` is one text for all",
-                "set `kind = \"alarm\"` or \"update\" in `[campaign]`, or `personalised = true`",
+                "a newsletter needs an unsubscribe link per recipient (RFC 8058), but with `personalised = false` all get one text",
+                "set `kind = \"update\"` or `\"alarm\"` in `[campaign]`, or `personalised = true`",
             ));
         }
         if verp {
             return Err(Mistake::new(
                 "sender.verp",
-                "`verp = true` gives each recipient a return path of its own, and `personalised = false` one envelope to many",
+                "`verp = true` gives each recipient their own return path, but with `personalised = false` many share an envelope",
                 "set `verp = false`, or `personalised = true`",
             ));
         }
@@ -140,7 +141,7 @@ impl Template {
             return Err(Mistake::new(
                 "template.attachment-columns",
                 format!(
-                    "column `{column}` names a file for each row, and `personalised = false` is one text for all"
+                    "column `{column}` names a file per row, but with `personalised = false` all get one text"
                 ),
                 "use `attachments`, or set `personalised = true`",
             ));

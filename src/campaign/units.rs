@@ -14,12 +14,12 @@ pub struct Span(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
-/// So many in a time: a number, a slash and one of `s`, `min`, `h`.
+/// A rate: a number, a slash and one of `s`, `min`, `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Frequency {
-    /// How many.
+    /// How many within `time`.
     pub count: u64,
-    /// In this time.
+    /// One second, minute or hour.
     pub time: Duration,
 }
 
@@ -149,7 +149,7 @@ serde_as_text!(Span, |span| span.to_string());
 serde_as_text!(Frequency, |frequency| frequency.to_string());
 serde_as_text!(ByteSize, |size| format!("{} B", size.0));
 
-/// Reads a value of the trade (an address, a domain) from its text; `with` module for serde.
+/// Reads and writes a value such as an address as text: a `with` module for serde.
 pub(super) mod text {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -171,7 +171,7 @@ pub(super) mod text {
     }
 }
 
-/// As [`text`], for a key that may be missing.
+/// Like [`text`], for a key that may be missing.
 pub(super) mod optional_text {
     use std::fmt::Display;
     use std::str::FromStr;

@@ -8,20 +8,21 @@ use super::error::Mistake;
 use super::units::optional_text;
 use crate::mail::Address;
 
-/// `[unsubscribe]`. With `https`, One-Click is announced.
+/// `[unsubscribe]`. With `https`, the message announces one-click unsubscribe.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Unsubscribe {
-    /// The URI; `{{token}}` stands for the recipient's token.
+    /// The URI; `{{token}}` is replaced with the recipient's token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<String>,
     /// The address for unsubscribing by mail.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub mailto: Option<Address>,
-    /// The environment variable with the secret of the tokens.
+    /// The environment variable that holds the secret of the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
-    /// The file with the secret of the tokens; by default one is made in the state directory.
+    /// The file that holds the secret of the tokens; without either, a secret is created in the state
+    /// directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
 }
@@ -35,14 +36,14 @@ impl Unsubscribe {
                 return Err(Mistake::new(
                     "unsubscribe.https",
                     format!("`{uri}` is not an https URI"),
-                    "RFC 8058 §3.1 asks for an https URI: https://mail.example.com/u/{{token}}",
+                    "use an https URI, such as https://mail.example.com/u/{{token}} (RFC 8058 §3.1)",
                 ));
             }
             if !uri.contains("{{token}}") {
                 return Err(Mistake::new(
                     "unsubscribe.https",
                     format!("`{uri}` does not say who unsubscribes"),
-                    "put `{{token}}` into the URI: it becomes the recipient's own token",
+                    "put `{{token}}` into the URI: it is replaced with the recipient's token",
                 ));
             }
         }
