@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_the_same_is_told_from_what_does_not() {
+    fn records_with_the_same_effect_fit() {
         check("spf", "v=spf1 -all", &["v=spf1 -all"], "same");
         check("spf", "v=spf1 -all", &["hello", "v=spf1 a -all"], "fitting");
         check("spf", "v=spf1 -all", &["hello"], "absent");

@@ -1,4 +1,4 @@
-//! The sandbox's certificate: made at start, self-signed, never written to disk.
+//! The sandbox's certificate: self-signed, created at start, never written to disk.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(super) struct Identity {
     pub certificate_pem: String,
 }
 
-/// Makes a key and a certificate for `host_name`, `localhost` and the loopback addresses.
+/// Creates a key and a certificate for `host_name`, `localhost` and the loopback addresses.
 pub(super) fn identity(host_name: &str) -> io::Result<Identity> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     if host_name != "localhost" {

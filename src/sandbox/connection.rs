@@ -1,6 +1,6 @@
-//! One connection: moves bytes between the socket and the session, and does what the session's steps say.
+//! One connection: moves bytes between the socket and the session, and carries out the session's steps.
 //!
-//! Decides nothing about the protocol. All replies to what came with one read go out with one write.
+//! Decides nothing about the protocol. All replies to the input of one read leave with one write.
 
 use std::io;
 use std::sync::Arc;
@@ -17,19 +17,21 @@ use super::session::{Common, Session, Step};
 use super::stats::count;
 use super::store::Store;
 
-/// What is read at once to begin with: more than a command line, and no great loss on an idle connection.
+/// The size of the first reads: more than a command line, and little memory on an idle connection.
 const FIRST_READ_BYTES: usize = 8 * 1024;
 
-/// What is read at once when a client has filled the first: a good part of a usual message.
+/// The size of reads once a client has filled the first: a good part of a usual message.
 const READ_BYTES: usize = 64 * 1024;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 
-/// How long the client has to close its side after the last reply, so that unread input doesn't turn it into a reset.
+/// How long the client has to close its side after the last reply. Closing with unread input would reset
+/// the connection.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// How long a `stall-…` stays when the client never gives up: more than RFC 5321 §4.5.3.2 asks of any client.
+/// How long a `stall-…` lasts if the client never gives up: longer than any timeout of RFC 5321
+/// §4.5.3.2.
 const STALL_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// What all connections of a sandbox share.
@@ -39,7 +41,7 @@ pub(super) struct Shared {
     pub tls: Option<TlsAcceptor>,
 }
 
-/// Why a stream is done with.
+/// Why a stream has ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
     StartTls,
@@ -47,9 +49,9 @@ enum Ended {
     Closed,
 }
 
-/// Serves one connection to its end. Errors of the connection end it; they concern nobody else.
+/// Serves one connection to its end. An error ends this connection only.
 pub(super) async fn serve(shared: &Shared, tcp: TcpStream, number: u64, stop: watch::Receiver<bool>) {
-    // A connection that can't be served was closed by its client: there is nobody to tell.
+    // The client has closed a connection that fails: nobody is left to report it to.
     drop(try_serve(shared, tcp, number, stop).await);
 }
 
@@ -92,7 +94,7 @@ struct Exchange<'a> {
     shared: &'a Shared,
     session: Session,
     stop: watch::Receiver<bool>,
-    /// What was read; `from..to` is not used yet.
+    /// What was read; `from..to` is still unused.
     input: Vec<u8>,
     from: usize,
     to: usize,
@@ -107,14 +109,14 @@ impl Exchange<'_> {
             let mut unused = &self.input[self.from..self.to];
             let step = self.session.advance(&mut unused, &mut self.out);
             self.from = self.to - unused.len();
-            if let Step::Take(taken) = step {
-                let kept = self.shared.store.keep(taken).await;
+            if let Step::Keep(message) = step {
+                let kept = self.shared.store.keep(message).await;
                 self.session.kept(kept);
                 continue;
             }
             self.flush(stream).await?;
             match step {
-                Step::Take(_) => unreachable!("handled above"),
+                Step::Keep(_) => unreachable!("handled above"),
                 Step::Read => {
                     if !self.read(stream).await? {
                         return self.close(stream).await;
@@ -155,7 +157,7 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// Reads more. False when nothing more is to be read, with the last words in `out`.
+    /// Reads more. False at the end of the input; `out` then has the last reply, if there is one.
     async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<bool> {
         if self.to == self.input.len() {
             self.input.resize(READ_BYTES, 0);
@@ -180,7 +182,7 @@ impl Exchange<'_> {
         Ok(false)
     }
 
-    /// The last words, the end of our side, then the client's.
+    /// Sends the last reply, closes our side, then waits for the client to close its own.
     async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<Ended> {
         let farewell = async {
             stream.write_all(&self.out).await?;
@@ -196,7 +198,7 @@ impl Exchange<'_> {
         Ok(Ended::Closed)
     }
 
-    /// Says nothing any more, until the client closes or the sandbox stops.
+    /// Stays silent until the client closes or the sandbox stops.
     async fn stall<S: AsyncRead + Unpin>(&mut self, stream: &mut S, reading: bool) {
         let silence = async {
             if !reading {
@@ -211,8 +213,8 @@ impl Exchange<'_> {
     }
 }
 
-/// Comes when the sandbox stops, or is gone without having said so.
+/// Returns when the sandbox stops or is dropped.
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone: the same.
+    // An error means that the sender was dropped, which counts as stopping.
     drop(stop.wait_for(|stopping| *stopping).await);
 }

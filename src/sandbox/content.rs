@@ -1,11 +1,11 @@
-//! One message's content while it comes in: its size, what RFC 5321 forbids in it, and as much of it as is wanted.
+//! The content of a message as it arrives: its size, violations of RFC 5321, and the part to keep.
 
 use memchr::{memchr, memchr2_iter, memmem};
 
 /// The longest line without its CRLF (RFC 5321 §4.5.3.1.6).
 const LONGEST_LINE: usize = 998;
 
-/// As much of the header section as is searched for the `Message-ID` when the message isn't kept.
+/// How much of the header section is searched for `Message-ID` if the message is not kept.
 const SEARCHED_HEADER: usize = 64 * 1024;
 
 /// What is wrong with a message's content.
@@ -21,7 +21,7 @@ pub(super) enum Offence {
     Utf8Header,
 }
 
-/// How much of the content is wanted afterwards.
+/// How much of the content to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     Nothing,
@@ -29,7 +29,7 @@ pub(super) enum Want {
     All,
 }
 
-/// What the envelope has announced, and so may come.
+/// The body type that the envelope has announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
     SevenBit,
@@ -42,7 +42,7 @@ pub(super) enum Body {
 pub(super) struct Content {
     /// Bytes without dot-stuffing.
     pub bytes: u64,
-    /// The first thing wrong.
+    /// The first violation.
     pub offence: Option<Offence>,
     max_size: u64,
     want: Want,
@@ -50,12 +50,12 @@ pub(super) struct Content {
     check: Option<Check>,
 }
 
-/// The state of the checks between two slices.
+/// The state of the checks between two pieces.
 #[derive(Debug)]
 struct Check {
     body: Body,
     smtp_utf8: bool,
-    /// Octets of the line that is going on.
+    /// Octets of the current line so far.
     line: usize,
     /// The last byte was a CR.
     cr: bool,
@@ -68,7 +68,7 @@ impl Content {
         Self { bytes: 0, offence: None, max_size, want, kept: Vec::new(), check }
     }
 
-    /// Takes the next slice.
+    /// Adds the next piece.
     pub fn push(&mut self, slice: &[u8]) {
         self.bytes += slice.len() as u64;
         if self.too_large() {
@@ -90,24 +90,24 @@ impl Content {
         }
     }
 
-    /// True when more has come than is allowed; then nothing is kept.
+    /// True when the content exceeds the limit; then nothing is kept.
     pub fn too_large(&self) -> bool {
         self.bytes > self.max_size
     }
 
-    /// Nothing more comes.
+    /// Ends the content.
     pub fn end(&mut self) {
         if self.check.as_ref().is_some_and(|check| check.cr) && self.offence.is_none() {
             self.offence = Some(Offence::BareCr);
         }
     }
 
-    /// The value of `Message-ID` without angle brackets; empty where there is none or it isn't wanted.
+    /// The value of `Message-ID` without angle brackets; empty if there is none or it was not to be kept.
     pub fn message_id(&self) -> String {
         message_id(&self.kept).unwrap_or_default()
     }
 
-    /// The whole content when all of it was wanted.
+    /// The whole content, if all of it was to be kept.
     pub fn into_bytes(self) -> Vec<u8> {
         if self.want == Want::All { self.kept } else { Vec::new() }
     }
@@ -191,7 +191,7 @@ fn message_id(content: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The offence, the same however the content is cut: in two anywhere, and byte by byte.
+    /// The violation, which must be the same however the content is cut: in two anywhere, and byte by byte.
     fn offence(content: &[u8], body: Body, smtp_utf8: bool) -> Option<Offence> {
         let of = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let mut all = Content::new(1 << 20, Want::Nothing, true, body, smtp_utf8);

@@ -1,11 +1,11 @@
-//! Content as DATA sends it: finds its end and takes out the stuffed dots (RFC 5321 §4.5.2).
+//! Content as DATA sends it: finds its end and removes the stuffed dots (RFC 5321 §4.5.2).
 //!
-//! Only CRLF `.` CRLF ends the content. A bare CR or LF is content like any other byte, so nothing can be
-//! smuggled behind a dot between them.
+//! Only CRLF `.` CRLF ends the content. A bare CR or LF is content like any other byte, so no message
+//! can be smuggled in after a dot between them.
 
 use memchr::memmem;
 
-/// Where in the content the next byte stands.
+/// The position of the next byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// At the start of a line: after 354 or a CRLF.
@@ -16,11 +16,11 @@ enum At {
     Cr,
     /// After a dot at the start of a line; the dot is dropped.
     Dot,
-    /// After such a dot and a CR, which is still owed.
+    /// After such a dot and a CR that has not been passed on yet.
     DotCr,
 }
 
-/// The reader of one message's content; it may come in pieces of any size.
+/// Reads the content of one message, in pieces of any size.
 #[derive(Debug)]
 pub(super) struct Dots {
     at: At,
@@ -31,8 +31,8 @@ impl Dots {
         Self { at: At::Start }
     }
 
-    /// Reads on: hands the content to `sink` in slices and takes what it has read off `input`.
-    /// True when the end has been read; what is left in `input` are commands.
+    /// Reads on: passes the content to `sink` in slices and advances `input` past what it has read.
+    /// Returns true when the end has been read; what is left of `input` are commands.
     pub fn read(&mut self, input: &mut &[u8], mut sink: impl FnMut(&[u8])) -> bool {
         while let Some(&byte) = input.first() {
             match self.at {
@@ -66,7 +66,7 @@ impl Dots {
         false
     }
 
-    /// The long way: up to the next line that starts with a dot, or all there is.
+    /// The fast path: up to the next line that starts with a dot, or to the end of the input.
     fn text(&mut self, input: &mut &[u8], sink: &mut impl FnMut(&[u8])) {
         let (content, rest) = match memmem::find(input, b"\r\n.") {
             Some(end) => input.split_at(end + 2),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_taken_out_and_the_end_is_found() {
+    fn dots_are_removed_and_the_end_is_found() {
         reads("a\r\n.\r\nQUIT\r\n", "a\r\n", Some("QUIT\r\n"));
         reads(".\r\n", "", Some(""));
         reads("\r\n.\r\n", "\r\n", Some(""));

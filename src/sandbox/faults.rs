@@ -1,4 +1,4 @@
-//! Faults by chance: the same seed gives the same throws for each connection.
+//! Random faults. The same seed gives each connection the same sequence.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::script::{Deed, Point};
 /// The probability of each kind of fault, from 0 to 1, for recipients that script nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Faults {
-    /// Where the throws start from. Each connection has its own sequence, made of this and its number.
+    /// The seed. Each connection has its own sequence, made from the seed and its number.
     pub seed: u64,
     /// RCPT is answered 451.
     pub defer_recipient: f64,
@@ -21,18 +21,18 @@ pub struct Faults {
     pub defer_content: f64,
     /// The end of the content is answered 554.
     pub refuse_content: f64,
-    /// The message is taken over; the connection is closed without a reply.
+    /// The message is accepted; the connection is closed without a reply.
     pub drop_after_content: f64,
-    /// The message is not taken over; the connection is closed without a reply.
+    /// The message is not accepted; the connection is closed without a reply.
     pub lose_after_content: f64,
-    /// The reply to the end of the content waits for `delay_by`.
+    /// The reply to the end of the content is delayed by `delay_by`.
     pub delay: f64,
-    /// How long.
+    /// The delay.
     pub delay_by: Duration,
 }
 
 impl Faults {
-    /// Every kind with the same probability, delays of 50 ms.
+    /// Every kind with the same probability, with delays of 50 ms.
     pub fn evenly(probability: f64, seed: u64) -> Self {
         Self {
             seed,
@@ -49,7 +49,7 @@ impl Faults {
         }
     }
 
-    /// What may happen at a point, with its probability.
+    /// The faults of a point, with their probabilities.
     fn at(&self, point: Point) -> Vec<(f64, Deed)> {
         let refuse = |code| Deed::Refuse { code, enhanced: None };
         match point {
@@ -69,7 +69,7 @@ impl Faults {
     }
 }
 
-/// The throws of one connection.
+/// The random sequence of one connection.
 #[derive(Debug)]
 pub(super) struct Dice {
     faults: Option<Faults>,
@@ -79,7 +79,7 @@ pub(super) struct Dice {
 impl Dice {
     pub fn new(faults: Option<Faults>, connection: u64) -> Self {
         let seed = faults.as_ref().map_or(0, |faults| faults.seed);
-        // Connections start far apart: one step of the sequence is the golden ratio, one connection another odd constant.
+        // The sequences of different connections start far apart: the constant differs from splitmix's step.
         Self { faults, state: seed ^ connection.wrapping_mul(0xd1b5_4a32_d192_ed03) }
     }
 

@@ -2,38 +2,39 @@
 //!
 //! A strict server of RFC 5321 with PIPELINING (RFC 2920), CHUNKING and BINARYMIME (RFC 3030), 8BITMIME
 //! (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN (RFC 3461), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS
-//! (RFC 3207), REQUIRETLS (RFC 8689) and AUTH PLAIN and LOGIN (RFC 4954); each can be left out. It listens on
-//! loopback unless told otherwise.
+//! (RFC 3207), REQUIRETLS (RFC 8689) and AUTH PLAIN and LOGIN (RFC 4954); each can be switched off. It
+//! listens on loopback by default.
 //!
-//! The recipient's local part says what happens to it:
+//! The recipient's local part scripts the reply:
 //!
 //! | local part | what happens |
 //! |---|---|
 //! | `rcpt-<code>[-<x.y.z>]` | RCPT is answered with this code (400 to 599) and enhanced status |
 //! | `predata-<code>[-<x.y.z>]` | DATA, or the first BDAT, is answered with it |
-//! | `data-<code>[-<x.y.z>]` | the end of the message is answered with it; the message is not taken over |
+//! | `data-<code>[-<x.y.z>]` | the end of the message is answered with it; the message is not accepted |
 //! | `421` | as `rcpt-421`; after any 421 the connection is closed |
 //! | `greylist` | as `rcpt-451-4.7.1-once` |
-//! | `slow-<n>ms`, `slow-<n>s` | the message is taken over; its reply comes after this time |
+//! | `slow-<n>ms`, `slow-<n>s` | the message is accepted; its reply comes after this time |
 //! | `slow-rcpt-<n>ms`, `slow-rcpt-<n>s` | the reply to RCPT comes after this time |
-//! | `multiline` | the message is taken over with a reply of three lines |
+//! | `multiline` | the message is accepted with a reply of three lines |
 //! | `drop-at-rcpt` | the connection is closed instead of a reply to RCPT |
-//! | `drop-in-data` | it is closed when the first bytes of the content have come |
-//! | `drop-after-dot` | the message is taken over; the connection is closed instead of a reply |
-//! | `lose-after-dot` | the same, but the message is not taken over |
+//! | `drop-in-data` | the connection is closed when the first bytes of the content arrive |
+//! | `drop-after-dot` | the message is accepted; the connection is closed instead of a reply |
+//! | `lose-after-dot` | the connection is closed instead of a reply; the message is not accepted |
 //! | `reset-at-rcpt`, `reset-in-data`, `reset-after-dot` | as `drop-…`, with a TCP reset |
 //! | `stall-at-rcpt` | RCPT is never answered; the connection stays open |
-//! | `stall-in-data` | the content is not read any further; the connection stays open |
-//! | `stall-after-dot` | the message is taken over and never answered; the connection stays open |
-//! | `garbage-at-rcpt` | RCPT is answered with bytes that are no reply; the connection is closed |
-//! | `garbage-after-dot` | the message is taken over; then the same |
-//! | `overlong-after-dot` | the message is taken over; the reply is a line of 100,000 octets |
-//! | `…-once`, `…-twice`, `…-<n>-times` | only the first attempts at this address; then as any other |
+//! | `stall-in-data` | the rest of the content is not read; the connection stays open |
+//! | `stall-after-dot` | the message is accepted and never answered; the connection stays open |
+//! | `garbage-at-rcpt` | RCPT is answered with bytes that are not a reply; the connection is closed |
+//! | `garbage-after-dot` | the message is accepted; its end is answered with bytes that are not a reply |
+//! | `overlong-after-dot` | the message is accepted; the reply is a line of 100,000 octets |
+//! | `…-once`, `…-twice`, `…-<n>-times` | only the first attempts at this address; later ones are accepted |
 //! | `…-always` | every attempt (the default of all but `greylist`) |
 //! | `…+<anything>` | another address with the same script |
 //!
-//! Any other recipient is accepted. Of several recipients of one message the first that scripts its content decides.
-//! [`BEHAVIOURS`] and [`BEHAVIOUR_SUFFIXES`] are the same table for help texts. [`Faults`] happen by chance to the rest.
+//! Any other recipient is accepted. If several recipients of one message script its content, the first
+//! one decides. [`BEHAVIOURS`] and [`BEHAVIOUR_SUFFIXES`] are the same table for help texts. [`Faults`]
+//! happen at random to recipients that script nothing.
 
 mod certificate;
 mod connection;
@@ -71,10 +72,10 @@ pub use self::options::{Credentials, Extensions, Keep, Options, Tls};
 pub use self::script::{BEHAVIOUR_SUFFIXES, BEHAVIOURS};
 pub use self::stats::Stats;
 
-/// How long to wait when no connection can be accepted (no file descriptor is left).
+/// How long to wait when no connection can be accepted, such as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A receiver that is running. Dropping it stops it as well, without waiting for its connections.
+/// A running receiver. Dropping it stops it too, without waiting for its connections.
 pub struct Sandbox {
     addr: SocketAddr,
     certificate_pem: String,
@@ -86,8 +87,10 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts listening on the current tokio runtime.
     ///
-    /// Fails with `InvalidInput` on options that can't be meant (a listening address that other hosts can reach among
-    /// them), with `WouldBlock` when the record is in use, and when address, folder or record can't be opened.
+    /// # Errors
+    /// `InvalidInput` for options that make no sense, or a listening address that other hosts can reach
+    /// without `allow_remote`; `WouldBlock` if the record is in use; otherwise whatever keeps address,
+    /// folder or record from being opened.
     pub async fn start(options: Options) -> io::Result<Self> {
         options.check()?;
         let identity = certificate::identity(&options.host_name)?;
@@ -102,7 +105,7 @@ impl Sandbox {
         Ok(Self { addr, certificate_pem: identity.certificate_pem, shared, stop, accepting })
     }
 
-    /// Where it listens.
+    /// The address where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -117,12 +120,13 @@ impl Sandbox {
         Stats { domains: self.shared.store.domains(), ..self.shared.common.counters.snapshot() }
     }
 
-    /// Takes no connections any more, tells the open ones (421), waits for their ends and returns the last totals.
-    /// A message that is being written is written and its reply is tried; one that is still coming is not waited for.
+    /// Stops accepting connections, closes the open ones with 421, and returns the final totals. Finishes
+    /// writing a message that has arrived completely, and tries to reply; does not wait for one that is
+    /// still arriving.
     pub async fn stop(self) -> Stats {
         self.stop.send_replace(true);
         let Self { accepting, shared, .. } = self;
-        // It ends with its connections; a panic in it was reported by the panic hook.
+        // It ends when its connections have ended; the panic hook has reported a panic in it.
         drop(accepting.await);
         Stats { domains: shared.store.domains(), ..shared.common.counters.snapshot() }
     }

@@ -1,4 +1,4 @@
-//! What a sandbox is started with. Plain values: nothing here opens a socket or a file.
+//! The options of a sandbox. Plain values: nothing here opens a socket or a file.
 
 use std::fmt;
 use std::io;
@@ -8,64 +8,65 @@ use std::time::Duration;
 
 use super::faults::Faults;
 
-/// How a sandbox listens, what it offers, what it keeps and what goes wrong on purpose.
+/// Where a sandbox listens, what it offers, what it keeps and which faults it has.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where to listen. Port 0 takes a free one; [`super::Sandbox::addr`] tells which.
+    /// Where to listen. With port 0, a free one is chosen; [`super::Sandbox::addr`] returns it.
     pub listen: SocketAddr,
-    /// Allow an address other hosts can reach. Without it `listen` must be a loopback address.
+    /// Allow `listen` to be an address that other hosts can reach, not just a loopback address.
     pub allow_remote: bool,
-    /// What becomes of the messages that are taken over.
+    /// What to keep of accepted messages.
     pub keep: Keep,
-    /// TLS, with a certificate made at start.
+    /// TLS, with a certificate created at start.
     pub tls: Tls,
-    /// When set, AUTH PLAIN and LOGIN are offered and a transaction needs them.
+    /// If set, AUTH PLAIN and LOGIN are offered, and transactions require a login.
     pub auth: Option<Credentials>,
-    /// Offer AUTH without TLS as well: a server no client should trust. For tests of clients.
+    /// Offer AUTH without TLS too, which no client should accept. For tests of clients.
     pub auth_in_clear: bool,
     /// The largest message in bytes, as announced with SIZE (RFC 1870) and enforced.
     pub max_size: u64,
-    /// The most recipients of one message, the next one gets 452 4.5.3 (RFC 5321 §4.5.3.1.8 asks for 100 at least).
+    /// The most recipients of one message; further ones get 452 4.5.3. RFC 5321 §4.5.3.1.8 requires at
+    /// least 100.
     pub most_recipients: usize,
-    /// What EHLO offers. Parameters and commands of what is not offered are refused.
+    /// The extensions in EHLO. Parameters and commands of others are refused.
     pub extensions: Extensions,
     /// Refuse content that RFC 5321 forbids: bare CR or LF, NUL, lines over 998 octets, undeclared 8-bit text.
     pub strict_content: bool,
-    /// Answer 354 to DATA even when every recipient was refused, as RFC 2920 §3.1 allows.
+    /// Answer 354 to DATA even if every recipient was refused, as RFC 2920 §3.1 allows.
     pub eager_data: bool,
-    /// The file that gets one line per message taken over; see [`super::record`].
+    /// The file that gets a line per accepted message and recipient; see [`super::record`].
     pub record: Option<PathBuf>,
-    /// Wait this long before the reply to the end of every message.
+    /// The delay of the reply to the end of every message.
     pub delay: Option<Duration>,
-    /// Faults by chance, on recipients whose local part scripts nothing.
+    /// Random faults, for recipients whose local part scripts nothing.
     pub faults: Option<Faults>,
-    /// Close a connection that sent nothing for so long (RFC 5321 §4.5.3.2.7 asks for 5 minutes).
+    /// How long a connection may be silent before it is closed. RFC 5321 §4.5.3.2.7 requires 5 minutes.
     pub idle_timeout: Duration,
     /// The name in the greeting, in EHLO and in `Received`.
     pub host_name: String,
 }
 
-/// What becomes of the messages that are taken over.
+/// What to keep of accepted messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
-    /// Nothing but the totals of [`super::Stats`].
+    /// Only the totals of [`super::Stats`].
     Discard,
     /// The totals, and a count per recipient domain.
     Count,
-    /// One file `<queue id>.eml` per message in this folder, which is made when it is missing.
+    /// One file `<queue id>.eml` per message in this folder, which is created if missing.
     Eml(PathBuf),
 }
 
-/// When and whether connections are encrypted.
+/// Whether and when connections are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
-    /// Never.
+    /// No TLS.
     Off,
     /// STARTTLS is offered (RFC 3207).
     Offered,
-    /// STARTTLS is offered, and MAIL is refused without it.
+    /// STARTTLS is offered, and MAIL without it is refused.
     Required,
-    /// From the first byte on (RFC 8314 §3.3).
+    /// TLS from the first byte (RFC 8314 §3.3).
     Implicit,
 }
 
@@ -81,7 +82,8 @@ pub struct Credentials {
 /// What EHLO offers, all by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extensions {
-    /// RFC 2920. Where it is off, a command sent before the last one was answered ends the connection.
+    /// PIPELINING (RFC 2920). If off, a command sent before the previous one was answered ends the
+    /// connection.
     pub pipelining: bool,
     /// BDAT (RFC 3030 §2).
     pub chunking: bool,
@@ -89,15 +91,15 @@ pub struct Extensions {
     pub binary_mime: bool,
     /// `BODY=8BITMIME` (RFC 6152).
     pub eight_bit_mime: bool,
-    /// RFC 6531.
+    /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
-    /// RFC 1870. The limit holds without it, too.
+    /// SIZE (RFC 1870). The limit holds even without it.
     pub size: bool,
-    /// RFC 2034. Where it is off, replies carry no enhanced status.
+    /// ENHANCEDSTATUSCODES (RFC 2034). If off, replies carry no enhanced status.
     pub enhanced_status_codes: bool,
-    /// `RET`, `ENVID`, `NOTIFY`, `ORCPT` (RFC 3461); accepted, no notification is ever sent.
+    /// DSN: `RET`, `ENVID`, `NOTIFY`, `ORCPT` (RFC 3461). Accepted, but no notification is ever sent.
     pub dsn: bool,
-    /// RFC 8689; offered over TLS only.
+    /// REQUIRETLS (RFC 8689); offered over TLS only.
     pub require_tls: bool,
 }
 
@@ -125,7 +127,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuses what can't be meant. The errors are of the kind `InvalidInput`.
+    /// Refuses options that make no sense, with an error of the kind `InvalidInput`.
     pub(super) fn check(&self) -> io::Result<()> {
         if !self.allow_remote && !self.listen.ip().is_loopback() {
             return Err(invalid(format!("`{}` is not a loopback address", self.listen)));

@@ -1,9 +1,9 @@
-//! The sandbox's own record of what it took over: a JSON line per message and recipient.
+//! The sandbox's record of accepted messages: a JSON line per message and recipient.
 //!
-//! A message's lines are in the file, by one `write`, before its reply goes out. What was written stays in the
-//! file when the process is killed at any moment, so the record is true whatever becomes of client and sandbox;
-//! it is not synced to the disk and does not outlive a power failure. A line may be torn by a kill: its message
-//! was not answered, and no reader sees it.
+//! One `write` puts the lines of a message into the file before its reply leaves. They survive a kill
+//! at any moment, so the record is true whatever happens to client and sandbox. They are not synced, so
+//! they may not survive a power failure. A kill can leave a torn line: its message was not answered, and
+//! readers ignore it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// One message that was taken over for one recipient.
+/// A message that was accepted for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// When, in microseconds since 1970 UTC.
@@ -25,11 +25,11 @@ pub struct Entry {
     pub return_path: String,
     /// `RCPT TO`.
     pub recipient: String,
-    /// The field `Message-ID` without angle brackets; empty where there is none.
+    /// The field `Message-ID` without angle brackets; empty if there is none.
     pub message_id: String,
     /// The content's size without dot-stuffing.
     pub bytes: u64,
-    /// False when the reply is withheld on purpose (`drop-after-dot` and its like).
+    /// False if the reply was withheld on purpose, such as by `drop-after-dot`.
     pub replied: bool,
 }
 
@@ -45,9 +45,9 @@ struct Inner {
 }
 
 impl Record {
-    /// Opens or makes the file and takes off a torn last line.
+    /// Opens or creates the file and removes a torn last line.
     ///
-    /// Fails with `WouldBlock` when another sandbox is writing it.
+    /// Fails with `WouldBlock` if another sandbox is writing it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         file.try_lock().map_err(|error| match error {
@@ -62,7 +62,7 @@ impl Record {
         Ok(Self(Mutex::new(Inner { file, length })))
     }
 
-    /// Adds entries with one `write`: all of them are in the file when this returns, or none.
+    /// Adds entries with one `write`: either all of them are in the file afterwards, or none.
     pub fn add(&self, entries: &[Entry]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(entries.len() * 256);
         for entry in entries {
@@ -72,7 +72,7 @@ impl Record {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let written = inner.file.write_all(&lines);
         if written.is_err() {
-            // A disk that is full may have taken a part of a line: the next one must not join it.
+            // A full disk may have accepted a part of a line: the next one must not be appended to it.
             inner.file.set_len(inner.length)?;
             return written;
         }
@@ -99,9 +99,10 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Reads a record, in the order of taking over, also while it is written. A torn last line is left out.
+/// Reads a record, in the order of acceptance, even while it is being written. Ignores a torn last line.
 ///
-/// Fails with `InvalidData` on a whole line that is none of ours.
+/// # Errors
+/// `InvalidData` for a complete line that is not an entry; otherwise those of the file.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     let mut reader = BufReader::new(File::open(path)?);
     let mut entries = Vec::new();
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_left_out_and_taken_off() {
+    fn a_torn_line_is_ignored_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record");
         Record::open(&path).unwrap().add(&[entry("a@example.com"), entry("b@example.com")]).unwrap();
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_torn_line_is_taken_off_too() {
+    fn a_long_torn_line_is_removed_too() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record");
         Record::open(&path).unwrap().add(&[entry("a@example.com")]).unwrap();

@@ -1,6 +1,6 @@
-//! What a recipient's local part asks for. The table in [`super`] is the definition.
+//! Scripts in a recipient's local part. The table in [`super`] defines them.
 //!
-//! Only parses, and counts attempts: acting on a script is the session's part.
+//! Parses scripts and counts attempts; the session acts on them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,32 +8,32 @@ use std::time::Duration;
 
 use crate::mail::EnhancedStatus;
 
-/// Each form of a local part that scripts the sandbox, with what it does.
+/// Each form of a local part that scripts the sandbox, and its effect.
 pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("rcpt-<code>[-<x.y.z>]", "RCPT is answered with this code (400 to 599) and enhanced status"),
     ("predata-<code>[-<x.y.z>]", "DATA, or the first BDAT, is answered with it"),
-    ("data-<code>[-<x.y.z>]", "the end of the message is answered with it; the message is not taken over"),
+    ("data-<code>[-<x.y.z>]", "the end of the message is answered with it; the message is not accepted"),
     ("421", "as rcpt-421; after any 421 the connection is closed"),
     ("greylist", "as rcpt-451-4.7.1-once"),
-    ("slow-<n>ms, slow-<n>s", "the message is taken over; its reply comes after this time"),
+    ("slow-<n>ms, slow-<n>s", "the message is accepted; its reply comes after this time"),
     ("slow-rcpt-<n>ms, slow-rcpt-<n>s", "the reply to RCPT comes after this time"),
-    ("multiline", "the message is taken over with a reply of three lines"),
+    ("multiline", "the message is accepted with a reply of three lines"),
     ("drop-at-rcpt", "the connection is closed instead of a reply to RCPT"),
-    ("drop-in-data", "it is closed when the first bytes of the content have come"),
-    ("drop-after-dot", "the message is taken over; the connection is closed instead of a reply"),
-    ("lose-after-dot", "the same, but the message is not taken over"),
+    ("drop-in-data", "the connection is closed when the first bytes of the content arrive"),
+    ("drop-after-dot", "the message is accepted; the connection is closed instead of a reply"),
+    ("lose-after-dot", "the connection is closed instead of a reply; the message is not accepted"),
     ("reset-at-rcpt, reset-in-data, reset-after-dot", "as drop-…, with a TCP reset"),
     ("stall-at-rcpt", "RCPT is never answered; the connection stays open"),
-    ("stall-in-data", "the content is not read any further; the connection stays open"),
-    ("stall-after-dot", "the message is taken over and never answered; the connection stays open"),
-    ("garbage-at-rcpt", "RCPT is answered with bytes that are no reply; the connection is closed"),
-    ("garbage-after-dot", "the message is taken over; then the same"),
-    ("overlong-after-dot", "the message is taken over; the reply is a line of 100,000 octets"),
+    ("stall-in-data", "the rest of the content is not read; the connection stays open"),
+    ("stall-after-dot", "the message is accepted and never answered; the connection stays open"),
+    ("garbage-at-rcpt", "RCPT is answered with bytes that are not a reply; the connection is closed"),
+    ("garbage-after-dot", "the message is accepted; its end is answered with bytes that are not a reply"),
+    ("overlong-after-dot", "the message is accepted; the reply is a line of 100,000 octets"),
 ];
 
-/// The end of the table: how often a script acts, and how addresses are told apart.
+/// Suffixes of these forms: how often a script acts, and how to write several addresses with one script.
 pub const BEHAVIOUR_SUFFIXES: &[(&str, &str)] = &[
-    ("…-once, …-twice, …-<n>-times", "only the first attempts at this address; then as any other"),
+    ("…-once, …-twice, …-<n>-times", "only the first attempts at this address; later ones are accepted"),
     ("…-always", "every attempt (the default of all but greylist)"),
     ("…+<anything>", "another address with the same script"),
 ];
@@ -45,13 +45,13 @@ pub(super) enum Point {
     Recipient,
     /// At DATA or the first BDAT.
     ContentCommand,
-    /// When the first bytes of the content have come.
+    /// When the first bytes of the content arrive.
     InContent,
     /// After the end of the content.
     ContentEnd,
 }
 
-/// What is done there.
+/// What happens there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Deed {
     /// Answer with this, and refuse.
@@ -60,17 +60,17 @@ pub(super) enum Deed {
     Slow(Duration),
     /// Accept in three lines.
     Multiline,
-    /// Close without a reply; at the end of content the message is taken over.
+    /// Close without a reply; at the end of the content, the message is accepted.
     Drop,
-    /// Close without a reply, and do not take the message over.
+    /// Close without a reply, and do not accept the message.
     Lose,
-    /// The same as `Drop` with a TCP reset.
+    /// Like `Drop`, with a TCP reset.
     Reset,
-    /// Say nothing any more.
+    /// Stay silent.
     Stall,
-    /// Answer with what is no reply.
+    /// Answer with bytes that are not a reply.
     Garbage,
-    /// Accept in a line that no client should read to its end.
+    /// Accept with a line that no client should read to its end.
     Overlong,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// The script in an address; `None` when its local part is none of the forms.
+    /// The script in an address; `None` if its local part has none of the forms.
     pub fn parse(address: &str) -> Option<Self> {
         let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
         let base = local.split('+').next().expect("split gives at least one part").to_ascii_lowercase();
@@ -135,7 +135,8 @@ impl Script {
     }
 }
 
-/// Takes `-once`, `-twice`, `-<n>-times` or `-always` off the end: `Some(None)` is always, `None` not given.
+/// Removes `-once`, `-twice`, `-<n>-times` or `-always` from the end. `Some(None)` means always, `None`
+/// that there is no suffix.
 fn split_times(base: &str) -> (&str, Option<Option<u32>>) {
     let Some((head, word)) = base.rsplit_once('-') else { return (base, None) };
     match word {

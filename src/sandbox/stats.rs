@@ -1,4 +1,4 @@
-//! What a sandbox has seen so far.
+//! The totals of a sandbox.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,11 +13,11 @@ pub struct Stats {
     pub tls: u64,
     /// Logins that succeeded.
     pub logins: u64,
-    /// Messages taken over and answered 2xx.
+    /// Messages accepted and answered 2xx.
     pub accepted: u64,
-    /// Recipients of the messages taken over, answered or not: what a message for several is counted by.
+    /// Recipients of the accepted messages, answered or not; a message to three counts as three.
     pub recipients: u64,
-    /// Messages taken over, and the answer withheld (`drop-after-dot` and its like).
+    /// Messages accepted whose reply was withheld, such as by `drop-after-dot`.
     pub unanswered: u64,
     /// 4xx replies to RCPT, to DATA or to the end of a message.
     pub deferred: u64,
@@ -25,9 +25,9 @@ pub struct Stats {
     pub rejected: u64,
     /// Connections closed or reset on purpose without a reply.
     pub dropped: u64,
-    /// Content bytes of the messages taken over, without dot-stuffing.
+    /// Content bytes of the accepted messages, without dot-stuffing.
     pub bytes: u64,
-    /// Commands that are malformed, out of sequence or sent too early: a correct client makes none.
+    /// Commands that were malformed, out of sequence or sent too early; a correct client sends none.
     pub client_errors: u64,
     /// With [`super::Keep::Count`]: messages per recipient domain, most frequent first.
     pub domains: Vec<(String, u64)>,
@@ -35,7 +35,7 @@ pub struct Stats {
 
 macro_rules! counters {
     ($($name:ident),*) => {
-        /// The totals while they change.
+        /// The totals as they are counted.
         #[derive(Debug, Default)]
         pub(super) struct Counters {
             $(pub $name: AtomicU64,)*

@@ -1,4 +1,4 @@
-//! Where messages go that were taken over: files, counts, the record. All of it happens before the reply.
+//! Keeps accepted messages: files, counts, the record. All of it happens before the reply.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,12 +15,12 @@ use crate::mail::Timestamp;
 use super::options::{Keep, Options};
 use super::record::{Entry, Record};
 
-/// Domains that are counted one by one with [`Keep::Count`]; the rest is in the totals only.
+/// The most domains that [`Keep::Count`] counts separately; the rest is only in the totals.
 const COUNTED_DOMAINS: usize = 100_000;
 
-/// A message that was taken over, with its envelope.
+/// An accepted message with its envelope.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Accepted {
     pub return_path: String,
     pub recipients: Vec<String>,
     /// The name that the client gave in EHLO.
@@ -31,26 +31,26 @@ pub(super) struct Taken {
     pub connection: u64,
     pub message_id: String,
     pub bytes: u64,
-    /// The whole message, when messages are kept.
+    /// The whole message, if messages are kept.
     pub content: Vec<u8>,
     /// Whether a reply follows.
     pub replied: bool,
 }
 
-/// The place for the messages of one sandbox.
+/// Keeps the messages of one sandbox.
 #[derive(Debug)]
 pub(super) struct Store {
     keep: Keep,
     host_name: String,
     record: Option<Record>,
-    /// The number behind the next queue id. It starts from the clock in microseconds, so that ids of a sandbox that
-    /// is started again do not meet the files of the last one.
+    /// The number of the next queue id. It starts with the clock in microseconds, so a restarted sandbox
+    /// does not overwrite files of the previous one.
     next: AtomicI64,
     domains: Mutex<HashMap<Box<str>, u64>>,
 }
 
 impl Store {
-    /// Makes the folder, opens the record.
+    /// Creates the folder and opens the record.
     pub fn open(options: &Options) -> io::Result<Self> {
         if let Keep::Eml(folder) = &options.keep {
             fs::create_dir_all(folder)?;
@@ -64,21 +64,21 @@ impl Store {
         })
     }
 
-    /// Keeps a message and returns its queue id. Nothing is taken over when it fails.
-    pub async fn keep(self: &Arc<Self>, taken: Taken) -> io::Result<String> {
+    /// Keeps a message and returns its queue id. If it fails, the message is not accepted.
+    pub async fn keep(self: &Arc<Self>, message: Accepted) -> io::Result<String> {
         let queue_id = format!("{:X}", self.next.fetch_add(1, Ordering::Relaxed));
         match &self.keep {
-            Keep::Discard => self.note(&queue_id, &taken)?,
+            Keep::Discard => self.note(&queue_id, &message)?,
             Keep::Count => {
-                self.note(&queue_id, &taken)?;
-                self.count(&taken);
+                self.note(&queue_id, &message)?;
+                self.count(&message);
             }
             Keep::Eml(folder) => {
                 let (store, folder, id) = (Arc::clone(self), folder.clone(), queue_id.clone());
                 tokio::task::spawn_blocking(move || {
-                    let file = write_eml(&folder, &id, &store.host_name, &taken)?;
-                    // What is not in the record was not taken over: no file of it stays.
-                    store.note(&id, &taken).inspect_err(|_| drop(fs::remove_file(file)))
+                    let file = write_eml(&folder, &id, &store.host_name, &message)?;
+                    // A message that is not in the record was not accepted, so its file must go.
+                    store.note(&id, &message).inspect_err(|_| drop(fs::remove_file(file)))
                 })
                 .await
                 .map_err(io::Error::other)??;
@@ -87,26 +87,26 @@ impl Store {
         Ok(queue_id)
     }
 
-    /// Adds the message to the record. A short `write` to the page cache: cheaper here than a thread's wake-up.
-    fn note(&self, queue_id: &str, taken: &Taken) -> io::Result<()> {
+    /// Adds the message to the record: a short `write` to the page cache, cheaper here than waking a thread.
+    fn note(&self, queue_id: &str, message: &Accepted) -> io::Result<()> {
         let Some(record) = &self.record else { return Ok(()) };
         let at_us = Timestamp::now().0;
         let entry = |recipient: &String| Entry {
             at_us,
             queue_id: queue_id.to_owned(),
-            connection: taken.connection,
-            return_path: taken.return_path.clone(),
+            connection: message.connection,
+            return_path: message.return_path.clone(),
             recipient: recipient.clone(),
-            message_id: taken.message_id.clone(),
-            bytes: taken.bytes,
-            replied: taken.replied,
+            message_id: message.message_id.clone(),
+            bytes: message.bytes,
+            replied: message.replied,
         };
-        record.add(&taken.recipients.iter().map(entry).collect::<Vec<_>>())
+        record.add(&message.recipients.iter().map(entry).collect::<Vec<_>>())
     }
 
-    fn count(&self, taken: &Taken) {
+    fn count(&self, message: &Accepted) {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
-        for recipient in &taken.recipients {
+        for recipient in &message.recipients {
             let domain = recipient.rsplit_once('@').map_or("", |(_, domain)| domain).to_ascii_lowercase();
             if let Some(count) = domains.get_mut(domain.as_str()) {
                 *count += 1;
@@ -125,24 +125,25 @@ impl Store {
     }
 }
 
-/// Writes `<queue id>.eml`: trace fields, then the message's bytes as they came. The file has its name when it is whole.
-fn write_eml(folder: &Path, queue_id: &str, host_name: &str, taken: &Taken) -> io::Result<PathBuf> {
+/// Writes `<queue id>.eml`: trace fields, then the message as received. The file gets its name once it is
+/// complete.
+fn write_eml(folder: &Path, queue_id: &str, host_name: &str, message: &Accepted) -> io::Result<PathBuf> {
     let path = folder.join(format!("{queue_id}.eml"));
     let mut draft = Draft::create(&path)?;
-    draft.write_all(trace(queue_id, host_name, taken).as_bytes())?;
-    draft.write_all(&taken.content)?;
+    draft.write_all(trace(queue_id, host_name, message).as_bytes())?;
+    draft.write_all(&message.content)?;
     draft.publish_unsynced()?;
     Ok(path)
 }
 
 /// `Return-Path`, `Delivered-To` for each recipient and `Received` (RFC 5321 §4.4).
-fn trace(queue_id: &str, host_name: &str, taken: &Taken) -> String {
-    let mut fields = format!("Return-Path: <{}>\r\n", taken.return_path);
-    for recipient in &taken.recipients {
-        write!(fields, "Delivered-To: {recipient}\r\n").expect("a String takes all text");
+fn trace(queue_id: &str, host_name: &str, message: &Accepted) -> String {
+    let mut fields = format!("Return-Path: <{}>\r\n", message.return_path);
+    for recipient in &message.recipients {
+        write!(fields, "Delivered-To: {recipient}\r\n").expect("writing to a String can't fail");
     }
-    let Taken { client, peer, protocol, .. } = taken;
-    let recipient = match taken.recipients.as_slice() {
+    let Accepted { client, peer, protocol, .. } = message;
+    let recipient = match message.recipients.as_slice() {
         [one] => format!("\r\n\tfor <{one}>"),
         _ => String::new(),
     };
@@ -151,6 +152,6 @@ fn trace(queue_id: &str, host_name: &str, taken: &Taken) -> String {
         fields,
         "Received: from {client} ([{peer}])\r\n\tby {host_name} with {protocol} id {queue_id}{recipient};\r\n\t{date}\r\n"
     )
-    .expect("a String takes all text");
+    .expect("writing to a String can't fail");
     fields
 }

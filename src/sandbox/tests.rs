@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 
-/// A client that says what the test says, and nothing by itself.
+/// A client that sends only what the test says.
 struct Client<S>(BufReader<S>);
 
 impl Client<TcpStream> {
@@ -44,7 +44,7 @@ async fn tls(sandbox: &Sandbox, stream: TcpStream) -> io::Result<TlsStream<TcpSt
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// One reply with all its lines; empty when the connection was closed in good order.
+    /// One reply with all its lines; empty if the connection was closed gracefully.
     async fn reply(&mut self) -> String {
         self.try_reply().await.unwrap()
     }
@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.reply().await
     }
 
-    /// A message in one group; the reply to its end, or why there is none.
+    /// Sends a message in one group; returns the reply to its end, or why there is none.
     async fn send(&mut self, recipient: &str, content: &str) -> io::Result<String> {
         let length = content.len();
         let group = format!(
@@ -147,7 +147,7 @@ async fn a_message_becomes_a_file() {
 }
 
 #[tokio::test]
-async fn what_is_answered_stands_in_the_record() {
+async fn answered_messages_are_in_the_record() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("record.jsonl");
     let sandbox = Sandbox::start(Options { record: Some(path.clone()), ..Options::default() }).await.unwrap();
@@ -176,7 +176,7 @@ async fn what_is_answered_stands_in_the_record() {
 }
 
 #[tokio::test]
-async fn a_message_without_its_record_or_file_is_not_taken_over() {
+async fn a_message_without_its_record_or_file_is_not_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("kept");
     let options = Options { keep: Keep::Eml(folder.clone()), ..Options::default() };
@@ -261,7 +261,7 @@ async fn a_slow_reply_comes() {
 }
 
 #[tokio::test]
-async fn a_silent_client_is_told_and_closed() {
+async fn a_silent_client_gets_421_and_is_closed() {
     let options = Options { idle_timeout: Duration::from_millis(1), ..Options::default() };
     let sandbox = Sandbox::start(options).await.unwrap();
     let mut client = Client::connect(&sandbox).await;
@@ -302,7 +302,7 @@ async fn stopping_ends_every_connection() {
 }
 
 #[tokio::test]
-async fn only_loopback_unless_told() {
+async fn only_loopback_by_default() {
     let open = Options { listen: "0.0.0.0:0".parse().unwrap(), ..Options::default() };
     let refused = Sandbox::start(open.clone()).await.err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);

@@ -492,7 +492,7 @@ async fn addresses() {
 }
 
 #[tokio::test]
-async fn failures_of_dns_are_told_apart() {
+async fn each_dns_failure_has_its_own_finding() {
     if std::env::var_os("MAILRUN_NSD").is_some() {
         println!("not run: a real server does not fail on demand");
         return;

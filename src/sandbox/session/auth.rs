@@ -1,4 +1,4 @@
-//! AUTH PLAIN (RFC 4616) and LOGIN, after TLS only unless the options say otherwise (RFC 4954).
+//! AUTH PLAIN (RFC 4616) and LOGIN (RFC 4954), by default only over TLS.
 
 use std::io::Write as _;
 
@@ -24,7 +24,8 @@ impl Session {
         options.auth.is_some() && !self.logged_in && (self.secure || options.auth_in_clear)
     }
 
-    /// AUTH: `mechanism` is a bit of `smtp_proto::AUTH_…`, `initial` the initial response or nothing.
+    /// Handles AUTH. `mechanism` is a bit of `smtp_proto::AUTH_…`; `initial` is the initial response, empty if
+    /// there is none.
     pub(super) fn auth(&mut self, mechanism: u64, initial: &str, out: &mut Vec<u8>) -> Option<Step> {
         let options = &self.common.options;
         if options.auth.is_none() || !self.greeted.as_ref().is_some_and(|(_, extended)| *extended) {
@@ -43,7 +44,7 @@ impl Session {
         };
         match (initial, login) {
             ("", login) => self.ask(login, out),
-            // RFC 4954 §4: `=` stands for an initial response that is empty.
+            // RFC 4954 §4: `=` means an empty initial response.
             ("=", login) => self.login(login, "", out),
             (initial, login) => self.login(login, initial, out),
         }
@@ -56,12 +57,12 @@ impl Session {
             Login::User => "VXNlcm5hbWU6",
             Login::Password { .. } => "UGFzc3dvcmQ6",
         };
-        write!(out, "334 {challenge}\r\n").expect("a Vec takes all bytes");
+        write!(out, "334 {challenge}\r\n").expect("writing to a Vec can't fail");
         self.state = State::Login(login);
         None
     }
 
-    /// A line of the exchange, in base64.
+    /// Handles a line of the exchange, which is in base64.
     pub(super) fn login(&mut self, login: Login, line: &str, out: &mut Vec<u8>) -> Option<Step> {
         if line == "*" {
             return self.answer(out, 501, "5.7.0", "Authentication aborted");

@@ -19,7 +19,7 @@ use super::super::stats::count;
 use super::{Ending, Session, State, Step, Transaction};
 
 impl Session {
-    /// Does what a command line says; `more` tells that the client has sent on behind it.
+    /// Carries out a command line; `more` is true if the client has already sent more after it.
     pub(super) fn command(&mut self, line: &[u8], text: &str, more: bool, out: &mut Vec<u8>) -> Option<Step> {
         let request = match Request::parse(&mut line.iter()) {
             Ok(request) => request,
@@ -33,7 +33,7 @@ impl Session {
             let name = request.name();
             return self.client_error(out, 501, "5.5.4", format_args!("Syntax: {name} takes no parameter"));
         }
-        // RFC 2920 §3.1, RFC 3207 §4, RFC 4954 §4: the reply to these decides what follows.
+        // RFC 2920 §3.1, RFC 3207 §4, RFC 4954 §4: clients must wait for the reply to these.
         let last_of_group = matches!(
             request,
             Request::Ehlo { .. }
@@ -91,7 +91,7 @@ impl Session {
         }
     }
 
-    /// RFC 5321 §4.1.1.11: 555 to a parameter that is not known.
+    /// RFC 5321 §4.1.1.11: unknown parameters get 555.
     fn not_offered(&mut self, parameter: impl Display, out: &mut Vec<u8>) -> Option<Step> {
         self.client_error(out, 555, "5.5.4", format_args!("Error: parameter {parameter} is not offered"))
     }
@@ -125,7 +125,7 @@ impl Session {
         let last = lines.len() - 1;
         for (i, line) in lines.iter().enumerate() {
             let mark = if i == last { ' ' } else { '-' };
-            write!(out, "250{mark}{line}\r\n").expect("a Vec takes all bytes");
+            write!(out, "250{mark}{line}\r\n").expect("writing to a Vec can't fail");
         }
         None
     }
@@ -185,7 +185,7 @@ impl Session {
         self.answer(out, 250, "2.1.0", "Ok")
     }
 
-    /// A parameter of MAIL that EHLO has not offered.
+    /// The first parameter of MAIL that EHLO has not offered.
     fn unknown_mail_parameter(&self, from: &MailFrom<Cow<'_, str>>) -> Option<&'static str> {
         let offered = self.offered();
         let flag = |bits: u64| from.flags & bits != 0;
@@ -216,7 +216,7 @@ impl Session {
         refused.into_iter().find_map(|(refused, name)| refused.then_some(name))
     }
 
-    /// What this session may use: nothing after HELO.
+    /// The extensions of this session: none after HELO.
     fn offered(&self) -> Extensions {
         match &self.greeted {
             Some((_, true)) => self.common.options.extensions,
@@ -224,7 +224,7 @@ impl Session {
         }
     }
 
-    /// A command for a transaction that there isn't: an error of the client, unless its MAIL was refused.
+    /// A command without a transaction: the client's error, unless its MAIL was refused.
     fn no_transaction(&mut self, out: &mut Vec<u8>) -> Option<Step> {
         match self.mail_refused {
             true => self.answer(out, 503, "5.5.1", "Error: MAIL was refused"),
@@ -277,7 +277,7 @@ impl Session {
             Some(deed) => return self.interrupt(deed),
         };
         if matches!(ending, Ending::RecipientOk) {
-            let transaction = self.transaction.as_mut().expect("looked at above");
+            let transaction = self.transaction.as_mut().expect("checked above");
             let address = to.address.clone().into_owned();
             if let Some(script) = script
                 && transaction.script.as_ref().is_none_or(|(first, _)| first.point == Point::Recipient)
@@ -334,13 +334,13 @@ impl Session {
         None
     }
 
-    /// A reply to a command that is out of sequence, for later.
+    /// A reply for later to a command that is out of sequence.
     fn wrong(&self, code: u16, enhanced: &str, text: &str) -> Ending {
         count(&self.common.counters.client_errors);
         self.reply(code, enhanced, text)
     }
 
-    /// Makes room for the content, or says why it is refused before it comes.
+    /// Starts the content, or returns the reply that refuses it before it arrives.
     fn begin_content(&mut self) -> Option<Ending> {
         let mut transaction = self.transaction.take().expect("the callers have looked");
         let deed = self.content_deed(&transaction, Point::ContentCommand);

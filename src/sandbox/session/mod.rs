@@ -1,6 +1,7 @@
 //! One SMTP session as a server sees it: bytes in, replies and steps out (RFC 5321, 2920, 3030, 3207, 4954).
 //!
-//! Does no I/O and knows no clock: it says what to do next, and the driver in [`super::connection`] does it.
+//! Does no I/O and has no clock: it returns the next step, and the driver in [`super::connection`] takes
+//! it.
 
 mod auth;
 mod commands;
@@ -21,29 +22,29 @@ use super::faults::Dice;
 use super::options::{Keep, Options};
 use super::script::{Attempts, Deed, Point, Script};
 use super::stats::{Counters, count};
-use super::store::Taken;
+use super::store::Accepted;
 
-/// The longest command line with its CRLF; RFC 5321 §4.5.3.1.4 asks for 512 and what the extensions add.
+/// The longest command line with its CRLF; RFC 5321 §4.5.3.1.4 requires 512 and what extensions add.
 pub(super) const LONGEST_COMMAND: usize = 2048;
 
-/// What the driver does next. Whatever the step is, the replies so far are written out first, but for `Take`.
+/// What the driver does next. Before any step but `Keep`, it writes the replies so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Read more: all input that makes a whole is used.
+    /// Read more: everything complete in the input has been used.
     Read,
     /// Keep this message, then call [`Session::kept`].
-    Take(Taken),
-    /// Wait, then go on.
+    Keep(Accepted),
+    /// Wait, then continue.
     Wait(Duration),
     /// Start TLS, then call [`Session::secured`].
     StartTls,
-    /// Close in good order.
+    /// Close gracefully.
     Close,
     /// Close without a farewell.
     Drop,
     /// Reset the connection.
     Reset,
-    /// Say nothing any more; read on when `reading`.
+    /// Stay silent; read on if `reading`.
     Stall { reading: bool },
 }
 
@@ -67,12 +68,13 @@ pub(super) struct Session {
     /// The client's name and whether it said EHLO.
     greeted: Option<(Arc<str>, bool)>,
     transaction: Option<Transaction>,
-    /// MAIL was refused: what a client had sent behind it is out of sequence by no fault of its own.
+    /// MAIL was refused: then commands that the client pipelined after it are out of sequence, but not by
+    /// its own fault.
     mail_refused: bool,
     state: State,
 }
 
-/// What the next input is, or what is still to be done before any.
+/// What the next input is, or what must happen before it.
 #[derive(Debug)]
 enum State {
     Command,
@@ -81,21 +83,21 @@ enum State {
     Login(Login),
     /// Content after DATA.
     Data(Dots),
-    /// Content after BDAT. With `refused` it is only read over, and this is the reply.
+    /// Content after BDAT. If `refused`, it is skipped, and this is the reply.
     Chunk {
         size: u64,
         left: u64,
         last: bool,
         refused: Option<Ending>,
     },
-    /// The driver is keeping the message; the rest is for afterwards.
+    /// The driver is keeping the message; these are needed afterwards.
     Keeping {
         bytes: u64,
         recipients: u64,
         pause: Option<Duration>,
         ending: Ending,
     },
-    /// A reply, or something in its place, is due after a pause.
+    /// A reply, or something instead of it, is due after a pause.
     Due {
         pause: Option<Duration>,
         ending: Ending,
@@ -105,17 +107,17 @@ enum State {
 /// How an exchange ends.
 #[derive(Debug)]
 enum Ending {
-    /// The message is in the queue.
+    /// The message has been accepted.
     Queued,
     /// The same in three lines.
     QueuedMultiline,
     /// The same in a line that is far too long.
     QueuedOverlong,
-    /// This line or these lines, of a reply with this code; 421 closes.
+    /// A reply with this code and these lines; 421 closes the connection.
     Reply(u16, String),
     /// RCPT is accepted.
     RecipientOk,
-    /// Bytes that are no reply, and the end.
+    /// Bytes that are not a reply, then the connection is closed.
     Garbage,
     /// No reply.
     Step(Step),
@@ -128,18 +130,18 @@ struct Transaction {
     body: Body,
     smtp_utf8: bool,
     recipients: Vec<String>,
-    /// The script of an accepted recipient, with its address: the first one for the content, if any is.
+    /// The script of an accepted recipient, with its address; if one scripts the content, the first such.
     script: Option<(Script, String)>,
     /// From DATA or the first BDAT on.
     content: Option<Content>,
-    /// What happens as soon as content comes.
+    /// What happens as soon as content arrives.
     in_content: Option<Deed>,
-    /// The first chunk was refused: so are the others.
+    /// A chunk was refused: so is the rest.
     failed: bool,
 }
 
 impl Session {
-    /// The session of a connection that was just opened.
+    /// The session of a new connection.
     pub fn new(common: Arc<Common>, connection: u64, peer: IpAddr) -> Self {
         let dice = Dice::new(common.options.faults.clone(), connection);
         Self {
@@ -156,19 +158,19 @@ impl Session {
         }
     }
 
-    /// TLS stands. Nothing of the session before it counts (RFC 3207 §4.2).
+    /// TLS is established. Everything before it is forgotten (RFC 3207 §4.2).
     pub fn secured(&mut self) {
         self.secure = true;
         self.greeted = None;
         self.transaction = None;
     }
 
-    /// The queue id of the message that was to be kept, or why it could not be.
+    /// The result of keeping a message: its queue id, or the error.
     pub fn kept(&mut self, queue_id: io::Result<String>) {
         let State::Keeping { bytes, recipients, pause, ending } =
             std::mem::replace(&mut self.state, State::Command)
         else {
-            unreachable!("the driver calls this only after `Step::Take`")
+            unreachable!("the driver calls this only after `Step::Keep`")
         };
         let counters = &self.common.counters;
         let ending = match queue_id {
@@ -183,7 +185,7 @@ impl Session {
         self.state = State::Due { pause, ending };
     }
 
-    /// Goes on with what has come: takes off `input` what it uses, adds replies to `out`.
+    /// Processes input: advances `input` past what it uses, and adds replies to `out`.
     pub fn advance(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Step {
         loop {
             let step = match &mut self.state {
@@ -191,7 +193,7 @@ impl Session {
                 State::LongLine => self.skip_line(input, out),
                 State::Data(_) => self.data(input, out),
                 State::Chunk { .. } => self.chunk(input, out),
-                State::Keeping { .. } => unreachable!("the driver calls `kept` before it goes on"),
+                State::Keeping { .. } => unreachable!("the driver calls `kept` first"),
                 State::Due { pause, .. } => match pause.take() {
                     Some(pause) => Some(Step::Wait(pause)),
                     None => self.end(out),
@@ -203,7 +205,7 @@ impl Session {
         }
     }
 
-    /// Reads one line and does what it says.
+    /// Reads one line and carries it out.
     fn line(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Option<Step> {
         let Some(end) = memchr(b'\n', &input[..input.len().min(LONGEST_COMMAND)]) else {
             if input.len() < LONGEST_COMMAND {
@@ -232,7 +234,7 @@ impl Session {
         }
     }
 
-    /// Reads over the rest of a line that is too long.
+    /// Skips the rest of a line that is too long.
     fn skip_line(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Option<Step> {
         let Some(end) = memchr(b'\n', input) else {
             *input = &[];
@@ -307,10 +309,10 @@ impl Session {
         }
     }
 
-    /// The whole content has come: decides what becomes of the message.
+    /// The content is complete: decides what happens to the message.
     fn content_end(&mut self, more: bool, out: &mut Vec<u8>) -> Option<Step> {
         self.state = State::Command;
-        let mut transaction = self.transaction.take().expect("content comes in a transaction only");
+        let mut transaction = self.transaction.take().expect("content arrives only in a transaction");
         let mut content = transaction.content.take().expect("content has begun");
         content.end();
         let delay = self.common.options.delay;
@@ -336,7 +338,7 @@ impl Session {
         if self.too_early(more) {
             return self.out_of_step(out);
         }
-        let taken = Taken {
+        let taken = Accepted {
             protocol: self.protocol(transaction.smtp_utf8),
             return_path: transaction.return_path,
             recipients: transaction.recipients,
@@ -350,10 +352,10 @@ impl Session {
         };
         let (bytes, recipients) = (taken.bytes, taken.recipients.len() as u64);
         self.state = State::Keeping { bytes, recipients, pause, ending };
-        Some(Step::Take(taken))
+        Some(Step::Keep(taken))
     }
 
-    /// An exchange ends with this, unless the client has not waited for it where it must.
+    /// Ends an exchange, unless the client should have waited for the reply and has not.
     fn finish_exchange(
         &mut self,
         more: bool,
@@ -368,13 +370,13 @@ impl Session {
         None
     }
 
-    /// True when the client has sent more although it must wait for the reply first (RFC 2920 §3.1).
+    /// True if the client has sent more although it must wait for the reply (RFC 2920 §3.1).
     fn too_early(&self, more: bool) -> bool {
         let extended = self.greeted.as_ref().is_some_and(|(_, extended)| *extended);
         more && !(extended && self.common.options.extensions.pipelining)
     }
 
-    /// What the script or chance has for this point of the content.
+    /// The scripted or random fault for this point of the content.
     fn content_deed(&mut self, transaction: &Transaction, point: Point) -> Option<Deed> {
         match &transaction.script {
             Some((script, address)) => (script.point == point && self.common.attempts.acts(script, address))
@@ -383,7 +385,7 @@ impl Session {
         }
     }
 
-    /// How much of the content is needed afterwards.
+    /// How much of the content to keep.
     fn want(&self) -> Want {
         match (&self.common.options.keep, &self.common.options.record) {
             (Keep::Eml(_), _) => Want::All,
@@ -394,7 +396,7 @@ impl Session {
 }
 
 impl Ending {
-    /// True when the client gets a reply.
+    /// True if the client gets a reply.
     fn is_reply(&self) -> bool {
         match self {
             Self::Queued

@@ -1,4 +1,4 @@
-//! What the session says: reply lines and their texts (RFC 5321 §4.2, RFC 2034, RFC 3463).
+//! Reply lines and their texts (RFC 5321 §4.2, RFC 2034, RFC 3463).
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -9,16 +9,16 @@ use super::super::stats::count;
 use super::{Ending, Session, State, Step, Transaction};
 use crate::mail::EnhancedStatus;
 
-/// What `garbage-…` sends: no three digits anywhere a client could take for a code.
+/// What `garbage-…` sends: nothing in it could be a reply code.
 const GARBAGE: &[u8] = b"\x15\x03\x03\x00\x02\x02\x28 +OK maybe\r\n";
 
-/// How long the reply of `overlong-after-dot` is.
+/// The length of the reply of `overlong-after-dot`.
 const OVERLONG: usize = 100_000;
 
-const VEC: &str = "a Vec takes all bytes";
+const VEC: &str = "writing to a Vec can't fail";
 
 impl Session {
-    /// The first line, once the connection (and TLS, where it is implicit) stands.
+    /// The greeting, once the connection (and implicit TLS) is established.
     pub fn greet(&self, out: &mut Vec<u8>) {
         let name = &self.common.options.host_name;
         write!(out, "220 {name} ESMTP mailrun sandbox\r\n").expect(VEC);
@@ -71,13 +71,13 @@ impl Session {
         None
     }
 
-    /// The client sent on where it had to wait for a reply: it can't be told what belongs to what.
+    /// The client did not wait for a reply where it must, so its input can no longer be interpreted.
     pub(super) fn out_of_step(&mut self, out: &mut Vec<u8>) -> Option<Step> {
         self.client_error(out, 503, "5.5.0", "Error: SMTP protocol synchronization");
         Some(Step::Close)
     }
 
-    /// Does what is due.
+    /// Carries out the ending that is due.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) -> Option<Step> {
         let State::Due { ending, .. } = std::mem::replace(&mut self.state, State::Command) else {
             unreachable!("called in this state only")
@@ -100,19 +100,19 @@ impl Session {
                 Some(step)
             }
             Ending::Queued | Ending::QueuedMultiline | Ending::QueuedOverlong => {
-                unreachable!("these got their queue id in `with_queue_id`")
+                unreachable!("`with_queue_id` has turned these into replies")
             }
         }
     }
 
-    /// Something other than a reply happens to the connection, now.
+    /// Does something to the connection instead of a reply.
     pub(super) fn interrupt(&mut self, deed: Deed) -> Option<Step> {
         let step = match deed {
             Deed::Drop | Deed::Lose => Step::Drop,
             Deed::Reset => Step::Reset,
             Deed::Stall => Step::Stall { reading: false },
             Deed::Refuse { .. } | Deed::Slow(_) | Deed::Multiline | Deed::Garbage | Deed::Overlong => {
-                unreachable!("`Script::parse` and `Faults::at` give none of these within content")
+                unreachable!("`Script::parse` and `Faults::at` return none of these within content")
             }
         };
         if step != (Step::Stall { reading: false }) {
@@ -121,7 +121,7 @@ impl Session {
         Some(step)
     }
 
-    /// The reply to the end of a message that was taken over; other endings stay as they are.
+    /// Turns the ending of an accepted message into its reply; returns other endings unchanged.
     pub(super) fn with_queue_id(&self, ending: Ending, id: &str) -> Ending {
         match ending {
             Ending::Queued => self.reply(250, "2.0.0", format_args!("Ok: queued as {id}")),
@@ -143,7 +143,7 @@ impl Session {
         }
     }
 
-    /// Why this content is not taken over, whatever the scripts say.
+    /// Why this content is refused, whatever the scripts say; `None` if it is not.
     pub(super) fn refuse_content(&self, transaction: &Transaction, content: &Content) -> Option<Ending> {
         let (code, enhanced, text) = if content.too_large() {
             (552, "5.3.4", "Error: message file too big")
@@ -162,7 +162,7 @@ impl Session {
         Some(self.reply(code, enhanced, text))
     }
 
-    /// A scripted refusal in the words of real servers.
+    /// A scripted refusal with the texts of real servers.
     pub(super) fn refusal(
         &self,
         code: u16,
@@ -185,7 +185,7 @@ impl Session {
     }
 }
 
-/// The usual enhanced status for a code at a point, and the text for the status that is sent.
+/// The usual enhanced status of a code at a point, and the text of the status that is sent.
 fn words(code: u16, enhanced: Option<EnhancedStatus>, point: Point) -> (&'static str, &'static str) {
     let at_end = point == Point::ContentEnd;
     let usual = match code {

@@ -1,4 +1,4 @@
-//! Whole conversations without a socket: what the client says, and what comes of it.
+//! Complete conversations without a socket: what the client says, and the result.
 
 use std::net::Ipv4Addr;
 
@@ -7,12 +7,12 @@ use super::super::options::{Credentials, Extensions, Tls};
 use super::super::stats::Stats;
 use super::*;
 
-/// A client's side of a session. What the driver would do is noted in brackets among the replies.
+/// The client's side of a session. What the driver would do appears in brackets among the replies.
 struct Client {
     session: Session,
     common: Arc<Common>,
     input: Vec<u8>,
-    taken: Vec<Taken>,
+    taken: Vec<Accepted>,
     disk_full: bool,
 }
 
@@ -38,7 +38,7 @@ impl Client {
         self.say("EHLO client.example\r\n");
     }
 
-    /// Says this in one piece: replies without their CRLF, joined with ` | `.
+    /// Sends this in one piece; returns the replies without their CRLF, joined with ` | `.
     fn say(&mut self, text: &str) -> String {
         self.say_bytes(text.as_bytes())
     }
@@ -54,7 +54,7 @@ impl Client {
             said.extend(text.split_terminator("\r\n").map(str::to_owned));
             let note = match step {
                 Step::Read => break,
-                Step::Take(taken) => {
+                Step::Keep(taken) => {
                     self.taken.push(taken);
                     let full = || io::Error::from(io::ErrorKind::StorageFull);
                     self.session.kept(if self.disk_full { Err(full()) } else { Ok("4F2A".to_owned()) });
@@ -76,7 +76,7 @@ impl Client {
         said.join(" | ")
     }
 
-    /// Sends `recipient` a message by DATA: what the end of the content gave, or what stood in its way.
+    /// Sends `recipient` a message by DATA and returns the reply to its end, or what came instead.
     fn send(&mut self, recipient: &str) -> String {
         self.say("RSET\r\n");
         self.say("MAIL FROM:<a@example.com>\r\n");
@@ -127,7 +127,7 @@ fn a_message_by_data() {
     assert_eq!(client.say("DATA\r\n"), "354 End data with <CR><LF>.<CR><LF>");
     assert_eq!(client.say("Message-ID: <1@x>\r\n\r\n..ü\r\n.\r\n"), OK);
     assert_eq!(client.say("QUIT\r\n"), "221 2.0.0 Bye | [Close]");
-    let expected = Taken {
+    let expected = Accepted {
         return_path: "a@example.com".to_owned(),
         recipients: vec!["b@example.com".to_owned(), "c@example.com".to_owned()],
         client: "client.example".into(),
@@ -286,7 +286,7 @@ fn a_client_that_does_not_wait_is_cut_off() {
     client.say("MAIL FROM:<a@example.com>\r\n");
     client.say("RCPT TO:<b@example.com>\r\n");
     assert_eq!(client.say("BDAT 2 LAST\r\n\r\nNOOP\r\n"), CUT);
-    assert_eq!(client.taken.len(), 1, "what is answered 503 is not taken over");
+    assert_eq!(client.taken.len(), 1, "a message answered with 503 is not accepted");
 
     // With PIPELINING, too, these end a group.
     let rich = || {
@@ -439,7 +439,7 @@ fn content_scripts(recipient: &str, expected: &[&str], taken: &[bool]) {
             }
         }
         let replied: Vec<bool> = client.taken.iter().map(|taken| taken.replied).collect();
-        assert_eq!(replied, taken, "{recipient}: whether each message that was taken over was answered");
+        assert_eq!(replied, taken, "{recipient}: accepted messages are answered");
     }
 }
 
@@ -540,7 +540,7 @@ fn data_may_be_answered_although_nobody_is_left() {
 }
 
 #[test]
-fn a_message_that_cannot_be_kept_is_not_taken_over() {
+fn a_message_that_cannot_be_kept_is_not_accepted() {
     let mut client = Client::greeted(Options::default());
     client.disk_full = true;
     let said = client.send("drop-after-dot@example.com");
