@@ -1,9 +1,9 @@
-//! What was approved: one hash for everything that reaches a recipient, the same on every machine.
+//! Approval: one hash over everything that reaches a recipient, the same on every machine.
 //!
-//! It stands for the rows of the list that pass screening, the messages made of them, and how they are signed. It says
-//! nothing of where files lie, when and how fast mail is sent, over which relay, what this machine is called, or who is on
-//! its suppression list: an address that is suppressed after the approval gets nothing, and the others are sent.
-//! `Date`, `Message-ID` and the recipients' tokens differ from run to run and are not in it.
+//! It covers the rows that pass screening, their messages, and how they are signed. It does not cover
+//! paths, times, rates, relays, this machine's name or its suppression list: an address that is
+//! suppressed after the approval gets nothing, and the rest is sent. Nor does it cover `Date`,
+//! `Message-ID` and the recipients' tokens, which differ from run to run.
 
 use std::fs;
 use std::io;
@@ -26,7 +26,7 @@ const FORMAT: u32 = 1;
 pub struct Approval {
     /// The format of this manifest.
     pub format: u32,
-    /// Over all the rest: what `send --approved` takes. 64 hexadecimal digits.
+    /// The hash over all other fields, for `send --approved`: 64 hexadecimal digits.
     pub hash: String,
     /// What reaches a recipient.
     #[serde(flatten)]
@@ -36,43 +36,44 @@ pub struct Approval {
 /// What reaches a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approved {
-    /// The campaign's settings, as far as they decide who gets what from whom.
+    /// The campaign's settings that affect what recipients get.
     pub campaign: Value,
-    /// The signatures: domain, selector, public key and what they cover.
+    /// The signatures: domain, selector, public key, expiry and additional header fields.
     pub signatures: Vec<Value>,
-    /// Only the first rows, when `--limit` was given.
+    /// The limit, if `--limit` was given.
     pub limit: Option<u64>,
     /// The BLAKE3 hashes of the target group's files, in their order.
     pub list: Vec<String>,
     /// Role, name and BLAKE3 hash of templates, partials, attachments and images, sorted.
     pub contents: Vec<(String, String, String)>,
-    /// Rows that pass screening, the suppression list aside.
+    /// Rows that pass screening, regardless of the suppression list.
     pub rows: u64,
-    /// Rows without a message: they can't be rendered.
+    /// Rows that can't be rendered.
     pub without_message: u64,
     /// The BLAKE3 hash over all rendered messages with their recipients, in the order of the list.
     pub messages: String,
 }
 
-/// A manifest that can't be read or written.
+/// Why the manifest of an approval can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalError {
-    /// The file.
+    /// The file can't be read or written.
     #[error("can't {what} the manifest of the approval")]
     Io {
         /// `read` or `write`.
         what: &'static str,
-        /// What the system said.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// Its content.
+    /// The content is not a manifest.
     #[error("the file is not a manifest of an approval")]
     Form(#[source] serde_json::Error),
 }
 
 impl Approval {
-    /// Of a campaign whose whole list has been looked at. `signer` has the keys of `signatures`.
+    /// The approval of a campaign after a dry run of its whole list. `signer` has the keys of
+    /// `signatures`, in the same order.
     pub fn new(
         campaign: &Campaign,
         signatures: &[Dkim],
@@ -126,7 +127,7 @@ impl Approved {
         blake3::hash(format!("mailrun approval {FORMAT}\n{text}").as_bytes()).to_hex().to_string()
     }
 
-    /// What is not as it was in `approved`, in words; empty when both are the same.
+    /// What differs from `approved`, in words; empty if both are the same.
     pub fn differences(&self, approved: &Self) -> Vec<String> {
         let mut different = Vec::new();
         let mut differs = |what: &str, is_other: bool| {
@@ -143,7 +144,7 @@ impl Approved {
         }
         for (role, name, _) in &approved.contents {
             let gone = !self.contents.iter().any(|(r, n, _)| r == role && n == name);
-            differs(&format!("the file `{name}` ({role}), which is gone"), gone);
+            differs(&format!("the file `{name}` ({role}), which was removed"), gone);
         }
         if let (Some(mine), Some(theirs)) = (self.campaign.as_object(), approved.campaign.as_object()) {
             for (table, settings) in mine {
@@ -151,8 +152,9 @@ impl Approved {
             }
         }
         if different.is_empty() && self.messages != approved.messages {
-            different
-                .push("the messages: a file of an attachment column, or another version of mailrun".into());
+            different.push(
+                "the messages, by a file of an attachment column or a different version of mailrun".into(),
+            );
         }
         different
     }
@@ -187,7 +189,7 @@ mod tests {
         check(|a| a.list[0] = "12".into(), "list");
         check(|a| a.limit = Some(1), "--limit");
         check(|a| a.contents[0].2 = "23".into(), "`a.hbs` (text)");
-        check(|a| a.contents.clear(), "which is gone");
+        check(|a| a.contents.clear(), "which was removed");
         check(|a| a.campaign["sender"]["from"] = json!("b@example.com"), "`[sender]`");
         check(|a| a.signatures.push(json!({"domain": "example.com"})), "signatures");
         check(|a| a.messages = "34".into(), "messages");

@@ -1,4 +1,5 @@
-//! Every DNS record that a campaign's sender needs, beside what is published today. Proposes; publishes nothing.
+//! Every DNS record that a campaign's sender needs, compared with what is published. Never publishes
+//! anything.
 
 use std::net::IpAddr;
 
@@ -20,27 +21,27 @@ pub struct Record {
     pub kind: &'static str,
     /// Its value; the whole text of a TXT record.
     pub value: String,
-    /// The address that a PTR record is about.
+    /// The address of a PTR record.
     #[serde(skip)]
     ip: Option<IpAddr>,
-    /// What is published under this name today; `None` where nobody was asked.
+    /// What is published under this name; `None` if it was not looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
 }
 
-/// What is published today.
+/// What is published under the name of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", content = "values", rename_all = "lowercase")]
 pub enum Published {
-    /// This very value.
+    /// Exactly this value.
     Same,
-    /// Something that does.
+    /// Another value that serves the same purpose.
     Fitting(Vec<String>),
-    /// Something else.
+    /// Values that do not serve the purpose.
     Other(Vec<String>),
     /// Nothing.
     Absent,
-    /// DNS did not say.
+    /// The lookup failed: the error.
     Unknown(Vec<String>),
 }
 
@@ -49,7 +50,7 @@ impl Record {
         Self { purpose, name, kind, value, ip: None, published: None }
     }
 
-    /// As a line of a zone file.
+    /// The record as a line of a zone file.
     pub fn line(&self) -> String {
         match self.kind {
             "TXT" => zone_line(&self.name, &self.value),
@@ -58,8 +59,10 @@ impl Record {
     }
 }
 
-/// The records of a sender. With `below`, keys and policies stand in that zone, and the sender's own zone points there
-/// with CNAMEs: whoever runs the zone can change them.
+/// The records that a sender needs.
+///
+/// With `below`, keys and policies are in that zone, and the sender's own zone points there with CNAMEs:
+/// then whoever manages that zone can change them.
 pub fn records(sender: &Sender<'_>, below: Option<&str>) -> Vec<Record> {
     let (from, path) = (sender.from.as_str(), sender.return_path.as_str());
     let mut records = Vec::new();
@@ -99,7 +102,7 @@ pub async fn look_up(records: &mut [Record], resolver: &Resolver) {
 
 async fn published(record: &Record, resolver: &Resolver) -> Published {
     let found: Result<Vec<String>, DnsError> = match (record.kind, record.ip) {
-        // What counts of a CNAME is what stands at its end.
+        // A resolver follows a CNAME, so this is the record at its end.
         ("TXT" | "CNAME", _) => resolver.txt(&record.name).await,
         ("MX", _) => {
             let shown = |mx: &MxRecord| format!("{} {}.", mx.preference, mx.host);
@@ -120,7 +123,7 @@ async fn published(record: &Record, resolver: &Resolver) -> Published {
     }
 }
 
-/// Whether what is there does what the record should do.
+/// Compares the published values with the record.
 fn compare(record: &Record, values: Vec<String>) -> Published {
     if values.contains(&record.value) {
         return Published::Same;
@@ -139,7 +142,7 @@ fn compare(record: &Record, values: Vec<String>) -> Published {
         _ => false,
     };
     let (fitting, others): (Vec<_>, Vec<_>) = values.into_iter().partition(fits);
-    // Other texts at a domain's own name are about something else.
+    // TXT records at the domain itself have many purposes: without SPF among them, SPF is absent.
     match (fitting.is_empty(), record.purpose) {
         (false, _) => Published::Fitting(fitting),
         (true, "spf") => Published::Absent,

@@ -1,11 +1,14 @@
-//! Zones in, findings out: one line a situation, through a resolver that answers from a zone file. With `MAILRUN_NSD=/usr/sbin/nsd`
-//! the same zones are served by a real name server on loopback (`scripts/interop`).
+//! Zones in, findings out: one line per situation, through a resolver that answers from a zone file.
+//!
+//! With `MAILRUN_NSD=/usr/sbin/nsd`, a real name server on loopback serves the same zones
+//! (`scripts/interop`).
 
 use super::super::finding::{Findings, Level};
 use super::*;
 use crate::campaign::Dkim;
+use crate::kit::der::{BIT_STRING, INTEGER, SEQUENCE, wrap};
 
-/// A sender with all that it should have. `{rsa}` stands for the records of its keys.
+/// A sender with everything it needs. `{rsa}` is replaced with the record of its key.
 const GOOD: &str = "\
 news.example.com. IN MX 10 mx.example.com.
 news.example.com. IN TXT \"v=spf1 ip4:192.0.2.1 -all\"
@@ -21,7 +24,7 @@ default._bimi.news.example.com. IN TXT \"v=BIMI1; l=https://example.com/l.svg\"
 com. IN TXT \"a top-level domain\"
 ";
 
-/// Who sends, where it is not the usual one.
+/// The sender of a situation.
 #[derive(Clone)]
 struct Who {
     from: &'static str,
@@ -58,7 +61,7 @@ fn signer(domains: &[&str]) -> Signer {
     Signer::load(&domains.iter().map(key).collect::<Vec<_>>()).unwrap()
 }
 
-/// `"…" "…"`: the record of the key as a zone file has it.
+/// The record of the key as in a zone file: `"…" "…"`.
 fn rsa_record() -> String {
     let signer = signer(&["news.example.com"]);
     let record = signer.keys().next().unwrap().public_key_record();
@@ -100,7 +103,7 @@ async fn look(zone: &str, who: &Who) -> Findings {
     findings
 }
 
-/// The zone as a real name server serves it: NSD, which `MAILRUN_NSD` names, with the whole of DNS in one root zone.
+/// A real name server, the NSD that `MAILRUN_NSD` names, with all of DNS in one root zone.
 struct Served {
     nsd: std::process::Child,
     address: std::net::SocketAddr,
@@ -121,7 +124,7 @@ impl Served {
         std::fs::write(&file, config).unwrap();
         let mut nsd = std::process::Command::new(program).args(["-d", "-c", &file]).spawn().unwrap();
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        // It is there when it answers: NS of the root, asked until then.
+        // It is ready once it answers a query for the root's NS.
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(address).unwrap();
         socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
@@ -138,7 +141,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // TERM, so that it ends its own children too.
+        // TERM, so that it ends its children too.
         let ended = std::process::Command::new("kill").arg(self.nsd.id().to_string()).status();
         assert!(ended.is_ok_and(|status| status.success()), "there is a `kill`");
         let _ = self.nsd.wait();
@@ -150,7 +153,8 @@ fn shown(findings: &Findings) -> Vec<String> {
     found.map(|finding| format!("{} {}", finding.level, finding.id)).collect()
 }
 
-/// One situation: the good zone with lines replaced (the line with this beginning, by this), and what is found besides `ok`.
+/// One situation: the good zone, with the lines that start with the first text replaced with the second,
+/// and the expected findings besides `ok`.
 async fn situation(what: &str, replaced: &[(&str, &str)], who: Who, expected: &[&str]) {
     let mut zone = GOOD.to_owned();
     for (begin, line) in replaced {
@@ -194,7 +198,7 @@ fn key(record: &str) -> String {
 }
 
 #[tokio::test]
-async fn all_as_it_should_be() {
+async fn a_good_sender_has_only_ok_findings() {
     situation("the good zone", &[], USUAL, &[]).await;
     let none = &[("_mta-sts", ""), ("_smtp._tls", ""), ("default._bimi", "")];
     situation("nothing that is only noted", none, USUAL, &["note not-published"]).await;
@@ -288,22 +292,12 @@ fn in_strings(record: &str) -> String {
 /// A SubjectPublicKeyInfo with a modulus of this many bits.
 fn small_key(bits: usize) -> String {
     use base64::prelude::{BASE64_STANDARD, Engine};
-    let element = |tag: u8, content: &[u8]| {
-        let length = content.len().to_be_bytes();
-        let mut out = vec![tag];
-        match content.len() {
-            0..=0x7f => out.push(content.len() as u8),
-            0x80..=0xff => out.extend([0x81, length[7]]),
-            _ => out.extend([0x82, length[6], length[7]]),
-        }
-        [out, content.to_vec()].concat()
-    };
     let modulus = [vec![0, 0x80 | 1], vec![7; bits / 8 - 1]].concat();
-    let key = element(0x30, &[element(2, &modulus), element(2, &[1, 0, 1])].concat());
+    let key = wrap(SEQUENCE, &[wrap(INTEGER, &modulus), wrap(INTEGER, &[1, 0, 1])].concat());
     let algorithm =
         [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
-    let bits = element(3, &[vec![0], key].concat());
-    BASE64_STANDARD.encode(element(0x30, &[algorithm.to_vec(), bits].concat()))
+    let bits = wrap(BIT_STRING, &[vec![0], key].concat());
+    BASE64_STANDARD.encode(wrap(SEQUENCE, &[algorithm.to_vec(), bits].concat()))
 }
 
 #[tokio::test]
@@ -501,13 +495,13 @@ async fn each_dns_failure_has_its_own_finding() {
     situation("SERVFAIL for the key", &[(KEY, &fault("servfail"))], USUAL, &["warning dns-servfail"]).await;
     situation("refused for the key", &[(KEY, &fault("refused"))], USUAL, &["warning dns-refused"]).await;
     let spf = format!("{SPF} \"mailrun-fault=servfail\"");
-    // The whole name fails: From, return path and SPF with it.
+    // The whole name fails, and with it From, return path and SPF.
     situation("SERVFAIL for the domain", &[(SPF, &spf)], USUAL, &["warning dns-servfail"; 4][..]).await;
 }
 
 #[tokio::test]
 async fn no_dns_at_all_is_a_warning_of_its_own() {
-    // Nobody listens where a socket was bound a moment ago.
+    // The socket is closed again, so nobody listens there.
     let address = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let resolver = Resolver::servers(&[address]).unwrap();
     let (domain, signer) = ("news.example.com".parse().unwrap(), signer(&["news.example.com"]));
@@ -522,5 +516,5 @@ async fn no_dns_at_all_is_a_warning_of_its_own() {
     let mut findings = Findings::default();
     findings.extend(check(&sender, &resolver).await);
     assert_eq!(shown(&findings), ["warning no-dns"]);
-    assert!(findings.refuse(true) && !findings.refuse(false), "it refuses with --strict only");
+    assert!(findings.refuse(true) && !findings.refuse(false), "it refuses only with --strict");
 }

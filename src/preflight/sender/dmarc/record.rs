@@ -19,13 +19,13 @@ pub struct Record {
     pub strict_dkim: bool,
     /// `aspf=s`.
     pub strict_spf: bool,
-    /// `t=y`: the policy is not to be applied.
+    /// `t=y`: the policy is only being tested.
     pub testing: bool,
     /// The URIs of `rua=`.
     pub rua: Vec<String>,
-    /// Tags of RFC 7489 that RFC 9989 took away, as written.
+    /// Tags of RFC 7489 that RFC 9989 dropped, as written.
     pub legacy: Vec<String>,
-    /// What can't be read, as written.
+    /// Invalid parts, as written.
     pub unreadable: Vec<String>,
 }
 
@@ -35,13 +35,13 @@ pub enum Policy {
     /// Nothing.
     #[default]
     None,
-    /// Treat it as suspicious.
+    /// Treat the message as suspicious.
     Quarantine,
-    /// Refuse it.
+    /// Refuse the message.
     Reject,
 }
 
-/// Whether a domain is a public suffix, by its own word.
+/// Whether a domain declares itself a public suffix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Psd {
     /// `psd=y`.
@@ -75,11 +75,11 @@ impl fmt::Display for Policy {
 }
 
 impl Record {
-    /// Reads a TXT record; `None` when it is no DMARC record. Unknown tags are passed over (RFC 9989 §4.7).
+    /// Parses a TXT record; `None` if it is not a DMARC record. Ignores unknown tags (RFC 9989 §4.7).
     pub fn parse(text: &str) -> Option<Self> {
         let tags = match tags(text) {
             Some(tags) => tags,
-            // A part without `=` spoils itself only.
+            // A part without `=` invalidates only itself.
             None => text
                 .split(';')
                 .filter_map(|part| part.split_once('='))
@@ -138,12 +138,13 @@ impl Record {
         }
     }
 
-    /// What applies to the domain itself.
+    /// The policy for the domain itself.
     pub fn own_policy(&self) -> Policy {
         self.p.unwrap_or_default()
     }
 
-    /// What applies to a subdomain without a record of its own (RFC 9989 §4.7: `np` falls back to `sp`, `sp` to `p`).
+    /// The policy for a subdomain without its own record (RFC 9989 §4.7): `np` if it does not exist, which
+    /// falls back to `sp`, and `sp` to `p`.
     pub fn policy_below(&self, exists: bool) -> Policy {
         let own = self.sp.or(self.p);
         if exists { own } else { self.np.or(own) }.unwrap_or_default()

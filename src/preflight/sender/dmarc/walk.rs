@@ -1,26 +1,27 @@
-//! The DNS tree walk of RFC 9989 §4.10, and what RFC 7489 had in its place: the public suffix list.
+//! The DNS tree walk of RFC 9989 §4.10, and the public suffix list that RFC 7489 used instead.
 //!
-//! The decisions are pure functions over what the walk found; only [`walk`] asks DNS.
+//! The decisions are pure functions over the steps of a walk; only [`walk`] asks DNS.
 
 use super::super::txt;
 use super::record::{Psd, Record};
 use crate::route::{DnsError, Resolver};
 
-/// A name with more labels is cut to this many after its own query (RFC 9989 §4.10): eight queries at most.
+/// A longer name is cut to this many labels after its own query, so a walk has at most eight queries
+/// (RFC 9989 §4.10).
 const LABELS_AFTER_CUT: usize = 7;
 
-/// What one query of the walk found.
+/// The result of one query of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The domain: `_dmarc.` stood before it.
+    /// The domain; the query was for `_dmarc.` below it.
     pub domain: String,
-    /// The number of DMARC records there; only a single one counts.
+    /// The number of DMARC records there.
     pub records: usize,
-    /// The single one.
+    /// The record, if there is exactly one.
     pub record: Option<Record>,
 }
 
-/// The domains that the walk from `domain` asks about, in its order.
+/// The domains that a walk from `domain` asks about, in order.
 pub fn names(domain: &str) -> Vec<String> {
     let labels: Vec<&str> = domain.split('.').collect();
     let mut names = vec![domain.to_owned()];
@@ -29,7 +30,7 @@ pub fn names(domain: &str) -> Vec<String> {
     names
 }
 
-/// Walks up from `domain` until a record says where to stop, or no label is left.
+/// Walks up from `domain` until a record ends the walk, or no label is left.
 pub async fn walk(domain: &str, resolver: &Resolver) -> Result<Vec<Step>, DnsError> {
     let mut steps = Vec::new();
     for name in names(domain) {
@@ -46,7 +47,8 @@ pub async fn walk(domain: &str, resolver: &Resolver) -> Result<Vec<Step>, DnsErr
     Ok(steps)
 }
 
-/// The organizational domain (RFC 9989 §4.10.2) by the steps of a walk, which begin with the domain itself.
+/// The organizational domain (RFC 9989 §4.10.2), from the steps of a walk, which start with the domain
+/// itself. `None` without steps.
 pub fn organizational(steps: &[Step]) -> Option<&str> {
     let start = steps.first()?;
     let found = || steps.iter().enumerate().filter_map(|(at, step)| Some((at, step, step.record.as_ref()?)));
@@ -71,8 +73,8 @@ fn one_below<'a>(domain: &'a str, suffix: &str) -> &'a str {
     }
 }
 
-/// The record that applies to the author's domain, and the domain it stands at (RFC 9989 §4.10.1): its own, that of
-/// its organizational domain, or that of its public suffix.
+/// The record that applies to the author's domain, with the domain that has it (RFC 9989 §4.10.1): its
+/// own, its organizational domain's, or its public suffix's.
 pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
     let at = |domain: &str| {
         let step = steps.iter().find(|step| step.domain == domain)?;
@@ -86,7 +88,8 @@ pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
     at(&steps.first()?.domain).or_else(|| at(organizational(steps)?)).or_else(psd)
 }
 
-/// The organizational domain by the public suffix list (RFC 7489 §3.2); the domain itself where it is a suffix.
+/// The organizational domain by the public suffix list (RFC 7489 §3.2); the domain itself if it is a
+/// suffix.
 pub fn by_suffix_list(domain: &str) -> &str {
     psl2::lookup(domain).and_then(|name| name.registrable_domain()).unwrap_or(domain)
 }
@@ -121,7 +124,7 @@ mod tests {
         assert_eq!(names("a.b.c.d.e.f.g.example.com").len(), 8);
     }
 
-    /// A walk over these domains from the longest on; an empty record is none.
+    /// A walk over these domains, longest first; an empty text means no record.
     fn steps(found: &[(&str, &str)]) -> Vec<Step> {
         found
             .iter()
