@@ -14,14 +14,14 @@ STACK_BYTES = 16_384  # of each sample's stack: frames beyond are not seen; a si
 # A sample is of the first stage that one of its frames names, from the innermost frame outwards; but what `WHOLE` names is that stage's with
 # all that it calls.
 STAGES = {
-    "render": r"mailrun::template(?!::handlebars::(source|walk))|(?<!template::)handlebars::",
+    "render": r"mailrun::template(?!::handlebars::(check|library|syntax|walk))|(?<!template::)handlebars::",
     "build": r"mailrun::compose(?!::setup)|mailrun::mail",
     "sign": r"mailrun::dkim|ring_core_\w+|__bn_\w+",
     "send": r"mailrun::smtp",
     "dispatch": r"mailrun::(run|route|pacing)",
     "journal": r"mailrun::journal",
     "results": r"mailrun::results",
-    "start and plan": r"mailrun::(target_group|screen|plan|suppression|cli|campaign|preflight|compose::setup|template::handlebars::(source|walk))",
+    "start and plan": r"mailrun::(target_group|screen|plan|suppression|cli|campaign|preflight|compose::setup|template::handlebars::(check|library|syntax|walk))",
 }
 WHOLE = ["results", "sign"]
 REST = "runtime"  # tokio and rayon: waking threads, and looking for work

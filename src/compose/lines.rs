@@ -1,18 +1,21 @@
-//! The lines of a text part. Most lines of a template hold no expression: they are the same in every message, so their
-//! line ends are set and they are encoded once, when the run begins. Only the lines that something of the row stands in
-//! are encoded for it.
+//! The lines of a text part.
 //!
-//! Quoted-printable (RFC 2045 §6.7) looks at one line at a time, so lines encoded one by one give what the whole text
-//! would. The choice of the encoding is the one that `mail-builder` makes: `7bit` where lines are short and ASCII,
-//! otherwise quoted-printable or base64, whichever is shorter.
+//! Most lines of a template hold nothing of the row: they are the same in every message, so their
+//! line ends are set and they are encoded once, when the run begins. Only lines that something of
+//! the row is part of are encoded for it.
+//!
+//! Quoted-printable (RFC 2045 §6.7) looks at one line at a time, so lines encoded one by one give
+//! what the whole text would. The encoding is the one that `mail-builder` chooses: `7bit` where
+//! lines are short and ASCII, otherwise quoted-printable or base64, whichever is shorter.
 
 use std::ops::Range;
 
 use encodify::base64::MIME;
 use encodify::qp;
+use memchr::memmem::Finder;
 
 use super::line_ends::{self, BLANK};
-use crate::template::handlebars::script::{Elsewhere, Sink};
+use crate::template::Output;
 
 /// Fewer bytes are encoded with their neighbours: a piece of their own would cost more.
 const WORTH_KEEPING: usize = 64;
@@ -56,7 +59,15 @@ pub(super) enum Encoding {
     Quoted,
 }
 
-/// A part of one message before it is encoded.
+/// The text of a part of one message.
+pub(super) enum Leaf<'a> {
+    /// Its lines ended by CRLF.
+    Whole(String),
+    /// Most of its lines are encoded already.
+    Lines(Written<'a>, Encoding),
+}
+
+/// What a template gives for one row, in lines.
 pub(super) struct Written<'a> {
     lines: &'a Lines,
     pieces: Vec<Piece>,
@@ -134,7 +145,7 @@ fn is_plain(lines: &str) -> bool {
     true
 }
 
-impl Sink for Written<'_> {
+impl Output for Written<'_> {
     fn text(&mut self, number: usize) {
         let text = &self.lines.texts[number];
         self.open.push_str(&text.head);
@@ -148,9 +159,39 @@ impl Sink for Written<'_> {
     fn value(&mut self, text: &str) {
         self.open.push_str(text);
     }
+
+    fn restart(&mut self) {
+        self.pieces.clear();
+        self.own.clear();
+        self.open.clear();
+    }
 }
 
-impl Written<'_> {
+impl Leaf<'_> {
+    /// A text whose lines end anyhow.
+    pub(super) fn whole(text: &str) -> Self {
+        Self::Whole(line_ends::normalize(text))
+    }
+
+    /// The text, its lines ended by CRLF.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Whole(text) => text.clone(),
+            Self::Lines(written, _) => written.text(),
+        }
+    }
+
+    /// Whether a line that something of the row is part of holds `needle`.
+    pub(super) fn holds(&self, needle: &Finder<'_>) -> bool {
+        let own = match self {
+            Self::Whole(text) => text,
+            Self::Lines(written, _) => &written.own,
+        };
+        needle.find(own.as_bytes()).is_some()
+    }
+}
+
+impl<'a> Written<'a> {
     /// Ends the lines that are being written: the last one is whole.
     fn close(&mut self) {
         let start = self.own.len();
@@ -161,39 +202,53 @@ impl Written<'_> {
         }
     }
 
-    /// Ends the part, white space after its last word dropped.
-    pub(super) fn finish(&mut self) -> Result<(), Elsewhere> {
+    /// Ends the part: white space after its last word is dropped, and its encoding chosen.
+    pub(super) fn finish(mut self) -> Leaf<'a> {
+        match self.end().and_then(|()| self.encoding()) {
+            Some(encoding) => Leaf::Lines(self, encoding),
+            None => Leaf::whole(&self.text()),
+        }
+    }
+
+    /// Ends the last line. `None` where the white space to drop may begin in a text of the template.
+    fn end(&mut self) -> Option<()> {
         let end = self.open.trim_end_matches(BLANK).len();
         if end > 0 {
             self.open.truncate(end);
             self.open.push('\n');
             self.close();
-            return Ok(());
+            return Some(());
         }
         match self.pieces.last() {
-            Some(Piece::Common(number)) if self.lines.texts[*number].whole.ends_firmly => Ok(()),
-            // The white space to drop may begin anywhere.
-            Some(_) | None => Err(Elsewhere),
+            Some(Piece::Common(number)) if self.whole(*number).ends_firmly => Some(()),
+            Some(_) | None => None,
         }
     }
 
-    /// True when a line of the row holds `needle`.
-    pub(super) fn own_holds(&self, needle: &memchr::memmem::Finder<'_>) -> bool {
-        needle.find(self.own.as_bytes()).is_some()
+    /// The lines one after the other.
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for piece in &self.pieces {
+            out.push_str(match piece {
+                Piece::Common(number) => &self.whole(*number).plain,
+                Piece::Own(range) => &self.own[range.clone()],
+            });
+        }
+        out + &self.open
     }
 
     fn whole(&self, number: usize) -> &Whole {
         &self.lines.texts[number].whole
     }
 
-    /// How the part is encoded: as `mail-builder` would, unless that is base64.
-    pub(super) fn encoding(&self) -> Result<Encoding, Elsewhere> {
+    /// How the part is encoded: as `mail-builder` would, `None` where that is base64.
+    fn encoding(&self) -> Option<Encoding> {
         let plain = |piece: &Piece| match piece {
             Piece::Common(number) => self.whole(*number).is_plain,
             Piece::Own(range) => is_plain(&self.own[range.clone()]),
         };
         if self.pieces.iter().all(plain) {
-            return Ok(Encoding::Plain);
+            return Some(Encoding::Plain);
         }
         let (mut raw, mut quoted) = (0, 0);
         for piece in &self.pieces {
@@ -204,7 +259,7 @@ impl Written<'_> {
             raw += plain;
             quoted += encoded;
         }
-        if quoted < MIME.encoded_len(raw) { Ok(Encoding::Quoted) } else { Err(Elsewhere) }
+        (quoted < MIME.encoded_len(raw)).then_some(Encoding::Quoted)
     }
 
     /// Appends the encoded part to `out`.

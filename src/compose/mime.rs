@@ -11,7 +11,8 @@ use mail_builder::mime::MimePart;
 use memchr::memmem::Finder;
 
 use super::attachment::{self, Role};
-use super::lines::{Encoding, Written};
+use super::error::RenderFailure;
+use super::lines::{Encoding, Leaf};
 
 /// A shared segment shorter than this is copied into the message's own: cheaper than another segment.
 const WORTH_SHARING: usize = 2_048;
@@ -52,14 +53,6 @@ pub(super) struct Texts<'a> {
     pub html: Option<Leaf<'a>>,
 }
 
-/// One text.
-pub(super) enum Leaf<'a> {
-    /// Its lines ended by CRLF.
-    Whole(&'a str),
-    /// Most of its lines are encoded already.
-    Lines(&'a Written<'a>, Encoding),
-}
-
 /// The header of a part of text in either encoding, the empty line counted.
 #[derive(Debug)]
 struct LeafHeaders {
@@ -67,10 +60,6 @@ struct LeafHeaders {
     plain: Vec<u8>,
     quoted: Vec<u8>,
 }
-
-/// A text contains what separates the parts.
-#[derive(Debug)]
-pub(super) struct HoldsBoundary;
 
 impl Layout {
     /// `boundary` is something that no one can know before the run, so that no row can contain it.
@@ -150,15 +139,12 @@ impl Layout {
     pub(super) fn write(
         &self,
         mut out: Vec<u8>,
-        texts: Texts<'_>,
+        texts: &Texts<'_>,
         own: &[(String, Vec<u8>)],
-    ) -> Result<(Bytes, Vec<Bytes>), HoldsBoundary> {
-        let holds = |leaf: &Leaf<'_>| match leaf {
-            Leaf::Whole(text) => self.boundary.find(text.as_bytes()).is_some(),
-            Leaf::Lines(written, _) => written.own_holds(&self.boundary),
-        };
+    ) -> Result<(Bytes, Vec<Bytes>), RenderFailure> {
+        let holds = |leaf: &Leaf<'_>| leaf.holds(&self.boundary);
         if holds(&texts.text) || texts.html.as_ref().is_some_and(holds) {
-            return Err(HoldsBoundary);
+            return Err(RenderFailure::Boundary);
         }
         out.extend_from_slice(&self.content_type);
         let header_end = if self.content_type.is_empty() {
@@ -259,12 +245,12 @@ fn find_empty_line(part: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn texts<'a>(text: &'a str, html: Option<&'a str>) -> Texts<'a> {
-        Texts { text: Leaf::Whole(text), html: html.map(Leaf::Whole) }
+    fn texts(text: &str, html: Option<&str>) -> Texts<'static> {
+        Texts { text: Leaf::whole(text), html: html.map(Leaf::whole) }
     }
 
     fn write(layout: &Layout, text: &str, html: Option<&str>) -> String {
-        let (header, body) = layout.write(b"X: y\r\n".to_vec(), texts(text, html), &[]).unwrap();
+        let (header, body) = layout.write(b"X: y\r\n".to_vec(), &texts(text, html), &[]).unwrap();
         String::from_utf8([&header[..], b"\r\n", &body.concat()].concat()).unwrap()
     }
 
@@ -292,8 +278,8 @@ mod tests {
     fn a_text_with_the_boundary_is_refused() {
         let layout = Layout::new("secret", true, &[], false);
         let texts = |text| texts(text, Some("x\r\n"));
-        assert!(layout.write(Vec::new(), texts("a\r\n--=_secreta--\r\n"), &[]).is_err());
-        assert!(layout.write(Vec::new(), texts("a\r\n--=_sekret--\r\n"), &[]).is_ok());
+        assert!(layout.write(Vec::new(), &texts("a\r\n--=_secreta--\r\n"), &[]).is_err());
+        assert!(layout.write(Vec::new(), &texts("a\r\n--=_sekret--\r\n"), &[]).is_ok());
     }
 
     #[test]
@@ -305,8 +291,8 @@ mod tests {
         };
         let layout = Layout::new("b", true, &[file("a.pdf", None), file("l.png", Some("logo"))], true);
         let texts = || texts("t\r\n", Some("h\r\n"));
-        let (_, one) = layout.write(Vec::new(), texts(), &[]).unwrap();
-        let (_, two) = layout.write(Vec::new(), texts(), &[("own.txt".into(), b"x".to_vec())]).unwrap();
+        let (_, one) = layout.write(Vec::new(), &texts(), &[]).unwrap();
+        let (_, two) = layout.write(Vec::new(), &texts(), &[("own.txt".into(), b"x".to_vec())]).unwrap();
         assert_eq!((one.len(), two.len()), (3, 3));
         assert_eq!(one[1].as_ptr(), two[1].as_ptr());
         assert!(one.concat().ends_with(b"\r\n--=_bm--\r\n") && two.concat().ends_with(b"\r\n--=_bm--\r\n"));

@@ -1,9 +1,46 @@
-//! Templates: strict, checked before the first row, with the place of every error.
+//! Template languages. A template is read and checked before the first row, and rendered for each.
+//!
+//! Every language is an [`Engine`], which compiles a [`Source`] to a [`Template`]. Handlebars is the
+//! only one so far. What holds for all of them:
+//!
+//! - Printing a name that has no value fails the row ([`Fault::NoValue`]), unless
+//!   `[template] strict = false`. Testing such a name (`{{#if x}}`) is fine.
+//! - Values are escaped in HTML and printed as they are in text ([`Part`]).
+//! - Whatever can be known without a row is an error before the first one ([`TemplateError`]):
+//!   syntax, helpers, partials. Errors of both kinds name file, line and column ([`Place`]).
+//! - A template states which columns it prints and tests ([`Uses`]), so that a misspelt name is
+//!   found before the first row.
+//! - A rendering reads its row's [`Values`] and nothing else: no clock, no file, no random number.
+//!
+//! **To add a helper** that makes a text of a value, such as `{{upper name}}`: one entry in the table
+//! of `helpers.rs`, which every language calls, and its line in `docs/templates.md`.
+//!
+//! **To add a language**: a folder here with an implementation of [`Engine`], chosen in
+//! [`engine_for`].
 
+mod engine;
 mod error;
-pub(crate) mod format;
-pub(crate) mod handlebars;
-pub(crate) mod uses;
-pub(crate) mod values;
+mod format;
+mod handlebars;
+mod helpers;
+mod uses;
+mod values;
+
+use crate::campaign::Campaign;
 
 pub use error::{Fault, Place, TemplateError};
+
+pub(crate) use engine::{Engine, Origin, Output, Part, Source, Template, render_to_string};
+pub(crate) use uses::{BUILT_IN, MESSAGE_ID, UNSUBSCRIBE_URL, Uses};
+pub(crate) use values::{Columns, Values, is_blank};
+
+#[cfg(test)]
+pub(crate) use handlebars::without_fast;
+
+use self::engine::Settings;
+use self::handlebars::HandlebarsEngine;
+
+/// The engine of a campaign's templates.
+pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
+    Box::new(HandlebarsEngine::new(Settings::of(campaign)))
+}

@@ -5,33 +5,39 @@ use std::cell::OnceCell;
 use handlebars::Context;
 use serde_json::{Map, Value};
 
-use super::handlebars::helpers;
 use crate::plan::Row;
 
 /// The names of the columns that a row has as fields of its own.
 #[derive(Debug)]
 pub(crate) struct Columns {
+    /// The column with the address.
     pub email: String,
+    /// The column with the recipient's id, where there is one.
     pub id: Option<String>,
+    /// The column with the recipient's name, where there is one.
     pub name: Option<String>,
 }
 
-/// What a row's names mean.
+/// What the names in a template mean for one row.
 pub(crate) struct Values<'a> {
-    pub row: &'a Row,
-    pub columns: &'a Columns,
-    pub defaults: &'a Map<String, Value>,
+    row: &'a Row,
+    columns: &'a Columns,
+    defaults: &'a Map<String, Value>,
     /// The built-in names that the templates use, with their values.
-    pub built_in: Vec<(&'a str, Option<&'a str>)>,
-    /// All of it as Handlebars takes it, made when it is needed first.
-    context: OnceCell<Context>,
+    built_in: Vec<(&'a str, Option<&'a str>)>,
+    /// All names, made when a template first asks for them: by Handlebars' own wrapper of JSON, so
+    /// that it need not be copied for each template.
+    all: OnceCell<Context>,
 }
 
-/// What a name stands for; nothing but white space is [`Found::Nothing`].
+/// What one name means. A value of nothing but white space is [`Found::Nothing`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Found<'a> {
+    /// There is no such name, or it has no value.
     Nothing,
+    /// A text.
     Text(&'a str),
+    /// A number, a truth value, a list or a group of values.
     Json(&'a Value),
 }
 
@@ -50,27 +56,19 @@ impl<'a> Found<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// The values of `row`. `defaults` stand in for columns without a value; `built_in` has the
+    /// built-in names that the templates use.
     pub(crate) fn new(
         row: &'a Row,
         columns: &'a Columns,
         defaults: &'a Map<String, Value>,
         built_in: Vec<(&'a str, Option<&'a str>)>,
     ) -> Self {
-        Self { row, columns, defaults, built_in, context: OnceCell::new() }
+        Self { row, columns, defaults, built_in, all: OnceCell::new() }
     }
 
-    /// The columns that are fields of the row.
-    fn own(&self) -> [(Option<&'a String>, Option<&'a String>); 3] {
-        let Self { row, columns, .. } = self;
-        [
-            (Some(&columns.email), Some(&row.email)),
-            (columns.id.as_ref(), row.id.as_ref()),
-            (columns.name.as_ref(), row.name.as_ref()),
-        ]
-    }
-
-    /// What `name` stands for.
-    pub(crate) fn get(&self, name: &str) -> Found<'a> {
+    /// What `name` means.
+    pub(super) fn get(&self, name: &str) -> Found<'a> {
         if let Some((_, value)) = self.built_in.iter().find(|(built_in, _)| *built_in == name) {
             return value.map_or(Found::Nothing, Found::Text);
         }
@@ -92,9 +90,9 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// All of it.
-    pub(crate) fn context(&self) -> &Context {
-        self.context.get_or_init(|| {
+    /// All names, as Handlebars takes them; [`Context::data`] is the JSON object.
+    pub(super) fn all(&self) -> &Context {
+        self.all.get_or_init(|| {
             let mut values = self.row.values.clone();
             for (column, value) in self.own() {
                 if let (Some(column), Some(value)) = (column, value)
@@ -104,7 +102,7 @@ impl<'a> Values<'a> {
                 }
             }
             for (_, value) in values.iter_mut() {
-                if helpers::is_blank(value) {
+                if is_blank(value) {
                     *value = Value::Null;
                 }
             }
@@ -119,5 +117,24 @@ impl<'a> Values<'a> {
             }
             Context::from(Value::Object(values))
         })
+    }
+
+    /// The columns that are fields of the row.
+    fn own(&self) -> [(Option<&'a String>, Option<&'a String>); 3] {
+        let Self { row, columns, .. } = self;
+        [
+            (Some(&columns.email), Some(&row.email)),
+            (columns.id.as_ref(), row.id.as_ref()),
+            (columns.name.as_ref(), row.name.as_ref()),
+        ]
+    }
+}
+
+/// Whether a value is null or text of nothing but white space: printing it would leave a gap.
+pub(crate) fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim_start().is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }

@@ -1,6 +1,6 @@
 //! The kit of the composer's tests: a campaign in a folder of its own, a row, a message taken apart.
 
-mod ahead;
+mod encoded;
 mod values;
 mod partials;
 mod startup;
@@ -14,10 +14,17 @@ use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
 use serde_json::json;
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::lines::Leaf;
+use super::mime::Texts;
 use super::*;
 use crate::campaign::Campaign;
-use crate::mail::Address;
-use crate::template::TemplateError;
+use crate::mail::{Address, Message, Timestamp};
+use crate::plan::Row;
+use crate::template::{Fault, TemplateError};
 
 const DATE: Timestamp = Timestamp(1_780_000_000_000_000);
 

@@ -37,14 +37,14 @@ fn what_is_wrong_with_partials_is_known_at_start_up() {
         error.hint
     };
     let dir = Dir::text("\n {{> haeder}}").with("header.hbs", "x");
-    let hint = refused(dir, "t.txt.hbs", (2, 2), "partial `haeder` is not there");
+    let hint = refused(dir, "t.txt.hbs", (2, 2), "partial `haeder` not found");
     assert_eq!(hint.as_deref(), Some("did you mean `header`?"));
     let dir = Dir::text("{{> a}}").with("a.hbs", "x{{> b}}").with("b.hbs", "{{#if x}}\n{{> a}}{{/if}}");
     refused(dir, "b.hbs", (2, 1), "partial `a` includes itself");
     let dir = Dir::text("{{> a}}").with("a.hbs", "x\n{{uper x}}");
     refused(dir, "a.hbs", (2, 1), "helper `uper` is not known");
     let dir = Dir::text("{{> a}}").with("a.hbs", "{{> @partial-block}}");
-    refused(dir, "a.hbs", (1, 1), "`{{> @partial-block}}` stands in no partial with a block");
+    refused(dir, "a.hbs", (1, 1), "`{{> @partial-block}}` is not inside a partial with a block");
     let dir = Dir::text("{{> a}}").with("a.hbs", b"ab\nc\xff");
     refused(dir, "a.hbs", (2, 2), "the partial is not UTF-8");
 }

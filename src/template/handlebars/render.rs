@@ -1,4 +1,4 @@
-//! Rendering by Handlebars, and what its errors mean.
+//! Renders by Handlebars, and says what its errors mean.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason,
 
 use super::super::error::{Fault, Place};
 use super::helpers::Problem;
-use super::source::Sources;
+use super::library::{Library, MAIN};
 
 /// Where rendered text goes.
 #[derive(Default)]
-pub(crate) struct Buffer(pub String);
+pub(super) struct Buffer(pub String);
 
 impl Output for Buffer {
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -19,18 +19,17 @@ impl Output for Buffer {
     }
 }
 
-/// Renders the template that is registered under `name`.
-pub(crate) fn render(sources: &Sources, name: &str, context: &Context) -> Result<String, Fault> {
-    let template =
-        sources.registry.get_template(name).expect("the main templates are registered at start-up");
-    let mut out = Buffer(String::with_capacity(sources.capacity_of(name)));
+/// Renders the whole template.
+pub(super) fn render(library: &Library, context: &Context, room: usize) -> Result<String, Fault> {
+    let template = library.registry.get_template(MAIN).expect("it is registered when it is read");
+    let mut out = Buffer(String::with_capacity(room));
     template
-        .render(&sources.registry, context, &mut RenderContext::new(None), &mut out)
-        .map_err(|error| failure(&error))?;
+        .render(&library.registry, context, &mut RenderContext::new(None), &mut out)
+        .map_err(|error| fault(&error))?;
     Ok(out.0)
 }
 
-fn failure(error: &RenderError) -> Fault {
+fn fault(error: &RenderError) -> Fault {
     let place = Place {
         template: error.template_name.clone().unwrap_or_default(),
         line: error.line_no.unwrap_or(0),

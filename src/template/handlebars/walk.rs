@@ -1,4 +1,5 @@
-//! Which names of the row the templates print and test, found by walking the templates as they would be rendered.
+//! Finds the names that a template prints and tests, by walking it and its partials in the order in
+//! which they are rendered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +9,20 @@ use handlebars::{Path, PathSeg, Template};
 use super::super::error::{Place, TemplateError};
 use super::super::uses::{BUILT_IN, Uses};
 use super::helpers::{self, Sort};
-use super::source::{Source, Sources};
+use super::library::{Library, MAIN, Written};
 
-/// What the template `name` and its partials need.
-pub(crate) fn uses_of(sources: &Sources, name: &str) -> Result<Uses, TemplateError> {
-    let source = &sources.known[name];
+/// What a template and its partials use.
+///
+/// # Errors
+/// For a partial that does not exist or includes itself.
+pub(super) fn uses_of(library: &Library) -> Result<Uses, TemplateError> {
+    let source = &library.known[MAIN];
     let mut walker = Walker {
-        sources,
+        library,
         uses: Uses::default(),
         scopes: vec![Scope::default()],
         inline: BTreeMap::new(),
-        within: vec![name.to_owned()],
+        within: vec![MAIN.to_owned()],
         source,
         at: None,
         partial_block: false,
@@ -44,13 +48,13 @@ enum Target {
 }
 
 struct Walker<'a> {
-    sources: &'a Sources,
+    library: &'a Library,
     uses: Uses,
     scopes: Vec<Scope>,
-    inline: BTreeMap<String, (&'a Template, &'a Source)>,
+    inline: BTreeMap<String, (&'a Template, &'a Written)>,
     /// The partials that are being walked, so that none includes itself.
     within: Vec<String>,
-    source: &'a Source,
+    source: &'a Written,
     at: Option<(usize, usize)>,
     partial_block: bool,
 }
@@ -94,15 +98,15 @@ impl<'a> Walker<'a> {
             match &call.name {
                 Parameter::Name(name) => match Parameter::parse(name) {
                     Ok(path) => self.parameter(&path, required),
-                    Err(_) => self.uses.dynamic = true,
+                    Err(_) => self.uses.whole_row = true,
                 },
                 name => self.parameter(name, required),
             }
             return;
         }
         let name = call.name.as_name().unwrap_or_default();
-        let sort = helpers::ALL.iter().find(|signature| signature.name == name).map(|found| found.sort);
-        let required = required && sort == Some(Sort::Value);
+        let sort = helpers::all().find(|signature| signature.name == name).map(|found| found.sort);
+        let required = required && matches!(sort, Some(Sort::Value(_)));
         for parameter in call.params.iter().chain(call.hash.values()) {
             self.parameter(parameter, required);
         }
@@ -113,7 +117,7 @@ impl<'a> Walker<'a> {
             Parameter::Path(path) => match self.target(path) {
                 Target::Column(name) => self.column(name, required),
                 Target::Inner => {}
-                Target::Row => self.uses.dynamic = true,
+                Target::Row => self.uses.whole_row = true,
             },
             Parameter::Subexpression(sub) => {
                 if let TemplateElement::Expression(call) = sub.as_element() {
@@ -121,7 +125,7 @@ impl<'a> Walker<'a> {
                 }
             }
             Parameter::Literal(_) | Parameter::Name(_) => {}
-            _ => self.uses.dynamic = true,
+            _ => self.uses.whole_row = true,
         }
     }
 
@@ -137,7 +141,7 @@ impl<'a> Walker<'a> {
 
     fn place(&self) -> Place {
         let (line, column) = self.at.unwrap_or((0, 0));
-        Place { template: self.source.shown.clone(), line, column }
+        Place { template: self.source.origin.shown.clone(), line, column }
     }
 
     /// Follows handlebars' own look-up: block parameters of any depth first, then the scope that `../` leads to.
@@ -205,7 +209,9 @@ impl<'a> Walker<'a> {
         if name == "@partial-block" {
             return match (&partial.template, self.partial_block) {
                 (Some(fallback), false) => self.template(fallback),
-                (None, false) => Err(self.error("`{{> @partial-block}}` stands in no partial with a block")),
+                (None, false) => {
+                    Err(self.error("`{{> @partial-block}}` is not inside a partial with a block"))
+                }
                 (_, true) => Ok(()),
             };
         }
@@ -231,14 +237,14 @@ impl<'a> Walker<'a> {
         }
         let found = match self.inline.get(name) {
             Some(inline) => Some(*inline),
-            None => self.sources.known.get(name).map(|source| (&source.template, source)),
+            None => self.library.known.get(name).map(|source| (&source.template, source)),
         };
         match found {
             Some((template, source)) => self.include(name, template, source, partial.template.is_some())?,
             None if partial.template.is_some() => {}
             None => {
-                let error = self.error(&format!("partial `{name}` is not there"));
-                return Err(error.nearest(name, self.sources.available().iter()));
+                let error = self.error(&format!("partial `{name}` not found"));
+                return Err(error.nearest(name, self.library.available().iter()));
             }
         }
         self.scopes.pop();
@@ -249,7 +255,7 @@ impl<'a> Walker<'a> {
         &mut self,
         name: &str,
         template: &'a Template,
-        source: &'a Source,
+        source: &'a Written,
         with_block: bool,
     ) -> Result<(), TemplateError> {
         if self.within.iter().any(|outer| outer == name) {
@@ -265,6 +271,6 @@ impl<'a> Walker<'a> {
     }
 
     fn error(&self, problem: &str) -> TemplateError {
-        TemplateError::new(&self.source.path, self.at, problem)
+        TemplateError::new(&self.source.origin.path, self.at, problem)
     }
 }

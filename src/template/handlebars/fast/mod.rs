@@ -1,10 +1,13 @@
-//! A template as a list of steps: the texts between the expressions, the columns printed, the columns tested.
+//! Renders what most templates are made of, without the crate `handlebars`.
 //!
-//! Most of what Handlebars does for a row is the same for every row: it finds helpers by their names and walks paths.
-//! What nearly all templates are made of, `{{column}}`, `{{#if column}}` and `{{> partial}}`, is resolved here once; an
-//! element of any other kind is still rendered by Handlebars, on its own. Where a step can't be taken as it stands (a
-//! column without a value, a list where a text belongs), the whole template is rendered by Handlebars, which says what
-//! is wrong and where.
+//! Most of what the crate does for a row is the same for every row: it finds helpers by their names
+//! and walks paths. `{{column}}`, `{{#if column}}` and `{{> partial}}` are resolved here once, when the
+//! template is compiled; the crate still renders any other element, one at a time. Where a step
+//! can't be taken (a column without a value, a list where a text belongs), the crate renders the
+//! whole template, or says what is wrong and where.
+//!
+//! The text that comes out is the crate's own, byte for byte, or there is none: the tests compare
+//! the two over random templates and rows.
 
 use std::collections::HashMap;
 
@@ -12,15 +15,16 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Handlebars, Path, PathSeg, RenderContext, Renderable, Template};
 use serde_json::Value;
 
+use super::super::engine::{Output, Part};
 use super::super::values::{Found, Values};
 use super::helpers::PRINT;
+use super::library::{Library, MAIN};
 use super::render::Buffer;
-use super::source::{Kind, Sources};
 
-/// See the module.
+/// A template as a list of steps. See the module.
 #[derive(Debug)]
-pub(crate) struct Script {
-    kind: Kind,
+pub(super) struct Fast {
+    part: Part,
     strict: bool,
     steps: Vec<Step>,
 }
@@ -37,40 +41,32 @@ enum Step {
     Other(Box<TemplateElement>),
 }
 
-/// The template is to be rendered by Handlebars.
+/// The crate must render the template.
 #[derive(Debug)]
-pub(crate) struct Elsewhere;
+pub(super) struct Elsewhere;
 
-/// Takes what a script gives, in order.
-pub(crate) trait Sink {
-    /// A text of the template, by its number.
-    fn text(&mut self, number: usize);
-    /// What came from the row, escaped.
-    fn value(&mut self, text: &str);
-}
-
-/// What a script is made from.
+/// Makes the steps of a template.
 struct Maker<'a> {
-    sources: &'a Sources,
+    library: &'a Library,
     texts: Vec<String>,
 }
 
-impl Script {
-    /// The script of the template `name`, and its texts in the order of their numbers; `None` when it has parts that
-    /// make no sense one by one.
-    pub(crate) fn of(sources: &Sources, name: &str) -> Option<(Self, Vec<String>)> {
-        let template = sources.registry.get_template(name)?;
-        let mut maker = Maker { sources, texts: Vec::new() };
+impl Fast {
+    /// The steps of a template, and its texts by their numbers. `None` when an element changes what
+    /// comes after it, so that elements can't be rendered one at a time.
+    pub(super) fn of(library: &Library) -> Option<(Self, Vec<String>)> {
+        let template = library.registry.get_template(MAIN)?;
+        let mut maker = Maker { library, texts: Vec::new() };
         let steps = maker.steps(template).ok()?;
-        Some((Self { kind: sources.kind, strict: sources.strict, steps }, maker.texts))
+        Some((Self { part: library.part, strict: library.settings.strict, steps }, maker.texts))
     }
 
-    /// Renders the script for one row.
-    pub(crate) fn write(
+    /// Renders the template for one row. After an error, `out` holds a part of it.
+    pub(super) fn render(
         &self,
         registry: &Handlebars<'static>,
         values: &Values<'_>,
-        out: &mut impl Sink,
+        out: &mut dyn Output,
     ) -> Result<(), Elsewhere> {
         self.steps(&self.steps, registry, values, out)
     }
@@ -80,7 +76,7 @@ impl Script {
         steps: &[Step],
         registry: &Handlebars<'static>,
         values: &Values<'_>,
-        out: &mut impl Sink,
+        out: &mut dyn Output,
     ) -> Result<(), Elsewhere> {
         for step in steps {
             match step {
@@ -93,7 +89,7 @@ impl Script {
                 Step::Other(element) => {
                     let mut rendered = Buffer::default();
                     element
-                        .render(registry, values.context(), &mut RenderContext::new(None), &mut rendered)
+                        .render(registry, values.all(), &mut RenderContext::new(None), &mut rendered)
                         .map_err(|_| Elsewhere)?;
                     out.value(&rendered.0);
                 }
@@ -102,13 +98,13 @@ impl Script {
         Ok(())
     }
 
-    fn print(&self, found: Found<'_>, escape: bool, out: &mut impl Sink) -> Result<(), Elsewhere> {
+    fn print(&self, found: Found<'_>, escape: bool, out: &mut dyn Output) -> Result<(), Elsewhere> {
         match found {
             Found::Nothing if self.strict => return Err(Elsewhere),
             Found::Nothing => {}
-            // A default may be blank; printing it is for Handlebars to refuse.
+            // A default may be blank; the crate says that it has no value.
             Found::Text(text) if self.strict && text.trim_start().is_empty() => return Err(Elsewhere),
-            Found::Text(text) if escape && self.kind == Kind::Html && text.bytes().any(is_escaped) => {
+            Found::Text(text) if escape && self.part == Part::Html && text.bytes().any(is_escaped) => {
                 out.value(&handlebars::html_escape(text));
             }
             Found::Text(text) => out.value(text),
@@ -127,7 +123,7 @@ fn is_escaped(byte: u8) -> bool {
     matches!(byte, b'<' | b'>' | b'"' | b'&' | b'\'' | b'`' | b'=')
 }
 
-/// As Handlebars takes it.
+/// Whether the crate takes a value for true.
 fn is_true(found: Found<'_>, include_zero: bool) -> bool {
     match found {
         Found::Nothing => false,
@@ -181,7 +177,7 @@ impl Maker<'_> {
                     && partial.hash.is_empty()
                     && partial.template.is_none()
                     && partial.indent.is_none();
-                let found = partial.name.as_name().and_then(|name| self.sources.registry.get_template(name));
+                let found = partial.name.as_name().and_then(|name| self.library.registry.get_template(name));
                 match found {
                     Some(found) if plain => {
                         for element in &found.elements {
@@ -192,7 +188,7 @@ impl Maker<'_> {
                 }
             }
             TemplateElement::PartialBlock(_) => steps.push(Step::Other(Box::new(element.clone()))),
-            // `{{#*inline}}` changes what stands after it.
+            // `{{#*inline}}` changes what comes after it.
             _ => return Err(Elsewhere),
         }
         Ok(())
@@ -258,3 +254,6 @@ fn name_of(parameter: &Parameter) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

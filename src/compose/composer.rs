@@ -1,0 +1,329 @@
+//! Composes the messages of a run, row by row.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::body::Parts;
+use super::error::RenderFailure;
+use super::in_campaign::InCampaign;
+use super::message_id::MessageId;
+use super::mime::{Layout, Texts};
+use super::unsubscribe::Links;
+use super::{attachment, header, token};
+use crate::mail::{Message, Timestamp};
+use crate::plan::Row;
+use crate::template::{
+    Columns, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank, render_to_string,
+};
+
+/// Makes the messages of one run. Shared by all threads.
+pub struct Composer {
+    pub(super) parts: Parts,
+    pub(super) subject: Box<dyn Template>,
+    /// The fields of `[sender.headers]`: their names and their templates.
+    pub(super) headers: Vec<(String, Box<dyn Template>)>,
+    /// What the templates need of a row.
+    pub(super) uses: Uses,
+    pub(super) strict: bool,
+    pub(super) defaults: Map<String, Value>,
+    pub(super) columns: Columns,
+    /// The header fields that are the same for all messages.
+    pub(super) common_header: Vec<u8>,
+    pub(super) links: Option<Links>,
+    pub(super) message_id: MessageId,
+    /// Where all get the same text.
+    pub(super) one_text: Option<OneText>,
+    pub(super) layout: Layout,
+    /// The body, where every row has the same.
+    pub(super) same_body: Option<SameBody>,
+    pub(super) attachment_columns: Vec<String>,
+    /// The folder that attachment columns are relative to.
+    pub(super) folder: PathBuf,
+    /// The most bytes that a message may have, signatures included.
+    pub(super) largest: u64,
+    /// Bytes that the signatures add.
+    pub(super) signatures: u64,
+    /// Bytes of a usual message, what it shares with others aside.
+    pub(super) room: usize,
+    /// The files whose content decides what is sent.
+    pub(super) files: Vec<PathBuf>,
+    /// Where the templates and their partials are from.
+    pub(super) origins: Vec<Origin>,
+    pub(super) in_campaign: InCampaign,
+}
+
+/// What is used in place of the row where all get the same text.
+#[derive(Debug)]
+pub(super) struct OneText {
+    /// The name of the group in `To`.
+    pub group: String,
+    pub nobody: Row,
+}
+
+#[derive(Debug)]
+pub(super) struct SameBody {
+    /// The content fields of the header.
+    pub header: Bytes,
+    pub body: Vec<Bytes>,
+    pub text: String,
+    pub html: Option<String>,
+}
+
+/// What the templates gave for one row, before it was encoded: for looking at, not for sending.
+#[derive(Debug)]
+pub struct Rendered<'a> {
+    /// The subject in one line.
+    pub subject: String,
+    /// The text part, lines ended by CRLF.
+    pub text: Cow<'a, str>,
+    /// The HTML part, lines ended by CRLF.
+    pub html: Option<Cow<'a, str>>,
+    /// The recipient's own link, where `unsubscribe.https` is set.
+    pub unsubscribe_url: Option<String>,
+}
+
+/// A whole header section, and the body in segments.
+type Encoded = (Bytes, Vec<Bytes>);
+
+/// What is a message's own from the start.
+pub(super) struct Names {
+    pub message_id: String,
+    pub unsubscribe_url: Option<String>,
+    pub list_unsubscribe: Option<String>,
+}
+
+impl Composer {
+    /// The columns that the templates print or test and the columns of attachments; `None` when that can't be told
+    /// because a template looks at the whole row.
+    pub fn columns(&self) -> Option<BTreeSet<String>> {
+        if self.uses.whole_row {
+            return None;
+        }
+        let named = self.uses.printed.iter().chain(&self.uses.tested).map(|(name, _)| name);
+        Some(named.chain(&self.attachment_columns).cloned().collect())
+    }
+
+    /// The columns that must have a value in every row, each with the places that print it; those with a default
+    /// and those that are only tested are not among them.
+    pub fn printed(&self) -> impl Iterator<Item = (&str, &Place)> {
+        let needed =
+            self.uses.printed.iter().filter(|(name, _)| self.strict && !self.defaults.contains_key(name));
+        needed.map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// Columns that are only tested and that `columns` does not have: probably mistyped, never an error.
+    pub fn doubtful(&self, columns: &[&str]) -> impl Iterator<Item = (&str, &Place)> {
+        let unknown = self
+            .uses
+            .tested
+            .iter()
+            .filter(|(name, _)| !columns.contains(&name.as_str()) && !self.defaults.contains_key(name));
+        unknown.map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// The files whose content decides what is sent, templates first: what a run's id is made from.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// True when all get the same text, the header included: every row has the message of
+    /// [`Self::compose_for_all`].
+    pub fn is_one_text(&self) -> bool {
+        self.one_text.is_some()
+    }
+
+    /// The message that all rows get, dated `date`.
+    ///
+    /// # Panics
+    /// Where each row has a message of its own: see [`Self::is_one_text`].
+    pub fn compose_for_all(&self, date: Timestamp) -> Result<Message, RenderFailure> {
+        let one_text = self.one_text.as_ref().expect("only a campaign with one text is composed for all");
+        self.compose(&one_text.nobody, date)
+    }
+
+    /// The message of one row, dated `date`.
+    pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
+        let names = self.names(row)?;
+        let values = self.values(row, &names);
+        let (out, _) = self.header(row, date, &names, &values)?;
+        let (header, body) = match &self.same_body {
+            Some(same) => same.append_to(out),
+            None => self.body(out, row, &values)?.0,
+        };
+        self.message(header, body, names.message_id)
+    }
+
+    /// As [`Self::compose`], with what the templates gave.
+    pub fn compose_shown(
+        &self,
+        row: &Row,
+        date: Timestamp,
+    ) -> Result<(Message, Rendered<'_>), RenderFailure> {
+        let names = self.names(row)?;
+        let values = self.values(row, &names);
+        let (out, subject) = self.header(row, date, &names, &values)?;
+        let ((header, body), text, html) = match &self.same_body {
+            Some(same) => {
+                let html = same.html.as_deref().map(Cow::Borrowed);
+                (same.append_to(out), Cow::Borrowed(same.text.as_str()), html)
+            }
+            None => {
+                let (encoded, texts) = self.body(out, row, &values)?;
+                let html = texts.html.map(|html| Cow::Owned(html.text()));
+                (encoded, Cow::Owned(texts.text.text()), html)
+            }
+        };
+        let message = self.message(header, body, names.message_id)?;
+        let subject = header::one_line(&subject).into_owned();
+        Ok((message, Rendered { subject, text, html, unsubscribe_url: names.unsubscribe_url }))
+    }
+
+    /// What a message is called, and the links that are its recipient's own.
+    pub(super) fn names(&self, row: &Row) -> Result<Names, RenderFailure> {
+        let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
+        let message_id = match &self.one_text {
+            Some(_) => self.message_id.of_all(),
+            None => self.message_id.of(row),
+        };
+        Ok(Names { message_id, unsubscribe_url, list_unsubscribe })
+    }
+
+    /// The row as templates see it.
+    pub(super) fn values<'a>(&'a self, row: &'a Row, names: &'a Names) -> Values<'a> {
+        let built_in = self.uses.built_in.iter().map(|(name, _)| match name.as_str() {
+            MESSAGE_ID => (name.as_str(), Some(names.message_id.as_str())),
+            _ => (name.as_str(), names.unsubscribe_url.as_deref()),
+        });
+        Values::new(row, &self.columns, &self.defaults, built_in.collect())
+    }
+
+    /// The header section without the fields of the content, and the subject as it was rendered.
+    pub(super) fn header(
+        &self,
+        row: &Row,
+        date: Timestamp,
+        names: &Names,
+        values: &Values<'_>,
+    ) -> Result<(Vec<u8>, String), RenderFailure> {
+        let mut out = Vec::with_capacity(self.room);
+        out.extend_from_slice(&self.common_header);
+        match &self.one_text {
+            Some(one_text) => header::group(&mut out, "To", &one_text.group),
+            None => header::mailbox(&mut out, "To", row.name.as_deref(), &row.address),
+        }
+        let subject = render_to_string(&*self.subject, values)?;
+        header::text(&mut out, "Subject", &subject);
+        header::date(&mut out, date);
+        header::plain(&mut out, "Message-ID", &format!("<{}>", names.message_id));
+        if let Some(list_unsubscribe) = &names.list_unsubscribe {
+            header::plain(&mut out, "List-Unsubscribe", list_unsubscribe);
+        }
+        for (name, template) in &self.headers {
+            let value = render_to_string(&**template, values)?;
+            // A field without a value is one that the template's conditions left out.
+            if !header::one_line(&value).is_empty() {
+                header::text(&mut out, name, &value);
+            }
+        }
+        Ok((out, subject))
+    }
+
+    fn message(&self, header: Bytes, body: Vec<Bytes>, message_id: String) -> Result<Message, RenderFailure> {
+        let header_is_ascii = header.is_ascii();
+        let message = Message {
+            header,
+            body,
+            message_id,
+            eight_bit: !header_is_ascii,
+            needs_smtputf8: !header_is_ascii,
+        };
+        self.check_size(&message)?;
+        Ok(message)
+    }
+
+    /// The recipient's https link and `List-Unsubscribe`.
+    fn unsubscribe(&self, row: &Row) -> Result<(Option<String>, Option<String>), RenderFailure> {
+        let Some(links) = &self.links else { return Ok((None, None)) };
+        let address;
+        let recipient = match &row.id {
+            Some(id) => id.as_str(),
+            None => {
+                address = row.address.to_string();
+                &address
+            }
+        };
+        if recipient.len() > token::LONGEST {
+            return Err(RenderFailure::LongId { bytes: recipient.len() });
+        }
+        let (url, value) = links.of(recipient);
+        Ok((url, Some(value)))
+    }
+
+    /// Completes the header section in `out` and makes the body, with the texts that are in it.
+    pub(super) fn body(
+        &self,
+        out: Vec<u8>,
+        row: &Row,
+        values: &Values<'_>,
+    ) -> Result<(Encoded, Texts<'_>), RenderFailure> {
+        let own = self.own_attachments(row)?;
+        let texts = self.parts.render(values)?;
+        let encoded = self.layout.write(out, &texts, &own)?;
+        Ok((encoded, texts))
+    }
+
+    /// The files that a row's attachment columns name: name in the message, content.
+    fn own_attachments(&self, row: &Row) -> Result<Vec<(String, Vec<u8>)>, RenderFailure> {
+        let mut own = Vec::new();
+        for column in &self.attachment_columns {
+            let value = row.values.get(column).unwrap_or(&Value::Null);
+            if is_blank(value) {
+                continue;
+            }
+            let failure = |file: String, problem: String| RenderFailure::Attachment {
+                column: column.clone(),
+                file,
+                problem,
+            };
+            let Value::String(named) = value else {
+                return Err(failure(value.to_string(), "is not a path".into()));
+            };
+            let named = named.trim();
+            let content = attachment::read_within(&self.folder, named, self.largest)
+                .map_err(|problem| failure(named.to_owned(), problem))?;
+            own.push((attachment::file_name(named.as_ref()), content));
+        }
+        Ok(own)
+    }
+
+    fn check_size(&self, message: &Message) -> Result<(), RenderFailure> {
+        let body: usize = message.body.iter().map(Bytes::len).sum();
+        let bytes = (message.header.len() + 2 + body) as u64 + self.signatures;
+        if bytes > self.largest {
+            return Err(RenderFailure::TooLarge { bytes, largest: self.largest });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Composer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composer")
+            .field("files", &self.files)
+            .field("uses", &self.uses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SameBody {
+    /// Completes the header section in `out`.
+    fn append_to(&self, mut out: Vec<u8>) -> Encoded {
+        out.extend_from_slice(&self.header);
+        (out.into(), self.body.clone())
+    }
+}
