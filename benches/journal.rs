@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use mailrun::campaign::{Campaign, Duplicates, Durability};
 use mailrun::compose::{Composer, ReturnPaths, RunFacts};
 use mailrun::dkim::Signer;
-use mailrun::journal::{Journal, RunKey};
+use mailrun::journal::{ConnectionInfo, Group, Journal, JournalRead, JournalStore, RunKey};
+use mailrun::kit::store::{Store, StoreError, StoreKind};
 use mailrun::mail::Timestamp;
 use mailrun::plan::{Freeze, Layout, Plan};
 use mailrun::route::{Classifier, Schedule};
@@ -25,7 +26,7 @@ use mailrun::run_dir::RunDir;
 use mailrun::sandbox::{Options, Sandbox};
 use mailrun::smtp::{ConnectionLimits, Extensions, Security, Target};
 use mailrun::suppression::{Checker, MemoryList, Watch};
-use mailrun::{screen, target_group};
+use mailrun::{screen, state, target_group};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -140,10 +141,14 @@ impl Scene {
     fn run(&self, kind: Kind, round: usize) -> Result<f64, Box<dyn Error>> {
         let plan = Arc::new(Plan::open(&self.dir.plan())?);
         let key = RunKey { run_id: "bench".into(), plan_rows: plan.len(), plan_hash: plan.hash().to_owned() };
-        let path = self.folder.path().join(format!("journal-{round}.db"));
+        let path = self.folder.path().join(format!("journal-{round}"));
+        std::fs::create_dir(&path)?;
+        let run = RunDir::at(path.clone());
         let journal = match kind {
-            Kind::Without => Journal::forgetful(&key)?,
-            Kind::Kept(durability) => Journal::create(&path, &key, durability)?,
+            Kind::Without => Journal::new(Box::new(Forgetful::new(&key)), &key)?,
+            Kind::Kept(durability) => {
+                state::open(&path.join("state.db")).create_journal(&run, &key, durability)?
+            }
         };
         let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec() };
         let preparer = Preparer {
@@ -197,10 +202,8 @@ impl Scene {
         let rate = f64::from(self.rows) / start.elapsed().as_secs_f64();
         drop(ended);
         assert_eq!(accepted, u64::from(self.rows), "the rate of a run that failed says nothing");
-        for file in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm")] {
-            // Whatever is left of it would count in the next round's disk.
-            let _ = std::fs::remove_file(file);
-        }
+        // Whatever is left of it would count in the next round's disk.
+        std::fs::remove_dir_all(&path)?;
         Ok(rate)
     }
 
@@ -223,5 +226,58 @@ impl Scene {
         };
         let hop = RelayHop { target, port: self.sandbox.addr().port(), weight: 1 };
         Ok(Site::relays("sandbox".into(), vec![hop], limits))
+    }
+}
+
+/// A journal that keeps nothing, to measure what one costs. No run may use it: its intents are never durable.
+#[derive(Debug)]
+struct Forgetful {
+    store: Store,
+    run: RunKey,
+}
+
+impl Forgetful {
+    fn new(run: &RunKey) -> Self {
+        const KIND: StoreKind = StoreKind {
+            name: "forgetful journal",
+            if_missing: None,
+            if_foreign: None,
+            if_damaged: None,
+            if_replaced: None,
+            if_denied: None,
+        };
+        Self { store: Store { kind: &KIND, place: "nowhere".into() }, run: run.clone() }
+    }
+}
+
+impl JournalRead for Forgetful {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn run(&self) -> &RunKey {
+        &self.run
+    }
+
+    fn groups_after(&self, _: u64, _: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn group(&self, _: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn connection(&self, _: u32) -> Result<Option<ConnectionInfo>, StoreError> {
+        Ok(None)
+    }
+}
+
+impl JournalStore for Forgetful {
+    fn last_numbers(&self) -> Result<(u64, u32), StoreError> {
+        Ok((0, 0))
+    }
+
+    fn commit(&mut self, _: &[(u32, ConnectionInfo)], _: Option<Group<'_>>) -> Result<(), StoreError> {
+        Ok(())
     }
 }

@@ -30,8 +30,8 @@
 //! | [`job`] | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
-//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in `state`
-//! and `journal`: the same test sees to that.
+//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in
+//! `state::sqlite`: the same test sees to that.
 //!
 //! # Invariants
 //!
@@ -42,10 +42,10 @@
 //!    `run::tests::one_text::each_row_has_the_outcome_of_its_own_recipient`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
 //! 2. **No byte of a message's content goes out before its intent is durable** in the journal.
-//!    (`journal::tests::writer::an_intent_is_passed_on_once_it_can_be_read_by_others`,
-//!    `journal::tests::writer::with_the_last_of_many_intents_all_can_be_read_by_others`,
+//!    (`state::contract::an_intent_is_passed_on_once_it_can_be_read_by_others`,
+//!    `state::contract::with_the_last_of_many_intents_all_can_be_read_by_others`,
 //!    `run::connections::tests::a_transaction_goes_with_the_last_of_its_intents`,
-//!    `journal::tests::writer::on_a_full_disk_nothing_is_passed_on_and_what_is_known_is_kept`,
+//!    `state::sqlite::tests::journal::on_a_full_disk_nothing_is_passed_on_and_what_is_known_is_kept`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
 //! 3. **No window of 300 s, aligned or sliding, carries more than `floor(capacity / 12 × (1 + burst))` messages of an
 //!    account, and no 3,600 s window more than the hourly capacity**: across campaigns, processes, crashes and restarts.

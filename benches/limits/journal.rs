@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use mailrun::campaign::Durability;
-use mailrun::journal::{ConnectionInfo, Intent, Journal, Outcome, RunKey, Verdict, Writer};
+use mailrun::journal::{ConnectionInfo, Intent, Outcome, RunKey, Verdict, Writer};
 use mailrun::mail::{Disposition, EnhancedStatus, Reply};
+use mailrun::run_dir::RunDir;
+use mailrun::state::State;
 use rusqlite::Connection;
 
 use super::cpu::{CpuTime, elements};
@@ -21,24 +23,25 @@ pub fn journal(c: &mut Criterion<CpuTime>) {
     bench.throughput(elements(ROWS as usize)).sample_size(10);
     let what = "an intent and an outcome, process-crash";
     let scene = Scene::new();
+    let state = scene.state();
     bench.bench_function(BenchmarkId::new("mailrun", what), |b| {
         b.iter_batched(
             || Files::new(&scene, "journal"),
             |files| {
-                fill(&files.0, ROWS);
+                fill(&*state, &files.run(), ROWS);
                 files
             },
             BatchSize::PerIteration,
         );
     });
-    let sample = scene.path("sample.db");
-    fill(&sample, ROWS);
-    let groups = groups(&sample);
+    let sample = Files::new(&scene, "sample");
+    fill(&*state, &sample.run(), ROWS);
+    let groups = groups(&sample.file());
     bench.bench_function(BenchmarkId::new("limit: SQLite's insert of the same groups", what), |b| {
         b.iter_batched(
             || Files::new(&scene, "bare"),
             |files| {
-                insert(&files.0, &groups);
+                insert(&files.file(), &groups);
                 files
             },
             BatchSize::PerIteration,
@@ -47,27 +50,35 @@ pub fn journal(c: &mut Criterion<CpuTime>) {
     bench.finish();
 }
 
-/// A database file, gone afterwards: what is left of it would count in the next round's disk.
+/// A run directory with a database, gone afterwards: what is left of it would count in the next round's disk.
 struct Files(PathBuf);
 
 impl Files {
     fn new(scene: &Scene, name: &str) -> Self {
-        Self(scene.path(&format!("{name}.db")))
+        let folder = scene.path(name);
+        std::fs::create_dir(&folder).expect("the folder can be made");
+        Self(folder)
+    }
+
+    fn run(&self) -> RunDir {
+        RunDir::at(self.0.clone())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.run().journal()
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
-        for file in [self.0.clone(), self.0.with_extension("db-wal"), self.0.with_extension("db-shm")] {
-            let _ = std::fs::remove_file(file);
-        }
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 /// A journal of a run in which every message was accepted at once.
-pub fn fill(path: &Path, rows: u32) {
+pub fn fill(state: &dyn State, run: &RunDir, rows: u32) {
     let key = RunKey { run_id: "bench".to_owned(), plan_rows: rows, plan_hash: "none".to_owned() };
-    let journal = Journal::create(path, &key, Durability::ProcessCrash).expect("it can be made");
+    let journal = state.create_journal(run, &key, Durability::ProcessCrash).expect("it can be made");
     let writer = Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).expect("it starts");
     let connection = writer.register_connection(ConnectionInfo {
         remote_host: "relay.example.net".to_owned(),

@@ -9,6 +9,7 @@ use criterion::{BenchmarkId, Criterion};
 use mailrun::journal::Reader;
 use mailrun::mail::Disposition;
 use mailrun::results::{Fate, InputRow, Known, Options, Results};
+use mailrun::run_dir::RunDir;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -37,8 +38,9 @@ pub fn results(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("results");
     bench.throughput(elements(ROWS as usize)).sample_size(10);
     let scene = Scene::new();
-    let journal = scene.path("journal.db");
-    fill(&journal, ROWS);
+    let run = RunDir::at(scene.path("."));
+    fill(&*scene.state(), &run, ROWS);
+    let journal = scene.state().read_journal(&run).expect("the journal is whole");
     let folder = scene.path("results");
     let emails: Vec<(String, String, String)> = (0..ROWS)
         .map(|n| {
@@ -80,8 +82,7 @@ pub fn results(c: &mut Criterion<CpuTime>) {
     bench.finish();
 }
 
-fn write(journal: &Path, folder: &Path, emails: &[(String, String, String)]) {
-    let reader = Reader::open(journal).expect("the journal is whole");
+fn write(reader: &Reader, folder: &Path, emails: &[(String, String, String)]) {
     let states = reader.states().expect("the journal is whole");
     let known = Known { states: &states, details: reader.details() };
     let mut results = Results::create(folder, known, Options::default()).expect("the folder can be made");

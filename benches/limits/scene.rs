@@ -8,6 +8,7 @@ use mailrun::compose::{Composer, RunFacts};
 use mailrun::mail::Timestamp;
 use mailrun::plan::{Freeze, Layout, Plan, Row};
 use mailrun::run_dir::RunDir;
+use mailrun::state::State;
 use mailrun::suppression::{Checker, Suppressions};
 use mailrun::synth::{self, Spec};
 use mailrun::target_group::{self, FileKind};
@@ -62,8 +63,13 @@ impl Scene {
         Campaign::parse(&text, &self.path("campaign.toml")).expect("the campaign is right")
     }
 
+    /// The state of a user.
+    pub fn state(&self) -> Arc<dyn State> {
+        mailrun::state::open(&self.path("state.db"))
+    }
+
     pub fn suppression(&self) -> Arc<dyn Suppressions> {
-        mailrun::state::open(&self.path("state.db")).suppressions().expect("a new list can be made")
+        self.state().suppressions().expect("a new list can be made")
     }
 
     /// The frozen plan of the campaign's list.

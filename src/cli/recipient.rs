@@ -8,18 +8,24 @@ use serde_json::{Value, json};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
-use crate::job::{History, histories};
+use crate::job::{History, Workspace, histories};
 use crate::mail::{Address, Timestamp};
 use crate::run_dir::{Manifest, RunDir};
 
-pub fn run(dir: &RunDir, manifest: &Manifest, address: &Address, as_json: bool) -> Result<Exit, Diagnostic> {
+pub fn run(
+    workspace: &Workspace,
+    dir: &RunDir,
+    manifest: &Manifest,
+    address: &Address,
+    as_json: bool,
+) -> Result<Exit, Diagnostic> {
     let kept = manifest.campaign.results.status_retention.0;
     let over = manifest.finished.is_some_and(|at| Timestamp::wall().since(at) > kept);
     if over {
         out(if as_json { "{}\n" } else { "" })?;
         return Ok(Exit::Ok);
     }
-    let histories = histories(dir, manifest, address)?;
+    let histories = histories(workspace, dir, manifest, address)?;
     if as_json {
         let values: Vec<Value> = histories.iter().map(notification).collect();
         let value = match <[Value; 1]>::try_from(values) {

@@ -17,8 +17,9 @@ pub struct Args {
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
-    let dir = common.workspace().find_run(&args.run)?;
-    let (manifest, results) = rewrite_results(&dir)?;
+    let workspace = common.workspace();
+    let dir = workspace.find_run(&args.run)?;
+    let (manifest, results) = rewrite_results(&workspace, &dir)?;
     summary::print(&dir, &manifest, &results, args.json)?;
     Ok(Exit::Ok)
 }

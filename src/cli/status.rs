@@ -36,11 +36,11 @@ pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let returned = args.return_path.as_ref();
     let returned = returned.map(|path| recipient_of_return_path(&workspace, &dir, &manifest, path));
     if let Some(address) = returned.transpose()?.as_ref().or(args.recipient.as_ref()) {
-        return recipient::run(&dir, &manifest, address, args.json);
+        return recipient::run(&workspace, &dir, &manifest, address, args.json);
     }
     let running = dir.is_running()?;
     let live = running.then(|| Live::read(&dir)).flatten();
-    let counts = standing(&dir, &manifest, running)?;
+    let counts = standing(&workspace, &dir, &manifest, running)?;
     if args.json {
         let value = json!({
             "run": dir.name(), "running": running, "state": manifest.state, "created": manifest.created.to_string(),

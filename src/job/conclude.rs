@@ -3,6 +3,7 @@
 use super::error::JobError;
 use super::frozen_run::FrozenRun;
 use super::open::Job;
+use super::workspace::Workspace;
 use crate::mail::{Disposition, Timestamp};
 use crate::results::Summary;
 use crate::run::{self, Phase};
@@ -38,11 +39,11 @@ impl Job<'_> {
     /// # Errors
     /// Always [`JobError::Interrupted`]: mail may have gone out, and the same command resumes.
     pub fn conclude(&self, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
-        conclude(run, end).map_err(JobError::interrupted)
+        conclude(self.workspace, run, end).map_err(JobError::interrupted)
     }
 }
 
-fn conclude(run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
+fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
     let FrozenRun { dir, mut manifest, lock, source, .. } = run;
     let stopped = match end {
         Phase::Stopped { reason, .. } => Some(reason),
@@ -57,7 +58,9 @@ fn conclude(run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
     }
     let mut results = None;
     if !matches!(end, Phase::Stopped { at_once: true, .. }) {
-        let summary = run::write_results(&dir, &manifest, false, &not_attempted(&manifest.state, false))?;
+        let journal = workspace.state()?.read_journal(&dir)?;
+        let summary =
+            run::write_results(&dir, &journal, &manifest, false, &not_attempted(&manifest.state, false))?;
         manifest.outcomes =
             summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
         results = Some(summary);
@@ -82,7 +85,7 @@ impl Outcome {
 }
 
 /// Writes the result files of a run again, from its plan and its journal; also while a process works on it.
-pub fn rewrite_results(dir: &RunDir) -> Result<(Manifest, Summary), JobError> {
+pub fn rewrite_results(workspace: &Workspace, dir: &RunDir) -> Result<(Manifest, Summary), JobError> {
     let manifest = Manifest::read(&dir.manifest())?;
     // Only a run that nobody works on may have its state put right.
     let lock = match dir.lock() {
@@ -91,7 +94,9 @@ pub fn rewrite_results(dir: &RunDir) -> Result<(Manifest, Summary), JobError> {
         Err(error) => return Err(error.into()),
     };
     let running = lock.is_none();
-    let results = run::write_results(dir, &manifest, running, &not_attempted(&manifest.state, running))?;
+    let journal = workspace.state()?.read_journal(dir)?;
+    let results =
+        run::write_results(dir, &journal, &manifest, running, &not_attempted(&manifest.state, running))?;
     Ok((manifest, results))
 }
 

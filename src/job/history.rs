@@ -4,7 +4,7 @@ use super::error::{JobError, SelectionError};
 use super::secret::token_secret;
 use super::workspace::Workspace;
 use crate::compose::return_path;
-use crate::journal::{Attempt, Reader, Verdict};
+use crate::journal::{Attempt, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::plan::{self, ScreenedRows};
 use crate::run_dir::{Manifest, RunDir};
@@ -47,9 +47,15 @@ pub fn recipient_of_return_path(
 }
 
 /// What happened to the rows of a run with this address.
-pub fn histories(dir: &RunDir, manifest: &Manifest, address: &Address) -> Result<Vec<History>, JobError> {
+pub fn histories(
+    workspace: &Workspace,
+    dir: &RunDir,
+    manifest: &Manifest,
+    address: &Address,
+) -> Result<Vec<History>, JobError> {
     let plan = manifest.open_plan(&dir.plan())?;
-    let journal = if dir.journal().exists() { Some(Reader::open(&dir.journal())?) } else { None };
+    let state = workspace.state()?;
+    let journal = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
     let received = manifest.planned.unwrap_or(manifest.created);
     let same = |email: &str| Address::parse(email).is_ok_and(|other| is_same(&other, address));
     let shown = |file: usize| manifest.inputs.get(file).map_or("", |input| input.shown.as_str());

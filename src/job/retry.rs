@@ -9,7 +9,7 @@ use super::observer::Notice;
 use super::open::Job;
 use super::workspace::Workspace;
 use crate::campaign::Campaign;
-use crate::journal::{self, State as RowState};
+use crate::journal::RowState;
 use crate::mail::{Disposition, Timestamp};
 use crate::plan;
 use crate::run_dir::{Manifest, RunDir, RunOptions, run_id};
@@ -44,8 +44,8 @@ impl Retry {
     }
 
     /// The numbers of the rows.
-    fn rows(&self) -> Result<Vec<u32>, JobError> {
-        let states = journal::read(&self.from.journal())?;
+    fn rows(&self, workspace: &Workspace) -> Result<Vec<u32>, JobError> {
+        let states = workspace.state()?.read_journal(&self.from)?.states()?;
         let ended = |state: RowState| match state {
             RowState::Untouched | RowState::Pending => Disposition::NotAttempted,
             RowState::Final(disposition) => disposition,
@@ -88,7 +88,7 @@ impl Job<'_> {
         let manifest = match Manifest::read_if_there(&dir.manifest())? {
             Some(manifest) if manifest.plan.is_some() => manifest,
             Some(_) | None => {
-                let rows = retry.rows()?;
+                let rows = retry.rows(self.workspace)?;
                 remove_unfinished_plan(&dir)?;
                 let before = retry.before.open_plan(&retry.from.plan())?;
                 let frozen = plan::freeze_rows(&before, rows.iter().copied(), &dir.plan_files())?;

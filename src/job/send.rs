@@ -124,12 +124,12 @@ impl Job<'_> {
             plan_rows: run.plan.len(),
             plan_hash: run.plan.hash().to_owned(),
         };
-        let (path, durability) = (run.dir.journal(), self.campaign().journal.durability);
+        let (state, durability) = (self.workspace.state()?, self.campaign().journal.durability);
         // Once a run has begun its journal must exist: without it everybody would get the message again.
-        let mut journal = if path.exists() || run.has_begun() {
-            Journal::open(&path, &key, durability)?
+        let mut journal = if run.has_begun() || state.has_journal(&run.dir) {
+            state.open_journal(&run.dir, &key, durability)?
         } else {
-            Journal::create(&path, &key, durability)?
+            state.create_journal(&run.dir, &key, durability)?
         };
         let mut states = journal.states()?;
         let open = journal.resolve_open_intents(&mut states, Timestamp::now(), in_doubt)?;

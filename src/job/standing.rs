@@ -1,12 +1,18 @@
 //! How many rows of a run are where, from its journal.
 
 use super::error::JobError;
-use crate::journal::{Reader, State as RowState};
+use super::workspace::Workspace;
+use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::run_dir::{Manifest, RunDir};
 
 /// Rows per word: `waiting`, `to retry`, `under way`, or a disposition. `running` says that a process works on the run.
-pub fn standing(dir: &RunDir, manifest: &Manifest, running: bool) -> Result<Vec<(String, u64)>, JobError> {
+pub fn standing(
+    workspace: &Workspace,
+    dir: &RunDir,
+    manifest: &Manifest,
+    running: bool,
+) -> Result<Vec<(String, u64)>, JobError> {
     let screening = &manifest.screening;
     let mut counts = vec![
         (Disposition::Invalid.to_string(), screening.invalid),
@@ -18,8 +24,9 @@ pub fn standing(dir: &RunDir, manifest: &Manifest, running: bool) -> Result<Vec<
         None => counts.push((word, rows)),
     };
     add("waiting".into(), screening.not_attempted);
-    if dir.journal().exists() {
-        let states = Reader::open(&dir.journal())?.states()?;
+    let state = workspace.state()?;
+    if state.has_journal(dir) {
+        let states = state.read_journal(dir)?.states()?;
         for (_, state) in states.iter() {
             match state {
                 RowState::Untouched => add("waiting".into(), 1),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::JobError;
-use crate::journal::{Journal, State as RowState, States, Verdict};
+use crate::journal::{Journal, RowState, States, Verdict};
 use crate::mail::Timestamp;
 use crate::route::Schedule;
 use crate::run::{Directory, Lane, NextHops, Routed, Segment, Task};

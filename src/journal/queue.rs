@@ -188,7 +188,7 @@ impl<T> Queue<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::tests::{accepted, intent};
+    use crate::journal::testing::{accepted, intent};
 
     const LONG: Duration = Duration::from_secs(3_600);
     const PATIENCE: Patience = Patience { intent: LONG, any: LONG.saturating_mul(2), full: 4 };

@@ -1,11 +1,10 @@
 //! What a run that goes on does with the intents that a kill left without an outcome.
 
 use super::codec;
-use super::db::Journal;
+use super::commit::Journal;
 use super::error::JournalError;
-use super::reader::Details;
 use super::record::{Intent, Outcome, Verdict};
-use super::states::{State, States};
+use super::states::{RowState, States};
 use super::writer::GROUP_RECORDS;
 use crate::mail::{Class, Disposition, Timestamp};
 
@@ -31,21 +30,6 @@ pub struct OpenIntent {
 }
 
 impl Journal {
-    /// The state of every row. Refuses a damaged journal: a row whose record is lost could be sent twice.
-    pub fn states(&self) -> Result<States, JournalError> {
-        let mut states = States::empty(self.key.clone());
-        states.catch_up(&self.db);
-        match &states.damage {
-            None => Ok(states),
-            Some(damage) => Err(JournalError::Damaged { path: self.path.clone(), why: damage.why.clone() }),
-        }
-    }
-
-    /// A cursor for the details of rows, as those that are to be tried again.
-    pub fn details(&self) -> Details<'_> {
-        Details::new(&self.db, &self.path)
-    }
-
     /// Writes an outcome for every intent that has none (and, to resend, a second one for every row in doubt), and brings `states`
     /// up to date: afterwards no row is open. Returns the rows that had an open intent.
     pub fn resolve_open_intents(
@@ -69,7 +53,7 @@ impl Journal {
             InDoubt::Keep => {}
             InDoubt::Resend => {
                 for (row, _) in
-                    states.iter().filter(|(_, state)| *state == State::Final(Disposition::InDoubt))
+                    states.iter().filter(|(_, state)| *state == RowState::Final(Disposition::InDoubt))
                 {
                     outcomes.extend(details.outcome(states, row)?);
                 }
@@ -87,7 +71,7 @@ impl Journal {
             }
             self.commit(&[], &records)?;
         }
-        states.catch_up(&self.db);
+        states.catch_up(self.store());
         Ok(open)
     }
 }

@@ -1,16 +1,16 @@
 //! The state of every row, eight bytes each, and the one pass over the journal that finds it.
 
-use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
 use super::codec::{BadRecord, Head, Raw, Record, Records};
-use super::db::{RunKey, checksum};
 use super::record::Verdict;
+use super::store::{Group, JournalRead, RunKey};
+use crate::kit::store::StoreError;
 use crate::mail::{Disposition, Timestamp};
 
 /// What the journal says of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum RowState {
     /// Nothing.
     Untouched,
     /// To be tried again: its last outcome says when.
@@ -106,20 +106,20 @@ impl States {
     }
 
     /// What is known of plan row `row`.
-    pub fn state(&self, row: u32) -> State {
+    pub fn state(&self, row: u32) -> RowState {
         let last = self.last(row);
         match last.and_then(|last| last.disposition) {
             // A final outcome has no later intent, but for one in doubt that is resent.
-            Some(disposition) if !self.open.contains_key(&row) => State::Final(disposition),
-            Some(_) | None if self.damage.is_some() => State::Unknown,
-            Some(_) | None if self.open.contains_key(&row) => State::Open,
-            Some(_) | None if last.is_some() => State::Pending,
-            Some(_) | None => State::Untouched,
+            Some(disposition) if !self.open.contains_key(&row) => RowState::Final(disposition),
+            Some(_) | None if self.damage.is_some() => RowState::Unknown,
+            Some(_) | None if self.open.contains_key(&row) => RowState::Open,
+            Some(_) | None if last.is_some() => RowState::Pending,
+            Some(_) | None => RowState::Untouched,
         }
     }
 
     /// The states of all rows in row order.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, State)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, RowState)> + '_ {
         (0..self.run.plan_rows).map(|row| (row, self.state(row)))
     }
 
@@ -159,32 +159,29 @@ impl States {
     }
 
     /// Reads the groups that were not read yet. What can't be read becomes the damage; it never fails.
-    pub(super) fn catch_up(&mut self, db: &Connection) {
-        if let Err(error) = self.read_groups(db) {
-            self.damaged(format!("after group {}: {error}", self.group));
+    pub(super) fn catch_up(&mut self, journal: &dyn JournalRead) {
+        let read = journal.groups_after(self.group, &mut |group| self.read(group));
+        if let Err(error) = read {
+            self.damaged(format!("after group {}: {}", self.group, describe(&error)));
+        }
+        if let Some(why) = journal.damage() {
+            self.damaged(why.to_owned());
         }
         self.between.sort_unstable();
         self.between.dedup_by_key(|(row, attempt, _)| (*row, *attempt));
     }
 
-    fn read_groups(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let mut select = db
-            .prepare_cached("SELECT seq, checksum, records FROM journal_group WHERE seq > ?1 ORDER BY seq")?;
-        let mut groups = select.query([self.group as i64])?;
-        while let Some(line) = groups.next()? {
-            let group = line.get::<_, i64>(0)? as u64;
-            if group != self.group + 1 {
-                self.damaged(format!("group {} is missing", self.group + 1));
-            }
-            self.group = group;
-            let records = line.get_ref(2)?.as_blob().unwrap_or_default();
-            if line.get::<_, i64>(1)? != checksum(group, records) {
-                self.damaged(format!("the checksum of group {group} is wrong"));
-            } else if let Err(bad) = self.apply(group, records) {
-                self.damaged(format!("group {group}: {bad}"));
-            }
+    fn read(&mut self, group: Group<'_>) {
+        let number = group.number;
+        if number != self.group + 1 {
+            self.damaged(format!("group {} is missing", self.group + 1));
         }
-        Ok(())
+        self.group = number;
+        if !group.is_sound() {
+            self.damaged(format!("the checksum of group {number} is wrong"));
+        } else if let Err(bad) = self.apply(number, group.records) {
+            self.damaged(format!("group {number}: {bad}"));
+        }
     }
 
     /// The first damage is the one that is told.
@@ -229,6 +226,15 @@ impl States {
         self.open.remove(&head.row);
         self.rows[head.row as usize] = Last { disposition, place }.pack();
         Ok(())
+    }
+}
+
+/// What the engine says: the store is named by who reports the damage.
+fn describe(error: &StoreError) -> String {
+    match (error, std::error::Error::source(error)) {
+        (StoreError::Damaged { detail, .. }, _) => detail.clone(),
+        (_, Some(cause)) => cause.to_string(),
+        (_, None) => error.to_string(),
     }
 }
 

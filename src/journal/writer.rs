@@ -6,17 +6,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::codec;
-use super::db::Journal;
+use super::commit::Journal;
 use super::error::JournalError;
 use super::queue::{Entry, Patience, Queue};
 use super::record::{ConnectionInfo, Intent, Outcome};
+use crate::kit::store::Store;
 
 /// The most records of one commit: what a kill can take along stays small, and so does the wait for a commit.
 pub(super) const GROUP_RECORDS: usize = 256;
@@ -41,7 +41,7 @@ pub struct Writer<T> {
     failed: Arc<AtomicBool>,
     next_connection: AtomicU32,
     thread: Option<JoinHandle<Result<Journal, JournalError>>>,
-    path: PathBuf,
+    store: Store,
 }
 
 impl<T: Send + 'static> Writer<T> {
@@ -58,7 +58,7 @@ impl<T: Send + 'static> Writer<T> {
     ) -> Result<Self, JournalError> {
         let queue = Arc::new(Queue::new());
         let failed = Arc::new(AtomicBool::new(false));
-        let (path, next_connection) = (journal.path.clone(), journal.next_connection);
+        let (store, next_connection) = (journal.store().store().clone(), journal.next_connection());
         let work = Work {
             journal,
             queue: Arc::clone(&queue),
@@ -71,13 +71,13 @@ impl<T: Send + 'static> Writer<T> {
         let thread = thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || work.run())
-            .map_err(|error: io::Error| JournalError::io(&path, "start the writer of", error))?;
+            .map_err(|source: io::Error| JournalError::NoThread { store: store.clone(), source })?;
         Ok(Self {
             queue,
             failed,
             next_connection: AtomicU32::new(next_connection),
             thread: Some(thread),
-            path,
+            store,
         })
     }
 
@@ -120,14 +120,14 @@ impl<T: Send + 'static> Writer<T> {
         if self.queue.flush() && !self.has_failed() {
             return Ok(());
         }
-        Err(JournalError::Ended(self.path.clone()))
+        Err(JournalError::Ended(self.store.clone()))
     }
 
     /// Commits the rest and gives the journal back. Outcomes that could not be written are tried a last time.
     pub fn close(mut self) -> Result<Journal, JournalError> {
         self.queue.close();
         let thread = self.thread.take().expect("only `close` and `drop` take it, and both end the writer");
-        thread.join().unwrap_or_else(|_| Err(JournalError::Ended(self.path.clone())))
+        thread.join().unwrap_or_else(|_| Err(JournalError::Ended(self.store.clone())))
     }
 }
 
@@ -250,18 +250,19 @@ mod tests {
     use std::ops::Range;
 
     use super::*;
-    use crate::journal::State;
-    use crate::journal::tests::{Dir, accepted, intent, writer::fill_the_disk};
+    use crate::journal::testing::{FullDisk, accepted, intent, run_of};
+    use crate::journal::{MemoryJournal, Reader, RowState};
     use crate::mail::Disposition;
 
     #[test]
     fn after_a_failure_outcomes_are_kept_and_intents_are_given_up_for_good() {
-        let dir = Dir::new(3_000);
-        let journal = dir.create();
-        fill_the_disk(&journal);
+        let run = run_of(3_000);
+        let memory = MemoryJournal::new(&run);
+        let is_full = Arc::new(AtomicBool::new(true));
+        let disk = FullDisk { journal: memory.clone(), is_full: Arc::clone(&is_full) };
         let (mut passed_on, mut given_up) = (Vec::new(), Vec::new());
         let mut work = Work {
-            journal,
+            journal: Journal::new(Box::new(disk), &run).unwrap(),
             queue: Arc::new(Queue::new()),
             failed: Arc::default(),
             on_durable: |intents: Vec<(Intent, ())>| passed_on.extend(intents),
@@ -277,12 +278,12 @@ mod tests {
         work.group(outcomes(200..400));
         assert!(work.failed.load(Ordering::Acquire));
         assert_eq!(work.unwritten.len(), 2);
-        work.journal.db.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        is_full.store(false, Ordering::Relaxed);
         work.group(outcomes(400..401).chain(intents(2_000..2_010)));
         assert!(work.unwritten.is_empty());
         drop(work);
-        let states = dir.states();
-        let done = states.iter().filter(|(_, s)| *s == State::Final(Disposition::Accepted)).count();
+        let states = Reader::new(Box::new(memory)).states().unwrap();
+        let done = states.iter().filter(|(_, s)| *s == RowState::Final(Disposition::Accepted)).count();
         assert_eq!((done, states.open_intents(), passed_on.len()), (401, 0, 0));
         assert!(given_up.into_iter().eq((1_000..1_010).chain(2_000..2_010)), "each comes back once");
     }

@@ -17,13 +17,13 @@ pub struct StoreKind {
     /// What to do when it is missing.
     pub if_missing: Option<&'static str>,
     /// What to do when something else is in its place.
-    pub if_foreign: &'static str,
+    pub if_foreign: Option<&'static str>,
     /// What to do when it is damaged.
-    pub if_damaged: &'static str,
+    pub if_damaged: Option<&'static str>,
     /// What to do when it has been replaced while it was in use.
     pub if_replaced: Option<&'static str>,
     /// What to do when it can't be read or written for want of permission.
-    pub if_denied: &'static str,
+    pub if_denied: Option<&'static str>,
 }
 
 /// One store. Shown as its kind and place, such as "journal `runs/news/4f2a/journal.db`".
@@ -122,14 +122,14 @@ impl StoreError {
         match self {
             Self::Missing(store) => store.kind.if_missing,
             Self::Exists(_) => None,
-            Self::Foreign { store, .. } => Some(store.kind.if_foreign),
+            Self::Foreign { store, .. } => store.kind.if_foreign,
             Self::Newer { .. } => Some("use the mailrun that wrote it, or a newer one"),
-            Self::Damaged { store, .. } => Some(store.kind.if_damaged),
+            Self::Damaged { store, .. } => store.kind.if_damaged,
             Self::Replaced(store) => store.kind.if_replaced,
             Self::Full { .. } => Some("free some space, then run the same command again"),
             Self::Failed { cause, store, .. } => match cause {
                 Cause::Busy => Some("another process holds it: try again later"),
-                Cause::Denied => Some(store.kind.if_denied),
+                Cause::Denied => store.kind.if_denied,
                 Cause::Other => None,
             },
         }

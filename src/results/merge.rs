@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::row::{Fate, InputRow, ResultRow};
 use super::summary::{Counts, Summary};
 use crate::campaign::Compression;
-use crate::journal::{Details, Intent, Outcome, State, States, Verdict};
+use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
 use crate::mail::{Disposition, Timestamp};
 
 /// Rows of one file, unless said otherwise: some 100 MB.
@@ -123,16 +123,18 @@ impl<'a> Results<'a> {
         }
         row.slot = row.last_attempt_at.map(|at| at.slot());
         (row.disposition, row.detail) = match state {
-            State::Final(disposition) => (disposition, row.detail),
-            State::Untouched => {
+            RowState::Final(disposition) => (disposition, row.detail),
+            RowState::Untouched => {
                 (Disposition::NotAttempted, Some(Cow::Owned(self.options.not_attempted.clone())))
             }
-            State::Pending => (Disposition::Deferred, Some(Cow::Owned(pending(outcome.as_ref())))),
-            State::Open if self.options.running => {
+            RowState::Pending => (Disposition::Deferred, Some(Cow::Owned(pending(outcome.as_ref())))),
+            RowState::Open if self.options.running => {
                 (Disposition::InDoubt, Some(Cow::Borrowed("under way when this was written")))
             }
-            State::Open => (Disposition::InDoubt, Some(Cow::Borrowed("handed over, and no reply was seen"))),
-            State::Unknown => (Disposition::InDoubt, Some(Cow::Owned(unknown(states)))),
+            RowState::Open => {
+                (Disposition::InDoubt, Some(Cow::Borrowed("handed over, and no reply was seen")))
+            }
+            RowState::Unknown => (Disposition::InDoubt, Some(Cow::Owned(unknown(states)))),
         };
         self.put(&row)
     }

@@ -10,9 +10,9 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use super::*;
-use crate::campaign::{Compression, Durability};
+use crate::campaign::Compression;
 use crate::journal::{
-    self, ConnectionInfo, Intent, Journal, Outcome, Reader, RunKey, State, Verdict, Writer,
+    ConnectionInfo, Intent, Journal, MemoryJournal, Outcome, Reader, RowState, RunKey, Verdict, Writer,
 };
 use crate::mail::{Class, Disposition, EnhancedStatus, Reply, Timestamp};
 
@@ -24,19 +24,20 @@ fn at(second: i64) -> Timestamp {
 
 struct Run {
     folder: TempDir,
+    journal: MemoryJournal,
     rows: u32,
 }
 
 impl Run {
     fn new(rows: u32) -> (Self, Writer<()>) {
-        let run = Self { folder: tempfile::tempdir().unwrap(), rows };
         let key = RunKey { run_id: "spring-4f2a".into(), plan_rows: rows, plan_hash: "c0ffee".into() };
-        let journal = Journal::create(&run.journal(), &key, Durability::ProcessCrash).unwrap();
+        let run = Self { folder: tempfile::tempdir().unwrap(), journal: MemoryJournal::new(&key), rows };
+        let journal = Journal::new(Box::new(run.journal.clone()), &key).unwrap();
         (run, Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).unwrap())
     }
 
-    fn journal(&self) -> PathBuf {
-        self.folder.path().join("journal.db")
+    fn reader(&self) -> Reader {
+        Reader::new(Box::new(self.journal.clone()))
     }
 
     fn results(&self) -> PathBuf {
@@ -45,7 +46,7 @@ impl Run {
 
     /// Results of all planned rows, and one that screening took out.
     fn write(&self, options: Options) -> Result<Summary, ResultsError> {
-        let reader = Reader::open(&self.journal())?;
+        let reader = self.reader();
         let states = reader.states()?;
         let known = Known { states: &states, details: reader.details() };
         let mut results = Results::create(&self.results(), known, options)?;
@@ -277,7 +278,7 @@ fn rows_are_spread_over_parts_and_parts_of_earlier_results_go() {
 fn results_of_nothing_have_the_columns() {
     let (run, writer) = Run::new(0);
     writer.close().unwrap();
-    let reader = Reader::open(&run.journal()).unwrap();
+    let reader = run.reader();
     let states = reader.states().unwrap();
     let known = Known { states: &states, details: reader.details() };
     let summary = Results::create(&run.results(), known, Options::default()).unwrap().finish().unwrap();
@@ -329,7 +330,7 @@ fn what_stood_there_stays_until_the_new_results_are_whole() {
     let run = every_kind();
     run.write(Options::default()).unwrap();
     let before = fs::read(run.results().join("part-00000.parquet")).unwrap();
-    let reader = Reader::open(&run.journal()).unwrap();
+    let reader = run.reader();
     let states = reader.states().unwrap();
     let known = Known { states: &states, details: reader.details() };
     let results = Results::create(&run.results(), known, Options::default()).unwrap();
@@ -376,14 +377,15 @@ fn files_that_are_no_results_say_what_they_are() {
 #[test]
 fn rows_that_a_damaged_journal_does_not_know_are_in_doubt() {
     let run = every_kind();
-    let mut bytes = fs::read(run.journal()).unwrap();
     // The last outcome of row 0: what comes before it is readable, and says that the row was to be tried again.
-    let place = bytes.windows(11).position(|window| window == b"queued as 7").unwrap();
-    bytes[place] ^= 1;
-    fs::write(run.journal(), bytes).unwrap();
+    run.journal.spoil(|records| {
+        if let Some(place) = records.windows(11).position(|window| window == b"queued as 7") {
+            records[place] ^= 1;
+        }
+    });
     // The names of the hosts can't be read either.
-    rusqlite::Connection::open(run.journal()).unwrap().execute_batch("DROP TABLE connection").unwrap();
-    assert_eq!(journal::read(&run.journal()).unwrap().state(0), State::Unknown);
+    run.journal.lose_connections();
+    assert_eq!(run.reader().states().unwrap().state(0), RowState::Unknown);
     let summary = run.write(Options::default()).unwrap();
     assert_eq!(summary.count(Disposition::NotAttempted), 0);
     assert_eq!(summary.rows, 7);
@@ -395,35 +397,4 @@ fn rows_that_a_damaged_journal_does_not_know_are_in_doubt() {
         "{:?}",
         rows[0].detail
     );
-}
-
-#[test]
-fn of_a_truncated_journal_what_is_left_is_written() {
-    let (run, writer) = Run::new(2_000);
-    for row in 0..2_000 {
-        let connection = writer.register_connection(ConnectionInfo {
-            remote_host: format!("mx{row}.example.com"),
-            remote_ip: None,
-            local_ip: None,
-            tls: None,
-            opened_at: at(0),
-        });
-        writer.intend(vec![intent(row, 1, 0, connection)]);
-        writer.record(Outcome {
-            connection: Some(connection),
-            ..outcome(row, 1, Verdict::Final(Disposition::Accepted), 0)
-        });
-    }
-    writer.close().unwrap();
-    let length = fs::metadata(run.journal()).unwrap().len();
-    let mut before = 2_000;
-    for eighths in (2..8).rev() {
-        File::options().write(true).open(run.journal()).unwrap().set_len(length * eighths / 8).unwrap();
-        let summary = run.write(Options::default()).unwrap();
-        let accepted = summary.count(Disposition::Accepted);
-        assert_eq!((summary.rows, accepted + summary.count(Disposition::InDoubt)), (2_001, 2_000));
-        assert!((1..=before).contains(&accepted), "{eighths} eighths: {accepted}");
-        before = accepted;
-    }
-    assert!(before < 2_000);
 }

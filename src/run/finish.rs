@@ -24,13 +24,13 @@ pub enum FinishError {
 /// way are not in doubt yet; `not_attempted` is said of rows whose turn did not come.
 pub fn write_results(
     run: &RunDir,
+    journal: &Reader,
     manifest: &Manifest,
     running: bool,
     not_attempted: &str,
 ) -> Result<Summary, FinishError> {
     let plan = manifest.open_plan(&run.plan())?;
     let screened = ScreenedRows::open(&run.screened())?;
-    let journal = Reader::open(&run.journal())?;
     let states = journal.states()?;
     let options = Options {
         compression: compression(manifest),

@@ -71,6 +71,7 @@ use meter::Meter;
 use task::Prepared;
 
 use crate::journal::{Intent, Journal, JournalError, Writer};
+use crate::kit::store::StoreError;
 use crate::mail::Timestamp;
 use crate::pacing::{LedgerError, LedgerThread, Reservation};
 use crate::run_dir::StopReason;
@@ -231,7 +232,7 @@ fn spawn_writer(
 /// What a failure of the journal is for the run.
 fn reason(error: &JournalError) -> StopReason {
     let detail = describe(error);
-    if let JournalError::Full { .. } = error {
+    if let JournalError::Store(StoreError::Full { .. }) = error {
         StopReason::DiskFull { detail }
     } else {
         StopReason::JournalFailed { detail }

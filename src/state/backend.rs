@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::campaign::Durability;
+use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{DailyCaps, Ledger};
+use crate::run_dir::RunDir;
 use crate::suppression::Suppressions;
 
 /// The state that campaigns share.
@@ -17,4 +20,26 @@ pub trait State: fmt::Debug + Send + Sync {
 
     /// What local addresses have carried of their daily caps.
     fn daily_caps(&self) -> Result<Box<dyn DailyCaps>, StoreError>;
+
+    /// Whether the run has a journal.
+    fn has_journal(&self, run: &RunDir) -> bool;
+
+    /// Creates the journal of a run, empty. After a crash in here there is none.
+    fn create_journal(
+        &self,
+        run: &RunDir,
+        key: &RunKey,
+        durability: Durability,
+    ) -> Result<Journal, JournalError>;
+
+    /// Opens the journal of a run for writing. Refuses a foreign one, a newer one and a damaged one.
+    fn open_journal(
+        &self,
+        run: &RunDir,
+        key: &RunKey,
+        durability: Durability,
+    ) -> Result<Journal, JournalError>;
+
+    /// Opens the journal of a run for reading, also while another process writes to it.
+    fn read_journal(&self, run: &RunDir) -> Result<Reader, StoreError>;
 }

@@ -1,10 +1,15 @@
 //! State in memory: the same behaviour without a disk.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::backend::State;
+use crate::campaign::Durability;
+use crate::journal::{Journal, JournalError, JournalRead, MemoryJournal, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger, MemoryCaps, MemoryLedger};
+use crate::run_dir::RunDir;
 use crate::suppression::{MemoryList, Suppressions};
 
 /// Starts empty; clones share it.
@@ -13,6 +18,7 @@ pub(super) struct Memory {
     suppressions: MemoryList,
     ledger: MemoryLedger,
     caps: MemoryCaps,
+    journals: Arc<Mutex<HashMap<PathBuf, MemoryJournal>>>,
 }
 
 impl Memory {
@@ -22,7 +28,17 @@ impl Memory {
             suppressions: MemoryList::default(),
             ledger: MemoryLedger::new(clock),
             caps: MemoryCaps::default(),
+            journals: Arc::default(),
         }
+    }
+}
+
+impl Memory {
+    /// The journal of a run, or an error with the name of the one that is missing.
+    fn journal(&self, run: &RunDir) -> Result<MemoryJournal, StoreError> {
+        let journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = journals.get(run.path()).cloned();
+        found.ok_or_else(|| StoreError::Missing(MemoryJournal::store_of(&run.name())))
     }
 }
 
@@ -37,5 +53,28 @@ impl State for Memory {
 
     fn daily_caps(&self) -> Result<Box<dyn DailyCaps>, StoreError> {
         Ok(Box::new(self.caps.clone()))
+    }
+
+    fn has_journal(&self, run: &RunDir) -> bool {
+        self.journal(run).is_ok()
+    }
+
+    fn create_journal(&self, run: &RunDir, key: &RunKey, _: Durability) -> Result<Journal, JournalError> {
+        let journal = MemoryJournal::new(key);
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        if journals.contains_key(run.path()) {
+            return Err(StoreError::Exists(journal.store().clone()).into());
+        }
+        journals.insert(run.path().to_owned(), journal.clone());
+        drop(journals);
+        Journal::new(Box::new(journal), key)
+    }
+
+    fn open_journal(&self, run: &RunDir, key: &RunKey, _: Durability) -> Result<Journal, JournalError> {
+        Journal::new(Box::new(self.journal(run)?), key)
+    }
+
+    fn read_journal(&self, run: &RunDir) -> Result<Reader, StoreError> {
+        Ok(Reader::new(Box::new(self.journal(run)?)))
     }
 }

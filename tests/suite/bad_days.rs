@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use mailrun::campaign::Durability;
-use mailrun::journal::{Journal, Outcome, RunKey, Verdict, Writer};
+use mailrun::journal::{Outcome, RunKey, Verdict, Writer};
 use mailrun::mail::{Disposition, Timestamp};
 use mailrun::run_dir::{Manifest, RunDir};
 use mailrun::sandbox::{Options, record};
@@ -236,7 +236,7 @@ fn a_run_of_a_newer_version_is_left_alone_and_one_of_an_older_version_goes_on() 
 
     let journal = rusqlite::Connection::open(scene.dir.run_of("one").join("journal.db")).unwrap();
     journal.pragma_update(None, "user_version", 9).unwrap();
-    scene.send(&[]).ended(2).says("journal format 9").says("the version of mailrun that began this run");
+    scene.send(&[]).ended(2).says("format 9 of the file").says("use the mailrun that wrote it");
     journal.pragma_update(None, "user_version", 1).unwrap();
     drop(journal);
 
@@ -300,7 +300,8 @@ fn a_clock_that_was_set_back_a_year_does_not_put_rows_off_for_a_year() {
         plan_rows: 3,
         plan_hash: manifest.plan.as_ref().unwrap().hash.clone(),
     };
-    let journal = Journal::open(&run.journal(), &key, Durability::PowerLoss).unwrap();
+    let state = mailrun::state::open(&scene.dir.path().join("state/state.db"));
+    let journal = state.open_journal(&run, &key, Durability::PowerLoss).unwrap();
     let writer: Writer<()> = Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).unwrap();
     let outcome = |row, verdict| Outcome {
         first_attempt_at: Some(then),

@@ -1,11 +1,11 @@
-//! Journals that are nearly right: the records of a group, and the groups of a file (in memory).
+//! Journals that are nearly right: the records of a group, and the groups of a journal (in memory).
 
-use rusqlite::Connection;
+use std::cell::RefCell;
 
 use super::super::codec::{Record, Records, put_intent, put_outcome};
-use super::super::db::{SCHEMA, checksum};
 use super::*;
 use crate::fuzzing::fuzz;
+use crate::kit::store::{Store, StoreError};
 
 const ROWS: u32 = 64;
 
@@ -68,36 +68,29 @@ fn the_records_of_a_group_are_read_or_refused() {
     });
 }
 
-/// A journal in memory: the second of three groups has these records, with their checksum or with the right group's.
+/// A journal of three groups, the second of which can be replaced.
+#[derive(Debug)]
 struct Fuzzed {
-    db: Connection,
-    key: RunKey,
-    groups: [Vec<u8>; 3],
+    run: RunKey,
+    store: Store,
+    /// Each with its checksum.
+    groups: RefCell<Vec<(i64, Vec<u8>)>>,
 }
 
 impl Fuzzed {
     fn new() -> Self {
-        let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(SCHEMA).unwrap();
-        let key = RunKey { run_id: "spring-4f2a".into(), plan_rows: ROWS, plan_hash: "c0ffee".into() };
-        let fuzzed = Self { db, key, groups: groups() };
-        for (number, records) in (1..).zip(&fuzzed.groups) {
-            fuzzed.put(number, checksum(number, records), records);
-        }
-        fuzzed
-    }
-
-    fn put(&self, number: u64, checksum: i64, records: &[u8]) {
-        let mut insert =
-            self.db.prepare_cached("INSERT OR REPLACE INTO journal_group VALUES (?1, ?2, ?3)").unwrap();
-        insert.execute((number as i64, checksum, records)).unwrap();
+        let run = run_of(ROWS);
+        let store = MemoryJournal::new(&run).store().clone();
+        let groups =
+            (1..).zip(groups()).map(|(number, records)| (Group::new(number, &records).checksum, records));
+        Self { run, store, groups: RefCell::new(groups.collect()) }
     }
 
     /// The states, every detail of every row looked at.
     fn states(&self) -> States {
-        let mut states = States::empty(self.key.clone());
-        states.catch_up(&self.db);
-        let mut details = Details::new(&self.db, std::path::Path::new("journal.db"));
+        let mut states = States::empty(self.run.clone());
+        states.catch_up(self);
+        let mut details = Details::new(self);
         for row in 0..8 {
             let outcome = details.outcome(&states, row);
             if let Ok(Some(outcome)) = outcome {
@@ -109,28 +102,55 @@ impl Fuzzed {
     }
 }
 
+impl JournalRead for Fuzzed {
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn run(&self) -> &RunKey {
+        &self.run
+    }
+
+    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
+        for (other, (checksum, records)) in (1..).zip(&*self.groups.borrow()) {
+            if other > number {
+                each(Group { number: other, checksum: *checksum, records });
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.groups.borrow().get(number as usize - 1).map(|(_, records)| records.clone()))
+    }
+
+    fn connection(&self, _: u32) -> Result<Option<ConnectionInfo>, StoreError> {
+        Ok(None)
+    }
+}
+
 #[test]
 fn a_group_that_was_changed_is_damage_and_the_others_are_known() {
     let fuzzed = Fuzzed::new();
     let whole = fuzzed.states();
     assert_eq!(whole.damage, None);
-    let accepted = State::Final(Disposition::Accepted);
-    fuzz("journal: groups with their checksums", &fuzzed.groups[1..2], |bytes| {
+    let accepted = RowState::Final(Disposition::Accepted);
+    let (checksum, sound) = fuzzed.groups.borrow()[1].clone();
+    fuzz("journal: groups with their checksums", &[sound.clone()], |bytes| {
         // Spoiled on the disk: never taken for what it was not.
-        fuzzed.put(2, checksum(2, &fuzzed.groups[1]), bytes);
+        fuzzed.groups.borrow_mut()[1] = (checksum, bytes.to_vec());
         let states = fuzzed.states();
-        assert_eq!(states.damage.is_none(), *bytes == *fuzzed.groups[1]);
+        assert_eq!(states.damage.is_none(), *bytes == *sound);
         for (row, state) in states.iter() {
             if states.damage.is_none() {
                 assert_eq!(state, whole.state(row));
             } else {
-                assert!(matches!(state, State::Final(_) | State::Unknown), "row {row} is {state:?}");
+                assert!(matches!(state, RowState::Final(_) | RowState::Unknown), "row {row} is {state:?}");
             }
         }
         assert_eq!((states.state(0), states.state(1)), (accepted, accepted));
         // Written so by a broken program: read or refused.
-        fuzzed.put(2, checksum(2, bytes), bytes);
+        fuzzed.groups.borrow_mut()[1].0 = Group::new(2, bytes).checksum;
         fuzzed.states();
-        fuzzed.put(2, checksum(2, &fuzzed.groups[1]), &fuzzed.groups[1]);
     });
 }

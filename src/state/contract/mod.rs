@@ -4,17 +4,24 @@
 //! would. What is particular to one engine (file formats, damage, full disks) is tested beside it.
 
 mod caps;
+mod journal;
 mod ledger;
 mod suppressions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::backend::State;
 use super::memory::Memory;
 use super::sqlite::StateFile;
+use crate::campaign::Durability;
+use crate::journal::testing::run_of;
+use crate::journal::{Journal, JournalError, Outcome, Reader, RunKey, States};
+use crate::kit::store::StoreError;
 use crate::mail::Timestamp;
 use crate::pacing::{BootId, Clock, Reading, Uptime};
+use crate::run_dir::RunDir;
 
 const BEGIN: i64 = 1_780_000_000_000_000;
 
@@ -48,9 +55,68 @@ impl Fresh {
         }
     }
 
+    /// A run of its own, with a plan of so many rows.
+    fn run_of(&self, rows: u32) -> RunOf {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let number = RUNS.fetch_add(1, Ordering::Relaxed);
+        let dir = match &self.store {
+            Store::Sqlite(folder) => folder.path().join(format!("run-{number}")),
+            Store::Memory(_) => PathBuf::from(format!("run-{number}")),
+        };
+        if let Store::Sqlite(_) = self.store {
+            std::fs::create_dir(&dir).unwrap();
+        }
+        RunOf { state: self.open(), dir: RunDir::at(dir), key: run_of(rows) }
+    }
+
     /// Sets the clock to so many microseconds after the begin.
     fn set_clock(&self, micros: i64) {
         self.clock.set(reading(micros));
+    }
+}
+
+/// A run, and the journal that it has in a store.
+#[derive(Clone)]
+struct RunOf {
+    state: Arc<dyn State>,
+    dir: RunDir,
+    key: RunKey,
+}
+
+impl RunOf {
+    fn exists(&self) -> bool {
+        self.state.has_journal(&self.dir)
+    }
+
+    fn try_create(&self) -> Result<Journal, JournalError> {
+        self.state.create_journal(&self.dir, &self.key, Durability::ProcessCrash)
+    }
+
+    fn create(&self) -> Journal {
+        self.try_create().unwrap()
+    }
+
+    fn open(&self) -> Result<Journal, JournalError> {
+        self.state.open_journal(&self.dir, &self.key, Durability::PowerLoss)
+    }
+
+    fn try_read(&self) -> Result<Reader, StoreError> {
+        self.state.read_journal(&self.dir)
+    }
+
+    fn read(&self) -> Reader {
+        self.try_read().unwrap()
+    }
+
+    fn states(&self) -> States {
+        self.read().states().unwrap()
+    }
+
+    /// The last outcome of a row.
+    fn outcome(&self, row: u32) -> Option<Outcome> {
+        let reader = self.read();
+        let states = reader.states().unwrap();
+        reader.details().outcome(&states, row).unwrap()
     }
 }
 
@@ -66,7 +132,7 @@ fn reading(micros: i64) -> Reading {
 
 /// Runs each behaviour for each backend.
 macro_rules! contract {
-    ($($area:ident: $($behaviour:ident)*;)*) => {
+    ($($area:ident { $(#[test] fn $behaviour:ident();)* })*) => {
         mod sqlite {
             $(mod $area {
                 $(#[test]
@@ -87,24 +153,45 @@ macro_rules! contract {
 }
 
 contract! {
-    suppressions:
-        what_is_added_is_found_whatever_its_case_and_can_be_removed
-        adding_again_never_weakens
-        an_attempt_restarts_the_time
-        entries_are_listed_in_pages_and_filtered
-        ended_entries_are_purged
-        all_see_what_one_changes
-        the_keys_are_those_of_the_live_entries
-        changes_are_reported_in_their_order_and_removals_show_in_their_number
-        threads_that_import_the_same_entries_add_each_once;
-    ledger:
-        what_is_granted_is_on_record_for_every_process_and_after_a_restart
-        what_is_given_back_is_seen_by_the_others
-        usage_shows_the_slots_of_the_last_hour_and_who_used_them
-        accounts_are_apart
-        the_strictest_limits_named_are_in_force
-        threads_that_ask_at_the_same_moment_get_no_more_than_one_would;
-    caps:
-        a_cap_is_shared_and_what_is_given_back_can_be_taken_again
-        threads_that_take_at_the_same_moment_exceed_no_cap;
+    suppressions {
+        #[test] fn what_is_added_is_found_whatever_its_case_and_can_be_removed();
+        #[test] fn adding_again_never_weakens();
+        #[test] fn an_attempt_restarts_the_time();
+        #[test] fn entries_are_listed_in_pages_and_filtered();
+        #[test] fn ended_entries_are_purged();
+        #[test] fn all_see_what_one_changes();
+        #[test] fn the_keys_are_those_of_the_live_entries();
+        #[test] fn changes_are_reported_in_their_order_and_removals_show_in_their_number();
+        #[test] fn threads_that_import_the_same_entries_add_each_once();
+    }
+    ledger {
+        #[test] fn what_is_granted_is_on_record_for_every_process_and_after_a_restart();
+        #[test] fn what_is_given_back_is_seen_by_the_others();
+        #[test] fn usage_shows_the_slots_of_the_last_hour_and_who_used_them();
+        #[test] fn accounts_are_apart();
+        #[test] fn the_strictest_limits_named_are_in_force();
+        #[test] fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would();
+    }
+    caps {
+        #[test] fn a_cap_is_shared_and_what_is_given_back_can_be_taken_again();
+        #[test] fn threads_that_take_at_the_same_moment_exceed_no_cap();
+    }
+    journal {
+        #[test] fn an_intent_is_passed_on_once_it_can_be_read_by_others();
+        #[test] fn with_the_last_of_many_intents_all_can_be_read_by_others();
+        #[test] fn records_keep_their_order_within_a_group();
+        #[test] fn a_withdrawn_intent_leaves_the_row_as_it_was();
+        #[test] fn flush_waits_for_all_that_was_handed_over();
+        #[test] fn no_group_holds_more_than_its_share();
+        #[test] fn connections_keep_their_numbers_apart_over_resumes();
+        #[test] fn a_reader_of_a_run_that_goes_on_catches_up();
+        #[test] fn the_history_of_a_row();
+        #[test] fn a_panic_of_the_callback_does_not_hang_those_who_wait();
+        #[test] fn a_journal_is_created_once();
+        #[test] fn the_journal_of_another_plan_is_refused();
+        #[test] fn who_has_lost_its_turn_passes_nothing_on();
+        #[test] fn journals_are_apart();
+        #[test] fn open_intents_become_in_doubt_with_time_and_connection();
+        #[test] fn what_is_in_doubt_is_sent_again_by_choice_only();
+    }
 }

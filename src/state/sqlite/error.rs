@@ -11,15 +11,32 @@ use crate::kit::store::{Cause, Store, StoreError, StoreKind};
 pub(super) const STATE: StoreKind = StoreKind {
     name: "state database",
     if_missing: None,
-    if_foreign: "choose another state directory with `--state DIR` or MAILRUN_STATE",
-    if_damaged: "restore it from a backup, or recover it with `sqlite3 state.db .recover`; without it mail would go to \
+    if_foreign: Some("choose another state directory with `--state DIR` or MAILRUN_STATE"),
+    if_damaged: Some(
+        "restore it from a backup, or recover it with `sqlite3 state.db .recover`; without it mail would go to \
                  people who have unsubscribed, and what was sent in the last hour would be unknown, so it is never \
                  replaced by an empty one",
+    ),
     if_replaced: Some(
         "stop all runs, wait an hour or put the old file back, and start them again: they resume",
     ),
-    if_denied: "fix the permissions of the file and its directory, or choose another state directory with \
+    if_denied: Some(
+        "fix the permissions of the file and its directory, or choose another state directory with \
                 `--state DIR` or MAILRUN_STATE",
+    ),
+};
+
+/// The journal of one run.
+pub(super) const JOURNAL: StoreKind = StoreKind {
+    name: "journal",
+    if_missing: Some("if it was removed, what was sent is unknown: start a new run with `--run-id`"),
+    if_foreign: Some("restore the file, or start a new run with `--run-id`"),
+    if_damaged: Some(
+        "nothing was sent; `mailrun results RUN` shows what is known, rows without a known outcome are \
+                 `in_doubt`",
+    ),
+    if_replaced: None,
+    if_denied: Some("make the run directory writable for this user"),
 };
 
 /// The store of this kind in the file at `path`.

@@ -1,4 +1,4 @@
-//! State in files: one SQLite database that all campaigns of a user share.
+//! State in files: one SQLite database that all campaigns of a user share, and one journal a run.
 //!
 //! The only place that knows SQLite.
 
@@ -6,6 +6,7 @@ mod block;
 mod caps;
 mod error;
 mod file;
+mod journal;
 mod ledger;
 mod suppressions;
 #[cfg(test)]
@@ -15,9 +16,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::backend::State;
+use crate::campaign::Durability;
+use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger};
+use crate::run_dir::RunDir;
 use crate::suppression::Suppressions;
+
+use journal::SqliteJournal;
 
 /// `state.db`: SQLite in WAL mode. Each part that is asked for opens a connection of its own.
 #[derive(Debug, Clone)]
@@ -45,5 +51,31 @@ impl State for StateFile {
 
     fn daily_caps(&self) -> Result<Box<dyn DailyCaps>, StoreError> {
         Ok(Box::new(caps::SqliteCaps::open(&self.path)?))
+    }
+
+    fn has_journal(&self, run: &RunDir) -> bool {
+        run.journal().exists()
+    }
+
+    fn create_journal(
+        &self,
+        run: &RunDir,
+        key: &RunKey,
+        durability: Durability,
+    ) -> Result<Journal, JournalError> {
+        Journal::new(Box::new(SqliteJournal::create(&run.journal(), key, durability)?), key)
+    }
+
+    fn open_journal(
+        &self,
+        run: &RunDir,
+        key: &RunKey,
+        durability: Durability,
+    ) -> Result<Journal, JournalError> {
+        Journal::new(Box::new(SqliteJournal::open(&run.journal(), durability)?), key)
+    }
+
+    fn read_journal(&self, run: &RunDir) -> Result<Reader, StoreError> {
+        Ok(Reader::new(Box::new(SqliteJournal::read(&run.journal())?)))
     }
 }

@@ -1,5 +1,8 @@
 //! What is particular to files: formats, damage, full disks, files that were replaced.
 
+mod journal;
 mod ledger;
 mod life;
+mod property;
+mod results;
 mod suppressions;

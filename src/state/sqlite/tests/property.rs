@@ -1,11 +1,14 @@
-//! Random histories, and files that are cut off or spoiled at random places.
+//! Journals of random histories, and files that are cut off or spoiled at random places.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::journal::{Dir, wal};
+use crate::journal::testing::{accepted, at, intent, retry, spawn};
+use crate::journal::{Outcome, RowState, Verdict};
+use crate::mail::Disposition;
 
 const ROWS: u32 = 40;
 
@@ -40,31 +43,31 @@ fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
 /// What a row's records amount to, the simple way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Model {
-    last: State,
+    last: RowState,
     open: bool,
     attempt: u16,
 }
 
 impl Model {
-    const NEW: Self = Self { last: State::Untouched, open: false, attempt: 0 };
+    const NEW: Self = Self { last: RowState::Untouched, open: false, attempt: 0 };
 
-    fn state(self) -> State {
-        if self.open { State::Open } else { self.last }
+    fn state(self) -> RowState {
+        if self.open { RowState::Open } else { self.last }
     }
 
     /// The row after a step, or `None` where a run would not do that.
     fn after(self, step: Step) -> Option<Self> {
         match (step, self.open, self.last) {
-            (Step::Intend, false, State::Untouched | State::Pending) => {
+            (Step::Intend, false, RowState::Untouched | RowState::Pending) => {
                 Some(Self { open: true, attempt: self.attempt + 1, ..self })
             }
             (Step::Accept, true, _) => {
-                Some(Self { last: State::Final(Disposition::Accepted), open: false, ..self })
+                Some(Self { last: RowState::Final(Disposition::Accepted), open: false, ..self })
             }
             (Step::Bounce, true, _) => {
-                Some(Self { last: State::Final(Disposition::Bounced), open: false, ..self })
+                Some(Self { last: RowState::Final(Disposition::Bounced), open: false, ..self })
             }
-            (Step::Retry, true, _) => Some(Self { last: State::Pending, open: false, ..self }),
+            (Step::Retry, true, _) => Some(Self { last: RowState::Pending, open: false, ..self }),
             (Step::Withdraw, true, _) => Some(Self { open: false, attempt: self.attempt - 1, ..self }),
             (Step::Flush, ..) => Some(self),
             _ => None,
@@ -73,10 +76,11 @@ impl Model {
 }
 
 /// Writes the steps that make sense. The model of every row, and all states that a row was ever in.
-fn write(dir: &Dir, steps: &[(u32, Step)]) -> (BTreeMap<u32, Model>, BTreeMap<u32, Vec<State>>) {
+fn write(dir: &Dir, steps: &[(u32, Step)]) -> (BTreeMap<u32, Model>, BTreeMap<u32, Vec<RowState>>) {
     let run = spawn(dir.create());
     let mut rows: BTreeMap<u32, Model> = (0..ROWS).map(|row| (row, Model::NEW)).collect();
-    let mut seen: BTreeMap<u32, Vec<State>> = (0..ROWS).map(|row| (row, vec![State::Untouched])).collect();
+    let mut seen: BTreeMap<u32, Vec<RowState>> =
+        (0..ROWS).map(|row| (row, vec![RowState::Untouched])).collect();
     for (second, &(row, step)) in (0..).zip(steps) {
         let Some(next) = rows[&row].after(step) else { continue };
         let attempt = rows[&row].attempt;
@@ -109,12 +113,12 @@ proptest! {
         for (row, model) in rows {
             prop_assert_eq!(states.state(row), model.state());
             let outcome = details.outcome(&states, row).unwrap();
-            prop_assert_eq!(outcome.is_some(), model.last != State::Untouched);
+            prop_assert_eq!(outcome.is_some(), model.last != RowState::Untouched);
             if let Some(outcome) = outcome {
                 prop_assert_eq!(outcome.row, row);
                 let says = match outcome.verdict {
-                    Verdict::Final(disposition) => State::Final(disposition),
-                    Verdict::Retry { .. } | Verdict::Withdrawn => State::Pending,
+                    Verdict::Final(disposition) => RowState::Final(disposition),
+                    Verdict::Retry { .. } | Verdict::Withdrawn => RowState::Pending,
                 };
                 prop_assert_eq!(says, model.last);
             }
@@ -160,10 +164,10 @@ proptest! {
         fs::copy(dir.path(), copy.path()).unwrap();
         let log = fs::read(wal(&dir.path())).unwrap();
         fs::write(wal(&copy.path()), &log[..(log.len() as f64 * cut) as usize]).unwrap();
-        let states = read(&copy.path()).unwrap();
+        let states = copy.states();
         prop_assert_eq!(&states.damage, &None);
         let known: Vec<u32> =
-            states.iter().filter(|(_, state)| *state != State::Untouched).map(|(row, _)| row).collect();
+            states.iter().filter(|(_, state)| *state != RowState::Untouched).map(|(row, _)| row).collect();
         let is_a_prefix = (0..=written.len()).any(|end| {
             let mut rows = written[..end].to_vec();
             rows.sort_unstable();
@@ -177,17 +181,19 @@ proptest! {
 fn check_spoiled(
     dir: &Dir,
     rows: &BTreeMap<u32, Model>,
-    seen: &BTreeMap<u32, Vec<State>>,
+    seen: &BTreeMap<u32, Vec<RowState>>,
 ) -> Result<(), TestCaseError> {
-    let Ok(reader) = Reader::open(&dir.path()) else { return Ok(()) };
+    let Ok(reader) = dir.read() else { return Ok(()) };
     let Ok(states) = reader.states() else { return Ok(()) };
     let mut details = reader.details();
     for (row, state) in states.iter() {
         match state {
             // Not damaged as far as this row goes: then it is what it was.
-            State::Untouched | State::Pending | State::Open => prop_assert_eq!(state, rows[&row].state()),
-            State::Final(_) => prop_assert!(seen[&row].contains(&state), "row {}: {:?}", row, state),
-            State::Unknown => prop_assert!(states.damage.is_some()),
+            RowState::Untouched | RowState::Pending | RowState::Open => {
+                prop_assert_eq!(state, rows[&row].state())
+            }
+            RowState::Final(_) => prop_assert!(seen[&row].contains(&state), "row {}: {:?}", row, state),
+            RowState::Unknown => prop_assert!(states.damage.is_some()),
         }
         let _ = details.outcome(&states, row);
     }

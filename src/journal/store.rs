@@ -1,0 +1,88 @@
+//! The journal as a store keeps it: the traits that every backend implements.
+
+use std::fmt;
+
+use super::record::ConnectionInfo;
+use crate::kit::store::{Store, StoreError};
+
+/// Which run a journal belongs to: one that differs in any of these is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunKey {
+    /// The run's id.
+    pub run_id: String,
+    /// The number of rows in the plan.
+    pub plan_rows: u32,
+    /// The plan's hash, as text.
+    pub plan_hash: String,
+}
+
+/// What one commit writes: records that become durable together, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// Its place in the journal, from 1 without gaps.
+    pub number: u64,
+    /// Over the number and the records: what comes back from a disk may not be what was written.
+    pub checksum: i64,
+    /// The records one after the other, in the form of [`record`](super::record).
+    pub records: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    /// A group with its checksum: the first eight bytes, little-endian, of the BLAKE3 hash of the number (eight bytes,
+    /// little-endian) and the records.
+    pub fn new(number: u64, records: &'a [u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&number.to_le_bytes()).update(records);
+        let hash = *hasher.finalize().as_bytes();
+        let checksum = i64::from_le_bytes(hash[..8].try_into().expect("eight bytes of thirty-two"));
+        Self { number, checksum, records }
+    }
+
+    /// Whether it is what was written.
+    pub fn is_sound(&self) -> bool {
+        Self::new(self.number, self.records).checksum == self.checksum
+    }
+}
+
+/// A journal as its readers see it, also while a run writes to it.
+pub trait JournalRead: fmt::Debug + Send {
+    /// Where it is, for errors.
+    fn store(&self) -> &Store;
+
+    /// The run that it belongs to.
+    fn run(&self) -> &RunKey;
+
+    /// Why the store as a whole is not sound, where it isn't and can be read all the same.
+    fn damage(&self) -> Option<&str> {
+        None
+    }
+
+    /// Calls `each` with every group after the one numbered `number`, in the order of their numbers. Neither gaps nor
+    /// checksums are looked at.
+    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError>;
+
+    /// The records of one group.
+    fn group(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// What is known of the connection with this number.
+    fn connection(&self, number: u32) -> Result<Option<ConnectionInfo>, StoreError>;
+}
+
+/// A journal that can be written to.
+///
+/// The number of a group is the fence: a store that was opened to write, and has lost its turn to another process since
+/// (its lock, its lease), finds the number taken and can't commit any more. What it does not commit it does not send.
+pub trait JournalStore: JournalRead {
+    /// The largest number of a group and of a connection, 0 where there is none.
+    fn last_numbers(&self) -> Result<(u64, u32), StoreError>;
+
+    /// Makes `connections` and `group` durable together. Fails, and writes nothing, when there is a group of this number.
+    /// A connection that is known already is left as it is.
+    ///
+    /// After an error the group may have been written all the same.
+    fn commit(
+        &mut self,
+        connections: &[(u32, ConnectionInfo)],
+        group: Option<Group<'_>>,
+    ) -> Result<(), StoreError>;
+}
