@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::batch::{BATCH_ROWS, Batch};
+use super::columns::ResultRow;
 use super::error::ResultsError;
 use super::parts::Parts;
-use super::row::{Fate, InputRow, ResultRow};
+use super::row::{Fate, InputRow};
 use super::summary::{Counts, Summary};
 use crate::campaign::Compression;
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};

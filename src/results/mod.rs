@@ -8,22 +8,24 @@
 //! This module never changes the journal, and never decides what becomes of a row.
 
 mod batch;
+mod cell;
+mod columns;
+mod declare;
 mod error;
 mod merge;
 mod parts;
 mod reader;
 mod row;
-mod schema;
 mod summary;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
+pub use columns::{Column, ResultRow, SCHEMA_VERSION};
 pub use error::ResultsError;
 pub use merge::{Known, Options, Results};
 pub use reader::ResultFiles;
-pub use row::{Fate, InputRow, ResultRow};
-pub use schema::{Column, SCHEMA_VERSION};
+pub use row::{Fate, InputRow};
 pub use summary::{DomainCount, Latency, Summary};
 pub use table::TableWriter;

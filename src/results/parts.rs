@@ -11,8 +11,8 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::columns::{self, Column, RUN_KEY, SCHEMA_VERSION, VERSION_KEY};
 use super::error::ResultsError;
-use super::schema::{self, Column, RUN_KEY, SCHEMA_VERSION, VERSION_KEY};
 use crate::campaign::Compression;
 use crate::kit::file::{self, Draft, Synced};
 
@@ -103,7 +103,7 @@ impl Parts {
             Ok((draft.handle()?, draft))
         };
         let (file, draft) = create().map_err(|error| ResultsError::io("create", &path, error))?;
-        let writer = ArrowWriter::try_new(file, schema::schema(), Some(self.properties.clone()))
+        let writer = ArrowWriter::try_new(file, columns::schema(), Some(self.properties.clone()))
             .map_err(|error| ResultsError::write(&path, error))?;
         Ok(Part { writer, draft, path, rows: 0 })
     }
@@ -152,16 +152,16 @@ fn properties(compression: Compression, run_id: &str) -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk);
     Column::ALL
         .into_iter()
-        .filter(|column| column.is_distinct())
+        .filter(|column| column.storage().is_distinct)
         .fold(properties, |properties, column| properties.set_column_dictionary_enabled(path(column), false))
         .build()
 }
 
 /// The column's place in the Parquet schema: lists have their values two levels down.
 fn path(column: Column) -> ColumnPath {
-    let name = column.name().to_owned();
-    match column {
-        Column::AttemptsAt => ColumnPath::new(vec![name, "list".to_owned(), "item".to_owned()]),
-        _ => ColumnPath::new(vec![name]),
-    }
+    let field = column.field();
+    let below: &[&str] = if field.data_type().is_nested() { &["list", "item"] } else { &[] };
+    ColumnPath::new(
+        [field.name()].into_iter().cloned().chain(below.iter().map(|&part| part.to_owned())).collect(),
+    )
 }

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
-use super::row::ResultRow;
+use super::columns::ResultRow;
 use crate::mail::{Class, Disposition, Timestamp};
 
 /// Domains that are counted one by one. Later ones count as one, so that memory stays bounded: a domain that matters

@@ -1,0 +1,76 @@
+//! The columns of the results. To add one, add a line at the end of this list, fill its field in `merge.rs`, and describe
+//! it in `docs/results.md`.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_schema::{Field, Schema, SchemaRef};
+
+use super::cell::Cell;
+use super::declare::{PLAIN, Storage, columns, text};
+use crate::mail::{Class, Disposition, EnhancedStatus, Timestamp};
+
+/// Raised when a column goes, changes its type or changes its meaning; a new column at the end leaves it.
+pub const SCHEMA_VERSION: u32 = 1;
+/// The metadata key of [`SCHEMA_VERSION`].
+pub(super) const VERSION_KEY: &str = "mailrun.schema";
+/// The metadata key of the run's id.
+pub(super) const RUN_KEY: &str = "mailrun.run";
+
+columns! { <'a>
+    /// Number of the row in its file, from 1.
+    Row, row: u64, PLAIN.distinct();
+    /// The file, as shown.
+    SourceFile, source_file: Cow<'a, str>, text(24);
+    /// From the id column.
+    RecipientId, recipient_id: Option<Cow<'a, str>>, text(12).distinct();
+    /// The address as given; null where the row could not be read.
+    Email, email: Option<Cow<'a, str>>, text(24).distinct();
+    /// The address's domain in A-labels.
+    Domain, domain: Option<Cow<'a, str>>, text(16);
+    /// The `Message-ID` of the last attempt, without angle brackets.
+    MessageId, message_id: Option<Cow<'a, str>>, text(56).distinct();
+    /// What became of the row.
+    Disposition, disposition: Disposition, text(8);
+    /// Why, from the last reply or the lack of one.
+    Class, class: Option<Class>, text(4);
+    /// The last reply's code (RFC 5321 §4.2).
+    SmtpCode, smtp_code: Option<u16>, PLAIN;
+    /// The last reply's enhanced status, as `5.1.1` (RFC 3463).
+    EnhancedStatus, enhanced_status: Option<EnhancedStatus>, text(5);
+    /// The last reply's text.
+    Reply, reply: Option<Cow<'a, str>>, text(48).distinct();
+    /// The next hop of the last attempt.
+    RemoteHost, remote_host: Option<Cow<'a, str>>, text(24);
+    /// The next hop's IP address.
+    RemoteIp, remote_ip: Option<IpAddr>, text(14);
+    /// The IP address that the message was sent from.
+    LocalIp, local_ip: Option<IpAddr>, text(14);
+    /// Protocol and cipher suite; null for a connection in clear text.
+    Tls, tls: Option<Cow<'a, str>>, text(24);
+    /// Transmissions; each counts against the capacity.
+    Attempts, attempts: u16, PLAIN;
+    /// When the first transmission started.
+    FirstAttemptAt, first_attempt_at: Option<Timestamp>, PLAIN.distinct();
+    /// When the last transmission started.
+    LastAttemptAt, last_attempt_at: Option<Timestamp>, PLAIN.distinct();
+    /// Duration of the last transmission in microseconds, from its start to the last reply.
+    LatencyUs, latency_us: Option<u64>, PLAIN.distinct();
+    /// The message's size.
+    Bytes, bytes: Option<u32>, PLAIN;
+    /// The start of the five minutes of `last_attempt_at`.
+    Slot, slot: Option<Timestamp>, PLAIN;
+    /// The reason where no reply gives one.
+    Detail, detail: Option<Cow<'a, str>>, text(4);
+    /// When each transmission started: an audit of the capacity counts these.
+    AttemptsAt, attempts_at: Vec<Timestamp>, PLAIN.distinct();
+    /// The reply to the archive's copy, as `250 2.0.0 queued`; null without a copy.
+    Archive, archive: Option<Cow<'a, str>>, text(4).distinct().late();
+}
+
+/// All columns.
+pub(super) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(Column::ALL.map(Column::field).to_vec()))
+}
