@@ -26,20 +26,20 @@ pub(super) struct CommonFile {
     pub id: Option<String>,
 }
 
-/// What of the body is the same for all messages.
+/// The parts of the body that are the same for all messages.
 #[derive(Debug)]
 pub(super) struct Layout {
     /// `Content-Type: multipart/…` of the message; empty when it has one part.
     pub content_type: Vec<u8>,
-    /// What stands before the first part.
+    /// What comes before the first part.
     open: Vec<u8>,
-    /// What stands between text and HTML.
+    /// What comes between text and HTML.
     between: Vec<u8>,
-    /// What stands after them, images and common attachments among it.
+    /// What comes after them, including images and common attachments.
     after: Bytes,
-    /// What stands before each of a row's own attachments.
+    /// What comes before each of a row's own attachments.
     next_attachment: Vec<u8>,
-    /// What stands at the end of a message that can have attachments of its own.
+    /// What ends a message that can have attachments of its own.
     end: Vec<u8>,
     /// What separates the parts begins with this.
     boundary: Finder<'static>,
@@ -62,9 +62,9 @@ struct LeafHeaders {
 }
 
 impl Layout {
-    /// `boundary` is something that no one can know before the run, so that no row can contain it.
+    /// Nobody can know `boundary` before the run, so no row can contain it.
     pub(super) fn new(boundary: &str, html: bool, files: &[CommonFile], own_attachments: bool) -> Self {
-        // `=_` stands in no quoted-printable and no base64 text (RFC 2045 §6.7).
+        // `=_` occurs in no quoted-printable and no base64 text (RFC 2045 §6.7).
         let boundary = format!("=_{boundary}");
         let (images, attachments): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.id.is_some());
         let mut levels = Vec::new();

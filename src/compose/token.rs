@@ -2,7 +2,7 @@
 //! secret.
 //!
 //! A token is `campaign NUL run NUL recipient` in UTF-8, sealed for the purpose `token` (see
-//! [`crate::kit::seal`]). The same recipient of the same run always has the same token, no address
+//! `kit::seal`). The same recipient of the same run always has the same token, no address
 //! can be read from it, and none can be made up.
 
 use crate::kit::seal::{self, Sealer};

@@ -1,6 +1,6 @@
 //! The body hash: relaxed canonicalisation (RFC 6376 §3.4.4) straight into SHA-256, over segments, without a copy.
 //!
-//! Runs that the canonical form leaves as they are (all of a base64 attachment) go to the digest as they stand.
+//! Runs that the canonical form leaves as they are (all of a base64 attachment) go to the digest as they are.
 
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
@@ -21,7 +21,7 @@ fn canonicalize(segments: &[Bytes], mut out: impl FnMut(&[u8])) {
     relaxed.finish(&mut out);
 }
 
-/// What has been read and not yet written, because what follows decides whether it counts.
+/// What has been read and not yet written, because what comes next decides whether it counts.
 #[derive(Debug, Default)]
 struct Relaxed {
     /// A CR whose LF may be the next byte.
@@ -113,7 +113,7 @@ fn plain_run(bytes: &[u8]) -> usize {
 }
 
 /// The first byte that may not be plain, eight bytes at a time: a tab, or one at or below 0x20 before another such or at
-/// the end. A single space between words, which is what most of a text's white space is, is passed over.
+/// the end. A single space between words, which is most of the white space of a text, is skipped.
 fn find_unplain(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

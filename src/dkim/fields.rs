@@ -17,7 +17,7 @@ const ALWAYS: [&str; 13] = [
     "Auto-Submitted",
 ];
 
-/// A field's name, and its value as it stands after the colon.
+/// A field's name, and its value as it is after the colon.
 pub(super) type Field<'a> = (&'a [u8], &'a [u8]);
 
 /// The names to sign where they are present: those that always are, then `configured`.
@@ -53,7 +53,8 @@ fn field(text: &[u8]) -> Option<Field<'_>> {
 }
 
 /// The names for `h=` and the fields in the order in which they are hashed. Every instance of a name is signed,
-/// the lowest one first (RFC 6376 §5.4.2); `From` is named once more than it is there, so that nobody can add one.
+/// the lowest one first (RFC 6376 §5.4.2); `From` is named once more often than it occurs, so that
+/// nobody can add one.
 pub(super) fn select<'a>(names: &[String], fields: &[Field<'a>]) -> (Vec<String>, Vec<Field<'a>>) {
     let mut signed = Vec::with_capacity(fields.len() + 1);
     let mut chosen = Vec::with_capacity(fields.len());

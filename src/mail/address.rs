@@ -19,7 +19,8 @@ pub struct Address {
     domain: Domain,
 }
 
-/// An address that can be sent to, in the text that it was read from: for those who read many and keep few.
+/// An address that can be sent to, borrowed from the text that it was read from: for reading many
+/// addresses and keeping few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressParts<'a> {
     /// The part before the `@`, as given.
@@ -132,8 +133,8 @@ impl Domain {
     }
 }
 
-/// True for most host names: those that [`Domain::to_ascii`] would return as they are, told in one pass. The others
-/// (with upper case, `--` as in A-labels, or what is wrong) are left to it.
+/// A quick check in one pass, true for most host names: those that [`Domain::to_ascii`] would return
+/// as is. The rest (upper case, `--` as in A-labels, mistakes) go through that function.
 fn is_plain_host(text: &str) -> bool {
     let (mut label_bytes, mut numeric, mut previous) = (0, true, b'.');
     for &byte in text.as_bytes() {
@@ -158,7 +159,8 @@ fn contains_a_label(text: &str) -> bool {
 }
 
 impl Address {
-    /// Reads `local@domain`. Blanks around it are taken off; within it there are none, and no line ends anywhere.
+    /// Reads `local@domain`. Blanks around it are removed; blanks within it and line ends anywhere are
+    /// refused.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let AddressParts { local, domain } = AddressParts::parse(text)?;
         Ok(Self { local: local.into(), domain: Domain(domain.into()) })
@@ -205,8 +207,8 @@ impl<'a> AddressParts<'a> {
     }
 }
 
-/// Takes off what people type around an address: spaces of any kind and tabs. A line end is never a slip of the finger,
-/// so it is left for the address to be refused.
+/// Removes what people type around an address: spaces of any kind and tabs. A line end is never a
+/// typing mistake, so it stays and the address is refused.
 fn trim_blanks(text: &str) -> &str {
     if let [first, .., last] = text.as_bytes()
         && first.is_ascii_graphic()
@@ -218,7 +220,8 @@ fn trim_blanks(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() && !line_end(c))
 }
 
-/// True for most local parts: ASCII that [`check_local`] would let pass, told in one pass. The others are left to it.
+/// A quick check in one pass, true for most local parts: ASCII that [`check_local`] accepts. The
+/// rest go through that function.
 fn is_plain_local(local: &str) -> bool {
     let mut previous = b'.';
     for &byte in local.as_bytes() {

@@ -1,4 +1,4 @@
-//! Why a reply, or the lack of one, came about.
+//! Why a message was refused or could not be handed over.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,13 +22,13 @@ pub enum Class {
     Authentication,
     /// Too fast, too many connections, come back later.
     RateLimited,
-    /// TLS is needed and was not there.
+    /// The receiver demands TLS, or TLS is required and not offered.
     TlsRequired,
-    /// Larger than the receiver takes.
+    /// Larger than the receiver accepts.
     TooLarge,
-    /// Greylisted: the first attempt is put off on purpose.
+    /// Greylisted: the receiver defers the first attempt on purpose.
     Greylisted,
-    /// The receiver is busy or out of order for the moment.
+    /// The receiver is busy or temporarily out of order.
     Unavailable,
     /// The reply or its absence broke the protocol.
     Protocol,
@@ -36,12 +36,12 @@ pub enum Class {
     Network,
     /// A loop or another routing failure at the receiver.
     Routing,
-    /// None of the others.
+    /// Anything else.
     Other,
 }
 
 impl Class {
-    /// All of them.
+    /// All classes.
     pub const ALL: [Self; 16] = [
         Self::BadMailbox,
         Self::BadDomain,
@@ -90,7 +90,7 @@ impl fmt::Display for Class {
     }
 }
 
-/// The text is none of the classes.
+/// A text that names no class.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown class `{0}`")]
 pub struct UnknownClass(String);

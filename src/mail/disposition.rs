@@ -1,4 +1,4 @@
-//! What became of a row, in the end.
+//! The final outcome of a row.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use std::str::FromStr;
 pub enum Disposition {
     /// The next hop answered 2xx to the end of the message (RFC 5321 §4.2.5). Not "in the mailbox".
     Accepted,
-    /// Refused for good: a 5xx reply, or a site that takes no mail at all.
+    /// Refused permanently: a 5xx reply, or a site that accepts no mail at all.
     Bounced,
-    /// Still refused with 4xx, or not reachable, when `give-up-after` was over.
+    /// Still refused with 4xx, or not reachable, when `give-up-after` had passed.
     Deferred,
     /// The message may have been handed over, but no answer was seen. Never resent silently.
     InDoubt,
     /// On the suppression list.
     Suppressed,
-    /// The same address stood in an earlier row.
+    /// An earlier row has the same address.
     Duplicate,
-    /// The row can't be read, or its address can't be sent to.
+    /// The row can't be read, or its address is not one that can be sent to.
     Invalid,
     /// The templates could not be rendered for this row.
     RenderFailed,
@@ -27,7 +27,7 @@ pub enum Disposition {
 }
 
 impl Disposition {
-    /// All of them, in the order of reports.
+    /// All dispositions, in the order of reports.
     pub const ALL: [Self; 9] = [
         Self::Accepted,
         Self::Bounced,
@@ -62,7 +62,7 @@ impl fmt::Display for Disposition {
     }
 }
 
-/// The text is none of the nine dispositions.
+/// A text that names no disposition.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown disposition `{0}`")]
 pub struct UnknownDisposition(String);

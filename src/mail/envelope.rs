@@ -1,4 +1,4 @@
-//! The envelope of one message (RFC 5321 §2.3.1): where it goes and where failures come back to.
+//! The envelope of one message (RFC 5321 §2.3.1): where it goes, and where bounces return to.
 
 use super::Address;
 
@@ -7,9 +7,10 @@ use super::Address;
 pub struct Envelope {
     /// `MAIL FROM`; `None` is the null return path `<>`.
     pub return_path: Option<Address>,
-    /// One `RCPT TO` each, in order; at least one. Several share one text: none of them is shown the others.
+    /// One `RCPT TO` each, in order; at least one. Several recipients share one text, and none sees
+    /// the rest.
     pub recipients: Vec<Address>,
-    /// A last `RCPT TO` that the message does not show: the archive.
+    /// The archive: a last `RCPT TO` that the message does not show.
     pub archive: Option<Address>,
 }
 

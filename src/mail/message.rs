@@ -18,7 +18,7 @@ pub struct Message {
     pub needs_smtputf8: bool,
 }
 
-/// A message with its `DKIM-Signature` fields in front: nothing may change any more.
+/// A message with its `DKIM-Signature` fields in front. Nothing in it may change from here on.
 #[derive(Debug, Clone)]
 pub struct SignedMessage {
     /// Signatures, header, empty line and body, in the order of the wire; no dot-stuffing.
@@ -34,7 +34,7 @@ pub struct SignedMessage {
 }
 
 impl SignedMessage {
-    /// Bytes of memory that this message has for itself: what it shares with others of the run is not counted.
+    /// Bytes of memory that only this message holds; segments shared within the run do not count.
     pub fn own_bytes(&self) -> usize {
         self.segments.iter().filter(|segment| segment.is_unique()).map(Bytes::len).sum()
     }

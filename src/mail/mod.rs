@@ -1,4 +1,4 @@
-//! Values of the trade: address, message, envelope, reply and enhanced status, disposition.
+//! Plain values of e-mail: address, message, envelope, reply and enhanced status, disposition.
 //!
 //! Everything here is a plain value: no I/O, no clock, no configuration.
 

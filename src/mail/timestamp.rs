@@ -1,4 +1,4 @@
-//! A moment as it is written down: microseconds since 1970-01-01 UTC.
+//! A point in time: microseconds since 1970-01-01 UTC.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -15,15 +15,16 @@ pub struct Timestamp(pub i64);
 const SLOT_MICROS: i64 = 300_000_000;
 
 impl Timestamp {
-    /// What the system's clock said at the first call, and the time since: within a process it never jumps, whatever is
-    /// done to the system's clock. For pacing, the journal and results.
+    /// The system clock at the first call plus the time elapsed since then: within a process it never
+    /// jumps, even if the system clock is changed. For pacing, the journal and results.
     pub fn now() -> Self {
         static START: OnceLock<(Timestamp, Instant)> = OnceLock::new();
         let (wall, start) = *START.get_or_init(|| (Self::wall(), Instant::now()));
         wall + start.elapsed()
     }
 
-    /// What the system's clock says now: it may jump. For what others read, as `Date:` and a signature's `t=`.
+    /// The system clock now, which may jump. For what others read, such as `Date:` and a signature's
+    /// `t=`.
     pub fn wall() -> Self {
         Self(Utc::now().timestamp_micros())
     }
@@ -38,13 +39,13 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// The same moment for chrono; the ends of chrono's range where it is outside.
+    /// The same moment as a chrono type, clamped to chrono's range.
     pub fn to_utc(self) -> DateTime<Utc> {
         let end = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         DateTime::from_timestamp_micros(self.0).unwrap_or(end)
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The time since `earlier`; zero if this is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::kit::nearest::nearest;
 
-/// A template, an attachment or a header of the campaign that can't be used. Known before anything is read.
+/// A template, an attachment or a header of the campaign that can't be used. Known before the first
+/// row is read.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct TemplateError {
-    /// The file: a template, a partial, an attachment, or the campaign file for what stands in it.
+    /// The file: a template, a partial, an attachment, or the campaign file for a value in it.
     pub path: PathBuf,
     /// Line and column, from 1, where they are known.
     pub place: Option<(usize, usize)>,
@@ -76,12 +77,12 @@ pub enum Fault {
         /// Where it is printed.
         place: Place,
     },
-    /// A template can't do with a value what it says.
+    /// A template can't do what it says with a value.
     #[error("{problem} ({place})")]
     Value {
         /// A lowercase fragment.
         problem: String,
-        /// Where it stands.
+        /// Where that is.
         place: Place,
     },
 }

@@ -1,22 +1,22 @@
 //! Template languages. A template is read and checked before the first row, and rendered for each.
 //!
-//! Every language is an [`Engine`], which compiles a [`Source`] to a [`Template`]. Handlebars is the
+//! Every language is an `Engine`, which compiles a `Source` to a `Template`. Handlebars is the
 //! only one so far. What holds for all of them:
 //!
 //! - Printing a name that has no value fails the row ([`Fault::NoValue`]), unless
 //!   `[template] strict = false`. Testing such a name (`{{#if x}}`) is fine.
-//! - Values are escaped in HTML and printed as they are in text ([`Part`]).
+//! - Values are escaped in HTML and printed as they are in text (`Part`).
 //! - Whatever can be known without a row is an error before the first one ([`TemplateError`]):
 //!   syntax, helpers, partials. Errors of both kinds name file, line and column ([`Place`]).
-//! - A template states which columns it prints and tests ([`Uses`]), so that a misspelt name is
+//! - A template states which columns it prints and tests (`Uses`), so that a misspelt name is
 //!   found before the first row.
-//! - A rendering reads its row's [`Values`] and nothing else: no clock, no file, no random number.
+//! - A rendering reads its row's `Values` and nothing else: no clock, no file, no random number.
 //!
 //! **To add a helper** that makes a text of a value, such as `{{upper name}}`: one entry in the table
 //! of `helpers.rs`, which every language calls, and its line in `docs/templates.md`.
 //!
-//! **To add a language**: a folder here with an implementation of [`Engine`], chosen in
-//! [`engine_for`].
+//! **To add a language**: a folder here with an implementation of `Engine`, chosen in
+//! `engine_for`.
 
 mod engine;
 mod error;
