@@ -1,4 +1,4 @@
-//! `mailrun capacity`: what each account used, and proof from result files.
+//! `mailrun capacity`: what each account has used, and proof from result files.
 
 use std::collections::BTreeMap;
 

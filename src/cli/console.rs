@@ -30,7 +30,7 @@ pub struct Console {
     stage: Mutex<Shown>,
 }
 
-/// What is shown of the present stage.
+/// What is shown of the current stage.
 #[derive(Default)]
 struct Shown {
     last: Option<Instant>,
@@ -48,7 +48,7 @@ impl Console {
         }
     }
 
-    /// Shows how many rows are done, where it takes long enough to ask.
+    /// Shows how many rows are done, if it takes long.
     pub fn rows(&self, doing: &str, rows: u64) {
         self.shown(|shown| {
             if shown.is_due(ROWS_EVERY) {
@@ -80,7 +80,7 @@ impl Console {
         });
     }
 
-    /// Takes away what is shown of a stage.
+    /// Removes the progress of a stage.
     pub fn done(&self) {
         self.shown(|shown| {
             if let Some(bar) = shown.bar.take() {
@@ -99,7 +99,7 @@ impl Console {
 }
 
 impl Shown {
-    /// Whether something is to be shown again. Not at first: what is over soon shows nothing.
+    /// Whether to show something again. Not at first: a short stage shows nothing.
     fn is_due(&mut self, every: Duration) -> bool {
         let last = self.last.get_or_insert_with(Instant::now);
         let due = last.elapsed() >= every;
@@ -157,7 +157,7 @@ impl Observer for Console {
     }
 }
 
-/// What is going to happen, in one line.
+/// What will happen, in one line.
 fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
     let capacity = &campaign.capacity;
     let screening = &manifest.screening;

@@ -55,7 +55,7 @@ pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     Ok(Exit::Ok)
 }
 
-/// A comment with what is published, then the line: commented out where nothing has to be done.
+/// A comment with what is published, then the line: commented out if nothing has to be done.
 fn text(record: &Record) -> String {
     let line = record.line();
     let (said, values, needed) = match &record.published {

@@ -1,4 +1,4 @@
-//! The exit codes, part of the program's contract with cron and scripts.
+//! The exit codes: part of the contract with cron and scripts.
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ pub struct DnsOptions {
     #[arg(long, value_name = "PATH", env = "MAILRUN_DNS_ZONE")]
     dns_zone: Option<PathBuf>,
     /// Ask this name server (IP address, port optional) instead of the campaign's or the system's; repeatable
-    // Not in conflict with --dns-zone, which may come from the environment: what is typed goes before it.
+    // Not in conflict with --dns-zone, which may come from the environment: the option wins.
     #[arg(long, value_name = "ADDRESS")]
     dns_server: Vec<NameServer>,
 }

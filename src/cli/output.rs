@@ -1,22 +1,22 @@
-//! stdout: what was asked for, and nothing else.
+//! stdout: the answer to the command, and nothing else.
 
 use std::io::{self, Write};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 
-/// Prints what was asked for.
+/// Prints the answer of a command.
 pub fn out(text: &str) -> Result<(), Diagnostic> {
     out_bytes(text.as_bytes())
 }
 
-/// Prints what was asked for, such as a message, byte for byte.
+/// Prints the answer of a command, byte for byte.
 pub fn out_bytes(bytes: &[u8]) -> Result<(), Diagnostic> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).or_else(|error| ended_pipe(error).map(drop))
 }
 
-/// `mailrun … | head` ends well.
+/// A closed pipe is no failure: `mailrun … | head`.
 pub fn ended_pipe(error: io::Error) -> Result<Exit, Diagnostic> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(Exit::Ok);

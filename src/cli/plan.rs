@@ -1,4 +1,4 @@
-//! `mailrun plan`: what would happen. Sends nothing and leaves nothing.
+//! `mailrun plan`: shows what would happen. Sends nothing and leaves nothing behind.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `mailrun render`: the exact message of one row, or those of all.
+//! `mailrun render`: the exact message of one row, or of all rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};

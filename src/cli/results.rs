@@ -1,4 +1,4 @@
-//! `mailrun results`: the result files once more, from plan and journal.
+//! `mailrun results`: writes the result files again, from plan and journal.
 
 use super::common::Common;
 use super::diagnostic::Diagnostic;

@@ -20,7 +20,7 @@ const TOTALS_EVERY: Duration = Duration::from_secs(5);
 pub fn behaviours() -> String {
     let rows = BEHAVIOURS.iter().chain(BEHAVIOUR_SUFFIXES);
     let lines = rows.map(|(local_part, what)| format!("  {local_part:<28}  {what}\n")).collect::<String>();
-    format!("The recipient's local part says what happens to it; any other is accepted:\n{lines}")
+    format!("The recipient's local part decides what happens; any other is accepted:\n{lines}")
 }
 
 /// `mailrun sandbox`.
@@ -92,7 +92,7 @@ pub fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
 }
 
 fn parse_auth(text: &str) -> Result<Credentials, String> {
-    let (user, password) = text.split_once(':').ok_or("there is no colon between user name and password")?;
+    let (user, password) = text.split_once(':').ok_or("use USER:PASSWORD, with a colon between them")?;
     Ok(Credentials { user: user.into(), password: password.into() })
 }
 

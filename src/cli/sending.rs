@@ -61,7 +61,7 @@ pub enum InDoubt {
 }
 
 impl Sending {
-    /// `--sandbox`: everything as it is, but to the embedded receiver.
+    /// `--sandbox`: everything as usual, but to the embedded receiver.
     pub fn rehearse(&self, campaign: &mut Campaign) {
         if self.sandbox {
             campaign.delivery.route = RouteKind::Sandbox;
@@ -73,12 +73,12 @@ impl Sending {
         self.not_before.map_or(Ok(()), moment::wait_until)
     }
 
-    /// What must hold before the first byte leaves; with `content` also what the messages and the sender look like.
+    /// What must hold before the first byte leaves; with `content` also the messages and the sender's domains.
     pub fn checks(&self, content: bool) -> Checks {
         Checks { content: content.then(|| self.dns.clone().into()), deadline: self.deadline }
     }
 
-    /// Carries out what was asked for: from the selected rows to the results.
+    /// Carries out the command: from the selected rows to the results.
     pub fn carry_out(
         &self,
         job: &Job<'_>,

@@ -55,11 +55,16 @@ pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     }
     let mut text = format!("{}  {}\n\n", dir.name(), describe(&manifest, running));
     text.push_str(&table(
-        &counts.iter().map(|(word, rows)| vec![word.clone(), grouped(*rows)]).collect::<Vec<_>>(),
+        &counts.iter().map(|(word, rows)| vec![shown(word).to_owned(), grouped(*rows)]).collect::<Vec<_>>(),
     ));
     text.extend(live.as_ref().map(progress));
     out(&text)?;
     Ok(Exit::Ok)
+}
+
+/// The word for people; in JSON the old one stays.
+fn shown(word: &str) -> &str {
+    if word == "under way" { "in flight" } else { word }
 }
 
 /// Rate, finish and lanes of a running process.

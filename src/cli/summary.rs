@@ -1,4 +1,4 @@
-//! What a run came to: on stdout, for people or as JSON.
+//! The summary of a run on stdout, for people or as JSON.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, 
     })
 }
 
-/// Prints what is known of a run that finished before.
+/// Prints the outcome of a run that had already finished.
 pub fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Diagnostic> {
     let (dir, manifest) = (&run.dir, &run.manifest);
     let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));

@@ -9,7 +9,7 @@ use crate::results::Summary;
 use crate::run::{self, Phase};
 use crate::run_dir::{Manifest, RunDir, RunDirError, State};
 
-/// What the end of a run amounts to.
+/// How a run ended, for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Finished; every planned recipient accepted.
@@ -29,7 +29,7 @@ pub struct Conclusion {
     pub manifest: Manifest,
     /// What is in its result files; `None` when it was stopped at once and they were not written.
     pub results: Option<Summary>,
-    /// What that amounts to.
+    /// The same in a word.
     pub outcome: Outcome,
 }
 
@@ -87,7 +87,7 @@ impl Outcome {
 /// Writes the result files of a run again, from its plan and its journal; also while a process works on it.
 pub fn rewrite_results(workspace: &Workspace, dir: &RunDir) -> Result<(Manifest, Summary), JobError> {
     let manifest = Manifest::read(&dir.manifest())?;
-    // Only a run that nobody works on may have its state put right.
+    // A run that a process is sending is not over, whatever its manifest says.
     let lock = match dir.lock() {
         Ok(lock) => Some(lock),
         Err(RunDirError::Locked { .. }) => None,
@@ -100,12 +100,12 @@ pub fn rewrite_results(workspace: &Workspace, dir: &RunDir) -> Result<(Manifest,
     Ok((manifest, results))
 }
 
-/// Why the turn of a row has not come.
+/// Why a row was not attempted.
 fn not_attempted(state: &State, running: bool) -> String {
     match state {
         State::Interrupted { reason } => format!("the run ended before its turn: {reason}"),
-        State::Planned | State::Running | State::Finished if running => "the run goes on".to_owned(),
-        State::Planned => "the run has not begun".to_owned(),
+        State::Planned | State::Running | State::Finished if running => "the run is still sending".to_owned(),
+        State::Planned => "the run has not started".to_owned(),
         State::Running => "the run was cut off before its turn".to_owned(),
         State::Finished => String::new(),
     }

@@ -9,6 +9,7 @@ use crate::compose::NoRoom;
 use crate::dkim::{KeyError, SignError};
 use crate::journal::JournalError;
 use crate::kit::store::StoreError;
+use crate::kit::text::{counted, grouped};
 use crate::mail::{Address, Disposition};
 use crate::pacing::LedgerError;
 use crate::plan::PlanError;
@@ -152,16 +153,16 @@ impl From<FinishError> for JobError {
     }
 }
 
-/// There is no place for the state.
+/// The state directory can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
-    /// Nothing says where it should be.
-    #[error("neither HOME nor XDG_STATE_HOME is set, so there is no place for the state directory")]
+    /// Neither an option nor the environment says where it is.
+    #[error("can't choose a state directory: neither HOME nor XDG_STATE_HOME is set")]
     Homeless,
     /// The system refuses.
     #[error("can't {action}")]
     Io {
-        /// `make the state directory`, `note where the runs are`.
+        /// `create the state directory`, `save the location of the runs`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -186,10 +187,10 @@ impl WorkspaceError {
     }
 }
 
-/// A secret can't be had.
+/// A secret is missing or unreadable.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The environment does not have it.
+    /// Its environment variable is not set.
     #[error("the environment variable `{name}` is not set")]
     NotSet {
         /// The variable.
@@ -209,7 +210,7 @@ pub enum SecretError {
         source: io::Error,
     },
     /// The one in the state directory can't be read or made.
-    #[error("can't keep the secret of the tokens")]
+    #[error("can't read or create the secret of the tokens")]
     Own {
         /// The file.
         path: PathBuf,
@@ -237,7 +238,7 @@ impl SecretError {
     }
 }
 
-/// The campaign says something else than its sender is registered with.
+/// The campaign contradicts the registry of senders.
 #[derive(Debug, thiserror::Error)]
 #[error("{refused}")]
 pub struct SenderRefused {
@@ -254,10 +255,10 @@ pub enum SetupError {
     #[error("can't set up TLS")]
     Tls(#[source] TlsError),
     /// The name in EHLO.
-    #[error("bad `delivery.ehlo`")]
+    #[error("invalid `delivery.ehlo`")]
     Ehlo(#[source] BadEhloName),
     /// The return paths.
-    #[error("can't make return paths")]
+    #[error("can't create return paths")]
     ReturnPath {
         /// The campaign file.
         campaign: PathBuf,
@@ -281,10 +282,10 @@ pub enum SetupError {
         source: io::Error,
     },
     /// A folder for files that are not kept.
-    #[error("can't make a temporary folder")]
+    #[error("can't create a temporary folder")]
     Temporary(#[source] io::Error),
-    /// Real mail keeps to the agreement.
-    #[error("`--unpaced` is only for the sandbox: it ignores the agreed capacity")]
+    /// Real mail must be paced.
+    #[error("`--unpaced` ignores the agreed capacity and works only with the sandbox")]
     Unpaced,
 }
 
@@ -324,8 +325,8 @@ pub enum SelectionError {
     /// The rows can't be screened.
     #[error("can't screen the target group")]
     Screen(#[source] ScreenError),
-    /// The list is shorter.
-    #[error("there is no row {row}: {accepted} of {rows} rows pass screening")]
+    /// Fewer rows pass screening.
+    #[error("no row {row}: {} of {} pass screening", grouped(*accepted), counted(*rows, "row", "rows"))]
     NoRow {
         /// The row asked for.
         row: u32,
@@ -334,10 +335,10 @@ pub enum SelectionError {
         /// All rows.
         rows: u64,
     },
-    /// Nobody has the address.
+    /// No row has the address.
     #[error("no row that passes screening has the address `{0}`")]
     NoAddress(Address),
-    /// The template can't be filled.
+    /// The row has no message.
     #[error("can't render the message for `{email}`: {reason}")]
     Render {
         /// The recipient.
@@ -347,8 +348,8 @@ pub enum SelectionError {
         /// Why.
         reason: String,
     },
-    /// The address is no return path of the run.
-    #[error("`{address}` is no return path of run `{run}`")]
+    /// The address is not a return path of the run.
+    #[error("`{address}` is not a return path of run `{run}`")]
     NoReturnPath {
         /// The address.
         address: Address,
@@ -371,14 +372,14 @@ impl SelectionError {
         match self {
             Self::Screen(_) | Self::NoRow { .. } => None,
             Self::NoAddress(_) => {
-                Some("`mailrun send --dry-run` tells which rows fail and why; capital letters count")
+                Some("addresses are case-sensitive; `mailrun send --dry-run` shows which rows fail and why")
             }
-            Self::Render { .. } => {
-                Some("give the row a value or the template a default; `send` records it as `render_failed`")
-            }
-            Self::NoReturnPath { .. } => {
-                Some("its token names another run, was made with another secret, or was changed on the way")
-            }
+            Self::Render { .. } => Some(
+                "give the row a value or the template a default; `send` would record the row as `render_failed`",
+            ),
+            Self::NoReturnPath { .. } => Some(
+                "its token belongs to another run, was made with another secret, or was altered in transit",
+            ),
         }
     }
 }
@@ -387,15 +388,15 @@ impl SelectionError {
 #[derive(Debug, thiserror::Error)]
 pub enum FreezeError {
     /// An unfinished run of the campaign has other content: nobody must get two messages because of an edit.
-    #[error("run `{run_id}` of this campaign has begun and is not finished, and its content was another")]
+    #[error("run `{run_id}` of this campaign is unfinished and was started with different content")]
     OtherUnfinished {
         /// The run.
         run_id: RunId,
         /// Its directory.
         dir: PathBuf,
     },
-    /// A run keeps the content that it began with.
-    #[error("run `{run_id}` began with another content: {what} has changed")]
+    /// A run can't change its content.
+    #[error("run `{run_id}` was started with different content: {what} has changed")]
     Changed {
         /// The run.
         run_id: RunId,
@@ -404,7 +405,7 @@ pub enum FreezeError {
         /// `the target group`, `a template or an attachment` or `--limit`.
         what: &'static str,
     },
-    /// What is left of an interrupted start is in the way.
+    /// A file left over from an interrupted start can't be removed.
     #[error("can't remove an unfinished plan")]
     Remove {
         /// The file.
@@ -428,10 +429,12 @@ impl FreezeError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::OtherUnfinished { .. } => Some(
-                "restore its files to go on with it, or start anew with `--new-run`: those who got the first message \
-                 get this one too",
+                "restore its files to resume it, or use `--new-run`; whoever got the first message then gets this one \
+                 too",
             ),
-            Self::Changed { .. } => Some("name another run with `--run-id`, or restore what it began with"),
+            Self::Changed { .. } => {
+                Some("choose another name with `--run-id`, or restore the original content")
+            }
             Self::Remove { .. } => None,
         }
     }
@@ -440,14 +443,14 @@ impl FreezeError {
 /// Rows that can't be sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum RetryError {
-    /// The next hop took them.
-    #[error("`accepted` rows are not sent again")]
+    /// The next hop accepted them.
+    #[error("`accepted` rows can't be retried")]
     Accepted,
     /// Screening left them out.
     #[error("`{0}` rows are not in the plan")]
     NotPlanned(Disposition),
-    /// None ended so.
-    #[error("run `{0}` has no such rows")]
+    /// No row has one of the dispositions.
+    #[error("run `{0}` has no rows with these dispositions")]
     NoRows(String),
 }
 
@@ -455,9 +458,9 @@ impl RetryError {
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Accepted => "`send --run-id NAME` sends all anew",
-            Self::NotPlanned(_) => "mend the list and send it: its content makes a new run",
-            Self::NoRows(_) => "`mailrun status RUN` shows what it has",
+            Self::Accepted => "`send --run-id NAME` sends everything again",
+            Self::NotPlanned(_) => "fix the list and send it; the changed content starts a new run",
+            Self::NoRows(_) => "`mailrun status RUN` shows its dispositions",
         }
     }
 }
@@ -466,7 +469,7 @@ impl RetryError {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A check refused.
-    #[error("{what}, nothing was sent: {}", seen(findings))]
+    #[error("{what}; nothing was sent: {}", seen(findings))]
     Findings {
         /// Which check.
         what: &'static str,
@@ -474,7 +477,7 @@ pub enum Refusal {
         findings: Vec<Finding>,
     },
     /// Something that reaches a recipient differs from what was approved.
-    #[error("this is not what was approved{}", differences(different))]
+    #[error("the campaign differs from what was approved{}", differences(different))]
     NotApproved {
         /// The hash of what would be sent.
         hash: String,
@@ -488,7 +491,7 @@ impl Refusal {
     pub fn place(&self) -> Option<String> {
         match self {
             Self::Findings { .. } => None,
-            Self::NotApproved { hash, .. } => Some(format!("its hash is {hash}")),
+            Self::NotApproved { hash, .. } => Some(format!("hash {hash}")),
         }
     }
 
@@ -497,10 +500,10 @@ impl Refusal {
         match self {
             Self::Findings { findings, .. } => {
                 let fix = findings.first().and_then(|finding| finding.fix.clone());
-                fix.unwrap_or_else(|| "`mailrun check` says more".into())
+                fix.unwrap_or_else(|| "run `mailrun check` for details".into())
             }
             Self::NotApproved { .. } => {
-                "look at it with `mailrun check`, and have its new hash approved".into()
+                "review it with `mailrun check` and have the new hash approved".into()
             }
         }
     }
@@ -526,4 +529,25 @@ pub fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_the_first_message_every_error_leaves_the_run_to_be_resumed() {
+        let error = JobError::from(RetryError::Accepted);
+        assert_eq!(error.class(), ErrorClass::Usage);
+        let text = error.to_string();
+        let error = JobError::interrupted(error);
+        assert_eq!((error.class(), error.to_string()), (ErrorClass::Interrupted, text));
+    }
+
+    #[test]
+    fn a_chain_repeats_nothing() {
+        let source = io::Error::other("disk full");
+        let error = SecretError::Own { path: "token.key".into(), source };
+        assert_eq!(chain(&error), "can't read or create the secret of the tokens: disk full");
+    }
 }

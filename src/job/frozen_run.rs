@@ -18,7 +18,7 @@ pub struct FrozenRun {
     pub plan: Arc<Plan>,
     /// Where all messages go instead: a test message.
     pub(super) redirect: Option<Address>,
-    /// The run that rows are taken from: nobody sends them there meanwhile.
+    /// The run that rows are taken from: locked, so that nobody else sends them.
     pub(super) source: Option<RunLock>,
     pub(super) lock: RunLock,
 }
@@ -40,17 +40,17 @@ impl FrozenRun {
         &self.manifest.run_id
     }
 
-    /// Whether all of it is over: nothing is sent again.
+    /// Whether it has finished: nothing is sent again.
     pub fn is_finished(&self) -> bool {
         self.manifest.state == State::Finished
     }
 
-    /// Whether a process has begun to send it.
+    /// Whether a process has started to send it.
     pub fn has_begun(&self) -> bool {
         self.manifest.started.is_some()
     }
 
-    /// Writes down that it is being sent, before anything is.
+    /// Records that it is being sent, before the first message is.
     pub(super) fn begin(&mut self) -> Result<(), JobError> {
         self.manifest.state = State::Running;
         self.manifest.started.get_or_insert(Timestamp::wall());

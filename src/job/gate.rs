@@ -37,16 +37,16 @@ impl Job<'_> {
         if let Some(name_servers) = &checks.content {
             let mut findings = self.sender_warnings(run, name_servers).await?;
             findings.extend(self.sample_refusals(run)?);
-            self.refuse("a check before sending refused", findings)?;
+            self.refuse("a preflight check refused", findings)?;
         }
-        // What has begun is resumed, however late it is.
+        // A run that has started is resumed, however late it is.
         if let Some(deadline) = checks.deadline.filter(|_| !run.has_begun()) {
             self.refuse("the deadline can't be met", self.missed(run, deadline))?;
         }
         Ok(())
     }
 
-    /// What receivers will mind about the sender, unless nothing leaves the machine.
+    /// Problems that receivers will see in the sender's domains; none for a rehearsal.
     async fn sender_warnings(
         &self,
         run: &FrozenRun,
@@ -60,8 +60,8 @@ impl Job<'_> {
         Ok(findings)
     }
 
-    /// Why the messages of a sample can't be sent. Rows that fail are in the results; a list of nothing else is not worth
-    /// starting on.
+    /// Why the messages of a sample can't be sent. Single rows that fail go to the results; a list that only fails is
+    /// refused.
     fn sample_refusals(&self, run: &FrozenRun) -> Result<Vec<Finding>, JobError> {
         let composer = list::composer(self.campaign())?;
         let rows = list::sample(run.plan.len(), SAMPLE_ROWS);
@@ -79,7 +79,7 @@ impl Job<'_> {
         if finding.level == Level::Ok { Vec::new() } else { vec![finding] }
     }
 
-    /// Gives notice of the warnings; an error when something is refused.
+    /// Turns warnings into notices, and refusals into an error.
     fn refuse(&self, what: &'static str, findings: Vec<Finding>) -> Result<(), Refusal> {
         let (refused, warnings): (Vec<_>, Vec<_>) =
             findings.into_iter().partition(|finding| finding.level == Level::Refused);

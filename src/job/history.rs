@@ -99,7 +99,7 @@ fn is_same(one: &Address, other: &Address) -> bool {
     one.domain() == other.domain() && one.local().to_lowercase() == other.local().to_lowercase()
 }
 
-/// What one attempt amounts to: handed to the channel, taken up by it, and how that ended.
+/// What one attempt amounts to: handed to the channel, accepted by it, and how that ended.
 fn steps_of(attempt: &Attempt) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Some(intent) = &attempt.intent {
@@ -127,13 +127,13 @@ fn steps_of(attempt: &Attempt) -> Vec<Step> {
             steps.push(Step { code: "CAAS_RECEIVED", text: format!("{disposition}: {why}"), at: outcome.at });
         }
         Verdict::Retry { at } => {
-            let text = format!("to be tried again at {at}: {why}");
+            let text = format!("retry at {at}: {why}");
             steps.push(Step { code: "CH_RECEIVED", text, at: outcome.at });
         }
         Verdict::Withdrawn => {
             steps.push(Step {
                 code: "CAAS_RECEIVED",
-                text: "not started, waits again".into(),
+                text: "not started, waiting again".into(),
                 at: outcome.at,
             });
         }

@@ -3,13 +3,13 @@
 //! ```text
 //! Workspace::new       where state and runs are, and who is informed
 //! Job::open            the campaign with its templates, keys and secrets
-//! freeze_or_resume     screen the list and freeze it, or find the run that was begun
+//! freeze_or_resume     screen the list and freeze it, or resume the unfinished run
 //! gate                 what must hold before the first byte leaves
 //! send                 the dispatcher and its stages
 //! conclude             result files, manifest, outcome
 //! ```
 //!
-//! Nothing here parses arguments or prints: an [`Observer`] hears of notices and progress.
+//! Nothing here parses arguments or prints: an [`Observer`] receives notices and progress.
 
 mod allowances;
 mod check;

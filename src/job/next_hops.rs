@@ -1,4 +1,4 @@
-//! The ways that a run's mail goes: relays with their secrets, MX hosts, the embedded receiver, and the local addresses
+//! The next hops of a run's mail: relays with their secrets, MX hosts, the embedded receiver, and the local addresses
 //! that it leaves from.
 
 use std::path::Path;
@@ -19,14 +19,14 @@ use crate::smtp::{
 
 /// A connection without work is closed after this: a relay closes it itself before long.
 const IDLE: Duration = Duration::from_secs(60);
-/// Bytes under way on one connection, below any system's usual send buffer (RFC 2920 §3.1 warns of the deadlock).
+/// Bytes in flight on one connection, below any system's usual send buffer (RFC 2920 §3.1 warns of the deadlock).
 const WINDOW_BYTES: usize = 128 << 10;
 /// Connections to the embedded receiver where the campaign names no relay.
 const SANDBOX_CONNECTIONS: usize = 20;
 /// Recipients of one message to it, as by default to anybody.
 const SANDBOX_RECIPIENTS: usize = 100;
 
-/// The ways of `campaign`; `policies` is the file that keeps the policies of recipients' domains.
+/// The next hops of `campaign`; `policies` is the file that keeps the policies of recipients' domains.
 pub fn next_hops(
     campaign: &Campaign,
     sandbox: Option<&Sandbox>,

@@ -1,4 +1,4 @@
-//! Who is informed of what happens on the way: a terminal, a log, a service. `job` itself prints nothing.
+//! Who is informed while a job works: a terminal, a log, a service. `job` itself prints nothing.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::preflight::Finding;
 use crate::run::Snapshot;
 use crate::run_dir::{Manifest, StopReason};
 
-/// Hears notices and progress. Called from several threads.
+/// Receives notices and progress. Called from several threads.
 pub trait Observer: Send + Sync {
     /// Something that a person should read once.
     fn notice(&self, notice: &Notice<'_>);
@@ -33,7 +33,7 @@ pub enum Notice<'a> {
         /// How many.
         rows: u64,
     },
-    /// Messages were in flight when a run was cut off.
+    /// Messages were in flight when the run was cut off.
     InDoubt {
         /// How many.
         rows: u64,

@@ -1,4 +1,4 @@
-//! A job: a campaign with what its messages are made of, looked through.
+//! A job: a campaign with what its messages are made of, opened and checked.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::target_group::{self, TargetGroup};
 /// The name of the registry of senders.
 const REGISTRY: &str = "senders.toml";
 
-/// A campaign with its templates, attachments, keys and secrets, looked through.
+/// A campaign with its templates, attachments, keys and secrets, opened and checked.
 pub struct Job<'w> {
     pub(super) workspace: &'w Workspace,
     campaign: Campaign,
@@ -58,12 +58,12 @@ impl Workspace {
 }
 
 impl<'w> Job<'w> {
-    /// Looks a campaign through, all but its target group.
+    /// Opens and checks a campaign, all but its target group.
     pub fn open(workspace: &'w Workspace, campaign: Campaign) -> Result<Self, JobError> {
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
         let templates = compose(&campaign, "check", &secret)?;
         let signer = Signer::load(&campaign.dkim)?;
-        // A key that only signs rehearsals may be anybody's, as in the repository's own example.
+        // A key that only signs rehearsals may belong to anybody, as in the repository's own example.
         if campaign.delivery.route != RouteKind::Sandbox {
             signer.warnings().iter().for_each(|warning| workspace.warn(warning));
         }
@@ -96,7 +96,7 @@ impl<'w> Job<'w> {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         self.templates.check_columns(&names)?;
         for (name, place) in self.templates.doubtful(&names) {
-            self.workspace.warn(format!("a template asks for `{name}`, which is no column ({place})"));
+            self.workspace.warn(format!("a template uses `{name}`, which is not a column ({place})"));
         }
         if let Some(columns) = &self.columns {
             group.keep_columns(columns);

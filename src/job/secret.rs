@@ -36,18 +36,18 @@ pub fn token_secret(workspace: &Workspace, unsubscribe: Option<&Unsubscribe>) ->
     Ok(own_secret(&path).map_err(|source| SecretError::Own { path, source })?)
 }
 
-/// The secret in the file at `path`, made where there is none: readable by its owner only, complete or absent.
+/// The secret in the file at `path`, created if it does not exist: readable only by its owner, complete or absent.
 fn own_secret(path: &Path) -> io::Result<Vec<u8>> {
     match fs::read(path) {
         Ok(secret) if secret.len() == TOKEN_KEY_BYTES => return Ok(secret),
-        Ok(_) => return Err(io::Error::other("the file is not a secret that mailrun has made")),
+        Ok(_) => return Err(io::Error::other("the file is not a secret that mailrun created")),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(_) => {}
     }
     let mut secret = vec![0; TOKEN_KEY_BYTES];
     SystemRandom::new()
         .fill(&mut secret)
-        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
+        .map_err(|_| io::Error::other("the system provides no random bytes"))?;
     match file::create_new(path, &secret, file::PRIVATE) {
         Ok(()) => Ok(secret),
         // Another process was first: its secret counts.
@@ -61,7 +61,7 @@ pub fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
     let secret = match (&relay.password_env, &relay.password_file) {
         (Some(name), _) => std::env::var(name).map_err(|_| SecretError::NotSet {
             name: name.clone(),
-            hint: "it holds the relay's password; set it where cron starts mailrun",
+            hint: "it holds the relay's password; set it in the environment in which cron starts mailrun",
         })?,
         (None, Some(path)) => fs::read_to_string(path).map_err(|source| SecretError::Read {
             what: "the relay's password",
@@ -71,4 +71,30 @@ pub fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
         (None, None) => unreachable!("a campaign with a user and no password is refused"),
     };
     Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_secret_of_the_tokens_is_created_once_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(TOKEN_KEY);
+        let secret = own_secret(&path).unwrap();
+        assert_eq!(secret.len(), TOKEN_KEY_BYTES);
+        assert_eq!(own_secret(&path).unwrap(), secret);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn another_file_in_its_place_is_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(TOKEN_KEY);
+        fs::write(&path, "short").unwrap();
+        assert!(own_secret(&path).unwrap_err().to_string().contains("not a secret"));
+        assert_eq!(fs::read(&path).unwrap(), b"short");
+    }
 }

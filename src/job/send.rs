@@ -44,7 +44,7 @@ pub struct SendOptions {
 }
 
 impl Job<'_> {
-    /// Sends what is left of a run. `signals` brings demands to end early.
+    /// Sends what is left of a run. `signals` carries requests to stop early.
     ///
     /// # Errors
     /// Before the first message those of whatever can't be set up; later [`JobError::Interrupted`].
@@ -60,7 +60,7 @@ impl Job<'_> {
         let sandbox = self.start_sandbox(options).await?;
         let schedule = Schedule::new(&self.campaign().delivery.retry);
         let unsent = Unsent::of(&schedule, &journal, &states)?;
-        // Eight bytes a row that nobody needs while the run is sending.
+        // Eight bytes a row, not needed while the run is sending.
         drop(states);
         let policies = self.workspace.policies()?;
         let resolver = || options.name_servers.resolver(self.campaign());
@@ -111,13 +111,13 @@ impl Job<'_> {
         Ok(ended.phase)
     }
 
-    /// Without the pacer nothing keeps to the agreement: for rehearsals only.
+    /// Only a rehearsal may ignore the agreed capacity.
     fn check_unpaced(&self, options: &SendOptions) -> Result<(), JobError> {
         let is_rehearsal = self.campaign().delivery.route == RouteKind::Sandbox;
         if options.unpaced && !is_rehearsal { Err(SetupError::Unpaced.into()) } else { Ok(()) }
     }
 
-    /// The journal of the run, made or resumed. Rows that a killed process left open get their outcome.
+    /// The journal of the run, made or resumed. Rows that a killed process left open get an outcome.
     fn open_journal(&self, run: &FrozenRun, in_doubt: InDoubt) -> Result<(Journal, States), JobError> {
         let key = RunKey {
             run_id: run.id().to_string(),
@@ -174,7 +174,7 @@ impl Job<'_> {
         }
         let mut capacity = self.campaign().capacity.clone();
         if self.campaign().delivery.route == RouteKind::Sandbox {
-            // A rehearsal keeps the pace, and takes nothing of what was agreed.
+            // A rehearsal keeps the pace, and uses none of the agreed capacity.
             capacity.account = format!("sandbox/{}", capacity.account);
         }
         let process = format!("{}/{}", run.id(), std::process::id());
@@ -223,7 +223,7 @@ impl Job<'_> {
         .map_err(|source| SetupError::Thread { name: "suppressor", source }.into())
     }
 
-    /// Passes snapshots on to the observer and to the file that `status` reads.
+    /// Passes snapshots to the observer and to the file that `status` reads.
     fn observe(&self, run: &FrozenRun) -> impl FnMut(&Snapshot) {
         let (mut live, observer) = (LiveFile::of(&run.dir), self.workspace.observer());
         move |snapshot| {

@@ -1,4 +1,4 @@
-//! A plan for looking at: nothing of it is kept.
+//! A plan for inspection: nothing of it is kept.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::run::Screening;
 use crate::run_dir::{RunDir, RunId};
 use crate::suppression::Suppressions;
 
-/// A plan for looking at. Its files go with it.
+/// A plan for inspection. Its files are deleted with it.
 pub struct TemporaryPlan {
     /// What screening made of the list.
     pub screening: Screening,

@@ -1,4 +1,4 @@
-//! The message of one row, sent to somebody else. Each one is a run of its own.
+//! The message of one row, sent to another address. Each one is a run of its own.
 
 use super::error::JobError;
 use super::frozen_run::FrozenRun;
@@ -8,12 +8,12 @@ use crate::plan::{self, Plan};
 use crate::run_dir::{Manifest, RunId, RunOptions};
 use crate::screen::Counts;
 
-/// The message of one row, sent to somebody else.
+/// The message of one row, sent to another address.
 #[derive(Debug, Clone)]
 pub struct TestMessage {
     /// The number of the row among those that pass screening, from 1.
     pub row: u32,
-    /// Who gets it.
+    /// The address.
     pub to: Address,
 }
 
@@ -34,7 +34,7 @@ impl Job<'_> {
         manifest.screening = Counts { rows: 1, accepted: 1, ..Counts::default() };
         manifest.plan = Some(frozen.plan);
         manifest.screened = Some(frozen.screened);
-        // The test goes out whatever happened on the list since: it is not for the row's own recipient.
+        // Later changes of the suppression list don't stop the test: it does not go to the row's own recipient.
         manifest.suppression_change = all.screening.suppression_change;
         manifest.write(&dir.manifest())?;
         let run = FrozenRun::open(dir, lock, manifest)?;

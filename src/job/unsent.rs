@@ -14,12 +14,12 @@ pub struct Unsent {
     fresh: Vec<u32>,
     /// Those that were tried before, and when they are due.
     tried: Vec<(Task, Timestamp)>,
-    /// The number of the rows that are over.
+    /// The number of rows that are done.
     pub done: u64,
 }
 
 impl Unsent {
-    /// What the journal has left.
+    /// Reads them from the journal.
     pub fn of(schedule: &Schedule, journal: &Journal, states: &States) -> Result<Self, JobError> {
         let mut unsent = Self { fresh: Vec::new(), tried: Vec::new(), done: 0 };
         let mut details = journal.details();
@@ -49,7 +49,7 @@ impl Unsent {
         Ok(unsent)
     }
 
-    /// The rows in the lane of the one way that there is, or in the directory where each domain's way is to be found.
+    /// Puts the rows into the only lane, or into the directory if each domain has its own next hop.
     pub fn place<'a>(self, next_hops: &NextHops, domain: impl Fn(u32) -> &'a str) -> (Vec<Lane>, Directory) {
         let Some(Routed { site, limits, .. }) = next_hops.only_way() else {
             return (Vec::new(), Directory::new(self.fresh, self.tried, domain));

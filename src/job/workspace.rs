@@ -35,7 +35,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// The workspace at `places`. The state directory is made when it is first needed.
+    /// The workspace at `places`. The state directory is created when it is first needed.
     pub fn new(places: Places, observer: Arc<dyn Observer>) -> Self {
         Self { places, observer }
     }
@@ -49,14 +49,14 @@ impl Workspace {
         self.observer.notice(&Notice::Warning(&warning));
     }
 
-    /// The state directory: the one given, or `mailrun` in the user's state folder. Made where it does not exist.
+    /// The state directory: the one given, or `mailrun` in the user's state folder. Created if it does not exist.
     pub fn state_dir(&self) -> Result<PathBuf, JobError> {
         let dir = match &self.places.state {
             Some(dir) => dir.clone(),
             None => default_state_dir().ok_or(WorkspaceError::Homeless)?,
         };
         fs::create_dir_all(&dir).map_err(|source| WorkspaceError::Io {
-            action: "make the state directory",
+            action: "create the state directory",
             path: dir.clone(),
             source,
         })?;
@@ -93,7 +93,7 @@ impl Workspace {
         }
         let append = || fs::OpenOptions::new().create(true).append(true).open(&list);
         append().and_then(|mut file| writeln!(file, "{}", runs.display())).map_err(|source| {
-            WorkspaceError::Io { action: "note where the runs are", path: list.clone(), source }.into()
+            WorkspaceError::Io { action: "save the location of the runs", path: list.clone(), source }.into()
         })
     }
 
@@ -137,4 +137,46 @@ fn default_state_dir() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
     Some(base.join("mailrun"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observer::Stage;
+    use super::*;
+
+    struct Silent;
+
+    impl Observer for Silent {
+        fn notice(&self, _: &Notice<'_>) {}
+
+        fn progress(&self, _: Stage<'_>) {}
+    }
+
+    fn workspace(state: &Path, runs: Option<&Path>) -> Workspace {
+        let places = Places { state: Some(state.to_owned()), runs: runs.map(Path::to_owned) };
+        Workspace::new(places, Arc::new(Silent))
+    }
+
+    #[test]
+    fn a_run_is_found_in_the_folders_seen_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, runs) = (folder.path().join("state"), folder.path().join("campaigns/spring/runs"));
+        let run = RunDir::create(&runs, "spring", &"abc1".parse().unwrap()).unwrap();
+        let workspace = workspace(&state, None);
+        assert!(workspace.find_run("abc1").is_err(), "its folder is unknown");
+        for _ in 0..2 {
+            workspace.remember_runs(&runs).unwrap();
+        }
+        assert_eq!(workspace.find_run("abc").unwrap().name(), run.name());
+        assert_eq!(fs::read_to_string(state.join(PLACES)).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_given_is_the_only_one_and_needs_no_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, runs) = (folder.path().join("state"), folder.path().join("runs"));
+        RunDir::create(&runs, "spring", &"abc1".parse().unwrap()).unwrap();
+        workspace(&state, Some(&runs)).find_run("spring/abc1").unwrap();
+        assert!(!state.exists());
+    }
 }

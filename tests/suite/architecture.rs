@@ -114,6 +114,28 @@ enum Tests {
     Included,
 }
 
+/// What people read is printed by `cli`; everything else returns it, or informs an observer.
+#[test]
+fn only_the_command_line_prints() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let words = ["println!", "eprintln!", "print!(", "eprint!(", "io::stdout", "io::stderr", "dbg!("];
+    let mut wrong = Vec::new();
+    for path in sources(&src) {
+        let inside = path.strip_prefix(&src).unwrap();
+        if inside.starts_with("cli") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        // Tests may say what they left out: their files, and what follows the attribute.
+        let is_test = inside.to_string_lossy().contains("tests") || inside.ends_with("fuzzing.rs");
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        if !is_test && !inside.ends_with("situations.rs") && words.iter().any(|word| code.contains(word)) {
+            wrong.push(inside.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "only `cli` prints: {wrong:?}");
+}
+
 #[test]
 fn no_journal_of_ours_forgets() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
