@@ -27,5 +27,5 @@ pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     args.sending.rehearse(&mut campaign);
     args.sending.wait()?;
     let job = Job::open(&workspace, campaign)?;
-    args.sending.carry_out(&job, &Selection::Retry(retry), &args.sending.checks(false))
+    args.sending.carry_out(&job, &Selection::Retry(Box::new(retry)), &args.sending.checks(false))
 }

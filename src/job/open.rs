@@ -129,7 +129,7 @@ impl<'w> Job<'w> {
 
     /// The composer for a run.
     pub fn composer(&self, run_id: &RunId) -> Result<Composer, JobError> {
-        Ok(compose(&self.campaign, run_id.as_str(), &self.secret)?)
+        compose(&self.campaign, run_id.as_str(), &self.secret)
     }
 
     /// The files that messages are made of, with their hashes.

@@ -12,7 +12,7 @@ pub enum Selection {
     /// Those of the campaign's target group.
     List(List),
     /// Those of another run that ended with certain dispositions.
-    Retry(Retry),
+    Retry(Box<Retry>),
     /// One row, sent to somebody else.
     Test(TestMessage),
 }

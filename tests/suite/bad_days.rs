@@ -264,7 +264,7 @@ fn a_list_that_was_replaced_in_the_middle_of_a_run_is_refused() {
     manifest.write(&path).unwrap();
     let before = fs::read(scene.dir.path().join("one.csv")).unwrap();
     scene.dir.write("one.csv", "email,n,id\nsomebody@else.example,1,1\n");
-    scene.send(&[]).ended(2).says("has begun and is not finished").says("--new-run");
+    scene.send(&[]).ended(2).says("is unfinished and was started with different content").says("--new-run");
     assert_eq!(scene.relay.stats().connections, 0);
     scene.dir.write("one.csv", before);
     scene.send(&[]).ended(0);

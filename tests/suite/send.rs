@@ -120,7 +120,7 @@ fn an_edited_campaign_is_refused_while_its_run_is_not_finished() {
     child.kill().unwrap();
     child.wait().unwrap();
     dir.write("letter.hbs", "Another text {{n}}\n");
-    dir.run(&["send", &file]).ended(2).says("has begun and is not finished").says("--new-run");
+    dir.run(&["send", &file]).ended(2).says("is unfinished and was started with different content").says("--new-run");
 }
 
 #[test]
@@ -334,5 +334,5 @@ fn a_return_path_tells_whose_bounce_came_back() {
     }
     // Somebody else's token names nobody.
     let forged = "news+aaaaaaaaaaaaaaaaaaaaaaaa@mail.example.com";
-    dir.run(&["status", "one", "--return-path", forged]).ended(2).says("no return path of run");
+    dir.run(&["status", "one", "--return-path", forged]).ended(2).says("not a return path of run");
 }
