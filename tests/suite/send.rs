@@ -120,7 +120,10 @@ fn an_edited_campaign_is_refused_while_its_run_is_not_finished() {
     child.kill().unwrap();
     child.wait().unwrap();
     dir.write("letter.hbs", "Another text {{n}}\n");
-    dir.run(&["send", &file]).ended(2).says("is unfinished and was started with different content").says("--new-run");
+    dir.run(&["send", &file])
+        .ended(2)
+        .says("is unfinished and was started with different content")
+        .says("--new-run");
 }
 
 #[test]
