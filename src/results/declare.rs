@@ -60,6 +60,7 @@ macro_rules! columns {
             }
 
             /// The column in the file's schema.
+            #[expect(clippy::extra_unused_lifetimes, reason = "the types of the columns name it")]
             pub(super) fn field<$life>(self) -> Field {
                 match self {
                     $(Self::$variant => {

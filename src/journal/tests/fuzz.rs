@@ -136,7 +136,7 @@ fn a_group_that_was_changed_is_damage_and_the_others_are_known() {
     assert_eq!(whole.damage, None);
     let accepted = RowState::Final(Disposition::Accepted);
     let (checksum, sound) = fuzzed.groups.borrow()[1].clone();
-    fuzz("journal: groups with their checksums", &[sound.clone()], |bytes| {
+    fuzz("journal: groups with their checksums", std::slice::from_ref(&sound), |bytes| {
         // Spoiled on the disk: never taken for what it was not.
         fuzzed.groups.borrow_mut()[1] = (checksum, bytes.to_vec());
         let states = fuzzed.states();

@@ -365,7 +365,7 @@ mod tests {
         let ids: BTreeSet<&str> = Id::ALL.iter().map(|id| id.as_str()).collect();
         assert_eq!(ids.len(), Id::ALL.len());
         let fits = |id: &&str| id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        assert!(ids.iter().all(|id| fits(id)), "{ids:?}");
+        assert!(ids.iter().all(fits), "{ids:?}");
     }
 
     #[test]
