@@ -1,4 +1,5 @@
-//! Records to bytes and back. Reading never panics: what is not a record is an error with its place.
+//! Records to bytes and back. Reading never panics: bytes that are no record are an error with
+//! their place.
 
 use std::str;
 
@@ -9,7 +10,8 @@ use crate::mail::{Class, Disposition, EnhancedStatus, Reply, Timestamp};
 const INTENT: u8 = 1;
 const OUTCOME: u8 = 2;
 
-/// The longest text that is kept of a reply or a detail, in bytes: some servers answer with a page of help.
+/// The longest text that is kept of a reply or a detail, in bytes: some servers answer with a page
+/// of help.
 pub(super) const LONGEST_TEXT: usize = 2_000;
 
 /// Bits of an outcome's flags.
@@ -41,7 +43,7 @@ pub(super) enum Record {
     Outcome(Outcome),
 }
 
-/// What every record tells without being read to its end.
+/// The part of every record that can be read without the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub row: u32,
@@ -269,7 +271,7 @@ impl Raw<'_> {
         self.at as u32
     }
 
-    /// The error that this is not a record that can stand here.
+    /// The error that says this record is not valid here.
     pub fn bad(&self) -> BadRecord {
         BadRecord { at: self.at }
     }
@@ -279,7 +281,7 @@ impl Raw<'_> {
     }
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Input<'a> {
     bytes: &'a [u8],
 }

@@ -12,7 +12,8 @@ pub struct Journal {
     store: Box<dyn JournalStore>,
     next_group: u64,
     next_connection: u32,
-    /// The checksums of what was tried under the next number and failed: any of it may have been written.
+    /// The checksums of what was tried under the next number and failed: any of it may have been
+    /// written.
     tried: Vec<i64>,
     is_fenced: bool,
 }
@@ -31,7 +32,8 @@ impl Journal {
         })
     }
 
-    /// The state of every row. Refuses a damaged journal: a row whose record is lost could be sent twice.
+    /// The state of every row. Refuses a damaged journal: a row whose record is lost could be sent
+    /// twice.
     pub fn states(&self) -> Result<States, JournalError> {
         let mut states = States::empty(self.store.run().clone());
         states.catch_up(&*self.store);
@@ -77,8 +79,8 @@ impl Journal {
         Err(error.into())
     }
 
-    /// A commit that failed may have been written all the same: then the next one gets the number after it. What nobody
-    /// here has tried to write is another process's.
+    /// A commit that failed may have been written all the same: then the next one gets the number
+    /// after it. What nobody here has tried to write is another process's.
     fn look_what_was_written(&mut self) -> Result<(), JournalError> {
         let last = self.store.last_numbers().map_or(0, |(group, _)| group);
         if last < self.next_group {

@@ -44,7 +44,8 @@ impl MemoryJournal {
         Store { kind: &KIND, place: format!("{run}, in memory") }
     }
 
-    /// Lets `spoil` change the records of each group without changing its checksum, as a bad disk does.
+    /// Lets `spoil` change the records of each group without changing its checksum, as a bad disk
+    /// does.
     #[cfg(test)]
     pub(crate) fn spoil(&self, mut spoil: impl FnMut(&mut Vec<u8>)) {
         self.lock().groups.values_mut().for_each(|(_, records)| spoil(records));

@@ -1,18 +1,21 @@
-//! Intents and outcomes: what a run was about to send and what became of it.
+//! Intents and outcomes: what a run was about to send, and what became of it.
 //!
-//! An [`Intent`] is durable before the first byte of its message's content goes out; the [`Outcome`] follows. So
-//! after a kill at any moment an intent without an outcome, and nothing else, is in doubt.
+//! An [`Intent`] is durable before the first byte of its message's content goes out; the
+//! [`Outcome`] follows. So after a kill at any moment an intent without an outcome, and nothing
+//! else, is in doubt.
 //!
-//! - [`Journal`] is a journal held for writing; [`Writer`] the one thread that commits to it, in groups.
-//! - [`Reader`] reads it from any process, also while the run goes on: first [`States`], eight bytes a row, then the
-//!   details of the rows that are asked for.
+//! - [`Journal`] is a journal held for writing; [`Writer`] the one thread that commits to it, in
+//!   groups.
+//! - [`Reader`] reads it from any process, also while the run is sending: first [`States`], eight
+//!   bytes a row, then the details of single rows.
 //!
-//! A commit is one *group*: its number, a checksum, and its records one after the other ([`record`] has their format).
-//! One line of a store for a group, instead of one for a record, makes the cost of a record that of copying its bytes.
-//! The texts that all messages of a connection share are stored once, under the connection's number.
+//! A commit is one *group*: its number, a checksum, and its records one after the other ([`record`]
+//! has their format). One line of a store for a group, instead of one for a record, makes the cost
+//! of a record that of copying its bytes. The texts that all messages of a connection share are
+//! stored once, under the connection's number.
 //!
-//! [`JournalStore`] is a journal as a store keeps it; [`crate::state`] has the backends. This module never decides what
-//! to send, and never changes or removes a record.
+//! [`JournalStore`] is a journal as a store keeps it; [`crate::state`] has the backends. This
+//! module never decides what to send, and never changes or removes a record.
 
 mod codec;
 mod commit;

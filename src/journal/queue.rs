@@ -1,7 +1,7 @@
-//! What waits for the writer's thread: one vector that is filled by many and taken as a whole by one.
+//! What waits for the writer's thread: one vector that many fill and one takes as a whole.
 //!
-//! Putting something in never blocks and never fails, so that it can be done from an async task. It is bounded by
-//! who fills it: see [`Writer`](super::Writer).
+//! Adding never blocks and never fails, so that an async task can do it. Those who fill it bound
+//! it: see [`Writer`](super::Writer).
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,11 +24,11 @@ struct State<T> {
     /// Intents among the entries, and when the oldest of them came in.
     intents: usize,
     intent_since: Option<Instant>,
-    /// So many intents are worth a commit at once.
+    /// With this many intents waiting, a commit is due at once.
     company: usize,
-    /// A caller of `flush` waits.
+    /// A caller of `flush` is waiting.
     urgent: bool,
-    /// Flushes that were asked for, and those that are done.
+    /// Flushes requested, and flushes done.
     asked: u64,
     done: u64,
     closed: bool,
@@ -43,19 +43,19 @@ pub(super) struct Queue<T> {
     flushed: Condvar,
 }
 
-/// How long entries wait for company, and how many are enough.
+/// How long entries wait for more to join them, and how many are enough.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// The longest wait of an intent.
     pub intent: Duration,
     /// The longest wait of anything.
     pub any: Duration,
-    /// So many entries are a full group.
+    /// This many entries are a full group.
     pub full: usize,
 }
 
 impl<T> State<T> {
-    /// How much longer the writer's thread waits; `None` until something comes in.
+    /// How much longer the writer's thread waits; `None` while nothing is queued.
     fn wait(&self, patience: Patience) -> Option<Duration> {
         let enough_intents = self.intents > 0 && self.intents >= self.company;
         if self.urgent || self.closed || enough_intents || self.entries.len() >= patience.full {
@@ -68,11 +68,11 @@ impl<T> State<T> {
     }
 }
 
-/// What the writer's thread finds.
+/// What the writer's thread took.
 pub(super) struct Taken {
     /// The number of the last flush that these entries complete.
     pub flush: u64,
-    /// Nothing will come any more.
+    /// Nothing more will come.
     pub closed: bool,
 }
 
@@ -93,12 +93,14 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), filled: Condvar::new(), flushed: Condvar::new() }
     }
 
-    /// No code that holds the lock can panic half-way, so a poisoned lock still guards a whole state.
+    /// No code that holds the lock can panic half-way, so a poisoned lock still guards a whole
+    /// state.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `entries` in line. `company` is how many waiting intents are worth a commit at once; `None` leaves it.
+    /// Queues `entries`. `company` is the number of waiting intents that makes a commit due at
+    /// once; `None` leaves it unchanged.
     pub fn put(&self, entries: impl IntoIterator<Item = Entry<T>>, company: Option<usize>, full: usize) {
         let mut state = self.lock();
         if state.ended {
@@ -119,7 +121,8 @@ impl<T> Queue<T> {
         if intents_before == 0 && state.intents > 0 {
             state.intent_since = Some(Instant::now());
         }
-        // The thread sleeps until there is something, until its wait gets shorter, or until it is over.
+        // The thread sleeps until something is queued, until its wait becomes shorter, or until the
+        // wait is over.
         let first = before == 0 || (intents_before == 0 && state.intents > 0);
         let enough = state.intents > 0 && state.intents >= state.company;
         let wake = first || enough || state.entries.len() >= full;
@@ -137,7 +140,7 @@ impl<T> Queue<T> {
         self.lock().ended
     }
 
-    /// Waits until there is a reason to commit, then swaps what waits with `empty`.
+    /// Waits until a commit is due, then swaps the queue with `empty`.
     pub fn take(&self, empty: &mut Vec<Entry<T>>, patience: Patience) -> Taken {
         let mut state = self.lock();
         loop {
@@ -153,7 +156,8 @@ impl<T> Queue<T> {
         Taken { flush: state.asked, closed: state.closed }
     }
 
-    /// Waits until all that was put in before is on disk or has failed. False when the thread has ended.
+    /// Waits until everything queued before is durable or has failed. False when the thread has
+    /// ended.
     pub fn flush(&self) -> bool {
         let mut state = self.lock();
         state.asked += 1;

@@ -12,7 +12,8 @@ use super::store::{JournalRead, RunKey};
 use crate::kit::store::Store;
 use crate::mail::Timestamp;
 
-/// What one half of the cache of groups may hold, in bytes: rows near each other were mostly written near each other.
+/// What one half of the cache of groups may hold, in bytes: rows near each other were mostly
+/// written near each other.
 const CACHED_BYTES: usize = 8 << 20;
 /// The most connections that are remembered.
 const CACHED_CONNECTIONS: usize = 4_096;
@@ -23,12 +24,12 @@ pub struct Reader {
     journal: Box<dyn JournalRead>,
 }
 
-/// One transmission of a row, or what was said of it without one.
+/// One transmission of a row, or an outcome that it got without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Missing where the row came to its outcome without being sent.
+    /// Missing where the row got its outcome without being sent.
     pub intent: Option<Intent>,
-    /// Missing while it is under way, or in doubt.
+    /// Missing while it is in flight or in doubt.
     pub outcome: Option<Outcome>,
     /// The connection that the one or the other names.
     pub connection: Option<ConnectionInfo>,
@@ -45,7 +46,8 @@ impl Reader {
         self.journal.run()
     }
 
-    /// The state of every row. Where the journal is damaged, what can be read is read, and the states say so.
+    /// The state of every row. Where the journal is damaged, what can be read is read, and the
+    /// states say so.
     pub fn states(&self) -> Result<States, JournalError> {
         let mut states = States::empty(self.run().clone());
         self.catch_up(&mut states)?;
@@ -64,7 +66,7 @@ impl Reader {
         Details::new(&*self.journal)
     }
 
-    /// All that the journal says of one row, in its order. Reads the whole journal.
+    /// Everything that the journal has about one row, in order. Reads the whole journal.
     pub fn attempts(&self, row: u32) -> Result<Vec<Attempt>, JournalError> {
         let mut attempts: Vec<Attempt> = Vec::new();
         self.journal.groups_after(0, &mut |group| {
@@ -167,7 +169,8 @@ impl<'a> Details<'a> {
         }
     }
 
-    /// The starts of a row's attempts between its first and its last, of which `last` is the number.
+    /// The starts of a row's attempts between its first and its last, of which `last` is the
+    /// number.
     pub fn between(&self, states: &States, row: u32, last: u16) -> Vec<Timestamp> {
         states.between(row).filter(|(attempt, _)| *attempt < last).map(|(_, at)| at).collect()
     }
@@ -210,7 +213,7 @@ impl<'a> Details<'a> {
         Ok(Group { records, starts })
     }
 
-    /// The states name a record that isn't there: the file was changed under us.
+    /// The states name a record that does not exist: the journal has changed while it was read.
     fn moved(&self, place: Place) -> JournalError {
         let detail = format!("record {} of group {} has changed while it was read", place.index, place.group);
         JournalError::damaged(self.journal.store(), detail)

@@ -1,7 +1,8 @@
 //! The records of the journal. The byte format is in the comments of [`Intent`] and [`Outcome`].
 //!
-//! A record is its length (varint) and its bytes. Varints are LEB128; moments are a zigzag varint of microseconds; a text
-//! is its length (varint) and UTF-8; what may be missing has a bit in the record's flags.
+//! A record is its length (varint) and its bytes. Varints are LEB128; moments are a zigzag varint
+//! of microseconds since 1970; a text is its length (varint) and UTF-8; each optional field has a
+//! bit in the record's flags.
 
 use std::net::IpAddr;
 
@@ -14,22 +15,25 @@ use crate::mail::{Class, Disposition, Reply, Timestamp};
 pub struct Intent {
     /// The plan row.
     pub row: u32,
-    /// Which transmission of this row it is, from 1. A withdrawn one gives its number back.
+    /// The number of this transmission of the row, from 1. A withdrawn one gives its number back.
     pub attempt: u16,
     /// When it was granted.
     pub at: Timestamp,
-    /// The connection's number, from [`Writer::register_connection`](super::Writer::register_connection).
+    /// The connection's number, from
+    /// [`Writer::register_connection`](super::Writer::register_connection).
     pub connection: u32,
     /// The `Message-ID`: what to look for at the next hop if this stays in doubt.
     pub message_id: String,
 }
 
-/// What became of a row: of its last intent, or without any.
+/// What became of a row: of its last intent, or without an intent.
 ///
-/// An outcome stands for itself: the last one of a row, with its connection, is all that the result row needs.
+/// An outcome is complete: the last one of a row, with its connection, is all that the result row
+/// needs.
 ///
-/// Bytes: `2`, flags (varint: what follows of the optional fields), row, attempt, at, verdict, then in the order of
-/// the fields what is there. A reply is its code, its enhanced status (three varints; class 0 where there is none) and its text.
+/// Bytes: `2`, flags (varint: which optional fields follow), row, attempt, at, verdict, then the
+/// optional fields that are present, in the order below. A reply is its code, its enhanced status
+/// (class, and when that is not 0 two varints) and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The plan row.
@@ -56,9 +60,9 @@ pub struct Outcome {
     pub bytes: Option<u32>,
     /// The `Message-ID`, without angle brackets.
     pub message_id: Option<String>,
-    /// What is to be said where no reply says it.
+    /// The reason, where no reply gives it.
     pub detail: Option<String>,
-    /// The reply that tells what became of the archive's copy.
+    /// The reply about the archive's copy.
     pub archive: Option<Reply>,
 }
 
@@ -72,7 +76,7 @@ pub enum Verdict {
         /// The earliest moment of the next attempt.
         at: Timestamp,
     },
-    /// Nothing of the message went out: the row is as it was before the intent.
+    /// Nothing of the message was sent: the row is as it was before the intent.
     Withdrawn,
 }
 

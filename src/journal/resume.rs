@@ -1,4 +1,4 @@
-//! What a run that goes on does with the intents that a kill left without an outcome.
+//! What a resumed run does with the intents that a kill left without an outcome.
 
 use super::codec;
 use super::commit::Journal;
@@ -14,7 +14,7 @@ pub enum InDoubt {
     /// They stay in doubt: nothing is sent twice.
     #[default]
     Keep,
-    /// They are sent again, by choice, those of earlier kills too.
+    /// They are sent again, on request; those of earlier kills too.
     Resend,
 }
 
@@ -30,8 +30,9 @@ pub struct OpenIntent {
 }
 
 impl Journal {
-    /// Writes an outcome for every intent that has none (and, to resend, a second one for every row in doubt), and brings `states`
-    /// up to date: afterwards no row is open. Returns the rows that had an open intent.
+    /// Writes an outcome for every intent that has none (and, to resend, a second one for every row
+    /// in doubt), and updates `states`: afterwards no row is open. Returns the rows that had an
+    /// open intent.
     pub fn resolve_open_intents(
         &mut self,
         states: &mut States,

@@ -17,9 +17,10 @@ pub enum RowState {
     Pending,
     /// Over.
     Final(Disposition),
-    /// An intent without an outcome: under way while the run goes on, in doubt afterwards.
+    /// An intent without an outcome: in flight while the run is sending, in doubt afterwards.
     Open,
-    /// The journal is damaged, and what is missing may have been about this row: to be treated as in doubt.
+    /// The journal is damaged, and the missing part may have been about this row: treated as in
+    /// doubt.
     Unknown,
 }
 
@@ -35,7 +36,7 @@ pub struct Damage {
 pub struct States {
     /// A packed [`Last`] for each row; 0 where it has no outcome.
     rows: Vec<u64>,
-    /// Intents without an outcome: at most what was under way at once.
+    /// Intents without an outcome: at most as many as were in flight at once.
     open: FxHashMap<u32, Place>,
     /// The attempts that are neither the first nor the last of their row, as (row, attempt, start).
     between: Vec<(u32, u16, Timestamp)>,
@@ -47,14 +48,14 @@ pub struct States {
     pub damage: Option<Damage>,
 }
 
-/// Where a record stands: its group, and its number in it.
+/// Where a record is: its group, and its number within the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub group: u64,
     pub index: u16,
 }
 
-/// A row's last outcome: what it says, and where it stands.
+/// A row's last outcome: what it says, and where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Last {
     /// `None` is "to be tried again".
@@ -137,12 +138,12 @@ impl States {
             .map(|(_, attempt, at)| (*attempt, *at))
     }
 
-    /// Where the last outcome of `row` stands.
+    /// Where the last outcome of `row` is.
     pub(super) fn last_place(&self, row: u32) -> Option<Place> {
         self.last(row).map(|last| last.place)
     }
 
-    /// Where the open intent of `row` stands.
+    /// Where the open intent of `row` is.
     pub(super) fn open_place(&self, row: u32) -> Option<Place> {
         self.open.get(&row).copied()
     }
@@ -158,7 +159,8 @@ impl States {
         Last::unpack(*self.rows.get(row as usize)?)
     }
 
-    /// Reads the groups that were not read yet. What can't be read becomes the damage; it never fails.
+    /// Reads the groups that were not read yet. What can't be read becomes the damage; it never
+    /// fails.
     pub(super) fn catch_up(&mut self, journal: &dyn JournalRead) {
         let read = journal.groups_after(self.group, &mut |group| self.read(group));
         if let Err(error) = read {
@@ -184,7 +186,7 @@ impl States {
         }
     }
 
-    /// The first damage is the one that is told.
+    /// The first damage is the one that is reported.
     pub(super) fn damaged(&mut self, why: String) {
         self.damage.get_or_insert(Damage { why });
     }
@@ -212,7 +214,8 @@ impl States {
                 return Ok(());
             }
             Some(Verdict::Retry { .. }) => {
-                // The first attempt is told by every outcome; one that another follows is told by its own only.
+                // Every outcome has the time of the first attempt; a later attempt's time is in its
+                // own outcome only.
                 if head.attempt > 1
                     && let Record::Outcome(outcome) = raw.record()?
                     && let Some(at) = outcome.last_attempt_at
@@ -229,7 +232,7 @@ impl States {
     }
 }
 
-/// What the engine says: the store is named by who reports the damage.
+/// What the engine says; the store is named by whoever reports the damage.
 fn describe(error: &StoreError) -> String {
     match (error, std::error::Error::source(error)) {
         (StoreError::Damaged { detail, .. }, _) => detail.clone(),

@@ -21,15 +21,16 @@ pub struct RunKey {
 pub struct Group<'a> {
     /// Its place in the journal, from 1 without gaps.
     pub number: u64,
-    /// Over the number and the records: what comes back from a disk may not be what was written.
+    /// Over the number and the records, since a disk may return something other than what was
+    /// written.
     pub checksum: i64,
     /// The records one after the other, in the form of [`record`](super::record).
     pub records: &'a [u8],
 }
 
 impl<'a> Group<'a> {
-    /// A group with its checksum: the first eight bytes, little-endian, of the BLAKE3 hash of the number (eight bytes,
-    /// little-endian) and the records.
+    /// A group with its checksum: the first eight bytes, little-endian, of the BLAKE3 hash of the
+    /// number (eight bytes, little-endian) and the records.
     pub fn new(number: u64, records: &'a [u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&number.to_le_bytes()).update(records);
@@ -38,7 +39,7 @@ impl<'a> Group<'a> {
         Self { number, checksum, records }
     }
 
-    /// Whether it is what was written.
+    /// Whether the checksum matches.
     pub fn is_sound(&self) -> bool {
         Self::new(self.number, self.records).checksum == self.checksum
     }
@@ -52,13 +53,13 @@ pub trait JournalRead: fmt::Debug + Send {
     /// The run that it belongs to.
     fn run(&self) -> &RunKey;
 
-    /// Why the store as a whole is not sound, where it isn't and can be read all the same.
+    /// Why the store as a whole is not sound, where it can be read in spite of that.
     fn damage(&self) -> Option<&str> {
         None
     }
 
-    /// Calls `each` with every group after the one numbered `number`, in the order of their numbers. Neither gaps nor
-    /// checksums are looked at.
+    /// Calls `each` with every group after the one numbered `number`, in the order of their
+    /// numbers. Checks neither gaps nor checksums.
     fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError>;
 
     /// The records of one group.
@@ -70,14 +71,15 @@ pub trait JournalRead: fmt::Debug + Send {
 
 /// A journal that can be written to.
 ///
-/// The number of a group is the fence: a store that was opened to write, and has lost its turn to another process since
-/// (its lock, its lease), finds the number taken and can't commit any more. What it does not commit it does not send.
+/// The number of a group is the fence: a store that was opened to write, and has lost its turn to
+/// another process since (its lock, its lease), finds the number taken and can't commit any more.
+/// What it does not commit it does not send.
 pub trait JournalStore: JournalRead {
     /// The largest number of a group and of a connection, 0 where there is none.
     fn last_numbers(&self) -> Result<(u64, u32), StoreError>;
 
-    /// Makes `connections` and `group` durable together. Fails, and writes nothing, when there is a group of this number.
-    /// A connection that is known already is left as it is.
+    /// Makes `connections` and `group` durable together. Fails and writes nothing when a group of
+    /// this number exists. Leaves a connection that is already known unchanged.
     ///
     /// After an error the group may have been written all the same.
     fn commit(

@@ -1,4 +1,5 @@
-//! Records, and writers whose callbacks end in channels: for the tests of this module and of the backends.
+//! Records, and writers whose callbacks end in channels: for the tests of this module and of the
+//! backends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +39,7 @@ pub(crate) fn spawn(journal: Journal) -> Written {
     Written { writer, durable, given_up, errors }
 }
 
-/// A journal in memory that fails for want of space while it is told to.
+/// A journal in memory whose commits fail for want of space while `is_full` is set.
 #[derive(Debug, Clone)]
 pub(crate) struct FullDisk {
     pub journal: MemoryJournal,

@@ -1,8 +1,8 @@
 //! The one thread that commits to the journal, in groups.
 //!
-//! A commit costs the same for one record and for a hundred. So an intent waits up to [`LONGEST_GATHER`] for others,
-//! unless a quarter of all messages under way wait with it: then more would come only after these have left. Outcomes alone
-//! wait up to [`LONGEST_WAIT`].
+//! A commit costs the same for one record and for a hundred. So an intent waits up to
+//! [`LONGEST_GATHER`] for others, unless a quarter of all messages in flight wait with it: then
+//! more would come only after these have left. Outcomes alone wait up to [`LONGEST_WAIT`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,23 +18,27 @@ use super::queue::{Entry, Patience, Queue};
 use super::record::{ConnectionInfo, Intent, Outcome};
 use crate::kit::store::Store;
 
-/// The most records of one commit: what a kill can take along stays small, and so does the wait for a commit.
+/// The most records of one commit, so that a kill loses little and a commit takes little time.
 pub(super) const GROUP_RECORDS: usize = 256;
-/// The longest that an intent waits for company. Its connection is busy with the message before it meanwhile.
+/// The longest that an intent waits for others. Meanwhile its connection is busy with the message
+/// before it.
 const LONGEST_GATHER: Duration = Duration::from_millis(1);
-/// The longest that an outcome waits for company before it is committed.
+/// The longest that an outcome waits for others before it is committed.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
-/// Entries waiting above which the writer asks for restraint: some seconds' worth for a slow disk.
+/// With more entries than this waiting, the writer counts as congested: some seconds' worth for a
+/// slow disk.
 const CONGESTED: usize = 8_192;
 /// Room for the records of a usual group.
 const GROUP_BYTES: usize = 16 << 10;
 
 /// The journal's writer. `T` is what is passed on once its intent is durable.
 ///
-/// [`intend`](Self::intend) and [`record`](Self::record) never block and never fail: they may be called from an async task. What waits is bounded
-/// by the caller: a row under way has at most one intent and one outcome here; before it prepares more rows, it looks at
-/// [`is_congested`](Self::is_congested). A failure is told once to `on_error`; from then on no intent becomes durable, nothing is passed on, and
-/// every intent comes back through `on_given_up`. Outcomes are still tried, since they are what is known.
+/// [`intend`](Self::intend) and [`record`](Self::record) never block and never fail: an async task
+/// may call them. The caller bounds the queue: a row in flight has at most one intent and one
+/// outcome here, and before it prepares more rows the caller looks at
+/// [`is_congested`](Self::is_congested). The first failure is reported once to `on_error`; from
+/// then on no intent becomes durable, nothing is passed on, and every intent comes back through
+/// `on_given_up`. Outcomes are still tried, since they are what is known.
 #[derive(Debug)]
 pub struct Writer<T> {
     queue: Arc<Queue<T>>,
@@ -45,11 +49,14 @@ pub struct Writer<T> {
 }
 
 impl<T: Send + 'static> Writer<T> {
-    /// Starts the thread. `on_durable` gets the intents of a group, in the order of [`intend`](Self::intend), once they are durable; it runs on
-    /// the writer's thread and must not block it. `on_error` gets the first failure; after it, `on_given_up` gets the intents that will never be
-    /// passed on. Such an intent is most likely not in the journal, but a commit that failed may have reached the disk all the same: the caller
-    /// records it as [`Withdrawn`](super::Verdict::Withdrawn), which is true in both cases. Where there is no room for that either, a row whose
-    /// intent did reach the disk is in doubt after a resume, and all others are untouched.
+    /// Starts the thread. `on_durable` gets the intents of a group, in the order of
+    /// [`intend`](Self::intend), once they are durable; it runs on the writer's thread and must not
+    /// block it. `on_error` gets the first failure; after it, `on_given_up` gets the intents that
+    /// will never be passed on. Such an intent is most likely not in the journal, but a commit that
+    /// failed may have reached the disk all the same: the caller records it as
+    /// [`Withdrawn`](super::Verdict::Withdrawn), which is true in both cases. Where there is no
+    /// room for that either, a row whose intent did reach the disk is in doubt after a resume, and
+    /// all others are untouched.
     pub fn spawn(
         journal: Journal,
         on_durable: impl FnMut(Vec<(Intent, T)>) + Send + 'static,
@@ -81,41 +88,42 @@ impl<T: Send + 'static> Writer<T> {
         })
     }
 
-    /// Gives a connection its number, unique in the run also over resumes. Durable with the first intent that names it.
+    /// Gives a connection its number, unique in the run also over resumes. Durable with the first
+    /// intent that names it.
     pub fn register_connection(&self, info: ConnectionInfo) -> u32 {
         let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
         self.queue.put([Entry::Connection(number, info)], None, GROUP_RECORDS);
         number
     }
 
-    /// Asks for intents to be made durable at once and then passed on with their messages.
+    /// Makes intents durable at once, then passes them on with their messages.
     pub fn intend(&self, intents: Vec<(Intent, T)>) {
         self.intend_among(intents, 0);
     }
 
-    /// As [`intend`](Self::intend), and not at once where company may come: `under_way` messages have an intent, durable or not, and no
-    /// outcome, these among them.
+    /// As [`intend`](Self::intend), but waits a moment where more may come: `under_way` messages,
+    /// including these, have an intent (durable or not) and no outcome.
     pub fn intend_among(&self, intents: Vec<(Intent, T)>, under_way: usize) {
         let entries = intents.into_iter().map(|(intent, message)| Entry::Intent(intent, message));
         self.queue.put(entries, Some(under_way.div_ceil(4)), GROUP_RECORDS);
     }
 
-    /// Takes down what became of a row.
+    /// Records what became of a row.
     pub fn record(&self, outcome: Outcome) {
         self.queue.put([Entry::Outcome(outcome)], None, GROUP_RECORDS);
     }
 
-    /// True while so much waits that no further rows should be begun.
+    /// True while so much is waiting that no more rows should be started.
     pub fn is_congested(&self) -> bool {
         self.queue.len() >= CONGESTED
     }
 
-    /// True once a commit has failed: nothing will be passed on any more.
+    /// True once a commit has failed: nothing more will be passed on.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire) || self.queue.has_ended()
     }
 
-    /// Blocks until all that was handed over before is durable. An error when some of it is not.
+    /// Blocks until everything handed over before is durable. An error when some of it is not.
     pub fn flush(&self) -> Result<(), JournalError> {
         if self.queue.flush() && !self.has_failed() {
             return Ok(());
@@ -123,7 +131,8 @@ impl<T: Send + 'static> Writer<T> {
         Err(JournalError::Ended(self.store.clone()))
     }
 
-    /// Commits the rest and gives the journal back. Outcomes that could not be written are tried a last time.
+    /// Commits the rest and returns the journal. Outcomes that could not be written are tried one
+    /// last time.
     pub fn close(mut self) -> Result<Journal, JournalError> {
         self.queue.close();
         let thread = self.thread.take().expect("only `close` and `drop` take it, and both end the writer");
@@ -149,7 +158,7 @@ struct Work<T, D, G, E> {
     on_durable: D,
     on_given_up: G,
     on_error: Option<E>,
-    /// What is known of groups whose commit failed, oldest first: at most what was under way.
+    /// The outcomes of groups whose commit failed, oldest first: at most as many as were in flight.
     unwritten: VecDeque<Group>,
 }
 
@@ -160,7 +169,7 @@ struct Group {
     records: Vec<u8>,
 }
 
-/// Tells those who wait for a flush when the thread ends, also by a panic.
+/// Wakes those who wait for a flush when the thread ends, also by a panic.
 struct EndOfThread<T>(Arc<Queue<T>>);
 
 impl<T> Drop for EndOfThread<T> {

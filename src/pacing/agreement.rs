@@ -1,4 +1,4 @@
-//! What was agreed, and the rates that keep it.
+//! The agreement, and the rates that keep to it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub const SLOT: Duration = Duration::from_secs(300);
 /// The hour of the agreement, and every sliding window as long.
 pub const HOUR: Duration = Duration::from_secs(3_600);
 
-/// The two limits: what any 300 s and any 3,600 s may carry.
+/// The two limits, in messages: for any 300 s and for any 3,600 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Agreement {
     /// The most in any window of 3,600 s.
@@ -19,13 +19,13 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Each limit at its lower value.
+    /// The lower of each limit.
     pub fn strictest(self, other: Self) -> Self {
         Self { per_hour: self.per_hour.min(other.per_hour), per_slot: self.per_slot.min(other.per_slot) }
     }
 
-    /// The highest rate at which messages are let go: a little above [`burst`](Self::burst), so that what has been reserved
-    /// at that rate never queues up.
+    /// The highest rate at which messages are released: a little above [`burst`](Self::burst), so
+    /// that what was reserved at that rate never queues up.
     pub(super) fn peak(self) -> Rate {
         Rate { tokens: self.per_slot, micros: micros(SLOT) }
     }
@@ -56,7 +56,7 @@ impl From<&Capacity> for Agreement {
     }
 }
 
-/// What one campaign asks of an account.
+/// What one campaign asks for: its account, the limits as it knows them, and its pace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// The capacity account.
@@ -75,34 +75,37 @@ impl From<&Capacity> for Terms {
 
 /// How long blocks and admissions are.
 ///
-/// A block of tokens may be sent at any moment of its interval, release and validity together, so each window counts it
-/// for that much longer than the window is: the price is [`Grain::loss`] in every window.
+/// A block's tokens may be sent at any moment of its interval (release plus validity), so each
+/// window counts the block for longer than the window is. Each window loses [`Grain::loss`] to
+/// that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grain {
-    /// How long the release of one block takes.
+    /// The time over which one block is released.
     pub block: Duration,
-    /// How long the last message of a block may take from its admission to its first byte.
+    /// The time that a block's last message may take from its admission to its first byte.
     pub validity: Duration,
 }
 
-/// Where the burst leaves room in the slots, the hour binds: 3 s of 3,600 are 0.08 %.
+/// Where the burst leaves room in the slots, the hour is the tighter limit: 3 s of 3,600 are 0.08
+/// %.
 const ROOMY: Grain = Grain { block: Duration::from_millis(500), validity: Duration::from_millis(2_000) };
-/// Without a burst, the slot binds: 1.3 s of 300 are 0.43 %.
+/// Without a burst, the slot is the tighter limit: 1.3 s of 300 are 0.43 %.
 const TIGHT: Grain = Grain { block: Duration::from_millis(400), validity: Duration::from_millis(500) };
 
 impl Grain {
-    /// By how much longer than a window its messages take to be sent again: the block's own release counts twice, once
-    /// in its interval and once because windows are looked at block by block.
+    /// How much of every window is lost. The block's own release counts twice: once in its
+    /// interval, and once because windows are checked block by block.
     const fn loss(self) -> Duration {
         self.block.saturating_mul(2).saturating_add(self.validity)
     }
 }
 
-/// So many messages in so many microseconds.
+/// A number of messages in a number of microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Messages.
     pub tokens: u64,
+    /// The time that they take, in microseconds.
     pub micros: u64,
 }
 
@@ -136,7 +139,7 @@ impl Rate {
     }
 }
 
-/// Microseconds of one of the lengths used here, all far below the end of `u64`.
+/// A duration in microseconds; `u64::MAX` for one that is too long.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -145,8 +148,8 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 pub(super) mod tests {
     use super::*;
 
-    /// The most that an hour can carry when each of its slots keeps its limit: less than `per_hour` where a slot holds
-    /// only a few whole messages (13/h with a slot of 1 is 12).
+    /// The most that an hour can carry when each of its slots keeps its limit: less than `per_hour`
+    /// where a slot holds only a few whole messages (13/h with a slot of 1 is 12).
     pub fn reachable_per_hour(agreement: Agreement) -> u64 {
         agreement.per_hour.min(agreement.per_slot.saturating_mul(12))
     }

@@ -1,4 +1,4 @@
-//! Holds what was sent against the agreement: the fullest window of each length.
+//! Checks what was sent against the agreement: finds the fullest window of each length.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::mail::Timestamp;
 /// The fullest windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
-    /// How many attempts there were.
+    /// The number of attempts.
     pub attempts: u64,
     /// The first and the last of them.
     pub span: Option<(Timestamp, Timestamp)>,
@@ -20,16 +20,16 @@ pub struct Audit {
     pub hour: Fullest,
 }
 
-/// The fullest window of one length; the first of them when there are several.
+/// The fullest window of one length; the first where several are equally full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fullest {
-    /// How long the window is: it holds the moments from `start` on and before `start + length`.
+    /// The length of the window: it includes `start` and excludes `start + length`.
     pub length: Duration,
-    /// The most that it may hold.
+    /// The most messages that it may hold.
     pub limit: u64,
-    /// What it holds.
+    /// The messages that it holds.
     pub count: u64,
-    /// Where it begins, with an attempt; the Unix epoch when there was none.
+    /// Where it begins: at an attempt, or at the Unix epoch when there were no attempts.
     pub start: Timestamp,
 }
 
@@ -37,7 +37,7 @@ pub struct Fullest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("attempt {number} at {at} comes after one at {before}: the times must be sorted")]
 pub struct OutOfOrder {
-    /// Which one, from 1.
+    /// The number of the offending time, from 1.
     pub number: u64,
     /// Its time.
     pub at: Timestamp,
@@ -52,8 +52,8 @@ impl Audit {
     }
 }
 
-/// The fullest windows over the `times` of all attempts on one account, the earliest first. Keeps the times of one hour in
-/// memory.
+/// The fullest windows over the `times` of all attempts on one account, the earliest first. Keeps
+/// the times of one hour in memory.
 pub fn audit(times: impl Iterator<Item = Timestamp>, capacity: &Capacity) -> Result<Audit, OutOfOrder> {
     let agreement = Agreement::from(capacity);
     let mut slot = Sliding::new(SLOT, agreement.per_slot);

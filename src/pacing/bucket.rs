@@ -1,11 +1,13 @@
-//! Keeps the release smooth: over any time, no more than the rate makes of it, a fifth of a second's worth and one message.
+//! Keeps the release smooth: in any stretch of time no more than the rate allows, plus a fifth of a
+//! second's worth and one message.
 
 use std::time::Duration;
 
 use super::agreement::{Rate, micros};
 use crate::mail::Timestamp;
 
-/// So much of the rate may go at once, besides the message that is due: what a late tick held up.
+/// What may leave at once besides the message that is due: this much time at the rate, since a tick
+/// may be late.
 const DEPTH: Duration = Duration::from_millis(200);
 
 /// A token bucket in whole numbers.
@@ -18,7 +20,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub fn new(rate: Rate, now: Timestamp) -> Self {
         let mut bucket = Self { rate, credit: 0, at: now };
         bucket.credit = bucket.capacity();
@@ -37,7 +39,7 @@ impl Bucket {
         self.rate.micros + self.rate.tokens * micros(DEPTH)
     }
 
-    /// What may go at `now`.
+    /// How many messages may leave at `now`.
     pub fn refill(&mut self, now: Timestamp) -> u64 {
         if now > self.at {
             let elapsed = micros(now.since(self.at));
@@ -48,17 +50,17 @@ impl Bucket {
         self.tokens()
     }
 
-    /// Takes what [`Self::refill`] has said there is.
+    /// Takes as many as [`Self::refill`] returned, or fewer.
     pub fn take(&mut self, count: u64) {
         self.credit -= count * self.rate.micros;
     }
 
-    /// Takes one at `now`; otherwise the moment at which there will be one.
+    /// Takes one at `now`; if there is none, returns when there will be one.
     pub fn take_one(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         self.take_up_to(1, now).map(drop)
     }
 
-    /// Takes as many as there are at `now`, at most `most`: at least one, or the moment at which there will be one.
+    /// Takes what is available at `now`, up to `most`; if nothing is, returns when one will be.
     pub fn take_up_to(&mut self, most: u64, now: Timestamp) -> Result<u64, Timestamp> {
         let count = self.refill(now).min(most);
         if count == 0 {
@@ -68,12 +70,12 @@ impl Bucket {
         Ok(count)
     }
 
-    /// What was taken and not used.
+    /// Puts back what was taken and not used.
     pub fn put_back(&mut self, count: u64) {
         self.credit = self.credit.saturating_add(count.saturating_mul(self.rate.micros)).min(self.capacity());
     }
 
-    /// When `count` may go.
+    /// When `count` messages may leave.
     pub fn time_of(&self, count: u64) -> Timestamp {
         let short = count.saturating_mul(self.rate.micros).min(self.capacity()).saturating_sub(self.credit);
         self.at + Duration::from_micros(short.div_ceil(self.rate.tokens.max(1)))

@@ -1,8 +1,9 @@
 //! The clocks that capacity is counted on.
 //!
-//! Ages are measured on the system's monotonic clock (`CLOCK_MONOTONIC`): all processes of one boot read the same one, and
-//! nobody can set it. It stands still while the machine sleeps, so a window on it is never longer than in truth. What was
-//! written before the machine's last start can only be placed by the wall clock; the boot's id tells the two apart.
+//! Ages are measured on the system's monotonic clock (`CLOCK_MONOTONIC`): all processes of one boot
+//! read the same clock, and nobody can set it. It stops while the machine sleeps, so a window on it
+//! is never longer than it seems. Records from before the machine's last start can only be placed
+//! by the wall clock; the boot's id says which case it is.
 
 use std::fmt;
 use std::fs;
@@ -41,7 +42,7 @@ impl Uptime {
 pub struct BootId(pub u128);
 
 impl BootId {
-    /// Where the system doesn't tell (it is not Linux).
+    /// Where the system has no boot ids (it is not Linux).
     pub const UNKNOWN: Self = Self(0);
 
     /// Of this boot.
@@ -69,7 +70,8 @@ impl fmt::Display for BootId {
 /// One moment, on every clock that is needed to place it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// The process's own time, [`Timestamp::now`]: what the pacer, the journal and the results speak of.
+    /// The process's own time, [`Timestamp::now`]: what the pacer, the journal and the results
+    /// speak of.
     pub now: Timestamp,
     /// The system's wall clock, which may have been set since the process began.
     pub wall: Timestamp,
@@ -95,7 +97,7 @@ impl Reading {
         Timestamp(self.now.0.saturating_add(uptime.0.saturating_sub(self.uptime.0)))
     }
 
-    /// The moment `uptime`, on the wall clock as it stands now.
+    /// The moment `uptime`, on the wall clock as it is set now.
     pub(crate) fn wall_of(&self, uptime: Uptime) -> Timestamp {
         Timestamp(self.wall.0.saturating_add(uptime.0.saturating_sub(self.uptime.0)))
     }
@@ -107,13 +109,14 @@ pub struct Clock(Hands);
 
 #[derive(Debug, Clone)]
 enum Hands {
-    /// The process's time and the monotonic clock run together; how far apart they are is measured once.
+    /// The process's time and the monotonic clock run together; how far apart they are is measured
+    /// once.
     System { boot: BootId, offset: i64 },
-    /// Stands where it was set last.
+    /// Says what it was set to last.
     Set(Arc<Mutex<Reading>>),
 }
 
-/// A calibration during which the process lost its core for longer than this is done again.
+/// A calibration is repeated when the process lost its core for longer than this.
 const CLOSE_MICROS: i64 = 20;
 const CALIBRATIONS: usize = 50;
 
@@ -136,8 +139,8 @@ impl Clock {
         Self(Hands::System { boot: BootId::current(), offset: best.1 })
     }
 
-    /// A clock of simulated time, for tests and benchmarks: it says `reading` until it is [`set`](Self::set). Clones are
-    /// set together.
+    /// A clock of simulated time, for tests and benchmarks: it says `reading` until it is
+    /// [`set`](Self::set). Clones are set together.
     pub fn simulated(reading: Reading) -> Self {
         Self(Hands::Set(Arc::new(Mutex::new(reading))))
     }

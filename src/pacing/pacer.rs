@@ -1,7 +1,9 @@
-//! Decides how many messages may leave now. Knows nothing of SMTP, of files or of clocks: the caller passes `now`.
+//! Decides how many messages may leave now. Knows nothing of SMTP, of files or of clocks: the
+//! caller passes `now`.
 //!
-//! The pacer asks the ledger for blocks of tokens, shortly before it needs them, and releases each block evenly over its
-//! time. The limits are kept by the ledger; the pacer keeps the release smooth and the ledger's work small.
+//! The pacer asks the ledger for blocks of tokens, shortly before it needs them, and releases each
+//! block evenly over its time. The limits are kept by the ledger; the pacer keeps the release
+//! smooth and the ledger's work small.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -13,18 +15,20 @@ use super::ledger::{Block, Request, Reservation, Unused};
 use crate::campaign::Capacity;
 use crate::mail::Timestamp;
 
-/// Tokens are released in portions of so much of their block's time, so that timers need not be finer.
+/// Tokens are released in portions of this much of their block's time, so that timers need not be
+/// finer.
 const TICK: Duration = Duration::from_millis(20);
-/// The ledger is asked so much earlier than its answers have taken lately.
+/// The ledger is asked this much earlier than its recent latency requires.
 const EARLY: Duration = Duration::from_millis(30);
-/// The ledger's answers are expected to take this until one was seen.
+/// The latency assumed for the ledger until its first answer.
 const FIRST_LATENCY: Duration = Duration::from_millis(20);
 /// No answer is expected to take longer.
 const LONGEST_LATENCY: Duration = Duration::from_secs(2);
-/// After the ledger has failed, it is asked again so much later.
+/// After a failure the ledger is asked again this much later.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// Of what is still to come, so much is asked for at once; what was used lately lets it grow from there. More than a
-/// connection to a receiver nearby takes in the time of a block, so that a wide agreement is not crept up to.
+/// The most of the backlog that one request asks for; recent use lets requests grow from there.
+/// More than one connection to a nearby receiver uses in a block, so that a wide agreement is
+/// reached quickly.
 const BACKLOG: u64 = 8_192;
 /// With nothing to wait for, the caller may look again after this.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -32,13 +36,14 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// What may leave now, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
-    /// So many messages may leave; they are spent, whatever becomes of them.
+    /// How many messages may leave; they count as spent, whatever becomes of them.
     pub count: u64,
-    /// None of them may begin after this moment (`MAIL` on the wire). One that is later is asked for again.
+    /// None of them may begin (`MAIL` on the wire) after this moment. A later one needs a new
+    /// admission.
     pub valid_until: Timestamp,
     /// To be sent to the ledger; its answer goes to [`Pacer::reserved`] or [`Pacer::failed`].
     pub request: Option<Request>,
-    /// Nothing changes before this moment, unless more messages get ready or the ledger answers.
+    /// Nothing changes before this moment unless more messages become ready or the ledger answers.
     pub ask_again_at: Timestamp,
 }
 
@@ -47,7 +52,7 @@ pub struct Admission {
 pub struct Pacer {
     own: Agreement,
     in_force: Agreement,
-    /// The limits that were in force when they were told last.
+    /// The limits in force when they were reported last.
     told: Agreement,
     /// The first moment at which a message was ready.
     line_start: Option<Timestamp>,
@@ -55,12 +60,12 @@ pub struct Pacer {
     held: VecDeque<Held>,
     outstanding: Option<Outstanding>,
     ask_at: Timestamp,
-    /// How long the ledger's answers take: the longest of late.
+    /// How long the ledger's answers take: the longest of the recent ones.
     latency: Duration,
     /// Admitted since the ledger was asked last.
     admitted: u64,
     unused: Vec<Unused>,
-    /// What the caller still has to come.
+    /// How many messages the caller still has to come.
     backlog: u64,
     shuffle: u64,
 }
@@ -78,8 +83,8 @@ struct Outstanding {
 }
 
 impl Pacer {
-    /// A pacer that holds nothing yet. `start` is the process's time now. The line of `pace = "even"` begins later, when
-    /// the first message is ready.
+    /// A pacer that holds nothing yet. `start` is the process's time now. The line of `pace =
+    /// "even"` begins later, when the first message is ready.
     pub fn new(capacity: &Capacity, start: Timestamp) -> Self {
         let own = Agreement::from(capacity);
         Self {
@@ -116,14 +121,15 @@ impl Pacer {
         Admission { count, valid_until, request, ask_again_at }
     }
 
-    /// The most that [`Self::admit`] would let go at `now`, if as many were ready. Never less, perhaps more.
+    /// The most that [`Self::admit`] would admit at `now` if enough messages were ready. An upper
+    /// bound.
     pub fn most(&mut self, now: Timestamp) -> u64 {
         let released = self.held.iter().map(|held| held.released(now).saturating_sub(held.admitted));
         self.bucket.refill(now).min(released.sum())
     }
 
-    /// How many messages are still to come besides those that are ready: so that the ledger is asked for more than one
-    /// turn's worth at a time.
+    /// Says how many messages are still to come besides those that are ready, so that the ledger is
+    /// asked for more than one turn's worth at a time.
     pub fn expect(&mut self, backlog: u64) {
         self.backlog = backlog;
     }
@@ -149,7 +155,8 @@ impl Pacer {
         }
     }
 
-    /// The ledger could not answer the last request. Nothing was granted; it is asked again a second later.
+    /// Takes note that the ledger could not answer the last request. Nothing was granted; it is
+    /// asked again a second later.
     pub fn failed(&mut self, now: Timestamp) {
         if let Some(outstanding) = self.outstanding.take() {
             self.unused.extend(outstanding.unused);
@@ -157,8 +164,8 @@ impl Pacer {
         self.ask_at = now + AFTER_FAILURE;
     }
 
-    /// Ends the use of what is held: the request that gives the ledger back what was never admitted. To be called when
-    /// the run stops; an answer that is still to come stays spent.
+    /// Stops using the blocks held, and returns the request that gives their unused tokens back.
+    /// Called when the run stops; an answer that is still to come stays spent.
     pub fn give_back(&mut self, now: Timestamp) -> Option<Request> {
         for held in mem::take(&mut self.held) {
             self.unused.extend(held.unused());
@@ -167,19 +174,19 @@ impl Pacer {
         (!unused.is_empty()).then(|| self.asking(now, 0, unused))
     }
 
-    /// The limits that hold on the account, where another campaign has named stricter ones than this one within the last
-    /// hour: worth a warning.
+    /// The limits in force on the account, where another campaign has named stricter ones within
+    /// the last hour: worth a warning.
     pub fn stricter(&self) -> Option<Agreement> {
         (self.in_force != self.own).then_some(self.in_force)
     }
 
-    /// [`Self::stricter`], once each time that it has changed.
+    /// [`Self::stricter`], once after each change.
     pub fn newly_stricter(&mut self) -> Option<Agreement> {
         let before = mem::replace(&mut self.told, self.in_force);
         self.stricter().filter(|limits| *limits != before)
     }
 
-    /// Puts away the blocks whose time is over.
+    /// Retires the blocks whose time is over.
     fn retire(&mut self, now: Timestamp) {
         while let Some(held) = self.held.front() {
             if held.admitted < held.block.count && now <= held.block.admit_until {
@@ -209,7 +216,8 @@ impl Pacer {
         if nothing_to_say || self.outstanding.is_some() || now < self.asking_time() {
             return None;
         }
-        // What was not taken is given back, so asking for twice of late's use costs nothing and lets the rate grow.
+        // What is not used is given back, so asking for twice the recent use costs nothing and lets
+        // the rate grow.
         let soon = ready.max(self.backlog.min(BACKLOG));
         let want = if ready == 0 { 0 } else { soon.saturating_add(self.admitted.saturating_mul(2)) };
         self.admitted = 0;
@@ -267,7 +275,7 @@ impl Pacer {
 }
 
 impl Held {
-    /// So much of the block may have left by `now`.
+    /// How much of the block may have left by `now`.
     fn released(&self, now: Timestamp) -> u64 {
         let Block { from, over, admit_until, count, .. } = self.block;
         if now < from || now > admit_until {
@@ -277,7 +285,7 @@ impl Held {
         if past >= over { count } else { share(count, past, over).saturating_add(1).min(count) }
     }
 
-    /// When the next portion is due, with `left` messages that wait for it, and how much it is.
+    /// When the next portion is due and how large it is, with `left` messages waiting.
     fn next_release(&self, left: u64) -> Option<(Timestamp, u64)> {
         let Block { from, over, count, .. } = self.block;
         let over = micros(over);
@@ -343,7 +351,8 @@ mod tests {
         assert_eq!(first.count, 0);
         let reservation = desk.reserve(&mut *account, 0, &first.request.unwrap());
         pacer.reserved(at(4), reservation);
-        // Five in half a second, the first at the expected time of the answer; one more for the line's begin.
+        // Five in half a second, the first at the expected time of the answer; one more for the
+        // line's begin.
         let check = |pacer: &mut Pacer, millis, count, next| {
             let admission = pacer.admit(at(millis), 100);
             assert_eq!((admission.count, admission.ask_again_at), (count, at(next)), "at {millis} ms");

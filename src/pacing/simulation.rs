@@ -1,7 +1,9 @@
-//! A world for tests: processes that send over one account, in simulated time, as badly as they are allowed to.
+//! A world for tests: processes that send over one account, in simulated time, as badly as they are
+//! allowed to.
 //!
-//! Every message begins at a moment of its admission's interval that the world picks to hurt, and every window over what
-//! was sent is checked. Time is the truth here; what the processes read from their clocks is derived from it.
+//! Every message begins at a moment of its admission's interval that the world picks to hurt, and
+//! every window over what was sent is checked. Time is the truth here; what the processes read from
+//! their clocks is derived from it.
 
 pub(crate) mod model;
 mod pacing;

@@ -32,7 +32,8 @@ pub trait State: fmt::Debug + Send + Sync {
         durability: Durability,
     ) -> Result<Journal, JournalError>;
 
-    /// Opens the journal of a run for writing. Refuses a foreign one, a newer one and a damaged one.
+    /// Opens the journal of a run for writing. Refuses a foreign one, a newer one and a damaged
+    /// one.
     fn open_journal(
         &self,
         run: &RunDir,

@@ -1,8 +1,8 @@
-//! The state that campaigns share, and the backends that keep it: the suppression list, the capacity ledger, the daily
-//! caps of local addresses, and the journals of runs.
+//! The state that campaigns share, and the backends that keep it: the suppression list, the
+//! capacity ledger, the daily caps of local addresses, and the journals of runs.
 //!
-//! Everything else asks for a trait ([`State`], and what it hands out); which backend answers is decided here, once, by
-//! [`open`]. `contract` is one suite of behaviour that every backend passes.
+//! Everything else asks for a trait ([`State`], and what it hands out); which backend answers is
+//! decided here, once, by [`open`]. `contract` is one suite of behaviour that every backend passes.
 
 mod backend;
 #[cfg(test)]

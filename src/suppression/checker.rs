@@ -1,4 +1,5 @@
-//! Screens a whole target group: the live entries as fingerprints in memory, the list itself only on a match.
+//! Screens a whole target group: the live entries as fingerprints in memory, the list itself only
+//! on a match.
 
 use std::sync::Arc;
 
@@ -67,8 +68,8 @@ impl Checker {
         self.live.fetch(fingerprints);
     }
 
-    /// The live entry of an address. `fingerprint` is that of its [`super::AddressKey`]; `key` is called for the key
-    /// itself only when there is a match to confirm.
+    /// The live entry of an address. `fingerprint` is that of its [`super::AddressKey`]; `key` is
+    /// called for the key itself only when there is a match to confirm.
     pub fn check<K: AsRef<str>>(
         &self,
         fingerprint: Fingerprint,

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::mail::{Address, Timestamp};
 
-/// What an entry without a term of its own gets: 45 days.
+/// The term of an entry that names none: 45 days.
 const DEFAULT_TERM: Duration = Duration::from_secs(45 * 86_400);
 
-/// An address as the suppression list compares it: the local part in lower case, the domain in A-labels.
+/// An address as the suppression list compares it: the local part in lower case, the domain in
+/// A-labels.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressKey(String);
 
@@ -24,8 +25,8 @@ impl AddressKey {
         Self(key)
     }
 
-    /// Writes the key of the address `local@domain` over `key`, for callers that make many. The domain is in A-labels
-    /// and lower case.
+    /// Writes the key of the address `local@domain` over `key`, for callers that make many. The
+    /// domain is in A-labels and lower case.
     pub fn write(local: &str, domain: &str, key: &mut String) {
         key.clear();
         if local.is_ascii() {
@@ -56,7 +57,7 @@ pub enum Reason {
     Unsubscribe,
     /// The recipient complained of spam. Permanent.
     Complaint,
-    /// Somebody put it there by hand.
+    /// Somebody added it by hand.
     Manual,
     /// Any other, in the user's own words.
     Other(String),
@@ -103,7 +104,7 @@ impl FromStr for Reason {
     }
 }
 
-/// How long an entry lives.
+/// How long an entry blocks mail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Term {
     /// 45 days; for ever for an unsubscribe or a complaint.

@@ -1,7 +1,7 @@
 //! Addresses as 128-bit fingerprints, and a compact table of them.
 //!
-//! A fingerprint is two SipHashes with keys drawn at random by each process, so nobody can make two addresses collide
-//! on purpose. Fingerprints are never written to disk.
+//! A fingerprint is two SipHashes with keys that each process draws at random, so nobody can make
+//! two addresses collide on purpose. Fingerprints are never written to disk.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -31,20 +31,22 @@ impl Fingerprinter {
     }
 }
 
-/// The table is cut into this many parts that grow one by one, so that growing never needs the memory twice.
+/// The table is cut into this many parts that grow one by one, so that growing never needs the
+/// memory twice.
 const PARTS: usize = 256;
 /// A part is at most four fifths full …
 const FULL: (usize, usize) = (4, 5);
 /// … and grows by about a third: 16 bytes a slot come to 20 to 27 bytes an entry.
 const GROWTH: (usize, usize) = (27, 20);
-/// The first sizes of the parts lie between this and the next one, so that some have just grown while others are full:
-/// all together they take 24 bytes an entry.
+/// The first sizes of the parts lie between this and the next one, so that some have just grown
+/// while others are full. Together they take 24 bytes an entry.
 const FIRST_SLOTS: usize = 64;
 const FIRST_SIZES: usize = FIRST_SLOTS * GROWTH.0 / GROWTH.1 - FIRST_SLOTS;
 
 /// A map from fingerprints to numbers, in at most 24 bytes an entry while it grows.
 ///
-/// Of the 128 bits, 104 are compared: among 100 million addresses the chance that any two collide is below 10^-15.
+/// Of the 128 bits, 104 are compared: among 100 million addresses the chance that any two collide
+/// is below 10^-15.
 #[derive(Debug)]
 pub struct FingerprintMap {
     parts: Vec<Part>,
@@ -86,8 +88,9 @@ impl FingerprintMap {
         (slot.value != FREE).then_some(slot.value)
     }
 
-    /// Brings the slots of `fingerprints` into the processor's cache. In a table of millions each look waits for main
-    /// memory; those of many fingerprints are independent here, so they wait together.
+    /// Brings the slots of `fingerprints` into the processor's cache. In a table of millions each
+    /// look waits for main memory; those of many fingerprints are independent here, so they wait
+    /// together.
     pub fn fetch(&self, fingerprints: &[Fingerprint]) {
         let mut seen = 0;
         for fingerprint in fingerprints {
@@ -158,7 +161,8 @@ fn first_slot(low: u64, slots: usize) -> usize {
 }
 
 impl Part {
-    /// The slot that holds the fingerprint, or the free one where it belongs. There is always a free one.
+    /// The slot that holds the fingerprint, or the free one where it belongs. There is always a
+    /// free one.
     fn find(&self, low: u64, high: u32) -> usize {
         let size = self.slots.len();
         let mut at = first_slot(low, size);

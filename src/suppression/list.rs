@@ -1,4 +1,5 @@
-//! The list as a store keeps it: the trait that every backend implements, and what its methods take and return.
+//! The list as a store keeps it: the trait that every backend implements, and what its methods take
+//! and return.
 
 use std::fmt;
 
@@ -11,13 +12,13 @@ const PAGE: usize = 1_000;
 
 /// The suppression list, shared by all campaigns and processes of one state.
 ///
-/// Every transaction that adds, renews or removes entries gets the next *change number*; an entry carries the number of
-/// the transaction that added or renewed it last. So a running send can ask for what is new since its plan was made,
-/// see [`Watch`](super::Watch).
+/// Every transaction that adds, renews or removes entries gets the next *change number*; an entry
+/// carries the number of the transaction that added or renewed it last. So a running send can ask
+/// for what is new since its plan was made, see [`Watch`](super::Watch).
 pub trait Suppressions: fmt::Debug + Send + Sync {
-    /// Adds many entries or renews those that exist, some thousands a transaction. A permanent entry stays as it is; a
-    /// timed one never ends earlier than it would have. After an error the finished transactions stay; importing the
-    /// same entries again does no harm.
+    /// Adds many entries or renews those that exist, some thousands a transaction. A permanent
+    /// entry stays as it is; a timed one never ends earlier than it would have. After an error the
+    /// finished transactions stay; importing the same entries again does no harm.
     fn import(
         &self,
         entries: &mut dyn Iterator<Item = NewEntry>,
@@ -27,29 +28,32 @@ pub trait Suppressions: fmt::Debug + Send + Sync {
     /// Removes the entry of an address. True when there was one.
     fn remove(&self, key: &AddressKey) -> Result<bool, StoreError>;
 
-    /// The entry with this key (the text of an [`AddressKey`]), whether it still blocks mail or not.
+    /// The entry with this key (the text of an [`AddressKey`]), whether it still blocks mail or
+    /// not.
     fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
-    /// The first `most` entries that match `filter`, in the order of their keys, of those after the key `after`.
+    /// The first `most` entries that match `filter`, in the order of their keys, of those after the
+    /// key `after`.
     fn page(&self, filter: &Filter, after: &str, most: usize) -> Result<Vec<Entry>, StoreError>;
 
     /// The number of entries that block mail at `now`.
     fn count_live(&self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Restarts the time of these entries, because an attempt on each has been blocked: they end a lifetime from `now`
-    /// on, never earlier than before. Permanent entries and those that have ended stay as they are. Returns how many
-    /// were restarted.
+    /// Restarts the time of these entries, because an attempt on each has been blocked: they end a
+    /// lifetime from `now` on, never earlier than before. Permanent entries and those that have
+    /// ended stay as they are. Returns how many were restarted.
     fn restart_time(&self, entries: &[EntryId], now: Timestamp) -> Result<u64, StoreError>;
 
     /// Removes the entries that had ended by `before`. Returns how many.
     fn purge(&self, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// Calls `each` with the key of every entry that blocks mail at `now`, as of one moment. Returns the last change
-    /// number at that moment.
+    /// Calls `each` with the key of every entry that blocks mail at `now`, as of one moment.
+    /// Returns the last change number at that moment.
     fn live_keys(&self, now: Timestamp, each: &mut dyn FnMut(&str)) -> Result<u64, StoreError>;
 
-    /// Calls `each` with every entry whose change number is larger than `seen`, in the order of these numbers and as of
-    /// one moment. Returns the last change number at that moment; when that is `seen`, nothing has changed.
+    /// Calls `each` with every entry whose change number is larger than `seen`, in the order of
+    /// these numbers and as of one moment. Returns the last change number at that moment; when that
+    /// is `seen`, nothing has changed.
     fn changes(&self, seen: u64, each: &mut dyn FnMut(Change<'_>)) -> Result<u64, StoreError>;
 
     /// The number of entries whose change number is larger than `since`.
@@ -125,7 +129,8 @@ pub struct Change<'a> {
     pub expires: Option<Timestamp>,
 }
 
-/// The entries that match a [`Filter`], in the order of their keys, read in pages. After an error there are no more.
+/// The entries that match a [`Filter`], in the order of their keys, read in pages. After an error
+/// there are no more.
 #[derive(Debug)]
 pub struct Entries<'a> {
     list: &'a dyn Suppressions,

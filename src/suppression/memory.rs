@@ -10,8 +10,8 @@ use super::{
 use crate::kit::store::StoreError;
 use crate::mail::Timestamp;
 
-/// Keeps the entries in memory, for all who hold a clone: for tests, and for looking at a list as if nobody were
-/// suppressed. It ends with its process.
+/// Keeps the entries in memory, for all who hold a clone: for tests, and for looking at a list as
+/// if nobody were suppressed. It ends with its process.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryList {
     table: Arc<Mutex<Table>>,
@@ -27,7 +27,8 @@ struct Table {
 
 impl MemoryList {
     fn lock(&self) -> MutexGuard<'_, Table> {
-        // A panic elsewhere can't have left it half changed: each change to the table is a single call.
+        // A panic elsewhere can't have left it half changed: each change to the table is a single
+        // call.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

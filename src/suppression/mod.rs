@@ -1,12 +1,14 @@
 //! The suppression list: who gets no mail, why, and until when.
 //!
-//! An address is compared in lower case, local part included: who does not want mail as `bob@` does not want it as
-//! `Bob@`.
+//! An address is compared in lower case, local part included: who does not want mail as `bob@` does
+//! not want it as `Bob@`.
 //!
-//! - [`Suppressions`] is the list as a store keeps it; [`crate::state`] has its backends, [`MemoryList`] keeps one for
-//!   a process.
-//! - [`Checker`] screens a whole target group: fingerprints of the live entries in memory, the list only on a match.
-//! - [`Watch`] answers "suppressed by now?" for one address during a run, from memory; a [`Feed`] keeps it current.
+//! - [`Suppressions`] is the list as a store keeps it; [`crate::state`] has its backends,
+//!   [`MemoryList`] keeps one for a process.
+//! - [`Checker`] screens a whole target group: fingerprints of the live entries in memory, the list
+//!   only on a match.
+//! - [`Watch`] answers "suppressed by now?" for one address during a run, from memory; a [`Feed`]
+//!   keeps it current.
 
 mod checker;
 mod entry;

@@ -1,7 +1,8 @@
-//! "Is this address suppressed by now?", asked before each message of a running send and answered from memory.
+//! "Is this address suppressed by now?", asked before each message of a running send and answered
+//! from memory.
 //!
-//! [`Watch`] holds what was added to the list since the plan was made. A [`Feed`], on a thread of its own, keeps it
-//! current, so that those who ask never wait for a disk or a server.
+//! [`Watch`] holds what was added to the list since the plan was made. A [`Feed`], on a thread of
+//! its own, keeps it current, so that those who ask never wait for a disk or a server.
 
 use std::fmt;
 use std::io;
@@ -16,17 +17,19 @@ use super::{AddressKey, Change, Suppressions};
 use crate::kit::store::StoreError;
 use crate::mail::{Address, Timestamp};
 
-/// How often the list is asked for changes: an address that is suppressed now counts this much later at most.
+/// How often the list is asked for changes: an address that is suppressed now counts this much
+/// later at most.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Entries that end within this time are read again before they do: an attempt of another run may have restarted them.
+/// Entries that end within this time are read again before they do: an attempt of another run may
+/// have restarted them.
 const MARGIN: Duration = Duration::from_secs(2);
 /// Looking for removals takes at most one part in so many of the time.
 const RECOUNT_SHARE: u32 = 50;
 
 /// The entries that were added to the list, or renewed, since a plan was made.
 ///
-/// Takes 20 to 24 bytes of memory an entry, and some more for each that differs in reason, source or expiry from the
-/// one before it.
+/// Takes 20 to 24 bytes of memory an entry, and some more for each that differs in reason, source
+/// or expiry from the one before it.
 #[derive(Debug)]
 pub struct Watch {
     list: Arc<dyn Suppressions>,
@@ -85,8 +88,8 @@ pub enum WatchError {
 }
 
 impl Watch {
-    /// Holds what was added to `list` after the change number `since` (see [`super::Checker::change`]; 0 is all), read at
-    /// `now`.
+    /// Holds what was added to `list` after the change number `since` (see
+    /// [`super::Checker::change`]; 0 is all), read at `now`.
     pub fn open(list: Arc<dyn Suppressions>, since: u64, now: Timestamp) -> Result<Self, StoreError> {
         let fingerprinter = Fingerprinter::default();
         let mut reader = Reader { since, seen: since, uncounted: false, count_at: Instant::now() };
@@ -94,8 +97,8 @@ impl Watch {
         Ok(Self { list, fingerprinter, held: RwLock::new(held), reader: Mutex::new(reader) })
     }
 
-    /// Why `address` is suppressed at `now`, to be read after "suppressed: "; `None` when it is not. Never waits for
-    /// I/O.
+    /// Why `address` is suppressed at `now`, to be read after "suppressed: "; `None` when it is
+    /// not. Never waits for I/O.
     pub fn check(&self, address: &Address, now: Timestamp) -> Result<Option<String>, Arc<WatchError>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = &held.failure {

@@ -59,7 +59,8 @@ fn the_records_of_a_group_are_read_or_refused() {
             }
             read.push(record);
         }
-        // Only texts beyond the limit are not written as they were read: no writer has written them.
+        // Only texts beyond the limit are not written as they were read: no writer has written
+        // them.
         let written = group(&read);
         let again: Vec<Record> = Records::new(&written).map(|raw| raw.unwrap().record().unwrap()).collect();
         if written.len() < 2_000 {

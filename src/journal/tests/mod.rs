@@ -1,5 +1,5 @@
-//! The records of a group, groups that are nearly right, and stores that fail. What every backend does is tested with
-//! the backends.
+//! The records of a group, groups that are nearly right, and stores that fail. What every backend
+//! does is tested with the backends.
 
 mod codec;
 mod commit;

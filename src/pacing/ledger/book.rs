@@ -1,9 +1,11 @@
-//! One account's book: the blocks of the last hour, and how much more may go. No I/O and no clock.
+//! One account's book: the blocks of the last hour, and how many more messages may leave. No I/O
+//! and no clock.
 //!
-//! A new block `[from, until]` is granted only as much as keeps, for each limit with its window of `length`,
-//! `everything with until ≥ from - length` + the new block ≤ limit. Any closed window that holds a moment of the new
-//! block reaches back to `from - length` at most, and whatever it holds besides has been granted before and is in that
-//! sum. So no window exceeds the limit, whenever inside their intervals the messages go out.
+//! A new block `[from, until]` is granted only as much as keeps, for each limit with its window of
+//! `length`, `everything with until ≥ from - length` + the new block ≤ limit. Any closed window
+//! that includes a moment of the new block reaches back to `from - length` at most, and everything
+//! else in it was granted before and is in that sum. So no window exceeds the limit, whenever
+//! messages leave within their intervals.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,17 +16,19 @@ use crate::campaign::Pace;
 use crate::pacing::agreement::{Agreement, HOUR, Rate, SLOT, Terms, micros};
 use crate::pacing::clock::{Reading, Uptime};
 
-/// A block is asked for at most so far ahead of its begin.
+/// A block is requested at most this long before it begins.
 const LONGEST_AHEAD: Duration = Duration::from_secs(3);
 /// The longest release of a block.
 const LONGEST_BLOCK: Duration = Duration::from_secs(5);
-/// So much may go at the burst rate's beginning besides the block itself: what a late answer held up.
+/// What the burst rate may release besides the block itself: this much time at the rate, since an
+/// answer may be late.
 const SLACK: Duration = Duration::from_millis(200);
-/// Processes that have had a block begin in this time, or that of two messages, count as working now.
+/// A process counts as working when one of its blocks began within this time (or the time of two
+/// messages).
 const WORKING: Duration = Duration::from_secs(30);
-/// Processes that have had a block begin in this time compete for the same tokens.
+/// Processes whose blocks began within this time compete for the same tokens.
 const COMPETING: Duration = Duration::from_secs(2);
-/// No interval reaches further into the future: what does has been written by another clock.
+/// No interval reaches further into the future; one that does was written by another clock.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(20);
 
 /// A block as the book has it: what a backend writes down and reads again.
@@ -33,13 +37,13 @@ pub(crate) struct BlockRecord {
     pub id: BlockId,
     pub holder: Holder,
     pub pace: Pace,
-    /// The limits that its campaign named.
+    /// The limits that its campaign names.
     pub agreement: Agreement,
     pub line_start: Uptime,
     pub from: Uptime,
     pub until: Uptime,
     pub reserved: u64,
-    /// What of it counts: less than `reserved` when some was given back.
+    /// How many of the tokens count: fewer than `reserved` once some were given back.
     pub count: u64,
 }
 
@@ -83,13 +87,14 @@ pub(crate) struct Decision {
     shared: bool,
     in_force: Agreement,
     line_start: Uptime,
-    /// Nothing is granted, and no block tells the others of these limits: under a stricter limit than theirs, they would use
-    /// up for ever what it leaves.
+    /// Nothing is granted, and no block shows these limits to the other processes yet. They would
+    /// keep using up what a stricter limit leaves.
     announce: bool,
 }
 
 impl Decision {
-    /// What to record under `id`: the block, or an empty one that makes the campaign's limits known.
+    /// What to record under `id`: the block, or an empty one that makes the campaign's limits
+    /// known.
     pub fn record(&self, id: BlockId, claim: &Claim) -> Option<BlockRecord> {
         (self.count > 0 || self.announce).then(|| BlockRecord {
             id,
@@ -132,13 +137,13 @@ pub(crate) struct Book {
     slot: Window,
     line: Line,
     smooth: Smooth,
-    /// The limits named by the entries, and by how many of them.
+    /// The limits that the blocks name, and how many blocks name them.
     agreements: BTreeMap<Agreement, usize>,
     last_id: u64,
 }
 
-/// A leaky bucket over all processes: it runs out at the burst rate and holds one block, and a little. It has no part in
-/// keeping the limits.
+/// A leaky bucket across all processes: it drains at the burst rate and holds one block and a
+/// little more. The limits do not depend on it.
 #[derive(Debug, Default)]
 struct Smooth {
     /// Messages in it at `at`; before that it was empty.
@@ -146,7 +151,7 @@ struct Smooth {
     at: Option<Uptime>,
 }
 
-/// The blocks of `pace = "even"` since the line's begin, by their own begin.
+/// The blocks of `pace = "even"` since the line began, by their begin.
 #[derive(Debug, Default)]
 struct Line {
     since: Option<Uptime>,
@@ -164,8 +169,8 @@ impl Book {
         self.records.values()
     }
 
-    /// Enters a block. One that lies further in the future than any can counts as if its time were just over, seen from
-    /// `now`: another clock has written it.
+    /// Enters a block. One that lies further in the future than any block can was written by
+    /// another clock: it counts as if its time were just over at `now`.
     pub fn enter_foreign(&mut self, mut record: BlockRecord, now: Uptime) {
         if record.until > now.plus(micros(LONGEST_INTERVAL)) {
             record.from = now.minus(record.until.since(record.from));
@@ -191,7 +196,7 @@ impl Book {
         self.records.insert(record.id, record);
     }
 
-    /// Only `used` tokens of the block count from now on; never more than before.
+    /// From now on only `used` tokens of the block count; never more than before.
     pub fn give_back(&mut self, id: BlockId, used: u64) {
         let Some(entry) = self.records.get_mut(&id) else { return };
         self.smooth.remove(entry.count.saturating_sub(used));
@@ -201,12 +206,13 @@ impl Book {
         self.line.window.set(entry.from, id, entry.count);
     }
 
-    /// Forgets what no window reaches any more.
+    /// Forgets what is outside every window.
     fn expire(&mut self, now: Uptime) {
         let hour_ago = now.minus(micros(HOUR));
         self.hour.expire(hour_ago);
         self.slot.expire(now.minus(micros(SLOT)));
-        // Blocks end nearly in the order of their ids; one that is out of order leaves with the next.
+        // Blocks end nearly in the order of their ids; one that is out of order leaves with the
+        // next one.
         while let Some(first) = self.records.first_entry().filter(|first| first.get().until < hour_ago) {
             let agreement = first.remove().agreement;
             let named = self.agreements.get_mut(&agreement).expect("each entry's agreement was counted");
@@ -217,14 +223,14 @@ impl Book {
         }
     }
 
-    /// How much of `claim` may go, without recording it.
+    /// How much of `claim` may be granted. Records nothing.
     pub fn decide(&mut self, claim: &Claim) -> Decision {
         self.expire(claim.now);
         let own = claim.terms.agreement;
         let in_force = self.agreements.keys().fold(own, |strictest, &other| strictest.strictest(other));
         let (grain, burst) = (in_force.grain(), in_force.burst());
         let block = micros(grain.block);
-        // Where not even one message falls into a block, each goes at once when it is due.
+        // Where a block is too short for even one message, each leaves at once when it is due.
         let over = if burst.tokens_in(block) == 0 { 0 } else { block.max(claim.over) };
         let validity = micros(grain.validity);
         let from = claim.from;
@@ -250,22 +256,22 @@ impl Book {
         Decision { count, from, until, over, grace, ask_again_at, shared, in_force, line_start, announce }
     }
 
-    /// The blocks that begin no longer than `span` ago, the last first.
+    /// The blocks that began within `span`, the latest first.
     fn recent(&self, now: Uptime, span: Duration) -> impl Iterator<Item = &BlockRecord> {
         let begin = now.minus(micros(span));
         self.records.values().rev().take_while(move |entry| entry.from >= begin)
     }
 
-    /// Processes that work at the same time share one line, the one that began first. Otherwise one that catches up would
-    /// leave the others behind their own lines, with nothing.
+    /// Processes that work at the same time share one line, the earliest. Otherwise a process that
+    /// catches up would take everything from those that are on their own lines.
     fn line_start(&self, in_force: Agreement, claim: &Claim) -> Uptime {
         let span = WORKING + Duration::from_micros(in_force.nominal().micros_for(2));
         let working = self.recent(claim.now, span).filter(|entry| entry.pace == Pace::Even);
         working.map(|entry| entry.line_start).fold(claim.line_start, Uptime::min)
     }
 
-    /// `pace = "even"`: what has begun since the line's begin, at most an hour back, is what the nominal rate makes of that
-    /// time; the first message goes at once.
+    /// `pace = "even"`: since the line began (at most an hour back), no more begins than the
+    /// nominal rate allows; the first message leaves at once.
     fn line_room(&mut self, rate: Rate, over: u64, line_start: Uptime, from: Uptime) -> Room {
         let hour_ago = from.minus(micros(HOUR));
         let since = line_start.max(hour_ago);
@@ -285,7 +291,7 @@ impl Book {
 #[derive(Debug, Clone, Copy)]
 struct Room {
     count: u64,
-    /// When there is more, once that is taken.
+    /// When more is available, once that is taken.
     more_at: Uptime,
 }
 
@@ -302,7 +308,7 @@ impl Smooth {
     }
 
     fn add(&mut self, rate: Rate, from: Uptime, count: u64) {
-        // Blocks of another boot may all lie at one moment. They are the limits' business.
+        // Blocks of another boot may all lie at one moment; the limits take care of them.
         let most = 1.0 + rate.tokens_of(micros(LONGEST_BLOCK + SLACK));
         self.level = (self.level(rate, from) + count as f64).min(most);
         self.at = self.at.max(Some(from));
@@ -321,9 +327,10 @@ impl Smooth {
 }
 
 impl Line {
-    /// What has begun at `since` or later.
+    /// What began at `since` or later.
     fn since(&mut self, since: Uptime, records: &BTreeMap<BlockId, BlockRecord>) -> u64 {
-        // Processes ask for different moments ahead: a little of what lies before is kept for the next.
+        // Processes look ahead by different times: a little of what lies before is kept for the
+        // next one.
         let keep = since.minus(micros(LONGEST_AHEAD));
         let complete_since = match self.since {
             Some(known) if known <= since => {

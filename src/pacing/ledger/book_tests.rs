@@ -22,7 +22,8 @@ impl Desk {
         self.book.decide(&Claim { holder, terms, now, want, from, over: 0, line_start: now })
     }
 
-    /// A block of `count` that may be sent until `until`, begun as early as it needs not to hold up others.
+    /// A block of `count` that may be sent until `until`, begun as early as it needs not to hold up
+    /// others.
     fn spent(&mut self, until: i64, count: u64) -> BlockId {
         let id = self.book.next_id();
         self.book.enter(BlockRecord {

@@ -12,7 +12,8 @@ use crate::kit::store::StoreError;
 use crate::pacing::agreement::Terms;
 use crate::pacing::clock::Clock;
 
-/// Keeps the accounts in memory, for all who hold a clone: for tests and benchmarks. It ends with its process.
+/// Keeps the accounts in memory, for all who hold a clone: for tests and benchmarks. It ends with
+/// its process.
 #[derive(Debug, Clone)]
 pub struct MemoryLedger {
     books: Arc<Mutex<HashMap<String, Book>>>,
@@ -26,7 +27,8 @@ impl MemoryLedger {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Book>> {
-        // A panic elsewhere can't have left a book half written: each change to one is a single call.
+        // A panic elsewhere can't have left a book half written: each change to one is a single
+        // call.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,10 @@
 //! The ledger: who has taken how much of an account, shared by all processes.
 //!
-//! A process takes tokens in blocks. A block may be sent at any moment of its interval, so every window counts it whole
-//! as long as any moment of it is inside. What a block didn't release in its time can be given back; a block whose
-//! process died stays spent. [`Book`] decides, without I/O and without a clock; a backend keeps the blocks, supplies
-//! the time and serialises the processes ([`crate::state`] has the backends, [`MemoryLedger`] is the one of a process).
+//! A process takes tokens in blocks. A block may be sent at any moment of its interval, so every
+//! window counts it whole as long as any moment of it is inside. What a block didn't release in its
+//! time can be given back; a block whose process died stays spent. [`Book`] decides, without I/O
+//! and without a clock; a backend keeps the blocks, supplies the time and serialises the processes
+//! ([`crate::state`] has the backends, [`MemoryLedger`] is the one of a process).
 
 mod book;
 mod error;
@@ -40,20 +41,22 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
 /// One process's access to an account: grants it blocks of the account's capacity.
 pub trait Account: fmt::Debug + Send {
-    /// Takes back what `request` returns, then grants what the windows allow at this moment, which is the backend's: one
-    /// clock for all processes.
+    /// Takes back what `request` returns, then grants what the windows allow at this moment, which
+    /// is the backend's: one clock for all processes.
     ///
-    /// Grants are persisted before they are returned: a process that dies, or a machine that loses its power, has spent
-    /// them. An error grants nothing.
+    /// Grants are persisted before they are returned: a process that dies, or a machine that loses
+    /// its power, has spent them. An error grants nothing.
     fn reserve(&mut self, request: &Request) -> Result<Reservation, LedgerError>;
 }
 
-/// What local addresses have carried of a day's cap (a warm-up), shared by all processes of one state.
+/// What local addresses have carried of a day's cap (a warm-up), shared by all processes of one
+/// state.
 ///
-/// A process takes its share before it sends and gives back what it did not use; a process that died has spent it. So no
-/// number of processes exceeds a cap.
+/// A process takes its share before it sends and gives back what it did not use; a process that
+/// died has spent it. So no number of processes exceeds a cap.
 pub trait DailyCaps: fmt::Debug + Send + Sync {
-    /// Takes up to `wanted` messages of what `source` has left of `cap` on `day`. Returns how many were taken.
+    /// Takes up to `wanted` messages of what `source` has left of `cap` on `day`. Returns how many
+    /// were taken.
     fn take(&self, source: &str, day: NaiveDate, cap: u64, wanted: u64) -> Result<u64, StoreError>;
 
     /// Gives back what was taken and not used.
@@ -80,47 +83,49 @@ impl Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(pub u64);
 
-/// What a pacer asks of the ledger.
+/// A pacer's request to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// At most so many tokens; none when it is only about giving back.
+    /// The most tokens wanted; 0 when the request only gives tokens back.
     pub want: u64,
-    /// The block shall begin here; it begins later when the ledger comes to it later.
+    /// When the block should begin; it begins later when the ledger decides later.
     pub from: Timestamp,
-    /// For how long the block shall last at least: longer than usual where the ledger is slow to answer.
+    /// How long the block should last at least: longer than usual where the ledger is slow to
+    /// answer.
     pub over: Duration,
     /// Where the line of `pace = "even"` begins: the run's first message.
     pub line_start: Timestamp,
-    /// Blocks with tokens that were never released, and never will be.
+    /// Blocks with tokens that were not released and never will be.
     pub unused: Vec<Unused>,
 }
 
-/// A block that is done with.
+/// A block whose use has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unused {
     /// Which one.
     pub block: BlockId,
-    /// How many of its tokens were released; the others are given back.
+    /// How many of its tokens were released; the rest is given back.
     pub used: u64,
 }
 
-/// What the ledger answers.
+/// The ledger's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
-    /// What was granted, if anything was.
+    /// The block granted, if any.
     pub block: Option<Block>,
-    /// Before this there is nothing more to be had.
+    /// Nothing more is available before this.
     pub ask_again_at: Timestamp,
-    /// Other processes have used the account in the last seconds.
+    /// Other processes have used the account within the last seconds.
     pub shared: bool,
-    /// The limits in force: the strictest that any campaign on the account has named within the last hour. Where they are
-    /// stricter than the campaign's own, the campaigns disagree, which is worth a warning.
+    /// The limits in force: the strictest that any campaign on the account has named within the
+    /// last hour. When they are stricter than the campaign's own, the campaigns disagree, which is
+    /// worth a warning.
     pub in_force: Agreement,
-    /// Where the account's line begins: not later than was asked.
+    /// Where the account's line begins: never later than requested.
     pub line_start: Timestamp,
 }
 
-/// Tokens on record.
+/// Granted tokens: their number and their times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// Which one.

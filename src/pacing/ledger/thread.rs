@@ -1,4 +1,4 @@
-//! A plain thread in front of a ledger, so that nobody else waits for the disk.
+//! A plain thread in front of an account, so that nobody else waits for the disk.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -6,13 +6,13 @@ use std::thread::{Builder, JoinHandle, spawn};
 
 use super::{Account, LedgerError, Request, Reservation};
 
-/// A pacer has one request out at a time, and gives back once more at its end.
+/// A pacer has one request outstanding at a time, and gives tokens back once at its end.
 const REQUESTS: usize = 4;
 
-/// What is done with the answer, on the ledger's thread.
+/// Called with the answer, on the ledger's thread.
 pub type Answer = Box<dyn FnOnce(Result<Reservation, LedgerError>) + Send>;
 
-/// A ledger on its own thread. Dropping it waits until what was asked is done.
+/// An account on a thread of its own. Dropping it waits until all requests are answered.
 #[derive(Debug)]
 pub struct LedgerThread {
     requests: Option<SyncSender<(Request, Pending)>>,
@@ -27,19 +27,21 @@ impl LedgerThread {
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// Sends `request` to the ledger. Never blocks; `answer` is called exactly once, on another thread.
+    /// Sends `request` to the ledger. Never blocks; `answer` is called exactly once, on another
+    /// thread.
     pub fn request(&self, request: Request, answer: Answer) {
         let requests = self.requests.as_ref().expect("the channel is taken only when it is dropped");
         if let Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) =
             requests.try_send((request, Pending(Some(answer))))
         {
-            // The thread has panicked, or hangs. The caller may be a task that must not block in `answer`.
+            // The thread has panicked, or hangs. The caller may be a task that must not block in
+            // `answer`.
             spawn(move || drop(unsent));
         }
     }
 }
 
-/// An answer that is still owed: when it can't be given, that is the answer.
+/// An answer that is still owed. Dropped unanswered, it answers with an error.
 struct Pending(Option<Answer>);
 
 impl Pending {

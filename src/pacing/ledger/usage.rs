@@ -1,4 +1,4 @@
-//! What each account used of its capacity in the last hour, and who.
+//! What each account used of its capacity in the last hour, and by whom.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,24 +14,25 @@ use crate::pacing::clock::Reading;
 pub struct Usage {
     /// The capacity account.
     pub account: String,
-    /// The limits in force: the strictest that a campaign has named within the last hour, or else lately.
+    /// The limits in force: the strictest that a campaign has named within the last hour, or before
+    /// that.
     pub in_force: Agreement,
-    /// The limits that each campaign of the last hour has named, by its name: they should be one and the same.
+    /// The limits that each campaign of the last hour has named, by campaign; they should be equal.
     pub named: BTreeMap<String, Agreement>,
-    /// What the last 3,600 s have spent, blocks that are not yet used up included.
+    /// Messages spent in the last 3,600 s, including blocks that are not used up yet.
     pub hour_used: u64,
-    /// What may still go now, by the hour's limit.
+    /// How many may still leave now, by the hour's limit.
     pub hour_free: u64,
-    /// What the last 300 s have spent.
+    /// Messages spent in the last 300 s.
     pub slot_used: u64,
-    /// What may still go now, by the slot's limit (and the hour's).
+    /// How many may still leave now, by the slot's limit and the hour's.
     pub slot_free: u64,
-    /// The slots of the last hour, the one that runs now included: thirteen, the oldest first.
+    /// The slots of the last hour including the current one: thirteen, the oldest first.
     pub slots: Vec<SlotUse>,
 }
 
 impl Usage {
-    /// True when campaigns have named different limits for the account: the strictest hold.
+    /// True when campaigns have named different limits for the account: the strictest apply.
     pub fn disagrees(&self) -> bool {
         self.named.values().any(|limits| *limits != self.in_force)
     }
@@ -40,12 +41,12 @@ impl Usage {
 /// One slot of five minutes, aligned to the clock (UTC).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotUse {
-    /// Where it begins, on the wall clock as it stands now.
+    /// Where it begins, on the wall clock as it is set now.
     pub start: Timestamp,
-    /// What was spent in it. A block belongs to the slot in which it begins; its last messages may have begun some
-    /// seconds later.
+    /// Messages spent in it. A block belongs to the slot in which it begins; its last messages may
+    /// have begun some seconds later.
     pub used: u64,
-    /// By whom, in the order of their names.
+    /// Who spent them, in the order of their names.
     pub by: Vec<(Holder, u64)>,
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage
         if start < first {
             continue;
         }
-        // A block that has been reserved ahead may begin in the slot after this one.
+        // A block reserved ahead may begin in the slot after this one.
         let index = (start.since(first).as_secs() / SLOT.as_secs()).min(12);
         *slots[usize::try_from(index).expect("it is at most 12")].entry(&entry.holder).or_default() +=
             entry.count;

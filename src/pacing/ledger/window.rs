@@ -1,4 +1,4 @@
-//! A running sum over the last so many microseconds.
+//! A sliding-window sum.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ impl Window {
         self.total = self.total - before.unwrap_or(0) + count;
     }
 
-    /// Changes a count; one that has left the window stays out.
+    /// Changes a count; one that has left the window is ignored.
     pub fn set(&mut self, at: Uptime, id: BlockId, count: u64) {
         if let Some(known) = self.counts.get_mut(&(at, id)) {
             self.total = self.total - *known + count;
@@ -26,7 +26,7 @@ impl Window {
         }
     }
 
-    /// Forgets what lies before `moment`.
+    /// Forgets the counts before `moment`.
     pub fn expire(&mut self, moment: Uptime) {
         while let Some(first) = self.counts.first_entry().filter(|first| first.key().0 < moment) {
             self.total -= first.remove();
@@ -38,14 +38,14 @@ impl Window {
         self.total = 0;
     }
 
-    /// The sum of what lies at `moment` or later.
+    /// The sum of the counts at `moment` or later.
     pub fn sum_since(&self, moment: Uptime) -> u64 {
         let before: u64 =
             self.counts.iter().take_while(|((at, _), _)| *at < moment).map(|(_, count)| count).sum();
         self.total - before
     }
 
-    /// The first moment, at `moment` or later, that counts for anything.
+    /// The first moment, at `moment` or later, with a count above zero.
     pub fn first_since(&self, moment: Uptime) -> Option<Uptime> {
         self.counts.iter().find(|((at, _), count)| *at >= moment && **count > 0).map(|((at, _), _)| *at)
     }

@@ -21,7 +21,8 @@ pub(crate) enum Mishap {
     Reboot(i64),
 }
 
-/// Lives through `mishaps` with the ledger that `open` makes, and returns the world; at most four processes at a time.
+/// Lives through `mishaps` with the ledger that `open` makes, and returns the world; at most four
+/// processes at a time.
 pub(crate) fn live<L: Ledger>(
     open: impl FnOnce(Clock) -> L,
     capacity: &Capacity,

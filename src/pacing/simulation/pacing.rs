@@ -10,7 +10,8 @@ fn nearly(part: u64, whole: u64) -> bool {
     part * 1_000 >= whole * 995
 }
 
-/// With endless supply, every hour uses 99.5 % of what the windows allow, whenever the messages begin.
+/// With endless supply, every hour uses 99.5 % of what the windows allow, whenever the messages
+/// begin.
 fn check_use(per_hour: u64, burst_percent: u32, fate: Fate, hours: i64) {
     for pace in [Pace::Even, Pace::Burst] {
         let capacity = capacity(per_hour, burst_percent, pace);
@@ -147,8 +148,9 @@ fn burst_runs_slots_at_the_burst_rate_until_the_hour_is_spent() {
     assert_eq!(sent.between(2_950_000_000, HOUR_MICROS), 0);
 }
 
-/// Over a short time nothing exceeds the burst rate and a fifth of a second's worth and one message. Of several processes
-/// together, it is 1.2 seconds' worth: one block that began before, and what the ledger's own bucket holds.
+/// Over a short time nothing exceeds the burst rate and a fifth of a second's worth and one
+/// message. Of several processes together, it is 1.2 seconds' worth: one block that began before,
+/// and what the ledger's own bucket holds.
 fn check_smooth(sent: &Sent, capacity: &Capacity, processes: u64) {
     let peak = Agreement::from(capacity).peak();
     for millis in [1, 20, 100, 500, 1_000, 5_000, 30_000] {
@@ -194,7 +196,8 @@ fn a_slow_ledger_does_not_slow_the_sending() {
     }
 }
 
-/// Runs processes with these supplies over one account, for a quarter of an hour; returns what each was admitted.
+/// Runs processes with these supplies over one account, for a quarter of an hour; returns what each
+/// was admitted.
 fn together(capacity: &[Capacity], supplies: &[Supply], check: impl Fn(&Sent)) -> Vec<u64> {
     let mut world = World::new(3);
     let ledger = MemoryLedger::new(world.clock());

@@ -39,7 +39,8 @@ impl Supply {
         Self(vec![(Duration::from_secs(3_600), Flow::Rate(per_second))])
     }
 
-    /// After `elapsed` microseconds: what flows, for how much longer, and how many messages have trickled in.
+    /// After `elapsed` microseconds: what flows, for how much longer, and how many messages have
+    /// trickled in.
     fn at(&self, elapsed: u64) -> (Flow, u64, u64) {
         let trickled = |(time, flow): (Duration, Flow)| match flow {
             Flow::Rate(rate) => rate * micros(time) / 1_000_000,
@@ -66,7 +67,8 @@ pub(crate) enum Fate {
     AtOnce,
     AtTheEnd,
     Anywhere,
-    /// Early when the time's tens of seconds are even, late otherwise: squeezes neighbours together.
+    /// Early when the time's tens of seconds are even, late otherwise: squeezes neighbours
+    /// together.
     Squeezed,
 }
 

@@ -61,7 +61,8 @@ pub fn with_the_last_of_many_intents_all_can_be_read_by_others(fresh: &Fresh) {
 pub fn records_keep_their_order_within_a_group(fresh: &Fresh) {
     let run = fresh.run_of(4);
     let written = spawn(run.create());
-    // Row 0: put off and sent again; row 1: withdrawn and sent again; row 2: put off, not yet sent again.
+    // Row 0: deferred and sent again; row 1: withdrawn and sent again; row 2: deferred, not yet
+    // sent again.
     written.writer.intend(vec![(intent(0, 1, 0), 0), (intent(1, 1, 0), 1), (intent(2, 1, 0), 2)]);
     written.writer.record(retry(0, 1, 1));
     written.writer.record(Outcome::new(1, 1, Verdict::Withdrawn, at(1)));

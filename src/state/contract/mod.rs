@@ -1,8 +1,9 @@
 //! What every backend does, whatever its engine: one suite, run for each.
 //!
-//! A behaviour is a function that gets a fresh store. It may open the store as often as it likes, as other processes
-//! would. What is particular to one engine (file formats, damage, full disks) is tested beside it, and what only real
-//! processes show, among them kills at any moment, in `processes`.
+//! A behaviour is a function that gets a fresh store. It may open the store as often as it likes,
+//! as other processes would. What is particular to one engine (file formats, damage, full disks) is
+//! tested beside it, and what only real processes show, among them kills at any moment, in
+//! `processes`.
 
 mod caps;
 mod journal;

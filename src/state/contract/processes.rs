@@ -1,8 +1,9 @@
 //! What only real processes show: several at once on one state, and kills at any moment.
 //!
-//! The test binary runs itself again for [`child`]. A child reports each thing it was promised on a line of its own;
-//! the parent kills it after so many lines, reads what it had still written, and holds the store to all of it. Memory
-//! has no other processes: what threads and dropped handles show there, the suite for all backends tests.
+//! The test binary runs itself again for [`child`]. A child reports each thing it was promised on a
+//! line of its own; the parent kills it after so many lines, reads what it had still written, and
+//! holds the store to all of it. Memory has no other processes: what threads and dropped handles
+//! show there, the suite for all backends tests.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -135,7 +136,7 @@ fn killed_while_they_add_entries_none_that_was_promised_is_lost() {
     }
     let list = state_in(folder.path()).suppressions().unwrap();
     let count = list.count_live(NOW).unwrap();
-    // Each of the nine may have added one that it could not tell of any more.
+    // Each of the nine may have added one that it could no longer report.
     assert!((promised..=promised + 9).contains(&count), "{count} on the list, {promised} promised");
     assert_eq!(list.count_changes(0).unwrap(), count);
     assert_eq!(Entries::new(&*list, Filter::default()).map(Result::unwrap).count() as u64, count);

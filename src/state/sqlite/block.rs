@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `id` | never used twice |
 //! | `account`, `campaign`, `process` | whose it is |
-//! | `change` | the account's count of changes when the row was written last; readers ask for what is newer |
+//! | `change` | the account's count of changes at the last write; readers ask for newer rows |
 //! | `pace` | `even` or `burst` |
 //! | `per_hour`, `per_slot` | the limits that the campaign named |
 //! | `boot` | the boot's id, 32 hexadecimal digits |
 //! | `from_us`, `until_us`, `line_start_us` | microseconds on that boot's monotonic clock |
 //! | `wall_us` | where the wall clock placed `from_us`, microseconds since 1970 |
-//! | `reserved`, `count` | messages granted, and those of them that count (fewer when some were given back) |
+//! | `reserved`, `count` | messages granted, and those of them that count (less what was given back) |
 
 use rusqlite::types::Type;
 use rusqlite::{Error, Row, Transaction, params};
@@ -56,7 +56,7 @@ DELETE FROM capacity_block WHERE account = ?1 AND CASE
     ELSE max(?3, ?4 - wall_us - (until_us - from_us))
 END > ?5";
 
-/// The longest interval that is believed, in microseconds.
+/// The longest interval that is plausible, in microseconds.
 const LONGEST_MICROS: i64 = 20_000_000;
 
 /// Writes down a block of `account` as part of its change number `change`. Returns the block's id.
@@ -132,8 +132,8 @@ pub(super) fn read(row: &Row, at: &Reading) -> Result<BlockRecord, Error> {
 
 /// What to add to the times of a block from `boot` to place it on the clock of `at`.
 ///
-/// Within a boot the monotonic clock tells. A block of another boot is as old as the wall clock says, and at least as old as
-/// this boot. Where boots have no ids, the wall clock alone has to do.
+/// Within a boot the monotonic clock decides. A block of another boot is as old as the wall clock
+/// says, and at least as old as this boot. Where boots have no ids, only the wall clock is left.
 fn shift(at: &Reading, boot: BootId, until: i64, wall_until: Timestamp) -> i64 {
     if boot == at.boot && boot != BootId::UNKNOWN {
         return 0;

@@ -11,7 +11,7 @@ use super::file;
 use crate::kit::store::{Store, StoreError};
 use crate::pacing::DailyCaps;
 
-/// Days are kept for so long, for a look back.
+/// How many days are kept, to look back.
 const KEPT_DAYS: u64 = 60;
 
 /// The caps in one state database.

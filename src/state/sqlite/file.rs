@@ -1,7 +1,8 @@
 //! The state database as a file: created whole or not at all, checked before it is used.
 //!
-//! Everything that keeps tables in `state.db` opens it here, creates its own tables with `IF NOT EXISTS`, and keeps the
-//! version of its tables in a table of its own. Common to the file are its `application_id` and `user_version`.
+//! Everything that keeps tables in `state.db` opens it here, creates its own tables with `IF NOT
+//! EXISTS`, and keeps the version of its tables in a table of its own. Common to the file are its
+//! `application_id` and `user_version`.
 
 use std::fs;
 use std::io;
@@ -17,13 +18,14 @@ use crate::kit::store::{Store, StoreError};
 const APPLICATION_ID: i64 = 0x6d72_7374;
 /// SQLite's `user_version`: the format of the file as a whole.
 const FORMAT: i64 = 1;
-/// How long a writer waits for another one. Nobody holds the file for longer than a few thousand rows take.
+/// How long a writer waits for another one. Nobody holds the file longer than a few thousand rows
+/// take.
 const BUSY: Duration = Duration::from_secs(30);
 
 /// Opens the state database at `path`; creates it (and its directory) where there is none.
 ///
-/// The connection is in WAL mode with `synchronous = FULL` and waits for locks. An existing file that is no state
-/// database, an empty one included, is refused and left as it is.
+/// The connection is in WAL mode with `synchronous = FULL` and waits for locks. An existing file
+/// that is no state database, an empty one included, is refused and left as it is.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let store = error::store(&STATE, path);
     match fs::metadata(path) {
@@ -41,8 +43,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Creates the database under another name and then gives it its own in one step, so that nobody ever sees half of it,
-/// and an empty file is always one that has lost its contents.
+/// Creates the database under another name and then gives it its own in one step, so that nobody
+/// ever sees half of it, and an empty file is always one that has lost its contents.
 fn create(path: &Path, store: &Store) -> Result<(), StoreError> {
     let io = |error| error::io(store, "create", error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -84,8 +86,8 @@ fn identify(db: &Connection, path: &Path, store: &Store) -> Result<(), StoreErro
     Ok(())
 }
 
-/// SQLite reads pages beyond the end of a truncated file as zeros and notices late. While the WAL is empty, the file must
-/// be as long as its header says.
+/// SQLite reads pages beyond the end of a truncated file as zeros and notices late. While the WAL
+/// is empty, the file must be as long as its header says.
 fn check_length(db: &Connection, path: &Path, store: &Store) -> Result<(), StoreError> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
@@ -98,7 +100,8 @@ fn check_length(db: &Connection, path: &Path, store: &Store) -> Result<(), Store
     let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(sqlite);
     let due = pragma("page_count")?.saturating_mul(pragma("page_size")?).cast_unsigned();
     let length = fs::metadata(path).map_or(0, |data| data.len());
-    // Looked at again: a page that another process has just appended is counted, and still in its WAL.
+    // Looked at again: a page that another process has just appended is counted, and still in its
+    // WAL.
     if length < due && wal_is_empty() {
         let detail = format!("it ends after {length} of {due} bytes");
         return Err(StoreError::Damaged { store: store.clone(), detail });

@@ -1,6 +1,8 @@
-//! The journal of a run: a file of its own, created whole or not at all, checked before it is trusted.
+//! The journal of a run: a file of its own, created whole or not at all, checked before it is
+//! trusted.
 //!
-//! SQLite in WAL mode gives atomic commits, the syncs and concurrent readers. A group is one line of `journal_group`.
+//! SQLite in WAL mode gives atomic commits, the syncs and concurrent readers. A group is one line
+//! of `journal_group`.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,9 +21,11 @@ use crate::mail::Timestamp;
 const APPLICATION_ID: i32 = 0x6d72_6a6c;
 /// The newest format that is known here (SQLite's `user_version`).
 const FORMAT: i64 = 1;
-/// How long a commit waits for a lock. Readers never hold one that a writer needs, so this is for tools only.
+/// How long a commit waits for a lock. Readers never hold one that a writer needs, so this is for
+/// tools only.
 const BUSY: Duration = Duration::from_secs(5);
-/// Pages in the WAL before it is copied into the file: seldom enough to cost nothing, 16 MiB at most.
+/// Pages in the WAL before it is copied into the file: seldom enough to cost nothing, 16 MiB at
+/// most.
 const CHECKPOINT_PAGES: u32 = 4_096;
 
 const SCHEMA: &str = "
@@ -80,8 +84,8 @@ impl SqliteJournal {
             return Err(StoreError::Missing(store));
         }
         let opened = match open_with(path, &store, open_read_only) {
-            // In a directory that can't be written to, SQLite can't create the index of the WAL. Where there is no WAL,
-            // nothing writes, and the file is complete.
+            // In a directory that can't be written to, SQLite can't create the index of the WAL.
+            // Where there is no WAL, nothing writes, and the file is complete.
             Err(StoreError::Failed { cause: Cause::Denied | Cause::Other, .. }) if !wal_of(path).exists() => {
                 open_with(path, &store, open_immutable)
             }
@@ -140,7 +144,8 @@ impl JournalRead for SqliteJournal {
             select.query_row([number.cast_signed()], |line| line.get(0)).optional()
         };
         let found = match read("SELECT records FROM journal_group WHERE seq = ?1") {
-            // In a damaged file the search by number may miss it, and looking through all of them finds it.
+            // In a damaged file the search by number may miss it, and looking through all of them
+            // finds it.
             Ok(None) => read("SELECT records FROM journal_group WHERE +seq = ?1"),
             other => other,
         };
@@ -227,8 +232,8 @@ fn initialise(path: &Path, run: &RunKey) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Syncs the file at `unfinished`, gives it its name, and syncs the directory: only then does the name survive a loss of
-/// power.
+/// Syncs the file at `unfinished`, gives it its name, and syncs the directory: only then does the
+/// name survive a loss of power.
 fn publish(unfinished: &Path, path: &Path) -> io::Result<()> {
     File::open(unfinished)?.sync_all()?;
     fs::rename(unfinished, path)?;
@@ -236,7 +241,8 @@ fn publish(unfinished: &Path, path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Opens the file with `open` and checks that it is a journal of a known format; the run that it belongs to.
+/// Opens the file with `open` and checks that it is a journal of a known format; the run that it
+/// belongs to.
 fn open_with(
     path: &Path,
     store: &Store,
@@ -278,7 +284,8 @@ fn prepare_for_writing(db: &Connection, durability: Durability) -> rusqlite::Res
     };
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    // A read-only file or directory shows at the first write only: find out now, before anything is sent.
+    // A read-only file or directory shows at the first write only: find out now, before anything is
+    // sent.
     db.execute_batch("BEGIN IMMEDIATE; ROLLBACK;")
 }
 
@@ -297,7 +304,8 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
 }
 
-/// Opens a file that is shorter than its header says: SQLite reads what there is of it only in this mode.
+/// Opens a file that is shorter than its header says: SQLite reads what there is of it only in this
+/// mode.
 fn open_truncated(path: &Path) -> rusqlite::Result<Connection> {
     let db = open_read_only(path)?;
     db.pragma_update(None, "writable_schema", true)?;

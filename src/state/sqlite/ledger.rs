@@ -1,8 +1,9 @@
 //! The capacity ledger as tables of the state database, shared by all processes of this machine.
 //!
-//! Each process keeps the account's book in memory and, inside a write transaction, reads what others have added to it since
-//! its last look; so a reservation costs one short transaction with one fsync, however much the hour holds. The file lives
-//! on a local disk: SQLite's WAL is no good across machines. The time is this machine's.
+//! Each process keeps the account's book in memory and, inside a write transaction, reads what
+//! others have added since its last look. So a reservation costs one short transaction with one
+//! fsync, however much the hour holds. The file must be on a local disk: SQLite's WAL does not work
+//! across machines. The time is this machine's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::pacing::{
 
 /// The format of the ledger's tables.
 const FORMAT: i64 = 1;
-/// Blocks are kept for so long: twice what the limits need, for a look back.
+/// How long blocks are kept: twice what the limits need, to look back.
 const KEPT: Duration = Duration::from_secs(7_200);
 /// How often old blocks are deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(120);
@@ -80,7 +81,8 @@ pub(super) struct SqliteAccount {
 }
 
 impl SqliteAccount {
-    /// `holder`'s access to the account that `terms` name; creates the database where there is none.
+    /// `holder`'s access to the account that `terms` name; creates the database where there is
+    /// none.
     pub fn open(ledger: &SqliteLedger, holder: Holder, terms: Terms) -> Result<Self, StoreError> {
         let path = &ledger.path;
         let store = error::store(&STATE, path);

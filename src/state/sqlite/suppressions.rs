@@ -17,8 +17,9 @@ use crate::suppression::{
 /// The format of the tables below.
 const FORMAT: i64 = 1;
 
-/// Times are microseconds since 1970, `lifetime` is in microseconds; both are null for a permanent entry. `change` is
-/// the change number of the transaction that added the entry or renewed it last; `suppression_meta` holds the last one.
+/// Times are microseconds since 1970, `lifetime` is in microseconds; both are null for a permanent
+/// entry. `change` is the change number of the transaction that added the entry or renewed it last;
+/// `suppression_meta` holds the last one.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS suppression (
         id       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,7 +40,8 @@ const SCHEMA: &str = "
     );
 ";
 
-/// Rows written in one transaction. The capacity ledger of a running send waits for it: a few tens of milliseconds.
+/// Rows written in one transaction. The capacity ledger of a running send waits for it: a few tens
+/// of milliseconds.
 pub(super) const ROWS_PER_TRANSACTION: usize = 5_000;
 
 /// The list in one state database. Its users share one connection.
@@ -297,7 +299,8 @@ fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
     }
 }
 
-/// A transaction that takes the write lock at its start, so that it can't fail half-way for want of it.
+/// A transaction that takes the write lock at its start, so that it can't fail half-way for want of
+/// it.
 fn begin(db: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     db.transaction_with_behavior(TransactionBehavior::Immediate)
 }

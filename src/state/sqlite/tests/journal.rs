@@ -253,12 +253,14 @@ fn on_a_full_disk_nothing_is_passed_on_and_what_is_known_is_kept() {
     // What a failed commit holds is not passed on, and neither is anything after it.
     run.writer.intend(vec![(intent(1, 1, 0), 1)]);
     run.writer.record(accepted(0, 1, 1));
-    // As the dispatcher does with those that come back: it is true of an intent that is there, and of one that is not.
+    // As the dispatcher does with those that come back: true of an intent that was written, and of
+    // one that was not.
     run.writer.record(Outcome::new(1, 1, Verdict::Withdrawn, at(1)));
     let _ = run.writer.close();
     assert_eq!(run.durable.iter().count(), 0);
     assert!(run.given_up.iter().eq((1..3_000).chain([1])), "all of them come back");
-    // The record of the outcome may have had room or not; an intent that was not passed on never did.
+    // The record of the outcome may have had room or not; an intent that was not passed on never
+    // did.
     let states = dir.states();
     assert!(matches!(states.state(0), RowState::Open | RowState::Final(Disposition::Accepted)));
     assert!((1..3_000).all(|row| states.state(row) == RowState::Untouched));

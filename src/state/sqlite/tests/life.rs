@@ -16,7 +16,8 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Lives through `mishaps` with the ledger in this folder. It doesn't wait for the disk: a simulation loses no power.
+    /// Lives through `mishaps` with the ledger in this folder. It doesn't wait for the disk: a
+    /// simulation loses no power.
     fn live(&self, capacity: &Capacity, mishaps: &[Mishap], seed: u64) -> World {
         let path = self.0.path().join("state.db");
         live(|clock| SqliteLedger { path, clock, durable: false }, capacity, mishaps, seed)
@@ -64,7 +65,8 @@ fn memory_and_disk_decide_alike() {
     assert_eq!(on_disk, in_memory);
 }
 
-/// Sends for an hour, lives through `mishap`, starts again, and returns what the hours after that sent, each of 120.
+/// Sends for an hour, lives through `mishap`, starts again, and returns what the hours after that
+/// sent, each of 120.
 fn hours_after(mishap: &[Mishap]) -> Vec<u64> {
     let start = Mishap::Start(Pace::Even, Fate::AtOnce);
     let mut mishaps = vec![start, Mishap::Pause(3_600), Mishap::Kill(0)];

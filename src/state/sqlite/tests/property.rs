@@ -126,7 +126,8 @@ proptest! {
         }
     }
 
-    /// A row never gets an outcome that was not written for it, and none is called untouched that was sent.
+    /// A row never gets an outcome that was not written for it, and none is called untouched that
+    /// was sent.
     #[test]
     fn a_truncated_file_never_tells_a_lie(steps in steps(), cut in 0.0..1.0_f64) {
         let dir = Dir::new(ROWS);
