@@ -1,4 +1,4 @@
-//! The lookups under way: a task each, their number bounded by the dispatcher.
+//! The lookups in progress: one task each. The dispatcher bounds their number.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use super::event::Event;
 use super::ids::DomainId;
 use super::next_hops::NextHops;
 
-/// See the module. Dropped, it ends them all.
-pub struct Lookups {
+/// See the module. Dropping it ends all lookups.
+pub(super) struct Lookups {
     next_hops: Arc<NextHops>,
     events: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
 }
 
 impl Lookups {
-    /// Lookups whose ends come as events.
-    pub fn new(next_hops: Arc<NextHops>, events: mpsc::Sender<Event>) -> Self {
+    /// Lookups whose results come as events.
+    pub(super) fn new(next_hops: Arc<NextHops>, events: mpsc::Sender<Event>) -> Self {
         Self { next_hops, events, tasks: JoinSet::new() }
     }
 
-    /// Finds the way to the domain of this name.
-    pub fn start(&mut self, id: DomainId, name: String) {
+    /// Finds the next hop of the domain `name` (A-labels).
+    pub(super) fn start(&mut self, id: DomainId, name: String) {
         while self.tasks.try_join_next().is_some() {}
         let (next_hops, events) = (Arc::clone(&self.next_hops), self.events.clone());
         self.tasks.spawn(async move {

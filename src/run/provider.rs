@@ -9,26 +9,26 @@ use crate::pacing::Bucket;
 
 /// One provider of this run.
 #[derive(Debug)]
-pub struct Provider {
+pub(super) struct Provider {
     limits: ProviderLimits,
     connections: usize,
-    /// Lanes that wait for a connection's place.
+    /// Lanes that wait until a connection may be opened.
     waiting: VecDeque<LaneId>,
     bucket: Option<Bucket>,
-    /// Nothing is sent to any of its sites before.
+    /// Nothing is sent to any of its sites before this time.
     paused_until: Option<Timestamp>,
 }
 
 /// All providers that this run has met.
 #[derive(Debug, Default)]
-pub struct Providers {
+pub(super) struct Providers {
     list: Vec<Provider>,
     by_name: HashMap<String, ProviderId>,
 }
 
 impl Providers {
-    /// The provider with these limits; the first ones named hold.
-    pub fn meet(&mut self, limits: &ProviderLimits, now: Timestamp) -> ProviderId {
+    /// The provider with these limits. If they differ from those met before, the first ones hold.
+    pub(super) fn meet(&mut self, limits: &ProviderLimits, now: Timestamp) -> ProviderId {
         if let Some(id) = self.by_name.get(&limits.name) {
             return *id;
         }
@@ -44,67 +44,67 @@ impl Providers {
         id
     }
 
-    /// One of them; lanes without a provider have none.
-    pub fn get(&mut self, id: Option<ProviderId>) -> Option<&mut Provider> {
+    /// A provider; `None` for lanes without one.
+    pub(super) fn get(&mut self, id: Option<ProviderId>) -> Option<&mut Provider> {
         id.map(|id| &mut self.list[id.0])
     }
 
     /// Until when a lane's provider is paused.
-    pub fn paused_until(&self, id: Option<ProviderId>) -> Option<Timestamp> {
+    pub(super) fn paused_until(&self, id: Option<ProviderId>) -> Option<Timestamp> {
         self.list[id?.0].paused_until
     }
 }
 
 impl Provider {
-    /// How it is called.
-    pub fn name(&self) -> &str {
+    /// Its name in the shaping data.
+    pub(super) fn name(&self) -> &str {
         &self.limits.name
     }
 
     /// Sends nothing to any of its sites before `until`; true when that is longer than before.
-    pub fn pause(&mut self, until: Timestamp) -> bool {
+    pub(super) fn pause(&mut self, until: Timestamp) -> bool {
         let is_longer = self.paused_until < Some(until);
         self.paused_until = self.paused_until.max(Some(until));
         is_longer
     }
 
-    /// How many more connections there may be.
-    pub fn connections_left(&self) -> usize {
+    /// How many more connections may be opened.
+    pub(super) fn connections_left(&self) -> usize {
         self.limits.connections.map_or(usize::MAX, |limit| limit.saturating_sub(self.connections))
     }
 
-    pub fn opening(&mut self) {
+    pub(super) fn opening(&mut self) {
         self.connections += 1;
     }
 
-    /// A connection is gone; the lane that waits longest for its place.
-    pub fn closed(&mut self) -> Option<LaneId> {
+    /// A connection is gone. Returns the lane that has waited longest to open one.
+    pub(super) fn closed(&mut self) -> Option<LaneId> {
         self.connections -= 1;
         self.waiting.pop_front()
     }
 
-    /// A lane wants a connection that has no place now.
-    pub fn wait(&mut self, id: LaneId) {
+    /// A lane waits until it may open a connection.
+    pub(super) fn wait(&mut self, id: LaneId) {
         if !self.waiting.contains(&id) {
             self.waiting.push_back(id);
         }
     }
 
-    /// True when the number of connections is limited: then none is kept without work.
-    pub fn limits_connections(&self) -> bool {
+    /// True when the number of connections is limited: then idle ones are closed.
+    pub(super) fn limits_connections(&self) -> bool {
         self.limits.connections.is_some()
     }
 
-    /// Takes places for up to `most` recipients, at least one; otherwise when there will be one.
-    pub fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
+    /// Takes places for up to `most` recipients, at least one. The error is when there will be one.
+    pub(super) fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
         match &mut self.bucket {
             Some(bucket) => bucket.take_up_to(most as u64, now).map(|taken| taken as usize),
             None => Ok(most),
         }
     }
 
-    /// Places that were taken are not used.
-    pub fn put_back(&mut self, count: usize) {
+    /// Returns places that were taken and not used.
+    pub(super) fn put_back(&mut self, count: usize) {
         if let Some(bucket) = &mut self.bucket {
             bucket.put_back(count as u64);
         }

@@ -1,7 +1,7 @@
-//! Something that several threads use one after another, each when its number comes up.
+//! A value that several threads use one after another, in the order of their numbers.
 //!
-//! Threads that take numbered pieces of work, do the most of it side by side, and put what they made together in the order of the
-//! numbers, need no thread for the putting together: whoever has the next piece does it.
+//! Threads that take numbered pieces of work and do most of it in parallel need no extra thread to
+//! combine the results in order: whoever has the next piece does it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,13 +25,13 @@ pub(super) struct Turn<'a, T> {
 }
 
 impl<T> Turns<T> {
-    pub fn new(inner: T) -> Self {
+    pub(super) fn new(inner: T) -> Self {
         Self { state: Mutex::new(State { next: 0, closed: false, inner }), passed_on: Condvar::new() }
     }
 
-    /// Waits until all smaller numbers have had their turn. None once the turns are closed. Every number must be
-    /// waited for by somebody, or the turns be closed.
-    pub fn wait(&self, number: u64) -> Option<Turn<'_, T>> {
+    /// Waits until all smaller numbers have had their turn. `None` once the turns are closed. Some
+    /// thread must wait for every number, or the turns must be closed.
+    pub(super) fn wait(&self, number: u64) -> Option<Turn<'_, T>> {
         let mut state = self.lock();
         while !state.closed && state.next != number {
             state = self.passed_on.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -39,17 +39,17 @@ impl<T> Turns<T> {
         (!state.closed).then_some(Turn { turns: self, state })
     }
 
-    /// Nobody gets a turn any more.
-    pub fn close(&self) {
+    /// Ends all waiting: nobody gets a turn any more.
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.passed_on.notify_all();
     }
 
-    pub fn into_inner(self) -> T {
+    pub(super) fn into_inner(self) -> T {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).inner
     }
 
-    /// A thread that panicked in its turn has closed the turns, and its panic goes on where it is joined.
+    /// A thread that panicked in its turn has closed the turns; its panic shows where it is joined.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,7 +57,7 @@ impl<T> Turns<T> {
 
 impl<T> Turn<'_, T> {
     /// This is the last turn.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.state.closed = true;
     }
 }

@@ -1,10 +1,12 @@
-//! What a server's reply means: its class, what to do next, and whether the address is to be suppressed.
+//! What a server's reply means: its class, what to do next, and whether to suppress the address.
 //!
-//! The rules are data: `rules.toml`, where each has replies that it must fit; a campaign may put its own before them. The first rule
-//! that fits decides. Code and enhanced status (RFC 3463 and its IANA registry) are compared first; the text is looked at once,
-//! by all rules at the same time (`texts.rs`).
+//! The rules are data: `rules.toml`, where each has sample replies that it must match. A campaign
+//! may put its own rules before them. The first rule that matches decides, by code, enhanced status
+//! (RFC 3463 and its IANA registry) and text, a regular expression. One pass over a reply finds all
+//! texts that match (`texts.rs`).
 //!
-//! Only a permanent failure of the mailbox or the domain suppresses an address: never policy, authentication, rate or content.
+//! Only a permanent failure of the mailbox or the domain suppresses an address: never policy,
+//! authentication, rate or content.
 
 mod rule;
 mod texts;
@@ -15,7 +17,7 @@ use crate::campaign::{PauseScope, ReplyAction as Do, ReplyRule as Rule};
 use crate::mail::{Class, Reply};
 use rule::Fit;
 pub use rule::RuleError;
-use texts::{MOST_RULES, Marks, Texts};
+use texts::{Group, MOST_RULES};
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
@@ -42,54 +44,55 @@ pub enum Action {
     PauseSite(Duration),
     /// All sites of the site's provider get nothing for this long; the row is tried again.
     PauseProvider(Duration),
-    /// Every message to this relay will be refused alike until the campaign is mended: the run stops, and the row stays to be tried again.
-    /// (Where each domain has its own site, the answer of one must not stop the others: then the site's rows are given up.)
+    /// This relay will refuse every message alike until the campaign is fixed: the run stops, and
+    /// the row will be tried again. (If each domain has its own site, the answer of one must not
+    /// stop the others: then the site's rows are given up.)
     StopRun,
 }
 
 /// What kept a reply from coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The name could not be resolved for the moment.
+    /// The name could not be resolved now.
     Dns,
-    /// The domain does not exist, or takes no mail (RFC 7505).
+    /// The domain does not exist, or accepts no mail (RFC 7505).
     NoDomain,
-    /// No connection, a lost one, or a time-out.
+    /// No connection, a lost connection, or a timeout.
     Connection,
-    /// TLS is required, and was declined or failed.
+    /// TLS is required, and was not offered or failed.
     Tls,
     /// AUTH was refused.
     Authentication,
-    /// What came was not SMTP.
+    /// The server did not speak SMTP.
     Protocol,
-    /// Larger than the next hop's SIZE (RFC 1870).
+    /// The message is larger than the next hop's SIZE (RFC 1870).
     TooLarge,
     /// The next hop lacks an extension that the message needs (8BITMIME, SMTPUTF8).
     Unfit,
 }
 
-/// The rules, ready to be asked. Meant to be made once and shared.
+/// The rules, ready for use. Make one and share it.
 #[derive(Debug)]
 pub struct Classifier {
     rules: Vec<Rule>,
-    /// For each rule, the codes and statuses that it fits.
+    /// For each rule, the codes and statuses that it matches.
     fits: Vec<Fit>,
-    /// The rules that may fit a 4yz.
-    transient: Marks,
-    /// Those that may fit any other reply.
-    permanent: Marks,
-    texts: Texts,
+    /// The rules that may match a 4yz.
+    transient: Group,
+    /// The rules that may match any other reply.
+    permanent: Group,
 }
 
 impl Default for Classifier {
     /// The rules that come with the program.
     fn default() -> Self {
-        Self::new(Vec::new()).expect("the tests load the rules that come with the program")
+        Self::new(Vec::new()).expect("the tests load the program's own rules")
     }
 }
 
 impl Classifier {
-    /// `extra` rules, then those that come with the program. Every extra rule must pass its own tests.
+    /// `extra` rules, then those that come with the program. Every extra rule must match its own
+    /// tests.
     pub fn new(extra: Vec<Rule>) -> Result<Self, RuleError> {
         let own = extra.len();
         let mut rules = extra;
@@ -98,24 +101,23 @@ impl Classifier {
             return Err(RuleError::TooMany { own, most: MOST_RULES - (rules.len() - own) });
         }
         let fits = rules.iter().map(Fit::new).collect::<Result<Vec<_>, _>>()?;
-        let rules_for = |wanted: fn(u16) -> bool| Marks::of(rules.len(), |at| fits[at].accepts_some(wanted));
+        // A mistake of the campaign's is reported before the run, not in the middle of it.
+        for rule in &rules[..own] {
+            rule.text.as_deref().map_or(Ok(()), texts::check).map_err(|why| rule::bad(rule, why))?;
+        }
+        let rules_for = |wanted: fn(u16) -> bool| Group::new(&rules, |at| fits[at].accepts_some(wanted));
         let transient = rules_for(|code| code / 100 == 4);
         let permanent = rules_for(|code| code / 100 != 4);
-        let texts = Texts::new(&rules);
-        let classifier = Self { rules, fits, transient, permanent, texts };
-        if own > 0 {
-            // A mistake of the campaign's is told before the run, not in the middle of it.
-            classifier.texts.compile(&classifier.rules)?;
-            classifier.check_tests(own)?;
-        }
+        let classifier = Self { rules, fits, transient, permanent };
+        classifier.check_tests(own)?;
         Ok(classifier)
     }
 
-    /// What a reply means that is not positive.
+    /// The meaning of a reply that is not positive.
     pub fn classify(&self, reply: &Reply) -> Verdict {
         match self.rule_of(reply) {
             Some(rule) => verdict(rule, reply),
-            // A 2yz or 3yz where another was due.
+            // A 2yz or 3yz where another one was due.
             None => Verdict { class: Class::Protocol, action: Action::TryAgain, suppress: false },
         }
     }
@@ -126,13 +128,9 @@ impl Classifier {
     }
 
     fn rule_of(&self, reply: &Reply) -> Option<&Rule> {
-        let rules = if reply.code / 100 == 4 { &self.transient } else { &self.permanent };
-        let text = reply.text.as_bytes();
-        let (candidates, sure) = self.texts.candidates(&self.rules, text);
-        let at = candidates.both(rules).find(|&at| {
-            self.fits[at].accepts(reply.code, reply.enhanced)
-                && (sure.has(at) || self.texts.fits(&self.rules, at, text))
-        })?;
+        let group = if reply.code / 100 == 4 { &self.transient } else { &self.permanent };
+        let mut fitting = group.fitting(&self.rules, reply.text.as_bytes());
+        let at = fitting.find(|at| self.fits[*at].accepts(reply.code, reply.enhanced))?;
         Some(&self.rules[at])
     }
 
@@ -144,7 +142,7 @@ impl Classifier {
                 let found = self.rule_name(&reply);
                 if found != Some(rule.name.as_str()) {
                     let found = found.map_or("no rule".to_owned(), |name| format!("rule `{name}`"));
-                    return Err(rule::bad(rule, format!("{found} fits its test `{test}`")));
+                    return Err(rule::bad(rule, format!("{found} matches its test `{test}`")));
                 }
             }
         }
@@ -167,14 +165,15 @@ fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
         None if rule.pause.is_some() => pause,
         None => Action::TryAgain,
     };
-    // RFC 2034 §4: the status has the class of the code. Where a server says both "for ever" and "for the moment", nobody
-    // is suppressed; nor where it speaks of security or policy (RFC 3463 §3.8), whatever its words.
+    // RFC 2034 §4: the status has the class of the code. If a server says both "permanent" and
+    // "transient", nobody is suppressed; nor if the status is about security or policy (RFC 3463
+    // §3.8), whatever the text.
     let plain = reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7);
     let for_ever = reply.is_permanent() && plain;
     Verdict { class: rule.class, action, suppress: rule.suppress && for_ever && action == Action::GiveUp }
 }
 
-/// What a failure without a reply means.
+/// The meaning of a failure without a reply.
 pub fn class_of_failure(failure: Failure) -> Verdict {
     let (class, action) = match failure {
         Failure::Dns | Failure::Connection => (Class::Network, Action::TryAgain),

@@ -1,7 +1,8 @@
-//! Bytes and values: commands out, replies and capabilities in. No state beyond one reply's.
+//! Bytes and values: writes commands, reads replies and capabilities. Its only state is an
+//! incomplete reply.
 
 mod capabilities;
-pub mod command;
+pub(super) mod command;
 mod dsn;
 #[cfg(test)]
 mod fuzz;
@@ -9,5 +10,5 @@ mod reply;
 mod stuffing;
 
 pub use capabilities::Capabilities;
-pub use reply::ReplyParser;
-pub use stuffing::stuff;
+pub(super) use reply::ReplyParser;
+pub(super) use stuffing::stuff;

@@ -1,4 +1,5 @@
-//! The outgoing stream: what is in line for writing, how far writing has come, and which replies it calls for.
+//! The outgoing stream: the bytes queued, how far they are written, and the replies expected for
+//! them.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -8,18 +9,18 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::smtp::Command;
 use crate::smtp::codec::{command, stuff};
 
-/// The outgoing stream. Places in it are bytes counted from the session's beginning.
+/// The outgoing stream. Positions in it are bytes counted from the session's beginning.
 #[derive(Debug, Default)]
-pub struct Outgoing {
-    /// What is to be written, in order.
+pub(super) struct Outgoing {
+    /// The bytes to write, in order.
     chunks: VecDeque<Bytes>,
-    /// Commands that are not yet in `chunks`.
+    /// Queued commands that are not yet in `chunks`.
     commands: BytesMut,
     /// Commands without their reply, oldest first.
     expected: VecDeque<Expected>,
-    /// The end of what was put in line.
+    /// The end of the queued bytes.
     queued: u64,
-    /// The end of what was handed to the socket.
+    /// The end of the bytes handed to the socket.
     written: u64,
     /// The end of the last command that has its reply.
     answered: u64,
@@ -27,38 +28,38 @@ pub struct Outgoing {
 
 /// A command without its reply.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected {
+pub(super) struct Expected {
     /// The command.
     pub command: Command,
-    /// The place in the stream where it ends, content included.
+    /// The position in the stream where it ends, content included.
     pub end: u64,
 }
 
 impl Outgoing {
-    /// Puts a command in line.
-    pub fn command(&mut self, command: Command, write: impl FnOnce(&mut BytesMut)) {
+    /// Queues a command.
+    pub(super) fn command(&mut self, command: Command, write: impl FnOnce(&mut BytesMut)) {
         let before = self.commands.len();
         write(&mut self.commands);
         self.queued += (self.commands.len() - before) as u64;
         self.expected.push_back(Expected { command, end: self.queued });
     }
 
-    /// Puts a command that is one word in line.
-    pub fn word(&mut self, command: Command, line: &'static [u8]) {
+    /// Queues a command that is one word.
+    pub(super) fn word(&mut self, command: Command, line: &'static [u8]) {
         self.command(command, |out| out.extend_from_slice(line));
     }
 
-    /// Puts the content after DATA in line, with the dot.
-    pub fn content(&mut self, segments: Vec<Bytes>) {
+    /// Queues the content after DATA, with the dot.
+    pub(super) fn content(&mut self, segments: Vec<Bytes>) {
         self.seal();
         self.queued += stuff(segments, &mut self.chunks) as u64;
         self.expected.push_back(Expected { command: Command::EndOfMessage, end: self.queued });
     }
 
-    /// Puts BDAT with the content in line.
-    pub fn last_chunk(&mut self, segments: Vec<Bytes>) {
-        // Counted here, not taken from the message: one byte too few or too many, and the server would read content
-        // as commands.
+    /// Queues BDAT with the content.
+    pub(super) fn last_chunk(&mut self, segments: Vec<Bytes>) {
+        // Counted here, not taken from the message: with one byte too few or too many the server
+        // would read content as commands.
         let bytes: usize = segments.iter().map(Bytes::len).sum();
         let before = self.commands.len();
         command::bdat_last(&mut self.commands, bytes);
@@ -69,15 +70,15 @@ impl Outgoing {
         self.expected.push_back(Expected { command: Command::EndOfMessage, end: self.queued });
     }
 
-    /// Makes commands put in line visible to [`Outgoing::slices`].
-    pub fn seal(&mut self) {
+    /// Makes queued commands visible to [`Outgoing::slices`].
+    pub(super) fn seal(&mut self) {
         if !self.commands.is_empty() {
             self.chunks.push_back(self.commands.split().freeze());
         }
     }
 
-    /// Fills `slices` with what is to be written next; the number of slices filled.
-    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Fills `slices` with the next bytes to write; returns the number of slices filled.
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
             *slice = IoSlice::new(chunk);
@@ -87,7 +88,7 @@ impl Outgoing {
     }
 
     /// The first `bytes` bytes of the slices were handed to the socket.
-    pub fn wrote(&mut self, mut bytes: usize) {
+    pub(super) fn wrote(&mut self, mut bytes: usize) {
         self.written += bytes as u64;
         while let Some(front) = self.chunks.front_mut() {
             if bytes < front.len() {
@@ -100,47 +101,47 @@ impl Outgoing {
         debug_assert_eq!(bytes, 0, "more was written than there was to write");
     }
 
-    /// Throws away what has not been written.
-    pub fn cut(&mut self) {
+    /// Discards the bytes that have not been written.
+    pub(super) fn cut(&mut self) {
         self.chunks.clear();
         self.commands.clear();
         self.queued = self.written;
     }
 
-    /// No reply is to come any more.
-    pub fn expect_nothing(&mut self) {
+    /// Expects no more replies.
+    pub(super) fn expect_nothing(&mut self) {
         self.expected.clear();
     }
 
     /// True when nothing is left to write.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
     /// The oldest command without its reply.
-    pub fn oldest(&self) -> Option<Expected> {
+    pub(super) fn oldest(&self) -> Option<Expected> {
         self.expected.front().copied()
     }
 
     /// The oldest command has its reply.
-    pub fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         if let Some(expected) = self.expected.pop_front() {
             self.answered = expected.end;
         }
     }
 
-    /// The place that the next command will begin at.
-    pub fn end(&self) -> u64 {
+    /// The position at which the next command will begin.
+    pub(super) fn end(&self) -> u64 {
         self.queued
     }
 
-    /// True when everything up to `place` was handed to the socket.
-    pub fn has_written(&self, place: u64) -> bool {
+    /// True when all bytes before `place` were handed to the socket.
+    pub(super) fn has_written(&self, place: u64) -> bool {
         self.written >= place
     }
 
-    /// Bytes in line or written that have no reply yet.
-    pub fn unanswered_bytes(&self) -> u64 {
+    /// Bytes queued or written that have no reply yet.
+    pub(super) fn unanswered_bytes(&self) -> u64 {
         self.queued.saturating_sub(self.answered)
     }
 }
