@@ -103,6 +103,7 @@ impl Grain {
 pub struct Rate {
     /// Messages.
     pub tokens: u64,
+    /// Microseconds.
     pub micros: u64,
 }
 

@@ -22,11 +22,15 @@ const ROWS_PER_JOB: usize = 8;
 
 /// What it takes to turn a row into a signed message.
 pub struct Preparer {
+    /// The rows.
     pub plan: Arc<Plan>,
+    /// Renders a row and builds its message.
     pub composer: Composer,
+    /// Signs it.
     pub signer: Signer,
     /// What was added to the suppression list since the plan was made; checked again before a row is composed.
     pub watch: Arc<Watch>,
+    /// Makes the return path of a row.
     pub return_paths: ReturnPaths,
     /// Where all messages go instead: a test message.
     pub redirect: Option<Address>,

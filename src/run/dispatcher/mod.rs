@@ -62,12 +62,22 @@ pub struct Settings {
 pub enum Phase {
     /// Sending.
     Running,
-    /// Nothing new is started; what is under way may end until then.
-    Draining { reason: StopReason, until: Timestamp },
+    /// Nothing new is started; messages in flight may finish.
+    Draining {
+        /// Why the run stops.
+        reason: StopReason,
+        /// When messages in flight are given up.
+        until: Timestamp,
+    },
     /// Over: every row has its outcome.
     Finished,
-    /// Over before every row had its outcome; `at_once` without waiting for what was under way.
-    Stopped { reason: StopReason, at_once: bool },
+    /// Over before every row had its outcome.
+    Stopped {
+        /// Why the run stopped.
+        reason: StopReason,
+        /// True if it did not wait for messages in flight.
+        at_once: bool,
+    },
 }
 
 /// A transaction under way.
