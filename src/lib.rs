@@ -14,8 +14,8 @@
 //! | [`screen`] | rows in, accepted rows and reasons out |
 //! | [`plan`] | the frozen plan: layout, freeze, reader, seal, order, forecast |
 //! | [`run_dir`] | inputs, run id, directory, lock, manifest, finding a run by name |
-//! | [`template`] | template languages: checked before the first row, rendered for each |
-//! | [`scan`] | clients of virus and spam scanners |
+//! | `template` | template languages: checked before the first row, rendered for each |
+//! | `scan` | clients of virus and spam scanners |
 //! | [`compose`] | a row to a message: header, MIME, links, unsubscribe, attachments |
 //! | [`dkim`] | keys and signing |
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
@@ -26,8 +26,8 @@
 //! | [`state`] | the backends: SQLite and memory; one suite of behaviour for all |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
-//! | [`preflight`] | checks before sending |
-//! | [`job`] | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
+//! | `preflight` | checks before sending |
+//! | `job` | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
 //! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in
@@ -72,6 +72,8 @@
 //! What happens on bad days (full disks, damaged files, clocks that jump, relays that misbehave) is listed in
 //! `docs/bad-days.md`, with the tests.
 
+#![warn(missing_docs)]
+
 #[cfg(test)]
 mod fuzzing;
 pub mod kit;
@@ -83,8 +85,8 @@ pub mod synth;
 pub mod screen;
 pub mod plan;
 pub mod run_dir;
-pub mod template;
-pub mod scan;
+pub(crate) mod template;
+pub(crate) mod scan;
 pub mod compose;
 pub mod dkim;
 pub mod pacing;
@@ -95,6 +97,6 @@ pub mod results;
 pub mod state;
 pub mod run;
 pub mod sandbox;
-pub mod preflight;
-pub mod job;
+pub(crate) mod preflight;
+pub(crate) mod job;
 pub mod cli;

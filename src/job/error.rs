@@ -39,7 +39,6 @@ pub enum ErrorClass {
 
 /// A job can't be done.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the transparent ones are documented where they come from")]
 pub enum JobError {
     #[error(transparent)]
     Campaign(#[from] CampaignError),

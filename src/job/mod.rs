@@ -42,22 +42,18 @@ mod workspace;
 pub use check::{CheckOptions, CheckReport};
 pub use conclude::{Conclusion, Outcome, rewrite_results};
 pub use dry_run::DryRunTotals;
-pub use error::{
-    ErrorClass, FreezeError, JobError, Refusal, RetryError, SecretError, SelectionError, SenderRefused,
-    SetupError, WorkspaceError, chain,
-};
-pub use findings::Inspection;
+pub use error::{ErrorClass, JobError, chain};
 pub use freeze::List;
 pub use frozen_run::FrozenRun;
 pub use gate::Checks;
-pub use history::{History, Step, histories, recipient_of_return_path};
+pub use history::{History, histories, recipient_of_return_path};
 pub use live::Live;
 pub use name_servers::NameServers;
 pub use next_hops::mx_router;
 pub use observer::{Notice, Observer, Stage};
 pub use open::Job;
 pub use outlook::Outlook;
-pub use render::{Renderer, RowChoice};
+pub use render::RowChoice;
 pub use retry::Retry;
 pub use selection::Selection;
 pub use send::SendOptions;

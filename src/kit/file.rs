@@ -78,11 +78,6 @@ impl Draft {
         &self.finished.target
     }
 
-    /// The name that the file has now, for a library that writes to paths, such as SQLite.
-    pub fn temporary(&self) -> &Path {
-        &self.finished.temporary
-    }
-
     /// Another handle of the same open file, for a library that keeps what it writes to.
     pub fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
@@ -269,7 +264,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let draft = Draft::create(&path).unwrap();
-        fs::write(draft.temporary(), "pages").unwrap();
+        fs::write(&draft.finished.temporary, "pages").unwrap();
         draft.publish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "pages");
         assert_eq!(names(folder.path()), ["journal.db"]);

@@ -15,4 +15,4 @@ pub mod list;
 pub mod relay;
 pub mod sender;
 
-pub use finding::{Finding, Findings, Group, Id, Level};
+pub use finding::{Finding, Findings, Id, Level};

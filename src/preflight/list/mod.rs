@@ -26,7 +26,7 @@ use crate::template::TemplateError;
 
 pub use self::look::Looking;
 pub use self::screened::screening;
-pub use self::summary::{DryRun, Sizes};
+pub use self::summary::DryRun;
 pub use self::tally::FailedRow;
 
 /// Rows that one core measures at once, and whose messages have one hash.

@@ -18,7 +18,7 @@ use crate::mail::Domain;
 use crate::route::{DnsError, DnsFailure, Resolver};
 
 pub use addresses::reverse_name;
-pub use dkim::{PublishedKey, RecordProblem};
+pub use dkim::PublishedKey;
 pub use spf::suggestion as suggested_spf;
 
 /// Where mail leaves from.
