@@ -144,6 +144,35 @@ fn normal(path: &Path) -> PathBuf {
     kept
 }
 
+/// A path in backticks, such as `src/lib.rs`, is that of a file or a folder.
+#[test]
+fn every_path_that_is_named_exists() {
+    let folders =
+        ["src/", "tests/", "docs/", "scripts/", "benches/", "packaging/", "fixtures/", "bench-results/"];
+    let mut missing = Vec::new();
+    for page in pages() {
+        for code in page.prose().split('`').skip(1).step_by(2) {
+            let path = code.split(' ').next().unwrap_or_default();
+            let is_path =
+                folders.iter().any(|folder| path.starts_with(folder)) && !path.contains(['*', '<', '"']);
+            if is_path && !root().join(path).exists() {
+                missing.push(format!("{}: `{code}`", page.name()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "paths that do not exist:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_map_of_the_architecture_is_that_of_the_library() {
+    let lib = read("src/lib.rs");
+    let modules = lib.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split_once('`'));
+    let modules: Vec<&str> = modules.map(|(module, _)| module).collect();
+    let shown: Vec<String> =
+        table_of("docs/architecture.md", "module").into_iter().map(|(module, _)| module).collect();
+    assert_eq!(shown, modules);
+}
+
 #[test]
 fn the_index_lists_every_page() {
     let index = read("docs/README.md");
