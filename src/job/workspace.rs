@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::error::{JobError, WorkspaceError};
 use super::observer::{Notice, Observer};
 use crate::campaign::Campaign;
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
 use crate::suppression::Suppressions;
 
@@ -78,9 +78,9 @@ impl Workspace {
         Ok(self.state()?.suppressions()?)
     }
 
-    /// Where this campaign's runs are.
-    pub fn runs_of(&self, campaign: &Campaign) -> PathBuf {
-        self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs"))
+    /// The place with this campaign's runs.
+    pub fn runs_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
+        state::runs(&self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs")))
     }
 
     /// Remembers a folder with runs.
@@ -99,25 +99,28 @@ impl Workspace {
 
     /// The run that a user means: its id, the start of it, its campaign's id, its directory, or a campaign file for its
     /// latest run.
-    pub fn find_run(&self, text: &str) -> Result<RunDir, JobError> {
-        let mut missed = None;
+    pub fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
         if path.is_file() {
             let campaign = Campaign::load(path)?;
-            return Ok(RunDir::resolve(&self.runs_of(&campaign), &campaign.identity.id)?);
+            let runs = self.runs_of(&campaign);
+            let found = runs.find(&campaign.identity.id)?;
+            return Ok(StoredRun::new(runs, found));
         }
-        for runs in self.known_runs()? {
-            match RunDir::resolve(&runs, text) {
-                Ok(dir) => return Ok(dir),
-                Err(error @ RunDirError::NotFound { .. }) => missed = Some(error),
+        // A run directory given by its path is found without any list.
+        if let Some(run) = state::run_at(path) {
+            return Ok(run);
+        }
+        let mut missed = RunDirError::NotFound { text: text.to_owned(), runs: path.to_owned() };
+        for folder in self.known_runs()? {
+            let runs = state::runs(&folder);
+            match runs.find(text) {
+                Ok(found) => return Ok(StoredRun::new(runs, found)),
+                Err(error @ RunDirError::NotFound { .. }) => missed = error,
                 Err(error) => return Err(error.into()),
             }
         }
-        // A run directory given by its path is found without any list.
-        match RunDir::resolve(path, text) {
-            Ok(dir) => Ok(dir),
-            Err(error) => Err(missed.unwrap_or(error).into()),
-        }
+        Err(missed.into())
     }
 
     /// The folders in which a run may be found by its id: the one given, else `runs` here and those remembered.
