@@ -164,13 +164,13 @@ mod tests {
     fn a_run_is_found_in_the_folders_seen_before() {
         let folder = tempfile::tempdir().unwrap();
         let (state, runs) = (folder.path().join("state"), folder.path().join("campaigns/spring/runs"));
-        let run = RunDir::create(&runs, "spring", &"abc1".parse().unwrap()).unwrap();
+        let run = state::runs(&runs).create("spring", &"abc1".parse().unwrap()).unwrap();
         let workspace = workspace(&state, None);
         assert!(workspace.find_run("abc1").is_err(), "its folder is unknown");
         for _ in 0..2 {
             workspace.remember_runs(&runs).unwrap();
         }
-        assert_eq!(workspace.find_run("abc").unwrap().name(), run.name());
+        assert_eq!(workspace.find_run("abc").unwrap().dir().name(), run.name());
         assert_eq!(fs::read_to_string(state.join(PLACES)).unwrap().lines().count(), 1);
     }
 
@@ -178,7 +178,7 @@ mod tests {
     fn a_folder_given_is_the_only_one_and_needs_no_state() {
         let folder = tempfile::tempdir().unwrap();
         let (state, runs) = (folder.path().join("state"), folder.path().join("runs"));
-        RunDir::create(&runs, "spring", &"abc1".parse().unwrap()).unwrap();
+        state::runs(&runs).create("spring", &"abc1".parse().unwrap()).unwrap();
         workspace(&state, Some(&runs)).find_run("spring/abc1").unwrap();
         assert!(!state.exists());
     }
