@@ -1,7 +1,8 @@
 //! What can go wrong with a store of state, whatever its engine.
 //!
-//! The traits in front of state (the suppression list, the capacity ledger, the journal) name this error: it says what
-//! failed and what to do. The engine's own error travels along as a boxed source.
+//! The traits in front of state (the suppression list, the capacity ledger, the journal) name this
+//! error: it says what failed and what to do. The engine's own error travels along as a boxed
+//! source.
 
 use std::error::Error;
 use std::fmt;

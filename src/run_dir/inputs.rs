@@ -1,4 +1,5 @@
-//! What a run is made of: the files of its target group, and the options that choose among their rows.
+//! What a run is made of: the files of its target group, and the options that choose among their
+//! rows.
 
 use std::path::PathBuf;
 

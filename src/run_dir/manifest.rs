@@ -1,4 +1,5 @@
-//! `manifest.json`: what a run is made of, and where it stands. Replaced as a whole, and checked when it is read.
+//! `manifest.json`: what a run is made of, and where it stands. Replaced as a whole, and checked
+//! when it is read.
 //!
 //! It holds no secrets: the campaign names where they are, never what they are.
 
@@ -131,7 +132,8 @@ impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no manifest.
+    /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no
+    /// manifest.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         Self::parse(path, &fs::read(path).map_err(PlanError::io("read", path))?)
     }

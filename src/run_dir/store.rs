@@ -12,9 +12,9 @@ use crate::mail::Timestamp;
 
 /// A place with runs: a folder, or something that a team shares.
 ///
-/// Whatever it is, a run's plan and results are files on this machine, in its [`RunDir`]: the plan is mapped into memory.
-/// A store that keeps them elsewhere too brings them there before it hands out a [`Lease`], and takes them from there before
-/// it keeps a manifest that names them.
+/// Whatever it is, a run's plan and results are files on this machine, in its [`RunDir`]: the plan
+/// is mapped into memory. A store that keeps them elsewhere too brings them there before it hands
+/// out a [`Lease`], and takes them from there before it keeps a manifest that names them.
 pub trait RunStore: fmt::Debug + Send + Sync {
     /// The folder with the run directories on this machine.
     fn folder(&self) -> &Path;
@@ -37,11 +37,12 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     /// [`RunDirError::Locked`] at once, when another process has it.
     fn lease(&self, run: &RunDir) -> Result<Box<dyn Lease>, RunDirError>;
 
-    /// Whether a process has the right to work on the run. Writes nothing, so that it works on a read-only disk.
+    /// Whether a process has the right to work on the run. Writes nothing, so that it works on a
+    /// read-only disk.
     fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError>;
 
-    /// The run that a user means: a run id or the first letters of one (with or without `<campaign id>/`), or a campaign
-    /// id for its latest run.
+    /// The run that a user means: a run id or the first letters of one (with or without `<campaign
+    /// id>/`), or a campaign id for its latest run.
     fn find(&self, text: &str) -> Result<RunDir, RunDirError> {
         let text = text.trim_end_matches('/');
         let all = self.list()?;
@@ -71,14 +72,14 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     }
 }
 
-/// The right to work on a run. It ends when it is dropped, with the process however that ends, and when a store that counts
-/// time gives it to another process.
+/// The right to work on a run. It ends when it is dropped, with the process however that ends, and
+/// when a store that counts time gives it to another process.
 pub trait Lease: fmt::Debug + Send + Sync {
     /// The run.
     fn run(&self) -> &RunDir;
 
-    /// Each lease of a run has a larger number than those before it: what a store was asked to write under a smaller one is
-    /// refused.
+    /// Each lease of a run has a larger number than those before it: what a store was asked to
+    /// write under a smaller one is refused.
     fn epoch(&self) -> u64;
 
     /// Whether this is still the lease of the run.

@@ -96,7 +96,8 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, RunDirError> {
     Ok(found)
 }
 
-/// The file `lock`: the process that has it locked works on the run. Two lines tell people its id and the lease's epoch.
+/// The file `lock`: the process that has it locked works on the run. Two lines tell people its id
+/// and the lease's epoch.
 fn lock_file(run: &RunDir) -> PathBuf {
     run.path().join("lock")
 }

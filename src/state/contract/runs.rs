@@ -1,4 +1,5 @@
-//! Runs: found by name, worked on by one process at a time, with a manifest that only its holder replaces.
+//! Runs: found by name, worked on by one process at a time, with a manifest that only its holder
+//! replaces.
 
 use std::fs;
 use std::sync::Arc;
