@@ -1,8 +1,10 @@
-//! Files that appear whole: a reader sees the old content, the new content or no file, never part of one.
+//! Files that appear whole: a reader sees the old content, the new content or no file, never part
+//! of one.
 //!
-//! Content is written under a temporary name in the same folder, synced, and renamed; then the folder is synced, so that
-//! the new name survives a power failure (POSIX `rename` is atomic, and durable only once the directory is).
-//! [`replace`] does all of it for content in memory, [`Draft`] for content that is written piece by piece.
+//! Content is written under a temporary name in the same folder, synced, and renamed; then the
+//! folder is synced, so that the new name survives a power failure (POSIX `rename` is atomic, and
+//! durable only once the directory is). [`replace`] does all of it for content in memory, [`Draft`]
+//! for content that is written piece by piece.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -19,10 +21,12 @@ pub const PRIVATE: u32 = 0o600;
 /// What follows the name of a file that is not whole yet.
 pub const UNFINISHED: &str = ".new";
 
-/// Replaces the file at `path`, or creates it. Other processes may do the same at the same time: one of them wins.
+/// Replaces the file at `path`, or creates it. Other processes may do the same at the same time:
+/// one of them wins.
 ///
 /// # Errors
-/// Those of the file system; the old file is then as it was, unless only the last sync of the folder failed.
+/// Those of the file system; the old file is then as it was, unless only the last sync of the
+/// folder failed.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut draft = Draft::unique(path, mode)?;
     draft.write_all(content)?;
@@ -32,7 +36,8 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// Creates the file at `path`, and never replaces one.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] when there is a file already, otherwise those of the file system.
+/// [`io::ErrorKind::AlreadyExists`] when there is a file already, otherwise those of the file
+/// system.
 pub fn create_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut draft = Draft::unique(path, mode)?;
     draft.write_all(content)?;
@@ -54,8 +59,8 @@ pub struct Synced {
 }
 
 impl Draft {
-    /// Begins `target` under the name `<target>.new`. The caller makes sure that nobody else does at the same time, as by
-    /// a lock; what a killed process left there is overwritten.
+    /// Begins `target` under the name `<target>.new`. The caller makes sure that nobody else does
+    /// at the same time, as by a lock; what a killed process left there is overwritten.
     pub fn create(target: &Path) -> io::Result<Self> {
         let temporary = temporary_name(target);
         let file = File::create(&temporary)?;
@@ -63,7 +68,8 @@ impl Draft {
         Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
     }
 
-    /// Begins `target` under a name that no other process has. The new file gets `mode`, less the umask.
+    /// Begins `target` under a name that no other process has. The new file gets `mode`, less the
+    /// umask.
     pub fn unique(target: &Path, mode: u32) -> io::Result<Self> {
         let mut prefix = target.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
@@ -109,7 +115,8 @@ impl Draft {
         sync_folder(folder_of(&target))
     }
 
-    /// Gives the file its name and syncs nothing: for content that need not survive a power failure.
+    /// Gives the file its name and syncs nothing: for content that need not survive a power
+    /// failure.
     pub fn publish_unsynced(self) -> io::Result<()> {
         self.finished.rename()
     }
@@ -121,8 +128,8 @@ impl Synced {
     }
 }
 
-/// Gives files of one folder their names in this order, and syncs the folder once. After an error those that have
-/// their names keep them, and the rest are removed.
+/// Gives files of one folder their names in this order, and syncs the folder once. After an error
+/// those that have their names keep them, and the rest are removed.
 pub fn publish_all(files: impl IntoIterator<Item = Synced>) -> io::Result<()> {
     let mut last = None;
     for file in files {

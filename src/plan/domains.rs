@@ -7,8 +7,8 @@ use super::Plan;
 /// Domains counted at once. A domain with more than one row in so many is never missed.
 const COUNTERS: usize = 8_192;
 
-/// Finds the frequent domains among any number of them (Misra and Gries, "Finding repeated elements", 1982): a counter
-/// for each, and when all are taken, each loses one.
+/// Finds the frequent domains among any number of them (Misra and Gries, "Finding repeated
+/// elements", 1982): a counter for each, and when all are taken, each loses one.
 #[derive(Debug, Default)]
 pub struct TopDomains {
     counters: FxHashMap<Box<str>, u64>,
@@ -36,7 +36,8 @@ impl TopDomains {
         !self.lost
     }
 
-    /// The `most` domains with the most rows, the largest first, where every domain has been counted in full.
+    /// The `most` domains with the most rows, the largest first, where every domain has been
+    /// counted in full.
     pub fn exact(&self, most: usize) -> Option<Vec<(String, u64)>> {
         self.is_exact().then(|| largest(self.counts().collect(), most))
     }
@@ -47,8 +48,8 @@ impl TopDomains {
     }
 }
 
-/// The `most` domains with the most rows of a plan, the largest first. The counts are exact; where there are more
-/// than some thousand domains, those with hardly any rows may be missing.
+/// The `most` domains with the most rows of a plan, the largest first. The counts are exact; where
+/// there are more than some thousand domains, those with hardly any rows may be missing.
 pub fn top_domains(plan: &Plan, most: usize) -> Vec<(String, u64)> {
     top(|| plan.domains().map(|(_, domain)| domain), most)
 }

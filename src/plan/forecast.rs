@@ -1,5 +1,5 @@
-//! When a plan will be through at the agreed capacity: pure arithmetic, without retries, stalls or others on the same
-//! account.
+//! When a plan will be through at the agreed capacity: pure arithmetic, without retries, stalls or
+//! others on the same account.
 
 use std::time::Duration;
 
@@ -67,7 +67,8 @@ impl Forecast {
             (u128::from(message), u128::from(self.per_hour.max(1)), u128::from(self.per_slot.max(1)));
         let micros = match self.pace {
             Pace::Even => (message * HOUR).div_ceil(per_hour),
-            // At the burst rate until the hour is spent; then at rest until its first message is an hour ago.
+            // At the burst rate until the hour is spent; then at rest until its first message is an
+            // hour ago.
             Pace::Burst => message / per_hour * HOUR + (message % per_hour * SLOT).div_ceil(per_slot),
         };
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
@@ -102,7 +103,8 @@ mod tests {
         Capacity { per_hour, burst_percent, pace, ..Capacity::default() }
     }
 
-    /// Rows at 150,000 an hour from `start` minutes after 12:00: the slots' counts and the minutes until the finish.
+    /// Rows at 150,000 an hour from `start` minutes after 12:00: the slots' counts and the minutes
+    /// until the finish.
     fn check(rows: u64, pace: Pace, start: u64, slots: &[u64], minutes: f64) {
         let noon = Timestamp(1_780_056_000_000_000);
         let start = noon + Duration::from_secs(start * 60);

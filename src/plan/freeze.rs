@@ -19,11 +19,12 @@ use super::sealed::{FileFacts, SealedWriter};
 use crate::kit::file::{self, Draft};
 use crate::screen::{Screened, ScreenedBatch};
 
-/// Rows in one batch of the file. Whoever reads one row touches the pages of its batch only, and what is held in
-/// memory for each batch does not count.
+/// Rows in one batch of the file. Whoever reads one row touches the pages of its batch only, and
+/// what is held in memory for each batch does not count.
 const BATCH_ROWS: usize = 4_096;
 
-/// The two files of a plan while they are written. Dropped before [`Self::finish`], nothing is left of them.
+/// The two files of a plan while they are written. Dropped before [`Self::finish`], nothing is left
+/// of them.
 #[derive(Debug)]
 pub struct Freeze {
     layout: Layout,
@@ -76,14 +77,16 @@ impl Freeze {
         self.screened.write(screened)
     }
 
-    /// Syncs both files and gives them their names, the plan last: when it is there, both are whole.
+    /// Syncs both files and gives them their names, the plan last: when it is there, both are
+    /// whole.
     pub fn finish(self) -> Result<Frozen, PlanError> {
         let (screened, plan) = (self.screened.finish()?, self.plan.finish()?);
         commit(screened, plan, self.lasting)
     }
 }
 
-/// Freezes a new plan of some rows of another one, ascending: for a run that tries them once more. Nothing is screened.
+/// Freezes a new plan of some rows of another one, ascending: for a run that tries them once more.
+/// Nothing is screened.
 pub fn freeze_rows(
     plan: &Plan,
     rows: impl IntoIterator<Item = u32>,
@@ -179,7 +182,8 @@ impl<W: Write> PlanWriter<W> {
         Ok(())
     }
 
-    /// The order of the input is what results are written in; a plan out of it would lose rows there.
+    /// The order of the input is what results are written in; a plan out of it would lose rows
+    /// there.
     fn check_order(&mut self, batch: &RecordBatch) {
         let files = batch.column(column::FILE).as_primitive::<UInt32Type>().values();
         let rows = batch.column(column::ROW).as_primitive::<UInt64Type>().values();
@@ -367,7 +371,8 @@ pub(crate) mod tests {
         assert!(names(folder.path()).is_empty());
     }
 
-    /// At whatever byte the disk is full: the error says so and names the file, and nothing is left.
+    /// At whatever byte the disk is full: the error says so and names the file, and nothing is
+    /// left.
     #[test]
     fn a_full_disk_is_said_and_leaves_nothing() {
         let (folder, files) = plan_files();

@@ -55,8 +55,8 @@ pub struct LeftOut {
 }
 
 impl Layout {
-    /// The layout for records with this schema. Of their columns those named by `wanted` are kept, or all where it
-    /// can't be known which are used.
+    /// The layout for records with this schema. Of their columns those named by `wanted` are kept,
+    /// or all where it can't be known which are used.
     pub fn new(records: &Schema, wanted: Option<&BTreeSet<String>>) -> Self {
         let mut picked = Vec::new();
         let mut fields = Vec::new();
@@ -164,8 +164,8 @@ fn mask(accepted: &Accepted) -> BooleanArray {
     BooleanArray::new(mask, None)
 }
 
-/// The same type without dictionaries, views and runs: an Arrow file can't hold a dictionary that changes, and a view
-/// keeps the whole of what it was cut from.
+/// The same type without dictionaries, views and runs: an Arrow file can't hold a dictionary that
+/// changes, and a view keeps the whole of what it was cut from.
 fn plain(kind: &DataType) -> DataType {
     let item = |field: &Field| Arc::new(field.clone().with_data_type(plain(field.data_type())));
     match kind {

@@ -1,4 +1,5 @@
-//! Planned and screened rows together, in the order of the input: what results are written from, in one pass.
+//! Planned and screened rows together, in the order of the input: what results are written from, in
+//! one pass.
 
 use std::iter::Peekable;
 

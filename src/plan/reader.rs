@@ -20,8 +20,8 @@ use crate::mail::Address;
 /// The kind of file in its seal.
 pub(super) const KIND: &str = "plan";
 
-/// So much of the file is kept mapped into memory; then all of it is given back to the system, which still has it in
-/// its cache. A plan of any size takes no more memory than this.
+/// So much of the file is kept mapped into memory; then all of it is given back to the system,
+/// which still has it in its cache. A plan of any size takes no more memory than this.
 const RESIDENT_BYTES: u64 = 32 << 20;
 
 /// A frozen plan. Rows are read from the mapped file when they are asked for, from any thread.
@@ -195,7 +195,8 @@ impl Plan {
         (batch, (index - batch.first) as usize)
     }
 
-    /// Counts a batch as being in memory, and gives all of the file's pages back when they have become many.
+    /// Counts a batch as being in memory, and gives all of the file's pages back when they have
+    /// become many.
     fn touch(&self, number: usize) {
         let batch = &self.batches[number];
         if batch.touched.load(Ordering::Relaxed) || batch.touched.swap(true, Ordering::Relaxed) {
@@ -208,9 +209,9 @@ impl Plan {
         for batch in &self.batches {
             batch.touched.store(false, Ordering::Relaxed);
         }
-        // SAFETY: the mapping is shared and read-only, so a page that is given up is read from the file again when it
-        // is next looked at, with the same contents; other threads may be reading at the same time. A failure leaves
-        // the pages where they are.
+        // SAFETY: the mapping is shared and read-only, so a page that is given up is read from the
+        // file again when it is next looked at, with the same contents; other threads may be
+        // reading at the same time. A failure leaves the pages where they are.
         let _ = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 }
@@ -294,8 +295,8 @@ mod tests {
         assert_damaged(&path, "a byte more");
     }
 
-    /// Any byte that changes is noticed, or is one that nothing is read from (padding, the footer's copy of the
-    /// schema): what is read stays the same.
+    /// Any byte that changes is noticed, or is one that nothing is read from (padding, the footer's
+    /// copy of the schema): what is read stays the same.
     #[test]
     fn an_altered_plan_is_refused_or_reads_the_same() {
         let (_folder, path) = plan_of(20);

@@ -21,6 +21,7 @@ pub struct Row {
     pub id: Option<String>,
     /// The display name, where there is one.
     pub name: Option<String>,
-    /// The columns that the templates use, by their names, in the order of the target group. Null stays null.
+    /// The columns that the templates use, by their names, in the order of the target group. Null
+    /// stays null.
     pub values: Map<String, Value>,
 }

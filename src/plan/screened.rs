@@ -1,4 +1,5 @@
-//! `screened.arrow`: the rows that are not sent to, with their reason and place, in the order of the input.
+//! `screened.arrow`: the rows that are not sent to, with their reason and place, in the order of
+//! the input.
 
 use std::io::Write;
 use std::path::Path;

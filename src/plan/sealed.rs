@@ -1,8 +1,10 @@
-//! Arrow IPC files with a seal: the number of rows and the BLAKE3 hash of the data, checked before anything is read.
+//! Arrow IPC files with a seal: the number of rows and the BLAKE3 hash of the data, checked before
+//! anything is read.
 //!
-//! Other tools open them as ordinary Arrow files. The seal is in the footer's metadata and covers everything before
-//! the footer: the schema and the record batches. Of the footer itself only the list of batches is used, and it must
-//! fit the data without a gap; so there is no byte that could change unseen and change what is read.
+//! Other tools open them as ordinary Arrow files. The seal is in the footer's metadata and covers
+//! everything before the footer: the schema and the record batches. Of the footer itself only the
+//! list of batches is used, and it must fit the data without a gap; so there is no byte that could
+//! change unseen and change what is read.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -135,8 +137,9 @@ impl SealedFile {
     /// Opens a file of this kind and checks it whole, once through.
     pub fn open(path: &Path, kind: &'static str) -> Result<Self, PlanError> {
         let mut file = File::open(path).map_err(PlanError::io("open", path))?;
-        // SAFETY: a file of a run is never changed once it has its name; it is replaced by a new one at most, and the
-        // mapping keeps the old one. Who writes into it on purpose breaks the process, as with any mapped file.
+        // SAFETY: a file of a run is never changed once it has its name; it is replaced by a new
+        // one at most, and the mapping keeps the old one. Who writes into it on purpose breaks the
+        // process, as with any mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(PlanError::io("map", path))?;
         let map = Arc::new(map);
         let damaged = |detail: String| PlanError::damaged(path, detail);

@@ -62,7 +62,8 @@ pub struct Results<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// Starts to write results into `folder`. What stands there stays until [`finish`](Self::finish).
+    /// Starts to write results into `folder`. What stands there stays until
+    /// [`finish`](Self::finish).
     pub fn create(folder: &Path, known: Known<'a>, options: Options) -> Result<Self, ResultsError> {
         let run_id = &known.states.run.run_id;
         let parts = Parts::create(folder, options.compression, run_id, options.rows_per_part.max(1))?;

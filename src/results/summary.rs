@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 use super::columns::ResultRow;
 use crate::mail::{Class, Disposition, Timestamp};
 
-/// Domains that are counted one by one. Later ones count as one, so that memory stays bounded: a domain that matters
-/// is met before so many others.
+/// Domains that are counted one by one. Later ones count as one, so that memory stays bounded: a
+/// domain that matters is met before so many others.
 const MOST_DOMAINS: usize = 65_536;
 /// The longest latency that is told apart: an hour, in microseconds.
 const LONGEST_LATENCY_US: u64 = 3_600_000_000;

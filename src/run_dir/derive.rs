@@ -14,11 +14,12 @@ const LENGTH: usize = 12;
 
 /// The id of the run that sends this content.
 ///
-/// It depends on who gets what from whom: the recipients' files, templates and attachments by their contents, the
-/// campaign's sender and unsubscribe settings, and the options that choose rows or recipients. It does not depend on
-/// where files lie, nor on how the mail is carried (capacity, relay, retries, keys): a run that is started again with
-/// other settings of that kind goes on, and does not send everything once more. Whether mail leaves the machine at all
-/// does count, so that a rehearsal is a run of its own.
+/// It depends on who gets what from whom: the recipients' files, templates and attachments by their
+/// contents, the campaign's sender and unsubscribe settings, and the options that choose rows or
+/// recipients. It does not depend on where files lie, nor on how the mail is carried (capacity,
+/// relay, retries, keys): a run that is started again with other settings of that kind goes on, and
+/// does not send everything once more. Whether mail leaves the machine at all does count, so that a
+/// rehearsal is a run of its own.
 pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], options: &RunOptions) -> RunId {
     let mut contents = contents.to_vec();
     contents.sort();
@@ -35,7 +36,8 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
     RunId(letters.collect())
 }
 
-/// What of a campaign's settings decides who gets what from whom; files count by their contents, and are not in it.
+/// What of a campaign's settings decides who gets what from whom; files count by their contents,
+/// and are not in it.
 pub fn recipients_part(campaign: &Campaign) -> Value {
     json!({
         "campaign": campaign.identity,
@@ -97,8 +99,8 @@ route = "sandbox"
         run_id(&campaign, &[input("a.csv", "99")], &contents, &RunOptions::default())
     }
 
-    /// Pinned: an id that changes with the program's version would send everything again after an update in the
-    /// middle of a run. A new key must not be written out while it has its default.
+    /// Pinned: an id that changes with the program's version would send everything again after an
+    /// update in the middle of a run. A new key must not be written out while it has its default.
     #[test]
     fn it_is_the_same_in_every_version() {
         assert_eq!(id_at(CAMPAIGN, "/home/a").as_str(), "g8q8zs1t3568");
@@ -134,7 +136,8 @@ route = "sandbox"
         let (x, y) = (content("text", "x", "33"), content("partial", "y", "44"));
         let all = RunOptions::default();
         let id = of(&[a.clone(), b.clone()], &[x.clone(), y.clone()], &all);
-        // The order of the target group's files decides which duplicate counts; that of the others says nothing.
+        // The order of the target group's files decides which duplicate counts; that of the others
+        // says nothing.
         assert_eq!(id, of(&[a.clone(), b.clone()], &[y.clone(), x.clone()], &all));
         assert_ne!(id, of(&[b.clone(), a.clone()], &[x.clone(), y.clone()], &all));
         assert_ne!(id, of(std::slice::from_ref(&a), &[x.clone(), y.clone()], &all));

@@ -1,4 +1,5 @@
-//! What a run is made of: the files of its target group, and the options that choose among their rows.
+//! What a run is made of: the files of its target group, and the options that choose among their
+//! rows.
 
 use std::path::PathBuf;
 
@@ -36,12 +37,12 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Set on a run of some rows of another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<Retry>,
+    pub retry: Option<RetryOf>,
 }
 
 /// Which rows of which run are tried once more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retry {
+pub struct RetryOf {
     /// The other run.
     pub run_id: RunId,
     /// Their dispositions there.

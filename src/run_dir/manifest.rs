@@ -1,4 +1,5 @@
-//! `manifest.json`: what a run is made of, and where it stands. Replaced as a whole, and checked when it is read.
+//! `manifest.json`: what a run is made of, and where it stands. Replaced as a whole, and checked
+//! when it is read.
 //!
 //! It holds no secrets: the campaign names where they are, never what they are.
 
@@ -34,7 +35,7 @@ pub struct Manifest {
     /// The run's id.
     pub run_id: RunId,
     /// Where the run stands.
-    pub state: State,
+    pub state: RunState,
     /// When the run directory was made.
     #[serde(with = "moment")]
     pub created: Timestamp,
@@ -75,7 +76,7 @@ pub struct Manifest {
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum State {
+pub enum RunState {
     /// The directory is there; the plan may not be.
     Planned,
     /// Sending has begun. Without a process that holds the lock: it was killed.
@@ -105,7 +106,7 @@ impl Manifest {
             mailrun: env!("CARGO_PKG_VERSION").to_owned(),
             campaign_id: campaign.identity.id.clone(),
             run_id,
-            state: State::Planned,
+            state: RunState::Planned,
             created: now,
             planned: None,
             started: None,
@@ -131,7 +132,8 @@ impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no manifest.
+    /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no
+    /// manifest.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         Self::parse(path, &fs::read(path).map_err(PlanError::io("read", path))?)
     }
@@ -230,7 +232,7 @@ mod optional_moment {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::fuzzing::fuzz;
     use crate::kit::file::tests::{SmallDisk, names};
@@ -281,10 +283,10 @@ host = "smtp.example.net"
         let path = folder.path().join("manifest.json");
         let mut manifest = manifest(NOW);
         for state in [
-            State::Planned,
-            State::Running,
-            State::Interrupted { reason: StopReason::Signal { signal: "SIGINT".into() } },
-            State::Finished,
+            RunState::Planned,
+            RunState::Running,
+            RunState::Interrupted { reason: StopReason::Signal { signal: "SIGINT".into() } },
+            RunState::Finished,
         ] {
             manifest.state = state;
             manifest.started = Some(NOW);
@@ -317,7 +319,7 @@ host = "smtp.example.net"
     fn fuzz_what_is_no_manifest_is_refused() {
         let path = Path::new("runs/spring/run-1/manifest.json");
         let mut finished = manifest(NOW);
-        finished.state = State::Interrupted { reason: StopReason::Signal { signal: "SIGINT".into() } };
+        finished.state = RunState::Interrupted { reason: StopReason::Signal { signal: "SIGINT".into() } };
         finished.started = Some(NOW);
         finished.outcomes.insert("accepted".into(), 3);
         let seeds = [manifest(NOW), finished].map(|manifest| serde_json::to_vec(&manifest).unwrap());

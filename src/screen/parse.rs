@@ -51,7 +51,8 @@ pub struct Parsed {
     pub(super) faults: Vec<AddressError>,
     /// No address needs SMTPUTF8.
     pub(super) all_ascii: bool,
-    /// What the suppression list compares, for each record; that of the empty text where the address is bad.
+    /// What the suppression list compares, for each record; that of the empty text where the
+    /// address is bad.
     pub(super) keys: Vec<Fingerprint>,
     /// What duplicates are found by, where it differs from `keys`.
     pub(super) exact: Option<Vec<Fingerprint>>,

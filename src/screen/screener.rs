@@ -30,7 +30,8 @@ pub struct Screener {
     limits: Limits,
     checker: Checker,
     files: Vec<String>,
-    /// The number of rows in the files before each file that has begun: turns a place into one number and back.
+    /// The number of rows in the files before each file that has begun: turns a place into one
+    /// number and back.
     rows_before: Vec<u64>,
     /// The largest row number of the file that is being read.
     rows: u64,
@@ -93,8 +94,8 @@ pub struct Counts {
 }
 
 impl Screener {
-    /// A screener for records with this schema, against the suppression list as the checker has it. `files` are the
-    /// names of the target group's files as results show them.
+    /// A screener for records with this schema, against the suppression list as the checker has it.
+    /// `files` are the names of the target group's files as results show them.
     pub fn new(
         schema: &Schema,
         columns: Columns,
@@ -136,8 +137,8 @@ impl Screener {
         rows
     }
 
-    /// The entries of the suppression list that blocked a row so far: an attempt on each, which starts its time again
-    /// (see [`crate::suppression::Suppressions::restart_time`]).
+    /// The entries of the suppression list that blocked a row so far: an attempt on each, which
+    /// starts its time again (see [`crate::suppression::Suppressions::restart_time`]).
     pub fn blocked(&self) -> &[EntryId] {
         &self.blocked
     }
@@ -313,7 +314,8 @@ impl Accepted {
         &self.parsed.emails
     }
 
-    /// The address as it goes on the wire, of each of [`Self::records`]; null for some that are not accepted.
+    /// The address as it goes on the wire, of each of [`Self::records`]; null for some that are not
+    /// accepted.
     pub fn addresses(&self) -> &StringArray {
         &self.parsed.addresses
     }
@@ -406,7 +408,8 @@ mod tests {
         );
         check(usual, &[], &["a@b.example", " A@B.Example "], &["2 duplicate same address as a.csv, row 1"]);
         check(usual, &["a@b.example"], &["A@b.example"], &["1 suppressed manual, from test, for ever"]);
-        // A second row of a suppressed address is a duplicate of the first; a bad address is never a duplicate.
+        // A second row of a suppressed address is a duplicate of the first; a bad address is never
+        // a duplicate.
         check(
             usual,
             &["a@b.example"],
@@ -532,8 +535,8 @@ mod tests {
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
 
-        /// Against a model that keeps everything: each row is in exactly one of accepted and screened, for the right
-        /// reason, and both are in the order of the file.
+        /// Against a model that keeps everything: each row is in exactly one of accepted and
+        /// screened, for the right reason, and both are in the order of the file.
         #[test]
         fn every_row_is_accepted_or_screened(
             rows in proptest::collection::vec((0_usize..3, "[abAB]{1,2}@[xX][.]example|[a]{0,2}@?"), 0..60),

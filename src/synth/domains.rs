@@ -1,6 +1,7 @@
 //! Which share of the addresses is in which domain.
 //!
-//! Domains that are made up end in names that RFC 2606 and RFC 6761 keep from everybody, so that mail to them reaches nobody.
+//! Domains that are made up end in names that RFC 2606 and RFC 6761 keep from everybody, so that
+//! mail to them reaches nobody.
 
 use std::str::FromStr;
 
@@ -54,8 +55,8 @@ pub(super) const INTERNATIONAL: [&str; 8] = [
     "한국.example",
 ];
 
-/// Domains with their weights, as in `gmail.com=40,gmx.de=20,*=40`; `*` are the made-up ones, by Zipf's law. The default is `*`
-/// alone.
+/// Domains with their weights, as in `gmail.com=40,gmx.de=20,*=40`; `*` are the made-up ones, by
+/// Zipf's law. The default is `*` alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainMix {
     /// In millionths.
@@ -148,7 +149,8 @@ impl Domains {
     }
 }
 
-/// The name of the made-up domain of this number, from 0. The words end in letters, so no two are the same.
+/// The name of the made-up domain of this number, from 0. The words end in letters, so no two are
+/// the same.
 fn name(number: u64) -> String {
     let words = WORDS.len() as u64;
     let (word, turn) = (WORDS[(number % words) as usize], number / words);
@@ -156,7 +158,8 @@ fn name(number: u64) -> String {
     if turn == 0 { format!("{word}{ending}") } else { format!("{word}{turn}{ending}") }
 }
 
-/// Largest remainders: each gets its share rounded down, and what is left goes to those that lost most by it.
+/// Largest remainders: each gets its share rounded down, and what is left goes to those that lost
+/// most by it.
 fn deal(total: u64, weights: &[u64]) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
     if sum == 0 {

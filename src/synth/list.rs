@@ -33,7 +33,8 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// Writes a list to `path`, which must not exist unless it may be replaced; `seen` is told the number of rows from time to time.
+/// Writes a list to `path`, which must not exist unless it may be replaced; `seen` is told the
+/// number of rows from time to time.
 pub fn write(
     spec: &Spec,
     path: &Path,

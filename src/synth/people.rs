@@ -1,4 +1,5 @@
-//! The rows of a made-up list: each is a function of the seed and its number, so that a duplicate can repeat any earlier one.
+//! The rows of a made-up list: each is a function of the seed and its number, so that a duplicate
+//! can repeat any earlier one.
 
 use std::fmt::Write;
 
@@ -135,7 +136,8 @@ pub(super) struct People<'a> {
 /// One row. The cells are kept for the next one.
 pub(super) struct Row {
     pub kind: Kind,
-    /// Which domain its address is in, for rows of kinds that have one of their own: below [`People::domains`].
+    /// Which domain its address is in, for rows of kinds that have one of their own: below
+    /// [`People::domains`].
     pub domain: Option<usize>,
     pub cells: Vec<String>,
 }
@@ -152,7 +154,8 @@ impl<'a> People<'a> {
             swap: None,
         };
         if quotas.duplicates > 0 {
-            // A duplicate has an earlier row to repeat: the first plain row comes before the first of them.
+            // A duplicate has an earlier row to repeat: the first plain row comes before the first
+            // of them.
             let first = |kind| {
                 (0..spec.rows)
                     .find(|row| people.kind(people.place(*row)) == kind)
@@ -261,7 +264,8 @@ impl<'a> People<'a> {
                             }
                         }
                     }
-                    // The number makes the address one of a kind: the names before it end in letters.
+                    // The number makes the address one of a kind: the names before it end in
+                    // letters.
                     write!(cell, "{}@", number + 1).expect("a String takes any text");
                     cell.push_str(self.domain_name(domain));
                 }

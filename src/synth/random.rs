@@ -1,5 +1,5 @@
-//! Numbers that look drawn and are the same on every machine: SplitMix64 (Steele, Lea, Flood: "Fast splittable
-//! pseudorandom number generators", 2014), and a shuffle of any size in no memory.
+//! Numbers that look drawn and are the same on every machine: SplitMix64 (Steele, Lea, Flood: "Fast
+//! splittable pseudorandom number generators", 2014), and a shuffle of any size in no memory.
 //!
 //! Not for secrets.
 
@@ -39,8 +39,9 @@ impl Random {
     }
 }
 
-/// A shuffle of the numbers below `size`: a Feistel network over the next power of four, walked until it is back below
-/// `size` (Black and Rogaway: "Ciphers with arbitrary finite domains", 2002).
+/// A shuffle of the numbers below `size`: a Feistel network over the next power of four, walked
+/// until it is back below `size` (Black and Rogaway: "Ciphers with arbitrary finite domains",
+/// 2002).
 #[derive(Debug, Clone)]
 pub(super) struct Shuffle {
     size: u64,

@@ -21,7 +21,8 @@ use crate::target_group::{BATCH_ROWS, FileKind};
 const ROW_GROUP_ROWS: usize = 100_000;
 /// Written to the file at once.
 const BUFFER_BYTES: usize = 256 << 10;
-/// The columns in which hardly any two rows are the same: a Parquet dictionary of them is built for nothing.
+/// The columns in which hardly any two rows are the same: a Parquet dictionary of them is built for
+/// nothing.
 const DISTINCT: [&str; 3] = ["customer_id", "email", "token"];
 
 /// What can't be written; [`WriteError::at`] says where.

@@ -7,9 +7,9 @@ use super::group::{Format, TargetGroup};
 use super::parquet_file::{ParquetReader, RawParquet};
 
 impl TargetGroup {
-    /// Reads the files, one after the other, from their start. Every record of a file is in a batch once, by its row
-    /// number, either readable or not. An error ends the reading; one at the end of a file may say that the file
-    /// changed meanwhile.
+    /// Reads the files, one after the other, from their start. Every record of a file is in a batch
+    /// once, by its row number, either readable or not. An error ends the reading; one at the end
+    /// of a file may say that the file changed meanwhile.
     pub fn batches(&self) -> Batches<'_> {
         Batches { raw: self.raw_batches(), ended: false }
     }
@@ -53,7 +53,8 @@ enum Reader<'a> {
     Parquet(Box<ParquetReader<'a>>),
 }
 
-/// Some consecutive records of one file as they came out of it. What takes time is still to be done.
+/// Some consecutive records of one file as they came out of it. What takes time is still to be
+/// done.
 pub struct RawBatch<'a> {
     shown: &'a str,
     records: RawRecords<'a>,

@@ -1,4 +1,5 @@
-//! What a file really is: told from its bytes, with its name as the second opinion. Never reads a row.
+//! What a file really is: told from its bytes, with its name as the second opinion. Never reads a
+//! row.
 
 use std::path::Path;
 
@@ -38,8 +39,9 @@ const SIGNATURES: [(&[u8], &str, &str); 19] = [
     (b"{\\rtf", "an RTF document", NEITHER),
 ];
 
-/// Tells CSV from Parquet by `head` (the first [`encoding::HEAD_BYTES`]) and `tail` (the last four bytes); all else is an error
-/// that says what was found. `declared` is the encoding that the campaign file names.
+/// Tells CSV from Parquet by `head` (the first [`encoding::HEAD_BYTES`]) and `tail` (the last four
+/// bytes); all else is an error that says what was found. `declared` is the encoding that the
+/// campaign file names.
 pub(super) fn detect(
     path: &Path,
     bytes: u64,

@@ -1,4 +1,5 @@
-//! Columns of a file to columns of the target group. A value that does not fit makes its row unreadable.
+//! Columns of a file to columns of the target group. A value that does not fit makes its row
+//! unreadable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -157,8 +158,8 @@ fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
     format!("column `{name}`: `{shown}` does not read as {what}")
 }
 
-/// Casts by way of times without a zone, which stand for UTC. (Arrow knows zones by name only with a database of
-/// them; the values of a timestamp are UTC in any zone.)
+/// Casts by way of times without a zone, which stand for UTC. (Arrow knows zones by name only with
+/// a database of them; the values of a timestamp are UTC in any zone.)
 fn cast_zoned(array: &dyn Array, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
     let DataType::Timestamp(unit, zone) = wanted else {

@@ -219,8 +219,8 @@ impl RawCsv<'_> {
     }
 }
 
-/// A row whose fields can't be told apart, or are too many or too few: only what looks like an address is taken
-/// for one, and the id only beside it.
+/// A row whose fields can't be told apart, or are too many or too few: only what looks like an
+/// address is taken for one, and the id only beside it.
 fn unreadable_row(place: Place, email: Option<&[u8]>, id: Option<&[u8]>, reason: String) -> Unreadable {
     let text = |field: Option<&[u8]>| Some(std::str::from_utf8(field?).ok()?.trim().to_owned());
     let email = text(email).filter(|email| email.contains('@'));

@@ -1,5 +1,5 @@
-//! Which character separates the fields of a CSV file: the one that gives the campaign's column, and the same number
-//! of fields in every row.
+//! Which character separates the fields of a CSV file: the one that gives the campaign's column,
+//! and the same number of fields in every row.
 
 use std::io::Read;
 
@@ -20,7 +20,8 @@ struct Fit {
     fields: usize,
 }
 
-/// The delimiter of `sample`, UTF-8 text from a file's start. `column` is a name that its header should hold.
+/// The delimiter of `sample`, UTF-8 text from a file's start. `column` is a name that its header
+/// should hold.
 pub(super) fn find(sample: &[u8], column: &str) -> u8 {
     let mut best = (CANDIDATES[0], fit(sample, CANDIDATES[0], column));
     for candidate in &CANDIDATES[1..] {

@@ -1,8 +1,8 @@
 //! From a CSV file's bytes to UTF-8, as a stream in constant memory.
 //!
-//! A byte order mark decides; then the campaign file; then samples from all over the file. What does not decode is
-//! never replaced by something that looks like text: it comes out as [`BROKEN`], which no UTF-8 holds, so the row that
-//! it stands in is found out.
+//! A byte order mark decides; then the campaign file; then samples from all over the file. What
+//! does not decode is never replaced by something that looks like text: it comes out as [`BROKEN`],
+//! which no UTF-8 holds, so the row that it stands in is found out.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -122,8 +122,8 @@ impl Evidence {
         }
     }
 
-    /// Windows-1252 text hardly ever holds a valid UTF-8 sequence, so a few of them outweigh as many broken bytes: such
-    /// a file is UTF-8 with some broken rows.
+    /// Windows-1252 text hardly ever holds a valid UTF-8 sequence, so a few of them outweigh as
+    /// many broken bytes: such a file is UTF-8 with some broken rows.
     fn decides(&self) -> Encoding {
         if self.broken > self.characters { Encoding::Windows1252 } else { Encoding::Utf8 }
     }

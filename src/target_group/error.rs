@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-/// A target group that can't be used. Nothing is sent from one: its files are opened, and read to their end, before
-/// the first message is composed. Shown with its place and, where there is one, a hint.
+/// A target group that can't be used. Nothing is sent from one: its files are opened, and read to
+/// their end, before the first message is composed. Shown with its place and, where there is one, a
+/// hint.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct TargetGroupError {

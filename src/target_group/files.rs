@@ -1,4 +1,5 @@
-//! From the campaign's paths and globs to the files themselves: in order, each once, and watched for replacement.
+//! From the campaign's paths and globs to the files themselves: in order, each once, and watched
+//! for replacement.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -22,7 +23,8 @@ pub enum FileKind {
 pub struct SourceFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Its name in results and messages: relative to the campaign file's folder where it is below it.
+    /// Its name in results and messages: relative to the campaign file's folder where it is below
+    /// it.
     pub shown: String,
     /// What it holds.
     pub kind: FileKind,
@@ -104,7 +106,8 @@ impl SourceFile {
     }
 }
 
-/// The files of the target group in the order of the campaign file, each once; a glob's in the order of their names.
+/// The files of the target group in the order of the campaign file, each once; a glob's in the
+/// order of their names.
 pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, TargetGroupError> {
     let mut found: Vec<Found> = Vec::new();
     for pattern in &spec.files {
@@ -146,7 +149,8 @@ fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError
     Ok(files)
 }
 
-/// Folders that exist under their very name are no patterns, such as `/data/[2026]/` in `/data/[2026]/*.csv`.
+/// Folders that exist under their very name are no patterns, such as `/data/[2026]/` in
+/// `/data/[2026]/*.csv`.
 fn escape_folders(pattern: &str) -> String {
     let parts: Vec<&str> = pattern.split('/').collect();
     let literal = (1..parts.len())

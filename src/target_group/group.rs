@@ -1,4 +1,5 @@
-//! The files of a target group, opened as far as their headers and footers, and the one schema that they have.
+//! The files of a target group, opened as far as their headers and footers, and the one schema that
+//! they have.
 
 use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
@@ -75,16 +76,18 @@ impl TargetGroup {
         &self.files
     }
 
-    /// Leaves out the columns that have no part in screening and are not in `wanted`: nothing is read of them.
+    /// Leaves out the columns that have no part in screening and are not in `wanted`: nothing is
+    /// read of them.
     pub fn keep_columns(&mut self, wanted: &BTreeSet<String>) {
         self.unified.keep(wanted);
     }
 
     /// The columns of all files, their names trimmed; each may be null.
     ///
-    /// The address, the id and the name are `Utf8`. Other columns have the type that the campaign file declares, else
-    /// that of the Parquet files, else `Utf8`; of arrow's types there are `Boolean`, integers, floats, decimals,
-    /// `Date32`, `Time32`, `Time64`, `Timestamp`, `Utf8`, and `List` and `Struct` of these.
+    /// The address, the id and the name are `Utf8`. Other columns have the type that the campaign
+    /// file declares, else that of the Parquet files, else `Utf8`; of arrow's types there are
+    /// `Boolean`, integers, floats, decimals, `Date32`, `Time32`, `Time64`, `Timestamp`, `Utf8`,
+    /// and `List` and `Struct` of these.
     pub fn schema(&self) -> SchemaRef {
         self.unified.schema.clone()
     }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::error::{TargetGroupError, list};
 use crate::kit::nearest::nearest;
 
-/// Trims the names and gives a column without one its number: `column_3`. The same name twice is an error.
+/// Trims the names and gives a column without one its number: `column_3`. The same name twice is an
+/// error.
 pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<String>, TargetGroupError> {
     let mut names: Vec<String> = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();

@@ -1,8 +1,9 @@
 //! CSV and Parquet to record batches, with the place of every row kept.
 //!
-//! [`open`] finds the files, tells from their content what they are, and gives them one schema; whatever is wrong with
-//! a file as a whole is found there. [`TargetGroup::batches`] then reads them in constant memory. A row that can't be
-//! read is reported with its reason, and the others go on; nothing is guessed, and nothing is left out unseen.
+//! [`open`] finds the files, tells from their content what they are, and gives them one schema;
+//! whatever is wrong with a file as a whole is found there. [`TargetGroup::batches`] then reads
+//! them in constant memory. A row that can't be read is reported with its reason, and the others go
+//! on; nothing is guessed, and nothing is left out unseen.
 
 mod assemble;
 mod batch;

@@ -1,8 +1,9 @@
 //! One Parquet file: its footer, then its usable columns.
 //!
-//! Memory is bounded by bytes, as for CSV: a small file may hold any amount of text. Text is read as
-//! views into its pages, so that a value that a dictionary repeats is in memory once; the sizes of pages
-//! decide how many rows are read at once; and rows become a batch of a few megabytes at a time.
+//! Memory is bounded by bytes, as for CSV: a small file may hold any amount of text. Text is read
+//! as views into its pages, so that a value that a dictionary repeats is in memory once; the sizes
+//! of pages decide how many rows are read at once; and rows become a batch of a few megabytes at a
+//! time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -28,8 +29,8 @@ use super::parquet_pages;
 use super::schema::{Given, Unified};
 use super::{header, types};
 
-/// A larger page is refused: the reader takes it whole. Writers end a page after about a megabyte, or
-/// after one value.
+/// A larger page is refused: the reader takes it whole. Writers end a page after about a megabyte,
+/// or after one value.
 const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
 /// The pages of a column chunk that has fewer bytes need no look.
 const SMALL_CHUNK: i64 = 1024 * 1024;
@@ -286,8 +287,8 @@ fn rows_of_a_batch(records: &RecordBatch) -> usize {
     records.num_rows()
 }
 
-/// The bytes of text in these rows of a column, those of lists and structs included; a cell that is too
-/// long counts as nothing, since its row is unreadable.
+/// The bytes of text in these rows of a column, those of lists and structs included; a cell that is
+/// too long counts as nothing, since its row is unreadable.
 fn text_bytes(column: &ArrayRef, rows: Range<usize>) -> usize {
     match column.data_type() {
         DataType::Utf8View => {

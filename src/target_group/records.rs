@@ -1,9 +1,10 @@
-//! From a CSV file's text to its records, as a stream in constant memory (RFC 4180, with any of the usual delimiters
-//! and with LF, CRLF and CR line ends, mixed too).
+//! From a CSV file's text to its records, as a stream in constant memory (RFC 4180, with any of the
+//! usual delimiters and with LF, CRLF and CR line ends, mixed too).
 //!
-//! A record without a quote is split where it lies; one with quotes goes through the crate `csv`. Before that its
-//! quoting is checked, which `csv` does not do: a quote that is not closed must not swallow the rows that follow it. So
-//! the record of a faulty quote ends with the line it began on, and the next one begins with the next line.
+//! A record without a quote is split where it lies; one with quotes goes through the crate `csv`.
+//! Before that its quoting is checked, which `csv` does not do: a quote that is not closed must not
+//! swallow the rows that follow it. So the record of a faulty quote ends with the line it began on,
+//! and the next one begins with the next line.
 //!
 //! An entirely empty line is no record.
 
@@ -196,7 +197,8 @@ impl<R: Read> Records<R> {
         Ok(Record { line: self.line - 1, lines: 1, fields: Err(fault) })
     }
 
-    /// Steps over the rest of a line whose number is already counted; false when the text ends with it.
+    /// Steps over the rest of a line whose number is already counted; false when the text ends with
+    /// it.
     fn pass_over_line(&mut self) -> io::Result<bool> {
         loop {
             let text = &self.buffer[self.at..self.filled];
@@ -246,7 +248,8 @@ fn classes(delimiter: u8) -> [Class; 256] {
     classes
 }
 
-/// Finds the end of the record that `text` begins with; leaves in `ends` where its fields end, if it has no quotes.
+/// Finds the end of the record that `text` begins with; leaves in `ends` where its fields end, if
+/// it has no quotes.
 fn scan(text: &[u8], ended: bool, classes: &[Class; 256], ends: &mut Vec<usize>) -> Scan {
     ends.clear();
     for (index, &byte) in text.iter().enumerate() {
@@ -395,7 +398,8 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// The first field of `text` and what follows its delimiter; none where its quoting is at fault or not closed here.
+/// The first field of `text` and what follows its delimiter; none where its quoting is at fault or
+/// not closed here.
 fn split_field(text: &[u8], delimiter: u8) -> Option<(&[u8], &[u8])> {
     let (field, rest) = match text.strip_prefix(b"\"") {
         Some(inner) => {
@@ -407,7 +411,8 @@ fn split_field(text: &[u8], delimiter: u8) -> Option<(&[u8], &[u8])> {
     (!field.contains(&b'"') && rest.first() == Some(&delimiter)).then(|| (field, &rest[1..]))
 }
 
-/// The crate `csv`, one record at a time: its reader never sees an end, so it can be used again for the next one.
+/// The crate `csv`, one record at a time: its reader never sees an end, so it can be used again for
+/// the next one.
 struct Unquote {
     reader: csv::Reader<Feed>,
     record: ByteRecord,

@@ -20,7 +20,8 @@ pub(super) fn declared(column: ColumnType) -> DataType {
 
 /// The type that a Parquet column of type `given` is read as; none when templates can't use it.
 ///
-/// Text comes as `Utf8`, lists as `List`; dictionaries as their values; numbers, dates and times stay as they are.
+/// Text comes as `Utf8`, lists as `List`; dictionaries as their values; numbers, dates and times
+/// stay as they are.
 pub(super) fn usable(given: &DataType) -> Option<DataType> {
     use DataType::*;
     Some(match given {
@@ -114,7 +115,8 @@ fn digits(given: &DataType) -> Option<(i32, i32)> {
     }
 }
 
-/// True when values of type `given` may be read as `wanted`, each that does not being a row that can't be read.
+/// True when values of type `given` may be read as `wanted`, each that does not being a row that
+/// can't be read.
 pub(super) fn castable(given: &DataType, wanted: &DataType) -> bool {
     given == wanted
         || given.is_null()
