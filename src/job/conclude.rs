@@ -105,7 +105,9 @@ pub fn rewrite_results(workspace: &Workspace, run: &StoredRun) -> Result<(Manife
 fn not_attempted(state: &RunState, running: bool) -> String {
     match state {
         RunState::Interrupted { reason } => format!("the run ended before its turn: {reason}"),
-        RunState::Planned | RunState::Running | RunState::Finished if running => "the run is still sending".to_owned(),
+        RunState::Planned | RunState::Running | RunState::Finished if running => {
+            "the run is still sending".to_owned()
+        }
         RunState::Planned => "the run has not started".to_owned(),
         RunState::Running => "the run was cut off before its turn".to_owned(),
         RunState::Finished => String::new(),

@@ -168,10 +168,10 @@ pub(super) mod written {
 mod tests {
     use serde_json::json;
 
-    use super::super::State;
+    use super::super::RunState;
     use super::*;
 
-    fn state(value: serde_json::Value) -> State {
+    fn state(value: serde_json::Value) -> RunState {
         serde_json::from_value(value).unwrap()
     }
 
@@ -184,16 +184,16 @@ mod tests {
             "cause": "too_many_bounces", "bounces": 3, "window": 10, "replies": ["550 5.1.1 no such user"],
         });
         let written = json!({"is": "interrupted", "reason": text, "stop": stop});
-        assert_eq!(serde_json::to_value(State::Interrupted { reason: reason.clone() }).unwrap(), written);
-        assert_eq!(state(written), State::Interrupted { reason });
+        assert_eq!(serde_json::to_value(RunState::Interrupted { reason: reason.clone() }).unwrap(), written);
+        assert_eq!(state(written), RunState::Interrupted { reason });
     }
 
     #[test]
     fn the_texts_of_0_1_0_are_read() {
         let read = |text: &str| state(json!({"is": "interrupted", "reason": text}));
         let reason = StopReason::NotAfter;
-        assert_eq!(read("the time given with --not-after is over"), State::Interrupted { reason });
+        assert_eq!(read("the time given with --not-after is over"), RunState::Interrupted { reason });
         let reason = StopReason::Other { text: "stopped by SIGINT".into() };
-        assert_eq!(read("stopped by SIGINT"), State::Interrupted { reason });
+        assert_eq!(read("stopped by SIGINT"), RunState::Interrupted { reason });
     }
 }

@@ -189,7 +189,7 @@ fn every_command_shown_parses() {
     for page in pages() {
         let whole =
             ["sh", "text", "cron", "ini", "console"].into_iter().flat_map(|language| page.blocks(language));
-        for line in whole.flat_map(|block| joined(block)) {
+        for line in whole.flat_map(joined) {
             for words in commands(&line) {
                 shown += 1;
                 if let Err(error) = Cli::try_parse_from(&words) {

@@ -122,7 +122,7 @@ impl Dispatcher {
             provider.wait(id);
             return;
         }
-        for _ in 0..lane.to_open(allowed, now) {
+        for _ in 0..lane.openable(allowed, now) {
             let Some(source) = self.sources.choose(|source| lane.connections_from(source)) else { break };
             let connection = ConnectionId(self.next_connection);
             self.next_connection += 1;

@@ -241,7 +241,7 @@ impl Lane {
 
     /// How many connections to open now, at most `allowed`; what the rate of openings has no place
     /// for follows later.
-    pub(super) fn to_open(&mut self, allowed: usize, now: Timestamp) -> usize {
+    pub(super) fn openable(&mut self, allowed: usize, now: Timestamp) -> usize {
         let opening = self.pool.len() - self.pool.open();
         let without_place = self.backlog.ready().saturating_sub(self.pool.free_places());
         let useful = without_place.div_ceil(self.pool.places()).saturating_sub(opening);
@@ -267,7 +267,7 @@ impl Lane {
 
     /// How many connections leave from a source.
     pub(super) fn connections_from(&self, source: SourceId) -> usize {
-        self.pool.from_source(source)
+        self.pool.leaving_from(source)
     }
 
     /// Connections that are open and take messages.

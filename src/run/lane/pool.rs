@@ -86,7 +86,7 @@ impl Pool {
     }
 
     /// How many connections leave from `source`.
-    pub(super) fn from_source(&self, source: SourceId) -> usize {
+    pub(super) fn leaving_from(&self, source: SourceId) -> usize {
         self.connections.values().filter(|connection| connection.source == source).count()
     }
 
