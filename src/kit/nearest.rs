@@ -1,6 +1,7 @@
 //! The name that was probably meant.
 
-/// How alike two names must be, from 0 to 1 (Jaro-Winkler), for one to be a typing mistake of the other.
+/// How alike two names must be, from 0 to 1 (Jaro-Winkler), for one to be a typing mistake of the
+/// other.
 const ALIKE: f64 = 0.7;
 
 /// The candidate that is most like `name`, ignoring case; `None` if none is alike.

@@ -66,7 +66,8 @@ impl Sealer {
         let mut input = [0; TAG_BYTES + 1];
         input[..TAG_BYTES].copy_from_slice(tag);
         for (number, block) in bytes.chunks_mut(32).enumerate() {
-            // Callers seal far less than 256 blocks; a forged text may be longer, and fails its tag.
+            // Callers seal far less than 256 blocks; a forged text may be longer, and fails its
+            // tag.
             input[TAG_BYTES] = number as u8;
             for (byte, key) in block.iter_mut().zip(hmac::sign(&self.stream, &input).as_ref()) {
                 *byte ^= key;

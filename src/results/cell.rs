@@ -1,4 +1,5 @@
-//! The types that a result column can have: each is a Rust type, and knows how it is stored in Arrow.
+//! The types that a result column can have: each is a Rust type, and knows how it is stored in
+//! Arrow.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};

@@ -1,5 +1,5 @@
-//! The columns of the results. To add one, add a line at the end of this list, fill its field in `merge.rs`, and describe
-//! it in `docs/results.md`.
+//! The columns of the results. To add one, add a line at the end of this list, fill its field in
+//! `merge.rs`, and describe it in `docs/results.md`.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,7 +12,8 @@ use super::cell::Cell;
 use super::declare::{PLAIN, Storage, columns, text};
 use crate::mail::{Class, Disposition, EnhancedStatus, Timestamp};
 
-/// Raised when a column goes, changes its type or changes its meaning; a new column at the end leaves it.
+/// Raised when a column is removed or changes its type or meaning, but not for a new column at the
+/// end.
 pub const SCHEMA_VERSION: u32 = 1;
 /// The metadata key of [`SCHEMA_VERSION`].
 pub(super) const VERSION_KEY: &str = "mailrun.schema";

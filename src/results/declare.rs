@@ -3,18 +3,18 @@
 /// How a column is stored, besides its type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Storage {
-    /// What a text takes on average, for the memory that is reserved.
+    /// The average length of its texts, for reserving memory.
     pub(super) text_bytes: usize,
     /// Nearly all values differ: a Parquet dictionary of them would be built for nothing.
     pub(super) is_distinct: bool,
-    /// Files of this schema version that are older than the column do without it.
+    /// Older files of this schema version don't have the column.
     pub(super) is_late: bool,
 }
 
 /// A column without texts.
 pub(super) const PLAIN: Storage = Storage { text_bytes: 0, is_distinct: false, is_late: false };
 
-/// A column of texts with so many bytes on average.
+/// A column of texts with this average length.
 pub(super) const fn text(bytes: usize) -> Storage {
     Storage { text_bytes: bytes, ..PLAIN }
 }
@@ -31,8 +31,8 @@ impl Storage {
     }
 }
 
-/// Declares `Column`, `ResultRow` and `Builders` from one line a column: `/// doc`, the variant, the field (which is the
-/// column's name), its type and its [`Storage`].
+/// Declares `Column`, `ResultRow` and `Builders` from one line a column: `/// doc`, the variant,
+/// the field (which is the column's name), its type and its [`Storage`].
 macro_rules! columns {
     (<$life:lifetime> $($(#[$doc:meta])* $variant:ident, $field:ident: $type:ty, $storage:expr;)*) => {
         /// A column of the results, in the order of the file.
@@ -84,7 +84,8 @@ macro_rules! columns {
         }
 
         impl ResultRow<'static> {
-            /// Row `at` of a batch whose `arrays` are in the order of [`Column::ALL`]; a column without an array is empty.
+            /// Row `at` of a batch whose `arrays` are in the order of [`Column::ALL`]; a column
+            /// without an array is empty.
             ///
             /// # Errors
             /// The column with a text that does not parse, and the text.
@@ -117,7 +118,8 @@ macro_rules! columns {
                 $(row.$field.append(&mut self.$field);)*
             }
 
-            /// The columns so far, in the order of [`Column::ALL`]; the builders are empty afterwards.
+            /// The columns so far, in the order of [`Column::ALL`]; the builders are empty
+            /// afterwards.
             pub(super) fn finish(&mut self) -> Vec<ArrayRef> {
                 vec![$(<$type as Cell>::finish(&mut self.$field),)*]
             }

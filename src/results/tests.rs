@@ -98,7 +98,7 @@ fn reply(code: u16, class: u8, subject: u16, detail: u16, text: &str) -> Option<
     Some(Reply { code, enhanced: Some(EnhancedStatus { class, subject, detail }), text: text.to_owned() })
 }
 
-/// One row for each way in which a run can leave it.
+/// One row for each way a run can leave it.
 fn every_kind() -> Run {
     let (run, writer) = Run::new(6);
     let connection = writer.register_connection(ConnectionInfo {
@@ -298,7 +298,8 @@ fn columns_that_are_not_asked_for_stay_empty() {
     assert_eq!((rows[0].row, rows[0].email.clone(), rows[0].attempts), (0, None, 0));
 }
 
-/// Files of this version from before the column are read without it; without another one they are no results.
+/// Files of this version from before the column are read without it; without another one they are
+/// no results.
 #[test]
 fn only_the_archive_column_may_be_missing() {
     let run = every_kind();
@@ -377,7 +378,8 @@ fn files_that_are_no_results_say_what_they_are() {
 #[test]
 fn rows_that_a_damaged_journal_does_not_know_are_in_doubt() {
     let run = every_kind();
-    // The last outcome of row 0: what comes before it is readable, and says that the row was to be tried again.
+    // The last outcome of row 0: what comes before it is readable, and says that the row was to be
+    // tried again.
     run.journal.spoil(|records| {
         if let Some(place) = records.windows(11).position(|window| window == b"queued as 7") {
             records[place] ^= 1;

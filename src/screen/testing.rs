@@ -35,7 +35,8 @@ pub fn batch(file: usize, emails: &[&str]) -> Batch {
     batch_at(file, 1, emails)
 }
 
-/// A batch of these addresses; the id is 1,000 × file + row, the name is missing where the id is odd.
+/// A batch of these addresses; the id is 1,000 × file + row, the name is missing where the id is
+/// odd.
 pub fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
     let rows = || first_row..first_row + emails.len() as u64;
     let ids: Vec<i64> = rows().map(|row| (file as u64 * 1_000 + row) as i64).collect();

@@ -1,10 +1,13 @@
-//! How large the pages of a Parquet file are once decompressed, found out without decompressing any.
+//! How large the pages of a Parquet file are once decompressed, found out without decompressing
+//! any.
 //!
-//! A page of a few kilobytes may hold gigabytes of text, and the reader takes a page whole. Its header
-//! says its size before: headers are read here, one after the other, and the pages are skipped.
+//! A page of a few kilobytes may hold gigabytes of text, and the reader takes a page whole. Its
+//! header says its size before: headers are read here, one after the other, and the pages are
+//! skipped.
 //!
-//! Format: <https://github.com/apache/parquet-format>, `PageHeader` in `parquet.thrift`, in Thrift's
-//! compact protocol (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>).
+//! Format: <https://github.com/apache/parquet-format>, `PageHeader` in `parquet.thrift`, in
+//! Thrift's compact protocol
+//! (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>).
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 

@@ -45,8 +45,8 @@ proptest! {
         every_record_is_accounted_for(&kit().file("a.csv", [b"email,x\n", &text[..]].concat()));
     }
 
-    /// The text between the records is nothing but line ends, so no line is lost; and each record starts on the line
-    /// that it says.
+    /// The text between the records is nothing but line ends, so no line is lost; and each record
+    /// starts on the line that it says.
     #[test]
     fn records_cover_the_text(text in odd_text()) {
         let lines = physical_lines(&text);
