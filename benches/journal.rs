@@ -127,7 +127,7 @@ impl Scene {
             campaign.dkim = Campaign::load(&fixture)?.dkim.into_iter().take(1).collect();
         }
         let group = target_group::open(&campaign.target_group)?;
-        let dir = RunDir::create(folder.path(), "bench", &"plan".parse()?)?;
+        let dir = mailrun::state::runs(folder.path()).create("bench", &"plan".parse()?)?;
         let checker = Checker::open(Arc::new(MemoryList::default()), Timestamp::wall())?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))?;

@@ -75,7 +75,8 @@ impl Scene {
     /// The frozen plan of the campaign's list.
     pub fn plan(&self, campaign: &Campaign) -> (RunDir, Plan) {
         let group = target_group::open(&campaign.target_group).expect("the list can be read");
-        let dir = RunDir::create(self.folder.path(), "bench", &"plan".parse().expect("it is an id"));
+        let runs = mailrun::state::runs(self.folder.path());
+        let dir = runs.create("bench", &"plan".parse().expect("it is an id"));
         let dir = dir.expect("the folder can be made");
         let limits = screen::Limits { duplicates: Duplicates::IgnoreCase, rows: None };
         let checker = Checker::open(self.suppression(), NOW).expect("the list can be read");

@@ -14,7 +14,6 @@ use crate::kit::text::{counted, grouped};
 use crate::mail::Timestamp;
 use crate::pacing::{Fullest, Usage, audit};
 use crate::results::{Column, ResultFiles};
-use crate::run_dir::Manifest;
 
 /// `mailrun capacity`.
 #[derive(Debug, clap::Args)]
@@ -138,8 +137,8 @@ fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, D
     let workspace = common.workspace();
     let mut accounts: BTreeMap<String, (Capacity, Vec<Timestamp>)> = BTreeMap::new();
     for run in runs {
-        let dir = workspace.find_run(run)?;
-        let manifest = Manifest::read(&dir.manifest())?;
+        let run = workspace.find_run(run)?;
+        let manifest = run.manifest()?;
         let capacity = manifest.campaign.capacity.clone();
         let account = match manifest.campaign.delivery.route {
             RouteKind::Sandbox => format!("sandbox/{}", capacity.account),
@@ -148,7 +147,7 @@ fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, D
         let (strictest, times) = accounts.entry(account).or_insert_with(|| (capacity.clone(), Vec::new()));
         strictest.per_hour = strictest.per_hour.min(capacity.per_hour);
         strictest.burst_percent = strictest.burst_percent.min(capacity.burst_percent);
-        let files = ResultFiles::open(&dir.results())?;
+        let files = ResultFiles::open(&run.dir().results())?;
         for row in files.rows(&[Column::AttemptsAt]) {
             times.extend(row?.attempts_at);
         }

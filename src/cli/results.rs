@@ -18,8 +18,8 @@ pub struct Args {
 
 pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
-    let dir = workspace.find_run(&args.run)?;
-    let (manifest, results) = rewrite_results(&workspace, &dir)?;
-    summary::print(&dir, &manifest, &results, args.json)?;
+    let run = workspace.find_run(&args.run)?;
+    let (manifest, results) = rewrite_results(&workspace, &run)?;
+    summary::print(run.dir(), &manifest, &results, args.json)?;
     Ok(Exit::Ok)
 }

@@ -11,7 +11,7 @@ use super::table::table;
 use crate::job::{Live, recipient_of_return_path, standing};
 use crate::kit::text::{duration, grouped};
 use crate::mail::{Address, Timestamp};
-use crate::run_dir::{Manifest, State};
+use crate::run_dir::{Manifest, RunState};
 
 /// `mailrun status`.
 #[derive(Debug, clap::Args)]
@@ -31,16 +31,16 @@ pub struct Args {
 
 pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
-    let dir = workspace.find_run(&args.run)?;
-    let manifest = Manifest::read(&dir.manifest())?;
+    let run = workspace.find_run(&args.run)?;
+    let (dir, manifest) = (run.dir(), run.manifest()?);
     let returned = args.return_path.as_ref();
-    let returned = returned.map(|path| recipient_of_return_path(&workspace, &dir, &manifest, path));
+    let returned = returned.map(|path| recipient_of_return_path(&workspace, dir, &manifest, path));
     if let Some(address) = returned.transpose()?.as_ref().or(args.recipient.as_ref()) {
-        return recipient::run(&workspace, &dir, &manifest, address, args.json);
+        return recipient::run(&workspace, dir, &manifest, address, args.json);
     }
-    let running = dir.is_running()?;
-    let live = running.then(|| Live::read(&dir)).flatten();
-    let counts = standing(&workspace, &dir, &manifest, running)?;
+    let running = run.is_leased()?;
+    let live = running.then(|| Live::read(dir)).flatten();
+    let counts = standing(&workspace, dir, &manifest, running)?;
     if args.json {
         let value = json!({
             "run": dir.name(), "running": running, "state": manifest.state, "created": manifest.created.to_string(),
@@ -90,11 +90,11 @@ fn progress(live: &Live) -> String {
 
 fn describe(manifest: &Manifest, running: bool) -> String {
     match &manifest.state {
-        State::Planned | State::Running | State::Interrupted { .. } if running => "running".into(),
-        State::Planned => "planned, nothing sent".into(),
-        State::Running => "cut off; the same command resumes".into(),
-        State::Interrupted { reason } => format!("interrupted: {reason}; the same command resumes"),
-        State::Finished => {
+        RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => "running".into(),
+        RunState::Planned => "planned, nothing sent".into(),
+        RunState::Running => "cut off; the same command resumes".into(),
+        RunState::Interrupted { reason } => format!("interrupted: {reason}; the same command resumes"),
+        RunState::Finished => {
             format!("finished{}", manifest.finished.map_or(String::new(), |at| format!(" at {at}")))
         }
     }

@@ -14,7 +14,7 @@ use crate::job::{Conclusion, FrozenRun, Outcome};
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Disposition;
 use crate::results::Summary;
-use crate::run_dir::{Manifest, RunDir, State};
+use crate::run_dir::{Manifest, RunDir, RunState};
 
 /// Prints the summary of results just written.
 pub fn print(dir: &RunDir, manifest: &Manifest, summary: &Summary, as_json: bool) -> Result<(), Diagnostic> {
@@ -43,7 +43,7 @@ pub fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, 
 
 /// Prints the outcome of a run that had already finished.
 pub fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Diagnostic> {
-    let (dir, manifest) = (&run.dir, &run.manifest);
+    let (dir, manifest) = (run.dir(), &run.manifest);
     let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
     log::print(&format!(
         "run {} finished{when}; nothing is sent again (`--run-id NAME` starts a deliberate new run)",
@@ -86,10 +86,10 @@ fn shown(dir: &RunDir) -> String {
 
 fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     let how = match &manifest.state {
-        State::Planned => "planned".to_owned(),
-        State::Running => "running".to_owned(),
-        State::Interrupted { reason } => format!("interrupted: {reason}"),
-        State::Finished => "finished".to_owned(),
+        RunState::Planned => "planned".to_owned(),
+        RunState::Running => "running".to_owned(),
+        RunState::Interrupted { reason } => format!("interrupted: {reason}"),
+        RunState::Finished => "finished".to_owned(),
     };
     let mut text = format!("\n{}  {how}\n\n", dir.name());
     let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / summary.rows.max(1) as f64);

@@ -7,7 +7,7 @@ use super::workspace::Workspace;
 use crate::mail::{Disposition, Timestamp};
 use crate::results::Summary;
 use crate::run::{self, Phase};
-use crate::run_dir::{Manifest, RunDir, RunDirError, State};
+use crate::run_dir::{Manifest, RunDir, RunDirError, RunState, StoredRun};
 
 /// How a run ended, for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +44,15 @@ impl Job<'_> {
 }
 
 fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
-    let FrozenRun { dir, mut manifest, lock, source, .. } = run;
+    let FrozenRun { mut manifest, lease, source, .. } = run;
+    let dir = lease.run().clone();
     let stopped = match end {
         Phase::Stopped { reason, .. } => Some(reason),
         Phase::Running | Phase::Draining { .. } | Phase::Finished => None,
     };
     manifest.state = match stopped {
-        Some(reason) => State::Interrupted { reason: reason.clone() },
-        None => State::Finished,
+        Some(reason) => RunState::Interrupted { reason: reason.clone() },
+        None => RunState::Finished,
     };
     if stopped.is_none() {
         manifest.finished = Some(Timestamp::wall());
@@ -65,8 +66,8 @@ fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclu
             summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
         results = Some(summary);
     }
-    manifest.write(&dir.manifest())?;
-    drop((lock, source));
+    lease.keep(&manifest)?;
+    drop((lease, source));
     let outcome = match stopped {
         Some(_) => Outcome::Interrupted,
         None => Outcome::of_finished(&manifest),
@@ -85,15 +86,15 @@ impl Outcome {
 }
 
 /// Writes the result files of a run again, from its plan and its journal; also while a process works on it.
-pub fn rewrite_results(workspace: &Workspace, dir: &RunDir) -> Result<(Manifest, Summary), JobError> {
-    let manifest = Manifest::read(&dir.manifest())?;
+pub fn rewrite_results(workspace: &Workspace, run: &StoredRun) -> Result<(Manifest, Summary), JobError> {
+    let (dir, manifest) = (run.dir(), run.manifest()?);
     // A run that a process is sending is not over, whatever its manifest says.
-    let lock = match dir.lock() {
-        Ok(lock) => Some(lock),
+    let lease = match run.lease() {
+        Ok(lease) => Some(lease),
         Err(RunDirError::Locked { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let running = lock.is_none();
+    let running = lease.is_none();
     let journal = workspace.state()?.read_journal(dir)?;
     let results =
         run::write_results(dir, &journal, &manifest, running, &not_attempted(&manifest.state, running))?;
@@ -101,12 +102,14 @@ pub fn rewrite_results(workspace: &Workspace, dir: &RunDir) -> Result<(Manifest,
 }
 
 /// Why a row was not attempted.
-fn not_attempted(state: &State, running: bool) -> String {
+fn not_attempted(state: &RunState, running: bool) -> String {
     match state {
-        State::Interrupted { reason } => format!("the run ended before its turn: {reason}"),
-        State::Planned | State::Running | State::Finished if running => "the run is still sending".to_owned(),
-        State::Planned => "the run has not started".to_owned(),
-        State::Running => "the run was cut off before its turn".to_owned(),
-        State::Finished => String::new(),
+        RunState::Interrupted { reason } => format!("the run ended before its turn: {reason}"),
+        RunState::Planned | RunState::Running | RunState::Finished if running => {
+            "the run is still sending".to_owned()
+        }
+        RunState::Planned => "the run has not started".to_owned(),
+        RunState::Running => "the run was cut off before its turn".to_owned(),
+        RunState::Finished => String::new(),
     }
 }

@@ -405,15 +405,6 @@ pub enum FreezeError {
         /// `the target group`, `a template or an attachment` or `--limit`.
         what: &'static str,
     },
-    /// A file left over from an interrupted start can't be removed.
-    #[error("can't remove an unfinished plan")]
-    Remove {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
 }
 
 impl FreezeError {
@@ -421,7 +412,6 @@ impl FreezeError {
     pub fn place(&self) -> &Path {
         match self {
             Self::OtherUnfinished { dir, .. } | Self::Changed { dir, .. } => dir,
-            Self::Remove { path, .. } => path,
         }
     }
 
@@ -435,7 +425,6 @@ impl FreezeError {
             Self::Changed { .. } => {
                 Some("choose another name with `--run-id`, or restore the original content")
             }
-            Self::Remove { .. } => None,
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Screens the list and freezes it, or finds the run that was begun.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{FreezeError, JobError};
@@ -13,7 +11,7 @@ use crate::mail::Timestamp;
 use crate::plan::Freeze;
 use crate::run::{self, Screening};
 use crate::run_dir::{
-    Content, Input, Manifest, RunDir, RunId, RunLock, RunOptions, State, StopReason, run_id,
+    Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason, run_id,
 };
 use crate::screen::Limits;
 use crate::suppression::{Checker, Suppressions};
@@ -38,34 +36,33 @@ impl Job<'_> {
         let id = list.run_id.clone().unwrap_or_else(|| run_id(campaign, &inputs, &contents, &options));
         let runs = self.workspace.runs_of(campaign);
         if list.run_id.is_none() && !list.new_run {
-            self.refuse_second_run(&runs, &id)?;
+            self.refuse_second_run(&*runs, &id)?;
         }
-        let (dir, lock) = self.hold(&runs, &id)?;
-        if let Some(manifest) = Manifest::read_if_there(&dir.manifest())? {
-            check_same_content(&dir, &manifest, &inputs, &contents, &options)?;
+        let lease = self.hold(&*runs, &id)?;
+        if let Some(manifest) = runs.manifest(lease.run())? {
+            check_same_content(lease.run(), &manifest, &inputs, &contents, &options)?;
             if manifest.plan.is_some() {
-                return Ok(FrozenRun::open(dir, lock, manifest)?.resume_with(campaign));
+                return Ok(FrozenRun::open(lease, manifest)?.resume_with(campaign));
             }
             // Cut off while the plan was made: nothing was sent, it is made again.
-            remove_unfinished_plan(&dir)?;
+            lease.discard_plan()?;
         }
         let manifest = Manifest::new(campaign, id, inputs, contents, options, Timestamp::wall());
-        self.freeze(dir, lock, manifest)
+        self.freeze(lease, manifest)
     }
 
     /// Takes the right to work on a run, whose directory is made where it does not exist.
-    pub(super) fn hold(&self, runs: &Path, id: &RunId) -> Result<(RunDir, RunLock), JobError> {
-        self.workspace.remember_runs(runs)?;
-        let dir = RunDir::create(runs, &self.campaign().identity.id, id)?;
-        let lock = dir.lock()?;
-        Ok((dir, lock))
+    pub(super) fn hold(&self, runs: &dyn RunStore, id: &RunId) -> Result<Box<dyn Lease>, JobError> {
+        self.workspace.remember_runs(runs.folder())?;
+        let run = runs.create(&self.campaign().identity.id, id)?;
+        Ok(runs.lease(&run)?)
     }
 
-    fn freeze(&self, dir: RunDir, lock: RunLock, mut manifest: Manifest) -> Result<FrozenRun, JobError> {
-        manifest.write(&dir.manifest())?;
+    fn freeze(&self, lease: Box<dyn Lease>, mut manifest: Manifest) -> Result<FrozenRun, JobError> {
+        lease.keep(&manifest)?;
         let group = self.target_group()?;
         let list = self.workspace.suppressions()?;
-        let freeze = Freeze::begin(&dir.plan_files(), self.layout(group))?;
+        let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?;
         let screening = self.screen(group, &list, manifest.options.limit, None, freeze)?;
         if self.campaign().delivery.route != RouteKind::Sandbox {
             list.restart_time(&screening.blocked, Timestamp::wall())?;
@@ -78,9 +75,9 @@ impl Job<'_> {
         manifest.suppression_change = screening.suppression_change;
         manifest.plan = Some(screening.frozen.plan);
         manifest.screened = Some(screening.frozen.screened);
-        manifest.write(&dir.manifest())?;
+        lease.keep(&manifest)?;
         self.workspace.observer().notice(&Notice::Planned(&manifest));
-        FrozenRun::open(dir, lock, manifest)
+        FrozenRun::open(lease, manifest)
     }
 
     /// Reads and screens the target group, and freezes it.
@@ -102,15 +99,15 @@ impl Job<'_> {
     }
 
     /// An unfinished run with other content: its recipients must not get two messages because of an edit.
-    fn refuse_second_run(&self, runs: &Path, id: &RunId) -> Result<(), JobError> {
-        for dir in RunDir::list(runs)? {
-            let Ok(manifest) = Manifest::read(&dir.manifest()) else { continue };
+    fn refuse_second_run(&self, runs: &dyn RunStore, id: &RunId) -> Result<(), JobError> {
+        for dir in runs.list()? {
+            let Ok(Some(manifest)) = runs.manifest(&dir) else { continue };
             let begun = manifest.started.is_some() && manifest.options.retry.is_none();
             let ended = match &manifest.state {
-                State::Finished => true,
+                RunState::Finished => true,
                 // That run was ended by choice.
-                State::Interrupted { reason: StopReason::NotAfter } => true,
-                State::Planned | State::Running | State::Interrupted { .. } => false,
+                RunState::Interrupted { reason: StopReason::NotAfter } => true,
+                RunState::Planned | RunState::Running | RunState::Interrupted { .. } => false,
             };
             let other = manifest.campaign_id == self.campaign().identity.id && manifest.run_id != *id;
             let same_route = manifest.campaign.delivery.route == self.campaign().delivery.route;
@@ -142,17 +139,4 @@ fn check_same_content(
         return Ok(());
     };
     Err(FreezeError::Changed { run_id: manifest.run_id.clone(), dir: dir.path().to_owned(), what })
-}
-
-/// Removes what a start that was cut off has left of a plan.
-pub(super) fn remove_unfinished_plan(dir: &RunDir) -> Result<(), FreezeError> {
-    for path in [dir.plan(), dir.screened()] {
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(FreezeError::Remove { path, source });
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
 }

@@ -6,33 +6,36 @@ use super::error::JobError;
 use crate::campaign::Campaign;
 use crate::mail::{Address, Timestamp};
 use crate::plan::Plan;
-use crate::run_dir::{Input, Manifest, RunDir, RunId, RunLock, State};
+use crate::run_dir::{Input, Lease, Manifest, RunDir, RunId, RunState};
 
 /// A run whose plan is frozen, held by this process until it is dropped.
 pub struct FrozenRun {
-    /// Its directory.
-    pub dir: RunDir,
     /// What it is made of, and how far it is.
     pub manifest: Manifest,
     /// The rows to send.
     pub plan: Arc<Plan>,
     /// Where all messages go instead: a test message.
     pub(super) redirect: Option<Address>,
-    /// The run that rows are taken from: locked, so that nobody else sends them.
-    pub(super) source: Option<RunLock>,
-    pub(super) lock: RunLock,
+    /// The run that rows are taken from: leased, so that nobody else sends them.
+    pub(super) source: Option<Box<dyn Lease>>,
+    pub(super) lease: Box<dyn Lease>,
 }
 
 impl FrozenRun {
-    /// The run in `dir`, whose manifest says where its plan is.
-    pub(super) fn open(dir: RunDir, lock: RunLock, manifest: Manifest) -> Result<Self, JobError> {
-        let plan = Arc::new(manifest.open_plan(&dir.plan())?);
-        Ok(Self { dir, manifest, plan, redirect: None, source: None, lock })
+    /// The run that is leased, whose manifest says where its plan is.
+    pub(super) fn open(lease: Box<dyn Lease>, manifest: Manifest) -> Result<Self, JobError> {
+        let plan = Arc::new(manifest.open_plan(&lease.run().plan())?);
+        Ok(Self { manifest, plan, redirect: None, source: None, lease })
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &RunDir {
+        self.lease.run()
     }
 
     /// `<campaign id>/<run id>`.
     pub fn name(&self) -> String {
-        self.dir.name()
+        self.dir().name()
     }
 
     /// Its id.
@@ -42,7 +45,7 @@ impl FrozenRun {
 
     /// Whether it has finished: nothing is sent again.
     pub fn is_finished(&self) -> bool {
-        self.manifest.state == State::Finished
+        self.manifest.state == RunState::Finished
     }
 
     /// Whether a process has started to send it.
@@ -52,9 +55,9 @@ impl FrozenRun {
 
     /// Records that it is being sent, before the first message is.
     pub(super) fn begin(&mut self) -> Result<(), JobError> {
-        self.manifest.state = State::Running;
+        self.manifest.state = RunState::Running;
         self.manifest.started.get_or_insert(Timestamp::wall());
-        Ok(self.manifest.write(&self.dir.manifest())?)
+        Ok(self.lease.keep(&self.manifest)?)
     }
 
     /// File and row of a row of the plan.

@@ -104,6 +104,10 @@ impl Job<'_> {
 
     /// Where the manifest of the last check is.
     pub fn approval_file(&self) -> PathBuf {
-        self.workspace.runs_of(self.campaign()).join(&self.campaign().identity.id).join("approval.json")
+        self.workspace
+            .runs_of(self.campaign())
+            .folder()
+            .join(&self.campaign().identity.id)
+            .join("approval.json")
     }
 }

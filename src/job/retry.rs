@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::error::{JobError, RetryError};
-use super::freeze::remove_unfinished_plan;
 use super::frozen_run::FrozenRun;
 use super::observer::Notice;
 use super::open::Job;
@@ -12,12 +11,12 @@ use crate::campaign::Campaign;
 use crate::journal::RowState;
 use crate::mail::{Disposition, Timestamp};
 use crate::plan;
-use crate::run_dir::{Manifest, RunDir, RunOptions, run_id};
+use crate::run_dir::{Manifest, RetryOf, RunOptions, StoredRun, run_id};
 use crate::screen::Counts;
 
 /// Rows of a run that ended with certain dispositions.
 pub struct Retry {
-    from: RunDir,
+    from: StoredRun,
     before: Manifest,
     dispositions: BTreeSet<Disposition>,
 }
@@ -30,7 +29,7 @@ impl Retry {
         dispositions: impl IntoIterator<Item = Disposition>,
     ) -> Result<Self, JobError> {
         let from = workspace.find_run(run)?;
-        let before = Manifest::read(&from.manifest())?;
+        let before = from.manifest()?;
         let dispositions: BTreeSet<_> = dispositions.into_iter().collect();
         dispositions.iter().try_for_each(|disposition| check_wanted(*disposition))?;
         Ok(Self { from, before, dispositions })
@@ -45,7 +44,7 @@ impl Retry {
 
     /// The numbers of the rows.
     fn rows(&self, workspace: &Workspace) -> Result<Vec<u32>, JobError> {
-        let states = workspace.state()?.read_journal(&self.from)?.states()?;
+        let states = workspace.state()?.read_journal(self.from.dir())?.states()?;
         let ended = |state: RowState| match state {
             RowState::Untouched | RowState::Pending => Disposition::NotAttempted,
             RowState::Final(disposition) => disposition,
@@ -53,13 +52,13 @@ impl Retry {
         };
         let wanted = states.iter().filter(|(_, state)| self.dispositions.contains(&ended(*state)));
         let rows: Vec<u32> = wanted.map(|(row, _)| row).collect();
-        if rows.is_empty() { Err(RetryError::NoRows(self.from.name()).into()) } else { Ok(rows) }
+        if rows.is_empty() { Err(RetryError::NoRows(self.from.dir().name()).into()) } else { Ok(rows) }
     }
 
     fn options(&self) -> RunOptions {
         let mut dispositions: Vec<String> = self.dispositions.iter().map(ToString::to_string).collect();
         dispositions.sort();
-        let retry = crate::run_dir::Retry { run_id: self.before.run_id.clone(), dispositions };
+        let retry = RetryOf { run_id: self.before.run_id.clone(), dispositions };
         RunOptions { retry: Some(retry), ..RunOptions::default() }
     }
 }
@@ -81,17 +80,18 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
 impl Job<'_> {
     pub(super) fn freeze_retry(&self, retry: &Retry) -> Result<FrozenRun, JobError> {
         // Nobody may change the outcomes while they are chosen from, or send those rows there while they are sent here.
-        let source = retry.from.lock()?;
+        let source = retry.from.lease()?;
         let (options, contents) = (retry.options(), self.contents()?);
         let id = run_id(self.campaign(), &retry.before.inputs, &contents, &options);
-        let (dir, lock) = self.hold(&self.workspace.runs_of(self.campaign()), &id)?;
-        let manifest = match Manifest::read_if_there(&dir.manifest())? {
+        let runs = self.workspace.runs_of(self.campaign());
+        let lease = self.hold(&*runs, &id)?;
+        let manifest = match runs.manifest(lease.run())? {
             Some(manifest) if manifest.plan.is_some() => manifest,
             Some(_) | None => {
                 let rows = retry.rows(self.workspace)?;
-                remove_unfinished_plan(&dir)?;
-                let before = retry.before.open_plan(&retry.from.plan())?;
-                let frozen = plan::freeze_rows(&before, rows.iter().copied(), &dir.plan_files())?;
+                lease.discard_plan()?;
+                let before = retry.before.open_plan(&retry.from.dir().plan())?;
+                let frozen = plan::freeze_rows(&before, rows.iter().copied(), &lease.run().plan_files())?;
                 let (now, inputs) = (Timestamp::wall(), retry.before.inputs.clone());
                 let mut manifest = Manifest::new(self.campaign(), id, inputs, contents, options, now);
                 manifest.planned = Some(Timestamp::wall());
@@ -100,14 +100,14 @@ impl Job<'_> {
                 manifest.suppression_change = 0;
                 manifest.plan = Some(frozen.plan);
                 manifest.screened = Some(frozen.screened);
-                manifest.write(&dir.manifest())?;
+                lease.keep(&manifest)?;
                 manifest
             }
         };
-        let run = FrozenRun::open(dir, lock, manifest)?.resume_with(self.campaign());
+        let run = FrozenRun::open(lease, manifest)?.resume_with(self.campaign());
         let run = FrozenRun { source: Some(source), ..run };
         if !run.is_finished() {
-            let (name, from, rows) = (run.name(), retry.from.name(), run.manifest.screening.accepted);
+            let (name, from, rows) = (run.name(), retry.from.dir().name(), run.manifest.screening.accepted);
             self.workspace.observer().notice(&Notice::Retrying { run: &name, from: &from, rows });
         }
         Ok(run)

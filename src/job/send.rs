@@ -126,10 +126,10 @@ impl Job<'_> {
         };
         let (state, durability) = (self.workspace.state()?, self.campaign().journal.durability);
         // Once a run has begun its journal must exist: without it everybody would get the message again.
-        let mut journal = if run.has_begun() || state.has_journal(&run.dir) {
-            state.open_journal(&run.dir, &key, durability)?
+        let mut journal = if run.has_begun() || state.has_journal(run.dir()) {
+            state.open_journal(run.dir(), &key, durability)?
         } else {
-            state.create_journal(&run.dir, &key, durability)?
+            state.create_journal(run.dir(), &key, durability)?
         };
         let mut states = journal.states()?;
         let open = journal.resolve_open_intents(&mut states, Timestamp::now(), in_doubt)?;
@@ -225,7 +225,7 @@ impl Job<'_> {
 
     /// Passes snapshots to the observer and to the file that `status` reads.
     fn observe(&self, run: &FrozenRun) -> impl FnMut(&Snapshot) {
-        let (mut live, observer) = (LiveFile::of(&run.dir), self.workspace.observer());
+        let (mut live, observer) = (LiveFile::of(run.dir()), self.workspace.observer());
         move |snapshot| {
             observer.progress(Stage::Sending(snapshot));
             live.write(snapshot);

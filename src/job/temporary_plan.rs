@@ -6,7 +6,7 @@ use super::error::{JobError, SelectionError, SetupError};
 use super::open::Job;
 use crate::plan::{Freeze, Plan};
 use crate::run::Screening;
-use crate::run_dir::{RunDir, RunId};
+use crate::run_dir::RunDir;
 use crate::suppression::Suppressions;
 
 /// A plan for inspection. Its files are deleted with it.
@@ -52,8 +52,7 @@ impl Job<'_> {
         stop_after: Option<u64>,
     ) -> Result<TemporaryPlan, JobError> {
         let folder = tempfile::Builder::new().prefix("mailrun-").tempdir().map_err(SetupError::Temporary)?;
-        let id: RunId = "aside".parse().expect("it is made of letters");
-        let dir = RunDir::create(folder.path(), &self.campaign().identity.id, &id)?;
+        let dir = RunDir::at(folder.path().to_owned());
         let group = self.target_group()?;
         let freeze = Freeze::aside(&dir.plan_files(), self.layout(group))?;
         let screening = self.screen(group, list, limit, stop_after, freeze)?;

@@ -25,8 +25,8 @@ impl Job<'_> {
         let now = Timestamp::wall();
         let id: RunId =
             now.to_utc().format("test-%Y%m%d-%H%M%S%3f").to_string().parse().expect("letters and digits");
-        let (dir, lock) = self.hold(&self.workspace.runs_of(self.campaign()), &id)?;
-        let frozen = plan::freeze_rows(&Plan::open(&all.dir.plan())?, [index], &dir.plan_files())?;
+        let lease = self.hold(&*self.workspace.runs_of(self.campaign()), &id)?;
+        let frozen = plan::freeze_rows(&Plan::open(&all.dir.plan())?, [index], &lease.run().plan_files())?;
         let options = RunOptions { to: Some(test.to.to_string()), ..RunOptions::default() };
         let (inputs, contents) = (inputs(self.target_group()?)?, self.contents()?);
         let mut manifest = Manifest::new(self.campaign(), id, inputs, contents, options, now);
@@ -36,8 +36,8 @@ impl Job<'_> {
         manifest.screened = Some(frozen.screened);
         // Later changes of the suppression list don't stop the test: it does not go to the row's own recipient.
         manifest.suppression_change = all.screening.suppression_change;
-        manifest.write(&dir.manifest())?;
-        let run = FrozenRun::open(dir, lock, manifest)?;
+        lease.keep(&manifest)?;
+        let run = FrozenRun::open(lease, manifest)?;
         Ok(FrozenRun { redirect: Some(test.to.clone()), ..run })
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::error::{JobError, WorkspaceError};
 use super::observer::{Notice, Observer};
 use crate::campaign::Campaign;
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
 use crate::suppression::Suppressions;
 
@@ -78,9 +78,9 @@ impl Workspace {
         Ok(self.state()?.suppressions()?)
     }
 
-    /// Where this campaign's runs are.
-    pub fn runs_of(&self, campaign: &Campaign) -> PathBuf {
-        self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs"))
+    /// The place with this campaign's runs.
+    pub fn runs_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
+        state::runs(&self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs")))
     }
 
     /// Remembers a folder with runs.
@@ -99,25 +99,28 @@ impl Workspace {
 
     /// The run that a user means: its id, the start of it, its campaign's id, its directory, or a campaign file for its
     /// latest run.
-    pub fn find_run(&self, text: &str) -> Result<RunDir, JobError> {
-        let mut missed = None;
+    pub fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
         if path.is_file() {
             let campaign = Campaign::load(path)?;
-            return Ok(RunDir::resolve(&self.runs_of(&campaign), &campaign.identity.id)?);
+            let runs = self.runs_of(&campaign);
+            let found = runs.find(&campaign.identity.id)?;
+            return Ok(StoredRun::new(runs, found));
         }
-        for runs in self.known_runs()? {
-            match RunDir::resolve(&runs, text) {
-                Ok(dir) => return Ok(dir),
-                Err(error @ RunDirError::NotFound { .. }) => missed = Some(error),
+        // A run directory given by its path is found without any list.
+        if let Some(run) = state::run_at(path) {
+            return Ok(run);
+        }
+        let mut missed = RunDirError::NotFound { text: text.to_owned(), runs: path.to_owned() };
+        for folder in self.known_runs()? {
+            let runs = state::runs(&folder);
+            match runs.find(text) {
+                Ok(found) => return Ok(StoredRun::new(runs, found)),
+                Err(error @ RunDirError::NotFound { .. }) => missed = error,
                 Err(error) => return Err(error.into()),
             }
         }
-        // A run directory given by its path is found without any list.
-        match RunDir::resolve(path, text) {
-            Ok(dir) => Ok(dir),
-            Err(error) => Err(missed.unwrap_or(error).into()),
-        }
+        Err(missed.into())
     }
 
     /// The folders in which a run may be found by its id: the one given, else `runs` here and those remembered.
@@ -161,13 +164,13 @@ mod tests {
     fn a_run_is_found_in_the_folders_seen_before() {
         let folder = tempfile::tempdir().unwrap();
         let (state, runs) = (folder.path().join("state"), folder.path().join("campaigns/spring/runs"));
-        let run = RunDir::create(&runs, "spring", &"abc1".parse().unwrap()).unwrap();
+        let run = state::runs(&runs).create("spring", &"abc1".parse().unwrap()).unwrap();
         let workspace = workspace(&state, None);
         assert!(workspace.find_run("abc1").is_err(), "its folder is unknown");
         for _ in 0..2 {
             workspace.remember_runs(&runs).unwrap();
         }
-        assert_eq!(workspace.find_run("abc").unwrap().name(), run.name());
+        assert_eq!(workspace.find_run("abc").unwrap().dir().name(), run.name());
         assert_eq!(fs::read_to_string(state.join(PLACES)).unwrap().lines().count(), 1);
     }
 
@@ -175,7 +178,7 @@ mod tests {
     fn a_folder_given_is_the_only_one_and_needs_no_state() {
         let folder = tempfile::tempdir().unwrap();
         let (state, runs) = (folder.path().join("state"), folder.path().join("runs"));
-        RunDir::create(&runs, "spring", &"abc1".parse().unwrap()).unwrap();
+        state::runs(&runs).create("spring", &"abc1".parse().unwrap()).unwrap();
         workspace(&state, Some(&runs)).find_run("spring/abc1").unwrap();
         assert!(!state.exists());
     }

@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::campaign;
-    use crate::run_dir::RunDir;
+    use crate::plan::PlanFiles;
     use crate::screen::testing::suppression;
 
     /// Rows of a CSV file: good ones, duplicates of rows far before, bad addresses and torn rows.
@@ -223,8 +223,8 @@ mod tests {
         let group = crate::target_group::open(&spec).unwrap();
         meanwhile();
         let runs = tempfile::tempdir().unwrap();
-        let run = RunDir::create(runs.path(), "spring", &"abc".parse().unwrap()).unwrap();
-        let freeze = Freeze::aside(&run.plan_files(), Layout::new(&group.schema(), None)).unwrap();
+        let files = PlanFiles::in_folder(runs.path());
+        let freeze = Freeze::aside(&files, Layout::new(&group.schema(), None)).unwrap();
         let checker = suppression(&["11@d11.example", "20011@d11.example"]);
         let mut before = 0;
         freeze_on(threads, &group, freeze, Limits::default(), stop_after, checker, |rows| {

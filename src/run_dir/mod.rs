@@ -13,15 +13,22 @@
 mod content;
 mod derive;
 mod dir;
+mod error;
 mod inputs;
 mod manifest;
 mod run_id;
 mod stop_reason;
+mod store;
+
+#[cfg(test)]
+pub(crate) use manifest::tests as testing;
 
 pub use content::{Content, hash_file};
 pub use derive::{recipients_part, run_id};
-pub use dir::{RunDir, RunDirError, RunLock};
-pub use inputs::{Input, Retry, RunOptions};
-pub use manifest::{Manifest, State};
+pub use dir::RunDir;
+pub use error::RunDirError;
+pub use inputs::{Input, RetryOf, RunOptions};
+pub use manifest::{Manifest, RunState};
 pub use run_id::{BadRunId, RunId};
 pub use stop_reason::StopReason;
+pub use store::{Lease, RunStore, StoredRun};

@@ -260,7 +260,7 @@ fn a_list_that_was_replaced_in_the_middle_of_a_run_is_refused() {
     // That one ended by choice. A kill in the middle looks like this:
     let path = scene.dir.run_of("one").join("manifest.json");
     let mut manifest = scene.manifest();
-    manifest.state = mailrun::run_dir::State::Running;
+    manifest.state = mailrun::run_dir::RunState::Running;
     manifest.write(&path).unwrap();
     let before = fs::read(scene.dir.path().join("one.csv")).unwrap();
     scene.dir.write("one.csv", "email,n,id\nsomebody@else.example,1,1\n");

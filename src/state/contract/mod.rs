@@ -9,6 +9,7 @@ mod caps;
 mod journal;
 mod ledger;
 mod processes;
+mod runs;
 mod suppressions;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::backend::State;
 use super::memory::Memory;
+use super::memory_runs::MemoryRuns;
 use super::sqlite::StateFile;
 use crate::campaign::Durability;
 use crate::journal::testing::run_of;
@@ -36,7 +38,7 @@ struct Fresh {
 
 enum Store {
     Sqlite(tempfile::TempDir),
-    Memory(Memory),
+    Memory { state: Memory, runs: MemoryRuns },
 }
 
 impl Fresh {
@@ -47,14 +49,15 @@ impl Fresh {
 
     fn memory() -> Self {
         let clock = Clock::simulated(reading(0));
-        Self { store: Store::Memory(Memory::new(clock.clone())), clock }
+        let (state, runs) = (Memory::new(clock.clone()), MemoryRuns::new().unwrap());
+        Self { store: Store::Memory { state, runs }, clock }
     }
 
     /// Opens it once more, as another process would.
     fn open(&self) -> Arc<dyn State> {
         match &self.store {
             Store::Sqlite(folder) => Arc::new(StateFile::new(&path_in(folder), self.clock.clone())),
-            Store::Memory(memory) => Arc::new(memory.clone()),
+            Store::Memory { state, .. } => Arc::new(state.clone()),
         }
     }
 
@@ -64,7 +67,7 @@ impl Fresh {
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         let dir = match &self.store {
             Store::Sqlite(folder) => folder.path().join(format!("run-{number}")),
-            Store::Memory(_) => PathBuf::from(format!("run-{number}")),
+            Store::Memory { .. } => PathBuf::from(format!("run-{number}")),
         };
         if let Store::Sqlite(_) = self.store {
             std::fs::create_dir(&dir).unwrap();
@@ -196,5 +199,15 @@ contract! {
         #[test] fn journals_are_apart();
         #[test] fn open_intents_become_in_doubt_with_time_and_connection();
         #[test] fn what_is_in_doubt_is_sent_again_by_choice_only();
+    }
+    runs {
+        #[test] fn runs_are_listed_by_campaign_and_id_and_created_once();
+        #[test] fn runs_are_found_by_what_a_user_types();
+        #[test] fn a_campaign_stands_for_its_latest_run();
+        #[test] fn one_process_at_a_time_works_on_a_run();
+        #[test] fn each_lease_has_a_larger_epoch();
+        #[test] fn the_manifest_of_a_run_is_replaced_as_a_whole();
+        #[test] fn who_has_lost_the_lease_changes_nothing();
+        #[test] fn an_unfinished_plan_is_discarded();
     }
 }

@@ -1,0 +1,233 @@
+//! Runs in a folder: a directory each, and a locked file as the lease.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::kit::file::sync_folder;
+use crate::mail::Timestamp;
+use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
+
+/// The runs in a folder, as `<campaign id>/<run id>/`.
+#[derive(Debug, Clone)]
+pub(super) struct FileRuns {
+    folder: PathBuf,
+}
+
+impl FileRuns {
+    /// The runs in `folder`, which need not exist.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+}
+
+impl RunStore for FileRuns {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn list(&self) -> Result<Vec<RunDir>, RunDirError> {
+        let mut found = Vec::new();
+        for campaign in folders(&self.folder)? {
+            found.extend(folders(&campaign)?.into_iter().map(RunDir::at));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn create(&self, campaign_id: &str, run_id: &RunId) -> Result<RunDir, RunDirError> {
+        let campaign = self.folder.join(campaign_id);
+        let path = campaign.join(run_id.as_str());
+        fs::create_dir_all(&path)
+            .and_then(|()| sync_folder(&campaign))
+            .and_then(|()| sync_folder(&self.folder))
+            .map_err(|source| RunDirError::Io { action: "create", path: path.clone(), source })?;
+        Ok(RunDir::at(path))
+    }
+
+    fn manifest(&self, run: &RunDir) -> Result<Option<Manifest>, RunDirError> {
+        Ok(Manifest::read_if_there(&run.manifest())?)
+    }
+
+    fn created(&self, run: &RunDir) -> Timestamp {
+        if let Ok(manifest) = Manifest::read(&run.manifest()) {
+            return manifest.created;
+        }
+        let modified = fs::metadata(run.path()).and_then(|data| data.modified()).unwrap_or(UNIX_EPOCH);
+        Timestamp(0) + modified.duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn lease(&self, run: &RunDir) -> Result<Box<dyn Lease>, RunDirError> {
+        Ok(Box::new(FileLease::take(run)?))
+    }
+
+    fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError> {
+        let path = lock_file(run);
+        let io = |source| RunDirError::Io { action: "look at", path: path.clone(), source };
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io(error)),
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(TryLockError::WouldBlock) => Ok(true),
+                Err(TryLockError::Error(source)) => Err(io(source)),
+            },
+        }
+    }
+}
+
+/// The directories in one; none when it does not exist.
+fn folders(path: &Path) -> Result<Vec<PathBuf>, RunDirError> {
+    let io = |source| RunDirError::Io { action: "list", path: path.to_owned(), source };
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io)?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The file `lock`: the process that has it locked works on the run. Two lines tell people its id
+/// and the lease's epoch.
+fn lock_file(run: &RunDir) -> PathBuf {
+    run.path().join("lock")
+}
+
+/// A locked file. The system unlocks it when the process ends.
+#[derive(Debug)]
+struct FileLease {
+    run: RunDir,
+    file: File,
+    epoch: u64,
+}
+
+impl FileLease {
+    fn take(run: &RunDir) -> Result<Self, RunDirError> {
+        let path = lock_file(run);
+        let io = |source| RunDirError::Io { action: "lock", path: path.clone(), source };
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let text = || fs::read_to_string(&path).unwrap_or_default();
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = text().lines().next().and_then(|pid| pid.trim().parse().ok());
+                return Err(RunDirError::Locked { path: run.path().to_owned(), holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let last: u64 = text().lines().nth(1).and_then(|epoch| epoch.trim().parse().ok()).unwrap_or(0);
+        let epoch = last + 1;
+        // The lock itself excludes others, so a full disk does not matter here.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}\n{epoch}", std::process::id()));
+        Ok(Self { run: run.clone(), file, epoch })
+    }
+}
+
+impl Lease for FileLease {
+    fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The lock is worth nothing once another file has its name.
+    fn check(&self) -> Result<(), RunDirError> {
+        let identity = |data: fs::Metadata| (data.dev(), data.ino());
+        let held = self.file.metadata().map(identity);
+        let named = fs::metadata(lock_file(&self.run)).map(identity);
+        match (held, named) {
+            (Ok(held), Ok(named)) if held == named => Ok(()),
+            _ => Err(RunDirError::LeaseLost(self.run.path().to_owned())),
+        }
+    }
+
+    fn keep(&self, manifest: &Manifest) -> Result<(), RunDirError> {
+        self.check()?;
+        Ok(manifest.write(&self.run.manifest())?)
+    }
+
+    fn discard_plan(&self) -> Result<(), RunDirError> {
+        self.check()?;
+        let files = self.run.plan_files();
+        for path in [files.plan, files.screened] {
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(RunDirError::Io { action: "remove", path, source });
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_dir::testing::manifest;
+
+    fn runs() -> (tempfile::TempDir, FileRuns, RunDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = FileRuns::new(folder.path().to_owned());
+        let run = runs.create("spring", &"abc".parse().unwrap()).unwrap();
+        (folder, runs, run)
+    }
+
+    #[test]
+    fn who_holds_a_run_is_named() {
+        let (_folder, runs, run) = runs();
+        assert!(!runs.is_leased(&run).unwrap(), "there is no lock file yet");
+        let lease = runs.lease(&run).unwrap();
+        let error = runs.lease(&run).unwrap_err();
+        let RunDirError::Locked { holder, .. } = &error else { panic!("{error}") };
+        assert_eq!(*holder, Some(std::process::id()));
+        let text = format!("another process ({}) is working on", std::process::id());
+        assert!(error.to_string().contains(&text), "{error}");
+        drop(lease);
+    }
+
+    /// A lock file that a killed process left, or one of version 0.1.0, is no lock.
+    #[test]
+    fn a_left_over_lock_file_locks_nobody_out() {
+        let (_folder, runs, run) = runs();
+        for (text, epoch) in [("4294967295\n", 1), ("4294967295\n41\n", 42), ("nonsense", 1)] {
+            fs::write(lock_file(&run), text).unwrap();
+            assert_eq!(runs.lease(&run).unwrap().epoch(), epoch, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lock_file_that_was_replaced_ends_the_lease() {
+        let (_folder, runs, run) = runs();
+        let lease = runs.lease(&run).unwrap();
+        lease.keep(&manifest(Timestamp(1))).unwrap();
+        fs::remove_file(lock_file(&run)).unwrap();
+        fs::write(lock_file(&run), "").unwrap();
+        assert!(matches!(lease.keep(&manifest(Timestamp(2))), Err(RunDirError::LeaseLost(_))));
+        assert_eq!(runs.created(&run), Timestamp(1));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_created_is_named() {
+        let (folder, ..) = runs();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = FileRuns::new(file).create("spring", &"abc".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("file/spring/abc"), "{error}");
+    }
+}

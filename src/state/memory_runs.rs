@@ -1,0 +1,144 @@
+//! Runs in memory. Plans and results are files, in a folder that goes with the last clone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::mail::Timestamp;
+use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
+
+/// Starts empty; clones share the runs, as processes would.
+#[derive(Debug, Clone)]
+pub(super) struct MemoryRuns {
+    folder: Arc<TempDir>,
+    runs: Arc<Mutex<BTreeMap<RunDir, Entry>>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    manifest: Option<Manifest>,
+    /// The number of the last lease.
+    epoch: u64,
+    is_leased: bool,
+}
+
+impl MemoryRuns {
+    /// # Errors
+    /// Those of the file system, when there is no place for temporary files.
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self { folder: Arc::new(TempDir::with_prefix("mailrun-runs-")?), runs: Arc::default() })
+    }
+
+    /// Ends the lease of a run whoever has it, as a store does that counts time.
+    #[cfg(test)]
+    pub(super) fn expire(&self, run: &RunDir) {
+        self.lock().get_mut(run).unwrap().is_leased = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<RunDir, Entry>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunStore for MemoryRuns {
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn list(&self) -> Result<Vec<RunDir>, RunDirError> {
+        Ok(self.lock().keys().cloned().collect())
+    }
+
+    fn create(&self, campaign_id: &str, run_id: &RunId) -> Result<RunDir, RunDirError> {
+        let path = self.folder.path().join(campaign_id).join(run_id.as_str());
+        std::fs::create_dir_all(&path).map_err(|source| RunDirError::Io {
+            action: "create",
+            path: path.clone(),
+            source,
+        })?;
+        let run = RunDir::at(path);
+        self.lock().entry(run.clone()).or_default();
+        Ok(run)
+    }
+
+    fn manifest(&self, run: &RunDir) -> Result<Option<Manifest>, RunDirError> {
+        Ok(self.lock().get(run).and_then(|entry| entry.manifest.clone()))
+    }
+
+    fn created(&self, run: &RunDir) -> Timestamp {
+        let manifest = self.lock().get(run).and_then(|entry| entry.manifest.clone());
+        manifest.map_or(Timestamp(0), |manifest| manifest.created)
+    }
+
+    fn lease(&self, run: &RunDir) -> Result<Box<dyn Lease>, RunDirError> {
+        let mut runs = self.lock();
+        let entry = runs.entry(run.clone()).or_default();
+        if entry.is_leased {
+            return Err(RunDirError::Locked { path: run.path().to_owned(), holder: None });
+        }
+        entry.is_leased = true;
+        entry.epoch += 1;
+        Ok(Box::new(MemoryLease { store: self.clone(), run: run.clone(), epoch: entry.epoch }))
+    }
+
+    fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError> {
+        Ok(self.lock().get(run).is_some_and(|entry| entry.is_leased))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryLease {
+    store: MemoryRuns,
+    run: RunDir,
+    epoch: u64,
+}
+
+impl MemoryLease {
+    /// Does something with the run's entry while the lease holds.
+    fn with<T>(&self, act: impl FnOnce(&mut Entry) -> T) -> Result<T, RunDirError> {
+        match self.store.lock().get_mut(&self.run) {
+            Some(entry) if entry.is_leased && entry.epoch == self.epoch => Ok(act(entry)),
+            Some(_) | None => Err(RunDirError::LeaseLost(self.run.path().to_owned())),
+        }
+    }
+}
+
+impl Lease for MemoryLease {
+    fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn check(&self) -> Result<(), RunDirError> {
+        self.with(|_| ())
+    }
+
+    fn keep(&self, manifest: &Manifest) -> Result<(), RunDirError> {
+        self.with(|entry| entry.manifest = Some(manifest.clone()))
+    }
+
+    fn discard_plan(&self) -> Result<(), RunDirError> {
+        self.check()?;
+        let files = self.run.plan_files();
+        for path in [files.plan, files.screened].iter().filter(|path| path.exists()) {
+            std::fs::remove_file(path).map_err(|source| RunDirError::Io {
+                action: "remove",
+                path: path.clone(),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for MemoryLease {
+    fn drop(&mut self) {
+        // After it was lost the run is another's.
+        let _ = self.with(|entry| entry.is_leased = false);
+    }
+}
