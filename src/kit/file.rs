@@ -18,14 +18,14 @@ pub const ORDINARY: u32 = 0o666;
 /// The mode of a file that only its owner can read.
 pub const PRIVATE: u32 = 0o600;
 
-/// What follows the name of a file that is not whole yet.
+/// The suffix of a file that is not complete yet.
 pub const UNFINISHED: &str = ".new";
 
 /// Replaces the file at `path`, or creates it. Other processes may do the same at the same time:
 /// one of them wins.
 ///
 /// # Errors
-/// Those of the file system; the old file is then as it was, unless only the last sync of the
+/// Those of the file system. The old file is then unchanged, unless only the final sync of the
 /// folder failed.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut draft = Draft::unique(path, mode)?;
@@ -44,14 +44,15 @@ pub fn create_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     draft.publish_new()
 }
 
-/// A file under a temporary name beside its own. Dropped before it is published, it is removed.
+/// A file under a temporary name next to its own. Removed if it is dropped before it is published.
 #[derive(Debug)]
 pub struct Draft {
     file: File,
     finished: Synced,
 }
 
-/// A synced file that has its temporary name still. Dropped before it is published, it is removed.
+/// A synced file that still has its temporary name. Removed if it is dropped before it is
+/// published.
 #[derive(Debug)]
 pub struct Synced {
     temporary: TempPath,
@@ -59,8 +60,8 @@ pub struct Synced {
 }
 
 impl Draft {
-    /// Begins `target` under the name `<target>.new`. The caller makes sure that nobody else does
-    /// at the same time, as by a lock; what a killed process left there is overwritten.
+    /// Starts `target` as `<target>.new`. The caller makes sure that no other process does so at
+    /// the same time, for example with a lock; what a killed process left there is overwritten.
     pub fn create(target: &Path) -> io::Result<Self> {
         let temporary = temporary_name(target);
         let file = File::create(&temporary)?;
@@ -68,8 +69,7 @@ impl Draft {
         Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
     }
 
-    /// Begins `target` under a name that no other process has. The new file gets `mode`, less the
-    /// umask.
+    /// Starts `target` under a unique name. The new file gets `mode`, less the umask.
     pub fn unique(target: &Path, mode: u32) -> io::Result<Self> {
         let mut prefix = target.file_name().unwrap_or_default().to_owned();
         prefix.push(".");
@@ -84,7 +84,12 @@ impl Draft {
         &self.finished.target
     }
 
-    /// Another handle of the same open file, for a library that keeps what it writes to.
+    /// The file's present name, for libraries that write to paths, such as SQLite.
+    pub fn temporary(&self) -> &Path {
+        &self.finished.temporary
+    }
+
+    /// Another handle of the same open file, for libraries that own what they write to.
     pub fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
@@ -100,12 +105,13 @@ impl Draft {
         Ok(self.finished)
     }
 
-    /// Syncs the file, gives it its name (replacing the file that has it), and syncs the folder.
+    /// Syncs the file, renames it to its own name (replacing an existing file), and syncs the
+    /// folder.
     pub fn publish(self) -> io::Result<()> {
         publish_all([self.sync()?])
     }
 
-    /// The same, unless there is a file of that name.
+    /// The same, but never replaces an existing file.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`], or those of the file system.
@@ -115,8 +121,7 @@ impl Draft {
         sync_folder(folder_of(&target))
     }
 
-    /// Gives the file its name and syncs nothing: for content that need not survive a power
-    /// failure.
+    /// Renames the file without any sync, for content that need not survive a power failure.
     pub fn publish_unsynced(self) -> io::Result<()> {
         self.finished.rename()
     }
@@ -128,8 +133,8 @@ impl Synced {
     }
 }
 
-/// Gives files of one folder their names in this order, and syncs the folder once. After an error
-/// those that have their names keep them, and the rest are removed.
+/// Renames files of one folder to their own names in this order, and syncs the folder once. After
+/// an error, files already renamed stay and the rest are removed.
 pub fn publish_all(files: impl IntoIterator<Item = Synced>) -> io::Result<()> {
     let mut last = None;
     for file in files {
@@ -146,7 +151,7 @@ fn temporary_name(target: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Syncs a folder: only then do new names in it, and names that are gone, survive a power failure.
+/// Syncs a folder: only then do names created or removed in it survive a power failure.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -172,7 +177,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A disk with room for so many bytes.
+    /// A disk with room for `room` bytes.
     pub(crate) struct SmallDisk<W> {
         pub(crate) inner: W,
         pub(crate) room: usize,

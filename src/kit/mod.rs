@@ -1,4 +1,4 @@
-//! Tools that know nothing of mail.
+//! Tools that know nothing about mail.
 
 pub(crate) mod der;
 pub mod file;

@@ -4,11 +4,12 @@ use rustc_hash::FxHashMap;
 
 use super::Plan;
 
-/// Domains counted at once. A domain with more than one row in so many is never missed.
+/// How many domains are counted at once. A domain with more than one row in this many is never
+/// missed.
 const COUNTERS: usize = 8_192;
 
 /// Finds the frequent domains among any number of them (Misra and Gries, "Finding repeated
-/// elements", 1982): a counter for each, and when all are taken, each loses one.
+/// elements", 1982): each domain has a counter; when all counters are taken, each is decremented.
 #[derive(Debug, Default)]
 pub struct TopDomains {
     counters: FxHashMap<Box<str>, u64>,
@@ -36,20 +37,20 @@ impl TopDomains {
         !self.lost
     }
 
-    /// The `most` domains with the most rows, the largest first, where every domain has been
-    /// counted in full.
+    /// The `most` domains with the most rows, largest first; `None` unless every domain was counted
+    /// in full.
     pub fn exact(&self, most: usize) -> Option<Vec<(String, u64)>> {
         self.is_exact().then(|| largest(self.counts().collect(), most))
     }
 
-    /// The domains that are left, with their counts: too low ones when it is not exact.
+    /// The remaining domains with their counts, which are too low unless [`Self::is_exact`].
     pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counters.iter().map(|(domain, count)| (domain.as_ref(), *count))
     }
 }
 
-/// The `most` domains with the most rows of a plan, the largest first. The counts are exact; where
-/// there are more than some thousand domains, those with hardly any rows may be missing.
+/// The `most` domains with the most rows of a plan, largest first. The counts are exact; among more
+/// than 8,192 domains, those with hardly any rows may be missing.
 pub fn top_domains(plan: &Plan, most: usize) -> Vec<(String, u64)> {
     top(|| plan.domains().map(|(_, domain)| domain), most)
 }
@@ -60,7 +61,7 @@ fn top<'a, I: Iterator<Item = &'a str>>(rows: impl Fn() -> I, most: usize) -> Ve
     if let Some(exact) = domains.exact(most) {
         return exact;
     }
-    // Once more, for the true counts of those that are left.
+    // A second pass gives the true counts of the remaining domains.
     let mut counts: FxHashMap<&str, u64> = domains.counts().map(|(domain, _)| (domain, 0)).collect();
     for domain in rows() {
         if let Some(count) = counts.get_mut(domain) {

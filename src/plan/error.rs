@@ -1,4 +1,4 @@
-//! What can be wrong with the files of a run.
+//! Why a file of a run can't be written or read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use arrow_schema::ArrowError;
 /// A file of a run can't be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The system refuses.
+    /// The file system refused.
     #[error("can't {action} `{}`", path.display())]
     Io {
         /// `write`, `read`, `create` …
@@ -19,12 +19,12 @@ pub enum PlanError {
         #[source]
         source: io::Error,
     },
-    /// The file is not what was once written: cut, altered, or another kind of file.
+    /// The file is truncated, altered, or another kind of file.
     #[error("`{}` is damaged: {detail}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was seen.
+        /// What is wrong with it.
         detail: String,
     },
     /// The file was written by a newer program.
@@ -32,18 +32,18 @@ pub enum PlanError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its format, with the version of the program that wrote it where that is known.
+        /// Its format, and the version of the program that wrote it if known.
         found: String,
         /// The newest format known here.
         known: u32,
     },
-    /// A plan is frozen once.
-    #[error("`{}` is there already", .0.display())]
+    /// There is a plan already: a plan is frozen once.
+    #[error("`{}` already exists", .0.display())]
     Frozen(PathBuf),
     /// More accepted rows than can be numbered.
     #[error("more than 4,294,967,294 rows")]
     TooManyRows,
-    /// There is no such row.
+    /// The plan has no such row.
     #[error("row {index} of a plan of {len} rows")]
     NoRow {
         /// The number asked for.
@@ -52,22 +52,22 @@ pub enum PlanError {
         len: u32,
     },
     /// Arrow can't write or convert what it was given.
-    #[error("can't bring the columns into the form of the plan")]
+    #[error("can't convert the columns to those of the plan")]
     Arrow(#[source] ArrowError),
 }
 
 impl PlanError {
-    /// What to do, where there is something.
+    /// What the user can do, if anything.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Io { source, .. } => io_hint(source),
             Self::Damaged { .. } => Some(
-                "restore the run directory from a backup; what its journal knows is still readable. A run that must \
-                 not repeat what was sent can't go on without its plan",
+                "restore the run directory from a backup; its journal can still be read, but a run can't resume \
+                 without its plan",
             ),
             Self::Newer { .. } => Some("use the mailrun that wrote it, or a newer one"),
             Self::Frozen(_) => {
-                Some("a plan never changes: the same content resumes it, other content is another run")
+                Some("a plan never changes: the same content resumes its run, other content starts another")
             }
             Self::TooManyRows => Some("split the target group into several campaigns"),
             Self::NoRow { .. } | Self::Arrow(_) => None,
@@ -82,7 +82,7 @@ impl PlanError {
         Self::Damaged { path: path.to_owned(), detail: detail.into() }
     }
 
-    /// An error of Arrow's while writing: the system's, when that is the cause.
+    /// An error from Arrow while writing, as the file system's error if that is the cause.
     pub(super) fn writing(path: &Path) -> impl Fn(ArrowError) -> Self {
         move |error| match error {
             ArrowError::IoError(_, source) => Self::Io { action: "write", path: path.to_owned(), source },
@@ -91,14 +91,14 @@ impl PlanError {
     }
 }
 
-/// What to do about an error of the file system.
+/// What the user can do about an error of the file system, if anything.
 pub(crate) fn io_hint(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("make room on the disk; the same command goes on from here")
+            Some("make room on the disk; the same command resumes")
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some("choose another place for runs with `--runs DIR`, or mend its permissions")
+            Some("choose another place for runs with `--runs DIR`, or fix its permissions")
         }
         _ => None,
     }

@@ -1,5 +1,5 @@
-//! When a plan will be through at the agreed capacity: pure arithmetic, without retries, stalls or
-//! others on the same account.
+//! When a run will finish at the agreed capacity: pure arithmetic that ignores retries, stalls and
+//! other campaigns on the same account.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::mail::Timestamp;
 const HOUR: u128 = 3_600_000_000;
 const SLOT: u128 = 300_000_000;
 
-/// The course of a run that nothing holds up.
+/// The schedule of a run that nothing delays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forecast {
     rows: u64,
     start: Timestamp,
     pace: Pace,
-    /// Messages in an hour: the agreement, or what twelve full slots come to where that is less.
+    /// Messages per hour: the agreement, or twelve full slots if that is less.
     per_hour: u64,
     per_slot: u64,
 }
 
-/// The messages of one slot.
+/// The messages sent in one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotForecast {
     /// The slot's start.
@@ -29,7 +29,7 @@ pub struct SlotForecast {
     pub rows: u64,
 }
 
-/// The course of sending `rows` messages from `start` on.
+/// The schedule of sending `rows` messages from `start` on.
 pub fn forecast(rows: u64, capacity: &Capacity, start: Timestamp) -> Forecast {
     let per_slot = capacity.per_slot();
     let per_hour = capacity.per_hour.min(per_slot.saturating_mul(12));
@@ -42,7 +42,7 @@ impl Forecast {
         self.rows.checked_sub(1).map_or(self.start, |last| self.start + self.leaves(last))
     }
 
-    /// The slots in which messages leave, in their order. Their counts add up to the rows.
+    /// The slots in which messages leave, in order. Their counts add up to the rows.
     pub fn slots(&self) -> impl Iterator<Item = SlotForecast> {
         let forecast = *self;
         let mut slot = self.start.slot();
@@ -67,14 +67,14 @@ impl Forecast {
             (u128::from(message), u128::from(self.per_hour.max(1)), u128::from(self.per_slot.max(1)));
         let micros = match self.pace {
             Pace::Even => (message * HOUR).div_ceil(per_hour),
-            // At the burst rate until the hour is spent; then at rest until its first message is an
-            // hour ago.
+            // At the burst rate until the hour's quota is used; then nothing until its first
+            // message is an hour old.
             Pace::Burst => message / per_hour * HOUR + (message % per_hour * SLOT).div_ceil(per_slot),
         };
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// How many messages have left before a moment: the number of those whose time is earlier.
+    /// How many messages leave before a moment.
     fn gone_before(&self, moment: Timestamp) -> u64 {
         let elapsed = moment.since(self.start).as_micros();
         let (per_hour, per_slot) = (u128::from(self.per_hour), u128::from(self.per_slot));
@@ -122,7 +122,7 @@ mod tests {
         check(30_000, Pace::Even, 0, &[12_500, 12_500, 5_000], 12.0);
         check(30_000, Pace::Even, 3, &[5_000, 12_500, 12_500], 12.0);
         check(30_000, Pace::Burst, 0, &[15_625, 14_375], 9.6);
-        // The hour is spent after 48 minutes; then nothing until the hour is over.
+        // The hour's quota is used after 48 minutes; then nothing until the hour ends.
         let hour = [15_625, 15_625, 15_625, 15_625, 15_625, 15_625, 15_625, 15_625, 15_625, 9_375];
         check(150_000, Pace::Burst, 0, &hour, 48.0);
         check(160_000, Pace::Burst, 0, &[hour.as_slice(), &[10_000]].concat(), 63.2);

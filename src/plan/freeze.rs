@@ -19,12 +19,12 @@ use super::sealed::{FileFacts, SealedWriter};
 use crate::kit::file::{self, Draft};
 use crate::screen::{Screened, ScreenedBatch};
 
-/// Rows in one batch of the file. Whoever reads one row touches the pages of its batch only, and
-/// what is held in memory for each batch does not count.
+/// Rows per batch of the file. Reading one row touches only the pages of its batch, and the memory
+/// kept per batch is negligible.
 const BATCH_ROWS: usize = 4_096;
 
-/// The two files of a plan while they are written. Dropped before [`Self::finish`], nothing is left
-/// of them.
+/// The two files of a plan while they are written. If this is dropped before [`Self::finish`], they
+/// are removed.
 #[derive(Debug)]
 pub struct Freeze {
     layout: Layout,
@@ -33,7 +33,7 @@ pub struct Freeze {
     screened: ScreenedWriter<Draft>,
 }
 
-/// What the two files hold.
+/// The facts about the two finished files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frozen {
     /// `plan.arrow`.
@@ -43,7 +43,10 @@ pub struct Frozen {
 }
 
 impl Freeze {
-    /// Begins a plan where there is none yet. The caller holds the run's lock.
+    /// Begins a plan. The caller holds the run's lease.
+    ///
+    /// # Errors
+    /// [`PlanError::Frozen`] when there is one already.
     pub fn begin(files: &PlanFiles, layout: Layout) -> Result<Self, PlanError> {
         let path = &files.plan;
         if path.exists() {
@@ -55,12 +58,12 @@ impl Freeze {
         Ok(Self { layout, lasting: true, plan, screened })
     }
 
-    /// The same for a plan that is looked at and thrown away: it need not outlast a loss of power.
+    /// Begins a temporary plan, which need not survive a power failure.
     pub fn aside(files: &PlanFiles, layout: Layout) -> Result<Self, PlanError> {
         Ok(Self { lasting: false, ..Self::begin(files, layout)? })
     }
 
-    /// Writes the rows of a batch. Batches come in the order of the input.
+    /// Writes the rows of a batch. Batches must come in input order.
     pub fn write(&mut self, batch: &ScreenedBatch) -> Result<(), PlanError> {
         let encoded = self.layout.encode(&batch.accepted)?;
         self.write_encoded(&encoded, &batch.screened)
@@ -71,21 +74,20 @@ impl Freeze {
         &self.layout
     }
 
-    /// Writes what [`Layout::encode`] has made of the accepted rows of a batch, and its other rows.
+    /// Writes the accepted rows of a batch, encoded by [`Layout::encode`], and its screened rows.
     pub fn write_encoded(&mut self, accepted: &RecordBatch, screened: &[Screened]) -> Result<(), PlanError> {
         self.plan.write(accepted)?;
         self.screened.write(screened)
     }
 
-    /// Syncs both files and gives them their names, the plan last: when it is there, both are
-    /// whole.
+    /// Syncs and publishes both files, the plan last: if it exists, both are whole.
     pub fn finish(self) -> Result<Frozen, PlanError> {
         let (screened, plan) = (self.screened.finish()?, self.plan.finish()?);
         commit(screened, plan, self.lasting)
     }
 }
 
-/// Freezes a new plan of some rows of another one, ascending: for a run that tries them once more.
+/// Freezes a new plan with some rows (ascending) of another one, for a run that tries them again.
 /// Nothing is screened.
 pub fn freeze_rows(
     plan: &Plan,
@@ -141,7 +143,7 @@ fn commit(
     Ok(Frozen { plan: plan_facts, screened: screened_facts })
 }
 
-/// Writes the rows of a plan, in batches of one size.
+/// Writes the rows of a plan in batches of equal size.
 pub(super) struct PlanWriter<W: Write> {
     sealed: SealedWriter<W>,
     path: PathBuf,
@@ -182,8 +184,7 @@ impl<W: Write> PlanWriter<W> {
         Ok(())
     }
 
-    /// The order of the input is what results are written in; a plan out of it would lose rows
-    /// there.
+    /// Results are merged in input order: rows out of order would be lost there.
     fn check_order(&mut self, batch: &RecordBatch) {
         let files = batch.column(column::FILE).as_primitive::<UInt32Type>().values();
         let rows = batch.column(column::ROW).as_primitive::<UInt64Type>().values();
@@ -308,7 +309,7 @@ pub(crate) mod tests {
         freeze.finish().unwrap();
         let plan = Plan::open(&files.plan).unwrap();
         assert_eq!(plan.columns().collect::<Vec<_>>(), ["name"]);
-        // What is mailrun's own is kept in any case.
+        // mailrun's own columns are always kept.
         assert_eq!(plan.row(1).unwrap().id.as_deref(), Some("2"));
     }
 
@@ -327,7 +328,7 @@ pub(crate) mod tests {
         assert!(plan.is_empty() && plan.domains().next().is_none());
     }
 
-    /// Small batches are joined and large ones cut; numbers and places stay.
+    /// Small batches are joined and large ones split; row numbers and places stay the same.
     #[test]
     fn batches_of_any_size_make_one_plan() {
         let (_folder, files) = plan_files();
@@ -371,8 +372,7 @@ pub(crate) mod tests {
         assert!(names(folder.path()).is_empty());
     }
 
-    /// At whatever byte the disk is full: the error says so and names the file, and nothing is
-    /// left.
+    /// Whenever the disk fills up, the error says so and names the file, and nothing remains.
     #[test]
     fn a_full_disk_is_said_and_leaves_nothing() {
         let (folder, files) = plan_files();

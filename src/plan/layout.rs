@@ -17,20 +17,20 @@ use arrow_select::filter::filter_record_batch;
 use super::PlanError;
 use crate::screen::Accepted;
 
-/// Where mailrun's own columns are. `columns` is a struct of the target group's.
+/// The indices of mailrun's own columns. `columns` is a struct of the target group's.
 pub(super) mod column {
     pub const FILE: usize = 0;
     pub const ROW: usize = 1;
     /// The address as it goes on the wire.
     pub const ADDRESS: usize = 2;
-    /// The address as given; null where it is the same.
+    /// The address as given; null if it is the same.
     pub const EMAIL: usize = 3;
     pub const ID: usize = 4;
     pub const NAME: usize = 5;
     pub const COLUMNS: usize = 6;
 }
 
-/// What a plan's rows look like. Pure, for any thread.
+/// The columns of a plan's rows. Can be used from any thread.
 #[derive(Debug, Clone)]
 pub struct Layout {
     schema: SchemaRef,
@@ -38,7 +38,7 @@ pub struct Layout {
     left_out: Vec<LeftOut>,
 }
 
-/// A column of the target group that is kept, and the type it is kept in.
+/// A column of the target group that is kept, and the type it is stored as.
 #[derive(Debug, Clone)]
 struct Picked {
     source: usize,
@@ -55,8 +55,8 @@ pub struct LeftOut {
 }
 
 impl Layout {
-    /// The layout for records with this schema. Of their columns those named by `wanted` are kept,
-    /// or all where it can't be known which are used.
+    /// The layout for records with this schema. It keeps the columns in `wanted`, or all when it is
+    /// unknown which are used.
     pub fn new(records: &Schema, wanted: Option<&BTreeSet<String>>) -> Self {
         let mut picked = Vec::new();
         let mut fields = Vec::new();
@@ -90,12 +90,12 @@ impl Layout {
         &self.schema
     }
 
-    /// The columns that would have been kept, had they a type that templates can use.
+    /// The wanted columns that are not kept, because templates can't use their type.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// The accepted rows of a batch, as they are frozen.
+    /// The accepted rows of a batch in this layout.
     pub fn encode(&self, accepted: &Accepted) -> Result<RecordBatch, PlanError> {
         self.frozen(accepted).map_err(PlanError::Arrow)
     }
@@ -115,14 +115,14 @@ impl Layout {
             optional(accepted.ids()),
             optional(accepted.names()),
         ];
-        // The conversions come after the filter: they cost more, and the rows may be few.
+        // Conversions come after the filter: they cost more, and few rows may remain.
         let mut fields = self.schema.fields()[..column::COLUMNS].to_vec();
         for picked in &self.picked {
             let source = accepted.records().column(picked.source);
             fields.push(Arc::new(Field::new("", source.data_type().clone(), true)));
             columns.push(Arc::clone(source));
         }
-        // Rows that are not accepted may have no address yet.
+        // Rows that are not accepted may have no address.
         fields[column::ADDRESS] = Arc::new(Field::new("address", DataType::Utf8, true));
         let all = RecordBatch::try_new(Arc::new(Schema::new(Fields::from(fields))), columns)?;
         let kept = if accepted.len() == rows { all } else { filter_record_batch(&all, &mask(accepted))? };
@@ -146,7 +146,7 @@ impl Layout {
     }
 }
 
-/// The addresses as given, where that is not what goes on the wire.
+/// The addresses as given, if they differ from those on the wire.
 fn rewritten(accepted: &Accepted) -> ArrayRef {
     let mut emails = StringBuilder::with_capacity(accepted.places().len(), 0);
     for row in accepted.rewritten() {
@@ -165,7 +165,7 @@ fn mask(accepted: &Accepted) -> BooleanArray {
 }
 
 /// The same type without dictionaries, views and runs: an Arrow file can't hold a dictionary that
-/// changes, and a view keeps the whole of what it was cut from.
+/// changes, and a view keeps its whole source alive.
 fn plain(kind: &DataType) -> DataType {
     let item = |field: &Field| Arc::new(field.clone().with_data_type(plain(field.data_type())));
     match kind {
@@ -207,7 +207,7 @@ mod tests {
     use crate::screen::{Columns, Limits, Screener};
     use crate::target_group::{Batch, Place};
 
-    /// Types that an Arrow file or a long life on disk is no place for are kept as plain ones.
+    /// Types that don't belong in a file are stored as plain ones.
     #[test]
     fn dictionaries_and_views_become_plain() {
         let tiers: ArrayRef =

@@ -1,8 +1,7 @@
-//! The frozen plan: the rows that passed screening, and those that did not, on disk.
+//! The frozen plan: the rows that passed screening and those that did not, on disk.
 //!
-//! Every file comes into being under another name, is synced, and gets its own name in one step: it
-//! is whole or absent. What is read is checked first: a plan that is cut or altered is an error,
-//! never a shorter list.
+//! Each file is written under a temporary name, synced and renamed, so it is whole or absent. Files
+//! are checked before they are read: a truncated or altered plan is an error, never a shorter list.
 
 mod domains;
 mod error;

@@ -1,5 +1,4 @@
-//! Planned and screened rows together, in the order of the input: what results are written from, in
-//! one pass.
+//! Planned and screened rows together in input order, so that results are written in one pass.
 
 use std::iter::Peekable;
 
@@ -8,10 +7,10 @@ use super::reader::Plan;
 use super::screened::ScreenedRows;
 use crate::screen::Screened;
 
-/// A row of the input.
+/// A row of the input, wherever it was frozen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputRow {
-    /// It is in the plan, under this number.
+    /// It is in the plan, with this index.
     Planned(u32),
     /// It was screened.
     Screened(Screened),
@@ -37,7 +36,7 @@ impl Iterator for Merge<'_> {
             (None, None) => return None,
             (None, Some(_)) => false,
             (Some(_), None) => true,
-            // An error comes out at once.
+            // An error is returned immediately.
             (Some(Err(_)), Some(_)) => true,
             (Some(Ok(screened)), Some((file, row))) => {
                 (screened.file, screened.place.row) < (file as usize, row)

@@ -20,11 +20,11 @@ use crate::mail::Address;
 /// The kind of file in its seal.
 pub(super) const KIND: &str = "plan";
 
-/// So much of the file is kept mapped into memory; then all of it is given back to the system,
-/// which still has it in its cache. A plan of any size takes no more memory than this.
+/// At most this much of the file stays resident; then all pages are released to the system, which
+/// still caches them. So a plan of any size takes no more memory than this.
 const RESIDENT_BYTES: u64 = 32 << 20;
 
-/// A frozen plan. Rows are read from the mapped file when they are asked for, from any thread.
+/// A frozen plan. Rows are read from the mapped file on demand, from any thread.
 #[derive(Debug)]
 pub struct Plan {
     facts: FileFacts,
@@ -35,10 +35,10 @@ pub struct Plan {
     resident: AtomicU64,
 }
 
-/// A batch of the file with its columns at hand.
+/// A batch of the file and its columns.
 #[derive(Debug)]
 struct PlanBatch {
-    /// The number of its first row.
+    /// The index of its first row.
     first: u32,
     records: RecordBatch,
     file: UInt32Array,
@@ -54,7 +54,7 @@ struct PlanBatch {
 }
 
 impl Plan {
-    /// Opens the plan at `path`, checked whole: a cut or altered file is an error.
+    /// Opens the plan at `path` and checks all of it: a truncated or altered file is an error.
     pub fn open(path: &Path) -> Result<Self, PlanError> {
         let file = SealedFile::open(path, KIND)?;
         let foreign = || PlanError::damaged(path, "its columns are not those of a plan");
@@ -78,7 +78,7 @@ impl Plan {
             let batch = PlanBatch::new(plan.len, file.batch(number)?, file.bytes_of(number) as u64);
             let rows = u32::try_from(batch.records.num_rows()).ok();
             plan.len = rows.and_then(|rows| plan.len.checked_add(rows)).ok_or_else(foreign)?;
-            // Arrow has looked at all of it to check offsets and UTF-8.
+            // Arrow has read all of it to check offsets and UTF-8.
             plan.batches.push(batch);
             plan.touch(number);
         }
@@ -93,12 +93,12 @@ impl Plan {
         self.len
     }
 
-    /// True when there is nobody to send to.
+    /// Whether there is nobody to send to.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// BLAKE3 of the plan's data, in hexadecimal digits: tells a plan from any other.
+    /// BLAKE3 of the plan's data, in hexadecimal digits: identifies the plan.
     pub fn hash(&self) -> &str {
         &self.facts.hash
     }
@@ -112,7 +112,7 @@ impl Plan {
         fields.iter().map(|field| field.name().as_str())
     }
 
-    /// The row with this number, from 0.
+    /// The row with this index, from 0.
     pub fn row(&self, index: u32) -> Result<Row, PlanError> {
         if index >= self.len {
             return Err(PlanError::NoRow { index, len: self.len });
@@ -133,10 +133,10 @@ impl Plan {
         })
     }
 
-    /// File (an index into the manifest's inputs) and row, from 1, that a row comes from.
+    /// The file (an index into the manifest's inputs) and the row in it, from 1.
     ///
     /// # Panics
-    /// As all that follow, when there is no row with this number.
+    /// Like the methods below, when there is no row with this index.
     pub fn place(&self, index: u32) -> (u32, u64) {
         let (batch, at) = self.find(index);
         (batch.file.value(at), batch.row.value(at))
@@ -160,13 +160,13 @@ impl Plan {
         batch.domain(at)
     }
 
-    /// The recipient's id, where there is one.
+    /// The recipient's id, if any.
     pub fn id(&self, index: u32) -> Option<&str> {
         let (batch, at) = self.find(index);
         text(&batch.id, at)
     }
 
-    /// Each row's number with its domain: for building the queues.
+    /// Each row's index and domain, for building the queues.
     pub fn domains(&self) -> impl Iterator<Item = (u32, &str)> {
         self.batches.iter().enumerate().flat_map(move |(number, batch)| {
             self.touch(number);
@@ -178,7 +178,7 @@ impl Plan {
         &self.schema
     }
 
-    /// The batches, each with the number of its first row.
+    /// The batches, each with the index of its first row.
     pub(super) fn record_batches(&self) -> impl Iterator<Item = (u32, &RecordBatch)> {
         self.batches.iter().enumerate().map(move |(number, batch)| {
             self.touch(number);
@@ -195,8 +195,7 @@ impl Plan {
         (batch, (index - batch.first) as usize)
     }
 
-    /// Counts a batch as being in memory, and gives all of the file's pages back when they have
-    /// become many.
+    /// Counts a batch as resident, and releases all pages of the file when there are too many.
     fn touch(&self, number: usize) {
         let batch = &self.batches[number];
         if batch.touched.load(Ordering::Relaxed) || batch.touched.swap(true, Ordering::Relaxed) {
@@ -209,9 +208,9 @@ impl Plan {
         for batch in &self.batches {
             batch.touched.store(false, Ordering::Relaxed);
         }
-        // SAFETY: the mapping is shared and read-only, so a page that is given up is read from the
-        // file again when it is next looked at, with the same contents; other threads may be
-        // reading at the same time. A failure leaves the pages where they are.
+        // SAFETY: the mapping is shared and read-only, so a released page is read from the file
+        // again with the same contents, even if other threads read it now. A failure leaves the
+        // pages resident.
         let _ = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 }
@@ -295,8 +294,8 @@ mod tests {
         assert_damaged(&path, "a byte more");
     }
 
-    /// Any byte that changes is noticed, or is one that nothing is read from (padding, the footer's
-    /// copy of the schema): what is read stays the same.
+    /// Any changed byte is detected, or is one that is never read (padding, the footer's copy of
+    /// the schema).
     #[test]
     fn an_altered_plan_is_refused_or_reads_the_same() {
         let (_folder, path) = plan_of(20);
@@ -340,7 +339,7 @@ mod tests {
                 let plan = &plan;
                 scope.spawn(move || {
                     for index in (offset..plan.len()).step_by(97) {
-                        // As if the limit had been reached.
+                        // Pretend that the limit was reached.
                         plan.resident.store(RESIDENT_BYTES, Ordering::Relaxed);
                         assert_eq!(plan.row(index).unwrap().email, format!("{index}@b.example"));
                     }

@@ -1,4 +1,4 @@
-//! One row of the plan, as the stages after it take it.
+//! One row of the plan, as the next stages use it.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::mail::Address;
 /// A row that is sent to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Its number in the plan, from 0.
+    /// Its index in the plan, from 0.
     pub index: u32,
     /// Which file it comes from: an index into the manifest's inputs.
     pub file: u32,
@@ -17,11 +17,11 @@ pub struct Row {
     pub email: String,
     /// The address.
     pub address: Address,
-    /// The recipient's id, where there is one.
+    /// The recipient's id, if any.
     pub id: Option<String>,
-    /// The display name, where there is one.
+    /// The display name, if any.
     pub name: Option<String>,
-    /// The columns that the templates use, by their names, in the order of the target group. Null
-    /// stays null.
+    /// The columns that the templates use, by name, in the order of the target group. Null stays
+    /// null.
     pub values: Map<String, Value>,
 }

@@ -1,5 +1,4 @@
-//! `screened.arrow`: the rows that are not sent to, with their reason and place, in the order of
-//! the input.
+//! `screened.arrow`: the rows that are not sent to, with their reason and place, in input order.
 
 use std::io::Write;
 use std::path::Path;
@@ -118,7 +117,7 @@ impl<W: Write> std::fmt::Debug for ScreenedWriter<W> {
     }
 }
 
-/// Reads the rows back, in the order of the input. After an error there are no more.
+/// Reads the rows back in input order. Ends after the first error.
 #[derive(Debug)]
 pub struct ScreenedRows {
     file: SealedFile,
@@ -133,7 +132,7 @@ struct ScreenedBatch {
 }
 
 impl ScreenedRows {
-    /// Opens the file at `path`, checked whole: a cut or altered file is an error.
+    /// Opens the file at `path` and checks all of it: a truncated or altered file is an error.
     pub fn open(path: &Path) -> Result<Self, PlanError> {
         let file = SealedFile::open(path, KIND)?;
         if file.schema.fields() != schema().fields() {
@@ -147,7 +146,7 @@ impl ScreenedRows {
         self.file.facts.rows
     }
 
-    /// True when every row of the input was accepted.
+    /// Whether every row of the input was accepted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -3,8 +3,8 @@
 //!
 //! Other tools open them as ordinary Arrow files. The seal is in the footer's metadata and covers
 //! everything before the footer: the schema and the record batches. Of the footer itself only the
-//! list of batches is used, and it must fit the data without a gap; so there is no byte that could
-//! change unseen and change what is read.
+//! list of batches is used, and it must cover the data without gaps. So no byte can change
+//! undetected and change what is read.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -28,10 +28,10 @@ const FORMAT: u32 = 1;
 const SCHEMA_AT: usize = 64;
 /// Arrow's trailer: the footer's length and the magic.
 const TRAILER: usize = 10;
-/// What goes to the file at once.
+/// How much is written to the file at once.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// What a file of a run holds.
+/// The row count and hash of a file of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFacts {
     /// The number of rows.
@@ -68,7 +68,7 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 impl<W: Write> SealedWriter<W> {
-    /// Begins a file of this kind. `path` is for errors.
+    /// Starts a file of this kind. `path` is for errors.
     pub fn new(writer: W, path: &Path, kind: &'static str, schema: &Schema) -> Result<Self, PlanError> {
         let hashing = Hashing { inner: writer, hasher: blake3::Hasher::new(), bytes: 0 };
         let arrow = FileWriter::try_new(BufWriter::with_capacity(WRITE_BYTES, hashing), schema)
@@ -84,7 +84,7 @@ impl<W: Write> SealedWriter<W> {
         self.arrow.write(batch).map_err(PlanError::writing(&self.path))
     }
 
-    /// Writes the seal and hands the writer back.
+    /// Writes the seal and returns the writer.
     pub fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
         let error = PlanError::writing(&self.path);
         self.arrow.flush().map_err(&error)?;
@@ -134,12 +134,12 @@ impl AsRef<[u8]> for Mapped {
 }
 
 impl SealedFile {
-    /// Opens a file of this kind and checks it whole, once through.
+    /// Opens a file of this kind and checks all of it in one pass.
     pub fn open(path: &Path, kind: &'static str) -> Result<Self, PlanError> {
         let mut file = File::open(path).map_err(PlanError::io("open", path))?;
-        // SAFETY: a file of a run is never changed once it has its name; it is replaced by a new
-        // one at most, and the mapping keeps the old one. Who writes into it on purpose breaks the
-        // process, as with any mapped file.
+        // SAFETY: a file of a run never changes once it is published; at most a new file replaces
+        // it, and the mapping keeps the old one. Deliberate writes to it break the process, as with
+        // any mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(PlanError::io("map", path))?;
         let map = Arc::new(map);
         let damaged = |detail: String| PlanError::damaged(path, detail);
@@ -157,7 +157,7 @@ impl SealedFile {
             return Err(damaged(format!("it is a file of kind `{}`, not `{kind}`", seal.kind)));
         }
         if hash(&mut file, seal.bytes).map_err(PlanError::io("read", path))? != seal.facts.hash {
-            return Err(damaged("its data does not fit its checksum".into()));
+            return Err(damaged("its data does not match its checksum".into()));
         }
         let (schema, first) = schema(&map).map_err(damaged)?;
         let blocks: Vec<Block> = footer.recordBatches().iter().flatten().copied().collect();
@@ -173,7 +173,7 @@ impl SealedFile {
         self.blocks.len()
     }
 
-    /// Where a batch lies in the file, in bytes.
+    /// The size of a batch in the file, in bytes.
     pub fn bytes_of(&self, batch: usize) -> usize {
         length(&self.blocks[batch])
     }
@@ -190,7 +190,7 @@ impl SealedFile {
     }
 }
 
-/// What the footer says of the data before it.
+/// What the footer says about the data before it.
 struct Seal {
     kind: String,
     format: u32,
@@ -203,7 +203,7 @@ impl Seal {
         let value = |key: &str| {
             let pairs = footer.custom_metadata().into_iter().flatten();
             let found = pairs.filter(|pair| pair.key() == Some(key)).find_map(|pair| pair.value());
-            found.ok_or_else(|| format!("it has no `{key}`: no file of mailrun's"))
+            found.ok_or_else(|| format!("it has no `{key}`: mailrun did not write it"))
         };
         let number = |key: &str| {
             let text = value(key)?;
@@ -220,17 +220,17 @@ impl Seal {
 
 /// The footer, at the end of the file.
 fn footer(file: &[u8]) -> Result<Footer<'_>, String> {
-    let unfinished = || "it is cut off, or no Arrow file".to_owned();
+    let unfinished = || "it is truncated, or not an Arrow file".to_owned();
     let (rest, trailer) = file.split_last_chunk::<TRAILER>().ok_or_else(unfinished)?;
     let length = read_footer_length(*trailer).map_err(|_| unfinished())?;
     let start = rest.len().checked_sub(length).ok_or_else(unfinished)?;
     root_as_footer(&rest[start..]).map_err(|error| format!("its footer can't be read: {error}"))
 }
 
-/// The schema at the start of the file (not the footer's copy), and the place of the first batch.
+/// The schema at the start of the file (not the footer's copy), and the offset of the first batch.
 fn schema(file: &[u8]) -> Result<(SchemaRef, usize), String> {
     let unreadable = || "its schema can't be read".to_owned();
-    // A message is a continuation mark, its length, and itself.
+    // A message follows a continuation mark and its length.
     let length = file.get(SCHEMA_AT + 4..SCHEMA_AT + 8).ok_or_else(unreadable)?;
     let length = i32::from_le_bytes(length.try_into().expect("it has four bytes"));
     let start = SCHEMA_AT + 8;
@@ -242,7 +242,7 @@ fn schema(file: &[u8]) -> Result<(SchemaRef, usize), String> {
     Ok((Arc::new(schema), end))
 }
 
-/// The batches follow one another from the schema to the end of the data.
+/// Checks that the batches follow one another from the schema to the end of the data.
 fn contiguous(blocks: &[Block], first: usize, end: u64) -> Result<(), String> {
     let mut at = first as u64;
     for block in blocks {
@@ -259,7 +259,7 @@ fn length(block: &Block) -> usize {
     block.metaDataLength() as usize + block.bodyLength() as usize
 }
 
-/// BLAKE3 of the first `bytes` bytes. Read, not mapped, so that it leaves nothing in memory.
+/// BLAKE3 of the first `bytes` bytes, read rather than mapped, so that no pages stay resident.
 fn hash(file: &mut File, bytes: u64) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; WRITE_BYTES];

@@ -1,4 +1,4 @@
-//! Cells as the templates see them.
+//! Cells as templates see them.
 //!
 //! | Arrow | template |
 //! |---|---|

@@ -12,8 +12,8 @@ use super::cell::Cell;
 use super::declare::{PLAIN, Storage, columns, text};
 use crate::mail::{Class, Disposition, EnhancedStatus, Timestamp};
 
-/// Raised when a column goes, changes its type or changes its meaning; a new column at the end
-/// leaves it.
+/// Raised when a column is removed or changes its type or meaning, but not for a new column at the
+/// end.
 pub const SCHEMA_VERSION: u32 = 1;
 /// The metadata key of [`SCHEMA_VERSION`].
 pub(super) const VERSION_KEY: &str = "mailrun.schema";

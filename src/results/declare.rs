@@ -3,18 +3,18 @@
 /// How a column is stored, besides its type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Storage {
-    /// What a text takes on average, for the memory that is reserved.
+    /// The average length of its texts, for reserving memory.
     pub(super) text_bytes: usize,
     /// Nearly all values differ: a Parquet dictionary of them would be built for nothing.
     pub(super) is_distinct: bool,
-    /// Files of this schema version that are older than the column do without it.
+    /// Older files of this schema version don't have the column.
     pub(super) is_late: bool,
 }
 
 /// A column without texts.
 pub(super) const PLAIN: Storage = Storage { text_bytes: 0, is_distinct: false, is_late: false };
 
-/// A column of texts with so many bytes on average.
+/// A column of texts with this average length.
 pub(super) const fn text(bytes: usize) -> Storage {
     Storage { text_bytes: bytes, ..PLAIN }
 }

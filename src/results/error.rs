@@ -42,7 +42,7 @@ pub enum ResultsError {
         #[source]
         source: ParquetError,
     },
-    /// The file has other columns than it should.
+    /// The file does not have the expected columns.
     #[error("`{path}` is not a result file: {why}")]
     Columns {
         /// The file.
@@ -94,17 +94,17 @@ impl ResultsError {
         }
     }
 
-    /// What to do about it.
+    /// What the user can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Full { .. } => {
-                Some("the journal has all that is known: free some space, then `mailrun results RUN`")
-            }
+            Self::Full { .. } => Some(
+                "nothing is lost: free some space, then write the files again with `mailrun results RUN`",
+            ),
             Self::Io { .. } | Self::Write { .. } => {
-                Some("the journal has all that is known: `mailrun results RUN` writes the files again")
+                Some("nothing is lost: write the files again with `mailrun results RUN`")
             }
             Self::Missing(_) | Self::NotResults { .. } | Self::Columns { .. } => {
-                Some("`mailrun results RUN` writes the files again from plan and journal")
+                Some("write the files again from plan and journal with `mailrun results RUN`")
             }
             Self::Newer { .. } => Some("use the version of mailrun that wrote it, or a newer one"),
             Self::Journal(error) => error.hint(),

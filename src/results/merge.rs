@@ -1,4 +1,4 @@
-//! Plan and journal, merged row by row in the order of the input.
+//! Merges plan and journal, row by row in input order.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::campaign::Compression;
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
 use crate::mail::{Disposition, Timestamp};
 
-/// Rows of one file, unless said otherwise: some 100 MB.
+/// Default rows per file: about 100 MB.
 const ROWS_PER_PART: u64 = 1_000_000;
 
 /// How results are written.
@@ -21,13 +21,13 @@ const ROWS_PER_PART: u64 = 1_000_000;
 pub struct Options {
     /// Parquet's page compression.
     pub compression: Compression,
-    /// Rows of one file.
+    /// Rows per file.
     pub rows_per_part: u64,
-    /// Domains in the summary.
+    /// How many domains the summary lists.
     pub top_domains: usize,
-    /// The run goes on: rows under way are not in doubt yet.
+    /// The run is still sending: rows in flight are not in doubt yet.
     pub running: bool,
-    /// What is said of rows that were not attempted.
+    /// The detail of rows that were not attempted.
     pub not_attempted: String,
 }
 
@@ -43,7 +43,7 @@ impl Default for Options {
     }
 }
 
-/// What the journal knows.
+/// What is known from the journal.
 #[derive(Debug)]
 pub struct Known<'a> {
     /// The state of every row.
@@ -62,8 +62,7 @@ pub struct Results<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// Starts to write results into `folder`. What stands there stays until
-    /// [`finish`](Self::finish).
+    /// Starts writing results into `folder`. Existing results stay until [`finish`](Self::finish).
     pub fn create(folder: &Path, known: Known<'a>, options: Options) -> Result<Self, ResultsError> {
         let run_id = &known.states.run.run_id;
         let parts = Parts::create(folder, options.compression, run_id, options.rows_per_part.max(1))?;
@@ -81,7 +80,7 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// Puts the files in place.
+    /// Publishes the files.
     pub fn finish(mut self) -> Result<Summary, ResultsError> {
         self.parts.write(self.batch.take())?;
         let files = self.parts.finish()?;
@@ -105,7 +104,7 @@ impl<'a> Results<'a> {
         let number = intent.as_ref().map(|intent| intent.connection);
         let number = number.or(outcome.as_ref().and_then(|outcome| outcome.connection));
         let connection = match number.map(|number| details.connection(number)) {
-            // What is left of a damaged journal is worth having without the names of the hosts.
+            // The rest of a damaged journal is useful even without the names of hosts.
             Some(Err(_)) if states.damage.is_some() => None,
             found => found.transpose()?.flatten(),
         };
@@ -142,7 +141,7 @@ impl<'a> Results<'a> {
     }
 }
 
-/// Tried before, and to be tried again when these results were written.
+/// The detail of a row that waits for another attempt.
 fn pending(outcome: Option<&Outcome>) -> String {
     let next = outcome.and_then(|outcome| match outcome.verdict {
         Verdict::Retry { at } => Some(at),
@@ -186,7 +185,7 @@ fn fill_from_outcome<'a>(row: &mut ResultRow<'a>, outcome: &'a Outcome, between:
     }
 }
 
-/// An intent without an outcome is an attempt of which nothing else is known.
+/// An intent without an outcome is an attempt with unknown result.
 fn fill_from_intent<'a>(row: &mut ResultRow<'a>, intent: &'a Intent) {
     row.attempts = intent.attempt;
     row.first_attempt_at = row.first_attempt_at.or(Some(intent.at));

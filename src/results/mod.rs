@@ -1,12 +1,12 @@
-//! The result files: one Parquet row for every input row, derived from plan and journal, and
+//! The result files: one Parquet row per input row, derived from plan and journal. They can be
 //! written again at any time.
 //!
-//! [`Results`] takes the input rows in their order, looks up what the journal says of each, and
-//! writes `results/part-00000.parquet` and so on in constant memory; [`ResultFiles`] reads them
-//! back. A file comes into its place whole: a reader never sees half of one. The columns are those
-//! of [`Column`]; DuckDB, pandas, pyarrow and Polars open them as they are.
+//! [`Results`] takes the input rows in order, looks each up in the journal, and writes
+//! `results/part-00000.parquet` and so on in constant memory; [`ResultFiles`] reads them back.
+//! Files appear whole: a reader never sees part of one. The columns are those of [`Column`];
+//! DuckDB, pandas, pyarrow and Polars read them directly.
 //!
-//! This module never changes the journal, and never decides what becomes of a row.
+//! This module never changes the journal and never decides the outcome of a row.
 
 mod batch;
 mod cell;

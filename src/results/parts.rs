@@ -1,4 +1,4 @@
-//! The files of the results: written under another name, synced, then moved into place together.
+//! The result files: written under temporary names, synced, then published together.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,9 +16,9 @@ use super::error::ResultsError;
 use crate::campaign::Compression;
 use crate::kit::file::{self, Draft, Synced};
 
-/// Rows that are held, compressed, before they are written: a bound on memory.
+/// Compressed rows held in memory before they are written.
 const ROW_GROUP_ROWS: usize = 100_000;
-/// What follows the name of a part that is not whole yet: now, and in version 0.1.0.
+/// The suffixes of incomplete parts: the present one, and that of version 0.1.0.
 const LEFT_OVER: [&str; 2] = [file::UNFINISHED, ".unfinished"];
 
 /// The files of one set of results.
@@ -27,7 +27,7 @@ pub(super) struct Parts {
     properties: WriterProperties,
     rows_per_part: u64,
     current: Option<Part>,
-    /// Whole, and not yet in place.
+    /// Complete, but not yet published.
     finished: Vec<Synced>,
 }
 
@@ -59,7 +59,7 @@ impl Parts {
         Ok(Self { folder: folder.to_owned(), properties, rows_per_part, current: None, finished: Vec::new() })
     }
 
-    /// Adds a batch, cut where a part is full.
+    /// Adds a batch, split where a part is full.
     pub fn write(&mut self, mut batch: RecordBatch) -> Result<(), ResultsError> {
         while batch.num_rows() > 0 {
             let part = match &mut self.current {
@@ -83,7 +83,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Puts all parts in their places. Without rows there is one part, with the columns only.
+    /// Publishes all parts. Without rows there is one part with only the columns.
     pub fn finish(mut self) -> Result<u32, ResultsError> {
         if self.finished.is_empty() && self.current.is_none() {
             self.current = Some(self.open()?);
@@ -116,7 +116,7 @@ impl Parts {
     }
 }
 
-/// Removes the parts of earlier results that had more of them, and what a killed process left.
+/// Removes surplus parts of earlier results, and what a killed process left behind.
 fn remove_others(folder: &Path, parts: u32) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

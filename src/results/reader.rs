@@ -21,7 +21,7 @@ pub struct ResultFiles {
 }
 
 impl ResultFiles {
-    /// The result files in `folder`, checked to be ours.
+    /// Opens and checks the result files in `folder`.
     pub fn open(folder: &Path) -> Result<Self, ResultsError> {
         let missing = || ResultsError::Missing(folder.to_owned());
         let mut numbered = Vec::new();
@@ -45,8 +45,8 @@ impl ResultFiles {
         &self.run_id
     }
 
-    /// All rows in the order of the input, with `columns` only: the fields of the others are empty.
-    /// (`disposition` without its column is `not_attempted`.)
+    /// All rows in input order, with only these `columns`: other fields are empty. (Without its
+    /// column, `disposition` is `not_attempted`.)
     pub fn rows<'a>(
         &'a self,
         columns: &'a [Column],

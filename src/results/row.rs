@@ -18,11 +18,11 @@ pub struct InputRow<'a> {
     pub domain: Option<&'a str>,
     /// The recipient's id.
     pub id: Option<&'a str>,
-    /// What screening made of it.
+    /// Whether it passed screening.
     pub fate: Fate<'a>,
 }
 
-/// What screening made of a row.
+/// Whether a row passed screening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate<'a> {
     /// It is in the plan.
@@ -30,7 +30,7 @@ pub enum Fate<'a> {
         /// Its number there.
         index: u32,
     },
-    /// It ended there.
+    /// Screening took it out.
     Screened {
         /// `invalid`, `duplicate` or `suppressed`.
         disposition: Disposition,

@@ -1,4 +1,4 @@
-//! What the results amount to, counted while they are written.
+//! The summary of results, counted while they are written.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use serde::{Serialize, Serializer};
 use super::columns::ResultRow;
 use crate::mail::{Class, Disposition, Timestamp};
 
-/// Domains that are counted one by one. Later ones count as one, so that memory stays bounded: a
-/// domain that matters is met before so many others.
+/// How many domains are counted individually; further ones are ignored to bound memory. A domain
+/// that matters appears before that many others.
 const MOST_DOMAINS: usize = 65_536;
-/// The longest latency that is told apart: an hour, in microseconds.
+/// The longest latency that is recorded exactly: one hour, in microseconds.
 const LONGEST_LATENCY_US: u64 = 3_600_000_000;
 
-/// What the results amount to.
+/// The summary of results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Rows in all: those of the input.
+    /// All input rows.
     pub rows: u64,
-    /// Rows per disposition, in the order of reports, none left out.
+    /// Rows per disposition, in the order of reports, zeros included.
     #[serde(serialize_with = "by_word")]
     pub dispositions: Vec<(Disposition, u64)>,
     /// Rows per class, where there are any.
@@ -28,9 +28,9 @@ pub struct Summary {
     pub classes: Vec<(Class, u64)>,
     /// The domains with the most rows.
     pub domains: Vec<DomainCount>,
-    /// Different domains, those not listed included.
+    /// Distinct domains, including those not listed.
     pub distinct_domains: u64,
-    /// True when there were so many that `distinct_domains` is only a lower bound.
+    /// Whether `distinct_domains` is only a lower bound.
     pub more_domains: bool,
     /// Transmissions.
     pub attempts: u64,
@@ -38,7 +38,7 @@ pub struct Summary {
     pub bytes: u64,
     /// Durations of the last attempts; `None` when there are none.
     pub latency: Option<Latency>,
-    /// Accepted messages of which the archive has no copy, since it was refused.
+    /// Accepted messages whose copy the archive refused.
     pub archive_refused: u64,
     /// Five-minute slots with at least one transmission.
     pub slots_used: u64,
@@ -50,13 +50,13 @@ pub struct Summary {
     /// The last one.
     #[serde(serialize_with = "as_text")]
     pub last_attempt_at: Option<Timestamp>,
-    /// Transmissions a second from the first to the last; `None` for less than two.
+    /// Transmissions per second from the first to the last; `None` with fewer than two.
     pub per_second: Option<f64>,
     /// Result files.
     pub files: u32,
 }
 
-/// What became of the rows of one domain.
+/// The rows of one domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DomainCount {
     /// In A-labels.
@@ -188,7 +188,7 @@ impl Counts {
     }
 }
 
-/// The domains with the most rows; by name where they have as many.
+/// The domains with the most rows; equal ones by name.
 fn top(domains: FxHashMap<Box<str>, PerDisposition>, most: usize) -> Vec<DomainCount> {
     let mut domains: Vec<(u64, Box<str>, PerDisposition)> =
         domains.into_iter().map(|(domain, counts)| (counts.iter().sum(), domain, counts)).collect();

@@ -1,4 +1,4 @@
-//! A Parquet file of any columns, in its place when it is whole: for lists that are not results.
+//! A Parquet file with any columns, published when complete: for lists other than results.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,14 +12,14 @@ use parquet::file::properties::WriterProperties;
 
 use crate::kit::file::Draft;
 
-/// A file that is being written beside its place.
+/// A file that is being written.
 pub struct TableWriter {
     writer: ArrowWriter<File>,
     draft: Draft,
 }
 
 impl TableWriter {
-    /// Begins the file at `path`.
+    /// Starts the file at `path`.
     pub fn create(path: &Path, schema: SchemaRef) -> Result<Self, ParquetError> {
         let compression = Compression::ZSTD(ZstdLevel::default());
         let properties = WriterProperties::builder().set_compression(compression).build();
@@ -33,7 +33,7 @@ impl TableWriter {
         self.writer.write(batch)
     }
 
-    /// Puts the file in its place.
+    /// Publishes the file.
     pub fn finish(self) -> Result<(), ParquetError> {
         self.writer.close()?;
         Ok(self.draft.publish()?)

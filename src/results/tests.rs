@@ -98,7 +98,7 @@ fn reply(code: u16, class: u8, subject: u16, detail: u16, text: &str) -> Option<
     Some(Reply { code, enhanced: Some(EnhancedStatus { class, subject, detail }), text: text.to_owned() })
 }
 
-/// One row for each way in which a run can leave it.
+/// One row for each way a run can leave it.
 fn every_kind() -> Run {
     let (run, writer) = Run::new(6);
     let connection = writer.register_connection(ConnectionInfo {

@@ -1,4 +1,4 @@
-//! Files by their contents.
+//! Files identified by their content.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::PlanError;
 
-/// Read at once.
+/// How much is read at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// A file that makes up what recipients get: a template, a partial, an attachment, an image.
+/// A file that messages are made of: a template, partial, attachment or image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Content {
-    /// What it is for: `text`, `html`, `partial`, `attachment`, `inline`.
+    /// Its role: `text`, `html`, `partial`, `attachment`, `inline`.
     pub role: String,
     /// Its name, without the directory.
     pub name: String,

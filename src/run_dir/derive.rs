@@ -1,4 +1,4 @@
-//! The name of a run, derived from what it sends: the same content is the same run, on any machine.
+//! The id of a run, derived from what it sends: the same content gives the same id on any machine.
 
 use serde_json::{Value, json};
 
@@ -7,19 +7,18 @@ use super::inputs::{Input, RunOptions};
 use super::run_id::RunId;
 use crate::campaign::Campaign;
 
-/// Digits and letters that are not mistaken for one another.
+/// Digits and letters that people don't confuse.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 60 bits.
 const LENGTH: usize = 12;
 
 /// The id of the run that sends this content.
 ///
-/// It depends on who gets what from whom: the recipients' files, templates and attachments by their
-/// contents, the campaign's sender and unsubscribe settings, and the options that choose rows or
-/// recipients. It does not depend on where files lie, nor on how the mail is carried (capacity,
-/// relay, retries, keys): a run that is started again with other settings of that kind goes on, and
-/// does not send everything once more. Whether mail leaves the machine at all does count, so that a
-/// rehearsal is a run of its own.
+/// It depends on who gets what from whom: the content of the recipients' files, templates and
+/// attachments, the campaign's sender and unsubscribe settings, and the options that choose rows or
+/// recipients. It does not depend on where files are, nor on how mail is delivered (capacity,
+/// relay, retries, keys), so a run resumes after such a change instead of sending everything again.
+/// The route counts, so a rehearsal has its own id.
 pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], options: &RunOptions) -> RunId {
     let mut contents = contents.to_vec();
     contents.sort();
@@ -36,8 +35,8 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
     RunId(letters.collect())
 }
 
-/// What of a campaign's settings decides who gets what from whom; files count by their contents,
-/// and are not in it.
+/// The settings of a campaign that decide who gets what from whom. Files are left out: their
+/// content counts.
 pub fn recipients_part(campaign: &Campaign) -> Value {
     json!({
         "campaign": campaign.identity,
@@ -48,7 +47,7 @@ pub fn recipients_part(campaign: &Campaign) -> Value {
     })
 }
 
-/// The template's settings without its files: those count by their contents.
+/// The template's settings without its files: their content counts.
 fn template(template: Value) -> Value {
     let mut template = without(template, &["text", "html", "partials", "attachments"]);
     if let Some(images) = template.get_mut("inline").and_then(Value::as_array_mut) {
@@ -99,8 +98,8 @@ route = "sandbox"
         run_id(&campaign, &[input("a.csv", "99")], &contents, &RunOptions::default())
     }
 
-    /// Pinned: an id that changes with the program's version would send everything again after an
-    /// update in the middle of a run. A new key must not be written out while it has its default.
+    /// Pinned: if the id changed with the program's version, an update in the middle of a run would
+    /// send everything again. A new key must not be serialised while it has its default.
     #[test]
     fn it_is_the_same_in_every_version() {
         assert_eq!(id_at(CAMPAIGN, "/home/a").as_str(), "g8q8zs1t3568");
@@ -136,8 +135,8 @@ route = "sandbox"
         let (x, y) = (content("text", "x", "33"), content("partial", "y", "44"));
         let all = RunOptions::default();
         let id = of(&[a.clone(), b.clone()], &[x.clone(), y.clone()], &all);
-        // The order of the target group's files decides which duplicate counts; that of the others
-        // says nothing.
+        // The order of the target group's files decides which duplicate is kept; the order of other
+        // files means nothing.
         assert_eq!(id, of(&[a.clone(), b.clone()], &[y.clone(), x.clone()], &all));
         assert_ne!(id, of(&[b.clone(), a.clone()], &[x.clone(), y.clone()], &all));
         assert_ne!(id, of(std::slice::from_ref(&a), &[x.clone(), y.clone()], &all));

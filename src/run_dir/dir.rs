@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::plan::PlanFiles;
 
-/// `<runs>/<campaign id>/<run id>/`: the run's files on this machine. Other stores than the file
-/// system keep a copy here of what is mapped into memory or written as Parquet.
+/// `<runs>/<campaign id>/<run id>/`: the run's files on this machine. Stores other than the file
+/// system keep local copies of the plan and the results here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunDir {
     path: PathBuf,

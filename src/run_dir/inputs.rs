@@ -18,7 +18,7 @@ pub struct Input {
     pub bytes: u64,
     /// BLAKE3, in hexadecimal digits.
     pub hash: String,
-    /// The number of its rows, once it has been screened.
+    /// The number of its rows, known once it was screened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
 }
@@ -32,15 +32,15 @@ pub struct RunOptions {
     /// `--to`: everything goes to this address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// `--dry-run`: everything but SMTP.
+    /// `--dry-run`: everything except SMTP.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
-    /// Set on a run of some rows of another one.
+    /// For a run that resends rows of another run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryOf>,
 }
 
-/// Which rows of which run are tried once more.
+/// The rows of another run that are resent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryOf {
     /// The other run.

@@ -1,7 +1,7 @@
-//! `manifest.json`: what a run is made of, and where it stands. Replaced as a whole, and checked
-//! when it is read.
+//! `manifest.json`: what a run consists of and how far it is. Replaced atomically, and checked when
+//! it is read.
 //!
-//! It holds no secrets: the campaign names where they are, never what they are.
+//! It holds no secrets: the campaign says where they are, never what they are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +20,10 @@ use crate::mail::Timestamp;
 use crate::plan::{FileFacts, Plan, PlanError};
 use crate::screen::Counts;
 
-/// The newest format that is known here.
+/// The newest format that this version knows.
 pub const FORMAT: u32 = 1;
 
-/// What a run is made of, and where it stands.
+/// What a run consists of and how far it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
     /// The format of this file.
@@ -34,9 +34,9 @@ pub struct Manifest {
     pub campaign_id: String,
     /// The run's id.
     pub run_id: RunId,
-    /// Where the run stands.
+    /// How far the run is.
     pub state: RunState,
-    /// When the run directory was made.
+    /// When the run directory was created.
     #[serde(with = "moment")]
     pub created: Timestamp,
     /// When the plan was frozen.
@@ -45,18 +45,18 @@ pub struct Manifest {
     /// When sending began.
     #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
-    /// When the last row had its disposition.
+    /// When the last row got its disposition.
     #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
     /// The options that choose rows or recipients.
     pub options: RunOptions,
-    /// The target group's files, in their order.
+    /// The target group's files, in order.
     pub inputs: Vec<Input>,
     /// Templates, partials, attachments and images.
     pub contents: Vec<Content>,
-    /// What screening made of the input.
+    /// How many rows passed screening, and why the rest did not.
     pub screening: Counts,
-    /// The suppression list's last change that screening saw.
+    /// The last change of the suppression list that screening saw.
     pub suppression_change: u64,
     /// `plan.arrow`, once it is frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,24 +64,24 @@ pub struct Manifest {
     /// `screened.arrow`, once it is frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub screened: Option<FileFacts>,
-    /// Rows by disposition, as the results have them; empty before there are any.
+    /// Rows by disposition, as in the results; empty until there are results.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, u64>,
     /// The campaign file.
     pub campaign_file: PathBuf,
-    /// The campaign as it was resolved.
+    /// The resolved campaign.
     pub campaign: Campaign,
 }
 
-/// Where a run stands.
+/// How far a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum RunState {
-    /// The directory is there; the plan may not be.
+    /// The directory exists; the plan may not.
     Planned,
-    /// Sending has begun. Without a process that holds the lock: it was killed.
+    /// Sending has started. If no process holds the lease, it was killed.
     Running,
-    /// Stopped before the end; the same command goes on.
+    /// Stopped before the end; the same command resumes.
     Interrupted {
         /// Why.
         #[serde(flatten, with = "stop_reason::written")]
@@ -92,7 +92,7 @@ pub enum RunState {
 }
 
 impl Manifest {
-    /// The manifest of a run that begins.
+    /// The manifest of a new run.
     pub fn new(
         campaign: &Campaign,
         run_id: RunId,
@@ -124,7 +124,7 @@ impl Manifest {
         }
     }
 
-    /// Reads the manifest at `path`; `None` where there is none.
+    /// Reads the manifest at `path`; `None` if there is none.
     pub fn read_if_there(path: &Path) -> Result<Option<Self>, PlanError> {
         if path.exists() { Self::read(path).map(Some) } else { Ok(None) }
     }
@@ -132,13 +132,13 @@ impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// [`PlanError::Newer`] before anything else is looked at, [`PlanError::Damaged`] when it is no
-    /// manifest.
+    /// [`PlanError::Newer`] before anything else is checked, [`PlanError::Damaged`] when it is not
+    /// a manifest.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
         Self::parse(path, &fs::read(path).map_err(PlanError::io("read", path))?)
     }
 
-    /// The manifest that `text` is; `path` is for errors.
+    /// Parses a manifest; `path` is for errors.
     fn parse(path: &Path, text: &[u8]) -> Result<Self, PlanError> {
         let damaged = |error: serde_json::Error| PlanError::damaged(path, error.to_string());
         let head: Head = serde_json::from_slice(text).map_err(damaged)?;
@@ -150,13 +150,13 @@ impl Manifest {
             });
         }
         let mut manifest: Self = serde_json::from_slice(text).map_err(damaged)?;
-        // What the campaign does not write out of itself.
+        // The campaign does not serialise its own paths.
         manifest.campaign.path.clone_from(&manifest.campaign_file);
         manifest.campaign.template.folder = manifest.campaign.folder().to_owned();
         Ok(manifest)
     }
 
-    /// Opens the run's plan at `path`: the one that this manifest was written for, and no other.
+    /// Opens the run's plan at `path`. Another plan than this manifest's is an error.
     pub fn open_plan(&self, path: &Path) -> Result<Plan, PlanError> {
         let plan = Plan::open(path)?;
         match &self.plan {
@@ -167,7 +167,7 @@ impl Manifest {
         }
     }
 
-    /// Replaces the manifest at `path`: readers see the old one or the new one, whatever happens.
+    /// Replaces the manifest at `path`: readers see either the old one or the new one.
     pub fn write(&self, path: &Path) -> Result<(), PlanError> {
         let mut draft = Draft::create(path).map_err(PlanError::io("create", path))?;
         self.write_to(&mut draft, path)?;
@@ -181,7 +181,7 @@ impl Manifest {
     }
 }
 
-/// What every format has.
+/// The fields that every format has.
 #[derive(Deserialize)]
 struct Head {
     format: u32,
@@ -293,7 +293,7 @@ host = "smtp.example.net"
             manifest.outcomes.insert("accepted".into(), 3);
             manifest.write(&path).unwrap();
             let back = Manifest::read(&path).unwrap();
-            // A campaign's folders are where its file lies: they are not written down.
+            // A campaign's folder is that of its file: it is not serialised.
             let written = |manifest: &Manifest| serde_json::to_value(manifest).unwrap();
             assert_eq!(written(&back), written(&manifest));
         }
@@ -325,7 +325,7 @@ host = "smtp.example.net"
         let seeds = [manifest(NOW), finished].map(|manifest| serde_json::to_vec(&manifest).unwrap());
         fuzz("manifest recovery", &seeds, |text| match Manifest::parse(path, text) {
             Ok(manifest) => {
-                // What was read can be written and is the same again.
+                // What was read is the same after writing and reading it again.
                 let written = serde_json::to_vec(&manifest).unwrap();
                 let again = Manifest::parse(path, &written).unwrap();
                 assert_eq!(serde_json::to_vec(&again).unwrap(), written);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(pub(super) String);
 
-/// The text can't name a run.
+/// The text is not a valid run id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` can't name a run: use up to 100 letters, digits, `-`, `_` and `.`")]
 pub struct BadRunId(String);

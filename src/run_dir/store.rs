@@ -1,4 +1,4 @@
-//! Where runs are kept: the traits that the file system, and other places, stand behind.
+//! Where runs are kept: the traits that the file system and other stores implement.
 
 use std::fmt;
 use std::path::Path;
@@ -10,35 +10,34 @@ use super::manifest::Manifest;
 use super::run_id::RunId;
 use crate::mail::Timestamp;
 
-/// A place with runs: a folder, or something that a team shares.
+/// A place with runs: a folder, or a store shared by several machines.
 ///
-/// Whatever it is, a run's plan and results are files on this machine, in its [`RunDir`]: the plan
-/// is mapped into memory. A store that keeps them elsewhere too brings them there before it hands
-/// out a [`Lease`], and takes them from there before it keeps a manifest that names them.
+/// In any store, a run's plan and results are local files in its [`RunDir`], since the plan is
+/// memory-mapped. A store that also keeps them elsewhere fetches them before it returns a
+/// [`Lease`], and uploads them before it keeps a manifest that names them.
 pub trait RunStore: fmt::Debug + Send + Sync {
     /// The folder with the run directories on this machine.
     fn folder(&self) -> &Path;
 
-    /// All runs, by campaign and run id; none where there is no folder.
+    /// All runs, sorted by campaign and run id; none if there is no folder.
     fn list(&self) -> Result<Vec<RunDir>, RunDirError>;
 
-    /// Creates the directory of a run, unless it exists.
+    /// Creates the directory of a run unless it exists.
     fn create(&self, campaign_id: &str, run_id: &RunId) -> Result<RunDir, RunDirError>;
 
-    /// The manifest of a run; `None` before there is one.
+    /// The manifest of a run; `None` if it has none yet.
     fn manifest(&self, run: &RunDir) -> Result<Option<Manifest>, RunDirError>;
 
-    /// When the run was created, as well as that can be known.
+    /// When the run was created, as far as that is known.
     fn created(&self, run: &RunDir) -> Timestamp;
 
     /// Takes the right to work on a run.
     ///
     /// # Errors
-    /// [`RunDirError::Locked`] at once, when another process has it.
+    /// [`RunDirError::Locked`] immediately, when another process has it.
     fn lease(&self, run: &RunDir) -> Result<Box<dyn Lease>, RunDirError>;
 
-    /// Whether a process has the right to work on the run. Writes nothing, so that it works on a
-    /// read-only disk.
+    /// Whether a process has the right to work on the run. Works on a read-only disk.
     fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError>;
 
     /// The run that a user means: a run id or the first letters of one (with or without `<campaign
@@ -72,14 +71,14 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     }
 }
 
-/// The right to work on a run. It ends when it is dropped, with the process however that ends, and
-/// when a store that counts time gives it to another process.
+/// The right to work on a run. It ends when it is dropped, when the process ends for any reason, or
+/// when a store with timed leases gives it to another process.
 pub trait Lease: fmt::Debug + Send + Sync {
     /// The run.
     fn run(&self) -> &RunDir;
 
-    /// Each lease of a run has a larger number than those before it: what a store was asked to
-    /// write under a smaller one is refused.
+    /// The fencing number: larger than that of every earlier lease of the run. A store refuses
+    /// writes under an earlier one.
     fn epoch(&self) -> u64;
 
     /// Whether this is still the lease of the run.
@@ -88,20 +87,20 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// [`RunDirError::LeaseLost`] when it is not.
     fn check(&self) -> Result<(), RunDirError>;
 
-    /// Replaces the manifest: readers see the old one or the new one, whatever happens.
+    /// Replaces the manifest: readers see either the old one or the new one.
     ///
     /// # Errors
     /// [`RunDirError::LeaseLost`], and nothing is written, when the lease was lost.
     fn keep(&self, manifest: &Manifest) -> Result<(), RunDirError>;
 
-    /// Removes what an interrupted start left of a plan, which no manifest names.
+    /// Removes the plan that an interrupted start left behind.
     ///
     /// # Errors
     /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
     fn discard_plan(&self) -> Result<(), RunDirError>;
 }
 
-/// A run that exists, and the store that it is in.
+/// An existing run and the store that it is in.
 #[derive(Debug, Clone)]
 pub struct StoredRun {
     store: Arc<dyn RunStore>,

@@ -2,10 +2,10 @@
 
 use crate::kit::store::StoreError;
 
-/// Rows can't be screened at all.
+/// Rows can't be screened.
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
-    /// A column that is to be read as text can't be.
+    /// A column that must be text can't be read as text.
     #[error("column `{column}` holds {kind}, which can't be read as text")]
     NotText {
         /// Its name.
@@ -19,7 +19,7 @@ pub enum ScreenError {
     /// More rows than can be numbered.
     #[error("more than 4,294,967,294 rows")]
     TooManyRows,
-    /// Arrow can't convert a column, although its type can be.
+    /// Arrow failed to convert a column of a convertible type.
     #[error("can't read a column as text")]
     Arrow(#[from] arrow_schema::ArrowError),
 }

@@ -1,12 +1,12 @@
 //! Rows in, accepted rows and reasons out.
 //!
-//! The rules, in their order: an unreadable row or a bad address is `invalid`, an address that an
-//! earlier row had is `duplicate`, one on the suppression list is `suppressed`, and what a limit
-//! leaves over is `not_attempted`. Every row of a batch comes out once, accepted or screened.
+//! The rules, in order: an unreadable row or a bad address is `invalid`, an address that an earlier
+//! row had is `duplicate`, one on the suppression list is `suppressed`, and rows beyond a limit are
+//! `not_attempted`. Every row of a batch is returned once, accepted or screened.
 //!
-//! In two steps, so that the first may run in parallel: [`Parser::parse`] is a pure function of one
-//! batch, [`Screener::accept`] takes the parsed batches in the order of the input. Nothing here
-//! reads files or sends.
+//! Two steps, so that the first can run in parallel: [`Parser::parse`] is a pure function of one
+//! batch, and [`Screener::accept`] takes the parsed batches in input order. Nothing here reads
+//! files or sends.
 
 mod error;
 mod parse;

@@ -1,4 +1,4 @@
-//! One batch of records to addresses and their fingerprints: pure, for any thread.
+//! Parses one batch of records into addresses and their fingerprints: pure, for any thread.
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
@@ -12,7 +12,7 @@ use crate::mail::{AddressError, AddressParts};
 use crate::suppression::{AddressKey, Fingerprint, Fingerprinter};
 use crate::target_group::{Batch, Place, Unreadable};
 
-/// Which columns of the records have a meaning of their own, by their positions.
+/// The indices of the columns with a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Columns {
     /// The address.
@@ -23,7 +23,7 @@ pub struct Columns {
     pub name: Option<usize>,
 }
 
-/// Parses batches. A clone makes the same fingerprints.
+/// Parses batches. Clones make the same fingerprints.
 #[derive(Debug, Clone)]
 pub struct Parser {
     columns: Columns,
@@ -31,7 +31,7 @@ pub struct Parser {
     fingerprinter: Fingerprinter,
 }
 
-/// A batch whose addresses have been read.
+/// A batch with parsed addresses.
 #[derive(Debug, Clone)]
 pub struct Parsed {
     pub(super) file: usize,
@@ -39,22 +39,22 @@ pub struct Parsed {
     pub(super) unreadable: Vec<Unreadable>,
     /// All columns of the records.
     pub(super) records: RecordBatch,
-    /// The address as given; null where the cell is.
+    /// The address as given; null if the cell is.
     pub(super) emails: StringArray,
     pub(super) ids: Option<StringArray>,
     pub(super) names: Option<StringArray>,
-    /// The address as it goes on the wire; null where it is bad.
+    /// The address as it goes on the wire; null if it is invalid.
     pub(super) addresses: StringArray,
-    /// The rows whose address on the wire is not the one that was given, ascending.
+    /// The rows whose address on the wire differs from the one given, ascending.
     pub(super) rewritten: Vec<u32>,
-    /// Why, for each null of `addresses`, in their order.
+    /// The reason for each null in `addresses`, in order.
     pub(super) faults: Vec<AddressError>,
-    /// No address needs SMTPUTF8.
+    /// Whether no address needs SMTPUTF8.
     pub(super) all_ascii: bool,
-    /// What the suppression list compares, for each record; that of the empty text where the
-    /// address is bad.
+    /// The fingerprint that the suppression list compares, for each record; that of the empty text
+    /// if the address is invalid.
     pub(super) keys: Vec<Fingerprint>,
-    /// What duplicates are found by, where it differs from `keys`.
+    /// The fingerprint that identifies duplicates, if it differs from `keys`.
     pub(super) exact: Option<Vec<Fingerprint>>,
 }
 
@@ -77,7 +77,7 @@ impl Parser {
         Ok(Self { columns, duplicates, fingerprinter })
     }
 
-    /// Reads the addresses of a batch.
+    /// Parses the addresses of a batch.
     ///
     /// # Errors
     /// Only when Arrow can't convert one of the columns to text.
@@ -148,7 +148,7 @@ impl Parser {
     }
 }
 
-/// A column as UTF-8; no copy where it is that already.
+/// A column as UTF-8, without a copy if it is UTF-8 already.
 fn text(column: &ArrayRef) -> Result<StringArray, ScreenError> {
     Ok(match column.data_type() {
         DataType::Utf8 => column.as_string().clone(),

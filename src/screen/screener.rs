@@ -1,4 +1,4 @@
-//! The rules over the whole list, batch after batch in the order of the input.
+//! Applies the rules to the whole list, batch by batch in input order.
 
 use arrow_array::{Array, RecordBatch, StringArray};
 use arrow_schema::Schema;
@@ -11,10 +11,10 @@ use crate::mail::{Address, Disposition};
 use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
 use crate::target_group::Place;
 
-/// Rows whose fingerprints are looked up side by side: their slots fit a core's first cache.
+/// How many fingerprints are looked up together: their slots fit the L1 cache.
 const FETCHED_ROWS: usize = 64;
 
-/// What screening goes by, besides the suppression list.
+/// The rules of screening besides the suppression list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// When two addresses are the same.
@@ -30,10 +30,10 @@ pub struct Screener {
     limits: Limits,
     checker: Checker,
     files: Vec<String>,
-    /// The number of rows in the files before each file that has begun: turns a place into one
-    /// number and back.
+    /// For each file reached so far, the number of rows in the files before it: converts a place to
+    /// a number and back.
     rows_before: Vec<u64>,
-    /// The largest row number of the file that is being read.
+    /// The largest row number so far in the present file.
     rows: u64,
     /// Each address with the number of the first row that had it.
     seen: FingerprintMap,
@@ -48,7 +48,7 @@ pub struct Screened {
     pub file: usize,
     /// Where in the file.
     pub place: Place,
-    /// The address as given; `None` where the row can't be read that far.
+    /// The address as given; `None` if the row can't be read that far.
     pub email: Option<String>,
     /// The recipient's id.
     pub id: Option<String>,
@@ -65,16 +65,17 @@ pub struct Accepted {
     keep: Vec<u32>,
 }
 
-/// A batch that has been screened: each of its rows is in one of the two.
+/// A screened batch: each row is in one of the two lists.
 #[derive(Debug, Clone)]
 pub struct ScreenedBatch {
     /// The rows that are sent to, in the order of the file.
     pub accepted: Accepted,
-    /// The others, in the order of the file.
+    /// The rest, in the order of the file.
     pub screened: Vec<Screened>,
 }
 
-/// What became of the rows. `rows` is the sum of all but `smtputf8`.
+/// How many rows passed screening, and why the rest did not. `rows` is the sum of all but
+/// `smtputf8`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All rows.
@@ -94,7 +95,7 @@ pub struct Counts {
 }
 
 impl Screener {
-    /// A screener for records with this schema, against the suppression list as the checker has it.
+    /// A screener for records with this schema and the checker's snapshot of the suppression list.
     /// `files` are the names of the target group's files as results show them.
     pub fn new(
         schema: &Schema,
@@ -122,7 +123,7 @@ impl Screener {
         self.parser.clone()
     }
 
-    /// What became of the rows so far.
+    /// The counts so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -137,8 +138,8 @@ impl Screener {
         rows
     }
 
-    /// The entries of the suppression list that blocked a row so far: an attempt on each, which
-    /// starts its time again (see [`crate::suppression::Suppressions::restart_time`]).
+    /// The entries of the suppression list that blocked a row so far. Each counts as an attempt,
+    /// which restarts the entry's term (see [`crate::suppression::Suppressions::restart_time`]).
     pub fn blocked(&self) -> &[EntryId] {
         &self.blocked
     }
@@ -151,7 +152,7 @@ impl Screener {
     /// Applies the rules to a batch.
     ///
     /// # Panics
-    /// When batches do not come in the order of the input.
+    /// When batches are not in input order.
     pub fn accept(&mut self, mut parsed: Parsed) -> Result<ScreenedBatch, ScreenError> {
         self.enter(&parsed)?;
         let mut screened = Vec::new();
@@ -168,7 +169,7 @@ impl Screener {
         }
         let readable = screened.len();
 
-        // The reasons are taken from the back.
+        // Reasons are popped from the end.
         let mut faults = std::mem::take(&mut parsed.faults);
         faults.reverse();
         let mut keep = Vec::with_capacity(parsed.places.len());
@@ -226,12 +227,12 @@ impl Screener {
             return Ok(Some((Disposition::NotAttempted, format!("beyond the limit of {limit} rows"))));
         }
         self.counts.accepted += 1;
-        // The domain is ASCII always.
+        // The domain is always ASCII.
         self.counts.smtputf8 += u64::from(!parsed.all_ascii && !address.is_ascii());
         Ok(None)
     }
 
-    /// Moves on to the batch's file and rows, and makes sure that each of its rows has a number.
+    /// Advances to the batch's file and rows, and checks that each of its rows has a number.
     fn enter(&mut self, parsed: &Parsed) -> Result<(), ScreenError> {
         assert!(parsed.file + 1 >= self.rows_before.len(), "batches come in the order of the files");
         while self.rows_before.len() <= parsed.file {
@@ -257,9 +258,9 @@ impl Screener {
             .expect("a batch with rows beyond is refused when it comes in")
     }
 
-    /// The file and the row in it of a number that [`Self::number`] made.
+    /// The file and row of a number from [`Self::number`].
     fn place(&self, number: u32) -> (usize, u64) {
-        // Rows are numbered from 1, so a file's own begin after the number of rows before it.
+        // Rows are numbered from 1, so a file's rows start after the number of rows before it.
         let file = self.rows_before.partition_point(|before| *before < u64::from(number)) - 1;
         (file, u64::from(number) - self.rows_before[file])
     }
@@ -294,7 +295,7 @@ impl Accepted {
         self.parsed.file
     }
 
-    /// The batch's records, with the rows that are not accepted still among them.
+    /// The batch's records, including rows that are not accepted.
     pub fn records(&self) -> &RecordBatch {
         &self.parsed.records
     }
@@ -304,18 +305,17 @@ impl Accepted {
         &self.keep
     }
 
-    /// Where each of [`Self::records`] stands.
+    /// The place of each of [`Self::records`].
     pub fn places(&self) -> &[Place] {
         &self.parsed.places
     }
 
-    /// The address as given, of each of [`Self::records`].
+    /// The address as given for each of [`Self::records`].
     pub fn emails(&self) -> &StringArray {
         &self.parsed.emails
     }
 
-    /// The address as it goes on the wire, of each of [`Self::records`]; null for some that are not
-    /// accepted.
+    /// The address on the wire for each of [`Self::records`]; null for some that are not accepted.
     pub fn addresses(&self) -> &StringArray {
         &self.parsed.addresses
     }
@@ -329,17 +329,17 @@ impl Accepted {
         })
     }
 
-    /// Those of [`Self::records`] whose address on the wire is not the one given, ascending.
+    /// Those of [`Self::records`] whose address on the wire differs from the one given, ascending.
     pub fn rewritten(&self) -> &[u32] {
         &self.parsed.rewritten
     }
 
-    /// The recipient's id, of each of [`Self::records`].
+    /// The recipient's id for each of [`Self::records`].
     pub fn ids(&self) -> Option<&StringArray> {
         self.parsed.ids.as_ref()
     }
 
-    /// The display name, of each of [`Self::records`].
+    /// The display name for each of [`Self::records`].
     pub fn names(&self) -> Option<&StringArray> {
         self.parsed.names.as_ref()
     }
@@ -431,7 +431,7 @@ mod tests {
         check(limits(Duplicates::IgnoreCase), &[], &rows, &[&same(2, 1), &same(3, 1)]);
         check(limits(Duplicates::ExactLocalPart), &[], &rows, &[&same(3, 2)]);
         check(limits(Duplicates::Keep), &[], &rows, &[]);
-        // The suppression list ignores the case in any of them.
+        // The suppression list ignores case with each of these settings.
         for duplicates in [Duplicates::IgnoreCase, Duplicates::ExactLocalPart, Duplicates::Keep] {
             check(
                 limits(duplicates),

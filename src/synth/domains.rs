@@ -1,19 +1,18 @@
-//! Which share of the addresses is in which domain.
+//! How addresses are distributed over domains.
 //!
-//! Domains that are made up end in names that RFC 2606 and RFC 6761 keep from everybody, so that
-//! mail to them reaches nobody.
+//! Made-up domains end in names reserved by RFC 2606 and RFC 6761, so mail to them reaches nobody.
 
 use std::str::FromStr;
 
 use super::share::millionths;
 use crate::mail::Domain;
 
-/// The most made-up domains: their names are kept in memory.
+/// The largest number of made-up domains: their names are kept in memory.
 pub const MOST_DOMAINS: u32 = 1_000_000;
 
-/// What stands for all made-up domains in a mix.
+/// Represents all made-up domains in a mix.
 const REST: &str = "*";
-/// The weight of a whole: shares are parts per million of it.
+/// The total weight: shares are in parts per million.
 const ONE: u64 = 1_000_000;
 const WORDS: [&str; 24] = [
     "mail",
@@ -90,7 +89,7 @@ impl FromStr for DomainMix {
             }
             let domain: Domain = name.parse().map_err(|error| format!("`{name}`: {error}"))?;
             if mix.given.iter().any(|(other, _)| *other == domain) {
-                return Err(format!("`{domain}` stands in the mix twice"));
+                return Err(format!("`{domain}` is in the mix twice"));
             }
             mix.given.push((domain, parts));
         }
@@ -101,24 +100,24 @@ impl FromStr for DomainMix {
     }
 }
 
-/// So many addresses of each domain.
+/// How many addresses each domain gets.
 #[derive(Debug)]
 pub(super) struct Domains {
     names: Vec<String>,
-    /// From here on, `names` are made up.
+    /// From this index on, `names` are made up.
     made_up: usize,
-    /// Of each name: the first address that is not in it any more.
+    /// For each name, the first address after its share.
     ends: Vec<u64>,
 }
 
 impl Domains {
-    /// Deals `addresses` out by weight: to each domain its share, rounded up or down.
+    /// Distributes `addresses` by weight: each domain gets its share, rounded up or down.
     pub fn new(mix: &DomainMix, made_up: u32, addresses: u64) -> Self {
         let made_up = if mix.rest == 0 { 0 } else { u64::from(made_up) };
         let weights: Vec<u64> = mix.given.iter().map(|(_, parts)| *parts).chain([mix.rest]).collect();
         let mut dealt = deal(addresses, &weights);
         let rest = dealt.pop().expect("there is one for the rest");
-        // Zipf: the n-th has an n-th of what the first has.
+        // Zipf's law: the n-th gets 1/n of what the first gets.
         dealt.extend(deal(rest, &(1..=made_up).map(|rank| (1 << 40) / rank).collect::<Vec<_>>()));
         let mut names: Vec<String> = mix.given.iter().map(|(domain, _)| domain.to_string()).collect();
         let given = names.len();
@@ -131,7 +130,7 @@ impl Domains {
         Self { names, made_up: given, ends: ends.collect() }
     }
 
-    /// The domain of an address, by its place among those that are dealt out.
+    /// The domain of the address with this index.
     pub fn of(&self, place: u64) -> usize {
         self.ends.partition_point(|end| *end <= place).min(self.names.len() - 1)
     }
@@ -158,8 +157,8 @@ fn name(number: u64) -> String {
     if turn == 0 { format!("{word}{ending}") } else { format!("{word}{turn}{ending}") }
 }
 
-/// Largest remainders: each gets its share rounded down, and what is left goes to those that lost
-/// most by it.
+/// Largest remainder method: each gets its share rounded down, and the rest goes to those that lost
+/// most by rounding.
 fn deal(total: u64, weights: &[u64]) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
     if sum == 0 {

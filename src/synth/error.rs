@@ -1,4 +1,4 @@
-//! Why there is no list.
+//! Why a list can't be written.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use parquet::errors::ParquetError;
 /// No list was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SynthError {
-    /// The spec has a number out of its range.
+    /// A number is out of range.
     #[error("{what} must be from {least} to {most}, not {given}")]
     OutOfRange {
         /// Which.
         what: &'static str,
-        /// The smallest that is possible.
+        /// The smallest allowed.
         least: u64,
-        /// The largest.
+        /// The largest allowed.
         most: u64,
         /// What was asked for.
         given: u64,
@@ -31,7 +31,7 @@ pub enum SynthError {
     /// No plain row is left.
     #[error("no plain row is left for the duplicates to repeat")]
     NothingToRepeat,
-    /// The file is there.
+    /// The file exists.
     #[error("`{0}` exists")]
     Exists(PathBuf),
     /// It can't be written.
@@ -53,7 +53,7 @@ pub enum SynthError {
 }
 
 impl SynthError {
-    /// What to do.
+    /// What the user can do, if anything.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::TooMuch { .. } => Some("the shares may add up to 100%".to_owned()),

@@ -13,7 +13,7 @@ use super::writer::ListWriter;
 use crate::kit::file::{Draft, ORDINARY};
 use crate::target_group::FileKind;
 
-/// What was written, as counted on the way.
+/// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Written {
@@ -27,13 +27,13 @@ pub struct Written {
     pub non_ascii: u64,
     /// With a local part beyond ASCII.
     pub smtputf8: u64,
-    /// Different domains of addresses that can be sent to.
+    /// Distinct domains of addresses that can be sent to.
     pub domains: u64,
     /// The file's size.
     pub bytes: u64,
 }
 
-/// Writes a list to `path`, which must not exist unless it may be replaced; `seen` is told the
+/// Writes a list to `path`, which must not exist unless `replace` is set; `seen` is called with the
 /// number of rows from time to time.
 pub fn write(
     spec: &Spec,

@@ -1,10 +1,9 @@
 //! Target groups of any size for load tests: the same arguments give the same bytes on every
 //! machine, in constant memory.
 //!
-//! Shares are exact, rounded to whole rows, and screening finds just those duplicates and invalid
-//! addresses. Unless a mix names others, all addresses are in domains that RFC 2606 keeps from
-//! everybody. Never reads anything, and never makes half a file: it is written beside its place,
-//! and moved there when it is whole.
+//! Shares are exact (rounded to whole rows): screening finds exactly these duplicates and invalid
+//! addresses. Unless a mix names others, all addresses are in domains reserved by RFC 2606. Never
+//! reads a file, and never leaves an incomplete one.
 
 mod domains;
 mod error;

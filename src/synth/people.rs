@@ -117,9 +117,9 @@ const WORDS: [&str; 32] = [
     "lantern", "meadow", "needle", "orchard", "paper", "quilt", "river", "saddle", "table", "umbrella",
     "valley", "window", "yarn", "bridge", "cloud", "door", "fern", "glass", "hill", "lake", "stone",
 ];
-/// As many words as a further text column has, at most.
+/// The most words in a further text column.
 const MOST_WORDS: u64 = 6;
-/// Draws for an earlier row to repeat, before the first one is taken.
+/// Attempts to draw an earlier row to repeat, before falling back to the first one.
 const DRAWS: usize = 32;
 
 /// Makes rows.
@@ -129,15 +129,15 @@ pub(super) struct People<'a> {
     kinds: Shuffle,
     places: Shuffle,
     domains: Domains,
-    /// The first row that a duplicate can repeat, and the row that it has changed its kind with.
+    /// The first row that a duplicate can repeat, and the row it swapped kinds with.
     swap: Option<(u64, u64)>,
 }
 
-/// One row. The cells are kept for the next one.
+/// One row. Its cells are reused for the next one.
 pub(super) struct Row {
     pub kind: Kind,
-    /// Which domain its address is in, for rows of kinds that have one of their own: below
-    /// [`People::domains`].
+    /// The index of its address's domain, below [`People::domains`]; only for kinds with an address
+    /// of their own.
     pub domain: Option<usize>,
     pub cells: Vec<String>,
 }
@@ -154,8 +154,8 @@ impl<'a> People<'a> {
             swap: None,
         };
         if quotas.duplicates > 0 {
-            // A duplicate has an earlier row to repeat: the first plain row comes before the first
-            // of them.
+            // A duplicate needs an earlier row to repeat: the first plain row comes before the
+            // first duplicate.
             let first = |kind| {
                 (0..spec.rows)
                     .find(|row| people.kind(people.place(*row)) == kind)
@@ -167,12 +167,12 @@ impl<'a> People<'a> {
         people
     }
 
-    /// Domains that there may be.
+    /// The number of possible domains.
     pub fn domains(&self) -> usize {
         self.domains.len() + INTERNATIONAL.len()
     }
 
-    /// Makes the row of this number, from 0.
+    /// Makes the row with this number, from 0.
     pub fn make(&self, number: u64, row: &mut Row) {
         let place = self.place(number);
         row.kind = self.kind(place);
@@ -203,7 +203,7 @@ impl<'a> People<'a> {
         }
     }
 
-    /// Where the shuffle has put a row.
+    /// Where the shuffle put a row.
     fn place(&self, number: u64) -> u64 {
         let number = match self.swap {
             Some((first, plain)) if number == first => plain,
@@ -226,7 +226,7 @@ impl<'a> People<'a> {
             .unwrap_or(first)
     }
 
-    /// Fills in who the row of this number and place is about; the domain of the address.
+    /// Fills in the person of a row; returns the domain of the address.
     fn person(&self, number: u64, place: u64, cells: &mut [String]) -> usize {
         let kind = self.kind(place);
         let mut random = Random::of_row(self.spec.seed, !number);
@@ -264,8 +264,7 @@ impl<'a> People<'a> {
                             }
                         }
                     }
-                    // The number makes the address one of a kind: the names before it end in
-                    // letters.
+                    // The number makes the address unique: the names before it end in letters.
                     write!(cell, "{}@", number + 1).expect("a String takes any text");
                     cell.push_str(self.domain_name(domain));
                 }
@@ -293,7 +292,7 @@ impl<'a> People<'a> {
         }
     }
 
-    /// An address that can't be sent to, as lists have them.
+    /// An address that can't be sent to, as found in real lists.
     fn spoiled(&self, number: u64, random: &mut Random) -> String {
         let name = random.one_of(&FIRST_NAMES).to_ascii_lowercase();
         let last = random.one_of(&LAST_NAMES).to_ascii_lowercase();

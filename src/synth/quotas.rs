@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Plain,
 }
 
-/// Rows of each kind; the others are plain.
+/// Rows of each kind; the rest are plain.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quotas {
     pub(super) invalid: u64,

@@ -1,4 +1,4 @@
-//! Numbers that look drawn and are the same on every machine: SplitMix64 (Steele, Lea, Flood: "Fast
+//! Pseudorandom numbers that are the same on every machine: SplitMix64 (Steele, Lea, Flood: "Fast
 //! splittable pseudorandom number generators", 2014), and a shuffle of any size in no memory.
 //!
 //! Not for secrets.
@@ -52,14 +52,14 @@ pub(super) struct Shuffle {
 const ROUNDS: usize = 4;
 
 impl Shuffle {
-    /// Another one for each `stream` of a seed.
+    /// Each `stream` of a seed has its own shuffle.
     pub fn new(size: u64, seed: u64, stream: u64) -> Self {
         let bits = 64 - size.saturating_sub(1).leading_zeros();
         let mut random = Random::of_row(seed, stream);
         Self { size, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| random.next()) }
     }
 
-    /// Where `number`, which is below the size, goes: no two go to the same place.
+    /// Where `number` (below the size) goes: no two go to the same place.
     pub fn place(&self, number: u64) -> u64 {
         debug_assert!(number < self.size);
         let mut place = self.encrypt(number);

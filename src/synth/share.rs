@@ -31,7 +31,7 @@ impl FromStr for RowCount {
 pub struct Share(pub(super) u32);
 
 impl Share {
-    /// So many of these rows, rounded to the nearest.
+    /// This share of `rows`, rounded to the nearest.
     pub fn of(self, rows: u64) -> u64 {
         let millionths = u128::from(rows) * u128::from(self.0);
         u64::try_from((millionths + 500_000) / 1_000_000).expect("a share is at most the whole")

@@ -1,23 +1,23 @@
-//! What kind of list is asked for.
+//! The parameters of a list.
 
 use super::domains::{DomainMix, MOST_DOMAINS};
 use super::error::SynthError;
 use super::share::Share;
 
-/// The columns that have a meaning; those beyond are `text_9` and so on.
+/// The columns with a meaning; further ones are `text_9` and so on.
 pub(super) const COLUMNS: [&str; 8] =
     ["customer_id", "email", "full_name", "first_name", "city", "language", "token", "segment"];
-/// Rows that a target group can have.
+/// The most rows that a target group can have.
 pub const MOST_ROWS: u64 = u32::MAX as u64 - 1;
-/// Columns that a list can have: an id and an address at least.
+/// The number of columns a list can have: at least an id and an address.
 pub const COLUMN_RANGE: std::ops::RangeInclusive<usize> = 2..=1_000;
 
-/// What kind of list.
+/// The parameters of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// Rows, at most [`MOST_ROWS`].
     pub rows: u64,
-    /// Another seed is another list.
+    /// A different seed gives a different list.
     pub seed: u64,
     /// Made-up domains, from 1 to [`MOST_DOMAINS`].
     pub domains: u32,

@@ -1,4 +1,4 @@
-//! Lists are what their arguments say, to the row, and always the same.
+//! Lists match their arguments exactly, and are always the same.
 
 use std::collections::HashSet;
 use std::fs;
@@ -33,7 +33,7 @@ fn rows(spec: &Spec) -> Vec<(Kind, Vec<String>)> {
     (0..spec.rows).map(make).collect()
 }
 
-/// Every row is what it is counted as.
+/// Every row is of the kind it is counted as.
 fn check(spec: &Spec) {
     let mut known = HashSet::new();
     let mut counts = [0; 5];
@@ -115,7 +115,7 @@ fn written(spec: &Spec, name: &str, kind: FileKind) -> (tempfile::TempDir, PathB
     (folder, path, written)
 }
 
-/// Stands for "on every machine": a change of the generator is a change of everybody's load tests.
+/// Pins the bytes: a change of the generator changes everybody's load tests.
 #[test]
 fn the_same_arguments_give_the_same_bytes() {
     let spec = Spec { seed: 7, columns: 10, ..spec(5_000, ["5%", "5%", "5%", "5%"]) };

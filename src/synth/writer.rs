@@ -17,15 +17,14 @@ use parquet::schema::types::ColumnPath;
 use super::error::SynthError;
 use crate::target_group::{BATCH_ROWS, FileKind};
 
-/// Rows that are held, encoded, before they are written: a bound on memory.
+/// Encoded rows held in memory before they are written.
 const ROW_GROUP_ROWS: usize = 100_000;
-/// Written to the file at once.
+/// How much is written to the file at once.
 const BUFFER_BYTES: usize = 256 << 10;
-/// The columns in which hardly any two rows are the same: a Parquet dictionary of them is built for
-/// nothing.
+/// Columns with nearly all values different: a Parquet dictionary of them would be wasted.
 const DISTINCT: [&str; 3] = ["customer_id", "email", "token"];
 
-/// What can't be written; [`WriteError::at`] says where.
+/// Why a row can't be written; [`WriteError::at`] adds the path.
 pub(super) enum WriteError {
     Io(io::Error),
     Parquet(ParquetError),

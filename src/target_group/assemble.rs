@@ -1,4 +1,4 @@
-//! The end of a batch: its columns put together, without the rows that turned out unreadable.
+//! Assembles a batch from its columns, without unreadable rows.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -18,11 +18,11 @@ pub(super) struct Columns {
     pub places: Vec<Place>,
     /// Rows of `arrays` that can't be used.
     pub faults: Faults,
-    /// Rows that are not in `arrays`.
+    /// Unreadable rows that are not in `arrays`.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// Puts a batch together.
+/// Assembles a batch.
 pub(super) fn batch(unified: &Unified, file: usize, columns: Columns) -> Result<Batch, TargetGroupError> {
     let Columns { arrays, mut places, faults, mut unreadable } = columns;
     let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
@@ -53,7 +53,7 @@ fn text_at(records: &RecordBatch, column: usize, row: usize) -> Option<String> {
     (!text.is_null(row)).then(|| text.value(row).to_owned())
 }
 
-/// A column can't be turned into its type at all.
+/// A column can't be converted to its type.
 pub(super) fn failed(name: &str, error: ArrowError) -> TargetGroupError {
     TargetGroupError::new(format!("column `{name}` can't be read")).at_column(name).caused_by(error)
 }

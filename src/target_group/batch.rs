@@ -2,14 +2,14 @@
 
 use arrow_array::RecordBatch;
 
-/// A batch holds so many rows at most.
+/// The most rows in a batch.
 pub const BATCH_ROWS: usize = 8192;
-/// A batch ends early when it holds as much text.
+/// A batch ends early when it has this many bytes of text.
 pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// A cell with more bytes makes its row unreadable.
 pub(super) const LONGEST_CELL: usize = 4 * 1024 * 1024;
 
-/// Where a row stands.
+/// The place of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The record's number in its file, from 1, a header line not counted.
@@ -18,14 +18,14 @@ pub struct Place {
     pub line: Option<u64>,
 }
 
-/// A record that can't be read; the others go on.
+/// A record that can't be read. Reading continues after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
-    /// The address as given, where that much could be read.
+    /// The address as given, if it could be read.
     pub email: Option<String>,
-    /// The recipient's id, where that much could be read.
+    /// The recipient's id, if it could be read.
     pub id: Option<String>,
     /// Why, a lowercase fragment.
     pub reason: String,
@@ -38,8 +38,8 @@ pub struct Batch {
     pub file: usize,
     /// The readable records, in the columns of the target group.
     pub records: RecordBatch,
-    /// Where each of `records` stands.
+    /// The place of each of `records`.
     pub places: Vec<Place>,
-    /// The others, in the order of the file.
+    /// The unreadable records, in the order of the file.
     pub unreadable: Vec<Unreadable>,
 }

@@ -7,14 +7,14 @@ use super::group::{Format, TargetGroup};
 use super::parquet_file::{ParquetReader, RawParquet};
 
 impl TargetGroup {
-    /// Reads the files, one after the other, from their start. Every record of a file is in a batch
-    /// once, by its row number, either readable or not. An error ends the reading; one at the end
-    /// of a file may say that the file changed meanwhile.
+    /// Reads the files one after the other, from the start. Every record is in exactly one batch,
+    /// readable or not. Reading ends at the first error; an error at the end of a file may say that
+    /// the file changed.
     pub fn batches(&self) -> Batches<'_> {
         Batches { raw: self.raw_batches(), ended: false }
     }
 
-    /// The same batches in the same order, each to be [read](RawBatch::read) on whatever thread.
+    /// The same batches in the same order, to be [read](RawBatch::read) on any thread.
     pub fn raw_batches(&self) -> RawBatches<'_> {
         RawBatches { group: self, file: 0, reader: None, ended: false }
     }
@@ -39,10 +39,10 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// The records of a target group, file by file, before anything is made of them.
+/// The records of a target group, file by file, before conversion.
 pub struct RawBatches<'a> {
     group: &'a TargetGroup,
-    /// The file that is read, or comes next.
+    /// The present file, or the next one.
     file: usize,
     reader: Option<Reader<'a>>,
     ended: bool,
@@ -53,8 +53,7 @@ enum Reader<'a> {
     Parquet(Box<ParquetReader<'a>>),
 }
 
-/// Some consecutive records of one file as they came out of it. What takes time is still to be
-/// done.
+/// Some consecutive records of one file, not converted yet.
 pub struct RawBatch<'a> {
     shown: &'a str,
     records: RawRecords<'a>,
@@ -87,7 +86,7 @@ impl<'a> Reader<'a> {
 }
 
 impl RawBatch<'_> {
-    /// Checks the records and brings them into the columns of the target group.
+    /// Checks the records and converts them to the columns of the target group.
     pub fn read(self) -> Result<Batch, TargetGroupError> {
         let batch = match self.records {
             RawRecords::Csv(csv) => csv.read(),

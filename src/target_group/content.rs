@@ -1,5 +1,4 @@
-//! What a file really is: told from its bytes, with its name as the second opinion. Never reads a
-//! row.
+//! Detects what a file is from its bytes, with its name as a hint. Never reads a row.
 
 use std::path::Path;
 
@@ -9,14 +8,14 @@ use super::files::FileKind;
 use crate::campaign::Encoding;
 
 const PARQUET: &[u8] = b"PAR1";
-/// Two marks and the length of the footer.
+/// Two magic numbers and the length of the footer.
 const SMALLEST_PARQUET: u64 = 12;
 
 const SAVE_AS_CSV: &str = "save the sheet as CSV (UTF-8)";
 const UNPACK: &str = "unpack it first";
 const NEITHER: &str = "a target group is CSV or Parquet";
 
-/// First bytes, what they say, and what to do.
+/// First bytes, what they indicate, and what to do.
 const SIGNATURES: [(&[u8], &str, &str); 19] = [
     (b"PARE", "an encrypted Parquet file", "write it without encryption"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image", NEITHER),
@@ -39,9 +38,9 @@ const SIGNATURES: [(&[u8], &str, &str); 19] = [
     (b"{\\rtf", "an RTF document", NEITHER),
 ];
 
-/// Tells CSV from Parquet by `head` (the first [`encoding::HEAD_BYTES`]) and `tail` (the last four
-/// bytes); all else is an error that says what was found. `declared` is the encoding that the
-/// campaign file names.
+/// Distinguishes CSV from Parquet by `head` (the first [`encoding::HEAD_BYTES`]) and `tail` (the
+/// last four bytes); anything else is an error that says what was found. `declared` is the encoding
+/// that the campaign file names.
 pub(super) fn detect(
     path: &Path,
     bytes: u64,
@@ -75,7 +74,7 @@ pub(super) fn detect(
 
 fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, &'static str)> {
     if let Some((magic, what, hint)) = SIGNATURES.iter().find(|(magic, ..)| head.starts_with(magic)) {
-        // OpenDocument archives begin with their type, the others with a list of parts.
+        // OpenDocument archives start with their type, Office ones with a list of parts.
         return Some(match *magic {
             b"PK\x03\x04" if contains(head, b"opendocument.spreadsheet") => {
                 ("a spreadsheet (ods)", SAVE_AS_CSV)

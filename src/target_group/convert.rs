@@ -1,5 +1,5 @@
-//! Columns of a file to columns of the target group. A value that does not fit makes its row
-//! unreadable.
+//! Converts columns of a file to columns of the target group. A value that can't be converted makes
+//! its row unreadable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::campaign::Encoding;
 
-/// Values in reasons are cut to so many characters.
+/// Values in reasons are truncated to this many characters.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// The rows of a batch that can't be used, by their index in it, each with its first reason.
+/// The unusable rows of a batch by index, each with its first reason.
 pub(super) type Faults = BTreeMap<usize, String>;
 
 /// A CSV column's bytes as text; an empty field is null.
 pub(super) fn text(bytes: BinaryArray, name: &str, encoding: Encoding, faults: &mut Faults) -> StringArray {
     let (offsets, values, nulls) = bytes.into_parts();
-    // The usual case: the whole column is checked at once.
+    // Usually the whole column is valid: check it at once.
     if let Ok(text) = StringArray::try_new(offsets.clone(), values.clone(), nulls.clone()) {
         return text;
     }
@@ -58,7 +58,7 @@ fn not_text(name: &str, encoding: Encoding, bad: u8) -> String {
     }
 }
 
-/// A text column of a CSV file as `wanted`. White space around a value is no part of it.
+/// Converts a text column of a CSV file to `wanted`, ignoring white space around values.
 pub(super) fn parse(
     text: StringArray,
     wanted: &DataType,
@@ -88,7 +88,7 @@ pub(super) fn parse(
     Ok(array)
 }
 
-/// A Parquet column as `wanted`.
+/// Converts a Parquet column to `wanted`.
 pub(super) fn cast(
     array: &ArrayRef,
     wanted: &DataType,
@@ -134,7 +134,7 @@ fn refuse_narrowed(
     let back = cast_zoned(cast, given)?;
     let same = not_distinct(&back.as_ref(), &array.as_ref())?;
     for index in 0..array.len() {
-        // What did not read at all is said elsewhere.
+        // Values that can't be read at all are reported elsewhere.
         if !same.value(index) && !cast.is_null(index) {
             faults.entry(index).or_insert_with(|| does_not_read(name, &shown(array, index), wanted));
         }
@@ -158,8 +158,8 @@ fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
     format!("column `{name}`: `{shown}` does not read as {what}")
 }
 
-/// Casts by way of times without a zone, which stand for UTC. (Arrow knows zones by name only with
-/// a database of them; the values of a timestamp are UTC in any zone.)
+/// Casts via timestamps without a zone, in UTC. (Arrow knows zone names only with a time zone
+/// database; timestamp values are UTC in any zone.)
 fn cast_zoned(array: &dyn Array, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
     let DataType::Timestamp(unit, zone) = wanted else {
@@ -170,7 +170,7 @@ fn cast_zoned(array: &dyn Array, wanted: &DataType) -> Result<ArrayRef, ArrowErr
     Ok(with_zone(&cast, *unit, zone.clone()))
 }
 
-/// Moments in another zone; anything else as it is.
+/// Timestamps with another zone; anything else unchanged.
 fn rezone(array: &dyn Array, zone: Option<Arc<str>>) -> ArrayRef {
     match array.data_type() {
         DataType::Timestamp(unit, Some(_)) => with_zone(array, *unit, zone),
@@ -178,7 +178,7 @@ fn rezone(array: &dyn Array, zone: Option<Arc<str>>) -> ArrayRef {
     }
 }
 
-/// A value for people.
+/// A value as shown to people.
 pub(super) fn shown(array: &dyn Array, index: usize) -> String {
     let array = rezone(array, Some("+00:00".into()));
     array_value_to_string(&array, index).unwrap_or_else(|_| "the value".to_owned())

@@ -17,7 +17,7 @@ use super::schema::{Given, Unified};
 use super::{delimiter, encoding, header};
 use crate::campaign::{self, Encoding};
 
-/// As much text decides on the delimiter.
+/// How much text decides the delimiter.
 const SAMPLE_BYTES: usize = 128 * 1024;
 
 /// How a CSV file is written.
@@ -26,13 +26,13 @@ pub(super) struct CsvFile {
     encoding: Encoding,
     mark_bytes: u64,
     delimiter: u8,
-    /// The first line tells the delimiter and is no header.
+    /// Whether the first line is `sep=…` rather than the header.
     told: bool,
     pub names: Vec<String>,
 }
 
 impl CsvFile {
-    /// Finds out how `file` is written and reads its header. `head` is its start.
+    /// Detects how `file` is written and reads its header. `head` is its start.
     pub fn open(
         mut file: File,
         bytes: u64,
@@ -130,7 +130,7 @@ pub(super) struct CsvReader<'a> {
     id: Option<usize>,
     /// The field of each column of the target group.
     sources: Arc<[Option<usize>]>,
-    /// For each field of the file; none for those that nobody asks for.
+    /// One per field of the file; none for unused fields.
     builders: Vec<Option<BinaryBuilder>>,
     row: u64,
 }
@@ -197,7 +197,7 @@ impl<'a> CsvReader<'a> {
 }
 
 impl RawCsv<'_> {
-    /// Makes columns of the fields.
+    /// Converts the fields to columns.
     pub fn read(self) -> Result<Batch, TargetGroupError> {
         let Self { csv, number, unified, sources, fields, places, unreadable } = self;
         let mut faults = Faults::new();
@@ -219,8 +219,8 @@ impl RawCsv<'_> {
     }
 }
 
-/// A row whose fields can't be told apart, or are too many or too few: only what looks like an
-/// address is taken for one, and the id only beside it.
+/// A row whose fields can't be split, or are too many or too few. The address is reported only if
+/// it looks like one, and the id only with it.
 fn unreadable_row(place: Place, email: Option<&[u8]>, id: Option<&[u8]>, reason: String) -> Unreadable {
     let text = |field: Option<&[u8]>| Some(std::str::from_utf8(field?).ok()?.trim().to_owned());
     let email = text(email).filter(|email| email.contains('@'));

@@ -1,17 +1,17 @@
-//! Which character separates the fields of a CSV file: the one that gives the campaign's column,
-//! and the same number of fields in every row.
+//! Detects the delimiter of a CSV file: the one that yields the campaign's column and the same
+//! number of fields in every row.
 
 use std::io::Read;
 
 use super::records::Records;
 
-/// In order of preference where nothing else decides.
+/// In order of preference if nothing else decides.
 const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// As many records of the sample are looked at.
+/// How many records of the sample are examined.
 const RECORDS: usize = 200;
 
-/// How well a delimiter fits; the greater the better, by the first difference.
+/// How well a delimiter fits: larger is better, compared field by field.
 #[derive(Debug, PartialEq, PartialOrd)]
 struct Fit {
     names_the_column: bool,
@@ -56,12 +56,12 @@ fn fit(sample: &[u8], delimiter: u8, column: &str) -> Fit {
     if seen > 0 {
         fit.even = even as f64 / seen as f64;
     }
-    // Half the rows ragged: the character is part of some header's name.
+    // If half the rows are ragged, the character is part of a header's name.
     fit.separates = fit.fields > 1 && fit.even >= 0.5;
     fit
 }
 
-/// Excel's first line `sep=;`: the delimiter, told outright.
+/// Excel's first line `sep=;`: the declared delimiter.
 pub(super) fn told(sample: &[u8]) -> Option<u8> {
     let line = sample.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
     let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
@@ -77,7 +77,7 @@ pub(super) fn told(sample: &[u8]) -> Option<u8> {
 pub(super) fn sample(text: &mut impl Read, bytes: usize) -> std::io::Result<Vec<u8>> {
     let mut sample = vec![0; bytes];
     let mut filled = 0;
-    // The decoder needs some room to go on.
+    // The decoder needs some room to continue.
     while filled + 8 < bytes {
         match text.read(&mut sample[filled..]) {
             Ok(0) => {
@@ -113,7 +113,7 @@ mod tests {
             ("email\nbob@x.example\n", b','),
             ("email\nbob,1@x.example\nbob,2@x.example\n", b';'),
             ("\"email\";\"a,b,c\"\n\"x\";\"1,2,3\"\n", b';'),
-            // The column's name is misspelt in the campaign: the shape of the rows decides.
+            // If the campaign misspells the column's name, the shape of the rows decides.
             ("mail;text\nbob@x.example;a, b\nbob@x.example;c\n", b';'),
             ("mail;text,more\nbob@x.example;a\nbob@x.example;c\n", b';'),
             ("email;note\nb@x.example;\"one,\ntwo,\nthree\"\nc@x.example;x\n", b';'),

@@ -1,8 +1,8 @@
 //! From a CSV file's bytes to UTF-8, as a stream in constant memory.
 //!
-//! A byte order mark decides; then the campaign file; then samples from all over the file. What
-//! does not decode is never replaced by something that looks like text: it comes out as [`BROKEN`],
-//! which no UTF-8 holds, so the row that it stands in is found out.
+//! A byte order mark decides first, then the campaign file, then samples from all over the file.
+//! Undecodable input is never replaced with something that looks like text: it becomes [`BROKEN`],
+//! which is never part of UTF-8, so that its row is detected.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,16 +11,16 @@ use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use crate::campaign::Encoding;
 
-/// Stands for input that does not decode.
+/// Replaces input that can't be decoded.
 const BROKEN: u8 = 0xff;
 
-/// How much of a file's start decides what it is.
+/// How much of a file's start is examined.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
 
-/// Raw bytes read at once.
+/// How many raw bytes are read at once.
 const RAW_BYTES: usize = 64 * 1024;
 
-/// Besides the head, so many samples of so many bytes decide between UTF-8 and Windows-1252.
+/// Besides the head, this many samples decide between UTF-8 and Windows-1252.
 const SAMPLES: u64 = 15;
 const SAMPLE_BYTES: usize = 64 * 1024;
 
@@ -39,7 +39,7 @@ pub(super) fn looks_like_utf16(head: &[u8]) -> bool {
     utf16(head).is_some()
 }
 
-/// In UTF-16 every second byte of Western text is NUL, and the NULs stand on one side only.
+/// In UTF-16 every second byte of Western text is NUL, always on the same side.
 fn utf16(head: &[u8]) -> Option<Encoding> {
     let pairs = head.len() / 2;
     let nuls = |side: usize| head.iter().skip(side).step_by(2).filter(|&&byte| byte == 0).count();
@@ -79,7 +79,7 @@ pub(super) fn detect(
             let at = (head_bytes + rest * index / SAMPLES).min(bytes.saturating_sub(SAMPLE_BYTES as u64));
             file.seek(SeekFrom::Start(at))?;
             let length = read_full(file, &mut sample)?;
-            // The sample may begin inside a character.
+            // A sample may start inside a character.
             let inside = sample[..length].iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
             evidence.add(&sample[inside..length], at + length as u64 == bytes);
         }
@@ -101,7 +101,7 @@ pub(super) fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<u
     Ok(filled)
 }
 
-/// How much speaks for UTF-8 and how much against it.
+/// The evidence for and against UTF-8.
 #[derive(Default)]
 struct Evidence {
     characters: usize,
@@ -115,7 +115,7 @@ impl Evidence {
             if !chunk.valid().is_ascii() {
                 self.characters += chunk.valid().bytes().filter(|byte| byte & 0xc0 == 0xc0).count();
             }
-            // What ends a sample may have been cut.
+            // The end of a sample may be truncated.
             if !chunk.invalid().is_empty() && (ends_the_file || chunks.peek().is_some()) {
                 self.broken += 1;
             }
@@ -132,7 +132,7 @@ impl Evidence {
 /// A file's text in UTF-8.
 pub(super) struct Text<R> {
     file: R,
-    /// None for UTF-8, which is passed through; it is checked where the columns are built.
+    /// None for UTF-8, which is passed through and checked when columns are built.
     decoding: Option<Decoding>,
 }
 
@@ -146,7 +146,7 @@ struct Decoding {
 }
 
 impl<R: Read> Text<R> {
-    /// `file` stands behind the byte order mark.
+    /// `file` is positioned after the byte order mark.
     pub fn new(file: R, encoding: Encoding) -> Self {
         let table = match encoding {
             Encoding::Utf8 => None,
@@ -167,7 +167,8 @@ impl<R: Read> Text<R> {
 }
 
 impl<R: Read> Read for Text<R> {
-    /// `out` should have room for a good many characters; below four bytes nothing can be decoded.
+    /// `out` should have room for many characters; with fewer than four bytes nothing can be
+    /// decoded.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let Some(decoding) = &mut self.decoding else { return self.file.read(out) };
         debug_assert!(out.len() > 4, "no room for a character and a broken one");
@@ -282,7 +283,7 @@ mod tests {
         check(b"email\nZo\xeb,\n", None, (Encoding::Windows1252, 0));
         check(b"email\nZo\xeb", None, (Encoding::Windows1252, 0));
         check(b"email\nZo\xeb,\n", Some(Encoding::Utf8), (Encoding::Utf8, 0));
-        // One broken row does not turn the others into mojibake.
+        // One broken row does not garble the rest.
         check(
             "Zoë\nMüller\nJosé\nZo".bytes().chain([0xeb, b'\n']).collect::<Vec<_>>().as_slice(),
             None,

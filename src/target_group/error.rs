@@ -3,21 +3,20 @@
 use std::error::Error;
 use std::fmt;
 
-/// A target group that can't be used. Nothing is sent from one: its files are opened, and read to
-/// their end, before the first message is composed. Shown with its place and, where there is one, a
-/// hint.
+/// A target group that can't be used. Nothing is sent from it: its files are read to the end before
+/// the first message is composed.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct TargetGroupError {
-    /// The file, as results show it; none when the campaign's own keys are at fault.
+    /// The file, as results show it; none if the campaign's own keys are at fault.
     pub file: Option<Box<str>>,
-    /// The line, from 1, where it is known.
+    /// The line, from 1, if known.
     pub line: Option<u64>,
-    /// The column's name, where one is at fault.
+    /// The name of the column at fault, if any.
     pub column: Option<Box<str>>,
     /// What is wrong, a lowercase fragment.
     pub problem: String,
-    /// What to do.
+    /// What the user can do, if anything.
     pub hint: Option<String>,
     /// The cause.
     #[source]
@@ -55,7 +54,7 @@ impl TargetGroupError {
     }
 }
 
-/// Names in backticks with commas between them, at most twenty.
+/// Names in backticks, separated by commas, at most twenty.
 pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const MOST: usize = 20;
     let mut names = names.into_iter();

@@ -1,5 +1,5 @@
-//! From the campaign's paths and globs to the files themselves: in order, each once, and watched
-//! for replacement.
+//! Resolves the campaign's paths and globs to files: in order, each once, with a check that they
+//! are not replaced.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::TargetGroupError;
 use crate::campaign;
 
-/// What a file holds, as its content says.
+/// The format of a file, as detected from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// Delimited text.
@@ -23,17 +23,16 @@ pub enum FileKind {
 pub struct SourceFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Its name in results and messages: relative to the campaign file's folder where it is below
-    /// it.
+    /// Its name in results and messages: relative to the campaign file's folder if it is inside.
     pub shown: String,
-    /// What it holds.
+    /// Its format.
     pub kind: FileKind,
     /// Its size.
     pub bytes: u64,
     stamp: Stamp,
 }
 
-/// What tells a file from another one put in its place.
+/// Distinguishes a file from another one put in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -53,7 +52,7 @@ impl Stamp {
     }
 }
 
-/// A file that was found and can be opened.
+/// A file that was found and opened.
 #[derive(Debug)]
 pub(super) struct Found {
     pub path: PathBuf,
@@ -82,7 +81,7 @@ impl SourceFile {
         Ok(hasher.finalize())
     }
 
-    /// Opens the file again, if it is still the one that was found.
+    /// Opens the file again, if it is still the same.
     pub(super) fn open(&self) -> Result<File, TargetGroupError> {
         let file = File::open(&self.path).map_err(|error| unreadable(&self.shown, error))?;
         let metadata = file.metadata().map_err(|error| unreadable(&self.shown, error))?;
@@ -90,7 +89,7 @@ impl SourceFile {
         Ok(file)
     }
 
-    /// An error when the file at this path is not, or no longer, the one that was found.
+    /// Fails if the file at this path is no longer the one that was found.
     pub(super) fn check_unchanged(&self) -> Result<(), TargetGroupError> {
         let metadata = fs::metadata(&self.path).map_err(|error| unreadable(&self.shown, error))?;
         self.compare(&metadata)
@@ -106,8 +105,8 @@ impl SourceFile {
     }
 }
 
-/// The files of the target group in the order of the campaign file, each once; a glob's in the
-/// order of their names.
+/// The files of the target group in the order of the campaign file, each once; those of a glob
+/// sorted by name.
 pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, TargetGroupError> {
     let mut found: Vec<Found> = Vec::new();
     for pattern in &spec.files {
@@ -124,7 +123,7 @@ pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, Tar
     Ok(found)
 }
 
-/// The paths that `pattern` stands for; itself where it is a file's name, however odd.
+/// The paths that match `pattern`; `pattern` itself if a file has exactly this name.
 fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError> {
     if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
         return Ok(vec![pattern.into()]);
@@ -149,7 +148,7 @@ fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError
     Ok(files)
 }
 
-/// Folders that exist under their very name are no patterns, such as `/data/[2026]/` in
+/// Folders whose name exists literally are not patterns, such as `/data/[2026]/` in
 /// `/data/[2026]/*.csv`.
 fn escape_folders(pattern: &str) -> String {
     let parts: Vec<&str> = pattern.split('/').collect();
@@ -164,7 +163,7 @@ fn escape_folders(pattern: &str) -> String {
 
 fn look_at(path: &Path, folder: &Path) -> Result<Found, TargetGroupError> {
     let shown = shown(path, folder);
-    // Asked before opening: a named pipe would wait for its writer.
+    // Checked before opening: opening a named pipe would block.
     let metadata = fs::metadata(path).map_err(|error| unreadable(&shown, error))?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };

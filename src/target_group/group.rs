@@ -1,5 +1,4 @@
-//! The files of a target group, opened as far as their headers and footers, and the one schema that
-//! they have.
+//! The files of a target group, opened up to their headers and footers, and their common schema.
 
 use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
@@ -14,11 +13,11 @@ use super::schema::{self, FileColumns, Unified};
 use super::{content, encoding};
 use crate::campaign;
 
-/// The files with the recipients, found fit to be read.
+/// The files with the recipients, checked to be readable.
 #[derive(Debug)]
 pub struct TargetGroup {
     pub(super) files: Vec<SourceFile>,
-    /// How each of `files` is written.
+    /// The format of each of `files`.
     pub(super) formats: Vec<Format>,
     pub(super) unified: Unified,
 }
@@ -29,7 +28,7 @@ pub(super) enum Format {
     Parquet(ParquetFile),
 }
 
-/// Finds the files, opens them as far as their headers and footers, and gives them one schema.
+/// Finds the files, reads their headers and footers, and unifies their columns.
 pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGroupError> {
     let mut files = Vec::new();
     let mut formats = Vec::new();
@@ -76,8 +75,8 @@ impl TargetGroup {
         &self.files
     }
 
-    /// Leaves out the columns that have no part in screening and are not in `wanted`: nothing is
-    /// read of them.
+    /// Drops the columns that screening does not need and that are not in `wanted`: they are never
+    /// read.
     pub fn keep_columns(&mut self, wanted: &BTreeSet<String>) {
         self.unified.keep(wanted);
     }
@@ -85,7 +84,7 @@ impl TargetGroup {
     /// The columns of all files, their names trimmed; each may be null.
     ///
     /// The address, the id and the name are `Utf8`. Other columns have the type that the campaign
-    /// file declares, else that of the Parquet files, else `Utf8`; of arrow's types there are
+    /// file declares, else that of the Parquet files, else `Utf8`. Possible types are
     /// `Boolean`, integers, floats, decimals, `Date32`, `Time32`, `Time64`, `Timestamp`, `Utf8`,
     /// and `List` and `Struct` of these.
     pub fn schema(&self) -> SchemaRef {

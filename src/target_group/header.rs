@@ -1,11 +1,11 @@
-//! The names of a file's columns: trimmed, each once.
+//! The names of a file's columns: trimmed and unique.
 
 use std::collections::HashMap;
 
 use super::error::{TargetGroupError, list};
 use crate::kit::nearest::nearest;
 
-/// Trims the names and gives a column without one its number: `column_3`. The same name twice is an
+/// Trims the names and calls a column without one by its number: `column_3`. A repeated name is an
 /// error.
 pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<String>, TargetGroupError> {
     let mut names: Vec<String> = Vec::new();
@@ -22,14 +22,14 @@ pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<Strin
                 ordinal(index + 1)
             ))
             .at_column(&name)
-            .hint("rename one of them: templates could not tell them apart"));
+            .hint("rename one of them: templates can't distinguish them"));
         }
         names.push(name);
     }
     Ok(names)
 }
 
-/// There is no column `name`; `columns` are there. Says which key of the campaign file asks for it.
+/// The error for a missing column `name`. `columns` exist, and `key` of the campaign file needs it.
 pub(super) fn missing(name: &str, key: &str, columns: &[&str]) -> TargetGroupError {
     let mut hint = match nearest(name, columns.iter().copied()) {
         Some(nearest) => format!("did you mean `{nearest}`? "),

@@ -1,9 +1,9 @@
-//! CSV and Parquet to record batches, with the place of every row kept.
+//! Reads CSV and Parquet into record batches and keeps the place of every row.
 //!
-//! [`open`] finds the files, tells from their content what they are, and gives them one schema;
-//! whatever is wrong with a file as a whole is found there. [`TargetGroup::batches`] then reads
-//! them in constant memory. A row that can't be read is reported with its reason, and the others go
-//! on; nothing is guessed, and nothing is left out unseen.
+//! [`open`] finds the files, detects their format from their content, and unifies their columns; it
+//! reports everything that is wrong with a file as a whole. [`TargetGroup::batches`] then reads
+//! them in constant memory. An unreadable row is reported with its reason and reading continues:
+//! nothing is guessed, and no row is dropped silently.
 
 mod assemble;
 mod batch;

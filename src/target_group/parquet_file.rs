@@ -32,9 +32,9 @@ use super::{header, types};
 /// A larger page is refused: the reader takes it whole. Writers end a page after about a megabyte,
 /// or after one value.
 const LARGEST_PAGE: u64 = 64 * 1024 * 1024;
-/// The pages of a column chunk that has fewer bytes need no look.
+/// Pages of smaller column chunks are not checked.
 const SMALL_CHUNK: i64 = 1024 * 1024;
-/// Rows that are read at once hold about as many bytes.
+/// About this many bytes are read at once.
 const READ_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The footer of a Parquet file.
@@ -74,7 +74,7 @@ impl ParquetFile {
         unified.schema.fields().iter().map(|field| position(field.name())).collect()
     }
 
-    /// An error when a column of the target group is compressed in a way that can't be read here.
+    /// Fails if a column of the target group uses a compression that can't be read.
     pub fn check_compression(&self, unified: &Unified) -> Result<(), TargetGroupError> {
         let sources = self.sources(unified);
         let parquet_schema = self.metadata.parquet_schema();
@@ -112,18 +112,18 @@ impl ParquetFile {
             .with_projection(mask)
             .with_batch_size(rows)
             .build()?;
-        // The projected columns come in the order of the file.
+        // Projected columns come in file order.
         let projected = |root: usize| roots.binary_search(&root).expect("every source is projected");
         let sources = sources.into_iter().map(|source| source.map(projected)).collect();
         Ok(ParquetReader { batches, number, unified, sources, row: 0, rest: None })
     }
 
-    /// An error when a page of the target group's columns is too large to be read.
+    /// Fails if a page of the target group's columns is too large to read.
     pub fn check_pages(&self, file: &File, unified: &Unified) -> Result<(), TargetGroupError> {
         let sources = self.sources(unified);
         let roots: Vec<usize> = sources.iter().flatten().copied().collect();
         for chunk in self.large_chunks(&roots) {
-            // What can't be read here is told when its rows are.
+            // Pages that can't be read here are reported when their rows are read.
             let Ok(pages) = parquet_pages::pages(file, chunk.metadata) else { continue };
             let mut row = chunk.first_row;
             for page in pages {
@@ -273,7 +273,7 @@ impl<'a> ParquetReader<'a> {
 /// How many of these records make a batch: no more text than [`BATCH_BYTES`], but at least one.
 fn rows_of_a_batch(records: &RecordBatch) -> usize {
     let columns = records.columns();
-    // The usual case: all of it is small.
+    // Usually all of it is small.
     if columns.iter().map(|column| text_bytes(column, 0..column.len())).sum::<usize>() <= BATCH_BYTES {
         return records.num_rows();
     }
@@ -326,7 +326,7 @@ fn within_limit(column: &ArrayRef, name: &str, faults: &mut Faults) -> Option<Ar
 }
 
 impl RawParquet<'_> {
-    /// Brings the columns into the types of the target group.
+    /// Converts the columns to the types of the target group.
     pub fn read(self) -> Result<Batch, TargetGroupError> {
         let Self { records, number, unified, sources, first_row } = self;
         let rows = records.num_rows();

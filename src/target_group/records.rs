@@ -1,38 +1,38 @@
-//! From a CSV file's text to its records, as a stream in constant memory (RFC 4180, with any of the
+//! Splits a CSV file's text into records, as a stream in constant memory (RFC 4180, with any of the
 //! usual delimiters and with LF, CRLF and CR line ends, mixed too).
 //!
-//! A record without a quote is split where it lies; one with quotes goes through the crate `csv`.
-//! Before that its quoting is checked, which `csv` does not do: a quote that is not closed must not
-//! swallow the rows that follow it. So the record of a faulty quote ends with the line it began on,
-//! and the next one begins with the next line.
+//! A record without quotes is split in place; one with quotes goes through the crate `csv`. Its
+//! quoting is checked first, which `csv` does not do: an unclosed quote must not swallow the rows
+//! after it. So a record with faulty quoting ends with its first line, and the next record starts
+//! on the next line.
 //!
-//! An entirely empty line is no record.
+//! An empty line is not a record.
 
 use std::io::{self, Read};
 
 use csv::ByteRecord;
 
-/// Longer records are unreadable; an open quote is looked for no further than this.
+/// Longer records are unreadable; the end of a quote is searched no further.
 const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
-/// Fits a core's second-level cache.
+/// Fits the L2 cache.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Room that is made before the source is read.
+/// The free space before each read.
 const READ_BYTES: usize = 64 * 1024;
 
 /// The records of a text.
 pub(super) struct Records<R> {
     source: R,
     classes: [Class; 256],
-    /// `at..filled` is read and not yet returned.
+    /// `at..filled` is read but not yet returned.
     buffer: Vec<u8>,
     at: usize,
     filled: usize,
     ended: bool,
-    /// What is left of an overlong line is passed over.
+    /// Whether the rest of an overlong line is being skipped.
     skipping: bool,
-    /// The line that `at` stands on.
+    /// The line at `at`.
     line: u64,
     /// Where the fields of a record without quotes end.
     ends: Vec<usize>,
@@ -44,22 +44,22 @@ pub(super) struct Records<R> {
 pub(super) struct Record<'a> {
     /// The line it starts on, from 1.
     pub line: u64,
-    /// The lines it stands on.
+    /// How many lines it spans.
     pub lines: u64,
-    /// Its fields, where they can be told apart.
+    /// Its fields, if they can be split.
     pub fields: Result<Fields<'a>, Fault<'a>>,
 }
 
 /// The fields of a record.
 #[derive(Debug)]
 pub(super) enum Fields<'a> {
-    /// Where they lie in the text, and where each ends.
+    /// The text, and where each field ends.
     Plain(&'a [u8], &'a [usize]),
-    /// With their quotes taken off.
+    /// Without their quotes.
     Unquoted(&'a ByteRecord),
 }
 
-/// A record whose fields can't be told apart.
+/// A record whose fields can't be split.
 #[derive(Debug)]
 pub(super) struct Fault<'a> {
     pub what: FaultKind,
@@ -67,7 +67,7 @@ pub(super) struct Fault<'a> {
     pub text: &'a [u8],
 }
 
-/// Why the fields of a record can't be told apart.
+/// Why the fields of a record can't be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FaultKind {
     #[error("a quote inside a field that does not begin with one")]
@@ -89,11 +89,11 @@ enum Class {
     Quote,
 }
 
-/// What the text begins with. `length` is the record's without its line end, `next` is with it.
+/// What the text starts with. `length` is the record's without its line end, `next` is with it.
 #[derive(Debug, PartialEq, Eq)]
 enum Scan {
     Nothing,
-    /// More text is needed to tell.
+    /// More text is needed.
     More,
     EmptyLine {
         next: usize,
@@ -168,7 +168,7 @@ impl<R: Read> Records<R> {
         self.end_with_line(fault).map(Some)
     }
 
-    /// Steps over a record and its line end; where it started.
+    /// Skips a record and its line end; returns where it started.
     fn advance(&mut self, next: usize, lines: u64) -> usize {
         let start = self.at;
         self.at += next;
@@ -176,7 +176,7 @@ impl<R: Read> Records<R> {
         start
     }
 
-    /// The record at hand is faulty: it ends where its first line does.
+    /// Ends a faulty record with its first line.
     fn end_with_line(&mut self, what: FaultKind) -> io::Result<Record<'_>> {
         let (length, next) = loop {
             let text = &self.buffer[self.at..self.filled];
@@ -197,8 +197,7 @@ impl<R: Read> Records<R> {
         Ok(Record { line: self.line - 1, lines: 1, fields: Err(fault) })
     }
 
-    /// Steps over the rest of a line whose number is already counted; false when the text ends with
-    /// it.
+    /// Skips the rest of a line that is already counted; false if the text ends with it.
     fn pass_over_line(&mut self) -> io::Result<bool> {
         loop {
             let text = &self.buffer[self.at..self.filled];
@@ -211,13 +210,13 @@ impl<R: Read> Records<R> {
                 self.at = self.filled;
                 return Ok(false);
             }
-            // A carriage return at the end waits for what follows it.
+            // A carriage return at the end needs the next byte.
             self.at = if text.ends_with(b"\r") { self.filled - 1 } else { self.filled };
             self.fill()?;
         }
     }
 
-    /// Reads some more text behind what is there.
+    /// Appends more text.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.at..self.filled, 0);
         self.filled -= self.at;
@@ -248,8 +247,8 @@ fn classes(delimiter: u8) -> [Class; 256] {
     classes
 }
 
-/// Finds the end of the record that `text` begins with; leaves in `ends` where its fields end, if
-/// it has no quotes.
+/// Finds the end of the first record in `text`; if it has no quotes, `ends` gets the ends of its
+/// fields.
 fn scan(text: &[u8], ended: bool, classes: &[Class; 256], ends: &mut Vec<usize>) -> Scan {
     ends.clear();
     for (index, &byte) in text.iter().enumerate() {
@@ -306,7 +305,7 @@ fn scan_quoted(text: &[u8], ended: bool, classes: &[Class; 256]) -> Scan {
                 };
             }
             Class::Other | Class::Quote if quoted => {
-                // On a later line, what looks like the closing quote opens a field there.
+                // On a later line, the supposed closing quote opens a field there.
                 let later = line_end(&text[..at], true).is_some();
                 return Scan::Fault(if later { FaultKind::Unclosed } else { FaultKind::AfterClosing });
             }
@@ -326,7 +325,7 @@ fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Where the next line begins after the line end at `at`; none when that can't be told yet.
+/// Where the next line starts after the line end at `at`; none if more text is needed.
 fn after_line_end(text: &[u8], at: usize, ended: bool) -> Option<usize> {
     match (text[at], text.get(at + 1)) {
         (b'\r', Some(b'\n')) => Some(at + 2),
@@ -388,7 +387,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Fault<'a> {
-    /// The field at `index`, if it stands before the fault and holds no quote itself.
+    /// The field at `index`, if it is before the fault and contains no quote.
     pub fn get(&self, index: usize, delimiter: u8) -> Option<&'a [u8]> {
         let mut rest = self.text;
         for _ in 0..index {
@@ -398,8 +397,8 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// The first field of `text` and what follows its delimiter; none where its quoting is at fault or
-/// not closed here.
+/// The first field of `text` and the text after its delimiter; none if its quoting is faulty or not
+/// closed here.
 fn split_field(text: &[u8], delimiter: u8) -> Option<(&[u8], &[u8])> {
     let (field, rest) = match text.strip_prefix(b"\"") {
         Some(inner) => {
@@ -411,8 +410,8 @@ fn split_field(text: &[u8], delimiter: u8) -> Option<(&[u8], &[u8])> {
     (!field.contains(&b'"') && rest.first() == Some(&delimiter)).then(|| (field, &rest[1..]))
 }
 
-/// The crate `csv`, one record at a time: its reader never sees an end, so it can be used again for
-/// the next one.
+/// The crate `csv`, one record at a time: its reader never reaches the end, so it is reused for the
+/// next record.
 struct Unquote {
     reader: csv::Reader<Feed>,
     record: ByteRecord,
@@ -441,7 +440,7 @@ impl Unquote {
             .delimiter(delimiter)
             .from_reader(Feed::default());
         let mut unquote = Self { reader, record: ByteRecord::new() };
-        // `csv` takes a byte order mark off the first record; let that be this one.
+        // `csv` strips a byte order mark from the first record; make that this one.
         unquote.fields(b"x").expect("a word in memory is a record");
         unquote
     }

@@ -1,4 +1,4 @@
-//! One schema for all files: what the campaign declares, else what Parquet says, else text.
+//! One schema for all files: types as declared by the campaign, else those of Parquet, else text.
 
 use std::collections::{BTreeSet, HashMap};
 use std::iter;
@@ -11,7 +11,7 @@ use super::header;
 use super::types;
 use crate::campaign;
 
-/// What a file says of a column.
+/// What a file says about a column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
     /// A CSV column.
@@ -36,12 +36,12 @@ pub(super) struct Unified {
     pub email: usize,
     pub id: Option<usize>,
     pub name: Option<usize>,
-    /// What was left out.
+    /// Warnings about dropped columns.
     pub warnings: Vec<String>,
 }
 
 impl Unified {
-    /// Leaves out the columns without a role that are not in `wanted`.
+    /// Drops the columns without a role that are not in `wanted`.
     pub fn keep(&mut self, wanted: &BTreeSet<String>) {
         let roles = [Some(self.email), self.id, self.name];
         let kept: Vec<usize> = (0..self.schema.fields().len())
@@ -65,7 +65,7 @@ enum Role {
     Template,
 }
 
-/// Unifies the columns of `files`, in the order in which they first appear.
+/// Unifies the columns of `files`, in order of first appearance.
 pub(super) fn unify(
     spec: &campaign::TargetGroupSource,
     files: &[FileColumns],
@@ -148,7 +148,7 @@ fn declared(spec: &campaign::TargetGroupSource, name: &str) -> Option<DataType> 
     spec.types.iter().find(|(column, _)| column.trim() == name).map(|(_, column)| types::declared(*column))
 }
 
-/// Addresses, ids and names are text: an error where that can't be.
+/// Addresses, ids and names are text; fails if they can't be.
 fn text_of_role(
     spec: &campaign::TargetGroupSource,
     name: &str,
@@ -187,7 +187,7 @@ fn text_of_role(
     Ok(Some(DataType::Utf8))
 }
 
-/// The type of a column for templates; none when no file has a usable one.
+/// The type of a column for templates; none if no file has a usable one.
 fn template_type(
     spec: &campaign::TargetGroupSource,
     name: &str,

@@ -1,4 +1,4 @@
-//! The types that columns have: which Parquet types templates can use, and what two files agree on.
+//! Column types: which Parquet types templates can use, and the common type of two files.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use crate::campaign::ColumnType;
 
-/// The type of a column that the campaign file declares.
+/// The type that the campaign file declares for a column.
 pub(super) fn declared(column: ColumnType) -> DataType {
     match column {
         ColumnType::Text => DataType::Utf8,
@@ -18,10 +18,10 @@ pub(super) fn declared(column: ColumnType) -> DataType {
     }
 }
 
-/// The type that a Parquet column of type `given` is read as; none when templates can't use it.
+/// The type as which a Parquet column of type `given` is read; none if templates can't use it.
 ///
-/// Text comes as `Utf8`, lists as `List`; dictionaries as their values; numbers, dates and times
-/// stay as they are.
+/// Text becomes `Utf8`, lists become `List`, dictionaries become their values; numbers, dates and
+/// times stay the same.
 pub(super) fn usable(given: &DataType) -> Option<DataType> {
     use DataType::*;
     Some(match given {
@@ -41,12 +41,12 @@ pub(super) fn usable(given: &DataType) -> Option<DataType> {
                 .map(|field| Some(Field::new(field.name(), usable(field.data_type())?, true)))
                 .collect::<Option<Fields>>()?,
         ),
-        // Maps, bytes, intervals, unions and what arrow will have next.
+        // Maps, bytes, intervals, unions and future types of Arrow.
         _ => return None,
     })
 }
 
-/// The type that holds the values of both; none when there is no such type.
+/// A type that holds the values of both; none if there is no such type.
 pub(super) fn widen(one: &DataType, other: &DataType) -> Option<DataType> {
     use DataType::*;
     if one == other || other.is_null() {
@@ -115,15 +115,15 @@ fn digits(given: &DataType) -> Option<(i32, i32)> {
     }
 }
 
-/// True when values of type `given` may be read as `wanted`, each that does not being a row that
-/// can't be read.
+/// Whether values of type `given` can be read as `wanted`. A single value that can't makes its row
+/// unreadable.
 pub(super) fn castable(given: &DataType, wanted: &DataType) -> bool {
     given == wanted
         || given.is_null()
         || (!given.is_nested() && !wanted.is_nested() && arrow_cast::can_cast_types(given, wanted))
 }
 
-/// True for types that name a recipient the same way in every file: text and whole numbers.
+/// Whether the type identifies a recipient the same way in every file: text and whole numbers.
 pub(super) fn names_a_recipient(given: &DataType) -> bool {
     matches!(given, DataType::Utf8 | DataType::Null)
         || given.is_integer()
