@@ -1,10 +1,12 @@
 //! What a server's reply means: its class, what to do next, and whether the address is to be suppressed.
 //!
-//! The rules are data: `rules.toml`, where each has replies that it must fit; a campaign may put its own before them. The first rule
-//! that fits decides. Code and enhanced status (RFC 3463 and its IANA registry) are compared first; the text is looked at once,
-//! by all rules at the same time (`texts.rs`).
+//! The rules are data: `rules.toml`, where each has replies that it must fit; a campaign may put its
+//! own before them. The first rule that fits decides: its code, its enhanced status (RFC 3463 and
+//! its IANA registry) and its text, a regular expression. One pass over a reply finds the texts that
+//! it fits (`texts.rs`).
 //!
-//! Only a permanent failure of the mailbox or the domain suppresses an address: never policy, authentication, rate or content.
+//! Only a permanent failure of the mailbox or the domain suppresses an address: never policy,
+//! authentication, rate or content.
 
 mod rule;
 mod texts;
@@ -15,7 +17,7 @@ use crate::campaign::{PauseScope, ReplyAction as Do, ReplyRule as Rule};
 use crate::mail::{Class, Reply};
 use rule::Fit;
 pub use rule::RuleError;
-use texts::{MOST_RULES, Marks, Texts};
+use texts::{Group, MOST_RULES};
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
@@ -42,8 +44,9 @@ pub enum Action {
     PauseSite(Duration),
     /// All sites of the site's provider get nothing for this long; the row is tried again.
     PauseProvider(Duration),
-    /// Every message to this relay will be refused alike until the campaign is mended: the run stops, and the row stays to be tried again.
-    /// (Where each domain has its own site, the answer of one must not stop the others: then the site's rows are given up.)
+    /// This relay will refuse every message alike until the campaign is fixed: the run stops, and
+    /// the row will be tried again. (If each domain has its own site, the answer of one must not
+    /// stop the others: then the site's rows are given up.)
     StopRun,
 }
 
@@ -75,10 +78,9 @@ pub struct Classifier {
     /// For each rule, the codes and statuses that it fits.
     fits: Vec<Fit>,
     /// The rules that may fit a 4yz.
-    transient: Marks,
+    transient: Group,
     /// Those that may fit any other reply.
-    permanent: Marks,
-    texts: Texts,
+    permanent: Group,
 }
 
 impl Default for Classifier {
@@ -98,16 +100,15 @@ impl Classifier {
             return Err(RuleError::TooMany { own, most: MOST_RULES - (rules.len() - own) });
         }
         let fits = rules.iter().map(Fit::new).collect::<Result<Vec<_>, _>>()?;
-        let rules_for = |wanted: fn(u16) -> bool| Marks::of(rules.len(), |at| fits[at].accepts_some(wanted));
+        // A mistake of the campaign's is reported before the run, not in the middle of it.
+        for rule in &rules[..own] {
+            rule.text.as_deref().map_or(Ok(()), texts::check).map_err(|why| rule::bad(rule, why))?;
+        }
+        let rules_for = |wanted: fn(u16) -> bool| Group::new(&rules, |at| fits[at].accepts_some(wanted));
         let transient = rules_for(|code| code / 100 == 4);
         let permanent = rules_for(|code| code / 100 != 4);
-        let texts = Texts::new(&rules);
-        let classifier = Self { rules, fits, transient, permanent, texts };
-        if own > 0 {
-            // A mistake of the campaign's is told before the run, not in the middle of it.
-            classifier.texts.compile(&classifier.rules)?;
-            classifier.check_tests(own)?;
-        }
+        let classifier = Self { rules, fits, transient, permanent };
+        classifier.check_tests(own)?;
         Ok(classifier)
     }
 
@@ -126,13 +127,9 @@ impl Classifier {
     }
 
     fn rule_of(&self, reply: &Reply) -> Option<&Rule> {
-        let rules = if reply.code / 100 == 4 { &self.transient } else { &self.permanent };
-        let text = reply.text.as_bytes();
-        let (candidates, sure) = self.texts.candidates(&self.rules, text);
-        let at = candidates.both(rules).find(|&at| {
-            self.fits[at].accepts(reply.code, reply.enhanced)
-                && (sure.has(at) || self.texts.fits(&self.rules, at, text))
-        })?;
+        let group = if reply.code / 100 == 4 { &self.transient } else { &self.permanent };
+        let mut fitting = group.fitting(&self.rules, reply.text.as_bytes());
+        let at = fitting.find(|at| self.fits[*at].accepts(reply.code, reply.enhanced))?;
         Some(&self.rules[at])
     }
 

@@ -39,7 +39,7 @@ impl RuleError {
             Self::Toml { .. } => None,
             Self::TooMany { .. } => Some("put several texts into one rule, as `one|other`"),
             Self::Rule { .. } => {
-                Some("mend it in `[[reply]]`; rules are tried in order, the campaign's first")
+                Some("fix it in `[[reply]]`; rules are tried in order, the campaign's first")
             }
         }
     }
