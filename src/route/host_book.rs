@@ -55,11 +55,6 @@ impl HostBook {
         self.dead.remove(host);
     }
 
-    /// True when `host` is left out now.
-    pub fn is_dead(&self, host: &str, now: Timestamp) -> bool {
-        self.dead.get(host).is_some_and(|dead| now < dead.until)
-    }
-
     /// Those of `hosts`, in their order, that a new connection tries: the living, and the dead whose time is over, each of which is now this
     /// connection's to try. `Err` is when the first of them may be tried again, all being dead.
     pub fn admit<T: AsRef<str>>(&mut self, hosts: Vec<T>, now: Timestamp) -> Result<Vec<T>, Timestamp> {
@@ -167,7 +162,7 @@ mod tests {
         }
         assert_eq!(book.admit(HOSTS.to_vec(), at(10)), Err(at(33)));
         assert_eq!(admit(&mut book, 33), ["b"]);
-        assert!(book.is_dead("a", at(33)) && !book.is_dead("x", at(33)));
+        assert!(book.admit(vec!["a"], at(33)).is_err() && book.admit(vec!["x"], at(33)).is_ok());
     }
 
     #[test]
@@ -193,6 +188,6 @@ mod tests {
             book.failed(&format!("mx{n}.example"), at(n / 1_000));
         }
         assert!(book.len() <= MOST_DEAD, "{}", book.len());
-        assert!(book.is_dead("mx199999.example", at(200)));
+        assert!(book.admit(vec!["mx199999.example"], at(200)).is_err());
     }
 }

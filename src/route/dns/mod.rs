@@ -133,11 +133,6 @@ impl Resolver {
         &self.hickory
     }
 
-    /// The name servers that are asked.
-    pub fn server_addrs(&self) -> &[SocketAddr] {
-        &self.servers
-    }
-
     /// The MX records of `name`, CNAMEs followed.
     pub async fn mx(&self, name: &str) -> Result<MxRecords, DnsError> {
         let lookup = self.lookup(name, RecordType::MX).await?;
