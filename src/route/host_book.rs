@@ -1,21 +1,22 @@
 //! Which hosts are dead, and when each is tried again. Pure: the caller passes the time.
 //!
-//! A host that could not be connected to is left out by all connections that come after, at once and for a time that doubles. When it is over, one
-//! connection tries the host again, and the others go on without it until they know. So the first round of connects finds a dead host, and whoever
-//! had begun meanwhile finds it in the second.
+//! Once a connection to a host has failed, all later connections skip the host, for a time that
+//! doubles with each failure. When that time is over, one connection tries the host again; the
+//! others keep skipping it until the result is known. So a dead host costs the first round of
+//! connections, and those that had begun meanwhile.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::mail::Timestamp;
 
-/// How long a host is left out after its first failure; it doubles with each further one.
+/// How long a host is skipped after its first failure; it doubles with each further one.
 const FIRST_REST: Duration = Duration::from_secs(30);
-/// The longest time that a host is left out.
+/// The longest time for which a host is skipped.
 const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
-/// A trial that nobody told the end of is over after this.
+/// A trial without a result is over after this time.
 const TRIAL: Duration = Duration::from_secs(60);
-/// Dead hosts kept in mind; more are forgotten, those that may be tried again first.
+/// The most dead hosts remembered; beyond that, those that may be tried again are forgotten first.
 const MOST_DEAD: usize = 65_536;
 
 /// See the module.
@@ -26,22 +27,23 @@ pub struct HostBook {
 
 #[derive(Debug, Clone, Copy)]
 struct Dead {
-    /// Failures one after the other.
+    /// Failures in a row.
     failures: u32,
-    /// Left out until then.
+    /// Skipped until this time.
     until: Timestamp,
-    /// A connection is finding out.
+    /// One connection is trying it now.
     on_trial: bool,
 }
 
 impl HostBook {
-    /// A connection to `host` could not be opened, on none of its addresses. Returns until when the host is left out.
+    /// No address of `host` could be connected to. Returns the time until which the host is
+    /// skipped.
     pub fn failed(&mut self, host: &str, now: Timestamp) -> Timestamp {
         if self.dead.len() >= MOST_DEAD && !self.dead.contains_key(host) {
             self.forget(now);
         }
         let dead = self.dead.entry(host.into()).or_insert(Dead { failures: 0, until: now, on_trial: false });
-        // Connections that were on their way together fail together: that counts once.
+        // Connections that were begun together fail together: that counts once.
         if dead.on_trial || now >= dead.until {
             dead.failures += 1;
             dead.until = now + rest(dead.failures);
@@ -50,13 +52,14 @@ impl HostBook {
         dead.until
     }
 
-    /// A connection to `host` was opened: it is alive.
+    /// A connection to `host` was opened: the host is alive.
     pub fn succeeded(&mut self, host: &str) {
         self.dead.remove(host);
     }
 
-    /// Those of `hosts`, in their order, that a new connection tries: the living, and the dead whose time is over, each of which is now this
-    /// connection's to try. `Err` is when the first of them may be tried again, all being dead.
+    /// The hosts that a new connection should try, in their order: the living, and the dead whose
+    /// time is over, which nobody else tries meanwhile. If all are dead, the error is when the
+    /// first of them may be tried again.
     pub fn admit<T: AsRef<str>>(&mut self, hosts: Vec<T>, now: Timestamp) -> Result<Vec<T>, Timestamp> {
         let mut earliest = None;
         let mut admitted = Vec::with_capacity(hosts.len());
@@ -79,7 +82,7 @@ impl HostBook {
         }
     }
 
-    /// The number of hosts that failed and were not seen alive since.
+    /// The number of hosts that failed and were not reached since.
     pub fn len(&self) -> usize {
         self.dead.len()
     }
@@ -92,7 +95,7 @@ impl HostBook {
     fn forget(&mut self, now: Timestamp) {
         self.dead.retain(|_, dead| now < dead.until);
         if self.dead.len() >= MOST_DEAD {
-            // All of them are resting: they are found out again at the price of one connect each.
+            // All of them are skipped now: finding them dead again costs one connection each.
             self.dead.clear();
         }
     }
@@ -117,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_first_host_costs_one_round_and_those_under_way() {
+    fn a_dead_first_host_costs_one_round_and_those_begun_meanwhile() {
         let mut book = HostBook::default();
-        // Ten connections set out together, and five more before the first failure is known.
+        // Ten connections begin together, and five more before the first failure is known.
         for second in [0, 4] {
             assert_eq!(admit(&mut book, second), HOSTS);
         }
@@ -136,13 +139,13 @@ mod tests {
         let mut book = HostBook::default();
         book.failed("a", at(0));
         assert_eq!(admit(&mut book, 30), HOSTS, "the trial");
-        assert_eq!(admit(&mut book, 31), ["b", "c"], "the others go on without it");
+        assert_eq!(admit(&mut book, 31), ["b", "c"], "the others skip it");
         assert_eq!(book.failed("a", at(35)), at(95), "its rest has doubled");
         assert_eq!(admit(&mut book, 94), ["b", "c"]);
         assert_eq!(admit(&mut book, 95), HOSTS);
         book.succeeded("a");
         assert_eq!(admit(&mut book, 96), HOSTS);
-        assert_eq!(book.failed("a", at(100)), at(130), "it starts anew");
+        assert_eq!(book.failed("a", at(100)), at(130), "it starts again from the first rest");
     }
 
     #[test]
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn with_all_hosts_dead_the_earliest_trial_is_told() {
+    fn with_all_hosts_dead_the_earliest_trial_is_returned() {
         let mut book = HostBook::default();
         for (host, second) in HOSTS.iter().zip([7, 3, 5]) {
             book.failed(host, at(second));

@@ -1,4 +1,5 @@
-//! Where mail goes and what comes back: DNS, relay or MX hosts, sites, limits per provider, retry schedule, reply classification.
+//! Where mail goes and what replies mean: DNS, relay or MX hosts, sites, limits per provider,
+//! MTA-STS, retry schedule, reply classification.
 
 pub mod classify;
 pub mod dns;

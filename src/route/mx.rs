@@ -1,6 +1,7 @@
-//! Where the mail of a domain goes: its MX hosts, in the order to try them (RFC 5321 §5.1, RFC 7505).
+//! The MX hosts of a domain, in the order to try them (RFC 5321 §5.1, RFC 7505).
 //!
-//! Opens no connection and keeps nothing: the resolver's cache remembers, and [`HostBook`](super::HostBook) knows who is dead.
+//! Opens no connection and keeps no state: the resolver has a cache, and
+//! [`HostBook`](super::HostBook) knows which hosts are dead.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -10,21 +11,21 @@ use super::dns::{DnsError, DnsFailure, MxRecord, Resolver};
 use crate::campaign::{IpFamily, Mx};
 use crate::mail::{Class, Domain};
 
-/// Hosts of one domain that are used; longer lists are cut (RFC 5321 §5.1 lets a client set a limit).
+/// The most hosts of one domain that are used (RFC 5321 §5.1 lets a client set a limit).
 const MOST_HOSTS: usize = 32;
 /// How long an implicit MX holds.
 const IMPLICIT_FOR: Duration = Duration::from_secs(300);
-/// Services of this machine that every other machine has as well: SMTP, HTTPS.
+/// The last port of the system's services, such as SMTP and HTTPS.
 const LAST_SYSTEM_PORT: u16 = 1023;
 
-/// The hosts that take a domain's mail.
+/// The hosts that accept a domain's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// By preference, then by name, each name once. Never empty.
+    /// Sorted by preference, then by name; each name once. Never empty.
     pub hosts: Vec<MxHost>,
-    /// There is no MX record: the domain itself is the host.
+    /// The domain has no MX record and is itself the host.
     pub implicit: bool,
-    /// Until when this holds, by the answer's TTL.
+    /// When this expires, by the answer's TTL.
     pub valid_until: Instant,
 }
 
@@ -33,15 +34,15 @@ pub struct Destination {
 pub struct MxHost {
     /// The lowest is tried first.
     pub preference: u16,
-    /// In lower case and A-labels, without the last dot.
+    /// In lower case and A-labels, without the final dot.
     pub name: String,
 }
 
-/// Why there is nowhere to send a domain's mail, now or at all.
+/// Why a domain's mail can't be sent anywhere, now or ever.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unroutable {
-    /// RFC 7505: the domain says that it takes no mail.
-    #[error("`{0}` takes no mail: it has a null MX record")]
+    /// RFC 7505: the domain declares that it accepts no mail.
+    #[error("`{0}` accepts no mail: it has a null MX record")]
     NullMx(Domain),
     /// NXDOMAIN.
     #[error("`{0}` does not exist in DNS")]
@@ -49,15 +50,16 @@ pub enum Unroutable {
     /// Neither MX records nor addresses.
     #[error("`{0}` has neither an MX record nor an address")]
     NoMailHost(Domain),
-    /// None of the names in its MX records can be a host elsewhere: addresses, `localhost` and the like.
-    #[error("the MX records of `{domain}` name no host that could be used: `{records}`")]
+    /// None of the names in its MX records can be a remote host: they are addresses, `localhost`
+    /// and the like.
+    #[error("the MX records of `{domain}` name no usable host: `{records}`")]
     NoUsableHost {
         /// The recipient's domain.
         domain: Domain,
         /// The names.
         records: String,
     },
-    /// DNS could not tell.
+    /// DNS did not answer.
     #[error("no route to `{domain}`: {error}")]
     Dns {
         /// The recipient's domain.
@@ -65,14 +67,14 @@ pub enum Unroutable {
         /// How the lookup failed.
         error: DnsError,
     },
-    /// An MX host without an address that could be used.
+    /// An MX host has no usable address.
     #[error("no usable address for `{host}`: {why}")]
     NoAddress {
         /// The host.
         host: String,
-        /// What DNS says.
+        /// Why not.
         why: String,
-        /// It would be the same another time.
+        /// True when another lookup can't help.
         permanent: bool,
     },
     /// The domain's MTA-STS policy allows none of its hosts (RFC 8461 §5).
@@ -86,29 +88,30 @@ pub enum Unroutable {
 }
 
 impl Unroutable {
-    /// The class of the outcome, what to do with the row, and whether its address is suppressed.
+    /// The class of the outcome, what to do with the row, and whether to suppress its address.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::NullMx(_) | Self::NoSuchDomain(_) | Self::NoMailHost(_) => {
                 class_of_failure(Failure::NoDomain)
             }
-            // Somebody's slip, which may be mended: the row ends, the address is not held against.
+            // Somebody's mistake, which may be fixed: the row ends, and its address is not
+            // suppressed.
             Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => {
                 Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress: false }
             }
-            // RFC 8461 §5: a failure for the moment, as policy or hosts may be mended.
+            // RFC 8461 §5: a transient failure, since the policy or the hosts may be fixed.
             Self::NotAllowed { .. } => class_of_failure(Failure::Tls),
             Self::Dns { .. } | Self::NoAddress { permanent: false, .. } => class_of_failure(Failure::Dns),
         }
     }
 
-    /// True when it would be the same another time.
+    /// True when another lookup can't help.
     pub fn is_permanent(&self) -> bool {
         self.verdict().action == Action::GiveUp
     }
 }
 
-/// Looks up where the mail of `domain` goes.
+/// Looks up the hosts for the mail of `domain`.
 pub async fn destination(resolver: &Resolver, domain: &Domain) -> Result<Destination, Unroutable> {
     match resolver.mx(domain.as_str()).await {
         Ok(found) => {
@@ -132,7 +135,8 @@ async fn implicit(resolver: &Resolver, domain: &Domain) -> Result<Destination, U
     match resolver.addresses(domain.as_str(), IpFamily::Any).await {
         Ok(_) => {
             let host = MxHost { preference: 0, name: domain.as_str().to_owned() };
-            // The MX question is asked again soon: its negative answer keeps its own time in the resolver's cache.
+            // The MX record is looked up again soon: its negative answer has its own TTL in the
+            // resolver's cache.
             Ok(Destination { hosts: vec![host], implicit: true, valid_until: Instant::now() + IMPLICIT_FOR })
         }
         Err(error) if error.is_permanent() => Err(Unroutable::NoMailHost(domain.clone())),
@@ -143,7 +147,8 @@ async fn implicit(resolver: &Resolver, domain: &Domain) -> Result<Destination, U
 /// The hosts of the MX records, by preference.
 fn hosts(domain: &Domain, records: Vec<MxRecord>) -> Result<Vec<MxHost>, Unroutable> {
     let (named, null): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| !record.host.is_empty());
-    // RFC 7505 §3: a null MX stands alone; beside others it is an error, and the others are used.
+    // RFC 7505 §3: a null MX must be the only record; with others it is an error, and the others
+    // are used.
     if named.is_empty() && !null.is_empty() {
         return Err(Unroutable::NullMx(domain.clone()));
     }
@@ -169,7 +174,8 @@ fn hosts(domain: &Domain, records: Vec<MxRecord>) -> Result<Vec<MxHost>, Unrouta
     Ok(hosts)
 }
 
-/// RFC 5321 §5.1: an MX record names a host. Some name an address, or the machine that reads them.
+/// RFC 5321 §5.1: an MX record names a host. Some name an address, or the machine that reads the
+/// record.
 fn is_host(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let address = last.bytes().all(|byte| byte.is_ascii_digit()) || name.contains(':');
@@ -184,12 +190,13 @@ impl AsRef<str> for MxHost {
 }
 
 impl Destination {
-    /// The hosts in the order to try them: by preference, and at random among equals, which `seed` decides.
+    /// The hosts in the order to try them: by preference, and among equals in a random order that
+    /// depends on `seed`.
     pub fn order(&self, seed: u64) -> Vec<&MxHost> {
         let mut order: Vec<&MxHost> = self.hosts.iter().collect();
         let mut state = seed;
         for equals in order.chunk_by_mut(|a, b| a.preference == b.preference) {
-            // Fisher and Yates.
+            // The shuffle of Fisher and Yates.
             for last in (1..equals.len()).rev() {
                 let other =
                     usize::try_from(next_random(&mut state) % (last as u64 + 1)).expect("not above `last`");
@@ -220,12 +227,13 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
         found.iter().filter(|ip| is_usable(**ip, mx.port)).map(|ip| SocketAddr::new(*ip, mx.port)).collect();
     if usable.is_empty() {
         let shown: Vec<_> = found.iter().map(IpAddr::to_string).collect();
-        return Err(none(format!("{} can't be a mail server for others", shown.join(", ")), true));
+        return Err(none(format!("{} can't be a remote mail server", shown.join(", ")), true));
     }
     Ok(usable)
 }
 
-/// Strangers' names never lead to this machine's own servers, nor to addresses that are nobody's.
+/// Strangers' names must not lead to this machine's own servers, nor to addresses that nobody can
+/// have.
 pub(super) fn is_usable(ip: IpAddr, port: u16) -> bool {
     let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
@@ -306,12 +314,11 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
             let expected = Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress };
             assert_eq!(error.verdict(), expected, "{error}");
         };
-        check("null.example", "`null.example` takes no mail: it has a null MX record", true).await;
+        check("null.example", "`null.example` accepts no mail: it has a null MX record", true).await;
         check("gone.example", "`gone.example` does not exist in DNS", true).await;
         check("dangling.example", "`dangling.example` does not exist in DNS", true).await;
         check("text.example", "`text.example` has neither an MX record nor an address", true).await;
-        let no_host =
-            |name, host| format!("the MX records of `{name}` name no host that could be used: `{host}`");
+        let no_host = |name, host| format!("the MX records of `{name}` name no usable host: `{host}`");
         check("literal.example", &no_host("literal.example", "192.0.2.7"), false).await;
         check("local.example", &no_host("local.example", "localhost"), false).await;
     }

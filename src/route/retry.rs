@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::campaign::RetryPolicy;
 use crate::mail::Timestamp;
 
-/// The most that a wait is shortened or lengthened by, in parts of 1,000: rows that failed together don't come back together.
+/// How much a wait is shortened or lengthened at most, in parts of 1,000: rows that failed together
+/// should not come back together.
 const JITTER_PERMILLE: u64 = 100;
 
 /// When a row is tried again.
@@ -17,10 +18,10 @@ pub struct Schedule {
     give_up_after: Duration,
 }
 
-/// What is to be done with a row that failed for the moment.
+/// What to do with a row after a transient failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Try again, not before this moment.
+    /// Try again at this time.
     At(Timestamp),
     /// `give-up-after` would be over by then.
     GiveUp,
@@ -37,20 +38,20 @@ impl Schedule {
         }
     }
 
-    /// What follows the failure of `attempt` (from 1) of a row at `now`. `give-up-after` counts from the start of the row's first attempt.
-    /// The same row and attempt always get the same wait.
+    /// What to do after `attempt` (from 1) of a row failed at `now`. `give-up-after` counts from
+    /// the start of the row's first attempt. The same row and attempt always get the same wait.
     pub fn next(&self, row: u32, attempt: u16, first_attempt_at: Timestamp, now: Timestamp) -> Next {
         let at = now + self.wait(row, attempt);
         if at.since(first_attempt_at) > self.give_up_after { Next::GiveUp } else { Next::At(at) }
     }
 
-    /// When a row that was put off until `at` is due, seen from `now`: never later than the longest wait from now. A time further
-    /// ahead was written down by a clock that has been set back since.
+    /// When a row that was put off until `at` is due, seen from `now`: never later than the longest
+    /// wait from now. A later time comes from a clock that has been set back since.
     pub fn due(&self, at: Timestamp, now: Timestamp) -> Timestamp {
         at.min(now + self.longest.mul_f64((1_000 + JITTER_PERMILLE) as f64 / 1_000.0))
     }
 
-    /// How long a row, or a site that can't be reached, is tried.
+    /// How long a row, or an unreachable site, is tried.
     pub fn give_up_after(&self) -> Duration {
         self.give_up_after
     }
@@ -65,7 +66,7 @@ impl Schedule {
     }
 }
 
-/// A number that looks random and is the same every time (the last steps of SplitMix64).
+/// A number that looks random and is always the same (the last steps of SplitMix64).
 fn scatter(row: u32, attempt: u16) -> u64 {
     let mut x = (u64::from(row) << 16 | u64::from(attempt)).wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

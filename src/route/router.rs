@@ -1,4 +1,5 @@
-//! From a recipient's domain to its site: MX hosts, MTA-STS policy, shaping and demand on TLS put together.
+//! Finds the site of a recipient's domain from its MX hosts, MTA-STS policy, shaping and TLS
+//! demand.
 
 use super::dns::Resolver;
 use super::mta_sts::{self, Mode, MtaSts};
@@ -15,7 +16,7 @@ pub struct Router {
     shaping: Shaping,
     /// `None` when policies are not asked for.
     mta_sts: Option<MtaSts>,
-    /// The campaign's least.
+    /// The least that the campaign demands.
     tls: MxTls,
 }
 
@@ -24,15 +25,15 @@ pub struct Router {
 pub struct Route {
     /// The hosts.
     pub destination: Destination,
-    /// What the site is told apart by.
+    /// Identifies the site.
     pub key: SiteKey,
-    /// How it is called.
+    /// The site's name for people.
     pub name: String,
     /// Its limits.
     pub shaping: SiteShaping,
     /// The least transport security.
     pub tls: TlsDemand,
-    /// The mode of the domain's MTA-STS policy, where it has one.
+    /// The mode of the domain's MTA-STS policy, if it has one.
     pub policy: Option<Mode>,
 }
 
@@ -47,7 +48,7 @@ impl Router {
         &self.resolver
     }
 
-    /// The policies, to be written down at the end.
+    /// The MTA-STS policies, to be saved at the end.
     pub fn mta_sts(&self) -> Option<&MtaSts> {
         self.mta_sts.as_ref()
     }
@@ -60,7 +61,7 @@ impl Router {
     /// The route of `domain`.
     pub async fn route(&self, domain: &Domain) -> Result<Route, Unroutable> {
         let mut destination = destination(&self.resolver, domain).await?;
-        // The provider is told by all the hosts that DNS names, whatever the policy leaves of them.
+        // All hosts in DNS identify the provider, also those that the policy does not allow.
         let shaping = self.shaping.of(domain, &destination.hosts).clone();
         let policy = match &self.mta_sts {
             Some(mta_sts) => mta_sts.policy(domain).await,
@@ -106,7 +107,7 @@ guest.example. IN MX 10 mx00.gmx.example.
         assert_eq!((one.tls, one.name.as_str()), (TlsDemand::Required, "aspmx.l.google.com"));
         let small = route("small.example").await;
         assert_eq!((small.tls, small.shaping.provider.as_deref()), (TlsDemand::Opportunistic, None));
-        // GMX is told by its domains: a guest on its hosts is another site.
+        // GMX is identified by its domains: another domain on its hosts is another site.
         assert_ne!(route("gmx.net").await.key, route("guest.example").await.key);
     }
 

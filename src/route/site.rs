@@ -1,21 +1,23 @@
-//! Which domains share a site: those whose mail goes to the same hosts, in the same order, under the same demands.
+//! Which domains share a site: those whose mail goes to the same hosts, in the same order, with the
+//! same demands.
 
 use std::fmt;
 
 use super::mx::{Destination, MxHost};
 use super::tls::TlsDemand;
 
-/// What a site is told apart by. Its text is for logs, not for people to read.
+/// Identifies a site. Its text is for logs, not for people to read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SiteKey(Box<str>);
 
 impl SiteKey {
-    /// The site of a destination. `provider` is the entry of the shaping table that fits the domain: with another one the same
-    /// hosts are used otherwise, and so are they with another demand on TLS.
+    /// The site of a destination. `provider` is the entry of the shaping table that matches the
+    /// domain. Another entry, or another TLS demand, makes another site of the same hosts.
     pub fn new(destination: &Destination, tls: TlsDemand, provider: Option<&str>) -> Self {
         let mut key = String::new();
         let mut before: Option<&MxHost> = None;
-        // Hosts are sorted and in lower case. Preferences are compared by their order: 10, 20 is the same as 1, 5.
+        // Hosts are sorted and in lower case. Preferences are compared by their order: 10, 20 is
+        // the same as 1, 5.
         for host in &destination.hosts {
             match before {
                 None => {}
@@ -46,8 +48,8 @@ impl fmt::Display for SiteKey {
     }
 }
 
-/// A short name for the site of a destination, for people: what its hosts' names have in common, or the first host. Several sites may
-/// have the same.
+/// A short name for the site of a destination, for people: the domain that its hosts' names share,
+/// or the first host. Several sites may have the same name.
 pub fn shown_name(destination: &Destination) -> &str {
     let first = destination.hosts.first().map_or("", |host| host.name.as_str());
     let mut common = first;
@@ -65,7 +67,8 @@ pub(super) fn is_below(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Names under which anybody may have a domain, as far as a short name for people needs it: `com`, `co.uk`, `com.br`.
+/// Whether anybody may have a domain below `name`, as well as a short name for people needs to know
+/// it: `com`, `co.uk`, `com.br`.
 fn is_public(name: &str) -> bool {
     match name.rsplit_once('.') {
         None => true,

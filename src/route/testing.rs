@@ -1,10 +1,10 @@
-//! What the tests of this module share.
+//! Helpers that the tests of this module share.
 
 use tempfile::TempDir;
 
 use super::dns::Resolver;
 
-/// A resolver that knows what stands in `zone`, and the folder that it lies in.
+/// A resolver for the text of a zone file, and the folder with that file.
 pub fn zone(zone: &str) -> (TempDir, Resolver) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("zone");

@@ -1,7 +1,8 @@
-//! How much transport security a recipient's domain gets: the most that anybody asks for.
+//! How much transport security a recipient's domain gets: the most that anybody demands.
 //!
-//! The campaign, the provider's entry in the shaping table and the domain's MTA-STS policy (RFC 8461 §5) each name a least; what is demanded
-//! and can't be had keeps the message from being sent, and never turns into mail in clear.
+//! The campaign, the provider's entry in the shaping table and the domain's MTA-STS policy (RFC
+//! 8461 §5) each set a minimum. If it can't be met, the message is not sent, and never sent in
+//! clear.
 
 use std::path::Path;
 
@@ -10,14 +11,14 @@ use tokio_rustls::TlsConnector;
 use crate::campaign::{MxTls, RelayTls};
 use crate::smtp::{Security, TlsError};
 
-/// The least transport security of a connection, from the weakest on.
+/// The least transport security of a connection, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TlsDemand {
-    /// TLS where it is offered, in clear otherwise (RFC 7435).
+    /// TLS if it is offered, in clear otherwise (RFC 7435).
     Opportunistic,
     /// TLS with any certificate.
     Required,
-    /// TLS, the certificate being valid for the MX host's name.
+    /// TLS with a certificate that is valid for the MX host's name.
     RequiredVerified,
 }
 
@@ -48,13 +49,14 @@ impl std::fmt::Display for TlsDemand {
     }
 }
 
-/// What the campaign, the shaping table and the domain's policy ask for together.
+/// The strongest of what the campaign, the shaping table and the domain's policy demand.
 pub fn tls_demand(campaign: MxTls, shaping: TlsDemand, policy_enforced: bool) -> TlsDemand {
     let policy = if policy_enforced { TlsDemand::RequiredVerified } else { TlsDemand::Opportunistic };
     TlsDemand::from(campaign).max(shaping).max(policy)
 }
 
-/// One security for each demand, shared by all connections of a run, so that TLS sessions resume.
+/// The TLS settings for each demand, shared by all connections of a run, so that TLS sessions
+/// resume.
 #[derive(Clone)]
 pub struct MxSecurity {
     opportunistic: Security,
@@ -64,7 +66,8 @@ pub struct MxSecurity {
 }
 
 impl MxSecurity {
-    /// Where certificates are verified, those in the PEM file `ca_file` are trusted, or the system's.
+    /// Certificates are verified against the PEM file `ca_file`, or against the system's
+    /// authorities.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
         let verifier = Security::verifier(ca_file)?;
         Ok(Self {

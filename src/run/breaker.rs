@@ -1,4 +1,4 @@
-//! Stops a run by itself when its outcomes say that going on does harm.
+//! Stops a run automatically when its outcomes show that sending more does harm.
 
 use std::collections::VecDeque;
 
@@ -7,18 +7,18 @@ use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition};
 use crate::run_dir::StopReason;
 
-/// How many of the replies seen a reason names.
+/// How many different replies a reason names.
 const REPLIES_NAMED: usize = 3;
 
 /// Watches outcomes against the limits of `[stop]`.
 #[derive(Debug)]
 pub struct Breaker {
     limits: Stop,
-    /// The last outcomes that were final: true for a bounce.
+    /// The last final outcomes: true for a bounce.
     window: VecDeque<bool>,
     bounces: usize,
     authentication_failures: usize,
-    /// The latest different replies behind bounces and failures of authentication.
+    /// The latest different replies behind bounces and authentication failures.
     replies: VecDeque<String>,
 }
 
@@ -34,7 +34,7 @@ impl Breaker {
         }
     }
 
-    /// Takes in one outcome; the reason to stop, when a limit is passed.
+    /// Counts one outcome; returns the reason to stop once a limit is exceeded.
     pub fn observe(&mut self, outcome: &Outcome) -> Option<StopReason> {
         let accepted = outcome.verdict == Verdict::Final(Disposition::Accepted);
         let bounced = outcome.verdict == Verdict::Final(Disposition::Bounced);
@@ -65,7 +65,7 @@ impl Breaker {
         if self.window.len() > self.limits.bounce_window {
             self.bounces -= usize::from(self.window.pop_front() == Some(true));
         }
-        // A share says something only over a full window.
+        // A share means something only over a full window.
         let full = self.window.len() == self.limits.bounce_window;
         let percent = self.bounces as f64 * 100.0 / self.window.len() as f64;
         let is_passed = full && self.limits.bounce_percent > 0.0 && percent > self.limits.bounce_percent;

@@ -1,12 +1,13 @@
 //! How many connections a site gets: more while it accepts, fewer when it complains.
 //!
-//! Postfix's feedback (its SCHEDULER_README, "Concurrency limits"): each success adds `1/√N` and each complaint takes
-//! `1/√N` away, where N is the number of connections. They add up aside, and move N by one when they make a whole (the
-//! hysteresis), so that N does not flap. The first complaint after a change counts at once.
+//! This is Postfix's feedback (its SCHEDULER_README, "Concurrency limits"): each success adds
+//! `1/√N` and each complaint subtracts `1/√N`, where N is the number of connections. Both are
+//! summed separately and change N by one when they reach 1 (the hysteresis), so that N does not
+//! flap. The first complaint after a change takes effect immediately.
 
-/// What moves N by one.
+/// The sum that changes N by one.
 const HYSTERESIS: f32 = 1.0;
-/// Complaints in a row, without a success, after which a site that has one connection left rests.
+/// After so many complaints in a row a site with one connection left gets a rest.
 const PATIENCE: u32 = 10;
 
 /// The number of connections that a site is trusted with.
@@ -20,30 +21,31 @@ pub struct Concurrency {
     in_a_row: u32,
 }
 
-/// What a complaint changes.
+/// What a success or a complaint changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Nothing yet.
     None,
     /// The number of connections.
     Window,
-    /// There is one connection left and nothing but complaints: the site should rest.
+    /// One connection is left, and it brings only complaints: the site should rest.
     Rest,
 }
 
 impl Concurrency {
-    /// Begins with `initial` connections, and never has more than `limit`. Both are at least 1.
+    /// Starts with `initial` connections and never allows more than `limit`. Both count as at least
+    /// 1.
     pub fn new(initial: usize, limit: usize) -> Self {
         let limit = limit.max(1);
         Self { limit, window: initial.clamp(1, limit), successes: 0.0, complaints: 0.0, in_a_row: 0 }
     }
 
-    /// How many connections there may be now.
+    /// How many connections are allowed now.
     pub fn window(&self) -> usize {
         self.window
     }
 
-    /// The site has taken a message over.
+    /// The site accepted a message.
     pub fn succeeded(&mut self) -> Change {
         self.in_a_row = 0;
         if self.window == self.limit {
@@ -60,7 +62,7 @@ impl Concurrency {
         Change::Window
     }
 
-    /// The site put a message off, hung up, did not answer or could not be reached.
+    /// The site deferred a message, hung up, did not answer or could not be reached.
     pub fn complained(&mut self) -> Change {
         self.in_a_row += 1;
         self.complaints -= self.feedback();

@@ -14,17 +14,18 @@ use crate::journal::{ConnectionInfo, Intent, Writer};
 use crate::mail::Timestamp;
 use crate::smtp::{ConnectionId, Transaction};
 
-/// How long closing in order (QUIT and its reply) may take at the end of a run.
+/// How long an orderly close (QUIT and its reply) may take at the end of a run.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Places for transactions between journal and connection beyond the depth: the one that became durable meanwhile.
+/// Places for transactions between journal and connection beyond the pipeline depth: for the one
+/// that becomes durable while the others are on the wire.
 const AHEAD: usize = 1;
 
-/// A transaction on its way through the journal, with its connection's entrance. Its last intent takes it along: the
-/// journal keeps the order, so that with it all of them are durable.
+/// A transaction on its way through the journal to its connection. It travels with its last intent:
+/// the journal keeps the order, so once that one is durable, all of them are.
 pub struct Addressed {
     connection: ConnectionId,
     transaction: Transaction,
-    /// `None` when the connection had closed before.
+    /// Into the connection; `None` if it had closed before.
     entrance: Option<mpsc::Sender<Transaction>>,
 }
 
@@ -43,7 +44,8 @@ impl Addressed {
         (self.connection, self.transaction.id)
     }
 
-    /// Hands the transaction to its connection. `Err` is the connection, when it has gone, and the transaction's number.
+    /// Hands the transaction to its connection. If that is closed, the error is the connection and
+    /// the transaction's number.
     pub fn hand_over(self) -> Result<(), (ConnectionId, u64)> {
         let place = self.place();
         match self.entrance {
@@ -62,9 +64,9 @@ impl Connections {
         Self { departures, writer, events, entrances: HashMap::new(), tasks: JoinSet::new() }
     }
 
-    /// Opens a connection; how it goes comes as events.
+    /// Opens a connection; events report how it goes.
     pub fn open(&mut self, id: ConnectionId, site: Arc<Site>, source: SourceId) {
-        // Tasks that have ended are let go of, so that they do not pile up over a long run.
+        // Forget tasks that have ended, so that they do not pile up over a long run.
         while self.tasks.try_join_next().is_some() {}
         self.entrances.retain(|_, entrance| !entrance.is_closed());
         let departure = self.departures[source.0].clone();
@@ -76,7 +78,8 @@ impl Connections {
                 Ok(connection) => connection,
                 Err(trouble) => {
                     drop((work, writer));
-                    // An error means that the run is over and nobody waits for the event; so below.
+                    // An error means that the run is over and nobody waits for the event; so does
+                    // one below.
                     let _ = events.send(Event::NotOpened(id, trouble)).await;
                     return;
                 }
@@ -98,17 +101,17 @@ impl Connections {
         });
     }
 
-    /// No more work for this connection: it closes when it has done what it has.
+    /// Gives this connection no more work: it closes once its messages in flight are answered.
     pub fn close(&mut self, id: ConnectionId) {
         self.entrances.remove(&id);
     }
 
-    /// Puts each transaction together with its connection's entrance, and with the last of its intents.
+    /// Addresses each transaction to its connection and attaches it to the last of its intents.
     pub fn address(&self, granted: Vec<Granted>) -> Vec<(Intent, Option<Addressed>)> {
         with_last_intents(granted, |id| self.entrances.get(&id).cloned())
     }
 
-    /// Closes all in order; those that take too long are cut off.
+    /// Closes all connections in an orderly way, and cuts off those that take too long.
     pub async fn end(mut self) {
         self.entrances.clear();
         let farewell = async { while self.tasks.join_next().await.is_some() {} };
@@ -117,7 +120,7 @@ impl Connections {
         }
     }
 
-    /// Cuts all off at once.
+    /// Cuts all connections off at once.
     pub async fn abort(mut self) {
         self.tasks.shutdown().await;
     }

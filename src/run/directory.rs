@@ -1,6 +1,7 @@
 //! The domains whose site is not known yet, each with its rows, the largest first.
 //!
-//! A row costs four bytes here and a domain twelve, whatever its name: names are read from the plan when they are needed.
+//! A row costs four bytes here and a domain twelve, however long its name: names are read from the
+//! plan when needed.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -23,15 +24,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 pub struct Directory {
     rows: Arc<[u32]>,
     domains: Vec<DomainRows>,
-    /// Rows of domains that were not taken.
+    /// Rows of domains that have no lane yet.
     left: u64,
     /// Rows that were tried before, by domain.
     tried: HashMap<DomainId, Vec<(Task, Timestamp)>>,
     /// The next domain that was never looked up.
     next: u32,
-    /// Domains whose lookup failed for the moment.
+    /// Domains to look up again, and when.
     put_off: BinaryHeap<Reverse<(Timestamp, DomainId)>>,
-    /// Lookups that failed, and since when, of those domains.
+    /// Failed lookups of those domains, and the time of the first.
     failures: HashMap<DomainId, (u32, Timestamp)>,
 }
 
@@ -52,25 +53,26 @@ struct Size {
     sample: u32,
 }
 
-/// The rows of one domain, on their way into a lane.
+/// The rows of one domain, to be added to a lane.
 #[derive(Debug)]
 pub struct Taken {
-    /// Rows that were never touched.
+    /// Rows that were never tried.
     pub fresh: Segment,
     /// Rows that were tried before, and when they are due.
     pub tried: Vec<(Task, Timestamp)>,
 }
 
 impl Directory {
-    /// Nothing at all: every row has its lane.
+    /// A directory without rows: all of them have their lane.
     pub fn empty() -> Self {
         Self::new(Vec::new(), Vec::new(), |_| "")
     }
 
-    /// A directory of rows that were never touched (`fresh`) and rows that were tried before (`tried`), and when they
-    /// are due. `domain` tells a row's domain.
+    /// A directory of rows that were never tried (`fresh`) and of rows that were, with the times
+    /// when they are due (`tried`). `domain` returns a row's domain.
     ///
-    /// While it is made, a row costs eight bytes more and a domain 40: names are known by their fingerprints.
+    /// While it is built, a row costs eight bytes more and a domain 40: names are compared by their
+    /// fingerprints.
     pub fn new<'a>(fresh: Vec<u32>, tried: Vec<(Task, Timestamp)>, domain: impl Fn(u32) -> &'a str) -> Self {
         let fingerprinter = Fingerprinter::default();
         let mut by_name = FingerprintMap::default();
@@ -134,7 +136,7 @@ impl Directory {
         }
     }
 
-    /// Rows of the domains that were not taken yet.
+    /// Rows of the domains that have no lane yet.
     pub fn rows(&self) -> u64 {
         self.left
     }
@@ -154,12 +156,12 @@ impl Directory {
         Some((id, self.domains[id.0 as usize].sample))
     }
 
-    /// When a domain is to be looked up again.
+    /// When the next domain is to be looked up again.
     pub fn wake_at(&self) -> Option<Timestamp> {
         self.put_off.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The rows of a domain, for good.
+    /// Takes the rows of a domain out of the directory.
     pub fn take(&mut self, id: DomainId) -> Taken {
         self.failures.remove(&id);
         let domain = self.domains[id.0 as usize];
@@ -169,8 +171,8 @@ impl Directory {
         Taken { fresh, tried }
     }
 
-    /// The lookup of a domain failed for the moment. False when it has done so for `give_up_after`: then its rows are to
-    /// be taken.
+    /// Notes a transient failure of a domain's lookup. False when lookups have failed for
+    /// `give_up_after`: then take its rows, to end them.
     pub fn put_off(&mut self, id: DomainId, now: Timestamp, give_up_after: Duration) -> bool {
         let (failures, since) = self.failures.entry(id).or_insert((0, now));
         *failures += 1;

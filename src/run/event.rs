@@ -1,4 +1,5 @@
-//! What the dispatcher learns, and what it asks for. The dispatcher does nothing else than turn one into the other.
+//! What happens to the dispatcher, and what it asks for: it turns events into actions and does
+//! nothing else.
 
 use std::sync::Arc;
 
@@ -13,19 +14,19 @@ use crate::pacing::{Request, Reservation};
 use crate::run_dir::StopReason;
 use crate::smtp::{ConnectionId, Report, Transaction};
 
-/// A demand to end the run early.
+/// A demand to stop the run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shutdown {
-    /// Finish what is under way, start nothing new.
+    /// Start nothing new, and wait for the messages in flight.
     Drain,
     /// At once.
     Now,
 }
 
-/// What the dispatcher learns.
+/// Something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A row was composed and signed, or could not be.
+    /// Rows were composed and signed, or could not be.
     Prepared(Prepared),
     /// A connection is open; the number is the journal's.
     Opened(ConnectionId, u32),
@@ -33,9 +34,10 @@ pub enum Event {
     NotOpened(ConnectionId, Trouble),
     /// A transaction ended.
     Reported(ConnectionId, Report),
-    /// A connection is closed. Its reports came before, through the same channel.
+    /// A connection is closed. All of its reports came before, through the same channel.
     Closed(ConnectionId),
-    /// The intents of this transaction became durable after its connection had closed: nothing of it went out.
+    /// Nothing of this transaction went out: its connection had closed before its intents were
+    /// durable, or the journal gave them up.
     Undelivered(ConnectionId, u64),
     /// A lookup ended.
     Routed(DomainId, Result<Routed, Unroutable>),
@@ -43,7 +45,7 @@ pub enum Event {
     Reserved(Reservation),
     /// The ledger could not answer.
     LedgerFailed(String),
-    /// A signal, a deadline, a failure outside.
+    /// A signal, or a failure outside.
     Shutdown(Shutdown, StopReason),
 }
 
@@ -64,7 +66,7 @@ pub struct Granted {
     pub transaction: Transaction,
 }
 
-/// What the dispatcher asks for.
+/// Something that the dispatcher asks for.
 #[derive(Debug)]
 pub enum Action {
     /// Compose and sign.
@@ -76,7 +78,7 @@ pub enum Action {
         /// How many of them may share a message.
         limits: EnvelopeLimits,
     },
-    /// Find the way to a domain; the row is one of the domain's.
+    /// Find the next hop of a domain; the row is one of the domain's.
     LookUp(DomainId, u32),
     /// Open a connection.
     Open {
@@ -89,14 +91,14 @@ pub enum Action {
         /// From this local address.
         source: SourceId,
     },
-    /// Close a connection once what it has is done.
+    /// Close a connection once its messages in flight are answered.
     Close(ConnectionId),
     /// Make the intents durable, then hand each transaction to its connection.
     Grant(Vec<Granted>),
-    /// Write down what became of a row.
+    /// Record the outcome of an attempt.
     Record(Outcome),
-    /// The address of this row belongs on the suppression list.
+    /// Add the address of this row to the suppression list.
     Suppress(u32, Class),
-    /// Ask the ledger.
+    /// Reserve capacity in the ledger, or give it back.
     Reserve(Request),
 }

@@ -1,4 +1,4 @@
-//! The last phase: plan and journal, merged into the result files.
+//! The last phase: merges plan and journal into the result files.
 
 use crate::campaign::Compression;
 use crate::journal::{JournalError, Reader};
@@ -20,8 +20,9 @@ pub enum FinishError {
     Results(#[from] ResultsError),
 }
 
-/// Writes the result files of a run from what is on disk. `running` says that a process works on it, so that rows under
-/// way are not in doubt yet; `not_attempted` is said of rows whose turn did not come.
+/// Writes the result files of a run from its files on disk. `running`: a process works on it, so
+/// rows in flight are not in doubt yet. `not_attempted` is the detail of rows whose turn did not
+/// come.
 pub fn write_results(
     run: &RunDir,
     journal: &Reader,

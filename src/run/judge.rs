@@ -28,21 +28,21 @@ pub enum Pause {
 /// What a fate means.
 #[derive(Debug)]
 pub struct Judged {
-    /// For the row.
+    /// What follows for the row.
     pub ending: Ending,
     /// Why.
     pub class: Option<Class>,
-    /// The reply that decided, where there was one.
+    /// The reply that decided, if there was one.
     pub reply: Option<Reply>,
-    /// What happened where there was no reply.
+    /// What happened if there was no reply.
     pub detail: Option<String>,
-    /// For the site or its provider.
+    /// What follows for the site or its provider.
     pub pause: Option<Pause>,
-    /// For the run.
+    /// Why the run must stop, if it must.
     pub stop: Option<StopReason>,
     /// The address goes on the suppression list.
     pub suppress: bool,
-    /// The site has had enough for the moment, or does not work: it should get less.
+    /// The site is overloaded or does not work: it should get fewer connections.
     pub complains: bool,
 }
 
@@ -65,7 +65,7 @@ impl Judged {
         Self { class: Some(class), detail: Some(detail), ..Self::of(ending) }
     }
 
-    /// What the site said, in one line.
+    /// The reply or what happened, in one line.
     pub fn cause(&self) -> String {
         match (&self.reply, &self.detail) {
             (Some(reply), _) => reply.to_string(),
@@ -75,19 +75,21 @@ impl Judged {
     }
 }
 
-/// Recipients that a server did not take any more in one message, although it took others before (RFC 5321 §4.5.3.1.10).
+/// The recipients of one message that a server refused because it had accepted as many as it can
+/// (RFC 5321 §4.5.3.1.10).
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooMany {
-    /// How many it took.
+    /// How many it accepted.
     pub limit: usize,
-    /// The places of those that it did not take.
+    /// The places of those that it refused, among the recipients.
     pub beyond: Vec<usize>,
 }
 
-/// What `fates`, those of one transaction, say about how many recipients a message may have.
+/// How many recipients the server accepts in one message, if `fates`, those of one transaction,
+/// show it.
 ///
-/// 452, or 552 as RFC 5321 has it, is taken for this only where everybody before got another answer and nobody behind
-/// was accepted: a full mailbox in the middle says nothing.
+/// 452, and 552 as RFC 5321 has it, mean this only if all recipients before got another answer and
+/// none after was accepted: a full mailbox in the middle shows nothing.
 pub fn too_many(fates: &[Fate]) -> Option<TooMany> {
     let beyond: Vec<usize> = (0..fates.len()).filter(|at| says_too_many(&fates[*at])).collect();
     let first = *beyond.first()?;
@@ -96,7 +98,7 @@ pub fn too_many(fates: &[Fate]) -> Option<TooMany> {
     (limit > 0 && fates[first..].iter().all(is_refused)).then_some(TooMany { limit, beyond })
 }
 
-/// RFC 3463 §3.6: X.5.3 is "too many recipients"; other enhanced codes say that it is something else.
+/// RFC 3463 §3.6: X.5.3 is "too many recipients"; other enhanced codes mean something else.
 fn says_too_many(fate: &Fate) -> bool {
     match fate {
         Fate::Replied { reply, to: Command::Rcpt } => {
@@ -108,8 +110,8 @@ fn says_too_many(fate: &Fate) -> bool {
     }
 }
 
-/// Judges `fate`. Where everything goes to one site (`only_way`), a reply that all messages will get alike stops the run;
-/// otherwise the answer of one site must not stop the others, and ends the row.
+/// Judges `fate`. If all mail goes to one site (`only_way`), a reply that every message would get
+/// stops the run. Otherwise the answer of one site must not stop the others: it ends the row.
 pub fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
     let transient = fate.is_transient();
     match fate {
@@ -135,7 +137,7 @@ pub fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
     }
 }
 
-/// Who gets nothing for a while after a reply that kept a session from opening.
+/// The pause that follows from a reply that kept a session from opening.
 pub fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> {
     match classifier.classify(reply).action {
         Action::PauseSite(pause) => Some(Pause::Site(pause)),
@@ -156,7 +158,7 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
         }
         Action::StopRun => (transient, None, None),
     };
-    // What concerns one mailbox or one message says nothing about how much the site takes.
+    // What concerns one mailbox or one message says nothing about the load that the site can take.
     let complains = again
         && match verdict.class {
             Class::RateLimited
@@ -212,7 +214,7 @@ fn failure_of_unfit(reason: Unfit) -> Failure {
 mod tests {
     use super::*;
 
-    /// Fates of RCPTs that were answered so; `250` is accepted in the end.
+    /// The fates of recipients whose RCPT got these replies; `250` is accepted in the end.
     fn fates(replies: &str) -> Vec<Fate> {
         let fate = |word: &str| {
             let (code, enhanced) = word.split_once('/').unwrap_or((word, ""));

@@ -1,4 +1,4 @@
-//! The lookups under way: a task each, their number bounded by the dispatcher.
+//! The lookups in progress: one task each. The dispatcher bounds their number.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::event::Event;
 use super::ids::DomainId;
 use super::next_hops::NextHops;
 
-/// See the module. Dropped, it ends them all.
+/// See the module. Dropping it ends all lookups.
 pub struct Lookups {
     next_hops: Arc<NextHops>,
     events: mpsc::Sender<Event>,
@@ -17,12 +17,12 @@ pub struct Lookups {
 }
 
 impl Lookups {
-    /// Lookups whose ends come as events.
+    /// Lookups whose results come as events.
     pub fn new(next_hops: Arc<NextHops>, events: mpsc::Sender<Event>) -> Self {
         Self { next_hops, events, tasks: JoinSet::new() }
     }
 
-    /// Finds the way to the domain of this name.
+    /// Finds the next hop of the domain `name` (A-labels).
     pub fn start(&mut self, id: DomainId, name: String) {
         while self.tasks.try_join_next().is_some() {}
         let (next_hops, events) = (Arc::clone(&self.next_hops), self.events.clone());

@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::snapshot::{LaneSnapshot, Snapshot};
 use crate::mail::Timestamp;
 
-/// A report names so many lanes.
+/// How many lanes a snapshot names.
 const LANES_NAMED: usize = 40;
 /// The rate is taken over about this time.
 const RATE_OVER: Duration = Duration::from_secs(10);

@@ -7,12 +7,14 @@
 //!    └──────────────── retry, later ──────────────┴────────────── outcome events ◄───────────────────┘
 //! ```
 //!
-//! A row is the unit of journal, retries and results; a message is for one row, or with one text for all for many rows of
-//! a lane. What is in doubt after a kill is what was granted and not answered: for each connection at most one message
-//! more than its pipeline depth, with all of its recipients.
+//! A row is the unit of the journal, of retries and of results. A message is for one row or, if all
+//! get the same text, for many rows of a lane. After a kill, every message that was granted and not
+//! answered is in doubt: on each connection at most one more than its pipeline depth, with all of
+//! its recipients.
 //!
-//! [`send`] is the loop: it waits for events, lets the [`dispatcher`](Dispatcher) decide, and carries out what it asks for. All decisions
-//! are the dispatcher's, all waiting is here.
+//! [`send`] is the loop: it waits for events, lets the [`dispatcher`](Dispatcher) decide, and
+//! carries out the actions that it asks for. The dispatcher makes all decisions; all waiting
+//! happens here.
 
 mod breaker;
 mod concurrency;
@@ -76,14 +78,15 @@ use crate::mail::Timestamp;
 use crate::pacing::{LedgerError, LedgerThread, Reservation};
 use crate::run_dir::StopReason;
 
-/// Events that wait for the dispatcher: some per connection, so that a connection never waits for it.
+/// Events that wait for the dispatcher: some per connection, so that a connection never waits for
+/// it.
 const EVENTS: usize = 4_096;
-/// Events taken in before the run is moved on.
+/// Events handled before the dispatcher advances.
 const EVENTS_AT_ONCE: usize = 256;
-/// How often the run is looked at when nothing happens, and how often it is observed.
+/// How often `observe` is called.
 const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
-/// Everything that a run needs.
+/// Everything that a run needs: see [`send`].
 pub struct Job {
     /// Composes and signs.
     pub preparer: Arc<Preparer>,
@@ -91,31 +94,32 @@ pub struct Job {
     pub dispatcher: Dispatcher,
     /// Finds the next hops of the directory's domains.
     pub next_hops: Arc<NextHops>,
-    /// Where mail leaves from: one for each of the dispatcher's sources.
+    /// The local addresses that mail leaves from, one for each of the dispatcher's sources.
     pub departures: Vec<Departure>,
-    /// Where intents and outcomes are written down.
+    /// Keeps intents and outcomes.
     pub journal: Journal,
     /// The agreement's ledger; `None` when unpaced.
     pub ledger: Option<LedgerThread>,
-    /// Takes addresses onto the suppression list.
+    /// Adds addresses to the suppression list.
     pub suppressor: Suppressor,
-    /// Rows of the plan, and those that were done before this process began.
+    /// Rows of the plan.
     pub planned: u64,
-    /// See `planned`.
+    /// Rows that had their outcome before this process began.
     pub done_before: u64,
 }
 
 /// How a run ended.
 pub struct Ended {
-    /// Finished, or stopped with its reason.
+    /// Finished, or stopped and why.
     pub phase: Phase,
-    /// The journal, everything known written to it.
+    /// The journal; everything known is written to it.
     pub journal: Journal,
-    /// For each departure, what is left of what it might carry.
+    /// For each departure, the rest of its allowance in messages; `None` without a limit.
     pub allowances: Vec<Option<u64>>,
 }
 
-/// Sends. `signals` brings demands to end early; `observe` sees how far the run is, about ten times a second.
+/// Sends all rows of the job. `signals` brings demands to stop early; `observe` gets the progress
+/// about ten times a second.
 pub async fn send(
     job: Job,
     mut signals: mpsc::Receiver<(Shutdown, StopReason)>,
@@ -157,7 +161,7 @@ pub async fn send(
             dispatcher.handle(event, now, &mut actions);
         }
         if writer.is_congested() {
-            tracing::debug!("the journal is behind: no new messages for a moment");
+            tracing::debug!("the journal is behind: no new messages until it has caught up");
         } else {
             dispatcher.advance(now, &mut actions);
         }
@@ -182,9 +186,10 @@ pub async fn send(
         }
     }
     observe(&meter.read(&dispatcher, Timestamp::now()));
-    // Nobody listens any more: what would still be said finds a closed channel instead of a full one.
+    // Nobody listens any more: late events find a closed channel instead of a full one.
     drop((events, prepared, lookups));
-    // Only a drain that took too long, or a demand to stop at once, leaves messages under way: they stay in doubt.
+    // Messages are in flight only if a drain took too long or the run was to stop at once: they
+    // stay in doubt.
     if dispatcher.in_flight() == 0 {
         connections.end().await
     } else {
@@ -201,7 +206,8 @@ pub async fn send(
     Ok(Ended { phase, journal, allowances })
 }
 
-/// The journal's writer: what is durable is handed to its connection, what never will be comes back, and failures become events.
+/// The journal's writer: transactions that are durable go to their connections; those that never
+/// will be, and failures, become events.
 fn spawn_writer(
     journal: Journal,
     events: &mpsc::Sender<Event>,
@@ -210,13 +216,14 @@ fn spawn_writer(
     let on_durable = move |intents: Vec<(Intent, Option<Addressed>)>| {
         for addressed in intents.into_iter().filter_map(|(_, addressed)| addressed) {
             if let Err((connection, transaction)) = addressed.hand_over() {
-                // An error means that the run is over; the intent stays open, as for all that is under way then.
+                // An error means that the run is over; the intent stays open, as for everything in
+                // flight then.
                 let _ = undelivered.blocking_send(Event::Undelivered(connection, transaction));
             }
         }
     };
-    // Nothing of these went out, so a drain need not wait for them. Where a transaction's intents were cut apart, those
-    // before the cut are durable or given up as well; the last one says it for all.
+    // Nothing of these went out, so a drain need not wait for them. If a transaction's intents were
+    // split, those before the split are durable or given up too; the last one decides for all.
     let on_given_up = move |intents: Vec<(Intent, Option<Addressed>)>| {
         for addressed in intents.into_iter().filter_map(|(_, addressed)| addressed) {
             let (connection, transaction) = addressed.place();
@@ -229,7 +236,7 @@ fn spawn_writer(
     Writer::spawn(journal, on_durable, on_given_up, on_error)
 }
 
-/// What a failure of the journal is for the run.
+/// Why a run stops when its journal fails.
 fn reason(error: &JournalError) -> StopReason {
     let detail = describe(error);
     if let JournalError::Store(StoreError::Full { .. }) = error {
@@ -239,7 +246,7 @@ fn reason(error: &JournalError) -> StopReason {
     }
 }
 
-/// What the ledger's thread does with its answer.
+/// Turns the ledger's answer into an event.
 fn reserved(events: &mpsc::Sender<Event>) -> Box<dyn FnOnce(Result<Reservation, LedgerError>) + Send> {
     let events = events.clone();
     Box::new(move |answer| {

@@ -11,16 +11,16 @@ use crate::pacing::Rate;
 use crate::route::{MtaSts, Route, SiteShaping, TlsDemand};
 use crate::smtp;
 
-/// Connections to a site that nothing is known of yet.
+/// Connections to a site that nothing is known about yet.
 const INITIAL_CONNECTIONS: usize = 5;
-/// How long a connection to an MX host stays open without work: long enough for the next domain of the same site, and short,
-/// since a list of many small domains leaves one behind at each.
+/// How long a connection to an MX host stays open without work: long enough for the next domain of
+/// the same site, and short because a list of many small domains leaves one open at each.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The next hops of a run.
 #[derive(Debug)]
 pub struct NextHops {
-    /// `[[route]]`, in order; the first that fits decides.
+    /// `[[route]]`, in order; the first that matches decides.
     pub routes: Vec<(DomainRoute, Routed)>,
     /// Everything else.
     pub rest: NextHop,
@@ -29,7 +29,7 @@ pub struct NextHops {
 /// The next hop of any domain.
 #[derive(Debug)]
 pub enum NextHop {
-    /// One relay, or several as one.
+    /// One relay, or several that act as one.
     Relay(Routed),
     /// Each domain's own MX hosts.
     Mx(MxHop),
@@ -64,12 +64,12 @@ pub struct Unroutable {
 pub struct MxHop {
     /// What it takes to connect.
     pub shared: Arc<MxShared>,
-    /// Local addresses that mail leaves from: each has the limits of the table for itself.
+    /// How many local addresses mail leaves from: the limits of the table hold for each.
     pub sources: usize,
 }
 
 impl NextHops {
-    /// The way that all mail goes, where it is the same for every domain.
+    /// The next hop of all mail, if it is the same for every domain.
     pub fn only_way(&self) -> Option<&Routed> {
         match &self.rest {
             NextHop::Relay(routed) if self.routes.is_empty() => Some(routed),
@@ -77,7 +77,7 @@ impl NextHops {
         }
     }
 
-    /// The policies of recipients' domains, where they are asked for.
+    /// The MTA-STS policies of recipients' domains, if they are asked for.
     pub fn mta_sts(&self) -> Option<&MtaSts> {
         match &self.rest {
             NextHop::Relay(_) => None,
@@ -85,7 +85,7 @@ impl NextHops {
         }
     }
 
-    /// The way to `domain` (A-labels).
+    /// The next hop of `domain` (A-labels).
     pub async fn route(&self, domain: &str) -> Result<Routed, Unroutable> {
         let domain = Domain::parse(domain).map_err(|error| Unroutable {
             permanent: true,
@@ -115,7 +115,7 @@ impl MxHop {
             }
         })?;
         let Route { destination, key, name, shaping, tls, .. } = route;
-        // RFC 8689 §4.2.1: with REQUIRETLS the hop itself is to be verified.
+        // RFC 8689 §4.2.1: with REQUIRETLS the hop's certificate must be verified.
         let demand = if self.shared.extensions.require_tls { TlsDemand::RequiredVerified } else { tls };
         let limits = smtp::ConnectionLimits {
             max_messages: shaping.messages_per_connection,
@@ -131,7 +131,7 @@ impl MxHop {
     }
 }
 
-/// What a site of the table gets, from `sources` local addresses.
+/// The limits of a lane by the shaping table, from `sources` local addresses.
 fn lane_limits(shaping: &SiteShaping, sources: usize) -> LaneLimits {
     let connections = shaping.connections.saturating_mul(sources).max(1);
     let each = sources as f64;
@@ -160,12 +160,13 @@ fn provider_limits(shaping: &SiteShaping, sources: usize) -> Option<ProviderLimi
     })
 }
 
-/// A rate with up to three digits behind the point.
+/// A rate with up to three decimal places.
 fn per_second(messages: f64) -> Rate {
     Rate { tokens: ((messages * 1_000.0).round() as u64).max(1), micros: 1_000_000_000 }
 }
 
-/// What a relay gets: all that is configured, from the start. One recipient a message, unless the caller knows better.
+/// The limits of a relay's lane: all connections that are configured, from the start, and one
+/// recipient a message unless the caller changes that.
 pub fn relay_limits(connections: usize, pipeline_depth: usize, shaping: Option<&SiteShaping>) -> LaneLimits {
     let shaped = shaping.map(|shaping| lane_limits(shaping, 1));
     LaneLimits {

@@ -1,8 +1,10 @@
-//! The first phase: the whole target group, read, screened and frozen, in batches and constant memory.
+//! The first phase: reads, screens and freezes the whole target group, in batches and constant
+//! memory.
 //!
-//! Each thread works on a batch of its own, from its records to the plan's columns. Three steps are done by one thread
-//! at a time, the last two in the order of the input: cutting the next batch off its file, screening, writing. So what
-//! comes out depends on the input alone, and whichever step is slow, all cores are at work around it.
+//! Each thread works on a batch of its own, from its records to the plan's columns. Three steps are
+//! done by one thread at a time, the last two in the order of the input: cutting the next batch off
+//! its file, screening, writing. So the result depends on the input alone and, whichever step is
+//! slow, the other cores keep working.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,10 +15,10 @@ use crate::screen::{Columns, Counts, Limits, Parser, ScreenError, ScreenedBatch,
 use crate::suppression::{Checker, EntryId};
 use crate::target_group::{RawBatch, RawBatches, TargetGroup, TargetGroupError};
 
-/// Threads at most: each holds a batch, and more would only wait for their turns.
+/// The most threads: each holds a batch, and more would only wait for their turns.
 const MOST_THREADS: usize = 8;
 
-/// Why there is no plan. Nothing is left of one.
+/// Why there is no plan. No part of one is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanningError {
     /// The target group can't be read.
@@ -30,10 +32,10 @@ pub enum PlanningError {
     Plan(#[from] PlanError),
 }
 
-/// What screening made of the target group.
+/// The result of screening the target group.
 #[derive(Debug)]
 pub struct Screening {
-    /// The two files.
+    /// The files with the accepted rows and with the rest.
     pub frozen: Frozen,
     /// Rows per reason.
     pub counts: Counts,
@@ -41,14 +43,14 @@ pub struct Screening {
     pub rows_by_file: Vec<u64>,
     /// The entries of the suppression list that blocked a row.
     pub blocked: Vec<EntryId>,
-    /// The last change of the suppression list that was seen.
+    /// The last change of the suppression list that screening saw.
     pub suppression_change: u64,
     /// The destination domains of the accepted rows, counted.
     pub domains: TopDomains,
 }
 
-/// Reads, screens and freezes `group`; ends early once `stop_after` rows are accepted. `progress` gets the
-/// number of rows screened so far.
+/// Reads, screens and freezes `group`; stops early once `stop_after` rows are accepted. `progress`
+/// gets the number of rows screened so far.
 pub fn freeze(
     group: &TargetGroup,
     freeze: Freeze,
@@ -57,7 +59,7 @@ pub fn freeze(
     checker: Checker,
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
-    // One more than there are cores, for while another waits for its turn or for the disk.
+    // One more than there are cores, to work while another waits for its turn or for the disk.
     let threads = 1 + thread::available_parallelism().map_or(2, usize::from).min(MOST_THREADS - 1);
     freeze_on(threads, group, freeze, limits, stop_after, checker, progress)
 }
@@ -112,12 +114,12 @@ struct Line<'a, P> {
     reading: Mutex<(u64, RawBatches<'a>)>,
     screening: Turns<(Screener, P)>,
     writing: Turns<(Freeze, TopDomains)>,
-    /// The first that went wrong.
+    /// The first error.
     failed: Mutex<Option<PlanningError>>,
 }
 
 impl<P: FnMut(u64)> Line<'_, P> {
-    /// Takes batch after batch from its file to the plan, until there are no more or something goes wrong.
+    /// Takes batch after batch from its file to the plan, until none is left or something fails.
     fn work(&self) {
         let _alarm = Alarm(self);
         while let Some((number, batch)) = self.next_batch() {
@@ -150,7 +152,7 @@ impl<P: FnMut(u64)> Line<'_, P> {
             .map_err(PlanningError::from)
             .and_then(|batch| Ok(self.parser.parse(batch)?));
         let Some(mut turn) = self.screening.wait(number) else { return Ok(false) };
-        // Only now is it certain that nothing went wrong before this.
+        // Only now is it certain that nothing failed before this batch.
         let screened = parsed.and_then(|parsed| Ok(turn.0.accept(parsed)?)).inspect_err(|_| turn.close())?;
         let rows = turn.0.counts();
         (turn.1)(rows.rows);
@@ -175,7 +177,7 @@ impl<P: FnMut(u64)> Line<'_, P> {
     }
 }
 
-/// A thread that panics lets the others go, so that its panic is seen.
+/// When a thread panics, releases the others, so that the panic is seen.
 struct Alarm<'a, 'b, P: FnMut(u64)>(&'a Line<'b, P>);
 
 impl<P: FnMut(u64)> Drop for Alarm<'_, '_, P> {
@@ -196,7 +198,8 @@ mod tests {
     use crate::run_dir::RunDir;
     use crate::screen::testing::suppression;
 
-    /// Rows of a CSV file: good ones, duplicates of rows far before, bad addresses and torn rows.
+    /// Rows of a CSV file: good ones, duplicates of rows far before, bad addresses and malformed
+    /// rows.
     fn csv(first: usize, rows: usize) -> String {
         let mut text = "email,name\n".to_owned();
         for n in first..first + rows {

@@ -1,6 +1,7 @@
-//! Composes and signs rows on rayon's workers: a message for each, or one for many where all get the same text.
+//! Composes and signs rows on rayon's workers: one message for each, or one for many if all get the
+//! same text.
 //!
-//! A worker never blocks on a channel: there is one place in it for every row under preparation.
+//! A worker never blocks on a channel: it has a place for every row that is being prepared.
 
 use std::sync::Arc;
 
@@ -17,15 +18,16 @@ use crate::plan::Plan;
 use crate::run_dir::StopReason;
 use crate::suppression::Watch;
 
-/// Rows that one job takes: enough to make the hand-over cheap, few enough to spread over the cores.
+/// Rows that one job takes: enough to make the hand-over cheap, few enough to use all cores.
 const ROWS_PER_JOB: usize = 8;
 
-/// What it takes to turn a row into a signed message.
+/// Turns rows into signed messages.
 pub struct Preparer {
     pub plan: Arc<Plan>,
     pub composer: Composer,
     pub signer: Signer,
-    /// What was added to the suppression list since the plan was made; checked again before a row is composed.
+    /// What was added to the suppression list since the plan was made; checked again before a row
+    /// is composed.
     pub watch: Arc<Watch>,
     pub return_paths: ReturnPaths,
     /// Where all messages go instead: a test message.
@@ -35,8 +37,8 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// Prepares `tasks` in the background, as many in one message as `limits` allow; each message arrives in
-    /// `done`, which must have a place for every row under preparation.
+    /// Prepares `tasks` in the background, as many in one message as `limits` allow. Each message
+    /// arrives in `done`, which must have a place for every row that is being prepared.
     pub fn start(
         self: &Arc<Self>,
         lane: LaneId,
@@ -49,15 +51,15 @@ impl Preparer {
             let (this, tasks, done) = (Arc::clone(self), tasks.to_vec(), done.clone());
             rayon::spawn(move || {
                 // An error means that the run is over and nobody waits for the message.
-                let tell = |tasks: Vec<Task>, message| {
+                let report = |tasks: Vec<Task>, message| {
                     let _ = done.try_send(Prepared { tasks, lane, at: Timestamp::now(), message });
                 };
                 if recipients > 1 {
-                    return this.prepare_shared(tasks, one_domain, tell);
+                    return this.prepare_shared(tasks, one_domain, report);
                 }
                 for task in tasks {
                     let message = this.prepare(task.row);
-                    tell(vec![task], message);
+                    report(vec![task], message);
                 }
             });
         }
@@ -83,20 +85,20 @@ impl Preparer {
         Ok(Composed { envelope: Envelope::to_one(return_path, recipient, archive), message })
     }
 
-    /// Composes and signs one text for all of `tasks`. Those that drop out are told one by one; the others share one
-    /// message, or a few where an envelope can't hold them all.
+    /// Composes and signs one text for all of `tasks`. Suppressed ones are reported one by one; the
+    /// rest share one message, or a few if an envelope can't hold them all.
     fn prepare_shared(
         &self,
         tasks: Vec<Task>,
         one_domain: bool,
-        tell: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
+        report: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
     ) {
         let mut envelopes = Envelopes::new(one_domain);
         for task in tasks {
             let address = self.plan.address(task.row);
             match self.check_suppression(&address) {
                 Ok(()) => envelopes.add(task, address),
-                Err(reason) => tell(vec![task], Err(reason)),
+                Err(reason) => report(vec![task], Err(reason)),
             }
         }
         let mut envelopes = envelopes.into_rows().peekable();
@@ -105,12 +107,12 @@ impl Preparer {
         }
         let message = self.sign(self.composer.compose_for_all(Timestamp::wall()));
         for (tasks, recipients) in envelopes {
-            // Without a token: the same for every row.
+            // It has no token, so it is the same for every row.
             let return_path = Some(self.return_paths.of(tasks[0].row));
             let archive = self.archive.clone();
             let composed =
                 |message| Composed { envelope: Envelope { return_path, recipients, archive }, message };
-            tell(tasks, message.clone().map(composed));
+            report(tasks, message.clone().map(composed));
         }
     }
 

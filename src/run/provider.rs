@@ -12,10 +12,10 @@ use crate::pacing::Bucket;
 pub struct Provider {
     limits: ProviderLimits,
     connections: usize,
-    /// Lanes that wait for a connection's place.
+    /// Lanes that wait until a connection may be opened.
     waiting: VecDeque<LaneId>,
     bucket: Option<Bucket>,
-    /// Nothing is sent to any of its sites before.
+    /// Nothing is sent to any of its sites before this time.
     paused_until: Option<Timestamp>,
 }
 
@@ -27,7 +27,7 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// The provider with these limits; the first ones named hold.
+    /// The provider with these limits. If they differ from those met before, the first ones hold.
     pub fn meet(&mut self, limits: &ProviderLimits, now: Timestamp) -> ProviderId {
         if let Some(id) = self.by_name.get(&limits.name) {
             return *id;
@@ -44,7 +44,7 @@ impl Providers {
         id
     }
 
-    /// One of them; lanes without a provider have none.
+    /// A provider; `None` for lanes without one.
     pub fn get(&mut self, id: Option<ProviderId>) -> Option<&mut Provider> {
         id.map(|id| &mut self.list[id.0])
     }
@@ -56,7 +56,7 @@ impl Providers {
 }
 
 impl Provider {
-    /// How it is called.
+    /// Its name in the shaping data.
     pub fn name(&self) -> &str {
         &self.limits.name
     }
@@ -68,7 +68,7 @@ impl Provider {
         is_longer
     }
 
-    /// How many more connections there may be.
+    /// How many more connections may be opened.
     pub fn connections_left(&self) -> usize {
         self.limits.connections.map_or(usize::MAX, |limit| limit.saturating_sub(self.connections))
     }
@@ -77,25 +77,25 @@ impl Provider {
         self.connections += 1;
     }
 
-    /// A connection is gone; the lane that waits longest for its place.
+    /// A connection is gone. Returns the lane that has waited longest to open one.
     pub fn closed(&mut self) -> Option<LaneId> {
         self.connections -= 1;
         self.waiting.pop_front()
     }
 
-    /// A lane wants a connection that has no place now.
+    /// A lane waits until it may open a connection.
     pub fn wait(&mut self, id: LaneId) {
         if !self.waiting.contains(&id) {
             self.waiting.push_back(id);
         }
     }
 
-    /// True when the number of connections is limited: then none is kept without work.
+    /// True when the number of connections is limited: then idle ones are closed.
     pub fn limits_connections(&self) -> bool {
         self.limits.connections.is_some()
     }
 
-    /// Takes places for up to `most` recipients, at least one; otherwise when there will be one.
+    /// Takes places for up to `most` recipients, at least one. The error is when there will be one.
     pub fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
         match &mut self.bucket {
             Some(bucket) => bucket.take_up_to(most as u64, now).map(|taken| taken as usize),
@@ -103,7 +103,7 @@ impl Provider {
         }
     }
 
-    /// Places that were taken are not used.
+    /// Returns places that were taken and not used.
     pub fn put_back(&mut self, count: usize) {
         if let Some(bucket) = &mut self.bucket {
             bucket.put_back(count as u64);

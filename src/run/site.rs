@@ -1,6 +1,7 @@
 //! Where a lane goes: relays with their weights, or the MX hosts of its domains.
 //!
-//! Opens connections, and knows which hosts are dead. What a failure means for the rows is the dispatcher's to say.
+//! Opens connections, and knows which hosts are dead. The dispatcher decides what a failure means
+//! for the rows.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,14 +18,14 @@ use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionLimits, Ehl
 /// Where a lane goes.
 #[derive(Debug)]
 pub struct Site {
-    /// What it is told apart by.
+    /// Identifies the site.
     pub key: String,
-    /// How people call it.
+    /// Its name for people.
     pub name: String,
     /// How its connections are used.
     pub limits: ConnectionLimits,
     hosts: Hosts,
-    /// Connections begun: shares them out by weight, and over equal hosts.
+    /// Connections begun so far: distributes them by weight, and over equal hosts.
     begun: AtomicU64,
 }
 
@@ -56,9 +57,9 @@ pub struct MxHosts {
     pub shared: Arc<MxShared>,
 }
 
-/// What it takes to connect to MX hosts.
+/// What all connections to MX hosts share.
 pub struct MxShared {
-    /// Finds the hosts, and looks their addresses up.
+    /// Finds the hosts and their addresses.
     pub router: route::Router,
     /// Port and family.
     pub settings: Mx,
@@ -68,7 +69,7 @@ pub struct MxShared {
     pub timeouts: Timeouts,
     /// What every hop is asked for.
     pub extensions: Extensions,
-    /// Who is dead. A host that serves several sites is found out once.
+    /// The dead hosts. A host that serves several sites is found dead only once.
     pub book: Mutex<HostBook>,
 }
 
@@ -123,7 +124,8 @@ async fn connect_relay(
     for relay in relays {
         match relay.connect(departure).await {
             Ok(connection) => return Ok(connection),
-            // A login that is refused, or a certificate that is wrong, is somebody's mistake: another relay hides it.
+            // A refused login or a wrong certificate is somebody's mistake: using another relay
+            // would hide it.
             Err(found) if found.permanent => return Err(found),
             Err(found) => trouble = Some(found),
         }
@@ -169,7 +171,7 @@ impl MxHosts {
         let living = self.shared.book().admit(order, Timestamp::now()).map_err(|until| Trouble {
             permanent: false,
             class: Class::Network,
-            text: format!("no host of `{site}` could be reached, the next trial is at {until}"),
+            text: format!("no host of `{site}` could be reached; the next attempt is at {until}"),
             reply: None,
         })?;
         let mut troubles: Vec<Trouble> = Vec::new();
@@ -179,10 +181,10 @@ impl MxHosts {
                 Err(found) => troubles.push(found),
             }
         }
-        // One that may get better is worth another try, and says more than one that will not.
+        // A trouble that may pass is worth another try, and says more than one that will not.
         let for_ever = troubles.iter().all(|trouble| trouble.permanent);
-        let told = troubles.into_iter().find(|trouble| for_ever || !trouble.permanent);
-        Err(told.expect("at least one host was tried"))
+        let reported = troubles.into_iter().find(|trouble| for_ever || !trouble.permanent);
+        Err(reported.expect("at least one host was tried"))
     }
 
     async fn connect_host(&self, host: &MxHost, departure: &Departure) -> Result<Connection, Trouble> {
@@ -208,10 +210,10 @@ impl MxHosts {
             }
             Err(error) => error,
         };
-        // Whoever answers is not dead, whatever the answer.
+        // A host that answers is not dead, whatever the answer.
         if error.concern() == Concern::Site && error.reply().is_none() {
             let until = shared.book().failed(&host.name, Timestamp::now());
-            tracing::info!(host = host.name, %until, "left out: {}", error.problem);
+            tracing::info!(host = host.name, %until, "skipped for a while: {}", error.problem);
         }
         Err(trouble(&host.name, &error))
     }
@@ -238,7 +240,7 @@ impl std::fmt::Debug for MxShared {
 
 impl MxShared {
     fn book(&self) -> MutexGuard<'_, HostBook> {
-        // A panic elsewhere leaves the book as good as it was.
+        // A panic elsewhere leaves the book intact.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

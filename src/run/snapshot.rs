@@ -11,16 +11,16 @@ pub struct Snapshot {
     pub planned: u64,
     /// Rows that had their outcome before this process began.
     pub done_before: u64,
-    /// What became of rows since.
+    /// The outcomes since.
     pub counts: OutcomeCounts,
-    /// Messages on the wire or granted.
+    /// Rows whose message is granted and not answered.
     #[serde(rename = "under_way")]
     pub in_flight: u64,
     /// Rows that wait for another attempt.
     pub waiting_for_retry: u64,
-    /// Outcomes a second, lately.
+    /// Outcomes a second, over the last ten seconds.
     pub per_second: f64,
-    /// At that rate.
+    /// The time that the rest takes at that rate.
     pub time_left: Option<Duration>,
     /// Rows whose site is not known yet.
     pub unrouted: u64,
@@ -44,7 +44,7 @@ pub struct LaneSnapshot {
     pub connections: u64,
     /// Connections that it is trusted with.
     pub window: u64,
-    /// What keeps it back, if anything does.
+    /// What holds it back, if anything does.
     pub state: String,
 }
 

@@ -5,16 +5,16 @@ use super::limits::SourceLimits;
 use crate::mail::Timestamp;
 use crate::pacing::Bucket;
 
-/// Why there is no place for another message; the earlier it may be sent, the smaller.
+/// Why a message has no place now. Sorted by when it may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoPlace {
-    /// The rate has one at this time.
+    /// Rate-limited until this time.
     Until(Timestamp),
-    /// The allowance of the local address is spent: not in this run.
+    /// The allowance of the local address is spent: never in this run.
     Spent,
 }
 
-/// The local addresses of a run, at least one: without `[[egress]]` the one that the system chooses.
+/// The local addresses of a run, at least one: without `[[egress]]`, the system's choice.
 #[derive(Debug)]
 pub struct Sources {
     list: Vec<Source>,
@@ -42,8 +42,8 @@ impl Sources {
         Self { list: limits.iter().map(source).collect() }
     }
 
-    /// The one that a further connection leaves from: of those that may still carry mail, the one that has the fewest in
-    /// proportion to its weight. `open` counts the connections that a source has.
+    /// The one to open the next connection from: of those that may still send, the one with the
+    /// fewest connections in proportion to its weight. `open` counts a source's connections.
     pub fn choose(&self, open: impl Fn(SourceId) -> usize) -> Option<SourceId> {
         let ids = (0..self.list.len()).map(SourceId).filter(|id| self.list[id.0].allowance != Some(0));
         // Compared as fractions: open / weight, in whole numbers.
@@ -53,17 +53,17 @@ impl Sources {
         })
     }
 
-    /// True when none may carry any more mail today.
+    /// True when none may send any more in this run.
     pub fn are_spent(&self) -> bool {
         self.list.iter().all(|source| source.allowance == Some(0))
     }
 
-    /// What each has left of what it might carry in this run.
+    /// For each, the rest of its allowance; `None` without a limit.
     pub fn allowances(&self) -> Vec<Option<u64>> {
         self.list.iter().map(|source| source.allowance).collect()
     }
 
-    /// True when this one may carry no more mail in this run.
+    /// True when this one may send no more in this run.
     pub fn is_spent(&self, id: SourceId) -> bool {
         self.list[id.0].allowance == Some(0)
     }
@@ -85,7 +85,7 @@ impl Sources {
         Ok(taken as usize)
     }
 
-    /// Places that were taken are not used.
+    /// Returns places that were taken and not used.
     pub fn put_back(&mut self, id: SourceId, count: usize) {
         let source = &mut self.list[id.0];
         if let Some(bucket) = &mut source.bucket {

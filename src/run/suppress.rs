@@ -1,11 +1,11 @@
-//! Takes addresses that bounced for good onto the suppression list, on a thread of its own.
+//! Adds addresses that bounced permanently to the suppression list, on a thread of its own.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::mail::Class;
 
-/// What is to be added. Never more than a row of the plan each, so it is bounded by the plan.
+/// The rows to add: at most each row of the plan once, so the plan bounds them.
 #[derive(Default)]
 struct Waiting {
     rows: Vec<(u32, Class)>,
@@ -19,12 +19,12 @@ pub struct Suppressor {
 }
 
 impl Suppressor {
-    /// Rehearsals add nothing.
+    /// Adds nothing: for rehearsals.
     pub fn none() -> Self {
         Self { shared: Arc::default(), thread: None }
     }
 
-    /// `add` is called on the thread, with rows in the order they came.
+    /// Calls `add` on a thread, with rows in the order in which they came.
     pub fn spawn(mut add: impl FnMut(&[(u32, Class)]) + Send + 'static) -> std::io::Result<Self> {
         let shared: Arc<(Mutex<Waiting>, Condvar)> = Arc::default();
         let theirs = Arc::clone(&shared);
@@ -47,7 +47,7 @@ impl Suppressor {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Asks for a row's address to be added. Never blocks on the database.
+    /// Has a row's address added. Never blocks on the store.
     pub fn add(&self, row: u32, class: Class) {
         if self.thread.is_some() {
             let (waiting, bell) = &*self.shared;
@@ -56,7 +56,7 @@ impl Suppressor {
         }
     }
 
-    /// Waits until all is added.
+    /// Waits until all rows are added.
     pub fn finish(mut self) {
         self.end();
     }
@@ -67,7 +67,7 @@ impl Suppressor {
         waiting.lock().expect("no holder of the lock panics").ended = true;
         bell.notify_one();
         if thread.join().is_err() {
-            tracing::error!("the thread in front of the suppression list ended early");
+            tracing::error!("the thread that adds to the suppression list ended early");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Something that several threads use one after another, each when its number comes up.
+//! A value that several threads use one after another, in the order of their numbers.
 //!
-//! Threads that take numbered pieces of work, do the most of it side by side, and put what they made together in the order of the
-//! numbers, need no thread for the putting together: whoever has the next piece does it.
+//! Threads that take numbered pieces of work and do most of it in parallel need no extra thread to
+//! combine the results in order: whoever has the next piece does it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,8 +29,8 @@ impl<T> Turns<T> {
         Self { state: Mutex::new(State { next: 0, closed: false, inner }), passed_on: Condvar::new() }
     }
 
-    /// Waits until all smaller numbers have had their turn. None once the turns are closed. Every number must be
-    /// waited for by somebody, or the turns be closed.
+    /// Waits until all smaller numbers have had their turn. `None` once the turns are closed. Some
+    /// thread must wait for every number, or the turns must be closed.
     pub fn wait(&self, number: u64) -> Option<Turn<'_, T>> {
         let mut state = self.lock();
         while !state.closed && state.next != number {
@@ -39,7 +39,7 @@ impl<T> Turns<T> {
         (!state.closed).then_some(Turn { turns: self, state })
     }
 
-    /// Nobody gets a turn any more.
+    /// Ends all waiting: nobody gets a turn any more.
     pub fn close(&self) {
         self.lock().closed = true;
         self.passed_on.notify_all();
@@ -49,7 +49,7 @@ impl<T> Turns<T> {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).inner
     }
 
-    /// A thread that panicked in its turn has closed the turns, and its panic goes on where it is joined.
+    /// A thread that panicked in its turn has closed the turns; its panic shows where it is joined.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,5 @@
-//! Credentials, and the lines of AUTH (RFC 4954). What is secret never shows in `Debug`, in an error or in a log.
+//! Credentials, and the lines of AUTH (RFC 4954). Secrets never show in `Debug`, in an error or in
+//! a log.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 
@@ -6,11 +7,11 @@ use super::codec::Capabilities;
 use super::password::Password;
 use super::token::{TokenError, TokenSource};
 
-/// Whom to authenticate as.
+/// The credentials to authenticate with.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// AUTH PLAIN (RFC 4616), or LOGIN, or CRAM-MD5 (RFC 2195), whichever is offered first in this order: over TLS none is
-    /// safer than another.
+    /// AUTH PLAIN (RFC 4616), LOGIN or CRAM-MD5 (RFC 2195): the first in this order that the server
+    /// offers. Over TLS none is safer than another.
     Password {
         /// The user.
         username: String,
@@ -42,13 +43,13 @@ pub enum Mechanism {
     XOAuth2,
 }
 
-/// The server asks for something that the mechanism does not know.
+/// The server asks for something that the mechanism does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("challenge not understood")]
 pub struct BadChallenge;
 
 impl Credentials {
-    /// These credentials as they can be sent, and whether it is worth asking for others when they are refused.
+    /// Credentials that can be sent, and whether it is worth asking for others if they are refused.
     pub async fn current(&self) -> Result<(Self, bool), TokenError> {
         match self {
             Self::Password { .. } | Self::XOAuth2 { .. } => Ok((self.clone(), false)),
@@ -59,14 +60,14 @@ impl Credentials {
         }
     }
 
-    /// `refused`, which came of [`Self::current`], is not to be used again.
+    /// Forgets `refused`, which came from [`Self::current`]: it is not used again.
     pub async fn forget(&self, refused: &Self) {
         if let (Self::Tokens { source, .. }, Self::XOAuth2 { token, .. }) = (self, refused) {
             source.forget(token).await;
         }
     }
 
-    /// The mechanism to use of those that the server offers.
+    /// The mechanism to use, of those that the server offers.
     pub fn mechanism(&self, offered: &Capabilities) -> Option<Mechanism> {
         match self {
             Self::Password { .. } if offered.auth_plain => Some(Mechanism::Plain),
@@ -76,7 +77,7 @@ impl Credentials {
         }
     }
 
-    /// The AUTH command, with the initial response where the mechanism has one.
+    /// The AUTH command, with the initial response if the mechanism has one.
     pub fn command(&self, mechanism: Mechanism) -> String {
         let (username, secret) = self.parts();
         match mechanism {
@@ -118,7 +119,7 @@ impl Credentials {
         Ok(BASE64_STANDARD.encode(answer) + "\r\n")
     }
 
-    /// The user and the secret. Only what came of [`Self::current`] has one.
+    /// The user and the secret. Only the result of [`Self::current`] has a secret.
     fn parts(&self) -> (&str, &str) {
         match self {
             Self::Password { username, password } => (username, password.reveal()),
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(token.answer(Mechanism::XOAuth2, "eyJzdGF0dXMiOiI0MDEifQ==").unwrap(), "\r\n");
     }
 
-    /// RFC 2202 §2, test cases 2, 6 and, for a key of one block, what Python makes of it.
+    /// RFC 2202 §2, test cases 2 and 6; for a key of one block, Python's result.
     #[test]
     fn hmac_md5_of_keys_up_to_a_block_and_beyond() {
         let digest = |key: &[u8], text: &str| format!("{:x}", hmac_md5(key, text.as_bytes()));

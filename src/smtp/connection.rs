@@ -1,7 +1,8 @@
-//! The thin tokio driver: connects, and joins session and socket.
+//! The thin tokio driver: connects, and ties the session to its socket.
 //!
-//! It decides nothing: the session says what to write and what a reply means. It reads whenever there is something
-//! to read, also in the middle of a large message, so that neither side can wait for the other for ever.
+//! It decides nothing: the session says what to write and what a reply means. It reads whenever
+//! there is something to read, even in the middle of a large message, so that the two sides never
+//! wait for each other.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -29,14 +30,14 @@ use super::{
 #[cfg(test)]
 mod tests;
 
-/// Segments handed to the socket at once: a message is a handful, and the system takes 1,024.
+/// Segments handed to the socket at once: a message has a handful, and the system accepts 1,024.
 const SLICES: usize = 64;
-/// What a read takes in: many replies.
+/// The bytes of one read: many replies.
 const READ_BYTES: usize = 4_096;
-/// How long the end of TLS is waited for: nothing depends on it.
+/// How long to wait for the end of TLS: nothing depends on it.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The caller's number for a connection; comes along with each report.
+/// The caller's number for a connection; each report carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
@@ -50,7 +51,7 @@ pub struct Connection {
     extensions: Extensions,
 }
 
-/// Between whom a connection is, and how.
+/// The two ends of a connection, and how it is secured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInfo {
     /// The target's host name.
@@ -68,12 +69,12 @@ pub struct SessionInfo {
 /// How a connection is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Messages under way at once; at least 1.
+    /// Messages in flight at once; at least 1.
     pub depth: usize,
-    /// A further message begins only while the bytes without a reply, its own included, are at most this many. To be
-    /// kept below the socket's send buffer.
+    /// Another message begins only while at most this many bytes, its own included, have no reply
+    /// yet. Keep it below the size of the socket's send buffer.
     pub window_bytes: usize,
-    /// Messages before the connection is closed; 0 is without end.
+    /// Messages before the connection is closed; 0 is unlimited.
     pub max_messages: u64,
     /// How long it stays open without work.
     pub idle: Duration,
@@ -92,10 +93,11 @@ pub enum Closed {
     Lost(SessionError),
 }
 
-/// Connects to the first address of `target` that answers, and opens the session: greeting, EHLO, TLS, AUTH.
+/// Connects to the first address of `target` that answers, and opens the session: greeting, EHLO,
+/// TLS, AUTH.
 ///
-/// The next address is tried when one can't be reached or does not want to talk; a failure of TLS, credentials or
-/// protocol is the answer.
+/// If an address can't be reached or refuses to talk, tries the next one. A failure of TLS,
+/// credentials or protocol is final.
 pub async fn connect(target: &Target) -> Result<Connection, ConnectError> {
     let mut last = ConnectError { remote_ip: None, problem: ConnectProblem::NoAddress };
     for remote in &target.addresses {
@@ -138,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Between whom the connection is, and how.
+    /// The two ends of the connection, and how it is secured.
     pub fn info(&self) -> &SessionInfo {
         &self.info
     }
@@ -158,7 +160,8 @@ impl Connection {
         let mut driver = Driver::new(self, work, limits);
         loop {
             while let Some(report) = driver.next_report() {
-                // Nobody listens any more when the run is ending; the journal knows what is in flight.
+                // Nobody listens any more when the run is ending; the journal knows what is in
+                // flight.
                 let _ = reports.send((id, report).into()).await;
             }
             if driver.session.is_over() {
@@ -179,19 +182,19 @@ impl Connection {
 struct Driver {
     session: Session,
     stream: Stream,
-    /// Something was written that TLS may still hold back.
+    /// Something was written that TLS may still hold.
     unflushed: bool,
     buffer: Box<[u8]>,
     work: mpsc::Receiver<Transaction>,
     limits: ConnectionLimits,
     /// Messages taken from `work`.
     taken: u64,
-    /// Why no more work is taken, once that is so.
+    /// Why no more work is taken; `None` while it is.
     closing: Option<Closed>,
-    /// QUIT was said: what comes after it is no loss.
-    goodbye: bool,
+    /// QUIT was sent: what follows is no loss.
+    quit_sent: bool,
     timer: Pin<Box<Sleep>>,
-    /// What is waited for, and until when. The timer may ring earlier, never later.
+    /// The progress and the wait that the deadline is for. The timer may fire earlier, never later.
     patience: (u64, Duration),
     deadline: Instant,
 }
@@ -221,18 +224,18 @@ impl Driver {
             limits,
             taken: 0,
             closing: None,
-            goodbye: false,
+            quit_sent: false,
             timer: Box::pin(sleep_until(deadline)),
             patience: (0, limits.idle),
             deadline,
         };
-        // The server may have closed the session already, right behind its opening.
+        // The server may have closed the session already, right after its opening.
         driver.settle();
         driver
     }
 
-    /// The next event. Reading comes first, so that a refusal is seen before more is written; work comes before
-    /// writing, so that all that fits goes out in one write.
+    /// The next event. Reading comes first, so that a refusal is seen before more is written. Work
+    /// comes before writing, so that everything that fits goes out in one write.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let mut buffer = ReadBuf::new(&mut self.buffer);
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
@@ -268,7 +271,7 @@ impl Driver {
                 self.timer.as_mut().reset(self.deadline);
             }
         }
-        // Most deadlines are put off long before they come: the timer is set again only when it rings.
+        // Most deadlines move long before they are reached: the timer is reset only when it fires.
         while self.timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= self.deadline {
                 return Poll::Ready(Event::Deadline);
@@ -282,7 +285,7 @@ impl Driver {
         let now = Timestamp::now();
         match event {
             Event::Read(Ok(0)) => self.session.on_eof(now),
-            // TLS cut off without its farewell.
+            // TLS ended without close_notify.
             Event::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.session.on_eof(now)
             }
@@ -310,27 +313,27 @@ impl Driver {
         self.settle();
     }
 
-    /// Draws the conclusions from the session's state: takes no more work when it has ended, says QUIT when everything
-    /// is done.
+    /// Acts on the session's state: takes no more work once it has ended, sends QUIT once
+    /// everything is done.
     fn settle(&mut self) {
         match self.session.ended() {
-            Some(error) if !self.goodbye => self.close(Closed::Lost(error.clone())),
+            Some(error) if !self.quit_sent => self.close(Closed::Lost(error.clone())),
             Some(_) => {}
             None if self.closing.is_some() && self.session.is_idle() => {
-                self.goodbye = true;
+                self.quit_sent = true;
                 self.session.quit();
             }
             None => {}
         }
     }
 
-    /// Takes no more work. What is left in the channel is handed back.
+    /// Takes no more work. Transactions left in the channel are handed back.
     fn close(&mut self, why: Closed) {
         self.closing = Some(why);
         self.work.close();
     }
 
-    /// The next report of the session, or of work that came too late for it.
+    /// The next report of the session, or of a transaction that came too late for it.
     fn next_report(&mut self) -> Option<Report> {
         if let Some(report) = self.session.next_report() {
             return Some(report);

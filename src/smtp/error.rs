@@ -1,4 +1,4 @@
-//! What goes wrong between two ends of a connection, sorted by what it concerns.
+//! Failures of sessions, sorted by what they concern.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,7 +8,8 @@ use crate::mail::Reply;
 use super::command::Command;
 use super::token::TokenError;
 
-/// Why a session ended without a reply that decides. Cloned into the fate of each message that was under way.
+/// Why a session ended without a reply that decides. Each message in flight gets a copy in its
+/// fate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// The server closed the connection.
@@ -17,7 +18,7 @@ pub enum SessionError {
         /// The oldest command without its reply.
         awaiting: Command,
     },
-    /// The server closed the connection while nothing was under way.
+    /// The server closed the connection while nothing was in flight.
     #[error("connection closed by the server")]
     ClosedIdle,
     /// No reply, or no progress in writing, for too long.
@@ -26,15 +27,16 @@ pub enum SessionError {
         /// The oldest command without its reply.
         awaiting: Command,
     },
-    /// The server's bytes are no reply, or a reply that can't stand where it stood.
+    /// The server's bytes are no reply, or a reply that is impossible there.
     #[error("protocol error: {0}")]
     Protocol(String),
-    /// 421: the server is closing; given to the messages behind the one that it answered.
+    /// 421: the server is closing. For the messages after the one that it answered.
     #[error("server is closing the connection: {0}")]
     Closing(Reply),
-    /// The recipient was refused and the archive was not, and the server waits for the content: only closing the
-    /// connection keeps the archive from a copy of what the recipient did not get.
-    #[error("connection closed: the archive was to get a message that its recipient was refused for")]
+    /// The recipient was refused and the archive was not, and the server waits for the content:
+    /// only closing the connection keeps the archive from getting a copy of what the recipient did
+    /// not get.
+    #[error("connection closed: the archive would have got a message whose recipient was refused")]
     Withheld,
     /// Reading or writing failed.
     #[error("connection lost: {detail}")]
@@ -56,32 +58,32 @@ impl From<&io::Error> for SessionError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct ConnectError {
-    /// The address that it happened with; `None` when it came to none.
+    /// The address that failed; `None` if no address was tried.
     pub remote_ip: Option<IpAddr>,
     /// What happened.
     pub problem: ConnectProblem,
 }
 
-/// What a failure to connect is about (as Postfix sorts them): it decides what to do next.
+/// What a failure to connect concerns (as Postfix sorts them): this decides what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Concern {
-    /// The site: not reachable, or it does not want to talk now.
+    /// The site: not reachable, or it refuses to talk now.
     Site,
-    /// TLS is not to be had as it is demanded.
+    /// TLS is not possible as it is demanded.
     Tls,
     /// The credentials.
     Auth,
-    /// The server does not speak SMTP as it should.
+    /// The protocol: the server does not speak SMTP correctly.
     Protocol,
 }
 
-/// What happened on the way to a session.
+/// What went wrong while opening a session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectProblem {
-    /// There is no address to connect to (or none of the local address's family).
+    /// The target has no address (or none of the local address's family).
     #[error("no address to connect to")]
     NoAddress,
-    /// The TCP connection was refused, or is not possible.
+    /// The TCP connection was refused, or is impossible.
     #[error("failed to connect: {detail}")]
     Unreachable {
         /// The kind, for decisions.
@@ -117,31 +119,32 @@ pub enum ConnectProblem {
     /// STARTTLS was refused.
     #[error("server refused STARTTLS: {0}")]
     StartTlsRefused(Reply),
-    /// The handshake failed: the certificate is not valid for this host, or no common version or cipher.
+    /// The handshake failed: the certificate is not valid for this host, or there is no common
+    /// version or cipher.
     #[error("TLS handshake failed: {0}")]
     Handshake(String),
-    /// Bytes came in clear behind the reply to STARTTLS: somebody may be injecting replies.
+    /// Bytes followed the reply to STARTTLS in clear: somebody may be injecting replies.
     #[error("unencrypted bytes after the reply to STARTTLS")]
     Injected,
-    /// There are credentials, and the connection has no TLS: they are never sent in clear.
+    /// The target has credentials, and the connection has no TLS: they are never sent in clear.
     #[error("no TLS, and credentials are never sent in clear")]
     AuthWithoutTls,
-    /// None of the mechanisms that the credentials are fit for is offered.
-    #[error("server offers no fitting AUTH mechanism")]
+    /// The server offers no mechanism that the credentials can be used with.
+    #[error("server offers no AUTH mechanism for these credentials")]
     NoMechanism,
-    /// There is no token to authenticate with.
+    /// The command printed no token to authenticate with.
     #[error("{0}")]
     Token(#[from] TokenError),
     /// AUTH was refused.
     #[error("server refused AUTH: {0}")]
     AuthRefused(Reply),
-    /// The server's bytes are no reply, or one that can't stand where it stood.
+    /// The server's bytes are no reply, or one that is impossible there.
     #[error("protocol error: {0}")]
     Protocol(String),
 }
 
 impl ConnectError {
-    /// What the failure is about.
+    /// What the failure concerns.
     pub fn concern(&self) -> Concern {
         match &self.problem {
             ConnectProblem::NoAddress
@@ -161,7 +164,7 @@ impl ConnectError {
         }
     }
 
-    /// The server's reply, where it was one that decided.
+    /// The server's reply, if a reply decided.
     pub fn reply(&self) -> Option<&Reply> {
         match &self.problem {
             ConnectProblem::Refused { reply, .. }

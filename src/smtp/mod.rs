@@ -1,4 +1,4 @@
-//! SMTP, the client's side (RFC 5321): from a TCP connect to one [`Report`] for every [`Transaction`].
+//! The SMTP client (RFC 5321): from a TCP connection to one [`Report`] for every [`Transaction`].
 //!
 //! | file | its noun |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | `opening` | greeting, EHLO, STARTTLS, AUTH |
 //! | `connection` | the thin tokio driver: connects, and joins session and socket |
 //!
-//! It never decides whether to try again, never looks at DNS, and never writes a byte of a message that it has not
-//! been handed.
+//! It never decides whether to try again, never looks at DNS, and writes only messages that it was
+//! handed.
 
 mod auth;
 mod codec;

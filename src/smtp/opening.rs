@@ -1,8 +1,8 @@
-//! The opening of a session: TCP connect, greeting, EHLO, STARTTLS, AUTH (RFC 5321 §3.1, RFC 3207, RFC 4954).
+//! The opening of a session: TCP connect, greeting, EHLO, STARTTLS, AUTH (RFC 5321 §3.1, RFC 3207,
+//! RFC 4954).
 //!
-//! Credentials are never sent without TLS, and nothing that came in clear behind the reply to STARTTLS is ever read
-//! as a reply. (`mail-send`, which could do most of this, throws such bytes away unseen, and reads no reply's
-//! enhanced status above 255.)
+//! Credentials are never sent without TLS, and bytes that follow the reply to STARTTLS in clear are
+//! an error, never a reply.
 
 use std::future::Future;
 use std::io;
@@ -24,9 +24,9 @@ use super::codec::ReplyParser;
 use super::stream::Stream;
 use super::{Capabilities, Command, ConnectProblem, Credentials, Security, Target, tls};
 
-/// Challenges that AUTH may take: LOGIN has two.
+/// The most challenges of one AUTH: LOGIN has two.
 const CHALLENGES: usize = 3;
-/// What a read takes in.
+/// The bytes of one read.
 const READ_BYTES: usize = 4_096;
 
 /// An open session.
@@ -37,7 +37,7 @@ pub struct Opened {
     pub local_ip: IpAddr,
     /// Version and cipher suite.
     pub tls: Option<String>,
-    /// What the server has sent without being asked.
+    /// Bytes that the server has sent without being asked.
     pub surplus: BytesMut,
 }
 
@@ -45,7 +45,7 @@ pub struct Opened {
 pub async fn open(target: &Target, remote: SocketAddr) -> Result<Opened, ConnectProblem> {
     let opened = attempt(target, remote, &target.security).await;
     match (&opened, &target.security) {
-        // RFC 7435 §3: opportunistic means that mail goes on in clear when TLS can't be had.
+        // RFC 7435 §3: opportunistic means that mail is sent in clear if TLS fails.
         (Err(ConnectProblem::Handshake(_)), Security::Opportunistic(_)) if target.credentials.is_none() => {
             attempt(target, remote, &Security::None).await
         }
@@ -77,14 +77,14 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
                     return Err(ConnectProblem::Injected);
                 }
                 dialogue = dialogue.secure(connector, &target.host).await?;
-                // RFC 3207 §4.2: what was offered in clear is forgotten.
+                // RFC 3207 §4.2: capabilities offered in clear are discarded.
                 capabilities = dialogue.hello(target).await?;
             } else if !matches!(security, Security::Opportunistic(_)) || reply.code == 421 {
                 return Err(ConnectProblem::StartTlsRefused(reply));
             }
         }
     }
-    // RFC 8689 §4.2.1: it says something only over TLS with a certificate that was verified.
+    // RFC 8689 §4.2.1: the offer counts only over TLS with a verified certificate.
     let verified = match security {
         Security::Required(_) | Security::Implicit(_) => true,
         Security::None | Security::Encrypted(_) | Security::Opportunistic(_) => false,
@@ -124,7 +124,7 @@ struct Dialogue {
     stream: Stream,
     timeouts: Timeouts,
     parser: ReplyParser,
-    /// What was read and is not yet part of a reply.
+    /// Bytes that were read and are not yet part of a reply.
     buffer: BytesMut,
     /// The last reply as it came.
     raw: Vec<u8>,
@@ -141,7 +141,7 @@ impl Dialogue {
         }
     }
 
-    /// Goes over to TLS.
+    /// Starts TLS.
     async fn secure(self, connector: &TlsConnector, host: &str) -> Result<Self, ConnectProblem> {
         let Stream::Clear(tcp) = self.stream else {
             return Err(ConnectProblem::Handshake("TLS within TLS".into()));
@@ -161,7 +161,7 @@ impl Dialogue {
         accepted(Command::Connect, reply, 220)
     }
 
-    /// EHLO, or HELO where EHLO is not known.
+    /// EHLO, or HELO if the server does not know EHLO.
     async fn hello(&mut self, target: &Target) -> Result<Capabilities, ConnectProblem> {
         let reply = self.command(Command::Ehlo, &format!("EHLO {}\r\n", target.ehlo)).await?;
         if reply.code == 250 {
@@ -187,7 +187,8 @@ impl Dialogue {
         loop {
             let (current, worth_renewing) = credentials.current().await.map_err(ConnectProblem::Token)?;
             match self.log_in(&current, mechanism).await {
-                // A token that was good before may have been revoked or have expired early: once more with a new one.
+                // A token that worked before may have been revoked or have expired early: try once
+                // more with a new one.
                 Err(ConnectProblem::AuthRefused(reply)) => {
                     credentials.forget(&current).await;
                     if !worth_renewing || reply.code == 421 {
@@ -217,7 +218,7 @@ impl Dialogue {
         if reply.is_positive() {
             Ok(())
         } else if reply.is_intermediate() {
-            Err(ConnectProblem::Protocol("`AUTH`: challenge without end".into()))
+            Err(ConnectProblem::Protocol("`AUTH`: too many challenges".into()))
         } else {
             Err(ConnectProblem::AuthRefused(reply))
         }
@@ -257,7 +258,7 @@ impl Dialogue {
     }
 }
 
-/// What can keep a reply from coming.
+/// Why no reply came.
 enum Interruption {
     Io(io::Error),
     Protocol(String),

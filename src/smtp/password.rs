@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Password(Box<str>);
 
 impl Password {
-    /// `secret` as a value that can't be printed.
+    /// Wraps `secret` so that it can't be printed.
     pub fn new(secret: impl Into<Box<str>>) -> Self {
         Self(secret.into())
     }

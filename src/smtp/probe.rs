@@ -1,4 +1,4 @@
-//! A look at a server: connect, EHLO, TLS as demanded, QUIT. Logs in nowhere and sends no mail.
+//! Probes a server: connect, EHLO, TLS as demanded, QUIT. Never logs in and sends no mail.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use super::opening::{Opened, open};
 use super::stream::Stream;
 use super::{Capabilities, ConnectError, ConnectProblem, Target};
 
-/// A server that ends the session by itself is not waited for.
+/// How long to wait for the end of the session.
 const QUIT: Duration = Duration::from_secs(2);
 
-/// What was seen.
+/// The result of a probe.
 #[derive(Debug)]
 pub struct Probe {
     /// The address that answered.
     pub remote_ip: IpAddr,
-    /// What it offers, after STARTTLS where there was one.
+    /// What the server offers, after STARTTLS if there was one.
     pub capabilities: Capabilities,
     /// Version and cipher suite.
     pub tls: Option<String>,
@@ -26,7 +26,7 @@ pub struct Probe {
     pub certificate: Option<Vec<u8>>,
 }
 
-/// Looks at the first address of `target` that answers.
+/// Probes the first address of `target` that answers.
 pub async fn probe(target: &Target) -> Result<Probe, ConnectError> {
     let target = Target { credentials: None, ..target.clone() };
     let mut failed = ConnectError { remote_ip: None, problem: ConnectProblem::NoAddress };
@@ -40,7 +40,7 @@ pub async fn probe(target: &Target) -> Result<Probe, ConnectError> {
                         certificates.and_then(|chain| chain.first()).map(|own| own.as_ref().to_vec())
                     }
                 };
-                // Nothing is under way: how the session ends makes no difference.
+                // Nothing is in flight: how the session ends does not matter.
                 let _ = timeout(QUIT, async {
                     stream.write_all(b"QUIT\r\n").await?;
                     stream.shutdown().await

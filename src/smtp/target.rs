@@ -1,4 +1,4 @@
-//! Where to connect to, from where, under which name and as whom.
+//! Where to connect to, from where, under which name and with which credentials.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use crate::campaign::{Dsn, Timeouts};
 
 use super::{Capabilities, Credentials, Security};
 
-/// One host to connect to. Resolved: nothing here looks at DNS.
+/// One host to connect to, already resolved.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The host's name: for SNI and the certificate, and in results.
@@ -21,35 +21,36 @@ pub struct Target {
     pub ehlo: EhloName,
     /// How the connection is secured.
     pub security: Security,
-    /// Whom to authenticate as; only ever over TLS.
+    /// The credentials to authenticate with, only ever over TLS.
     pub credentials: Option<Credentials>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
-    /// What the server is asked for with every message.
+    /// The extensions that every message asks for.
     pub extensions: Extensions,
 }
 
-/// What the server is asked for with every message.
+/// The extensions that every message asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Extensions {
-    /// Notifications (RFC 3461), where the server offers them.
+    /// Delivery status notifications (RFC 3461), if the server offers them.
     pub dsn: Option<Dsn>,
     /// REQUIRETLS (RFC 8689): without it the message is not sent.
     pub require_tls: bool,
 }
 
 impl Extensions {
-    /// The notifications to ask a server for that offers this.
+    /// The notifications to ask for from a server that offers `offered`.
     pub(super) fn dsn(&self, offered: &Capabilities) -> Option<&Dsn> {
         self.dsn.as_ref().filter(|_| offered.dsn)
     }
 }
 
-/// The name in EHLO: a host name or an address literal (RFC 5321 §4.1.3), without anything that could end the line.
+/// The name in EHLO: a host name or an address literal (RFC 5321 §4.1.3), without anything that
+/// could end the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EhloName(Box<str>);
 
-/// The text can't stand behind EHLO.
+/// The text can't be the name in EHLO.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` can't be the name in EHLO")]
 pub struct BadEhloName(String);

@@ -1,4 +1,5 @@
-//! How a connection is secured (RFC 3207, RFC 8314): one shared TLS configuration, so that sessions resume.
+//! How a connection is secured (RFC 3207, RFC 8314): one shared TLS configuration, so that sessions
+//! resume.
 
 use std::fmt;
 use std::path::Path;
@@ -14,22 +15,23 @@ use tokio_rustls::TlsConnector;
 
 use crate::campaign::RelayTls;
 
-/// How a connection is secured. Clones share one configuration and its cache of TLS sessions: make one per relay.
+/// How a connection is secured. Clones share one configuration and its cache of TLS sessions: make
+/// one for each relay.
 #[derive(Clone)]
 pub enum Security {
     /// Never TLS.
     None,
-    /// STARTTLS where it is offered; the certificate is not verified; in clear when the handshake fails.
+    /// STARTTLS if it is offered; the certificate is not verified; in clear if the handshake fails.
     Opportunistic(TlsConnector),
     /// STARTTLS or nothing; the certificate is not verified.
     Encrypted(TlsConnector),
-    /// STARTTLS with the certificate verified, or nothing.
+    /// STARTTLS with a verified certificate, or nothing.
     Required(TlsConnector),
-    /// TLS from the first byte, with the certificate verified.
+    /// TLS from the first byte, with a verified certificate.
     Implicit(TlsConnector),
 }
 
-/// Why there is no TLS configuration.
+/// Why TLS can't be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file with the certificates to trust can't be read.
@@ -53,7 +55,7 @@ pub enum TlsError {
     NoRoots(String),
 }
 
-/// The files with a client's certificate (and those that lead from it to its issuer) and its key, in PEM.
+/// The PEM files with a client's certificate chain and its key.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientIdentity<'a> {
     /// The certificates, the client's own first.
@@ -63,22 +65,24 @@ pub struct ClientIdentity<'a> {
 }
 
 impl Security {
-    /// STARTTLS or nothing; the certificate is not verified. For hosts that nobody vouches for, as most of those in MX records.
+    /// STARTTLS or nothing; the certificate is not verified. For hosts that nobody vouches for,
+    /// such as most MX hosts.
     pub fn encrypted() -> Self {
-        Self::Encrypted(unverified(None).expect("without a client certificate nothing can be wrong"))
+        Self::Encrypted(unverified(None).expect("it fails only with a client certificate"))
     }
 
-    /// TLS with the certificate verified, trusting those in the PEM file `ca_file`, or the system's.
+    /// TLS with verified certificates, trusting those in the PEM file `ca_file`, or the system's.
     pub fn verifier(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
         verified(ca_file, None)
     }
 
-    /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the system's.
+    /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the
+    /// system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {
         Self::with_client(mode, ca_file, None)
     }
 
-    /// The same, with a certificate for servers that ask for one.
+    /// As [`Self::new`], with a certificate for servers that ask for one.
     pub fn with_client(
         mode: RelayTls,
         ca_file: Option<&Path>,
@@ -155,7 +159,7 @@ fn roots_of_file(path: &Path) -> Result<RootCertStore, TlsError> {
         let certificate = certificate.map_err(|error| failed(error.to_string()))?;
         roots.add(certificate).map_err(|error| failed(error.to_string()))?;
     }
-    if roots.is_empty() { Err(failed("no certificate in it".into())) } else { Ok(roots) }
+    if roots.is_empty() { Err(failed("it has no certificate".into())) } else { Ok(roots) }
 }
 
 fn roots_of_system() -> Result<RootCertStore, TlsError> {
@@ -169,7 +173,7 @@ fn roots_of_system() -> Result<RootCertStore, TlsError> {
     Err(TlsError::NoRoots(problems.join("; ")))
 }
 
-/// Takes any certificate: opportunistic TLS keeps out those who only listen (RFC 7435).
+/// Accepts any certificate: opportunistic TLS keeps out those who only listen (RFC 7435).
 #[derive(Debug)]
 struct NoVerifier(CryptoProvider);
 
@@ -228,7 +232,7 @@ mod tests {
     fn a_file_without_certificates_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Security::new(RelayTls::Required, Some(file.path())).unwrap_err();
-        assert!(error.to_string().ends_with("no certificate in it"), "{error}");
+        assert!(error.to_string().ends_with("it has no certificate"), "{error}");
         let error = Security::new(RelayTls::Implicit, Some(Path::new("/does/not/exist.pem"))).unwrap_err();
         assert!(error.to_string().contains("`/does/not/exist.pem`"), "{error}");
         let client = ClientIdentity { certificate: file.path(), key: file.path() };

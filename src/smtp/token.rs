@@ -1,5 +1,6 @@
-//! Access tokens that a command prints: run when one is needed, kept until shortly before it expires, shared by all
-//! connections. What the command writes to its error output is thrown away: it might hold the token.
+//! Access tokens that a command prints. It runs when a token is needed; the token is kept until
+//! shortly before it expires, and all connections share it. The command's error output is
+//! discarded: it might contain the token.
 
 use std::fmt;
 use std::io::Read;
@@ -13,11 +14,11 @@ use tokio::sync::Mutex;
 
 use super::password::Password;
 
-/// A token whose lifetime is not told is kept for so long: they usually live an hour.
+/// How long a token of unknown lifetime is kept: they usually live for an hour.
 const USUAL_LIFE: Duration = Duration::from_secs(45 * 60);
-/// A token is renewed so long before its end, so that none expires on its way.
+/// How long before its end a token is renewed, so that none expires on its way.
 const EARLY: Duration = Duration::from_secs(60);
-/// More than this is no token.
+/// The longest output that can be a token.
 const LONGEST: u64 = 64 * 1_024;
 
 /// Where access tokens come from.
@@ -25,7 +26,7 @@ const LONGEST: u64 = 64 * 1_024;
 pub struct TokenSource(Arc<Inner>);
 
 struct Inner {
-    /// The program and its arguments; no shell is between.
+    /// The program and its arguments; no shell runs them.
     command: Vec<String>,
     timeout: Duration,
     kept: Mutex<Option<Kept>>,
@@ -36,10 +37,10 @@ struct Kept {
     until: Instant,
 }
 
-/// No token came of the command.
+/// Why the command gave no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It can't be started.
+    /// The command can't be started.
     #[error("token command `{program}` can't be run: {problem}")]
     Run {
         /// The program.
@@ -47,7 +48,7 @@ pub enum TokenError {
         /// The system's text.
         problem: String,
     },
-    /// It says that it failed.
+    /// The command failed.
     #[error("token command `{program}` ended with {status}: run it by hand to see why")]
     Failed {
         /// The program.
@@ -55,7 +56,7 @@ pub enum TokenError {
         /// Its status.
         status: String,
     },
-    /// It is not done in time.
+    /// The command took too long.
     #[error("token command `{program}` took longer than {}s", .timeout.as_secs_f64())]
     Timeout {
         /// The program.
@@ -135,7 +136,7 @@ fn run(command: &[String], timeout: Duration) -> Result<String, TokenError> {
         .map_err(failed)?;
     let output = child.stdout.take().expect("it was asked for");
     let (done_in, done) = mpsc::sync_channel(1);
-    // It ends with the command's output, or with nobody who waits for it.
+    // The thread ends with the command's output, or when nobody waits for it.
     thread::spawn(move || {
         let mut text = String::new();
         let read = output.take(LONGEST).read_to_string(&mut text).map(|_| text);
@@ -163,7 +164,7 @@ fn run(command: &[String], timeout: Duration) -> Result<String, TokenError> {
     }
 }
 
-/// The token in what was printed, alone or in the JSON of an OAuth endpoint, and how long it lives.
+/// The token in the output, alone or in the JSON of an OAuth endpoint, and its lifetime.
 fn read(program: &str, printed: &str) -> Result<(Password, Duration), TokenError> {
     let bad = |problem| TokenError::NoToken { program: program.to_owned(), problem };
     let printed = printed.trim();
@@ -189,7 +190,7 @@ mod tests {
         TokenSource::new(command, Duration::from_secs(timeout))
     }
 
-    /// Counts how often it was run.
+    /// A command that records each run.
     fn counting(folder: &tempfile::TempDir, print: &str) -> TokenSource {
         let runs = folder.path().join("runs");
         source(&format!("echo run >> '{}'; {print}", runs.display()), 60)
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_token_is_told_without_showing_it() {
+    async fn what_is_no_token_is_reported_without_showing_it() {
         let fails = async |script: &str, timeout: u64, says: &str| {
             let error = source(script, timeout).token().await.unwrap_err();
             assert!(error.to_string().contains(says), "{error}");

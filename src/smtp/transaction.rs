@@ -1,46 +1,48 @@
-//! What goes into a session and what comes out: one [`Report`] for every [`Transaction`].
+//! The input and the output of a session: one [`Report`] for every [`Transaction`].
 
 use crate::mail::{Envelope, Reply, SignedMessage, Timestamp};
 
 use super::command::Command;
 use super::error::SessionError;
 
-/// One message for one recipient, or for several, ready to be sent (RFC 5321 §3.3).
+/// One message for one or more recipients, ready to be sent (RFC 5321 §3.3).
 #[derive(Debug, Clone)]
 pub struct Transaction {
     /// The caller's number; comes back in the report.
     pub id: u64,
-    /// Return path, recipients and archive address. What one recipient needs of the server (SMTPUTF8) is asked for all.
+    /// Return path, recipients and archive address. What one recipient needs from the server
+    /// (SMTPUTF8) is demanded for all.
     pub envelope: Envelope,
     /// The message, byte for byte.
     pub message: SignedMessage,
-    /// MAIL is written before this moment or not at all ([`NotStarted::Expired`]).
+    /// MAIL is written before this time or not at all ([`NotStarted::Expired`]).
     pub valid_until: Option<Timestamp>,
 }
 
-/// What became of one transaction. Each transaction gets exactly one, when the fate of its last recipient is known.
+/// The outcome of one transaction. Each transaction gets exactly one report, once the fate of its
+/// last recipient is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// The transaction's number.
     pub id: u64,
-    /// What became of it for each recipient, in their order; the archive's copy apart.
+    /// The fate for each recipient, in their order; without the archive's copy.
     pub fates: Vec<Fate>,
-    /// The reply that tells what became of the archive's copy: to its RCPT where that was refused, else to DATA or the
-    /// end of the message. `None` where none was asked for, and where no reply tells it.
+    /// The reply that decided about the archive's copy: to its RCPT if that was refused, otherwise
+    /// to DATA or the end of the message. `None` if there was no archive, or no reply decided.
     pub archive: Option<Reply>,
-    /// When its first command was handed to the connection; the same as `finished_at` when none was.
+    /// When its first command was handed to the connection; equal to `finished_at` if none was.
     pub started_at: Timestamp,
     /// When its last fate was known.
     pub finished_at: Timestamp,
 }
 
-/// What became of a transaction for one of its recipients.
+/// The outcome of a transaction for one of its recipients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// The server decided. 2xx to the end of the message: it has taken the message over. 4xx or 5xx to any command:
-    /// it has not.
+    /// The server decided. 2xx to the end of the message: it accepted the message. 4xx or 5xx to
+    /// any command: it did not.
     Replied {
-        /// The reply that decided, as it was given.
+        /// The reply that decided, unchanged.
         reply: Reply,
         /// The command it answers. A 552 to RCPT is transient (see [`Fate::is_transient`]).
         to: Command,
@@ -55,7 +57,8 @@ pub enum Fate {
         /// What went wrong.
         error: SessionError,
     },
-    /// The complete message was handed to the socket, or the server said so, and no valid final reply was seen.
+    /// The complete message was handed to the socket, or the server claims to have it, and no valid
+    /// final reply came.
     InDoubt {
         /// What went wrong.
         error: SessionError,
@@ -76,7 +79,7 @@ pub enum NotStarted {
     /// The connection was lost before its turn.
     #[error("connection lost before its turn: {0}")]
     Lost(SessionError),
-    /// The connection was closed in order before its turn: idle, or enough messages.
+    /// The connection was closed in an orderly way before its turn: idle, or enough messages.
     #[error("connection closed before its turn")]
     Closed,
 }
@@ -89,22 +92,22 @@ pub enum Unfit {
     SizeExceeded {
         /// The message's size.
         bytes: u64,
-        /// What the server takes.
+        /// The server's limit.
         limit: u64,
     },
-    /// An address or a header field holds UTF-8 (RFC 6531).
+    /// An address or a header field contains UTF-8 (RFC 6531).
     #[error("server does not offer SMTPUTF8")]
     NeedsSmtputf8,
-    /// The message holds bytes above 127 (RFC 6152).
+    /// The message contains bytes above 127 (RFC 6152).
     #[error("server does not offer 8BITMIME")]
     NeedsEightBit,
-    /// Every hop is to use TLS (RFC 8689).
+    /// Every hop must use TLS (RFC 8689).
     #[error("server does not offer REQUIRETLS over TLS with a verified certificate")]
     NeedsRequireTls,
 }
 
 impl Transaction {
-    /// About how many bytes it will be on the wire: the content, and a line for every recipient.
+    /// Approximate bytes on the wire: the content, and a line for every recipient.
     pub(super) fn wire_bytes(&self) -> u64 {
         const RCPT_BYTES: usize = 64;
         (self.message.bytes + RCPT_BYTES * (self.envelope.recipients.len() - 1)) as u64
@@ -118,12 +121,12 @@ impl Transaction {
 }
 
 impl Fate {
-    /// True when the server has taken the message over.
+    /// True when the server accepted the message.
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Replied { reply, to: Command::EndOfMessage } if reply.is_positive())
     }
 
-    /// True for a refusal that may not hold for the next attempt: 4xx, and 552 to RCPT.
+    /// True for a refusal that the next attempt may not get: 4xx, and 552 to RCPT.
     pub fn is_transient(&self) -> bool {
         match self {
             // RFC 5321 §4.5.3.1.10: 552 to RCPT means 452, too many recipients.

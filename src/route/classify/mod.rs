@@ -1,9 +1,9 @@
-//! What a server's reply means: its class, what to do next, and whether the address is to be suppressed.
+//! What a server's reply means: its class, what to do next, and whether to suppress the address.
 //!
-//! The rules are data: `rules.toml`, where each has replies that it must fit; a campaign may put its
-//! own before them. The first rule that fits decides: its code, its enhanced status (RFC 3463 and
-//! its IANA registry) and its text, a regular expression. One pass over a reply finds the texts that
-//! it fits (`texts.rs`).
+//! The rules are data: `rules.toml`, where each has sample replies that it must match. A campaign
+//! may put its own rules before them. The first rule that matches decides, by code, enhanced status
+//! (RFC 3463 and its IANA registry) and text, a regular expression. One pass over a reply finds all
+//! texts that match (`texts.rs`).
 //!
 //! Only a permanent failure of the mailbox or the domain suppresses an address: never policy,
 //! authentication, rate or content.
@@ -53,45 +53,46 @@ pub enum Action {
 /// What kept a reply from coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// The name could not be resolved for the moment.
+    /// The name could not be resolved now.
     Dns,
-    /// The domain does not exist, or takes no mail (RFC 7505).
+    /// The domain does not exist, or accepts no mail (RFC 7505).
     NoDomain,
-    /// No connection, a lost one, or a time-out.
+    /// No connection, a lost connection, or a timeout.
     Connection,
-    /// TLS is required, and was declined or failed.
+    /// TLS is required, and was not offered or failed.
     Tls,
     /// AUTH was refused.
     Authentication,
-    /// What came was not SMTP.
+    /// The server did not speak SMTP.
     Protocol,
-    /// Larger than the next hop's SIZE (RFC 1870).
+    /// The message is larger than the next hop's SIZE (RFC 1870).
     TooLarge,
     /// The next hop lacks an extension that the message needs (8BITMIME, SMTPUTF8).
     Unfit,
 }
 
-/// The rules, ready to be asked. Meant to be made once and shared.
+/// The rules, ready for use. Make one and share it.
 #[derive(Debug)]
 pub struct Classifier {
     rules: Vec<Rule>,
-    /// For each rule, the codes and statuses that it fits.
+    /// For each rule, the codes and statuses that it matches.
     fits: Vec<Fit>,
-    /// The rules that may fit a 4yz.
+    /// The rules that may match a 4yz.
     transient: Group,
-    /// Those that may fit any other reply.
+    /// The rules that may match any other reply.
     permanent: Group,
 }
 
 impl Default for Classifier {
     /// The rules that come with the program.
     fn default() -> Self {
-        Self::new(Vec::new()).expect("the tests load the rules that come with the program")
+        Self::new(Vec::new()).expect("the tests load the program's own rules")
     }
 }
 
 impl Classifier {
-    /// `extra` rules, then those that come with the program. Every extra rule must pass its own tests.
+    /// `extra` rules, then those that come with the program. Every extra rule must match its own
+    /// tests.
     pub fn new(extra: Vec<Rule>) -> Result<Self, RuleError> {
         let own = extra.len();
         let mut rules = extra;
@@ -112,11 +113,11 @@ impl Classifier {
         Ok(classifier)
     }
 
-    /// What a reply means that is not positive.
+    /// The meaning of a reply that is not positive.
     pub fn classify(&self, reply: &Reply) -> Verdict {
         match self.rule_of(reply) {
             Some(rule) => verdict(rule, reply),
-            // A 2yz or 3yz where another was due.
+            // A 2yz or 3yz where another one was due.
             None => Verdict { class: Class::Protocol, action: Action::TryAgain, suppress: false },
         }
     }
@@ -141,7 +142,7 @@ impl Classifier {
                 let found = self.rule_name(&reply);
                 if found != Some(rule.name.as_str()) {
                     let found = found.map_or("no rule".to_owned(), |name| format!("rule `{name}`"));
-                    return Err(rule::bad(rule, format!("{found} fits its test `{test}`")));
+                    return Err(rule::bad(rule, format!("{found} matches its test `{test}`")));
                 }
             }
         }
@@ -164,14 +165,15 @@ fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
         None if rule.pause.is_some() => pause,
         None => Action::TryAgain,
     };
-    // RFC 2034 §4: the status has the class of the code. Where a server says both "for ever" and "for the moment", nobody
-    // is suppressed; nor where it speaks of security or policy (RFC 3463 §3.8), whatever its words.
+    // RFC 2034 §4: the status has the class of the code. If a server says both "permanent" and
+    // "transient", nobody is suppressed; nor if the status is about security or policy (RFC 3463
+    // §3.8), whatever the text.
     let plain = reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7);
     let for_ever = reply.is_permanent() && plain;
     Verdict { class: rule.class, action, suppress: rule.suppress && for_ever && action == Action::GiveUp }
 }
 
-/// What a failure without a reply means.
+/// The meaning of a failure without a reply.
 pub fn class_of_failure(failure: Failure) -> Verdict {
     let (class, action) = match failure {
         Failure::Dns | Failure::Connection => (Class::Network, Action::TryAgain),

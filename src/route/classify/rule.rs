@@ -22,8 +22,8 @@ pub enum RuleError {
         /// What is wrong with it.
         why: String,
     },
-    /// More rules than can be told apart quickly.
-    #[error("there are {own} rules in `[[reply]]`, and there is room for {most}")]
+    /// More rules than one pass over a reply can match.
+    #[error("{own} rules in `[[reply]]` are too many: there is room for {most}")]
     TooMany {
         /// Rules of the campaign.
         own: usize,
@@ -37,7 +37,7 @@ impl RuleError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Toml { .. } => None,
-            Self::TooMany { .. } => Some("put several texts into one rule, as `one|other`"),
+            Self::TooMany { .. } => Some("combine several texts in one rule, as `one|other`"),
             Self::Rule { .. } => {
                 Some("fix it in `[[reply]]`; rules are tried in order, the campaign's first")
             }
@@ -57,7 +57,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Rule>, RuleError> {
     Ok(file.rule)
 }
 
-/// A reply as it stands in a test: code, perhaps a status, text.
+/// Parses a sample reply: code, optional enhanced status, text.
 pub(super) fn sample(text: &str) -> Option<Reply> {
     let code = text.get(..3)?.parse().ok().filter(|code| (200..600).contains(code))?;
     let rest = text.get(4..).unwrap_or_default();
@@ -100,7 +100,7 @@ fn check(rule: &Rule) -> Result<(), RuleError> {
         return Err(bad(rule, "`scope = \"provider\"` needs `pause`".to_owned()));
     }
     if rule.code.is_empty() && rule.status.is_empty() && rule.text.is_none() {
-        return Err(bad(rule, "it fits everything".to_owned()));
+        return Err(bad(rule, "it matches every reply".to_owned()));
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ impl Fit {
         Ok(Self { codes: rule.code.clone(), statuses })
     }
 
-    /// True when it fits some code of those that `wanted` holds for.
+    /// True when it matches some code for which `wanted` holds.
     pub fn accepts_some(&self, wanted: impl Fn(u16) -> bool) -> bool {
         let first = |code: u16| if code < 10 { code * 100 } else { code };
         self.codes.is_empty() || self.codes.iter().any(|&code| wanted(first(code)))

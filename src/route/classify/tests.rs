@@ -18,7 +18,7 @@ fn every_rule_fits_its_tests_and_no_rule_before_it_does() {
         for test in &rule.tests {
             let found = classifier.rule_name(&reply(test));
             if found != Some(&rule.name) {
-                wrong.push(format!("{}: {found:?} fits {test}", rule.name));
+                wrong.push(format!("{}: {found:?} matches {test}", rule.name));
             }
         }
     }
@@ -34,7 +34,7 @@ fn rules_have_different_names() {
     assert_eq!(names.len(), all);
 }
 
-/// Replies that no rule has as its test, and what they mean.
+/// Replies that no rule has as its test, and their meaning.
 #[test]
 fn replies_from_the_world() {
     use Action::{GiveUp, StopRun, TryAgain};
@@ -145,7 +145,7 @@ fn replies_from_the_world() {
     check("354 Go on", Protocol, TryAgain, false);
 }
 
-/// Every class but two, with every code and whatever text: no suppression.
+/// All classes but two, with every code and any text: no suppression.
 #[test]
 fn only_permanent_failures_of_mailbox_or_domain_suppress() {
     let classifier = &*CLASSIFIER;
@@ -213,7 +213,7 @@ fn rules_that_can_not_be_used_say_why() {
         "class = 'policy'\ncode = [550]\nsuppress = true",
         "rule `ours`: class `policy` never suppresses an address",
     );
-    check("class = 'policy'", "rule `ours`: it fits everything");
+    check("class = 'policy'", "rule `ours`: it matches every reply");
     check("class = 'nonsense'\ncode = [550]", "unknown class `nonsense`");
     check("class = 'policy'\ncode = [55]", "rule `ours`: 55 is not a reply code");
     check("class = 'policy'\nstatus = ['5.1']", "rule `ours`: `5.1` is not a status");
@@ -226,7 +226,7 @@ fn rules_that_can_not_be_used_say_why() {
     check("class = 'policy'\ncode = [4]\ntests = ['hello']", "rule `ours`: `hello` is not a reply");
     check(
         "class = 'policy'\ncode = [4]\ntests = ['550 5.1.1 No']",
-        "rule `status-bad-mailbox` fits its test",
+        "rule `status-bad-mailbox` matches its test",
     );
 }
 

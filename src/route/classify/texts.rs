@@ -1,4 +1,4 @@
-//! Rules that share one automaton: one pass over a reply's text says which of them it fits.
+//! Rules that share one automaton: one pass over a reply's text finds those that match.
 
 use std::sync::OnceLock;
 
@@ -10,8 +10,8 @@ use crate::campaign::ReplyRule as Rule;
 pub(super) const MOST_RULES: usize = 256;
 /// One regular expression may take this much memory.
 const REGEX_BYTES: usize = 4 << 20;
-/// The states that replies lead to are kept in this much memory. The program's own rules stay below
-/// half of it; with less than they need, each reply takes a hundred times as long.
+/// Memory for the states that replies lead to. The program's own rules need less than half of it;
+/// with too little, each reply takes a hundred times as long.
 const STATE_BYTES: usize = 16 << 20;
 
 /// Some of the rules, in order.
@@ -26,7 +26,7 @@ pub(super) struct Group {
 struct Member {
     /// The number of the rule.
     rule: usize,
-    /// The number of its regular expression; `None` fits any text.
+    /// The number of its regular expression; `None` matches any text.
     text: Option<usize>,
 }
 
@@ -40,8 +40,8 @@ impl Group {
         Self { members, texts: OnceLock::new() }
     }
 
-    /// The numbers of the rules whose text `text` fits, in order. `rules` are those that the group
-    /// was made of.
+    /// The numbers of the rules that match `text`, in order. `rules` are those that the group was
+    /// made of.
     pub fn fitting(&self, rules: &[Rule], text: &[u8]) -> impl Iterator<Item = usize> {
         let matches = self.texts.get_or_init(|| self.compile(rules)).matches(text);
         let fits = move |member: &&Member| member.text.is_none_or(|text| matches.matched(text));
@@ -56,11 +56,11 @@ impl Group {
             .size_limit(REGEX_BYTES * MOST_RULES)
             .dfa_size_limit(STATE_BYTES)
             .build()
-            .expect("each one was checked: the campaign's at the start, the program's in the tests")
+            .expect("each one was checked: the campaign's at the start, the program's by the tests")
     }
 }
 
-/// Whether `text` can be a rule's.
+/// Checks that `text` can be a rule's regular expression.
 pub(super) fn check(text: &str) -> Result<(), String> {
     let regex = RegexBuilder::new(text).case_insensitive(true).unicode(false).size_limit(REGEX_BYTES).build();
     regex.map(drop).map_err(|error| format!("its `text` is not a regular expression: {error}"))

@@ -12,7 +12,7 @@ pub struct DnsError {
     pub name: String,
     /// The type of its records, such as `MX`.
     pub record: &'static str,
-    /// What came instead.
+    /// What happened.
     pub failure: DnsFailure,
 }
 
@@ -23,13 +23,13 @@ pub enum DnsFailure {
     NoSuchName,
     /// NODATA: the name exists, without records of this type (RFC 2308 §2.2).
     NoRecord,
-    /// The name server could not find out, or says so with another error code.
+    /// The name server failed: SERVFAIL or a similar error code.
     ServFail,
-    /// The name server does not answer us.
+    /// The name server refuses to answer.
     Refused,
     /// No answer in time.
     Timeout,
-    /// The name is not one, or the answer makes no sense.
+    /// The name is malformed, or the answer makes no sense.
     Malformed(String),
     /// The name server can't be reached.
     Unreachable(String),
@@ -40,7 +40,8 @@ impl DnsError {
         Self { name: name.to_owned(), record: record.into(), failure: DnsFailure::of(error) }
     }
 
-    /// True when asking again will not help: the name or the record does not exist, or the name is none.
+    /// True when asking again will not help: the name or the record does not exist, or the name is
+    /// malformed.
     pub fn is_permanent(&self) -> bool {
         match self.failure {
             DnsFailure::NoSuchName | DnsFailure::NoRecord => true,
@@ -91,7 +92,7 @@ impl DnsFailure {
             NetError::Dns(Answered::ResponseCode(code)) => Self::of_code(*code),
             NetError::Timeout | NetError::Busy => Self::Timeout,
             NetError::Io(_) | NetError::NoConnections => Self::Unreachable(error.to_string()),
-            // The library's enums grow; whatever else there is was an answer that can't be used.
+            // The library's enums grow; anything else is an answer that can't be used.
             _ => Self::Malformed(error.to_string()),
         }
     }
@@ -99,16 +100,17 @@ impl DnsFailure {
     fn of_code(code: ResponseCode) -> Self {
         match code {
             ResponseCode::Refused => Self::Refused,
-            // FORMERR and NOTIMP are about our question, and no more the domain's fault than SERVFAIL is.
+            // FORMERR and NOTIMP concern our question and are no more the domain's fault than
+            // SERVFAIL.
             _ => Self::ServFail,
         }
     }
 }
 
-/// A resolver that can't be made.
+/// Why a resolver can't be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolverError {
-    /// `/etc/resolv.conf` or its like.
+    /// `/etc/resolv.conf` or its equivalent.
     #[error("failed to read the system's DNS settings")]
     System(#[source] Box<NetError>),
     /// The resolver itself.

@@ -1,8 +1,9 @@
 //! DNS lookups: one resolver for routing and for the checks before sending.
 //!
-//! Answers are cached for their TTL, and "there is none" for as long as the zone says (RFC 2308), by hickory's resolver beneath. It asks the
-//! system's name servers, those of the campaign, or zone files alone ([`Resolver::zone`]): then nothing leaves the machine.
-//! Never looks into `/etc/hosts`, and never adds a search domain: mail goes to names as they are written.
+//! hickory's resolver caches answers for their TTL, and negative answers for as long as the zone
+//! says (RFC 2308). It asks the system's name servers, those of the campaign, or zone files only
+//! ([`Resolver::zone`]): then nothing leaves the machine. It never reads `/etc/hosts` and never
+//! adds a search domain: mail goes to names as they are written.
 
 mod error;
 mod responder;
@@ -31,13 +32,13 @@ pub use error::{DnsError, DnsFailure, ResolverError};
 use responder::Responder;
 use zone::Zones;
 
-/// Responses kept, about one kilobyte each.
+/// Responses in the cache, about one kilobyte each.
 const CACHED_RESPONSES: u64 = 16_384;
-/// Lookups under way at once: each may hold a socket.
+/// Lookups in progress at once: each may hold a socket.
 const LOOKUPS_AT_ONCE: usize = 256;
-/// One try at one lookup. A lookup that nobody answers ends after `1 + ATTEMPTS` of them.
+/// The timeout of one attempt. A lookup that nobody answers fails after `1 + ATTEMPTS` of them.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Tries after the first one.
+/// Attempts after the first one.
 const ATTEMPTS: usize = 1;
 
 /// Looks names up. Clones share one cache.
@@ -46,7 +47,7 @@ pub struct Resolver {
     hickory: TokioResolver,
     servers: Arc<[SocketAddr]>,
     places: Arc<Semaphore>,
-    /// Ends with the last clone.
+    /// Stops with the last clone.
     _responder: Option<Arc<Responder>>,
 }
 
@@ -55,7 +56,7 @@ pub struct Resolver {
 pub struct MxRecords {
     /// In the order of the answer. Never empty.
     pub records: Vec<MxRecord>,
-    /// Until when the answer may be used, by its TTL.
+    /// When the answer expires, by its TTL.
     pub valid_until: Instant,
 }
 
@@ -64,7 +65,8 @@ pub struct MxRecords {
 pub struct MxRecord {
     /// The lowest is tried first.
     pub preference: u16,
-    /// The host's name in lower case, without the last dot; empty for the root, `.`, of a null MX (RFC 7505).
+    /// The host's name in lower case, without the final dot; empty for the root, `.`, of a null MX
+    /// (RFC 7505).
     pub host: String,
 }
 
@@ -88,8 +90,9 @@ impl Resolver {
         Self::build(servers, TIMEOUT, ATTEMPTS)
     }
 
-    /// Answers from a zone file, or from all files of a folder, and asks nobody else. Names that they don't have do not exist.
-    /// (`localhost`, addresses of 127.0.0.0/8 and names below `invalid` are answered before, as RFC 6761 has it.)
+    /// Answers from a zone file, or from all files of a folder, and asks nobody else. Names that
+    /// they don't have do not exist. (`localhost`, addresses of 127.0.0.0/8 and names below
+    /// `invalid` are answered before that, see RFC 6761.)
     pub fn zone(path: &Path) -> Result<Self, ResolverError> {
         Self::zone_within(path, TIMEOUT)
     }
@@ -127,13 +130,14 @@ impl Resolver {
         Ok(Self { hickory, servers: servers.into(), places, _responder: None })
     }
 
-    /// The resolver beneath, with the same cache, for libraries that bring lookups of their own:
-    /// `mail_auth::MessageAuthenticator(resolver.hickory().clone())`. Keep this one as long.
+    /// The hickory resolver with the same cache, for libraries that do lookups of their own:
+    /// `mail_auth::MessageAuthenticator(resolver.hickory().clone())`. Keep this resolver for as
+    /// long.
     pub fn hickory(&self) -> &TokioResolver {
         &self.hickory
     }
 
-    /// The MX records of `name`, CNAMEs followed.
+    /// The MX records of `name`, after following CNAMEs.
     pub async fn mx(&self, name: &str) -> Result<MxRecords, DnsError> {
         let lookup = self.lookup(name, RecordType::MX).await?;
         let records = values(&lookup, |data| match data {
@@ -144,7 +148,8 @@ impl Resolver {
             .map(|records| MxRecords { records, valid_until: lookup.valid_until() })
     }
 
-    /// The addresses of `host`, those of IPv4 first. With both families, one is enough: the other may be missing or fail.
+    /// The addresses of `host`, IPv4 first. With both families, one is enough: the other may be
+    /// missing or fail.
     pub async fn addresses(&self, host: &str, family: IpFamily) -> Result<Vec<IpAddr>, DnsError> {
         match family {
             IpFamily::Ipv4 => self.addresses_of(host, RecordType::A).await,
@@ -160,7 +165,7 @@ impl Resolver {
                         Ok(v4)
                     }
                     (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
-                    // What may go well another time is the better reason to give.
+                    // A transient failure is the better reason to give.
                     (Err(v4), Err(v6)) if v4.is_permanent() && !v6.is_permanent() => Err(v6),
                     (Err(v4), Err(_)) => Err(v4),
                 }
@@ -173,7 +178,8 @@ impl Resolver {
         some(host, record, values(&lookup, RData::ip_addr))
     }
 
-    /// The TXT records of `name`, the strings of each joined (RFC 7208 §3.3); octets that are not UTF-8 are replaced.
+    /// The TXT records of `name`, each with its strings joined (RFC 7208 §3.3). Octets that are not
+    /// UTF-8 are replaced.
     pub async fn txt(&self, name: &str) -> Result<Vec<String>, DnsError> {
         let lookup = self.lookup(name, RecordType::TXT).await?;
         let texts = values(&lookup, |data| match data {
@@ -183,7 +189,7 @@ impl Resolver {
         some(name, RecordType::TXT, texts)
     }
 
-    /// The names that `ip` has in reverse DNS, in lower case, without the last dot.
+    /// The names of `ip` in reverse DNS, in lower case, without the final dot.
     pub async fn ptr(&self, ip: IpAddr) -> Result<Vec<String>, DnsError> {
         let name = Name::from(ip).to_ascii();
         let lookup = self.lookup(&name, RecordType::PTR).await?;
@@ -194,7 +200,7 @@ impl Resolver {
         some(&name, RecordType::PTR, names)
     }
 
-    /// Whether `name` exists, with whatever records, or has names below it (RFC 8020).
+    /// Whether `name` exists with any records, or has names below it (RFC 8020).
     pub async fn exists(&self, name: &str) -> Result<bool, DnsError> {
         match self.lookup(name, RecordType::A).await {
             Ok(_) => Ok(true),
@@ -221,7 +227,7 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-/// DNS over TLS is not used: without this, the certificates of the system would be loaded for it at every start.
+/// DNS over TLS is not used: without this, every start would load the system's certificates for it.
 fn no_tls() -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -230,7 +236,7 @@ fn no_tls() -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// The name as it is asked for: A-labels (RFC 5891 §4.4), absolute.
+/// The name to ask for: A-labels (RFC 5891 §4.4), absolute.
 fn absolute(name: &str) -> Result<Name, String> {
     let ascii = if name.is_ascii() {
         name.to_owned()
@@ -242,7 +248,7 @@ fn absolute(name: &str) -> Result<Name, String> {
     Ok(absolute)
 }
 
-/// Lower case, without the last dot.
+/// In lower case, without the final dot.
 fn plain(name: &Name) -> String {
     let mut text = name.to_lowercase().to_ascii();
     if text.ends_with('.') {
@@ -251,7 +257,7 @@ fn plain(name: &Name) -> String {
     text
 }
 
-/// Those of the answer's records that are asked for; the CNAMEs on the way are among the others.
+/// The records of the answer that were asked for, without the CNAMEs that led to them.
 fn values<T>(lookup: &Lookup, of: impl Fn(&RData) -> Option<T>) -> Vec<T> {
     lookup.answers().iter().filter_map(|record| of(&record.data)).collect()
 }

@@ -1,7 +1,8 @@
-//! Answers DNS questions from zone files on a loopback port, over UDP and TCP (RFC 1035 §4.2), on a thread of its own.
+//! Answers DNS questions from zone files on a loopback port, over UDP and TCP (RFC 1035 §4.2), on a
+//! thread of its own.
 //!
-//! Every resolver asks it as it would ask any name server, so that nothing of the way there differs from a real run.
-//! It ends when it is dropped.
+//! A resolver asks it as it would ask any name server, so that lookups work as in a real run. It
+//! stops when it is dropped.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,14 +20,14 @@ use tokio::time::timeout;
 
 use super::zone::{Answer, Zones};
 
-/// Without EDNS an answer over UDP is not longer (RFC 1035 §2.3.4).
+/// The longest answer over UDP without EDNS (RFC 1035 §2.3.4).
 const PLAIN_PAYLOAD: u16 = 512;
 /// The largest question and answer over UDP.
 const LARGEST_PAYLOAD: u16 = 4_096;
-/// A TCP connection without questions is closed after this.
+/// A TCP connection without questions is closed after this time.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The responder, for as long as it is kept.
+/// The responder: it runs until it is dropped.
 #[derive(Debug)]
 pub(super) struct Responder {
     address: SocketAddr,
@@ -43,7 +44,8 @@ impl Responder {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("dns-zone".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                // An error of the listening sockets ends the service; the resolvers then say that nobody answers.
+                // An error of the listening sockets ends the service; resolvers then report that
+                // nobody answers.
                 if let (Ok(udp), Ok(tcp)) = (UdpSocket::from_std(udp), TcpListener::from_std(tcp)) {
                     let zones = Arc::new(zones);
                     tokio::select! {
@@ -57,7 +59,7 @@ impl Responder {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it answers.
+    /// The address that it answers at.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -65,16 +67,17 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        // Dropping the sender ends the wait for it as well as a word would.
+        // Dropping the sender ends the wait for it.
         self.stop.take();
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so already.
+            // A thread that panicked has reported it already.
             let _ = thread.join();
         }
     }
 }
 
-/// UDP and TCP sockets on one port. Another program may have the TCP port of the UDP port that the system gave.
+/// UDP and TCP sockets on one port. Another program may have the TCP port of the UDP port that the
+/// system gave.
 fn bind() -> io::Result<(std::net::UdpSocket, std::net::TcpListener)> {
     let mut tries = 16;
     loop {
@@ -98,11 +101,11 @@ async fn serve_udp(socket: &UdpSocket, zones: &Zones) {
         match socket.recv_from(&mut question).await {
             Ok((length, from)) => {
                 if let Some(answer) = respond(zones, &question[..length], true) {
-                    // A lost answer is asked for again.
+                    // If an answer is lost, the client asks again.
                     let _ = socket.send_to(&answer, from).await;
                 }
             }
-            // ICMP's "nobody listens there any more" about an earlier answer.
+            // An ICMP message about an earlier answer: nobody listens there any more.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(_) => return,
         }
@@ -168,7 +171,7 @@ fn respond(zones: &Zones, question: &[u8], udp: bool) -> Option<Vec<u8>> {
     }
     let bytes = response.to_vec().ok()?;
     if udp && bytes.len() > usize::from(largest) {
-        // RFC 2181 §9: the client comes again over TCP.
+        // RFC 2181 §9: the client asks again over TCP.
         return response.truncate().to_vec().ok();
     }
     Some(bytes)

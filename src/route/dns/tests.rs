@@ -79,7 +79,7 @@ async fn addresses_are_of_the_families_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_apart() {
+async fn what_does_not_exist_is_distinguished() {
     let (_folder, resolver) = zone();
     let mx = async |name| resolver.mx(name).await;
     assert_eq!(failure(mx("gone.example.com").await), DnsFailure::NoSuchName);
@@ -157,7 +157,7 @@ async fn silence_is_a_timeout() {
 
 #[tokio::test]
 async fn a_name_server_that_is_not_there_says_nothing_about_the_domain() {
-    // A port that was free a moment ago: over UDP nobody there looks like silence.
+    // A port that was free a moment ago: over UDP, nobody there looks like silence.
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let resolver = Resolver::build(&[port], Duration::from_millis(50), 0).unwrap();
     assert_eq!(failure(resolver.mx("example.com").await), DnsFailure::Timeout);
@@ -166,7 +166,7 @@ async fn a_name_server_that_is_not_there_says_nothing_about_the_domain() {
     assert!(matches!(failure, DnsFailure::Unreachable(_)), "{failure:?}");
 }
 
-/// A name server that counts the questions, knows no name, and says how long that holds.
+/// A name server that counts the questions, knows no name, and gives that answer a TTL.
 fn counting_server(ttl: u32) -> (SocketAddr, Arc<AtomicUsize>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();

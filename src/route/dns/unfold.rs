@@ -1,7 +1,8 @@
-//! Records over several lines, in parentheses, put into one line each (RFC 1035 §5.1), comments within them taken out.
-//! The parser beneath takes a quoted string inside parentheses apart at its blanks, and keys are written so.
+//! Joins records that span several lines in parentheses (RFC 1035 §5.1) into one line each, without
+//! the comments within. The parser splits a quoted string inside parentheses at its blanks, and
+//! keys are written in that way.
 
-/// `text` without parentheses outside of strings and comments; what they held stands in one line.
+/// `text` without parentheses outside of strings and comments: their content is in one line.
 pub(super) fn unfold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut depth, mut quoted, mut comment, mut escaped) = (0_u32, false, false, false);

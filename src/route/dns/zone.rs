@@ -1,10 +1,11 @@
 //! Zone files (RFC 1035 §5) and what a resolver would answer from them. Knows nothing of sockets.
 //!
-//! All files together are the whole of DNS: names that none of them has do not exist. CNAMEs are followed, wildcards expanded (RFC 4592),
-//! empty non-terminals exist (RFC 8020). Delegations are not followed: an NS record is a record like others.
+//! All files together are the whole DNS: names that none of them has do not exist. CNAMEs are
+//! followed, wildcards expanded (RFC 4592), and empty non-terminals exist (RFC 8020). Delegations
+//! are not followed: an NS record is a record like any other.
 //!
-//! A name with a TXT record `mailrun-fault=servfail`, `=refused` or `=timeout` fails in that way for every type, so that a rehearsal
-//! can show what becomes of such domains.
+//! A name with a TXT record `mailrun-fault=servfail`, `=refused` or `=timeout` fails in that way
+//! for every type, so that a rehearsal can show what happens to such domains.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -22,7 +23,7 @@ use super::error::ResolverError;
 const DEFAULT_TTL: u32 = 3_600;
 /// CNAMEs followed for one answer.
 const LONGEST_CHAIN: usize = 8;
-/// What a TXT record begins with that makes its name fail.
+/// The prefix of a TXT record that makes its name fail.
 const FAULT: &str = "mailrun-fault=";
 
 /// The names of all zone files.
@@ -44,17 +45,18 @@ enum Fault {
     Timeout,
 }
 
-/// What to say to a question.
+/// The answer to a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// These records, or none: then with the SOA record that tells how long that holds (RFC 2308 §3).
+    /// These records; if there are none, with the SOA record whose TTL holds for that (RFC 2308
+    /// §3).
     Records { code: ResponseCode, answers: Vec<Record>, soa: Option<Box<Record>> },
     /// Nothing at all.
     Silence,
 }
 
 impl Zones {
-    /// Reads a zone file, or all of a folder's.
+    /// Reads a zone file, or all zone files of a folder.
     pub fn load(path: &Path) -> Result<Self, ResolverError> {
         let bad =
             |path: &Path, problem: String| ResolverError::Zone { path: path.display().to_string(), problem };
@@ -67,7 +69,8 @@ impl Zones {
         Ok(zones)
     }
 
-    /// `file` names the origin, unless the text has an `$ORIGIN`, and the folder that `$INCLUDE` starts from.
+    /// `file` gives the origin, unless the text has an `$ORIGIN`, and the folder that `$INCLUDE`
+    /// starts from.
     fn add(&mut self, text: &str, file: &Path) -> Result<(), String> {
         let text = format!("$TTL {DEFAULT_TTL}\n{}\n", super::unfold::unfold(text));
         let parser = Parser::new(text, Some(file.to_owned()), Some(origin_of(file)));
@@ -102,7 +105,7 @@ impl Zones {
         }
     }
 
-    /// What a resolver with these zones answers.
+    /// The answer of a resolver with these zones.
     pub fn answer(&self, name: &Name, record: RecordType) -> Answer {
         let mut answers = Vec::new();
         let mut owner = name.clone();
@@ -116,7 +119,7 @@ impl Zones {
                 Some(Fault::Timeout) => return Answer::Silence,
                 None => {}
             }
-            // The record of a wildcard goes by the name that was asked for.
+            // The record of a wildcard takes the name that was asked for.
             let own = |record: &Record| {
                 let mut record = record.clone();
                 record.name = owner.clone();
@@ -158,7 +161,7 @@ impl Zones {
         Answer::Records { code, answers, soa: Some(Box::new(self.soa_above(owner))) }
     }
 
-    /// The SOA record of the zone that `name` is in; the root's, made up, where no file has one.
+    /// The SOA record of the zone that `name` is in; a made-up one of the root if no file has one.
     fn soa_above(&self, name: &Name) -> Record {
         let mut zone = LowerName::new(name);
         loop {
@@ -211,7 +214,8 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// `example.com.zone`, `example.com.db` and `example.com` begin in `example.com.`; others in the root.
+/// The origin of `example.com.zone`, `example.com.db` and `example.com` is `example.com.`; of other
+/// names it is the root.
 fn origin_of(file: &Path) -> Name {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let zone = [".zone", ".db"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);

@@ -1,4 +1,5 @@
-//! Fetches a policy over HTTPS (RFC 8461 §3.3): the certificate verified, no redirects, bounded in size and time.
+//! Fetches a policy over HTTPS (RFC 8461 §3.3): with a verified certificate, without redirects,
+//! bounded in size and time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,22 +23,22 @@ use crate::mail::Domain;
 use crate::route::dns::{DnsError, Resolver};
 use crate::route::mx::is_usable;
 
-/// RFC 8461 §3.3 proposes such a limit.
+/// The largest policy; RFC 8461 §3.3 suggests such a limit.
 const LARGEST_POLICY: usize = 64 << 10;
-/// The head of the response and what is read ahead.
+/// The buffer for the head of the response and for reading ahead.
 const LARGEST_BUFFER: usize = 64 << 10;
-/// From the first lookup to the last byte.
+/// The time from the first lookup to the last byte.
 const FETCH: Duration = Duration::from_secs(20);
-/// To one address.
+/// The time to connect to one address.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Where and how policies are fetched.
+/// Fetches policies.
 #[derive(Clone)]
 pub(super) struct Fetcher {
     pub resolver: Resolver,
     pub connector: TlsConnector,
     pub ip: IpFamily,
-    /// 443 but in tests.
+    /// The port: 443, except in tests.
     pub port: u16,
 }
 
@@ -59,10 +60,10 @@ pub enum FetchError {
     /// No TLS, or a certificate that is not valid for the policy host.
     #[error("TLS with `{0}` failed")]
     Tls(String, #[source] io::Error),
-    /// Not HTTP, or a connection that broke.
+    /// Not HTTP, or the connection broke.
     #[error("HTTP with `{0}` failed")]
     Http(String, #[source] hyper::Error),
-    /// Another status than 200: RFC 8461 §3.3 follows no redirects.
+    /// A status other than 200: RFC 8461 §3.3 allows no redirects.
     #[error("`{host}` answered with status {status}")]
     Status {
         /// The policy host.
@@ -70,22 +71,22 @@ pub enum FetchError {
         /// Its answer.
         status: u16,
     },
-    /// RFC 8461 §3.2.
+    /// RFC 8461 §3.2: another media type.
     #[error("the policy of `{0}` is not `text/plain`")]
     MediaType(String),
-    /// Longer than any policy.
+    /// Longer than a policy may be, or incomplete.
     #[error("the policy of `{0}` is longer than 64 KiB, or broke off")]
     Body(String),
-    /// Too slow.
+    /// It took too long.
     #[error("no policy from `{0}` in time")]
     Timeout(String),
-    /// What came is no policy.
+    /// The response is no policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }
 
 impl Fetcher {
-    /// The policy of `domain` as it is published now.
+    /// Fetches the policy that `domain` publishes now.
     pub async fn fetch(&self, domain: &Domain) -> Result<Policy, FetchError> {
         let host = format!("mta-sts.{domain}");
         match timeout(FETCH, self.fetch_from(&host)).await {
@@ -106,7 +107,7 @@ impl Fetcher {
             .handshake(TokioIo::new(tls))
             .await
             .map_err(http)?;
-        // The connection works on its own while the response is read, and ends with this function.
+        // The connection is driven while the response is read, and ends with this function.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let request = Request::get("/.well-known/mta-sts.txt")
@@ -137,7 +138,7 @@ impl Fetcher {
         }
     }
 
-    /// A connection to the first address that takes one.
+    /// Connects to the first address that accepts.
     async fn connect(&self, host: &str) -> Result<TcpStream, FetchError> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "no address that could be a web server");
         for ip in self.resolver.addresses(host, self.ip).await? {

@@ -1,7 +1,9 @@
-//! MTA-STS (RFC 8461): what domains demand of those who bring them mail, looked up, fetched and kept.
+//! MTA-STS (RFC 8461): the demands of domains on those who send them mail, looked up, fetched and
+//! kept.
 //!
-//! A policy holds for its `max_age`, across runs when it is written down. One that can't be fetched is as none, unless an older one still holds: so
-//! that nobody can take a policy away by keeping us from asking.
+//! A policy holds for its `max_age`, and across runs if it is saved. If it can't be fetched there
+//! is none, unless an older one still holds: so nobody can remove a policy by blocking our
+//! requests.
 
 mod fetch;
 mod policy;
@@ -23,14 +25,14 @@ use fetch::Fetcher;
 pub use policy::{Mode, Policy, PolicyError};
 pub use store::StoreError;
 
-/// HTTPS.
+/// The port of HTTPS.
 const PORT: u16 = 443;
-/// A policy that could not be fetched is not asked for again before (RFC 8461 §3.3).
+/// After a failure a policy is not fetched again for so long (RFC 8461 §3.3).
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Policies, and failures, kept in mind. Few domains have one.
+/// The most policies, and failures, remembered. Few domains have a policy.
 const MOST_KEPT: usize = 100_000;
 
-/// Policies of recipients' domains. Shared by all lookups of a run.
+/// The policies of recipients' domains. Shared by all lookups of a run.
 pub struct MtaSts {
     fetcher: Fetcher,
     kept: Mutex<Kept>,
@@ -39,14 +41,14 @@ pub struct MtaSts {
 #[derive(Debug, Default)]
 struct Kept {
     policies: HashMap<Domain, Held>,
-    /// The id that could not be fetched, and until when it is not asked for again.
+    /// The id that could not be fetched, and the time before which it is not fetched again.
     failures: HashMap<Domain, (String, Timestamp)>,
     changed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Held {
-    /// The id in DNS when it was fetched.
+    /// The id in DNS when the policy was fetched.
     id: String,
     policy: Arc<Policy>,
     until: Timestamp,
@@ -63,7 +65,7 @@ impl MtaSts {
         Self { fetcher, kept: Mutex::default() }
     }
 
-    /// The policy that holds for `domain` now; `None` when it has none, or none can be had.
+    /// The policy that holds for `domain` now; `None` if it has none, or none can be fetched.
     pub async fn policy(&self, domain: &Domain) -> Option<Arc<Policy>> {
         self.policy_at(domain, Timestamp::wall()).await
     }
@@ -71,7 +73,7 @@ impl MtaSts {
     async fn policy_at(&self, domain: &Domain, now: Timestamp) -> Option<Arc<Policy>> {
         let held = self.kept().held(domain, now);
         let Some(id) = self.announced(domain).await else {
-            // RFC 8461 §3.1: without a record an older policy holds on.
+            // RFC 8461 §3.1: without a record an older policy still holds.
             return held.and_then(|held| held.in_force());
         };
         if let Some(held) = held.as_ref().filter(|held| held.id == id) {
@@ -90,19 +92,19 @@ impl MtaSts {
             Err(error) => {
                 let cause =
                     std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-                tracing::warn!(%domain, "the MTA-STS policy can't be had: {error}{cause}");
+                tracing::warn!(%domain, "can't fetch the MTA-STS policy: {error}{cause}");
                 self.kept().fail(domain, id, now);
                 held.and_then(|held| held.in_force())
             }
         }
     }
 
-    /// The id of the policy that DNS announces (RFC 8461 §3.1).
+    /// The id of the policy in DNS (RFC 8461 §3.1).
     async fn announced(&self, domain: &Domain) -> Option<String> {
         let texts = self.fetcher.resolver.txt(&format!("_mta-sts.{domain}")).await.ok()?;
         let mut records = texts.iter().filter(|text| text.starts_with("v=STSv1"));
         let record = records.next()?;
-        // More than one is as none.
+        // More than one counts as none.
         if records.next().is_some() {
             return None;
         }
@@ -118,7 +120,7 @@ impl MtaSts {
 }
 
 impl Held {
-    /// `none` is the way to take a policy back.
+    /// The mode `none` withdraws a policy.
     fn in_force(&self) -> Option<Arc<Policy>> {
         match self.policy.mode {
             Mode::Enforce | Mode::Testing => Some(Arc::clone(&self.policy)),
@@ -157,8 +159,8 @@ impl Kept {
     }
 }
 
-/// What is left of a destination under the domain's policy: the hosts that it allows. In testing mode all of them, and the log tells what would
-/// have been left out.
+/// The destination with only those hosts that the domain's policy allows. In testing mode it keeps
+/// all, and the log names those that are not allowed.
 pub fn allowed(
     domain: &Domain,
     destination: Destination,
@@ -168,7 +170,7 @@ pub fn allowed(
         Mode::None => Ok(destination),
         Mode::Testing => {
             for host in destination.hosts.iter().filter(|host| !policy.allows(&host.name)) {
-                tracing::warn!(%domain, host = host.name, "the MTA-STS policy, in testing mode, does not allow this host");
+                tracing::warn!(%domain, host = host.name, "the MTA-STS policy (in testing mode) does not allow this host");
             }
             Ok(destination)
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 /// The longest time that a policy may be kept (RFC 8461 §3.2).
 const LONGEST_AGE: u64 = 31_557_600;
 
-/// What a domain demands of those who bring it mail.
+/// The demands of a domain on those who send it mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// How strictly it is meant.
+    /// How strictly it applies.
     pub mode: Mode,
     /// How long it may be kept.
     pub max_age: Duration,
@@ -16,12 +16,12 @@ pub struct Policy {
     pub mx: Vec<String>,
 }
 
-/// How strictly a policy is meant (RFC 8461 §5).
+/// How strictly a policy applies (RFC 8461 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Mail goes to the policy's hosts only, over TLS with a valid certificate.
     Enforce,
-    /// Mail goes anyway; what would have kept it is reported.
+    /// Mail is sent in any case; violations are reported.
     Testing,
     /// There is no policy any more.
     None,
@@ -34,7 +34,7 @@ pub enum PolicyError {
     #[error("the policy is not text")]
     NotText,
     /// A line is not `key: value`.
-    #[error("`{0}` is not of the form `key: value`")]
+    #[error("`{0}` does not have the form `key: value`")]
     Line(String),
     /// A key is missing.
     #[error("the policy has no `{0}`")]
@@ -50,7 +50,7 @@ pub enum PolicyError {
 }
 
 impl Policy {
-    /// Reads a policy as it is published.
+    /// Parses a policy.
     pub fn parse(text: &[u8]) -> Result<Self, PolicyError> {
         let text = std::str::from_utf8(text).map_err(|_| PolicyError::NotText)?;
         let (mut version, mut mode, mut max_age, mut mx) = (None, None, None, Vec::new());
@@ -58,7 +58,8 @@ impl Policy {
             let (key, value) = line.split_once(':').ok_or_else(|| PolicyError::Line(shown(line)))?;
             let value = value.trim();
             match key.trim_end() {
-                // RFC 8461 §3.2: of keys that stand twice the first counts; others than these are ignored.
+                // RFC 8461 §3.2: if a key appears twice, the first counts; unknown keys are
+                // ignored.
                 "version" => version = version.or(Some(value)),
                 "mode" => mode = mode.or(Some(value)),
                 "max_age" => max_age = max_age.or(Some(value)),
@@ -90,7 +91,7 @@ impl Policy {
         Ok(Self { mode, max_age: Duration::from_secs(seconds.min(LONGEST_AGE)), mx })
     }
 
-    /// The policy as it could be published.
+    /// The text of the policy, as it could be published.
     pub fn text(&self) -> String {
         let mode = match self.mode {
             Mode::Enforce => "enforce",
@@ -101,7 +102,7 @@ impl Policy {
         format!("version: STSv1\nmode: {mode}\nmax_age: {}\n{mx}", self.max_age.as_secs())
     }
 
-    /// True when `host` (in lower case, without the last dot) is one of the policy's.
+    /// True when the policy allows `host` (in lower case, without the final dot).
     pub fn allows(&self, host: &str) -> bool {
         self.mx.iter().any(|pattern| match pattern.strip_prefix("*.") {
             Some(parent) => {
@@ -122,7 +123,7 @@ fn is_pattern(pattern: &str) -> bool {
         })
 }
 
-/// Enough of a stranger's text for an error.
+/// As much of a stranger's text as an error needs.
 fn shown(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!(policy.max_age, Duration::from_secs(604_800));
         assert_eq!(policy.mx, ["mail.example.com", "*.example.net"]);
         assert_eq!(Policy::parse(policy.text().as_bytes()).unwrap(), policy);
-        // Blank lines, unknown keys, no blank behind the colon, a second mode.
+        // Blank lines, unknown keys, no blank after the colon, a second mode.
         let odd = "version:STSv1\n\nmode:testing\nmode: none\ncomment: x: y\nmx:a.example\nmax_age:99999999";
         let policy = Policy::parse(odd.as_bytes()).unwrap();
         assert_eq!((policy.mode, policy.max_age.as_secs()), (Mode::Testing, LONGEST_AGE));
@@ -167,7 +168,7 @@ mod tests {
             assert_eq!(Policy::parse(text.as_bytes()).unwrap_err().to_string(), error, "{text:?}");
         };
         check("", "the policy has no `version`");
-        check("<html>", "`<html>` is not of the form `key: value`");
+        check("<html>", "`<html>` does not have the form `key: value`");
         check("version: STSv2\nmode: none\nmax_age: 1", "`STSv2` can't be the policy's `version`");
         check("version: STSv1\nmax_age: 1", "the policy has no `mode`");
         check("version: STSv1\nmode: Enforce\nmax_age: 1", "`Enforce` can't be the policy's `mode`");

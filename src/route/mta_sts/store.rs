@@ -1,4 +1,4 @@
-//! Policies written down between runs: a small JSON file, replaced as a whole.
+//! Keeps policies between runs: a small JSON file, replaced as a whole.
 
 use std::fs;
 use std::io;
@@ -12,10 +12,10 @@ use super::{Held, MtaSts};
 use crate::kit::file::{self, PRIVATE};
 use crate::mail::{Domain, Timestamp};
 
-/// The file's layout.
+/// The version of the file's layout.
 const VERSION: u32 = 1;
 
-/// The file with the policies can't be read or written. A run goes on without it.
+/// The file with the policies can't be read or written. A run continues without it.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {doing} the MTA-STS policies in `{path}`")]
 pub struct StoreError {
@@ -41,7 +41,7 @@ struct Stored {
 }
 
 impl MtaSts {
-    /// Takes over the policies in the file at `path` that still hold. A missing file has none.
+    /// Loads the policies in the file at `path` that still hold. A missing file has none.
     pub fn load(&self, path: &Path) -> Result<(), StoreError> {
         self.load_at(path, Timestamp::wall())
     }
@@ -67,7 +67,8 @@ impl MtaSts {
             else {
                 continue;
             };
-            // The clock may have been wrong when it was written: no policy holds longer than its own time.
+            // The clock may have been wrong when it was written: no policy holds longer than its
+            // `max_age`.
             let until = Timestamp(stored.until).min(now + policy.max_age);
             if now < until {
                 kept.keep(&domain, Held { id: stored.id, policy: Arc::new(policy), until }, now);
@@ -77,7 +78,7 @@ impl MtaSts {
         Ok(())
     }
 
-    /// Writes the policies down, when they have changed since they were read.
+    /// Saves the policies if they have changed since they were loaded.
     pub fn save(&self, path: &Path) -> Result<(), StoreError> {
         let failed = |source| StoreError { doing: "write", path: path.display().to_string(), source };
         let mut policies: Vec<Stored> = {

@@ -61,7 +61,7 @@ impl Web {
                 assert!(head.to_lowercase().contains("\r\nhost: mta-sts.example.com\r\n"), "{head}");
                 count.fetch_add(1, Ordering::SeqCst);
                 let response = says.lock().unwrap().clone();
-                // A client that has seen enough closes.
+                // A client that has read enough closes.
                 let _ = stream.write_all(response.as_bytes()).await;
                 let _ = stream.shutdown().await;
             }
@@ -138,7 +138,7 @@ async fn a_policy_is_fetched_once_and_kept_for_its_time() {
     assert_eq!(sts.policy_at(&domain("example.com"), at(86_400)).await, None);
     assert_eq!(web.requests(), 2);
     assert_eq!(sts.policy_at(&domain("example.com"), at(86_401)).await, None);
-    assert_eq!(web.requests(), 2, "that there is none any more is kept as well");
+    assert_eq!(web.requests(), 2, "a withdrawn policy is kept as well");
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn answers_that_are_no_policy() {
     check(&ok(POLICY).replace("text/plain", "text/html"), "not `text/plain`").await;
     check(&ok(POLICY).replace("Content-Type", "X-Type"), "not `text/plain`").await;
     check(&ok(&long), "longer than 64 KiB").await;
-    check(&ok("<html>"), "not of the form").await;
+    check(&ok("<html>"), "does not have the form").await;
     check(&ok(POLICY)[..120], "HTTP with").await;
     check("SSH-2.0-OpenSSH_9.9\r\n", "HTTP with").await;
     let lost = web.client(&resolver).fetcher.fetch(&domain("lost.example")).await.unwrap_err();
@@ -196,7 +196,7 @@ async fn an_older_policy_holds_on_when_the_new_one_can_not_be_had() {
     assert!(sts.policy_at(&domain("example.com"), at(0)).await.is_some());
     sts.save(&file).unwrap();
 
-    // Another run, in which DNS announces another id, and the web server is out of order.
+    // Another run: DNS announces another id, and the web server fails.
     let (_two, resolver) = zone_with_id("two");
     web.says("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
     let sts = web.client(&resolver);
@@ -205,11 +205,11 @@ async fn an_older_policy_holds_on_when_the_new_one_can_not_be_had() {
     assert_eq!(policy(10).await.unwrap().mode, Mode::Enforce);
     assert_eq!(web.requests(), 2);
     assert_eq!(policy(309).await.unwrap().mode, Mode::Enforce);
-    assert_eq!(web.requests(), 2, "it is not asked again for a while");
+    assert_eq!(web.requests(), 2, "it is not fetched again for a while");
     web.says(&ok(&POLICY.replace("enforce", "testing")));
     assert_eq!(policy(310).await.unwrap().mode, Mode::Testing);
 
-    // And one in which DNS announces nothing at all.
+    // And one more: DNS announces nothing.
     let (_three, resolver) = testing::zone("example.com. IN A 192.0.2.1\n");
     let sts = web.client(&resolver);
     sts.load_at(&file, at(10)).unwrap();

@@ -1,7 +1,8 @@
-//! How much each provider is given: connections, messages a connection, messages a second, new connections a minute.
+//! The limits of each provider: connections, messages a connection, messages a second, new
+//! connections a minute.
 //!
-//! The figures are data: `shaping.toml`, extended and overridden by the campaign's `[[shaping]]`. Only says what the limits are; keeping them is
-//! the lanes' work.
+//! The figures are data: `shaping.toml`, extended and overridden by the campaign's `[[shaping]]`.
+//! This module knows the limits; the lanes keep them.
 
 use serde::Deserialize;
 
@@ -16,13 +17,13 @@ const SHAPING: &str = include_str!("shaping.toml");
 /// The limits of one site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SiteShaping {
-    /// The provider's name; `None` for everybody else, who is nobody's site but its own.
+    /// The provider's name; `None` for everybody else.
     pub provider: Option<Box<str>>,
     /// Connections at once.
     pub connections: usize,
-    /// Messages over one connection before it is closed; 0 is without end.
+    /// Messages over one connection before it is closed; 0 is unlimited.
     pub messages_per_connection: u64,
-    /// Recipients of one message, where all get the same text.
+    /// Recipients of one message, if all get the same text.
     pub recipients_per_message: usize,
     /// Messages a second.
     pub messages_per_second: Option<f64>,
@@ -36,10 +37,10 @@ pub struct SiteShaping {
     pub tls: TlsDemand,
 }
 
-/// The limits of all sites. Meant to be made once and shared.
+/// The limits of all sites. Make one and share it.
 #[derive(Debug, Clone)]
 pub struct Shaping {
-    /// Those of the campaign before those of the program. The first that fits decides.
+    /// The campaign's entries before the program's. The first that matches decides.
     entries: Vec<Entry>,
     everybody: SiteShaping,
 }
@@ -48,7 +49,7 @@ pub struct Shaping {
 struct Entry {
     suffixes: Vec<String>,
     domains: Vec<Domain>,
-    /// It stands in the campaign.
+    /// It is in the campaign file.
     own: bool,
     shaping: SiteShaping,
 }
@@ -59,11 +60,11 @@ pub enum ShapingError {
     /// The program's own entries are not TOML, or a key is unknown.
     #[error("shaping entries can't be read: {0}")]
     Toml(String),
-    /// An entry that nothing fits.
-    #[error("entry `{0}` of `[[shaping]]` fits nobody")]
+    /// An entry that matches nothing.
+    #[error("entry `{0}` of `[[shaping]]` matches no domain")]
     FitsNobody(String),
     /// Two entries of the campaign have one name.
-    #[error("there is more than one entry `{0}` in `[[shaping]]`")]
+    #[error("`[[shaping]]` has more than one entry `{0}`")]
     Twice(String),
 }
 
@@ -75,11 +76,11 @@ impl ShapingError {
             Self::FitsNobody(_) => {
                 let known: Vec<_> = parse().ok()?.into_iter().map(|entry| entry.name).collect();
                 Some(format!(
-                    "give it `mx-suffixes` or `domains`, or the name of an entry to override: {}",
+                    "add `mx-suffixes` or `domains`, or use the name of an entry to override: {}",
                     known.join(", ")
                 ))
             }
-            Self::Twice(_) => Some("put their keys into one".to_owned()),
+            Self::Twice(_) => Some("merge them into one entry".to_owned()),
         }
     }
 }
@@ -98,7 +99,7 @@ fn parse() -> Result<Vec<ShapingEntry>, ShapingError> {
 impl Default for Shaping {
     /// The entries that come with the program.
     fn default() -> Self {
-        Self::new(&[]).expect("the tests load the entries that come with the program")
+        Self::new(&[]).expect("the tests load the program's own entries")
     }
 }
 
@@ -126,14 +127,16 @@ impl Shaping {
         Ok(Self { entries, everybody })
     }
 
-    /// The limits of the site of a domain whose mail goes to `hosts` (in lower case, without the last dot).
+    /// The limits of the site of a domain whose mail goes to `hosts` (in lower case, without the
+    /// final dot).
     pub fn of<T: AsRef<str>>(&self, domain: &Domain, hosts: &[T]) -> &SiteShaping {
         let fits = |entry: &&Entry| entry.domains.contains(domain) || entry.fits_hosts(hosts);
         self.entries.iter().find(fits).map_or(&self.everybody, |entry| &entry.shaping)
     }
 
-    /// The limits of a relay: of the campaign's own entries, the one whose `mx-suffixes` its name has. The program's are for other people's
-    /// servers; without an entry a relay has the limits in `[delivery.relay]` alone.
+    /// The limits of a relay: the campaign's own entry whose `mx-suffixes` its name has. The
+    /// program's entries are for other people's servers; without an entry a relay has only the
+    /// limits in `[delivery.relay]`.
     pub fn of_relay(&self, host: &str) -> Option<&SiteShaping> {
         let host = host.to_ascii_lowercase();
         self.entries.iter().find(|entry| entry.own && entry.fits_hosts(&[&host])).map(|entry| &entry.shaping)
@@ -160,7 +163,7 @@ impl Entry {
     }
 }
 
-/// `entry`, and `base` where it says nothing.
+/// `entry`, with `base` for the keys that it does not set.
 fn over(entry: &ShapingEntry, base: ShapingEntry) -> ShapingEntry {
     let entry = entry.clone();
     ShapingEntry {

@@ -38,7 +38,7 @@ fn providers_are_found_by_all_their_hosts_or_by_the_domain() {
     check("example.com", &[], "-");
 }
 
-/// The table that the program starts from, written down once more.
+/// The program's own table, written out again.
 #[test]
 fn the_limits_are_those_of_the_table() {
     let shaping = Shaping::default();

@@ -1,4 +1,4 @@
-//! Lets messages go: as many as lanes, providers, sources and the pacer admit.
+//! Grants messages: as many as lanes, providers, sources and the pacer admit.
 
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use crate::run::task::{Composed, Task};
 use crate::run_dir::StopReason;
 use crate::smtp::Transaction;
 
-/// A ledger that fails for so long ends the run: without it nothing may leave.
+/// A ledger that fails for so long stops the run: without it nothing may leave.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(30);
-/// With one text for all, what the pacer admits is gathered for so long, since fewer and larger messages serve everybody:
-/// less than the pacer saves up, so that the pace is kept all the same.
+/// If all get the same text, admissions are gathered for so long, because fewer and larger messages
+/// are cheaper for everybody. It is less than the pacer saves up, so the pace is kept.
 const GATHER: Duration = Duration::from_millis(150);
 
 impl Dispatcher {
-    /// Lets as many ready messages go as lanes, providers, sources and the pacer admit, lane by lane in turn.
+    /// Grants as many ready messages as lanes, providers, sources and the pacer admit, lane by lane
+    /// in turn.
     pub(super) fn grant(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.ask_pacer_at = None;
         if self.lanes.rotation_is_empty() {
@@ -37,7 +38,7 @@ impl Dispatcher {
             None => None,
             Some(_) if picks.is_empty() => None,
             Some(pacer) => {
-                // Every message to a recipient counts, shared with others or not.
+                // Every recipient counts, whether the message is shared or not.
                 let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
                 pacer.expect(self.left - self.rows_in_flight as u64);
                 let admission = pacer.admit(now, picked as u64);
@@ -61,7 +62,7 @@ impl Dispatcher {
         }
     }
 
-    /// With nothing ready, what was reserved goes back to the ledger as soon as its time is over.
+    /// With nothing ready, returns reserved capacity to the ledger once its time is over.
     pub(super) fn return_unused(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if let Some(pacer) = &mut self.pacer {
             let admission = pacer.admit(now, 0);

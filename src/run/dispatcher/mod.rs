@@ -1,8 +1,8 @@
-//! Owns the queues and the counts of a run, and decides: which rows to compose, how many messages leave now and over
-//! which connection, what an answer means for its row.
+//! Owns the queues and the counts of a run, and decides which rows to compose, how many messages
+//! leave now and over which connection, and what an answer means for its row.
 //!
-//! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and says what is to be done.
-//! So a whole run can be tested in simulated time.
+//! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and
+//! returns actions. So a whole run can be tested in simulated time.
 
 mod granting;
 mod reports;
@@ -33,16 +33,17 @@ use crate::route::{Classifier, Schedule};
 use crate::run_dir::StopReason;
 use crate::smtp::ConnectionId;
 
-/// Rows in preparation over all lanes: the places of the channel that they come back through.
+/// The most rows being prepared, over all lanes: the size of the channel through which they come
+/// back.
 pub const MOST_IN_PREPARATION: usize = 4_096;
-/// What a message is taken to weigh before the first one was seen: a few of the largest fit.
+/// The assumed size of a message in bytes before the first one is known: a few of the largest fit.
 const FIRST_GUESS: usize = 4 << 20;
-/// Lanes with something to do, above which no further domain is looked up. Lanes that are held back do not count.
+/// With so many active lanes no further domain is looked up. Lanes that are held back do not count.
 const MOST_ACTIVE_LANES: usize = 1_024;
-/// Domains that are looked up at the same time.
+/// The most domains that are looked up at the same time.
 const MOST_LOOKUPS: usize = 64;
 
-/// What a run was told.
+/// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// When a transient failure is tried again.
@@ -53,7 +54,8 @@ pub struct Settings {
     pub drain: Duration,
     /// The agreed rate in messages a second; `None` when unpaced.
     pub per_second: Option<f64>,
-    /// All get the same text: a message is for as many rows of a lane as its site takes recipients.
+    /// All get the same text: one message serves as many rows of a lane as its site accepts
+    /// recipients.
     pub one_text: bool,
 }
 
@@ -62,15 +64,15 @@ pub struct Settings {
 pub enum Phase {
     /// Sending.
     Running,
-    /// Nothing new is started; what is under way may end until then.
+    /// Nothing new is started; messages in flight may end until this time.
     Draining { reason: StopReason, until: Timestamp },
     /// Over: every row has its outcome.
     Finished,
-    /// Over before every row had its outcome; `at_once` without waiting for what was under way.
+    /// Over before every row had its outcome; `at_once`: without waiting for messages in flight.
     Stopped { reason: StopReason, at_once: bool },
 }
 
-/// A transaction under way.
+/// A transaction in flight.
 #[derive(Debug)]
 struct InFlight {
     /// The rows that it is for, in the order of its recipients.
@@ -85,19 +87,19 @@ struct InFlight {
 /// What a dispatcher is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// What the run was told.
+    /// The settings of the run.
     pub settings: Settings,
     /// The lanes that are known from the start, with their rows.
     pub lanes: Vec<Lane>,
-    /// The domains whose lane is to be found.
+    /// The domains whose lane is not known yet.
     pub directory: Directory,
-    /// Where mail leaves from.
+    /// The local addresses.
     pub sources: Sources,
-    /// Keeps the agreement; without it messages leave as fast as they can.
+    /// Keeps to the agreed capacity; without it messages leave as fast as they can.
     pub pacer: Option<Pacer>,
     /// Knows what replies mean.
     pub classifier: Classifier,
-    /// Stops the run when its outcomes say so.
+    /// Stops the run when its outcomes show that sending more does harm.
     pub breaker: Breaker,
 }
 
@@ -122,16 +124,16 @@ pub struct Dispatcher {
     left: u64,
     /// Rows that are being composed.
     preparing: usize,
-    /// Lanes that wanted rows prepared when too many were in preparation.
+    /// Lanes that wanted rows prepared when no more could be.
     hungry: Vec<LaneId>,
     looking_up: usize,
-    /// The size of a message, about.
+    /// The approximate size of a message.
     bytes_each: usize,
     next_connection: u64,
     phase: Phase,
     counts: OutcomeCounts,
     ask_pacer_at: Option<Timestamp>,
-    /// With one text for all: nothing leaves before, so that more may leave together.
+    /// If all get the same text: nothing leaves before this time, so that more may leave together.
     gather_until: Option<Timestamp>,
     ledger_fails_since: Option<Timestamp>,
 }
@@ -186,7 +188,7 @@ impl Dispatcher {
         }
     }
 
-    /// What has become of the rows since this dispatcher began.
+    /// The outcomes since this dispatcher began.
     pub fn counts(&self) -> OutcomeCounts {
         self.counts
     }
@@ -196,7 +198,7 @@ impl Dispatcher {
         &self.lanes
     }
 
-    /// Until when a lane gets nothing: its own pause or its provider's.
+    /// The end of a lane's pause: its own or its provider's.
     pub fn paused_until(&self, lane: &Lane) -> Option<Timestamp> {
         lane.paused_until().max(self.providers.paused_until(lane.provider))
     }
@@ -206,7 +208,7 @@ impl Dispatcher {
         self.directory.rows()
     }
 
-    /// For each local address, what is left of what it might carry.
+    /// For each local address, the rest of its allowance; `None` without a limit.
     pub fn allowances(&self) -> Vec<Option<u64>> {
         self.sources.allowances()
     }
@@ -216,7 +218,7 @@ impl Dispatcher {
         self.rows_in_flight
     }
 
-    /// Takes in one event. Call [`Self::advance`] after the last one of a group.
+    /// Handles one event. Call [`Self::advance`] after the last one of a group.
     pub fn handle(&mut self, event: Event, now: Timestamp, actions: &mut Vec<Action>) {
         match event {
             Event::Prepared(prepared) => self.on_prepared(prepared, now, actions),
@@ -235,7 +237,7 @@ impl Dispatcher {
                     pacer.reserved(now, reservation);
                     if let Some(limits) = pacer.newly_stricter() {
                         tracing::warn!(
-                            "another campaign on this capacity account names other limits; the strictest hold: {} an hour, {} in \
+                            "another campaign on this capacity account has other limits; the strictest apply: {} an hour, {} in \
                              five minutes",
                             limits.per_hour,
                             limits.per_slot
@@ -249,7 +251,7 @@ impl Dispatcher {
         }
     }
 
-    /// Moves the run on after events were taken in: looks up, fills, opens, grants, ends.
+    /// Advances the run after events were handled: looks up, fills, opens, grants, ends.
     pub fn advance(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
             self.drain(StopReason::NotAfter, now);
@@ -261,13 +263,13 @@ impl Dispatcher {
             self.look_up(now, actions);
             self.serve_touched(now, actions);
             self.grant(now, actions);
-            // Lanes that gave something away are filled again.
+            // Fill the lanes that gave messages away.
             self.serve_touched(now, actions);
         }
         self.end(now, actions);
     }
 
-    /// When [`Self::advance`] is to be called again even if nothing happens.
+    /// When to call [`Self::advance`] again even if nothing happens.
     pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.phase {
             Phase::Draining { until, .. } => Some(*until),
@@ -281,7 +283,7 @@ impl Dispatcher {
         }
     }
 
-    /// The lane of a connection, which changes.
+    /// The lane of a connection, marked as changed.
     fn lane(&mut self, id: ConnectionId) -> &mut Lane {
         let lane = *self.lane_of.get(&id).expect("a connection is in its lane until it is closed");
         self.lanes.touch(lane);
@@ -292,7 +294,8 @@ impl Dispatcher {
         if let Some(lane) = self.lane_of.remove(&id)
             && let Some(provider) = self.providers.get(self.lanes[lane].provider)
         {
-            // The place goes to whoever waits for it; a lane that is gone meanwhile does not mind being looked at.
+            // The place goes to whoever waits for it; touching a lane that is gone meanwhile does
+            // no harm.
             let next = provider.closed();
             self.lanes.touch(lane);
             next.into_iter().for_each(|next| self.lanes.touch(next));
@@ -316,7 +319,7 @@ impl Dispatcher {
         lane.prepared(tasks.len());
         match message {
             Ok(composed) => {
-                // A running mean, as whole numbers go.
+                // A running mean in whole numbers.
                 self.bytes_each = (self.bytes_each * 15 + composed.message.own_bytes()) / 16;
                 lane.stock(Ready { tasks, composed, at });
             }
@@ -373,7 +376,7 @@ impl Dispatcher {
         }
     }
 
-    /// One line for each change of what a site gets.
+    /// Logs one line for each change of a site's concurrency.
     fn log_change(&self, id: LaneId, change: Change, cause: &str) {
         let lane = &self.lanes[id];
         let site = &lane.site.name;
@@ -388,7 +391,7 @@ impl Dispatcher {
         }
     }
 
-    /// A row that ends without a transmission.
+    /// Ends a row without a transmission.
     fn finish_unsent(
         &mut self,
         task: Task,
@@ -421,7 +424,7 @@ impl Dispatcher {
         }
     }
 
-    /// Ends the run when nothing is left, or when the drain is over.
+    /// Ends the run when no row is left, or when the drain is over.
     fn end(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         match &self.phase {
             Phase::Running if self.left == 0 => self.phase = Phase::Finished,

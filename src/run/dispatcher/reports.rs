@@ -32,7 +32,8 @@ impl Dispatcher {
         Some(in_flight)
     }
 
-    /// The intents of these rows are void: nothing of the message went out for them, they wait for their turn again.
+    /// The intents of these rows are void: nothing went out for them, and they wait for their turn
+    /// again.
     fn withdraw(&mut self, in_flight: &InFlight, tasks: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
         for task in tasks {
             let attempt = task.attempts.saturating_add(1);
@@ -77,7 +78,7 @@ impl Dispatcher {
             }
             self.conclude(&in_flight, at, judged, &report, now, actions);
         }
-        // However many recipients it had, a transaction says one thing about how much its site takes.
+        // However many recipients it had, a transaction is one sign of how much its site can take.
         if let Some(cause) = complaint {
             let change = self.lanes[lane_id].complained(&cause, now);
             self.log_change(lane_id, change, &cause);
@@ -90,7 +91,8 @@ impl Dispatcher {
         }
     }
 
-    /// Recipients that were too many for one message wait for the next one, and the lane makes no larger ones.
+    /// Recipients that were too many for one message get the next one, and the lane makes no larger
+    /// ones.
     fn send_again_at_once(
         &mut self,
         in_flight: &InFlight,
@@ -103,11 +105,11 @@ impl Dispatcher {
         let lane = &mut self.lanes[in_flight.lane];
         if lane.limit_recipients(too_many.limit) {
             let (site, recipients) = (&lane.site.name, lane.recipients());
-            tracing::info!(site, recipients, "takes no more recipients of one message");
+            tracing::info!(site, recipients, "accepts no more recipients in one message");
         }
     }
 
-    /// What the attempt means for the row of the recipient `at`.
+    /// Ends the attempt for the row of the recipient `at`.
     fn conclude(
         &mut self,
         in_flight: &InFlight,
@@ -126,7 +128,8 @@ impl Dispatcher {
         task.last_attempt_at = Some(started_at);
         let verdict = match judged.ending {
             Ending::Final(disposition) => Verdict::Final(disposition),
-            // Rows that shared a message have the same wait, so that they share the next one too.
+            // Rows that shared a message wait for the same time, so that they share the next one
+            // too.
             Ending::TryAgain => {
                 match self.settings.schedule.next(tasks[0].row, task.attempts, first_attempt_at, now) {
                     Next::At(at) => Verdict::Retry { at },
@@ -164,7 +167,7 @@ impl Dispatcher {
         actions.push(Action::Record(outcome));
     }
 
-    /// A site, or its whole provider, gets nothing for a while.
+    /// Pauses a site, or its whole provider.
     pub(super) fn pause(&mut self, id: LaneId, pause: Pause, cause: &str, now: Timestamp) {
         let lane = &mut self.lanes[id];
         lane.note(cause);

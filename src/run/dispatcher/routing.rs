@@ -8,7 +8,7 @@ use crate::run::lane::Lane;
 use crate::run::next_hops::{Routed, Unroutable};
 
 impl Dispatcher {
-    /// Looks up further domains while there are not enough lanes at work.
+    /// Looks up further domains while too few lanes are active.
     pub(super) fn look_up(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         while self.looking_up < MOST_LOOKUPS && self.lanes.active() + self.looking_up < MOST_ACTIVE_LANES {
             let Some((domain, row)) = self.directory.next(now) else { break };

@@ -1,4 +1,4 @@
-//! Moves lanes on: what is composed ahead, which connections are opened and closed, what is given up.
+//! Serves lanes: composes ahead, opens and closes connections, gives up rows.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use crate::run::lane::Lane;
 use crate::run::limits::EnvelopeLimits;
 use crate::smtp::ConnectionId;
 
-/// Messages composed ahead of all lanes' places together, so that a place that comes free never waits for a signature.
-/// Many lanes share them.
+/// Messages composed beyond the places of a lane, so that a free place never waits for a signature.
+/// If many lanes are active, each has fewer.
 const LOOK_AHEAD: usize = 64;
-/// Messages composed and not sent, over all lanes; each lane may have its share, so that none can take it all.
+/// The most messages composed and not sent, over all lanes. Each lane has its share, so that none
+/// can take all.
 const MOST_IN_STOCK: usize = 4_096;
-/// Bytes of those messages, about.
+/// The most bytes of those messages, about.
 const MOST_BYTES_IN_STOCK: usize = 64 << 20;
 /// A message composed ahead should leave within about this time at the agreed rate.
 const LOOK_AHEAD_TIME: Duration = Duration::from_secs(5);
@@ -30,7 +31,8 @@ impl Dispatcher {
         self.lanes.reuse(touched);
     }
 
-    /// Moves one lane on: gives up, composes, opens and closes connections, joins the rotation, sets its timer.
+    /// Serves one lane: gives up, composes, opens and closes connections, joins the rotation, sets
+    /// its timer.
     pub(super) fn serve(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         self.give_up_unreachable(id, now, actions);
         let paused_until = self.paused_until(&self.lanes[id]);
@@ -80,7 +82,7 @@ impl Dispatcher {
             }
         };
         let by_bytes = MOST_BYTES_IN_STOCK / self.bytes_each.max(1);
-        // At least what keeps the connections busy, where there are few lanes.
+        // With few lanes this is enough to keep the connections busy.
         let share = (MOST_IN_STOCK.min(by_bytes) / active).max(1);
         wanted.min(share)
     }
@@ -90,7 +92,7 @@ impl Dispatcher {
         let lane = &self.lanes[id];
         let (target, limits) = (self.stock(lane), self.envelope_limits(lane));
         let room = target.saturating_sub(lane.messages_in_stock(limits.recipients));
-        // Whole batches while there is plenty in stock; the last rows one by one.
+        // Whole batches while plenty is in stock; the last rows one by one.
         if room == 0 || (room < target / 4 && lane.has_ready()) {
             return;
         }
@@ -98,7 +100,7 @@ impl Dispatcher {
         let free = MOST_IN_PREPARATION - self.preparing;
         if free < rows {
             self.hungry.push(id);
-            // No message for a few because there was room for a few.
+            // Whole messages only, not one for a few rows because there was room for a few.
             rows = free / limits.recipients * limits.recipients;
         }
         let tasks = self.lanes[id].start_preparing(rows, now);
@@ -108,7 +110,7 @@ impl Dispatcher {
         }
     }
 
-    /// Opens connections where messages wait without a place.
+    /// Opens connections if messages wait without a place.
     pub(super) fn open(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let lane = &mut self.lanes[id];
         let mut provider = self.providers.get(lane.provider);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::pacing::Rate;
 
-/// What a site of an example gets, unless the test says otherwise.
+/// The limits of a site, unless the test says otherwise.
 const LIMITS: LaneLimits = LaneLimits {
     connections: 10,
     initial: 5,
@@ -15,7 +15,7 @@ const LIMITS: LaneLimits = LaneLimits {
     only_way: false,
 };
 
-/// A run over the domains that `domain_of` names, each with a site of its own unless `site_of` joins some.
+/// A run over the domains that `domain_of` returns, each with a site of its own.
 fn world(
     setting: Setting,
     domain_of: impl Fn(u32) -> String,
@@ -112,7 +112,8 @@ fn a_lookup_that_fails_for_the_moment_is_tried_again_and_given_up_in_the_end() {
     assert!(world.now.since(START) > Duration::from_secs(3 * 3_600));
 }
 
-/// The largest site stops for ten minutes: it takes connections and answers nothing. The others go on.
+/// The largest site stops for ten minutes: it accepts connections and answers nothing. The rest of
+/// the mail goes on.
 #[test]
 fn a_site_that_stops_does_not_hold_up_the_others() {
     let rows = 60_000;
@@ -132,13 +133,13 @@ fn a_site_that_stops_does_not_hold_up_the_others() {
         }
     });
     stopped.run().assert_all(rows, Disposition::Accepted);
-    // The capacity is 100 a second. While the site stands, the others have it all to themselves.
+    // The capacity is 100 a second. While the site stops, the others have all of it.
     let begin = stop_from + Duration::from_secs(5);
     let others_done = last_sent(&stopped, |sent| sent.site != "big");
     let others_end = START + Duration::from_secs_f64(others_done);
     let during = stopped.sent.iter().filter(|sent| sent.at >= begin && sent.at < others_end).count();
     let could = others_end.since(begin).as_secs_f64() * 100.0;
-    assert!(others_end < stop_to, "the others have gone before the site is back: {others_done}");
+    assert!(others_end < stop_to, "the others are done before the site is back: {others_done}");
     assert!(during as f64 >= 0.99 * could, "{during} of {could}");
 }
 
@@ -168,7 +169,8 @@ fn a_site_that_flaps_gets_its_rows_and_its_connections_follow() {
         },
     );
     world.run().assert_all(3_000, Disposition::Accepted);
-    // It rested instead of running through its list with refusals: some attempts failed, not thousands.
+    // It rested instead of running through its list with refusals: some attempts failed, not
+    // thousands.
     let failed =
         world.outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Retry { .. })).count();
     assert!((5..200).contains(&failed), "{failed} refusals");
@@ -210,7 +212,7 @@ fn a_provider_s_limits_hold_over_all_of_its_sites() {
         ends.retain(|end| *end > sent.at);
         ends.push(sent.at + 50 * MS);
         // One more than the depth may be granted on each connection.
-        assert!(ends.len() <= 2 * 12, "{} under way over 12 connections", ends.len());
+        assert!(ends.len() <= 2 * 12, "{} in flight over 12 connections", ends.len());
     }
 }
 
@@ -317,7 +319,7 @@ fn the_answer_of_one_site_does_not_stop_the_run() {
     assert!(world.suppressed.is_empty());
 }
 
-/// Many sites that nobody answers at: they wait aside, take next to nothing, and the others are served.
+/// Many sites where nobody answers: they wait, take next to nothing, and the others are served.
 #[test]
 fn dead_sites_do_not_keep_the_others_from_being_looked_up() {
     let rows = 12_000;
@@ -368,7 +370,8 @@ fn a_lane_stays_while_an_intent_of_its_last_connection_is_on_the_way() {
         panic!("not opened")
     };
     assert!(matches!(step(&mut world, Some(Event::Opened(connection, 1))), Some(Action::Grant(_))));
-    // The connection closes before the intent is durable: the journal's thread finds nobody to hand over to.
+    // The connection closes before the intent is durable: the journal's thread can't hand the
+    // transaction over.
     step(&mut world, Some(Event::Closed(connection)));
     world.dispatcher.handle(Event::Undelivered(connection, 0), now, &mut Vec::new());
     world.run().assert_all(1, Disposition::Accepted);

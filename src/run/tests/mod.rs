@@ -1,4 +1,5 @@
-//! Whole runs in simulated time: `prepare`, the sites, DNS and the ledger are played by the test, the dispatcher is real.
+//! Whole runs in simulated time: the test plays `prepare`, the sites, DNS and the ledger; the
+//! dispatcher is real.
 
 mod many_sites;
 mod one_site;
@@ -32,10 +33,10 @@ use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError}
 
 const START: Timestamp = Timestamp(1_800_000_000_000_000);
 
-/// What the site does with a transmission: its fate and how long it takes. `None` closes the connection unanswered.
+/// What the site does with a transmission: how long it takes, and its fate.
 type Site = Box<dyn FnMut(Sent) -> (Duration, Fate)>;
 
-/// What opening a connection to a site brings.
+/// Whether a connection to a site can be opened.
 type Opens = Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>;
 /// Where a row's domain goes.
 type Routes = Box<dyn FnMut(u32, Timestamp) -> Result<Routed, Unroutable>>;
@@ -61,7 +62,7 @@ struct World {
     ledger: MemoryLedger,
     account: Box<dyn Account>,
     site: Site,
-    /// What opening a connection brings.
+    /// Whether a connection can be opened.
     opens: Opens,
     /// Where a row's domain goes.
     routes: Routes,
@@ -92,7 +93,7 @@ struct Setting {
     stop: Stop,
     not_after: Option<Timestamp>,
     sources: Vec<SourceLimits>,
-    /// Recipients of one message that is the same for all.
+    /// Recipients of one message, if all get the same text.
     together: Option<usize>,
 }
 
@@ -233,7 +234,7 @@ impl World {
         self.run_until(Timestamp(i64::MAX))
     }
 
-    /// The same, or up to this moment.
+    /// Runs until the dispatcher is over, or up to `end`.
     fn run_until(&mut self, end: Timestamp) -> &mut Self {
         let mut actions = Vec::new();
         for _ in 0..50_000_000 {
@@ -288,7 +289,7 @@ impl World {
             }
             Action::Open { connection: id, site, .. } => {
                 self.opened += 1;
-                // One site's name is as good as static for the few that a test has.
+                // A test has few sites: their names may leak.
                 self.sites.insert(id, name_of(&site));
                 let event = match (self.opens)(&site.name, self.now) {
                     Ok(()) => Event::Opened(id, id.0 as u32),
@@ -339,7 +340,7 @@ impl World {
         }
     }
 
-    /// One message for `tasks`, but for those that drop out.
+    /// One message for `tasks`, without those that can't be composed.
     fn prepare(&mut self, lane: LaneId, tasks: &[Task]) -> Vec<Prepared> {
         let at = self.now;
         let (broken, whole): (Vec<Task>, Vec<Task>) =

@@ -121,7 +121,7 @@ fn what_was_reserved_goes_back_soon_when_nothing_is_ready() {
             },
         )
     });
-    // All were refused once, and none is due again: others may have the rest.
+    // All were refused once, and none is due again: other runs may have the rest of the capacity.
     world.run_until(START + Duration::from_secs(15));
     assert_eq!(world.sent.len(), 600);
     world.clock.set(Reading::simulated(world.now));
@@ -146,7 +146,7 @@ fn a_ledger_that_fails_for_long_ends_the_run_and_for_a_moment_does_not() {
     let stopped = run(Duration::from_secs(60));
     let detail = "can't reserve capacity in `state.db`: disk full".to_owned();
     assert_eq!(*stopped.stopped(), StopReason::LedgerFailed { detail });
-    assert_eq!(stopped.finals().len(), stopped.sent.len(), "what was under way has its outcome");
+    assert_eq!(stopped.finals().len(), stopped.sent.len(), "messages in flight have their outcome");
     assert!(stopped.now.since(START) < Duration::from_secs(60), "it did not wait for the ledger");
 }
 
@@ -250,7 +250,8 @@ fn too_many_bounces_stop_the_run() {
 fn an_intent_that_found_its_connection_gone_is_withdrawn_and_sent_again() {
     let mut world =
         World::new(Setting { rows: 1, connections: 1, ..Setting::default() }, |_| (MS, accepted()));
-    // The connection closes while the intent is on its way: the journal's thread finds nobody to hand over to.
+    // The connection closes while the intent is on its way: the journal's thread can't hand the
+    // transaction over.
     let mut actions = Vec::new();
     let now = world.now;
     world.dispatcher.advance(now, &mut actions);

@@ -174,7 +174,8 @@ fn a_transaction_that_was_not_started_goes_back_whole_and_in_order() {
     assert!(world.transactions.iter().all(|rows| rows.is_sorted() && rows.len() == 50));
 }
 
-/// At an agreement of 150,000 an hour some six recipients share a message, and the hour is not longer for it.
+/// At an agreement of 150,000 an hour about six recipients share a message, and the run takes no
+/// longer for it.
 #[test]
 fn a_paced_run_gathers_recipients_and_keeps_the_pace() {
     let run = |together: Option<usize>| {

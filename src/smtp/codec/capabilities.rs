@@ -5,7 +5,7 @@ use smtp_proto::{
     EXT_PIPELINING, EXT_REQUIRE_TLS, EXT_SIZE, EXT_SMTP_UTF8, EXT_START_TLS, EhloResponse,
 };
 
-/// What the server offers. The default, nothing, is a server that knows only HELO.
+/// The extensions that a server offers. The default, none, is a server that knows only HELO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// Several commands in one write (RFC 2920).
@@ -35,7 +35,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Reads the complete reply to EHLO, all its lines; `None` when it is none.
+    /// Parses the complete reply to EHLO with all its lines; `None` if it is not one.
     pub fn parse(reply: &[u8]) -> Option<Self> {
         let offered = EhloResponse::parse(&mut reply.iter()).ok()?;
         let auth = |mechanism| offered.auth_mechanisms & mechanism != 0;

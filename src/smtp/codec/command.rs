@@ -1,7 +1,8 @@
-//! Commands out (RFC 5321 §4.1.1) with the parameters of SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531),
-//! DSN (RFC 3461) and REQUIRETLS (RFC 8689).
+//! Writes commands (RFC 5321 §4.1.1) with the parameters of SIZE (RFC 1870), 8BITMIME (RFC 6152),
+//! SMTPUTF8 (RFC 6531), DSN (RFC 3461) and REQUIRETLS (RFC 8689).
 //!
-//! An [`Address`] can't hold a line end, a space or an angle bracket: that is what keeps a row from adding a command.
+//! An [`Address`] can't contain a line end, a space or an angle bracket: this keeps a row from
+//! adding a command.
 
 use std::fmt::Write;
 
@@ -51,7 +52,7 @@ pub fn mail(out: &mut BytesMut, return_path: Option<&Address>, parameters: MailP
     out.extend_from_slice(b"\r\n");
 }
 
-/// `RCPT TO:<…>`, with `NOTIFY` and `ORCPT` where there is a `dsn`.
+/// `RCPT TO:<…>`, with `NOTIFY` and `ORCPT` if there is a `dsn`.
 pub fn rcpt(out: &mut BytesMut, recipient: &Address, dsn: Option<&Dsn>) {
     out.extend_from_slice(b"RCPT TO:<");
     path(out, recipient);
@@ -62,7 +63,7 @@ pub fn rcpt(out: &mut BytesMut, recipient: &Address, dsn: Option<&Dsn>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// `BDAT n LAST`: `bytes` bytes of content follow, and it is all of it.
+/// `BDAT n LAST`: `bytes` bytes of content follow, and they are all of it.
 pub fn bdat_last(out: &mut BytesMut, bytes: usize) {
     write!(out, "BDAT {bytes} LAST\r\n").expect("a BytesMut grows");
 }

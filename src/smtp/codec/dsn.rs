@@ -1,4 +1,5 @@
-//! The parameters of delivery status notifications (RFC 3461 §4; recipients with UTF-8: RFC 6533 §3).
+//! The parameters of delivery status notifications (RFC 3461 §4; recipients with UTF-8: RFC 6533
+//! §3).
 
 use std::fmt::Write;
 
@@ -7,10 +8,10 @@ use bytes::BytesMut;
 use crate::campaign::{Dsn, Notify, Return};
 use crate::mail::Address;
 
-/// RFC 3461 §4.4: the longest ENVID, as it goes on the wire.
+/// RFC 3461 §4.4: the longest ENVID, as encoded on the wire.
 const ENVID_BYTES: usize = 100;
 
-/// ` RET=… ENVID=…` of MAIL. `id` is the message's; one that is too long for ENVID is left out.
+/// ` RET=… ENVID=…` of MAIL. `id` is the message's; if it is too long for ENVID, it is omitted.
 pub fn mail(out: &mut BytesMut, dsn: &Dsn, id: &str) {
     match dsn.ret {
         Some(Return::Full) => out.extend_from_slice(b" RET=FULL"),
@@ -41,7 +42,7 @@ pub fn rcpt(out: &mut BytesMut, dsn: &Dsn, recipient: &Address) {
         out.extend_from_slice(b" ORCPT=rfc822;");
         xtext(out, &address);
     } else {
-        // SMTPUTF8 is in use for such a recipient: RFC 6533 §3, utf-8-addr-unitext.
+        // Such a recipient needs SMTPUTF8 anyway: RFC 6533 §3, utf-8-addr-unitext.
         out.extend_from_slice(b" ORCPT=utf-8;");
         for c in address.chars() {
             match c {
@@ -52,7 +53,8 @@ pub fn rcpt(out: &mut BytesMut, dsn: &Dsn, recipient: &Address) {
     }
 }
 
-/// RFC 3461 §4: printable ASCII but `+` and `=`; all else as `+` and two hexadecimal digits.
+/// RFC 3461 §4: printable ASCII except `+` and `=`; everything else as `+` and two hexadecimal
+/// digits.
 fn xtext(out: &mut BytesMut, text: &str) {
     for byte in text.bytes() {
         match byte {

@@ -1,4 +1,4 @@
-//! Servers that answer nearly as they should.
+//! Servers whose answers are nearly correct.
 
 use super::reply::Malformed;
 use super::{Capabilities, ReplyParser};
@@ -41,7 +41,7 @@ fn replies_are_read_or_refused_however_they_arrive() {
             assert!((200..600).contains(&reply.code), "{reply:?}");
             assert!(reply.text.len() <= 1_000 && !reply.text.contains(char::is_control), "{reply:?}");
         }
-        // Where the bytes are split changes nothing, but for how much of a bad line is shown.
+        // Where the bytes are split changes nothing, except for how much of a bad line is shown.
         let split = bytes.len() / 2;
         let (halves, torn) = read([&bytes[..split], &bytes[split..]].into_iter());
         let (singles, single) = read(bytes.chunks(1));

@@ -1,4 +1,5 @@
-//! Bytes and values: commands out, replies and capabilities in. No state beyond one reply's.
+//! Bytes and values: writes commands, reads replies and capabilities. Its only state is an
+//! incomplete reply.
 
 mod capabilities;
 pub mod command;

@@ -1,8 +1,8 @@
-//! Replies in (RFC 5321 §4.2, §4.3.2): an incremental parser that takes bytes as they come, split or joined, and
-//! never holds more than one bounded reply.
+//! Reads replies (RFC 5321 §4.2, §4.3.2): an incremental parser that takes bytes as they come,
+//! split or joined, and never holds more than one bounded reply.
 //!
-//! `smtp-proto` has such a parser; it keeps each number of an enhanced status in one byte, so `5.7.515` comes out
-//! as `5.7.255`, and that status decides what becomes of a campaign.
+//! `smtp-proto` has such a parser, but it keeps each number of an enhanced status in one byte:
+//! `5.7.515` becomes `5.7.255`, and that status may decide whether a run stops.
 
 use crate::mail::{EnhancedStatus, Reply};
 
@@ -10,12 +10,12 @@ use crate::mail::{EnhancedStatus, Reply};
 const LINE_BYTES: usize = 4_096;
 /// The longest reply with all its lines.
 const REPLY_BYTES: usize = 64 * 1_024;
-/// What is kept of a reply's text.
+/// The longest text that is kept of a reply.
 const TEXT_BYTES: usize = 1_000;
 /// How much of a malformed line is shown.
 const SHOWN_BYTES: usize = 80;
 
-/// Takes bytes, gives replies.
+/// Turns bytes into replies.
 #[derive(Debug, Default)]
 pub struct ReplyParser {
     /// The beginning of a line whose end has not come yet.
@@ -31,17 +31,17 @@ pub struct ReplyParser {
 /// The bytes are no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// A line without a code, or with a code that its reply did not begin with.
+    /// A line without a code, or with another code than the reply's first line.
     #[error("not a reply: `{0}`")]
     Line(String),
-    /// A line or a reply without end.
+    /// A line or a reply that is too long.
     #[error("reply too long")]
     TooLong,
 }
 
 impl ReplyParser {
-    /// The next reply in `input`, which is moved on by what was used; `None` when all of it was used and the reply
-    /// has not ended. After an error nothing more can be read.
+    /// The next reply in `input`, which is advanced by the bytes used; `None` if all bytes were
+    /// used and the reply is incomplete. After an error nothing more can be read.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Reply>, Malformed> {
         while let Some(end) = memchr::memchr(b'\n', input) {
             let (head, rest) = input.split_at(end + 1);
@@ -64,7 +64,7 @@ impl ReplyParser {
         let rest = std::mem::take(input);
         self.count(rest.len())?;
         self.line.extend_from_slice(rest);
-        // Garbage need not have a line end: what can't become a reply is refused at once.
+        // Garbage need not have a line end: bytes that can't become a reply are refused at once.
         let digits = &self.line[..self.line.len().min(3)];
         if !digits.iter().all(u8::is_ascii_digit) {
             return Err(malformed(&self.line));
@@ -77,7 +77,7 @@ impl ReplyParser {
         if self.bytes > REPLY_BYTES { Err(Malformed::TooLong) } else { Ok(()) }
     }
 
-    /// Takes in one line with its end; true when it is the reply's last.
+    /// Takes one line with its end; true when it is the reply's last.
     fn take_line(&mut self, line: &[u8]) -> Result<bool, Malformed> {
         if line.len() > LINE_BYTES {
             return Err(Malformed::TooLong);
@@ -105,7 +105,7 @@ impl ReplyParser {
         Ok(last)
     }
 
-    /// RFC 2034 §4: the enhanced status stands at the beginning of each line.
+    /// RFC 2034 §4: each line begins with the enhanced status.
     fn take_text(&mut self, line: &str) {
         let mut line = line.trim();
         if let Some((status, rest)) = EnhancedStatus::split(line)

@@ -1,14 +1,14 @@
-//! Transparency for DATA (RFC 5321 §4.5.2): a dot at the beginning of a line is doubled, and a line with one dot ends
-//! the message. Segments are split, never copied.
+//! Transparency for DATA (RFC 5321 §4.5.2): a dot at the beginning of a line is doubled, and a line
+//! with one dot ends the message. Segments are split, never copied.
 //!
-//! Only CRLF ends a line. A bare CR or LF is content: stuffing behind it would change a signed body.
+//! Only CRLF ends a line. A bare CR or LF is content: stuffing after it would change a signed body.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use memchr::memmem;
 
-/// Where in a line the bytes so far have come to.
+/// The position in a line after the bytes so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     LineStart,
@@ -16,7 +16,8 @@ enum At {
     Inside,
 }
 
-/// Appends `segments` to `out` with dots doubled, and the dot that ends the message. Returns the bytes appended.
+/// Appends `segments` to `out` with dots doubled, and the dot that ends the message. Returns the
+/// number of bytes appended.
 pub fn stuff(segments: impl IntoIterator<Item = Bytes>, out: &mut VecDeque<Bytes>) -> usize {
     let mut appended = 0;
     let mut append = |bytes: Bytes| {
@@ -38,7 +39,7 @@ pub fn stuff(segments: impl IntoIterator<Item = Bytes>, out: &mut VecDeque<Bytes
         at = after(at, &segment);
         let mut from = 0;
         while let Some(found) = finder.find(&segment[from..]) {
-            // Up to the dot and the dot with it; the rest begins with the same dot.
+            // Everything up to the dot, and the dot; the rest begins with the same dot.
             let dot = from + found + 2;
             append(segment.slice(..=dot));
             let _ = segment.split_to(dot);
@@ -50,7 +51,8 @@ pub fn stuff(segments: impl IntoIterator<Item = Bytes>, out: &mut VecDeque<Bytes
     appended
 }
 
-/// The place of a dot that begins a line which, or whose line end, began before this segment.
+/// The position of a dot that begins a line, if that line, or the line end before it, began before
+/// this segment.
 fn leading_dot(at: At, segment: &[u8]) -> Option<usize> {
     match (at, segment) {
         (At::LineStart, [b'.', ..]) => Some(0),

@@ -1,4 +1,4 @@
-//! The archive's copy: a RCPT of its own, whose fate never is the recipient's.
+//! The archive's copy: a RCPT of its own, whose fate is never the recipient's.
 
 use crate::mail::{Address, Timestamp};
 use crate::smtp::SessionError;
@@ -24,7 +24,7 @@ impl Wire {
     }
 }
 
-/// A session with one message under way that has got these replies.
+/// A session with one message in flight that has got these replies.
 fn after(words: &str, replies: &[&str]) -> (Wire, String) {
     let mut wire = Wire::new(words, 1);
     wire.submit_archived(1, CONTENT_BYTES);
@@ -82,7 +82,7 @@ fn each_has_a_fate_of_its_own() {
         (ONE_GO, &["250 m\r\n250 r\r\n452 a\r\n250 e\r\n"], accepted, Some(452)),
         (ONE_GO, &["250 m\r\n250 r\r\n250 a\r\n554 e\r\n"], "554 to end of message", Some(554)),
         (ONE_GO, &["250 m\r\n250 r\r\n550 a\r\n451 e\r\n"], "451 to end of message", Some(550)),
-        // Written in one go: the server takes it for the archive alone.
+        // Written in one go: the server accepts it for the archive alone.
         (ONE_GO, &["250 m\r\n550 r\r\n250 a\r\n250 e\r\n"], "550 to RCPT", Some(250)),
         (ONE_GO, &["250 m\r\n450 r\r\n250 a\r\n554 e\r\n"], "450 to RCPT", Some(554)),
         (ONE_GO, &["250 m\r\n550 r\r\n551 a\r\n503 e\r\n"], "550 to RCPT", None),

@@ -1,4 +1,4 @@
-//! How a session ends before its time, and what that means for each message that was under way.
+//! How a session ends early, and what that means for each message in flight.
 
 use crate::mail::Timestamp;
 use crate::smtp::{Fate, NotStarted, SessionError};
@@ -6,7 +6,7 @@ use crate::smtp::{Fate, NotStarted, SessionError};
 use super::{Active, Session};
 
 impl Session {
-    /// The connection is of no more use: everything without a report gets one now.
+    /// The connection can't be used any more: everything without a report gets one now.
     pub(super) fn break_off(&mut self, error: SessionError, now: Timestamp) {
         for active in std::mem::take(&mut self.active) {
             self.give_up(active, &error, now);
@@ -16,13 +16,13 @@ impl Session {
         self.ended.get_or_insert(error);
     }
 
-    /// The server closes, so nothing more is written. A complete message may still get its reply, and is waited for;
-    /// whatever is not complete is known to have failed.
+    /// The server is closing, so nothing more is written. A complete message may still get its
+    /// reply and is waited for; an incomplete one has failed.
     pub(super) fn wind_down(&mut self, error: SessionError, now: Timestamp) {
         let complete = |active: &Active, session: &Self| {
             active.complete_at.is_some_and(|end| session.outgoing.has_written(end))
         };
-        // Only the last can be incomplete, or has not begun.
+        // Only the last one can be incomplete or not begun.
         while let Some(last) = self.active.back()
             && (last.reported || !complete(last, self))
             && let Some(last) = self.active.pop_back()
@@ -34,7 +34,7 @@ impl Session {
         self.wind_up(now);
     }
 
-    /// Ends the session when it is winding down and nothing is left to be known.
+    /// Ends the session when it is winding down and no reply is expected.
     pub(super) fn wind_up(&mut self, now: Timestamp) {
         if let Some(error) = self.ended.clone()
             && self.active.iter().all(|active| active.reported)
@@ -43,7 +43,7 @@ impl Session {
         }
     }
 
-    /// Reports a transaction that will not get a reply any more.
+    /// Reports a transaction that will get no more replies.
     fn give_up(&mut self, mut active: Active, error: &SessionError, now: Timestamp) {
         if active.reported {
             self.reports.extend(active.into_held());

@@ -18,7 +18,8 @@ impl Wire {
     }
 }
 
-/// A session with one message for three under way that has got these replies, and what it wrote.
+/// A session with one message for three recipients in flight that has got these replies, and what
+/// it wrote.
 fn after(words: &str, replies: &[&str]) -> (Wire, String) {
     let mut wire = Wire::new(words, 1);
     wire.submit_to(3, CONTENT_BYTES);
@@ -123,7 +124,7 @@ fn after_354_for_nobody_comes_a_lone_dot() {
     assert!(wire.session.has_room() && wire.session.is_idle());
 }
 
-/// Whoever was refused stays refused; the content was complete, so all others are in doubt.
+/// Recipients that were refused stay refused; the content was complete, so all others are in doubt.
 #[test]
 fn a_lost_connection_leaves_only_those_in_doubt_that_were_not_refused() {
     let lose: [fn(&mut Wire); 3] = [

@@ -1,8 +1,9 @@
 //! The transaction loop as a state machine without I/O and without a clock (RFC 5321 §3.3).
 //!
-//! Transactions go in with [`Session::submit`], bytes go out with [`Session::chunks`] and [`Session::wrote`], replies
-//! come in with [`Session::on_bytes`], and exactly one report a transaction comes out of [`Session::next_report`].
-//! It never copies content, and never reads a reply as the answer to anything but the oldest command without one.
+//! Transactions go in with [`Session::submit`], bytes go out with [`Session::chunks`] and
+//! [`Session::wrote`], replies come in with [`Session::on_bytes`], and exactly one report a
+//! transaction comes out of [`Session::next_report`]. It never copies content, and always takes a
+//! reply as the answer to the oldest command without one.
 //!
 //! | the server offers | one message is written as |
 //! |---|---|
@@ -10,16 +11,17 @@
 //! | PIPELINING | `MAIL RCPT… DATA`, after the 354 content and dot: two round trips |
 //! | neither | step by step |
 //!
-//! Each recipient has a RCPT and a fate of its own: a refusal of its RCPT is its fate alone, and the content goes to
-//! those that are left. All other replies decide for all whose fate is still open. The report comes with the last fate.
+//! Each recipient has a RCPT and a fate of its own: a refusal of its RCPT is its fate alone, and
+//! the content goes to the rest. All other replies decide for all whose fate is still open. The
+//! report comes with the last fate.
 //!
-//! An archive address gets a RCPT of its own behind the recipients'. Its reply never decides a recipient's fate, and
-//! its own comes with their report, which waits for it. When all recipients are refused, the archive gets no
-//! copy, unless the content was already written in the same go (BDAT).
+//! An archive address gets a RCPT of its own after the recipients'. Its reply never decides a
+//! recipient's fate; it is part of their report, which waits for it. If all recipients are refused,
+//! the archive gets no copy, unless the content was already written in the same go (BDAT).
 //!
-//! With a depth above one the next message follows in the same write, a RSET before it: whether the one before it
-//! left a transaction open at the server (RCPT refused, BDAT failed) is not known yet. Otherwise RSET is sent after
-//! such a failure only.
+//! With a depth above one the next message follows in the same write, after a RSET: it is not known
+//! yet whether the message before it left a transaction open at the server (RCPT refused, BDAT
+//! failed). Otherwise RSET is sent only after such a failure.
 
 mod ending;
 mod outgoing;
@@ -47,7 +49,7 @@ use outgoing::Outgoing;
 use super::codec::ReplyParser;
 use super::{Capabilities, Command, Extensions, Fate, NotStarted, Report, SessionError, Transaction, Unfit};
 
-/// One session's transactions, from the end of its opening to its end.
+/// The transactions of one session, after its opening.
 #[derive(Debug)]
 pub struct Session {
     capabilities: Capabilities,
@@ -56,8 +58,8 @@ pub struct Session {
     timeouts: Timeouts,
     extensions: Extensions,
     parser: ReplyParser,
-    /// Transactions that wait for a reply or have something to write, oldest first. Only the last has anything to
-    /// write, and the oldest command without a reply is always the first's.
+    /// Transactions that wait for a reply or have something to write, oldest first. Only the last
+    /// has anything to write, and the oldest command without a reply is always the first's.
     active: VecDeque<Active>,
     outgoing: Outgoing,
     /// True when the server may still have a transaction open: RSET comes before the next MAIL.
@@ -69,11 +71,11 @@ pub struct Session {
     progress: u64,
 }
 
-/// A transaction under way.
+/// A transaction in flight.
 #[derive(Debug)]
 struct Active {
     transaction: Transaction,
-    /// What is to be written next.
+    /// What to write next.
     next: Step,
     /// Commands without a reply.
     unanswered: usize,
@@ -81,28 +83,28 @@ struct Active {
     go_ahead: bool,
     /// Recipients whose RCPT has its reply.
     rcpts_answered: usize,
-    /// What is known of each recipient's fate; empty once all is reported.
+    /// The known fates of the recipients; empty once they are reported.
     fates: Vec<Option<Fate>>,
     /// How many of them are not known.
     open: usize,
     /// Every fate is known, and the report is made.
     reported: bool,
-    /// The report, while it waits for what becomes of the archive's copy.
+    /// The report, while it waits for the archive's reply.
     held: Option<Report>,
-    /// The server takes a copy for the archive.
+    /// The server accepted the archive's RCPT.
     archive_accepted: bool,
-    /// What became of the archive's copy.
+    /// The reply that decided about the archive's copy.
     archive: Option<Reply>,
-    /// The place in the stream where its first command begins, and when that was; `None` before.
+    /// The position in the stream where its first command begins, and when it began; `None` before.
     started: Option<(u64, Timestamp)>,
-    /// The place in the stream where the complete message ends; `None` while that is not in line.
+    /// The position in the stream where the complete message ends; `None` until it is queued.
     complete_at: Option<u64>,
 }
 
 /// What a transaction writes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// Nothing has been written: it can still be left.
+    /// Nothing has been written: it can still be skipped.
     Begin,
     Reset,
     Mail,
@@ -114,16 +116,17 @@ enum Step {
     Content,
     /// BDAT with the content.
     Chunk,
-    /// Everything is in line.
+    /// Nothing: everything is queued.
     Done,
 }
 
-/// How long the reply to QUIT is waited for at most: nothing depends on it.
+/// The longest wait for the reply to QUIT: nothing depends on it.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Session {
-    /// A session behind its opening. `depth` messages at most are under way at once (one without PIPELINING); a further
-    /// one begins only while the bytes without a reply, its own included, are at most `window_bytes`.
+    /// A session after its opening. At most `depth` messages are in flight at once (one without
+    /// PIPELINING). Another one begins only while at most `window_bytes` bytes, its own included,
+    /// have no reply yet.
     pub fn new(capabilities: Capabilities, timeouts: Timeouts, depth: usize, window_bytes: usize) -> Self {
         Self {
             capabilities,
@@ -141,20 +144,21 @@ impl Session {
         }
     }
 
-    /// The same, asking the server for more.
+    /// The same session, with extensions that every message asks for.
     pub fn with(self, extensions: Extensions) -> Self {
         Self { extensions, ..self }
     }
 
-    /// True when a transaction submitted now would begin now (or as soon as the window has room for it).
+    /// True when a transaction submitted now would begin now (or as soon as the window has room for
+    /// it).
     pub fn has_room(&self) -> bool {
         self.ended.is_none()
             && self.active.len() < self.depth
             && self.active.back().is_none_or(|last| last.next == Step::Done)
     }
 
-    /// Takes a transaction. Its report comes in time, whatever happens. Only while [`Session::has_room`], or it is
-    /// reported as not started.
+    /// Takes a transaction. It gets exactly one report, whatever happens. Without
+    /// [`Session::has_room`] it is reported as not started.
     pub fn submit(&mut self, transaction: Transaction, now: Timestamp) {
         if let Some(reason) = self.unfit(&transaction) {
             return self.leave(&transaction, Fate::Unfit { reason }, now);
@@ -185,7 +189,7 @@ impl Session {
         self.advance(now);
     }
 
-    /// Says goodbye. Only when nothing is under way.
+    /// Sends QUIT. Only when nothing is in flight.
     pub fn quit(&mut self) {
         if self.ended.is_none() && self.is_idle() {
             self.outgoing.word(Command::Quit, b"QUIT\r\n");
@@ -193,7 +197,7 @@ impl Session {
         }
     }
 
-    /// Fills `slices` with what is to be written next; the number of slices filled.
+    /// Fills `slices` with the next bytes to write; returns the number of slices filled.
     pub fn chunks<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         self.outgoing.slices(slices)
     }
@@ -246,8 +250,8 @@ impl Session {
         self.break_off(error, now);
     }
 
-    /// How long to wait for the server before [`Session::on_timeout`]; `None` when it owes nothing. The time starts
-    /// again whenever [`Session::progress`] or this changes.
+    /// How long to wait for the server before [`Session::on_timeout`]; `None` if it owes no reply.
+    /// The time starts again whenever [`Session::progress`] or this changes.
     pub fn wait(&self) -> Option<Duration> {
         let oldest = self.outgoing.oldest()?;
         Some(match oldest.command {
@@ -273,7 +277,7 @@ impl Session {
         self.reports.pop_front()
     }
 
-    /// True when nothing is under way.
+    /// True when nothing is in flight.
     pub fn is_idle(&self) -> bool {
         self.active.is_empty() && self.outgoing.oldest().is_none()
     }
@@ -283,7 +287,7 @@ impl Session {
         self.ended.is_some() && self.active.is_empty()
     }
 
-    /// Why the session is over, or will be as soon as what is under way is known.
+    /// Why the session is over, or will be once the messages in flight have their fates.
     pub fn ended(&self) -> Option<&SessionError> {
         self.ended.as_ref()
     }
@@ -292,7 +296,7 @@ impl Session {
         self.outgoing.oldest().map(|expected| expected.command)
     }
 
-    /// What the transaction needs and the server does not offer.
+    /// An extension that the transaction needs and the server does not offer.
     fn unfit(&self, transaction: &Transaction) -> Option<Unfit> {
         let (message, offered) = (&transaction.message, &self.capabilities);
         let bytes = message.bytes as u64;

@@ -1,6 +1,8 @@
-//! The session held against a model of a server: random replies, random pieces, a connection that breaks anywhere.
+//! Tests the session against a model of a server: random replies, random pieces, a connection that
+//! breaks anywhere.
 //!
-//! What must never happen: the server has taken a message over, and the report says that it may be sent again.
+//! It must never happen that the server accepted a message and the report says that it may be sent
+//! again.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
@@ -16,7 +18,7 @@ use super::Session;
 
 const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
 
-/// Decisions, drawn from a finite row of bytes; when they are used up, everything goes well.
+/// Decisions, drawn from a finite sequence of bytes; once they are used up, everything succeeds.
 #[derive(Debug)]
 struct Dice(VecDeque<u8>);
 
@@ -31,7 +33,7 @@ impl Dice {
     }
 }
 
-/// What the server reads at the moment.
+/// What the server reads now.
 #[derive(Debug, PartialEq, Eq)]
 enum Reading {
     Commands,
@@ -43,7 +45,7 @@ enum Reading {
     Nothing,
 }
 
-/// A server that keeps to the RFCs and refuses at random.
+/// A server that follows the RFCs and refuses at random.
 #[derive(Debug)]
 struct Server {
     reading: Reading,
@@ -56,15 +58,15 @@ struct Server {
     recipients: Vec<String>,
     /// The code that MAIL was refused with.
     mail_refused: Option<u16>,
-    /// The letter that the last RCPT but the archive's was for, refused or not.
+    /// The letter of the last RCPT that was not the archive's, refused or not.
     addressed: u64,
     /// The archive's RCPT was accepted.
     archive: bool,
     content: Vec<u8>,
-    /// Goes on after its own 421, which no server should, and some do.
+    /// Continues after its own 421, which no server should, but some do.
     sloppy: bool,
     output: Vec<u8>,
-    /// Recipient and content of each message taken over.
+    /// Recipient and content of each accepted message.
     taken: Vec<(String, Vec<u8>)>,
     /// The archive's copies: the letter, and its content.
     archived: Vec<(u64, Vec<u8>)>,
@@ -75,7 +77,7 @@ struct Server {
 const REFUSALS: [&str; 3] = ["450 4.2.0 later\r\n", "550 5.1.1 no\r\n", "552-5.2.2 full\r\n552 5.2.2 up\r\n"];
 
 impl Server {
-    /// Takes bytes in and does what can be done with them.
+    /// Takes bytes and handles all complete commands.
     fn take(&mut self, bytes: &[u8], dice: &mut Dice) {
         if self.reading != Reading::Nothing {
             self.input.extend_from_slice(bytes);
@@ -136,7 +138,8 @@ impl Server {
         }
     }
 
-    /// What can befall any command; true when it did. `odd` is a reply that can't stand here.
+    /// A mishap that any command may meet; true if it happened. `odd` is a reply that is impossible
+    /// here.
     fn mishap(&mut self, dice: &mut Dice, odd: &str) -> bool {
         if !dice.one_in(40) {
             return false;
@@ -169,7 +172,7 @@ impl Server {
                 }
                 match refusal {
                     Some(reply) => {
-                        // The refusal is noted when RCPT tells for whom, if it comes.
+                        // The refusal is recorded once RCPT names the recipient, if it comes.
                         self.say(reply);
                         self.mail_refused = Some(code(reply));
                     }
@@ -220,7 +223,7 @@ impl Server {
                 self.broken = false;
                 self.recipients.clear();
                 self.archive = false;
-                // Only a server that really closes says 421 to RSET.
+                // Only a server that really closes answers 421 to RSET.
                 let sloppy = std::mem::take(&mut self.sloppy);
                 if !self.mishap(dice, "354 go on\r\n") {
                     self.say("250 2.0.0 ok\r\n");
@@ -244,7 +247,7 @@ impl Server {
                     self.recipients.clear();
                     self.archive = false;
                     self.broken = true;
-                    // Said already, and the chunk is skipped.
+                    // It was sent already, and the chunk is skipped.
                     self.reading = Reading::Chunk(size, Some(""));
                 } else {
                     self.reading = Reading::Chunk(size, None);
@@ -268,7 +271,7 @@ impl Server {
         !self.recipients.is_empty() || self.archive
     }
 
-    /// The message is handed to everybody that it is for.
+    /// Delivers the message to all of its recipients.
     fn take_over(&mut self, content: &[u8]) {
         self.taken.extend(self.recipients.iter().map(|recipient| (recipient.clone(), content.to_vec())));
         if self.archive {
@@ -291,14 +294,15 @@ impl Server {
             self.broken = true;
             return self.say("554 5.5.1 no valid recipients\r\n");
         }
-        // A mishap befalls either before or after the message was taken over.
+        // The mishap comes either before or after the message is accepted.
         let takes_first = dice.one_in(2);
         let before = (self.taken.len(), self.archived.len());
         if takes_first {
             self.take_over(&content);
         }
         if self.mishap(dice, "354 go on\r\n") {
-            // RFC 5321 §4.2.5: who has taken it over says 250. A 421 after that would be a lie.
+            // RFC 5321 §4.2.5: a server that accepted it answers 250. A 421 after that would be a
+            // lie.
             if self.output.ends_with(b"421 4.3.2 bye\r\n") {
                 self.taken.truncate(before.0);
                 self.archived.truncate(before.1);
@@ -513,7 +517,8 @@ fn play(scenario: &Scenario) -> (Server, Vec<Report>, bool) {
             }
         }
     }
-    // The connection is lost. What was handed to the socket may still reach the server, all or some of it.
+    // The connection is lost. All or some of the bytes handed to the socket may still reach the
+    // server.
     let arrives = if moves.one_in(2) { flight.len() } else { moves.roll(flight.len() + 1) };
     server.take(&flight[..arrives], &mut dice);
     session.on_eof(NOW);
@@ -547,7 +552,7 @@ proptest! {
             for (n, fate) in report.fates.iter().enumerate() {
                 let to = recipient(report.id, n);
                 let copies: Vec<_> = server.taken.iter().filter(|(recipient, _)| *recipient == to).collect();
-                prop_assert!(copies.len() <= 1, "taken over twice");
+                prop_assert!(copies.len() <= 1, "accepted twice");
                 for (_, content) in &copies {
                     prop_assert_eq!(content, &letter.content(scenario.chunking), "changed on the way");
                 }
@@ -573,16 +578,16 @@ proptest! {
                 }
             }
             let kept: Vec<_> = server.archived.iter().filter(|(id, _)| *id == report.id).collect();
-            prop_assert!(kept.len() <= usize::from(letter.archive), "archived twice, or unasked for");
+            prop_assert!(kept.len() <= usize::from(letter.archive), "archived twice, or without being asked to");
             for (_, content) in &kept {
                 prop_assert_eq!(content, &letter.content(scenario.chunking), "changed on the way");
             }
             let one_go = scenario.pipelining && scenario.chunking;
-            prop_assert!(one_go || anybody || kept.is_empty(), "the archive has what no recipient has");
+            prop_assert!(one_go || anybody || kept.is_empty(), "the archive has a message that no recipient has");
             let accepted = report.fates.iter().any(Fate::is_accepted);
             match &report.archive {
                 Some(reply) => prop_assert_eq!(kept.len() == 1, reply.is_positive(), "{:?}", report),
-                None => prop_assert!(!(letter.archive && accepted), "nothing is told of the archive"),
+                None => prop_assert!(!(letter.archive && accepted), "the report has no reply for the archive"),
             }
             let left = matches!(report.fates[0], Fate::NotStarted { .. });
             prop_assert!(left || !letter.late, "begun too late");

@@ -1,4 +1,5 @@
-//! The outgoing stream: what is in line for writing, how far writing has come, and which replies it calls for.
+//! The outgoing stream: the bytes queued, how far they are written, and the replies expected for
+//! them.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -8,18 +9,18 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::smtp::Command;
 use crate::smtp::codec::{command, stuff};
 
-/// The outgoing stream. Places in it are bytes counted from the session's beginning.
+/// The outgoing stream. Positions in it are bytes counted from the session's beginning.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    /// What is to be written, in order.
+    /// The bytes to write, in order.
     chunks: VecDeque<Bytes>,
-    /// Commands that are not yet in `chunks`.
+    /// Queued commands that are not yet in `chunks`.
     commands: BytesMut,
     /// Commands without their reply, oldest first.
     expected: VecDeque<Expected>,
-    /// The end of what was put in line.
+    /// The end of the queued bytes.
     queued: u64,
-    /// The end of what was handed to the socket.
+    /// The end of the bytes handed to the socket.
     written: u64,
     /// The end of the last command that has its reply.
     answered: u64,
@@ -30,12 +31,12 @@ pub struct Outgoing {
 pub struct Expected {
     /// The command.
     pub command: Command,
-    /// The place in the stream where it ends, content included.
+    /// The position in the stream where it ends, content included.
     pub end: u64,
 }
 
 impl Outgoing {
-    /// Puts a command in line.
+    /// Queues a command.
     pub fn command(&mut self, command: Command, write: impl FnOnce(&mut BytesMut)) {
         let before = self.commands.len();
         write(&mut self.commands);
@@ -43,22 +44,22 @@ impl Outgoing {
         self.expected.push_back(Expected { command, end: self.queued });
     }
 
-    /// Puts a command that is one word in line.
+    /// Queues a command that is one word.
     pub fn word(&mut self, command: Command, line: &'static [u8]) {
         self.command(command, |out| out.extend_from_slice(line));
     }
 
-    /// Puts the content after DATA in line, with the dot.
+    /// Queues the content after DATA, with the dot.
     pub fn content(&mut self, segments: Vec<Bytes>) {
         self.seal();
         self.queued += stuff(segments, &mut self.chunks) as u64;
         self.expected.push_back(Expected { command: Command::EndOfMessage, end: self.queued });
     }
 
-    /// Puts BDAT with the content in line.
+    /// Queues BDAT with the content.
     pub fn last_chunk(&mut self, segments: Vec<Bytes>) {
-        // Counted here, not taken from the message: one byte too few or too many, and the server would read content
-        // as commands.
+        // Counted here, not taken from the message: with one byte too few or too many the server
+        // would read content as commands.
         let bytes: usize = segments.iter().map(Bytes::len).sum();
         let before = self.commands.len();
         command::bdat_last(&mut self.commands, bytes);
@@ -69,14 +70,14 @@ impl Outgoing {
         self.expected.push_back(Expected { command: Command::EndOfMessage, end: self.queued });
     }
 
-    /// Makes commands put in line visible to [`Outgoing::slices`].
+    /// Makes queued commands visible to [`Outgoing::slices`].
     pub fn seal(&mut self) {
         if !self.commands.is_empty() {
             self.chunks.push_back(self.commands.split().freeze());
         }
     }
 
-    /// Fills `slices` with what is to be written next; the number of slices filled.
+    /// Fills `slices` with the next bytes to write; returns the number of slices filled.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
@@ -100,14 +101,14 @@ impl Outgoing {
         debug_assert_eq!(bytes, 0, "more was written than there was to write");
     }
 
-    /// Throws away what has not been written.
+    /// Discards the bytes that have not been written.
     pub fn cut(&mut self) {
         self.chunks.clear();
         self.commands.clear();
         self.queued = self.written;
     }
 
-    /// No reply is to come any more.
+    /// Expects no more replies.
     pub fn expect_nothing(&mut self) {
         self.expected.clear();
     }
@@ -129,17 +130,17 @@ impl Outgoing {
         }
     }
 
-    /// The place that the next command will begin at.
+    /// The position at which the next command will begin.
     pub fn end(&self) -> u64 {
         self.queued
     }
 
-    /// True when everything up to `place` was handed to the socket.
+    /// True when all bytes before `place` were handed to the socket.
     pub fn has_written(&self, place: u64) -> bool {
         self.written >= place
     }
 
-    /// Bytes in line or written that have no reply yet.
+    /// Bytes queued or written that have no reply yet.
     pub fn unanswered_bytes(&self) -> u64 {
         self.queued.saturating_sub(self.answered)
     }

@@ -48,7 +48,7 @@ impl Session {
         }
     }
 
-    /// A reply although nothing was asked: 421 when the server closes, anything else is an error.
+    /// A reply to nothing: 421 if the server closes; anything else is an error.
     fn on_unasked(&mut self, reply: Reply, now: Timestamp) {
         let error = match (&self.ended, reply.code) {
             (Some(error), _) => error.clone(),
@@ -58,10 +58,11 @@ impl Session {
         self.break_off(error, now);
     }
 
-    /// A reply that can't stand where it stands. From here on no reply can be matched to its command.
+    /// A reply that is impossible here. From now on no reply can be matched to its command.
     fn on_misfit(&mut self, command: Command, reply: &Reply, now: Timestamp) {
         let error = SessionError::Protocol(format!("unexpected reply to `{command}`: {reply}"));
-        // The server says that it has the message, although it can't have seen all of it: it must not be sent again.
+        // The server claims to have the message although it can't have seen all of it: it must not
+        // be sent again.
         if let Some(first) = self.active.front_mut().filter(|first| !first.reported)
             && command == Command::EndOfMessage
             && reply.is_positive()
@@ -96,13 +97,13 @@ impl Active {
         Report { id: self.transaction.id, fates, archive: self.archive.clone(), started_at, finished_at: now }
     }
 
-    /// All recipients whose fate is open get this one.
+    /// Gives this fate to all recipients whose fate is open.
     pub(super) fn decide(&mut self, fate: &Fate) {
         self.fates.iter_mut().filter(|known| known.is_none()).for_each(|known| *known = Some(fate.clone()));
         self.open = 0;
     }
 
-    /// What a reply says of the recipients' fates.
+    /// Notes what a reply means for the recipients' fates.
     fn note_fates(&mut self, command: Command, reply: Reply) {
         match command {
             Command::Rcpt => {
@@ -116,28 +117,28 @@ impl Active {
                 }
             }
             Command::EndOfMessage => self.decide(&Fate::Replied { reply, to: command }),
-            // A refused RSET can only be 421: then nothing behind it is read any more.
+            // A refused RSET can only be 421: then nothing after it is read any more.
             Command::Mail | Command::Data | Command::Rset if is_refusal(&reply) => {
                 self.decide(&Fate::Replied { reply, to: command });
             }
-            // A 421 to the archive ends the session as one that answers nothing does.
+            // A 421 to the archive's RCPT ends the session, as a 421 to nothing does.
             Command::Mail | Command::Data | Command::Rset | Command::ArchiveRcpt => {}
             Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth | Command::Quit => {}
         }
     }
 
-    /// The report that waited for what becomes of the archive's copy.
+    /// The report that waited for the archive's reply.
     pub(super) fn into_held(self) -> Option<Report> {
         let archive = self.archive;
         self.held.map(|report| Report { archive, ..report })
     }
 
-    /// Keeps the reply that tells what became of the archive's copy.
+    /// Keeps the reply that decides about the archive's copy.
     fn note_archive(&mut self, command: Command, reply: &Reply) {
-        let tells = match command {
+        let decides = match command {
             Command::ArchiveRcpt => {
                 self.archive_accepted = reply.is_positive();
-                // Behind a refused recipient no copy is wanted.
+                // After a refused recipient no copy is wanted.
                 is_refusal(reply) && !self.reported
             }
             Command::Data => self.archive_accepted && is_refusal(reply),
@@ -145,7 +146,7 @@ impl Active {
             Command::Connect | Command::Ehlo | Command::StartTls | Command::Auth => false,
             Command::Rset | Command::Mail | Command::Rcpt | Command::Quit => false,
         };
-        if tells {
+        if decides {
             self.archive = Some(reply.clone());
         }
     }
@@ -155,7 +156,7 @@ impl Active {
 fn fits(command: Command, reply: &Reply) -> bool {
     match command {
         Command::Data => reply.is_intermediate() || is_refusal(reply),
-        // A server that can't reset can't be told where one message ends and the next begins.
+        // If RSET fails, the server can't know where one message ends and the next begins.
         Command::Rset => reply.is_positive() || reply.code == 421,
         Command::Mail | Command::Rcpt | Command::ArchiveRcpt | Command::EndOfMessage => {
             reply.is_positive() || is_refusal(reply)

@@ -1,4 +1,4 @@
-//! Each reply at each state, what is written after it, and what becomes of the messages behind it.
+//! Each reply in each state, what is written after it, and the fates of the messages after it.
 
 use std::io::IoSlice;
 use std::time::Duration;
@@ -149,7 +149,7 @@ fn step_by_step_without_pipelining() {
     }
 }
 
-/// What the server does instead of the expected reply.
+/// What the server does instead of sending the expected reply.
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Says(&'static str),
@@ -157,12 +157,13 @@ enum Answer {
     IsSilent,
 }
 
-/// Plays one message up to `stage`, lets the server answer that with `answer`; the fate, and the session after it.
+/// Plays one message up to `stage` and lets the server answer that with `answer`; returns the fate,
+/// and the session after it.
 fn play(words: &str, stage: Command, answer: Answer, piece: usize) -> (String, Wire) {
     let chunking = words.contains("CHUNKING");
     let mut wire = Wire::new(words, 1);
     if stage == Command::Rset {
-        // A refused recipient first, so that RSET is called for.
+        // A refused recipient first, so that RSET is needed.
         wire.submit(9);
         wire.written();
         wire.say("250 a\r\n");
@@ -256,8 +257,8 @@ fn every_reply_at_every_state() {
 
 #[test]
 fn what_is_written_after_a_refusal() {
-    // Capabilities, replies that refuse message 1, what is written after them, replies to that, and whether RSET
-    // comes before the next MAIL.
+    // Capabilities, replies that refuse message 1, what is written after them, replies to that, and
+    // whether RSET comes before the next MAIL.
     let both = "PIPELINING CHUNKING";
     let cases: [(&str, &[&str], &str, &str, bool); 15] = [
         (both, &["550 m\r\n503 r\r\n503 b\r\n"], "", "", true),
@@ -323,7 +324,7 @@ fn too_many_recipients_is_transient() {
 }
 
 #[test]
-fn several_messages_under_way_have_a_fate_each() {
+fn several_messages_in_flight_have_a_fate_each() {
     let mut wire = Wire::new("PIPELINING CHUNKING", 3);
     for id in 1..=3 {
         assert!(wire.session.has_room());
@@ -368,7 +369,7 @@ fn the_window_holds_back_the_next_message() {
     assert!(!wire.session.has_room(), "one waits, no more are taken");
     assert_eq!(wire.written().matches("MAIL").count(), 1);
     wire.say("250 m\r\n250 r\r\n250 b\r\n");
-    assert_eq!(wire.written().matches("MAIL").count(), 1, "begins by itself");
+    assert_eq!(wire.written().matches("MAIL").count(), 1, "begins automatically");
     wire.session.on_eof(NOW);
     assert_eq!(wire.fates(), ["1: 250 to end of message", "2: in doubt"]);
 }
@@ -441,7 +442,7 @@ fn closing_in_the_middle_of_the_window() {
     assert_eq!(wire.fates(), ["2: in doubt", "3: in doubt"]);
     assert!(wire.session.is_over());
 
-    // A server that goes on all the same: what it says counts.
+    // A server that continues all the same: its replies count.
     let mut wire = Wire::new("PIPELINING CHUNKING", 8);
     whole(&mut wire);
     wire.say("503 b\r\n250 rset\r\n250 m\r\n250 r\r\n250 b\r\n250 rset\r\n250 m\r\n");

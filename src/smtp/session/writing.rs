@@ -1,4 +1,4 @@
-//! What is written next, and what has to be waited for before it.
+//! What to write next, and what to wait for before it.
 
 use crate::campaign::{Dsn, Notify};
 use crate::mail::Timestamp;
@@ -7,18 +7,18 @@ use crate::smtp::{Capabilities, Command, Fate, NotStarted, SessionError};
 
 use super::{Active, Session, Step, needs_smtputf8};
 
-/// A message larger than this is not sent along with its envelope but after the reply to RCPT: what a refused
-/// recipient would waste is worth more than the round trip.
+/// A message larger than this is not sent along with its envelope but after the reply to RCPT:
+/// sending it to a refused recipient would waste more than the round trip.
 const EAGER_BYTES: usize = 1_048_576;
 
 impl Session {
-    /// Puts in line whatever can be written now.
+    /// Queues everything that can be written now.
     pub(super) fn advance(&mut self, now: Timestamp) {
         while self.ended.is_none() && self.step(now) {}
         self.outgoing.seal();
     }
 
-    /// One step of the last transaction; false when there is none to take.
+    /// Takes one step of the last transaction; false if there is none to take.
     fn step(&mut self, now: Timestamp) -> bool {
         let Self { active, outgoing, capabilities, extensions, .. } = self;
         let Some(last) = active.back_mut() else { return false };
@@ -61,7 +61,8 @@ impl Session {
             }
             Step::ArchiveRcpt => {
                 if let Some(archive) = &last.transaction.envelope.archive {
-                    // A notification about the archive's copy would come to the recipient's return path.
+                    // A notification about the archive's copy would go to the recipient's return
+                    // path.
                     let never = capabilities.dsn.then(|| Dsn { notify: vec![Notify::Never], ret: None });
                     let write = |out: &mut _| command::rcpt(out, archive, never.as_ref());
                     outgoing.command(Command::ArchiveRcpt, write);
@@ -90,7 +91,7 @@ impl Session {
         true
     }
 
-    /// Begins the last transaction; false when it has to wait or is left.
+    /// Begins the last transaction; false if it must wait or is skipped.
     fn begin(&mut self, now: Timestamp) -> bool {
         let Self { active, outgoing, .. } = self;
         let Some(last) = active.back_mut() else { return false };
@@ -104,19 +105,20 @@ impl Session {
             }
             return false;
         }
-        // What is under way may leave a transaction open at the server, or not: RSET fits both.
+        // Messages in flight may or may not leave a transaction open at the server: RSET is right
+        // for both.
         let reset = self.stale || outgoing.oldest().is_some();
         last.started = Some((outgoing.end(), now));
         last.next = if reset { Step::Reset } else { Step::Mail };
         true
     }
 
-    /// What a refused transaction still owes the server.
+    /// The step after a refusal: what the server still expects.
     fn step_after_refusal(&mut self, now: Timestamp) {
         if let Some(last) = self.active.back_mut() {
             if last.next == Step::Content && last.go_ahead {
                 if last.archive_accepted {
-                    // The dot would give the archive an empty message.
+                    // The dot would send an empty message to the archive.
                     return self.break_off(SessionError::Withheld, now);
                 }
                 // RFC 2920 §3.1: 354 although every RCPT was refused; a lone dot ends it.
@@ -128,7 +130,7 @@ impl Session {
         self.retire();
     }
 
-    /// Lets go of transactions that are through.
+    /// Removes transactions that are done.
     pub(super) fn retire(&mut self) {
         let is_through = |first: &mut Active| first.next == Step::Done && first.unanswered == 0;
         while let Some(first) = self.active.pop_front_if(is_through) {
@@ -137,7 +139,7 @@ impl Session {
     }
 }
 
-/// What follows the envelope.
+/// The step after the envelope.
 fn after_rcpt(offered: &Capabilities) -> Step {
     if offered.chunking { Step::Chunk } else { Step::Data }
 }
@@ -147,7 +149,8 @@ impl Active {
     fn waits(&self, offered: &Capabilities) -> bool {
         let gate = match self.next {
             Step::Begin | Step::Done => false,
-            // RFC 2920 §3.1: DATA ends a group of commands, since content is sent after its 354 only.
+            // RFC 2920 §3.1: DATA ends a group of commands, since content is sent only after its
+            // 354.
             Step::Content => true,
             Step::Chunk => !offered.pipelining || self.transaction.message.bytes > EAGER_BYTES,
             Step::Reset | Step::Mail | Step::Rcpt(_) | Step::ArchiveRcpt | Step::Data => !offered.pipelining,

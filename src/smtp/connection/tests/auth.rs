@@ -44,7 +44,8 @@ async fn a_token_that_is_refused_is_renewed_once() {
     };
     let refusal = "535 5.7.8 expired\r\n";
     let (address, server) = server(async move |listener| {
-        // A new token is taken; later it is refused, and a newer one is taken; then nothing helps.
+        // A new token is accepted; later it is refused, and a newer one is accepted; then nothing
+        // helps.
         for exchange in
             [vec![(1, "235 ok\r\n")], vec![(1, refusal), (2, "235 ok\r\n")], vec![(2, refusal), (3, refusal)]]
         {
@@ -52,7 +53,8 @@ async fn a_token_that_is_refused_is_renewed_once() {
             peer.opens("AUTH=XOAUTH2").await;
             for (number, reply) in exchange {
                 peer.hears(&line(number)).await;
-                // RFC 7628 §3.2.3: the reason comes as a challenge, and an empty line gets the refusal.
+                // RFC 7628 §3.2.3: the reason comes as a challenge, and an empty line gets the
+                // refusal.
                 if reply == refusal {
                     peer.says("334 eyJzdGF0dXMiOiI0MDEifQ==\r\n").await;
                     peer.hears("").await;

@@ -1,4 +1,4 @@
-//! How a connection comes to its end.
+//! How a connection ends.
 
 use super::*;
 
@@ -18,9 +18,9 @@ async fn the_message_limit() {
     for id in 1..=4 {
         work.send(transaction(id, 10)).await.unwrap();
     }
-    let (told, mut reports) = mpsc::channel(16);
+    let (reports_in, mut reports) = mpsc::channel(16);
     let limits = ConnectionLimits { max_messages: 2, ..ConnectionLimits::default() };
-    let closed = connection.serve(ConnectionId(1), taken, told, limits).await;
+    let closed = connection.serve(ConnectionId(1), taken, reports_in, limits).await;
     assert_eq!(closed, Closed::MessageLimit);
     let mut fates = Vec::new();
     while let Some((_, report)) = reports.recv().await {
@@ -37,7 +37,7 @@ async fn the_message_limit() {
 }
 
 #[tokio::test]
-async fn without_work_it_says_goodbye() {
+async fn without_work_it_sends_quit() {
     let (connection, server) = connected(
         "PIPELINING",
         |_| {},

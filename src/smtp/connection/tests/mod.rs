@@ -53,7 +53,7 @@ impl Peer {
         let mut line = String::new();
         match self.0.read_line(&mut line).await {
             Ok(_) => {}
-            // The client has left in the middle of TLS.
+            // The client closed in the middle of TLS.
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof),
         }
         line.trim_end_matches("\r\n").to_owned()
@@ -97,7 +97,7 @@ impl Peer {
         Ok(Self(BufReader::new(Box::new(acceptor.accept(self.0.into_inner()).await?))))
     }
 
-    /// One message by BDAT, taken over.
+    /// Accepts one message sent with BDAT.
     async fn takes_over(&mut self, id: u64) {
         self.hears("MAIL FROM:<>").await;
         self.hears(&format!("RCPT TO:<u{id}@r.example>")).await;
@@ -243,8 +243,8 @@ struct Serving {
 impl Serving {
     fn new(connection: Connection, limits: ConnectionLimits) -> Self {
         let (work, taken) = mpsc::channel(16);
-        let (told, reports) = mpsc::channel(16);
-        let serving = tokio::spawn(connection.serve(ConnectionId(7), taken, told, limits));
+        let (reports_in, reports) = mpsc::channel(16);
+        let serving = tokio::spawn(connection.serve(ConnectionId(7), taken, reports_in, limits));
         Self { work, reports, serving }
     }
 

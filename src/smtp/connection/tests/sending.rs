@@ -41,7 +41,7 @@ async fn a_refusal_in_the_middle_of_a_large_message() {
                 }
                 peer.takes(1_000).await;
                 peer.says("552 5.3.4 too big\r\n").await;
-                // It reads nothing more, and the report must come all the same.
+                // It reads nothing more, and the report must still come.
                 reported.await.unwrap();
             },
         )
@@ -121,7 +121,8 @@ async fn several_messages_in_one_write() {
             for _ in 2..=4 {
                 peer.says("250 s\r\n250 m\r\n550 r\r\n503 b\r\n").await;
             }
-            // Nothing is under way any more, and the server's transaction is reset before the next.
+            // Nothing is in flight any more, and the server's transaction is reset before the next
+            // one.
             peer.hears("RSET").await;
             peer.says("250 s\r\n").await;
             peer.takes_over(5).await;
@@ -133,9 +134,9 @@ async fn several_messages_in_one_write() {
     for id in 1..=4 {
         work.send(transaction(id, 3)).await.unwrap();
     }
-    let (told, mut reports) = mpsc::channel(16);
+    let (reports_in, mut reports) = mpsc::channel(16);
     let limits = ConnectionLimits { depth: 8, ..ConnectionLimits::default() };
-    let serving = tokio::spawn(connection.serve(ConnectionId(1), taken, told, limits));
+    let serving = tokio::spawn(connection.serve(ConnectionId(1), taken, reports_in, limits));
     for id in 1..=4 {
         let (_, report) = reports.recv().await.unwrap();
         assert_eq!((report.id, report.fates[0].is_accepted()), (id, id == 1), "{report:?}");
@@ -162,7 +163,7 @@ async fn notifications_and_tls_all_the_way_are_asked_for_where_they_are_offered(
         peer.takes(10).await;
         peer.says("250 ok\r\n250 ok\r\n250 ok\r\n").await;
         peer.farewell().await;
-        // What is offered over TLS that nobody has verified says nothing.
+        // An offer over unverified TLS does not count.
         let mut peer = Peer::accept(&listener).await;
         peer.opens("PIPELINING CHUNKING DSN REQUIRETLS STARTTLS").await;
         let mut peer = peer.starts_tls(&acceptor).await;

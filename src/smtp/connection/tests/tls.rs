@@ -18,7 +18,7 @@ async fn starttls_with_a_trusted_certificate() {
     let connection = connect(&target(address, identity.trusted(RelayTls::Required))).await.unwrap();
     let tls = connection.info().tls.clone().unwrap();
     assert!(tls.starts_with("TLSv1.3 TLS_") && !tls.contains("TLS13"), "{tls}");
-    assert!(connection.info().capabilities.chunking, "what was offered in clear is forgotten");
+    assert!(connection.info().capabilities.chunking, "capabilities offered in clear are discarded");
     let serving = Serving::new(connection, ConnectionLimits::default());
     serving.work.send(transaction(1, 1_000_000)).await.unwrap();
     let (reports, closed) = serving.end().await;
@@ -49,8 +49,8 @@ async fn implicit_tls() {
 
 #[tokio::test]
 async fn the_end_of_a_message_is_not_held_back_by_tls() {
-    // The server reads nothing until the client can write no more. The sizes are close enough to each other for one
-    // of them to end in what TLS holds while the socket takes nothing.
+    // The server reads nothing until the client can write no more. The sizes are close enough to
+    // each other that one of them ends in bytes that TLS holds while the socket accepts nothing.
     let identity = Identity::new(HOST);
     for bytes in (1..10).map(|step| step * 20_000) {
         let acceptor = identity.acceptor.clone();
@@ -66,7 +66,7 @@ async fn the_end_of_a_message_is_not_held_back_by_tls() {
             peer.farewell().await;
         })
         .await;
-        // Lets the server set its buffer before the client says what it takes.
+        // Lets the server set its buffer before the client connects.
         tokio::task::yield_now().await;
         let mut target = target(address, identity.trusted(RelayTls::Implicit));
         target.timeouts.end_of_data = Span(Duration::from_secs(20));
@@ -163,7 +163,7 @@ async fn encryption_without_a_certificate_to_trust() {
     assert_eq!(problem(&target).await, (Concern::Tls, ConnectProblem::NoStartTls));
     let refused = connect(&target).await.unwrap_err();
     assert_eq!((refused.concern(), refused.reply().map(|reply| reply.code)), (Concern::Tls, Some(454)));
-    // Another try in clear would find nobody listening.
+    // Another attempt in clear would find nobody listening.
     let (concern, problem) = problem(&target).await;
     assert!(matches!(problem, ConnectProblem::Handshake(_)), "{problem}");
     assert_eq!(concern, Concern::Tls);
