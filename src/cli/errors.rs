@@ -10,9 +10,8 @@ use crate::kit::store::StoreError;
 use crate::pacing::LedgerError;
 use crate::plan::PlanError;
 use crate::results::ResultsError;
-use crate::route::classify::RuleError;
-use crate::route::mta_sts;
-use crate::route::{ResolverError, ShapingError};
+use crate::route::RuleError;
+use crate::route::{PolicyStoreError, ResolverError, ShapingError};
 use crate::run_dir::RunDirError;
 use crate::synth::SynthError;
 use crate::target_group::TargetGroupError;
@@ -130,8 +129,8 @@ impl From<KeyError> for Diagnostic {
     }
 }
 
-impl From<mta_sts::StoreError> for Diagnostic {
-    fn from(error: mta_sts::StoreError) -> Self {
+impl From<PolicyStoreError> for Diagnostic {
+    fn from(error: PolicyStoreError) -> Self {
         Self::new(chain(&error)).hint("delete the file; the policies are fetched again")
     }
 }

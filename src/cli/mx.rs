@@ -14,7 +14,7 @@ use crate::campaign::{Campaign, Mx};
 use crate::job::{NameServers, mx_router};
 use crate::kit::text::counted;
 use crate::mail::Domain;
-use crate::route::mta_sts::Mode;
+use crate::route::Mode;
 use crate::route::{Route, Router, SiteShaping, Unroutable, host_addresses};
 
 /// `mailrun mx`.

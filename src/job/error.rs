@@ -15,9 +15,8 @@ use crate::pacing::LedgerError;
 use crate::plan::PlanError;
 use crate::preflight::Finding;
 use crate::results::ResultsError;
-use crate::route::classify::RuleError;
-use crate::route::mta_sts;
-use crate::route::{ResolverError, ShapingError};
+use crate::route::RuleError;
+use crate::route::{PolicyStoreError, ResolverError, ShapingError};
 use crate::run::{FinishError, PlanningError};
 use crate::run_dir::{RunDirError, RunId};
 use crate::screen::ScreenError;
@@ -69,7 +68,7 @@ pub enum JobError {
     #[error(transparent)]
     Rule(#[from] RuleError),
     #[error(transparent)]
-    Policies(#[from] mta_sts::StoreError),
+    Policies(#[from] PolicyStoreError),
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
     #[error(transparent)]

@@ -1,25 +1,26 @@
 //! Where mail goes and what replies mean: DNS, relay or MX hosts, sites, limits per provider,
 //! MTA-STS, retry schedule, reply classification.
 
-pub mod classify;
-pub mod dns;
+mod classify;
+mod dns;
 mod host_book;
-pub mod mta_sts;
-pub mod mx;
-pub mod relay;
-pub mod retry;
-pub mod router;
-pub mod shaping;
-pub mod site;
+mod mta_sts;
+mod mx;
+mod relay;
+mod retry;
+mod router;
+mod shaping;
+mod site;
 #[cfg(test)]
 mod testing;
-pub mod tls;
+mod tls;
 
-pub use classify::{Action, Classifier, Failure, class_of_failure};
+pub use classify::{Action, Classifier, Failure, RuleError, Verdict, class_of_failure};
 pub use dns::{DnsError, DnsFailure, MxRecord, MxRecords, Resolver, ResolverError};
 pub use host_book::HostBook;
-pub use mta_sts::MtaSts;
+pub use mta_sts::{Mode, MtaSts, PolicyStoreError};
 pub use mx::{Destination, MxHost, Unroutable, destination, host_addresses};
+pub use relay::relay_addresses;
 pub use retry::{Next, Schedule};
 pub use router::{Route, Router};
 pub use shaping::{Shaping, ShapingError, SiteShaping};

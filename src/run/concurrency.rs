@@ -12,7 +12,7 @@ const PATIENCE: u32 = 10;
 
 /// The number of connections that a site is trusted with.
 #[derive(Debug, Clone)]
-pub struct Concurrency {
+pub(super) struct Concurrency {
     limit: usize,
     window: usize,
     successes: f32,
@@ -23,7 +23,7 @@ pub struct Concurrency {
 
 /// What a success or a complaint changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub(super) enum Change {
     /// Nothing yet.
     None,
     /// The number of connections.
@@ -35,18 +35,18 @@ pub enum Change {
 impl Concurrency {
     /// Starts with `initial` connections and never allows more than `limit`. Both count as at least
     /// 1.
-    pub fn new(initial: usize, limit: usize) -> Self {
+    pub(super) fn new(initial: usize, limit: usize) -> Self {
         let limit = limit.max(1);
         Self { limit, window: initial.clamp(1, limit), successes: 0.0, complaints: 0.0, in_a_row: 0 }
     }
 
     /// How many connections are allowed now.
-    pub fn window(&self) -> usize {
+    pub(super) fn window(&self) -> usize {
         self.window
     }
 
     /// The site accepted a message.
-    pub fn succeeded(&mut self) -> Change {
+    pub(super) fn succeeded(&mut self) -> Change {
         self.in_a_row = 0;
         if self.window == self.limit {
             self.complaints = self.complaints.min(HYSTERESIS);
@@ -63,7 +63,7 @@ impl Concurrency {
     }
 
     /// The site deferred a message, hung up, did not answer or could not be reached.
-    pub fn complained(&mut self) -> Change {
+    pub(super) fn complained(&mut self) -> Change {
         self.in_a_row += 1;
         self.complaints -= self.feedback();
         if self.complaints < 0.0 {

@@ -22,7 +22,7 @@ const AHEAD: usize = 1;
 
 /// A transaction on its way through the journal to its connection. It travels with its last intent:
 /// the journal keeps the order, so once that one is durable, all of them are.
-pub struct Addressed {
+pub(super) struct Addressed {
     connection: ConnectionId,
     transaction: Transaction,
     /// Into the connection; `None` if it had closed before.
@@ -30,7 +30,7 @@ pub struct Addressed {
 }
 
 /// See the module.
-pub struct Connections {
+pub(super) struct Connections {
     departures: Vec<Departure>,
     writer: Arc<Writer<Option<Addressed>>>,
     events: mpsc::Sender<Event>,
@@ -40,13 +40,13 @@ pub struct Connections {
 
 impl Addressed {
     /// The connection, and the transaction's number.
-    pub fn place(&self) -> (ConnectionId, u64) {
+    pub(super) fn place(&self) -> (ConnectionId, u64) {
         (self.connection, self.transaction.id)
     }
 
     /// Hands the transaction to its connection. If that is closed, the error is the connection and
     /// the transaction's number.
-    pub fn hand_over(self) -> Result<(), (ConnectionId, u64)> {
+    pub(super) fn hand_over(self) -> Result<(), (ConnectionId, u64)> {
         let place = self.place();
         match self.entrance {
             Some(entrance) => entrance.try_send(self.transaction).map_err(|_| place),
@@ -56,7 +56,7 @@ impl Addressed {
 }
 
 impl Connections {
-    pub fn new(
+    pub(super) fn new(
         departures: Vec<Departure>,
         writer: Arc<Writer<Option<Addressed>>>,
         events: mpsc::Sender<Event>,
@@ -65,7 +65,7 @@ impl Connections {
     }
 
     /// Opens a connection; events report how it goes.
-    pub fn open(&mut self, id: ConnectionId, site: Arc<Site>, source: SourceId) {
+    pub(super) fn open(&mut self, id: ConnectionId, site: Arc<Site>, source: SourceId) {
         // Forget tasks that have ended, so that they do not pile up over a long run.
         while self.tasks.try_join_next().is_some() {}
         self.entrances.retain(|_, entrance| !entrance.is_closed());
@@ -102,17 +102,17 @@ impl Connections {
     }
 
     /// Gives this connection no more work: it closes once its messages in flight are answered.
-    pub fn close(&mut self, id: ConnectionId) {
+    pub(super) fn close(&mut self, id: ConnectionId) {
         self.entrances.remove(&id);
     }
 
     /// Addresses each transaction to its connection and attaches it to the last of its intents.
-    pub fn address(&self, granted: Vec<Granted>) -> Vec<(Intent, Option<Addressed>)> {
+    pub(super) fn address(&self, granted: Vec<Granted>) -> Vec<(Intent, Option<Addressed>)> {
         with_last_intents(granted, |id| self.entrances.get(&id).cloned())
     }
 
     /// Closes all connections in an orderly way, and cuts off those that take too long.
-    pub async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         self.entrances.clear();
         let farewell = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
@@ -121,7 +121,7 @@ impl Connections {
     }
 
     /// Cuts all connections off at once.
-    pub async fn abort(mut self) {
+    pub(super) async fn abort(mut self) {
         self.tasks.shutdown().await;
     }
 }

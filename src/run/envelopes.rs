@@ -12,7 +12,7 @@ use crate::mail::Address;
 /// (RFC 6531 §3.4). So do two rows with one address: a server may take the second RCPT for a
 /// mistake and deliver one copy.
 #[derive(Debug)]
-pub struct Envelopes {
+pub(super) struct Envelopes {
     one_domain: bool,
     list: Vec<Sharing>,
 }
@@ -28,12 +28,12 @@ struct Sharing {
 
 impl Envelopes {
     /// No envelopes yet.
-    pub fn new(one_domain: bool) -> Self {
+    pub(super) fn new(one_domain: bool) -> Self {
         Self { one_domain, list: Vec::new() }
     }
 
     /// Puts a row into the first envelope that it fits in, or into a new one.
-    pub fn add(&mut self, task: Task, recipient: Address) {
+    pub(super) fn add(&mut self, task: Task, recipient: Address) {
         let needs_smtputf8 = recipient.needs_smtputf8();
         let fits = |envelope: &&mut Sharing| {
             envelope.needs_smtputf8 == needs_smtputf8
@@ -54,7 +54,7 @@ impl Envelopes {
     }
 
     /// The rows and the recipients of each envelope; none is empty.
-    pub fn into_rows(self) -> impl Iterator<Item = (Vec<Task>, Vec<Address>)> {
+    pub(super) fn into_rows(self) -> impl Iterator<Item = (Vec<Task>, Vec<Address>)> {
         self.list.into_iter().map(|envelope| (envelope.tasks, envelope.recipients))
     }
 }

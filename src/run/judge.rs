@@ -9,7 +9,7 @@ use crate::smtp::{Command, Fate, SessionError, Unfit};
 
 /// How an attempt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// The row has its disposition.
     Final(Disposition),
     /// The row is tried again later.
@@ -18,7 +18,7 @@ pub enum Ending {
 
 /// Who gets nothing for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pause {
+pub(super) enum Pause {
     /// The site.
     Site(Duration),
     /// All sites of its provider.
@@ -27,7 +27,7 @@ pub enum Pause {
 
 /// What a fate means.
 #[derive(Debug)]
-pub struct Judged {
+pub(super) struct Judged {
     /// What follows for the row.
     pub ending: Ending,
     /// Why.
@@ -66,7 +66,7 @@ impl Judged {
     }
 
     /// The reply or what happened, in one line.
-    pub fn cause(&self) -> String {
+    pub(super) fn cause(&self) -> String {
         match (&self.reply, &self.detail) {
             (Some(reply), _) => reply.to_string(),
             (None, Some(detail)) => detail.clone(),
@@ -78,7 +78,7 @@ impl Judged {
 /// The recipients of one message that a server refused because it had accepted as many as it can
 /// (RFC 5321 §4.5.3.1.10).
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooMany {
+pub(super) struct TooMany {
     /// How many it accepted.
     pub limit: usize,
     /// The places of those that it refused, among the recipients.
@@ -90,7 +90,7 @@ pub struct TooMany {
 ///
 /// 452, and 552 as RFC 5321 has it, mean this only if all recipients before got another answer and
 /// none after was accepted: a full mailbox in the middle shows nothing.
-pub fn too_many(fates: &[Fate]) -> Option<TooMany> {
+pub(super) fn too_many(fates: &[Fate]) -> Option<TooMany> {
     let beyond: Vec<usize> = (0..fates.len()).filter(|at| says_too_many(&fates[*at])).collect();
     let first = *beyond.first()?;
     let is_refused = |fate: &Fate| matches!(fate, Fate::Replied { to: Command::Rcpt, .. });
@@ -112,7 +112,7 @@ fn says_too_many(fate: &Fate) -> bool {
 
 /// Judges `fate`. If all mail goes to one site (`only_way`), a reply that every message would get
 /// stops the run. Otherwise the answer of one site must not stop the others: it ends the row.
-pub fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
+pub(super) fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
     let transient = fate.is_transient();
     match fate {
         Fate::Replied { reply, to: Command::EndOfMessage } if reply.is_positive() => {
@@ -138,7 +138,7 @@ pub fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judged {
 }
 
 /// The pause that follows from a reply that kept a session from opening.
-pub fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> {
+pub(super) fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> {
     match classifier.classify(reply).action {
         Action::PauseSite(pause) => Some(Pause::Site(pause)),
         Action::PauseProvider(pause) => Some(Pause::Provider(pause)),

@@ -10,7 +10,7 @@ use super::ids::DomainId;
 use super::next_hops::NextHops;
 
 /// See the module. Dropping it ends all lookups.
-pub struct Lookups {
+pub(super) struct Lookups {
     next_hops: Arc<NextHops>,
     events: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
@@ -18,12 +18,12 @@ pub struct Lookups {
 
 impl Lookups {
     /// Lookups whose results come as events.
-    pub fn new(next_hops: Arc<NextHops>, events: mpsc::Sender<Event>) -> Self {
+    pub(super) fn new(next_hops: Arc<NextHops>, events: mpsc::Sender<Event>) -> Self {
         Self { next_hops, events, tasks: JoinSet::new() }
     }
 
     /// Finds the next hop of the domain `name` (A-labels).
-    pub fn start(&mut self, id: DomainId, name: String) {
+    pub(super) fn start(&mut self, id: DomainId, name: String) {
         while self.tasks.try_join_next().is_some() {}
         let (next_hops, events) = (Arc::clone(&self.next_hops), self.events.clone());
         self.tasks.spawn(async move {

@@ -14,18 +14,18 @@ const LANES_NAMED: usize = 40;
 const RATE_OVER: Duration = Duration::from_secs(10);
 
 /// Takes snapshots and keeps what the rate needs.
-pub struct Meter {
+pub(super) struct Meter {
     planned: u64,
     done_before: u64,
     readings: VecDeque<(Timestamp, u64)>,
 }
 
 impl Meter {
-    pub fn new(planned: u64, done_before: u64, now: Timestamp) -> Self {
+    pub(super) fn new(planned: u64, done_before: u64, now: Timestamp) -> Self {
         Self { planned, done_before, readings: VecDeque::from([(now, 0)]) }
     }
 
-    pub fn read(&mut self, dispatcher: &Dispatcher, now: Timestamp) -> Snapshot {
+    pub(super) fn read(&mut self, dispatcher: &Dispatcher, now: Timestamp) -> Snapshot {
         let counts = dispatcher.counts();
         self.readings.push_back((now, counts.done()));
         while self.readings.len() > 2 && now.since(self.readings[1].0) >= RATE_OVER {

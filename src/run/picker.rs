@@ -16,7 +16,7 @@ use super::source::{NoPlace, Sources};
 use crate::mail::Timestamp;
 
 /// Everything in which a message takes its place.
-pub struct Picker<'a> {
+pub(super) struct Picker<'a> {
     /// The lanes.
     pub lanes: &'a mut Lanes,
     /// Their providers.
@@ -29,7 +29,7 @@ pub struct Picker<'a> {
 
 /// The next message of a lane, or as many of its recipients as have a place.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Pick {
+pub(super) struct Pick {
     /// The lane.
     pub lane: LaneId,
     /// The place on one of its connections.
@@ -46,7 +46,7 @@ struct Picked {
 
 impl Picker<'_> {
     /// Picks messages for up to `most` recipients, in turn, and takes their places.
-    pub fn pick(&mut self, most: usize, actions: &mut Vec<Action>) -> Vec<Pick> {
+    pub(super) fn pick(&mut self, most: usize, actions: &mut Vec<Action>) -> Vec<Pick> {
         let mut picks = Vec::new();
         let mut picked_of: HashMap<LaneId, Picked> = HashMap::new();
         let mut left = most;
@@ -104,7 +104,7 @@ impl Picker<'_> {
 
     /// Only `admitted` recipients may get their message now: the places of the rest are given back,
     /// from the end.
-    pub fn keep(&mut self, picks: &mut Vec<Pick>, admitted: usize) {
+    pub(super) fn keep(&mut self, picks: &mut Vec<Pick>, admitted: usize) {
         let mut left = admitted;
         let whole = picks.iter().take_while(|pick| {
             let fits = pick.place.recipients <= left;

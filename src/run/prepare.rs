@@ -23,12 +23,16 @@ const ROWS_PER_JOB: usize = 8;
 
 /// Turns rows into signed messages.
 pub struct Preparer {
+    /// The frozen plan.
     pub plan: Arc<Plan>,
+    /// Renders rows to messages.
     pub composer: Composer,
+    /// Signs them.
     pub signer: Signer,
     /// What was added to the suppression list since the plan was made; checked again before a row
     /// is composed.
     pub watch: Arc<Watch>,
+    /// Makes the envelope senders.
     pub return_paths: ReturnPaths,
     /// Where all messages go instead: a test message.
     pub redirect: Option<Address>,

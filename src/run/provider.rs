@@ -9,7 +9,7 @@ use crate::pacing::Bucket;
 
 /// One provider of this run.
 #[derive(Debug)]
-pub struct Provider {
+pub(super) struct Provider {
     limits: ProviderLimits,
     connections: usize,
     /// Lanes that wait until a connection may be opened.
@@ -21,14 +21,14 @@ pub struct Provider {
 
 /// All providers that this run has met.
 #[derive(Debug, Default)]
-pub struct Providers {
+pub(super) struct Providers {
     list: Vec<Provider>,
     by_name: HashMap<String, ProviderId>,
 }
 
 impl Providers {
     /// The provider with these limits. If they differ from those met before, the first ones hold.
-    pub fn meet(&mut self, limits: &ProviderLimits, now: Timestamp) -> ProviderId {
+    pub(super) fn meet(&mut self, limits: &ProviderLimits, now: Timestamp) -> ProviderId {
         if let Some(id) = self.by_name.get(&limits.name) {
             return *id;
         }
@@ -45,58 +45,58 @@ impl Providers {
     }
 
     /// A provider; `None` for lanes without one.
-    pub fn get(&mut self, id: Option<ProviderId>) -> Option<&mut Provider> {
+    pub(super) fn get(&mut self, id: Option<ProviderId>) -> Option<&mut Provider> {
         id.map(|id| &mut self.list[id.0])
     }
 
     /// Until when a lane's provider is paused.
-    pub fn paused_until(&self, id: Option<ProviderId>) -> Option<Timestamp> {
+    pub(super) fn paused_until(&self, id: Option<ProviderId>) -> Option<Timestamp> {
         self.list[id?.0].paused_until
     }
 }
 
 impl Provider {
     /// Its name in the shaping data.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.limits.name
     }
 
     /// Sends nothing to any of its sites before `until`; true when that is longer than before.
-    pub fn pause(&mut self, until: Timestamp) -> bool {
+    pub(super) fn pause(&mut self, until: Timestamp) -> bool {
         let is_longer = self.paused_until < Some(until);
         self.paused_until = self.paused_until.max(Some(until));
         is_longer
     }
 
     /// How many more connections may be opened.
-    pub fn connections_left(&self) -> usize {
+    pub(super) fn connections_left(&self) -> usize {
         self.limits.connections.map_or(usize::MAX, |limit| limit.saturating_sub(self.connections))
     }
 
-    pub fn opening(&mut self) {
+    pub(super) fn opening(&mut self) {
         self.connections += 1;
     }
 
     /// A connection is gone. Returns the lane that has waited longest to open one.
-    pub fn closed(&mut self) -> Option<LaneId> {
+    pub(super) fn closed(&mut self) -> Option<LaneId> {
         self.connections -= 1;
         self.waiting.pop_front()
     }
 
     /// A lane waits until it may open a connection.
-    pub fn wait(&mut self, id: LaneId) {
+    pub(super) fn wait(&mut self, id: LaneId) {
         if !self.waiting.contains(&id) {
             self.waiting.push_back(id);
         }
     }
 
     /// True when the number of connections is limited: then idle ones are closed.
-    pub fn limits_connections(&self) -> bool {
+    pub(super) fn limits_connections(&self) -> bool {
         self.limits.connections.is_some()
     }
 
     /// Takes places for up to `most` recipients, at least one. The error is when there will be one.
-    pub fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
+    pub(super) fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
         match &mut self.bucket {
             Some(bucket) => bucket.take_up_to(most as u64, now).map(|taken| taken as usize),
             None => Ok(most),
@@ -104,7 +104,7 @@ impl Provider {
     }
 
     /// Returns places that were taken and not used.
-    pub fn put_back(&mut self, count: usize) {
+    pub(super) fn put_back(&mut self, count: usize) {
         if let Some(bucket) = &mut self.bucket {
             bucket.put_back(count as u64);
         }

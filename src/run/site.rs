@@ -11,7 +11,7 @@ use crate::campaign::{Mx, Timeouts};
 use crate::mail::{Class, Reply, Timestamp};
 use crate::route::{
     self, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure, host_addresses,
-    relay,
+    relay_addresses,
 };
 use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionLimits, EhloName, Extensions, Target};
 
@@ -154,7 +154,7 @@ impl RelayHop {
         target.local_ip = departure.local_ip;
         target.ehlo = departure.ehlo.clone();
         if target.addresses.is_empty() {
-            target.addresses = relay::addresses(host, self.port).await.map_err(|error| Trouble {
+            target.addresses = relay_addresses(host, self.port).await.map_err(|error| Trouble {
                 permanent: false,
                 class: class_of_failure(Failure::Dns).class,
                 text: format!("no address for `{host}`: {error}"),

@@ -25,13 +25,13 @@ pub(super) struct Turn<'a, T> {
 }
 
 impl<T> Turns<T> {
-    pub fn new(inner: T) -> Self {
+    pub(super) fn new(inner: T) -> Self {
         Self { state: Mutex::new(State { next: 0, closed: false, inner }), passed_on: Condvar::new() }
     }
 
     /// Waits until all smaller numbers have had their turn. `None` once the turns are closed. Some
     /// thread must wait for every number, or the turns must be closed.
-    pub fn wait(&self, number: u64) -> Option<Turn<'_, T>> {
+    pub(super) fn wait(&self, number: u64) -> Option<Turn<'_, T>> {
         let mut state = self.lock();
         while !state.closed && state.next != number {
             state = self.passed_on.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -40,12 +40,12 @@ impl<T> Turns<T> {
     }
 
     /// Ends all waiting: nobody gets a turn any more.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.passed_on.notify_all();
     }
 
-    pub fn into_inner(self) -> T {
+    pub(super) fn into_inner(self) -> T {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).inner
     }
 
@@ -57,7 +57,7 @@ impl<T> Turns<T> {
 
 impl<T> Turn<'_, T> {
     /// This is the last turn.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.state.closed = true;
     }
 }

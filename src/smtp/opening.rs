@@ -31,7 +31,7 @@ const READ_BYTES: usize = 4_096;
 
 /// An open session.
 #[derive(Debug)]
-pub struct Opened {
+pub(super) struct Opened {
     pub stream: Stream,
     pub capabilities: Capabilities,
     pub local_ip: IpAddr,
@@ -42,7 +42,7 @@ pub struct Opened {
 }
 
 /// Opens a session with the server at `remote`.
-pub async fn open(target: &Target, remote: SocketAddr) -> Result<Opened, ConnectProblem> {
+pub(super) async fn open(target: &Target, remote: SocketAddr) -> Result<Opened, ConnectProblem> {
     let opened = attempt(target, remote, &target.security).await;
     match (&opened, &target.security) {
         // RFC 7435 §3: opportunistic means that mail is sent in clear if TLS fails.

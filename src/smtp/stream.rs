@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 /// A TCP connection, in clear or under TLS.
 #[derive(Debug)]
-pub enum Stream {
+pub(super) enum Stream {
     Clear(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }

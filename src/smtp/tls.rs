@@ -98,7 +98,7 @@ impl Security {
 }
 
 /// Version and cipher suite by their IANA names, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`.
-pub fn describe(connection: &ClientConnection) -> String {
+pub(super) fn describe(connection: &ClientConnection) -> String {
     let version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",

@@ -106,7 +106,7 @@ fn check(rule: &Rule) -> Result<(), RuleError> {
 }
 
 impl Fit {
-    pub fn new(rule: &Rule) -> Result<Self, RuleError> {
+    pub(super) fn new(rule: &Rule) -> Result<Self, RuleError> {
         check(rule)?;
         let status = |pattern: &String| {
             StatusPattern::parse(pattern).ok_or_else(|| bad(rule, format!("`{pattern}` is not a status")))
@@ -116,12 +116,12 @@ impl Fit {
     }
 
     /// True when it matches some code for which `wanted` holds.
-    pub fn accepts_some(&self, wanted: impl Fn(u16) -> bool) -> bool {
+    pub(super) fn accepts_some(&self, wanted: impl Fn(u16) -> bool) -> bool {
         let first = |code: u16| if code < 10 { code * 100 } else { code };
         self.codes.is_empty() || self.codes.iter().any(|&code| wanted(first(code)))
     }
 
-    pub fn accepts(&self, code: u16, status: Option<EnhancedStatus>) -> bool {
+    pub(super) fn accepts(&self, code: u16, status: Option<EnhancedStatus>) -> bool {
         (self.codes.is_empty() || self.codes.iter().any(|&own| own == code || own == code / 100))
             && (self.statuses.is_empty()
                 || status.is_some_and(|status| self.statuses.iter().any(|pattern| pattern.accepts(status))))

@@ -32,7 +32,7 @@ struct Member {
 
 impl Group {
     /// The rules for which `wanted` holds.
-    pub fn new(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> Self {
+    pub(super) fn new(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> Self {
         let mut texts = 0..;
         let member =
             |rule: usize| Member { rule, text: rules[rule].text.as_ref().and_then(|_| texts.next()) };
@@ -42,7 +42,7 @@ impl Group {
 
     /// The numbers of the rules that match `text`, in order. `rules` are those that the group was
     /// made of.
-    pub fn fitting(&self, rules: &[Rule], text: &[u8]) -> impl Iterator<Item = usize> {
+    pub(super) fn fitting(&self, rules: &[Rule], text: &[u8]) -> impl Iterator<Item = usize> {
         let matches = self.texts.get_or_init(|| self.compile(rules)).matches(text);
         let fits = move |member: &&Member| member.text.is_none_or(|text| matches.matched(text));
         self.members.iter().filter(fits).map(|member| member.rule)

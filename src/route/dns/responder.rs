@@ -37,7 +37,7 @@ pub(super) struct Responder {
 
 impl Responder {
     /// Starts it on a free port, the same for UDP and TCP.
-    pub fn start(zones: Zones) -> io::Result<Self> {
+    pub(super) fn start(zones: Zones) -> io::Result<Self> {
         let (udp, tcp) = bind()?;
         let address = udp.local_addr()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -60,7 +60,7 @@ impl Responder {
     }
 
     /// The address that it answers at.
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 }

@@ -57,7 +57,7 @@ pub(super) enum Answer {
 
 impl Zones {
     /// Reads a zone file, or all zone files of a folder.
-    pub fn load(path: &Path) -> Result<Self, ResolverError> {
+    pub(super) fn load(path: &Path) -> Result<Self, ResolverError> {
         let bad =
             |path: &Path, problem: String| ResolverError::Zone { path: path.display().to_string(), problem };
         let mut zones = Self::default();
@@ -106,7 +106,7 @@ impl Zones {
     }
 
     /// The answer of a resolver with these zones.
-    pub fn answer(&self, name: &Name, record: RecordType) -> Answer {
+    pub(super) fn answer(&self, name: &Name, record: RecordType) -> Answer {
         let mut answers = Vec::new();
         let mut owner = name.clone();
         for _ in 0..=LONGEST_CHAIN {

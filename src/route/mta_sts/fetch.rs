@@ -44,7 +44,7 @@ pub(super) struct Fetcher {
 
 /// Why there is no policy although the domain announces one.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
+pub(super) enum FetchError {
     /// The policy host has no address.
     #[error(transparent)]
     Dns(#[from] DnsError),
@@ -87,7 +87,7 @@ pub enum FetchError {
 
 impl Fetcher {
     /// Fetches the policy that `domain` publishes now.
-    pub async fn fetch(&self, domain: &Domain) -> Result<Policy, FetchError> {
+    pub(super) async fn fetch(&self, domain: &Domain) -> Result<Policy, FetchError> {
         let host = format!("mta-sts.{domain}");
         match timeout(FETCH, self.fetch_from(&host)).await {
             Ok(fetched) => Ok(Policy::parse(&fetched?)?),

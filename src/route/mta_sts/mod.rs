@@ -20,10 +20,10 @@ use super::dns::Resolver;
 use super::mx::{Destination, Unroutable};
 use crate::campaign::Mx;
 use crate::mail::{Domain, Timestamp};
-pub use fetch::FetchError;
 use fetch::Fetcher;
-pub use policy::{Mode, Policy, PolicyError};
-pub use store::StoreError;
+pub use policy::Mode;
+use policy::Policy;
+pub use store::PolicyStoreError;
 
 /// The port of HTTPS.
 const PORT: u16 = 443;
@@ -161,7 +161,7 @@ impl Kept {
 
 /// The destination with only those hosts that the domain's policy allows. In testing mode it keeps
 /// all, and the log names those that are not allowed.
-pub fn allowed(
+pub(super) fn allowed(
     domain: &Domain,
     destination: Destination,
     policy: &Policy,

@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 /// The file with the policies can't be read or written. A run continues without it.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {doing} the MTA-STS policies in `{path}`")]
-pub struct StoreError {
+pub struct PolicyStoreError {
     doing: &'static str,
     path: String,
     #[source]
@@ -42,12 +42,12 @@ struct Stored {
 
 impl MtaSts {
     /// Loads the policies in the file at `path` that still hold. A missing file has none.
-    pub fn load(&self, path: &Path) -> Result<(), StoreError> {
+    pub fn load(&self, path: &Path) -> Result<(), PolicyStoreError> {
         self.load_at(path, Timestamp::wall())
     }
 
-    pub(super) fn load_at(&self, path: &Path, now: Timestamp) -> Result<(), StoreError> {
-        let failed = |source| StoreError { doing: "read", path: path.display().to_string(), source };
+    pub(super) fn load_at(&self, path: &Path, now: Timestamp) -> Result<(), PolicyStoreError> {
+        let failed = |source| PolicyStoreError { doing: "read", path: path.display().to_string(), source };
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -79,8 +79,8 @@ impl MtaSts {
     }
 
     /// Saves the policies if they have changed since they were loaded.
-    pub fn save(&self, path: &Path) -> Result<(), StoreError> {
-        let failed = |source| StoreError { doing: "write", path: path.display().to_string(), source };
+    pub fn save(&self, path: &Path) -> Result<(), PolicyStoreError> {
+        let failed = |source| PolicyStoreError { doing: "write", path: path.display().to_string(), source };
         let mut policies: Vec<Stored> = {
             let mut kept = self.kept();
             if !kept.changed {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::fetch::FetchError;
 use super::*;
 use crate::route::testing;
 use crate::route::{MxHost, MxSecurity};

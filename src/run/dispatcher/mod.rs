@@ -64,12 +64,22 @@ pub struct Settings {
 pub enum Phase {
     /// Sending.
     Running,
-    /// Nothing new is started; messages in flight may end until this time.
-    Draining { reason: StopReason, until: Timestamp },
+    /// Nothing new is started; messages in flight may end.
+    Draining {
+        /// Why the run stops.
+        reason: StopReason,
+        /// Messages in flight may end until this time.
+        until: Timestamp,
+    },
     /// Over: every row has its outcome.
     Finished,
-    /// Over before every row had its outcome; `at_once`: without waiting for messages in flight.
-    Stopped { reason: StopReason, at_once: bool },
+    /// Over before every row had its outcome.
+    Stopped {
+        /// Why the run stopped.
+        reason: StopReason,
+        /// It did not wait for messages in flight.
+        at_once: bool,
+    },
 }
 
 /// A transaction in flight.

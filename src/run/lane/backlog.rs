@@ -56,7 +56,7 @@ impl Iterator for Segment {
 
 /// A message that waits for a place on a connection.
 #[derive(Debug)]
-pub struct Ready {
+pub(crate) struct Ready {
     /// The rows that it is for, in the order of its recipients; at least one.
     pub tasks: Vec<Task>,
     /// The message.
@@ -86,7 +86,7 @@ impl PartialOrd for PutOff {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Backlog {
+pub(super) struct Backlog {
     /// Rows whose turn had come and of which nothing went out: they go first.
     given_back: VecDeque<Task>,
     fresh: VecDeque<Segment>,
@@ -99,23 +99,23 @@ pub struct Backlog {
 
 impl Backlog {
     /// Adds rows that were never tried, behind the others.
-    pub fn add(&mut self, rows: Segment) {
+    pub(super) fn add(&mut self, rows: Segment) {
         self.fresh_rows += rows.rows();
         self.fresh.push_back(rows);
     }
 
     /// Puts rows in front of all others.
-    pub fn give_back(&mut self, tasks: impl IntoIterator<Item = Task, IntoIter: DoubleEndedIterator>) {
+    pub(super) fn give_back(&mut self, tasks: impl IntoIterator<Item = Task, IntoIter: DoubleEndedIterator>) {
         tasks.into_iter().rev().for_each(|task| self.given_back.push_front(task));
     }
 
     /// Puts a row off until `at`.
-    pub fn put_off(&mut self, task: Task, at: Timestamp) {
+    pub(super) fn put_off(&mut self, task: Task, at: Timestamp) {
         self.put_off.push(Reverse(PutOff { at, task }));
     }
 
     /// Takes up to `rows` rows to be composed; [`Self::prepared`] says that they are.
-    pub fn start_preparing(&mut self, rows: usize, now: Timestamp) -> Vec<Task> {
+    pub(super) fn start_preparing(&mut self, rows: usize, now: Timestamp) -> Vec<Task> {
         let tasks: Vec<Task> = std::iter::from_fn(|| self.next(now)).take(rows).collect();
         self.preparing += tasks.len();
         tasks
@@ -140,17 +140,17 @@ impl Backlog {
     }
 
     /// So many rows are no longer being composed.
-    pub fn prepared(&mut self, rows: usize) {
+    pub(super) fn prepared(&mut self, rows: usize) {
         self.preparing -= rows;
     }
 
     /// Adds a message that is ready, behind the others.
-    pub fn stock(&mut self, ready: Ready) {
+    pub(super) fn stock(&mut self, ready: Ready) {
         self.ready.push_back(ready);
     }
 
     /// Sends messages back to be composed again: all of them, or those that have become stale.
-    pub fn unstock(&mut self, all: bool, now: Timestamp) {
+    pub(super) fn unstock(&mut self, all: bool, now: Timestamp) {
         let stale = |ready: &Ready| all || now.since(ready.at) > STALE_AFTER;
         let kept = self.ready.iter().position(|ready| !stale(ready)).unwrap_or(self.ready.len());
         for task in self.ready.drain(..kept).rev().flat_map(|ready| ready.tasks.into_iter().rev()) {
@@ -162,7 +162,7 @@ impl Backlog {
     ///
     /// # Panics
     /// When no message is ready.
-    pub fn take_ready(&mut self, rows: usize) -> Ready {
+    pub(super) fn take_ready(&mut self, rows: usize) -> Ready {
         let first = self.ready.front_mut().expect("a ready message was counted");
         if rows >= first.tasks.len() {
             return self.ready.pop_front().expect("it was just looked at");
@@ -178,7 +178,7 @@ impl Backlog {
     }
 
     /// Takes every row that is not being composed: they will not be sent.
-    pub fn take_all(&mut self) -> Vec<Task> {
+    pub(super) fn take_all(&mut self) -> Vec<Task> {
         self.fresh_rows = 0;
         let ready = self.ready.drain(..).flat_map(|ready| ready.tasks);
         let put_off = self.put_off.drain().map(|Reverse(put_off)| put_off.task);
@@ -187,7 +187,7 @@ impl Backlog {
     }
 
     /// True when rows could be composed at `now`, are being composed, or are ready.
-    pub fn has_work(&self, now: Timestamp) -> bool {
+    pub(super) fn has_work(&self, now: Timestamp) -> bool {
         let has_due = !self.given_back.is_empty()
             || self.fresh_rows > 0
             || self.next_retry_at().is_some_and(|at| at <= now);
@@ -195,47 +195,47 @@ impl Backlog {
     }
 
     /// True when no row is left.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting() == 0 && self.ready.is_empty() && self.preparing == 0
     }
 
     /// Rows that wait to be composed, those for another attempt included.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.given_back.len() + self.put_off.len() + self.fresh_rows
     }
 
     /// Rows that wait for another attempt.
-    pub fn retries(&self) -> usize {
+    pub(super) fn retries(&self) -> usize {
         self.put_off.len()
     }
 
     /// Rows that are being composed or whose message is ready.
-    pub fn in_stock(&self) -> usize {
+    pub(super) fn in_stock(&self) -> usize {
         self.preparing + self.ready.iter().map(|ready| ready.tasks.len()).sum::<usize>()
     }
 
     /// Messages that are ready or being composed, when up to `recipients` rows share one.
-    pub fn messages_in_stock(&self, recipients: usize) -> usize {
+    pub(super) fn messages_in_stock(&self, recipients: usize) -> usize {
         self.ready.len() + self.preparing.div_ceil(recipients)
     }
 
     /// Messages that are ready.
-    pub fn ready(&self) -> usize {
+    pub(super) fn ready(&self) -> usize {
         self.ready.len()
     }
 
     /// The number of recipients of the `nth` ready message, from 0.
-    pub fn recipients_of(&self, nth: usize) -> Option<usize> {
+    pub(super) fn recipients_of(&self, nth: usize) -> Option<usize> {
         self.ready.get(nth).map(|ready| ready.tasks.len())
     }
 
     /// When the next row that was put off is due.
-    pub fn next_retry_at(&self) -> Option<Timestamp> {
+    pub(super) fn next_retry_at(&self) -> Option<Timestamp> {
         self.put_off.peek().map(|Reverse(put_off)| put_off.at)
     }
 
     /// When the first ready message becomes stale.
-    pub fn stale_at(&self) -> Option<Timestamp> {
+    pub(super) fn stale_at(&self) -> Option<Timestamp> {
         self.ready.front().map(|ready| ready.at + STALE_AFTER + Duration::from_micros(1))
     }
 }

@@ -18,7 +18,7 @@ const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 
 /// See the module.
 #[derive(Debug)]
-pub struct Health {
+pub(super) struct Health {
     concurrency: Concurrency,
     /// Connections that it begins with.
     initial: usize,
@@ -38,7 +38,7 @@ pub struct Health {
 
 impl Health {
     /// A site that nothing is known of.
-    pub fn new(limits: &LaneLimits) -> Self {
+    pub(super) fn new(limits: &LaneLimits) -> Self {
         Self {
             concurrency: Concurrency::new(limits.initial, limits.connections),
             initial: limits.initial,
@@ -52,33 +52,33 @@ impl Health {
     }
 
     /// The number of connections that the site is trusted with.
-    pub fn window(&self) -> usize {
+    pub(super) fn window(&self) -> usize {
         self.concurrency.window()
     }
 
     /// Since when no connection could be opened.
-    pub fn unreachable_since(&self) -> Option<Timestamp> {
+    pub(super) fn unreachable_since(&self) -> Option<Timestamp> {
         self.unreachable_since
     }
 
     /// Nothing is sent before this time.
-    pub fn paused_until(&self) -> Option<Timestamp> {
+    pub(super) fn paused_until(&self) -> Option<Timestamp> {
         self.paused_until
     }
 
     /// No connection is opened before this time.
-    pub fn open_after(&self) -> Option<Timestamp> {
+    pub(super) fn open_after(&self) -> Option<Timestamp> {
         self.open_after
     }
 
     /// The site's last complaint.
-    pub fn complaint(&self) -> Option<&str> {
+    pub(super) fn complaint(&self) -> Option<&str> {
         self.complaint.as_deref()
     }
 
     /// How many of `useful` connections may be opened now, when `pending` are being opened and
     /// `free` are left of the window.
-    pub fn openings(&self, useful: usize, free: usize, pending: usize, now: Timestamp) -> usize {
+    pub(super) fn openings(&self, useful: usize, free: usize, pending: usize, now: Timestamp) -> usize {
         if Some(now) < self.open_after.max(self.paused_until) {
             return 0;
         }
@@ -91,19 +91,19 @@ impl Health {
     }
 
     /// No connection is opened before `until`: their rate has no place.
-    pub fn hold_openings(&mut self, until: Timestamp) {
+    pub(super) fn hold_openings(&mut self, until: Timestamp) {
         self.open_after = Some(until);
     }
 
     /// A connection is open.
-    pub fn opened(&mut self) {
+    pub(super) fn opened(&mut self) {
         self.failures = 0;
         self.unreachable_since = None;
     }
 
     /// A connection could not be opened; `has_others` when others are open. True when the site was
     /// reachable until now.
-    pub fn not_opened(&mut self, cause: &str, has_others: bool, now: Timestamp) -> bool {
+    pub(super) fn not_opened(&mut self, cause: &str, has_others: bool, now: Timestamp) -> bool {
         self.complaint = Some(cause.to_owned());
         self.failures += 1;
         let is_news = !has_others && self.unreachable_since.is_none();
@@ -116,7 +116,7 @@ impl Health {
     }
 
     /// The site accepted a message; true when it is trusted with more connections now.
-    pub fn succeeded(&mut self) -> bool {
+    pub(super) fn succeeded(&mut self) -> bool {
         self.rests = 0;
         let grew = self.concurrency.succeeded() == Change::Window;
         if self.window() >= self.initial {
@@ -126,7 +126,7 @@ impl Health {
     }
 
     /// The site complained; what that changes.
-    pub fn complained(&mut self, cause: &str, now: Timestamp) -> Change {
+    pub(super) fn complained(&mut self, cause: &str, now: Timestamp) -> Change {
         self.complaint = Some(cause.to_owned());
         let change = self.concurrency.complained();
         if change == Change::Rest {
@@ -138,19 +138,19 @@ impl Health {
     }
 
     /// Remembers why the site, or its provider, gets nothing for a while.
-    pub fn note(&mut self, complaint: &str) {
+    pub(super) fn note(&mut self, complaint: &str) {
         self.complaint = Some(complaint.to_owned());
     }
 
     /// Sends nothing before `until`; true when that is longer than before.
-    pub fn pause(&mut self, until: Timestamp) -> bool {
+    pub(super) fn pause(&mut self, until: Timestamp) -> bool {
         let is_longer = self.paused_until < Some(until);
         self.paused_until = self.paused_until.max(Some(until));
         is_longer
     }
 
     /// In a few words, for reports; `paused_until` is the later of the site's and its provider's.
-    pub fn describe(&self, paused_until: Option<Timestamp>, now: Timestamp) -> String {
+    pub(super) fn describe(&self, paused_until: Option<Timestamp>, now: Timestamp) -> String {
         let why = self.complaint.as_ref().map_or(String::new(), |complaint| format!(": {complaint}"));
         if let Some(until) = paused_until.filter(|until| now < *until) {
             format!("paused until {until}{why}")

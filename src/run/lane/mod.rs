@@ -13,7 +13,8 @@ mod pool;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use backlog::{Ready, Segment};
+pub(super) use backlog::Ready;
+pub use backlog::Segment;
 
 use backlog::Backlog;
 use health::Health;
@@ -50,7 +51,7 @@ pub struct Lane {
 
 /// A place on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// The connection.
     pub connection: ConnectionId,
     /// The journal's number for the connection.

@@ -25,7 +25,7 @@ struct Open {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Pool {
+pub(super) struct Pool {
     connections: BTreeMap<ConnectionId, Connection>,
     /// Open connections by the number of messages in flight on each.
     open: BTreeSet<(usize, ConnectionId)>,
@@ -38,7 +38,7 @@ pub struct Pool {
 
 impl Pool {
     /// No connections yet.
-    pub fn new(limits: &LaneLimits, now: Timestamp) -> Self {
+    pub(super) fn new(limits: &LaneLimits, now: Timestamp) -> Self {
         Self {
             connections: BTreeMap::new(),
             open: BTreeSet::new(),
@@ -51,59 +51,59 @@ impl Pool {
     }
 
     /// Places on each connection.
-    pub fn places(&self) -> usize {
+    pub(super) fn places(&self) -> usize {
         self.places
     }
 
     /// Places on open connections that no message has.
-    pub fn free_places(&self) -> usize {
+    pub(super) fn free_places(&self) -> usize {
         self.open.len() * self.places - self.in_flight
     }
 
     /// Messages handed to open connections and not yet answered.
-    pub fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
     /// Connections that are open and take messages.
-    pub fn open(&self) -> usize {
+    pub(super) fn open(&self) -> usize {
         self.open.len()
     }
 
     /// Connections in any state, from the first attempt to open them until they are closed.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.connections.len()
     }
 
     /// True when there is no connection in any state.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.connections.is_empty()
     }
 
     /// The connections in any state.
-    pub fn ids(&self) -> impl Iterator<Item = ConnectionId> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = ConnectionId> {
         self.connections.keys().copied()
     }
 
     /// How many connections leave from `source`.
-    pub fn from_source(&self, source: SourceId) -> usize {
+    pub(super) fn from_source(&self, source: SourceId) -> usize {
         self.connections.values().filter(|connection| connection.source == source).count()
     }
 
     /// The open connections that have a free place, with their sources: those with the fewest
     /// messages in flight first.
-    pub fn with_free_place(&self) -> impl Iterator<Item = (ConnectionId, SourceId)> {
+    pub(super) fn with_free_place(&self) -> impl Iterator<Item = (ConnectionId, SourceId)> {
         let free = self.open.iter().take_while(|(in_flight, _)| *in_flight < self.places);
         free.map(|(_, id)| (*id, self.connections[id].source))
     }
 
     /// Takes a place on an open connection; its number in the journal.
-    pub fn take_place(&mut self, id: ConnectionId) -> Option<u32> {
+    pub(super) fn take_place(&mut self, id: ConnectionId) -> Option<u32> {
         self.change_in_flight(id, |in_flight| in_flight + 1)
     }
 
     /// Frees a place, if the connection is still open.
-    pub fn free_place(&mut self, id: ConnectionId) {
+    pub(super) fn free_place(&mut self, id: ConnectionId) {
         self.change_in_flight(id, |in_flight| in_flight.saturating_sub(1));
     }
 
@@ -120,7 +120,7 @@ impl Pool {
 
     /// Takes up to `wanted` openings from their rate. The moment is when it has the next one, when
     /// it has too few now.
-    pub fn take_openings(&mut self, wanted: usize, now: Timestamp) -> (usize, Option<Timestamp>) {
+    pub(super) fn take_openings(&mut self, wanted: usize, now: Timestamp) -> (usize, Option<Timestamp>) {
         let Some(openings) = &mut self.openings else { return (wanted, None) };
         for taken in 0..wanted {
             if let Err(later) = openings.take_one(now) {
@@ -131,12 +131,12 @@ impl Pool {
     }
 
     /// A connection is being opened.
-    pub fn opening(&mut self, id: ConnectionId, source: SourceId) {
+    pub(super) fn opening(&mut self, id: ConnectionId, source: SourceId) {
         self.connections.insert(id, Connection { source, open: None });
     }
 
     /// A connection is open; `number` is the journal's.
-    pub fn opened(&mut self, id: ConnectionId, number: u32) {
+    pub(super) fn opened(&mut self, id: ConnectionId, number: u32) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.open = Some(Open { in_flight: 0, number });
             self.open.insert((0, id));
@@ -144,13 +144,13 @@ impl Pool {
     }
 
     /// A connection could not be opened, or is closed.
-    pub fn remove(&mut self, id: ConnectionId) {
+    pub(super) fn remove(&mut self, id: ConnectionId) {
         self.retire(id);
         self.connections.remove(&id);
     }
 
     /// The connection gets no more messages: it closes once those in flight have their replies.
-    pub fn retire(&mut self, id: ConnectionId) {
+    pub(super) fn retire(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id)
             && let Some(open) = connection.open.take()
         {
@@ -160,7 +160,7 @@ impl Pool {
     }
 
     /// Retires the open connections from sources that are spent, and returns them.
-    pub fn retire_from(&mut self, is_spent: impl Fn(SourceId) -> bool) -> Vec<ConnectionId> {
+    pub(super) fn retire_from(&mut self, is_spent: impl Fn(SourceId) -> bool) -> Vec<ConnectionId> {
         let spent = self.connections.iter().filter(|(_, c)| c.open.is_some() && is_spent(c.source));
         let ids: Vec<_> = spent.map(|(id, _)| *id).collect();
         for id in &ids {
@@ -171,7 +171,7 @@ impl Pool {
 
     /// An open connection too many: if there are more than `window`, the one with the fewest
     /// messages in flight; if `close_idle`, one with none.
-    pub fn to_close(&self, window: usize, close_idle: bool) -> Option<ConnectionId> {
+    pub(super) fn to_close(&self, window: usize, close_idle: bool) -> Option<ConnectionId> {
         let surplus = self.connections.len() > window;
         let found = self.open.first().filter(|(in_flight, _)| surplus || (close_idle && *in_flight == 0));
         found.map(|(_, id)| *id)

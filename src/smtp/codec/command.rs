@@ -14,7 +14,7 @@ use crate::mail::Address;
 
 /// The parameters of MAIL.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct MailParameters<'a> {
+pub(crate) struct MailParameters<'a> {
     /// `SIZE=`, in bytes.
     pub size: Option<usize>,
     /// `BODY=8BITMIME`.
@@ -28,7 +28,7 @@ pub struct MailParameters<'a> {
 }
 
 /// `MAIL FROM:<…>`; `None` is the null return path.
-pub fn mail(out: &mut BytesMut, return_path: Option<&Address>, parameters: MailParameters<'_>) {
+pub(crate) fn mail(out: &mut BytesMut, return_path: Option<&Address>, parameters: MailParameters<'_>) {
     out.extend_from_slice(b"MAIL FROM:<");
     if let Some(address) = return_path {
         path(out, address);
@@ -53,7 +53,7 @@ pub fn mail(out: &mut BytesMut, return_path: Option<&Address>, parameters: MailP
 }
 
 /// `RCPT TO:<…>`, with `NOTIFY` and `ORCPT` if there is a `dsn`.
-pub fn rcpt(out: &mut BytesMut, recipient: &Address, dsn: Option<&Dsn>) {
+pub(crate) fn rcpt(out: &mut BytesMut, recipient: &Address, dsn: Option<&Dsn>) {
     out.extend_from_slice(b"RCPT TO:<");
     path(out, recipient);
     out.extend_from_slice(b">");
@@ -64,7 +64,7 @@ pub fn rcpt(out: &mut BytesMut, recipient: &Address, dsn: Option<&Dsn>) {
 }
 
 /// `BDAT n LAST`: `bytes` bytes of content follow, and they are all of it.
-pub fn bdat_last(out: &mut BytesMut, bytes: usize) {
+pub(crate) fn bdat_last(out: &mut BytesMut, bytes: usize) {
     write!(out, "BDAT {bytes} LAST\r\n").expect("a BytesMut grows");
 }
 

@@ -12,7 +12,7 @@ use crate::mail::Address;
 const ENVID_BYTES: usize = 100;
 
 /// ` RET=… ENVID=…` of MAIL. `id` is the message's; if it is too long for ENVID, it is omitted.
-pub fn mail(out: &mut BytesMut, dsn: &Dsn, id: &str) {
+pub(crate) fn mail(out: &mut BytesMut, dsn: &Dsn, id: &str) {
     match dsn.ret {
         Some(Return::Full) => out.extend_from_slice(b" RET=FULL"),
         Some(Return::Headers) => out.extend_from_slice(b" RET=HDRS"),
@@ -27,7 +27,7 @@ pub fn mail(out: &mut BytesMut, dsn: &Dsn, id: &str) {
 }
 
 /// ` NOTIFY=… ORCPT=…` of RCPT.
-pub fn rcpt(out: &mut BytesMut, dsn: &Dsn, recipient: &Address) {
+pub(crate) fn rcpt(out: &mut BytesMut, dsn: &Dsn, recipient: &Address) {
     for (index, word) in dsn.notify.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b" NOTIFY=" } else { b"," });
         out.extend_from_slice(match word {

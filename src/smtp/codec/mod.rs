@@ -2,7 +2,7 @@
 //! incomplete reply.
 
 mod capabilities;
-pub mod command;
+pub(super) mod command;
 mod dsn;
 #[cfg(test)]
 mod fuzz;
@@ -10,5 +10,5 @@ mod reply;
 mod stuffing;
 
 pub use capabilities::Capabilities;
-pub use reply::ReplyParser;
-pub use stuffing::stuff;
+pub(super) use reply::ReplyParser;
+pub(super) use stuffing::stuff;

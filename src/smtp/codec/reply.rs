@@ -17,7 +17,7 @@ const SHOWN_BYTES: usize = 80;
 
 /// Turns bytes into replies.
 #[derive(Debug, Default)]
-pub struct ReplyParser {
+pub(crate) struct ReplyParser {
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// Bytes of the reply so far.
@@ -30,7 +30,7 @@ pub struct ReplyParser {
 
 /// The bytes are no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// A line without a code, or with another code than the reply's first line.
     #[error("not a reply: `{0}`")]
     Line(String),
@@ -42,7 +42,7 @@ pub enum Malformed {
 impl ReplyParser {
     /// The next reply in `input`, which is advanced by the bytes used; `None` if all bytes were
     /// used and the reply is incomplete. After an error nothing more can be read.
-    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Reply>, Malformed> {
+    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Reply>, Malformed> {
         while let Some(end) = memchr::memchr(b'\n', input) {
             let (head, rest) = input.split_at(end + 1);
             *input = rest;

@@ -18,7 +18,7 @@ enum At {
 
 /// Appends `segments` to `out` with dots doubled, and the dot that ends the message. Returns the
 /// number of bytes appended.
-pub fn stuff(segments: impl IntoIterator<Item = Bytes>, out: &mut VecDeque<Bytes>) -> usize {
+pub(crate) fn stuff(segments: impl IntoIterator<Item = Bytes>, out: &mut VecDeque<Bytes>) -> usize {
     let mut appended = 0;
     let mut append = |bytes: Bytes| {
         appended += bytes.len();

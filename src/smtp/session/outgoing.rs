@@ -11,7 +11,7 @@ use crate::smtp::codec::{command, stuff};
 
 /// The outgoing stream. Positions in it are bytes counted from the session's beginning.
 #[derive(Debug, Default)]
-pub struct Outgoing {
+pub(super) struct Outgoing {
     /// The bytes to write, in order.
     chunks: VecDeque<Bytes>,
     /// Queued commands that are not yet in `chunks`.
@@ -28,7 +28,7 @@ pub struct Outgoing {
 
 /// A command without its reply.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected {
+pub(super) struct Expected {
     /// The command.
     pub command: Command,
     /// The position in the stream where it ends, content included.
@@ -37,7 +37,7 @@ pub struct Expected {
 
 impl Outgoing {
     /// Queues a command.
-    pub fn command(&mut self, command: Command, write: impl FnOnce(&mut BytesMut)) {
+    pub(super) fn command(&mut self, command: Command, write: impl FnOnce(&mut BytesMut)) {
         let before = self.commands.len();
         write(&mut self.commands);
         self.queued += (self.commands.len() - before) as u64;
@@ -45,19 +45,19 @@ impl Outgoing {
     }
 
     /// Queues a command that is one word.
-    pub fn word(&mut self, command: Command, line: &'static [u8]) {
+    pub(super) fn word(&mut self, command: Command, line: &'static [u8]) {
         self.command(command, |out| out.extend_from_slice(line));
     }
 
     /// Queues the content after DATA, with the dot.
-    pub fn content(&mut self, segments: Vec<Bytes>) {
+    pub(super) fn content(&mut self, segments: Vec<Bytes>) {
         self.seal();
         self.queued += stuff(segments, &mut self.chunks) as u64;
         self.expected.push_back(Expected { command: Command::EndOfMessage, end: self.queued });
     }
 
     /// Queues BDAT with the content.
-    pub fn last_chunk(&mut self, segments: Vec<Bytes>) {
+    pub(super) fn last_chunk(&mut self, segments: Vec<Bytes>) {
         // Counted here, not taken from the message: with one byte too few or too many the server
         // would read content as commands.
         let bytes: usize = segments.iter().map(Bytes::len).sum();
@@ -71,14 +71,14 @@ impl Outgoing {
     }
 
     /// Makes queued commands visible to [`Outgoing::slices`].
-    pub fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         if !self.commands.is_empty() {
             self.chunks.push_back(self.commands.split().freeze());
         }
     }
 
     /// Fills `slices` with the next bytes to write; returns the number of slices filled.
-    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
             *slice = IoSlice::new(chunk);
@@ -88,7 +88,7 @@ impl Outgoing {
     }
 
     /// The first `bytes` bytes of the slices were handed to the socket.
-    pub fn wrote(&mut self, mut bytes: usize) {
+    pub(super) fn wrote(&mut self, mut bytes: usize) {
         self.written += bytes as u64;
         while let Some(front) = self.chunks.front_mut() {
             if bytes < front.len() {
@@ -102,46 +102,46 @@ impl Outgoing {
     }
 
     /// Discards the bytes that have not been written.
-    pub fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         self.chunks.clear();
         self.commands.clear();
         self.queued = self.written;
     }
 
     /// Expects no more replies.
-    pub fn expect_nothing(&mut self) {
+    pub(super) fn expect_nothing(&mut self) {
         self.expected.clear();
     }
 
     /// True when nothing is left to write.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
     /// The oldest command without its reply.
-    pub fn oldest(&self) -> Option<Expected> {
+    pub(super) fn oldest(&self) -> Option<Expected> {
         self.expected.front().copied()
     }
 
     /// The oldest command has its reply.
-    pub fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         if let Some(expected) = self.expected.pop_front() {
             self.answered = expected.end;
         }
     }
 
     /// The position at which the next command will begin.
-    pub fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         self.queued
     }
 
     /// True when all bytes before `place` were handed to the socket.
-    pub fn has_written(&self, place: u64) -> bool {
+    pub(super) fn has_written(&self, place: u64) -> bool {
         self.written >= place
     }
 
     /// Bytes queued or written that have no reply yet.
-    pub fn unanswered_bytes(&self) -> u64 {
+    pub(super) fn unanswered_bytes(&self) -> u64 {
         self.queued.saturating_sub(self.answered)
     }
 }
