@@ -8,7 +8,8 @@ use super::error::Mistake;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Capacity {
-    /// The account that messages count against; campaigns with the same account share the agreement.
+    /// The account that messages count against; campaigns with the same account share the
+    /// agreement.
     pub account: String,
     /// Transmission attempts per hour; retries count.
     pub per_hour: u64,

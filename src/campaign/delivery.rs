@@ -91,8 +91,8 @@ pub struct Relay {
     /// The file that holds the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
-    /// A program with its arguments that prints an access token for `username` (XOAUTH2), instead of a
-    /// password.
+    /// A program with its arguments that prints an access token for `username` (XOAUTH2), instead
+    /// of a password.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_command: Vec<String>,
     /// A PEM file with the certificate to show to a relay that asks for one.
@@ -144,7 +144,8 @@ pub struct RetryPolicy {
     pub give_up_after: Span,
 }
 
-/// `[delivery.timeouts]` (RFC 5321 §4.5.3.2; shorter where batch mail does better with another attempt).
+/// `[delivery.timeouts]` (RFC 5321 §4.5.3.2; shorter where batch mail does better with another
+/// attempt).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Timeouts {
@@ -174,8 +175,8 @@ fn default_depth() -> usize {
     1
 }
 
-/// Recipients of one message: more than any server is known to accept, and no more than a run prepares
-/// at once.
+/// Recipients of one message: more than any server is known to accept, and no more than a run
+/// prepares at once.
 pub(super) const RECIPIENTS: std::ops::RangeInclusive<usize> = 1..=1_000;
 pub(super) const RECIPIENTS_HINT: &str = "use 1 to 1000; RFC 5321 requires every server to accept 100";
 

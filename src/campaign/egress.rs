@@ -15,8 +15,8 @@ use crate::mail::Domain;
 pub struct Egress {
     /// The local address to connect from.
     pub address: IpAddr,
-    /// The name in EHLO; `delivery.ehlo` by default. It should be the name in the address's PTR record, and
-    /// resolve to the address.
+    /// The name in EHLO; `delivery.ehlo` by default. It should be the name in the address's PTR
+    /// record, and resolve to the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ehlo: Option<String>,
     /// The most messages that leave from it, to all sites together; no limit by default.
@@ -25,7 +25,8 @@ pub struct Egress {
     /// Its share of the connections, relative to the other entries.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
-    /// The pool that it belongs to. A registered sender may name a pool, and then uses only its addresses.
+    /// The pool that it belongs to. A registered sender may name a pool, and then uses only its
+    /// addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
     /// The domains of `From` that it serves; all by default.

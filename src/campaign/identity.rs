@@ -16,7 +16,8 @@ pub struct Identity {
     /// `List-Id` (RFC 2919), such as `spring-news.example.com`; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_id: Option<String>,
-    /// `Feedback-ID` (Google's Postmaster Tools); by default `<campaign id>:<kind>:mailrun:<sender domain>`.
+    /// `Feedback-ID` (Google's Postmaster Tools); by default `<campaign id>:<kind>:mailrun:<sender
+    /// domain>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback_id: Option<String>,
 }

@@ -1,8 +1,8 @@
 //! The campaign file: TOML, kebab-case, one concept a file.
 //!
-//! A loaded [`Campaign`] has been checked: addresses parse, values are in range, and paths start from
-//! the file's folder. Unknown keys are refused, and the error names the nearest known one. Secrets are
-//! never read into it: it only says where they are.
+//! A loaded [`Campaign`] has been checked: addresses parse, values are in range, and paths start
+//! from the file's folder. Unknown keys are refused, and the error names the nearest known one.
+//! Secrets are never read into it: it only says where they are.
 
 mod capacity;
 mod checks;
@@ -119,7 +119,8 @@ impl Campaign {
         Self::parse(&text, path)
     }
 
-    /// Reads and checks the text of a campaign file. Relative paths start from the folder of `path`.
+    /// Reads and checks the text of a campaign file. Relative paths start from the folder of
+    /// `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, CampaignError> {
         let mut campaign: Self =
             toml::from_str(text).map_err(|error| CampaignError::toml(path, text, &error))?;

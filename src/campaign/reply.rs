@@ -14,8 +14,8 @@ pub struct ReplyRule {
     /// The reply must have one of these codes; 4 and 5 mean all of 4yz and 5yz. Empty means any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<u16>,
-    /// The reply must have one of these enhanced status codes; `x` means any number. Empty means any, or
-    /// none.
+    /// The reply must have one of these enhanced status codes; `x` means any number. Empty means
+    /// any, or none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<String>,
     /// A regular expression that must match the text; ASCII, ignoring case.
@@ -33,7 +33,8 @@ pub struct ReplyRule {
     /// What pauses.
     #[serde(default, skip_serializing_if = "PauseScope::is_default")]
     pub scope: PauseScope,
-    /// A 5yz also puts the address on the suppression list; only for `bad_mailbox` and `bad_domain`.
+    /// A 5yz also puts the address on the suppression list; only for `bad_mailbox` and
+    /// `bad_domain`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suppress: bool,
     /// Replies that this rule must match, and no rule before it.

@@ -23,8 +23,8 @@ impl DomainRoute {
     }
 }
 
-/// The relays for the domains that no `[[route]]` names: `[delivery.relay]`, or each `[[relay]]` that no
-/// route names.
+/// The relays for the domains that no `[[route]]` names: `[delivery.relay]`, or each `[[relay]]`
+/// that no route names.
 pub(super) fn main_relays<'a>(
     delivery: &'a Delivery,
     relays: &'a [Relay],

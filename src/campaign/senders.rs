@@ -1,7 +1,7 @@
 //! `senders.toml`: who may be in `From`, shared by campaigns.
 //!
-//! Each sender has its own keys, return path, egress pool and capacity account, so that several senders
-//! keep their reputations apart. A campaign must not contradict its sender.
+//! Each sender has its own keys, return path, egress pool and capacity account, so that several
+//! senders keep their reputations apart. A campaign must not contradict its sender.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,8 @@ pub struct RegisteredSender {
     /// The capacity account of its campaigns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_account: Option<String>,
-    /// `[[sender.dkim]]`: its keys, as in a campaign file; relative paths start from the registry's folder.
+    /// `[[sender.dkim]]`: its keys, as in a campaign file; relative paths start from the registry's
+    /// folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dkim: Vec<Dkim>,
 }

@@ -7,8 +7,8 @@ use super::error::Mistake;
 use super::mx::MxTls;
 use crate::mail::Domain;
 
-/// One entry of `[[shaping]]`, or a built-in one. Keys that it leaves out come from the built-in entry of
-/// the same name, then from the entry `default`.
+/// One entry of `[[shaping]]`, or a built-in one. Keys that it leaves out come from the built-in
+/// entry of the same name, then from the entry `default`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ShapingEntry {

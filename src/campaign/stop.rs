@@ -8,7 +8,8 @@ use super::error::Mistake;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Stop {
-    /// Stop when more than this percentage of the last `bounce-window` outcomes are bounces; 0 means never.
+    /// Stop when more than this percentage of the last `bounce-window` outcomes are bounces; 0
+    /// means never.
     pub bounce_percent: f64,
     /// The number of outcomes that `bounce-percent` looks at.
     pub bounce_window: usize,

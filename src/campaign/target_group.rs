@@ -93,7 +93,8 @@ fn default_email() -> String {
 }
 
 impl TargetGroupSource {
-    /// These files, with the addresses in the column `email` and default settings; duplicates are kept.
+    /// These files, with the addresses in the column `email` and default settings; duplicates are
+    /// kept.
     pub fn of_files(files: Vec<String>, email: &str) -> Self {
         Self {
             files,

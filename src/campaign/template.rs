@@ -21,14 +21,15 @@ pub struct Template {
     /// The file with the HTML template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<PathBuf>,
-    /// The folder with the partials (`{{> name}}` is `name.hbs`); the templates' own folder by default.
+    /// The folder with the partials (`{{> name}}` is `name.hbs`); the templates' own folder by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partials: Option<PathBuf>,
     /// Files that every message carries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<PathBuf>,
-    /// Columns with the path of a file for this row, relative to the campaign file; an empty value means no
-    /// file.
+    /// Columns with the path of a file for this row, relative to the campaign file; an empty value
+    /// means no file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachment_columns: Vec<String>,
     /// Images that the HTML names as `cid:<id>`.
@@ -40,7 +41,8 @@ pub struct Template {
     /// True: printing a name without a value fails the row. False: it prints nothing.
     #[serde(default = "yes")]
     pub strict: bool,
-    /// False: all get the same text and header, composed and signed once for many recipients of a site.
+    /// False: all get the same text and header, composed and signed once for many recipients of a
+    /// site.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub personalised: bool,
     /// With `personalised = false`: the name of the empty group in `To` (RFC 5322 §3.4).

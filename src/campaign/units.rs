@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
 
-/// A number of bytes: a number and one of `B`, `kB`, `MB`, `GB` (powers of 1,000) or `KiB`, `MiB`, `GiB`.
+/// A number of bytes: a number and one of `B`, `kB`, `MB`, `GB` (powers of 1,000) or `KiB`, `MiB`,
+/// `GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 

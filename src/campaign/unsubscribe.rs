@@ -21,8 +21,8 @@ pub struct Unsubscribe {
     /// The environment variable that holds the secret of the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
-    /// The file that holds the secret of the tokens; without either, a secret is created in the state
-    /// directory.
+    /// The file that holds the secret of the tokens; without either, a secret is created in the
+    /// state directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
 }

@@ -1,8 +1,8 @@
 //! Approval: one hash over everything that reaches a recipient, the same on every machine.
 //!
-//! It covers the rows that pass screening, their messages, and how they are signed. It does not cover
-//! paths, times, rates, relays, this machine's name or its suppression list: an address that is
-//! suppressed after the approval gets nothing, and the rest is sent. Nor does it cover `Date`,
+//! It covers the rows that pass screening, their messages, and how they are signed. It does not
+//! cover paths, times, rates, relays, this machine's name or its suppression list: an address that
+//! is suppressed after the approval gets nothing, and the rest is sent. Nor does it cover `Date`,
 //! `Message-ID` and the recipients' tokens, which differ from run to run.
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Every DNS record that a campaign's sender needs, compared with what is published. Never publishes
-//! anything.
+//! Every DNS record that a campaign's sender needs, compared with what is published. Never
+//! publishes anything.
 
 use std::net::IpAddr;
 
@@ -61,8 +61,8 @@ impl Record {
 
 /// The records that a sender needs.
 ///
-/// With `below`, keys and policies are in that zone, and the sender's own zone points there with CNAMEs:
-/// then whoever manages that zone can change them.
+/// With `below`, keys and policies are in that zone, and the sender's own zone points there with
+/// CNAMEs: then whoever manages that zone can change them.
 pub fn records(sender: &Sender<'_>, below: Option<&str>) -> Vec<Record> {
     let (from, path) = (sender.from.as_str(), sender.return_path.as_str());
     let mut records = Vec::new();

@@ -1,7 +1,7 @@
 //! When a run will finish: how long it takes, what limits it, and whether it meets a deadline.
 //!
-//! Pure arithmetic over the domains of the list. Leaves out retries, stalls and other campaigns on the
-//! same account.
+//! Pure arithmetic over the domains of the list. Leaves out retries, stalls and other campaigns on
+//! the same account.
 
 use std::time::Duration;
 
@@ -49,8 +49,8 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
     serializer.collect_str(at)
 }
 
-/// Estimates sending `rows` messages from `start` on. `shares` are parts of the list with their limits:
-/// the slowest of them, or the capacity, decides when the run finishes.
+/// Estimates sending `rows` messages from `start` on. `shares` are parts of the list with their
+/// limits: the slowest of them, or the capacity, decides when the run finishes.
 pub fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Estimate {
     let forecast = forecast(rows, capacity, start);
     let mut estimate = Estimate {

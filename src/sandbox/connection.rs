@@ -1,4 +1,5 @@
-//! One connection: moves bytes between the socket and the session, and carries out the session's steps.
+//! One connection: moves bytes between the socket and the session, and carries out the session's
+//! steps.
 //!
 //! Decides nothing about the protocol. All replies to the input of one read leave with one write.
 
@@ -26,8 +27,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 
-/// How long the client has to close its side after the last reply. Closing with unread input would reset
-/// the connection.
+/// How long the client has to close its side after the last reply. Closing with unread input would
+/// reset the connection.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// How long a `stall-…` lasts if the client never gives up: longer than any timeout of RFC 5321

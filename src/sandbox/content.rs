@@ -102,7 +102,8 @@ impl Content {
         }
     }
 
-    /// The value of `Message-ID` without angle brackets; empty if there is none or it was not to be kept.
+    /// The value of `Message-ID` without angle brackets; empty if there is none or it was not to be
+    /// kept.
     pub fn message_id(&self) -> String {
         message_id(&self.kept).unwrap_or_default()
     }
@@ -191,7 +192,8 @@ fn message_id(content: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The violation, which must be the same however the content is cut: in two anywhere, and byte by byte.
+    /// The violation, which must be the same however the content is cut: in two anywhere, and byte
+    /// by byte.
     fn offence(content: &[u8], body: Body, smtp_utf8: bool) -> Option<Offence> {
         let of = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let mut all = Content::new(1 << 20, Want::Nothing, true, body, smtp_utf8);

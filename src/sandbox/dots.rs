@@ -1,7 +1,7 @@
 //! Content as DATA sends it: finds its end and removes the stuffed dots (RFC 5321 §4.5.2).
 //!
-//! Only CRLF `.` CRLF ends the content. A bare CR or LF is content like any other byte, so no message
-//! can be smuggled in after a dot between them.
+//! Only CRLF `.` CRLF ends the content. A bare CR or LF is content like any other byte, so no
+//! message can be smuggled in after a dot between them.
 
 use memchr::memmem;
 

@@ -79,7 +79,8 @@ pub(super) struct Dice {
 impl Dice {
     pub fn new(faults: Option<Faults>, connection: u64) -> Self {
         let seed = faults.as_ref().map_or(0, |faults| faults.seed);
-        // The sequences of different connections start far apart: the constant differs from splitmix's step.
+        // The sequences of different connections start far apart: the constant differs from
+        // splitmix's step.
         Self { faults, state: seed ^ connection.wrapping_mul(0xd1b5_4a32_d192_ed03) }
     }
 

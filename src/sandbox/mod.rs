@@ -1,9 +1,10 @@
-//! The embedded SMTP receiver: for rehearsals, tests and load tests. It relays nothing and sends nothing.
+//! The embedded SMTP receiver: for rehearsals, tests and load tests. It relays nothing and sends
+//! nothing.
 //!
-//! A strict server of RFC 5321 with PIPELINING (RFC 2920), CHUNKING and BINARYMIME (RFC 3030), 8BITMIME
-//! (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN (RFC 3461), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS
-//! (RFC 3207), REQUIRETLS (RFC 8689) and AUTH PLAIN and LOGIN (RFC 4954); each can be switched off. It
-//! listens on loopback by default.
+//! A strict server of RFC 5321 with PIPELINING (RFC 2920), CHUNKING and BINARYMIME (RFC 3030),
+//! 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870), DSN (RFC 3461), ENHANCEDSTATUSCODES
+//! (RFC 2034), STARTTLS (RFC 3207), REQUIRETLS (RFC 8689) and AUTH PLAIN and LOGIN (RFC 4954); each
+//! can be switched off. It listens on loopback by default.
 //!
 //! The recipient's local part scripts the reply:
 //!
@@ -32,9 +33,9 @@
 //! | `…-always` | every attempt (the default of all but `greylist`) |
 //! | `…+<anything>` | another address with the same script |
 //!
-//! Any other recipient is accepted. If several recipients of one message script its content, the first
-//! one decides. [`BEHAVIOURS`] and [`BEHAVIOUR_SUFFIXES`] are the same table for help texts. [`Faults`]
-//! happen at random to recipients that script nothing.
+//! Any other recipient is accepted. If several recipients of one message script its content, the
+//! first one decides. [`BEHAVIOURS`] and [`BEHAVIOUR_SUFFIXES`] are the same table for help texts.
+//! [`Faults`] happen at random to recipients that script nothing.
 
 mod certificate;
 mod connection;
@@ -88,9 +89,9 @@ impl Sandbox {
     /// Starts listening on the current tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` for options that make no sense, or a listening address that other hosts can reach
-    /// without `allow_remote`; `WouldBlock` if the record is in use; otherwise whatever keeps address,
-    /// folder or record from being opened.
+    /// `InvalidInput` for options that make no sense, or a listening address that other hosts can
+    /// reach without `allow_remote`; `WouldBlock` if the record is in use; otherwise whatever keeps
+    /// address, folder or record from being opened.
     pub async fn start(options: Options) -> io::Result<Self> {
         options.check()?;
         let identity = certificate::identity(&options.host_name)?;
@@ -110,7 +111,8 @@ impl Sandbox {
         self.addr
     }
 
-    /// The certificate in PEM: for `localhost`, `127.0.0.1`, `::1` and the host name of the options.
+    /// The certificate in PEM: for `localhost`, `127.0.0.1`, `::1` and the host name of the
+    /// options.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
@@ -120,9 +122,9 @@ impl Sandbox {
         Stats { domains: self.shared.store.domains(), ..self.shared.common.counters.snapshot() }
     }
 
-    /// Stops accepting connections, closes the open ones with 421, and returns the final totals. Finishes
-    /// writing a message that has arrived completely, and tries to reply; does not wait for one that is
-    /// still arriving.
+    /// Stops accepting connections, closes the open ones with 421, and returns the final totals.
+    /// Finishes writing a message that has arrived completely, and tries to reply; does not wait
+    /// for one that is still arriving.
     pub async fn stop(self) -> Stats {
         self.stop.send_replace(true);
         let Self { accepting, shared, .. } = self;

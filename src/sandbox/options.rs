@@ -25,12 +25,13 @@ pub struct Options {
     pub auth_in_clear: bool,
     /// The largest message in bytes, as announced with SIZE (RFC 1870) and enforced.
     pub max_size: u64,
-    /// The most recipients of one message; further ones get 452 4.5.3. RFC 5321 §4.5.3.1.8 requires at
-    /// least 100.
+    /// The most recipients of one message; further ones get 452 4.5.3. RFC 5321 §4.5.3.1.8 requires
+    /// at least 100.
     pub most_recipients: usize,
     /// The extensions in EHLO. Parameters and commands of others are refused.
     pub extensions: Extensions,
-    /// Refuse content that RFC 5321 forbids: bare CR or LF, NUL, lines over 998 octets, undeclared 8-bit text.
+    /// Refuse content that RFC 5321 forbids: bare CR or LF, NUL, lines over 998 octets, undeclared
+    /// 8-bit text.
     pub strict_content: bool,
     /// Answer 354 to DATA even if every recipient was refused, as RFC 2920 §3.1 allows.
     pub eager_data: bool,
@@ -40,7 +41,8 @@ pub struct Options {
     pub delay: Option<Duration>,
     /// Random faults, for recipients whose local part scripts nothing.
     pub faults: Option<Faults>,
-    /// How long a connection may be silent before it is closed. RFC 5321 §4.5.3.2.7 requires 5 minutes.
+    /// How long a connection may be silent before it is closed. RFC 5321 §4.5.3.2.7 requires 5
+    /// minutes.
     pub idle_timeout: Duration,
     /// The name in the greeting, in EHLO and in `Received`.
     pub host_name: String,
@@ -97,7 +99,8 @@ pub struct Extensions {
     pub size: bool,
     /// ENHANCEDSTATUSCODES (RFC 2034). If off, replies carry no enhanced status.
     pub enhanced_status_codes: bool,
-    /// DSN: `RET`, `ENVID`, `NOTIFY`, `ORCPT` (RFC 3461). Accepted, but no notification is ever sent.
+    /// DSN: `RET`, `ENVID`, `NOTIFY`, `ORCPT` (RFC 3461). Accepted, but no notification is ever
+    /// sent.
     pub dsn: bool,
     /// REQUIRETLS (RFC 8689); offered over TLS only.
     pub require_tls: bool,

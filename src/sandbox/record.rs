@@ -1,9 +1,9 @@
 //! The sandbox's record of accepted messages: a JSON line per message and recipient.
 //!
-//! One `write` puts the lines of a message into the file before its reply leaves. They survive a kill
-//! at any moment, so the record is true whatever happens to client and sandbox. They are not synced, so
-//! they may not survive a power failure. A kill can leave a torn line: its message was not answered, and
-//! readers ignore it.
+//! One `write` puts the lines of a message into the file before its reply leaves. They survive a
+//! kill at any moment, so the record is true whatever happens to client and sandbox. They are not
+//! synced, so they may not survive a power failure. A kill can leave a torn line: its message was
+//! not answered, and readers ignore it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -72,7 +72,8 @@ impl Record {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let written = inner.file.write_all(&lines);
         if written.is_err() {
-            // A full disk may have accepted a part of a line: the next one must not be appended to it.
+            // A full disk may have accepted a part of a line: the next one must not be appended to
+            // it.
             inner.file.set_len(inner.length)?;
             return written;
         }
@@ -99,7 +100,8 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Reads a record, in the order of acceptance, even while it is being written. Ignores a torn last line.
+/// Reads a record, in the order of acceptance, even while it is being written. Ignores a torn last
+/// line.
 ///
 /// # Errors
 /// `InvalidData` for a complete line that is not an entry; otherwise those of the file.

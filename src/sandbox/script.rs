@@ -31,7 +31,8 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("overlong-after-dot", "the message is accepted; the reply is a line of 100,000 octets"),
 ];
 
-/// Suffixes of these forms: how often a script acts, and how to write several addresses with one script.
+/// Suffixes of these forms: how often a script acts, and how to write several addresses with one
+/// script.
 pub const BEHAVIOUR_SUFFIXES: &[(&str, &str)] = &[
     ("…-once, …-twice, …-<n>-times", "only the first attempts at this address; later ones are accepted"),
     ("…-always", "every attempt (the default of all but greylist)"),
@@ -135,8 +136,8 @@ impl Script {
     }
 }
 
-/// Removes `-once`, `-twice`, `-<n>-times` or `-always` from the end. `Some(None)` means always, `None`
-/// that there is no suffix.
+/// Removes `-once`, `-twice`, `-<n>-times` or `-always` from the end. `Some(None)` means always,
+/// `None` that there is no suffix.
 fn split_times(base: &str) -> (&str, Option<Option<u32>>) {
     let Some((head, word)) = base.rsplit_once('-') else { return (base, None) };
     match word {

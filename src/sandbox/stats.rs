@@ -27,7 +27,8 @@ pub struct Stats {
     pub dropped: u64,
     /// Content bytes of the accepted messages, without dot-stuffing.
     pub bytes: u64,
-    /// Commands that were malformed, out of sequence or sent too early; a correct client sends none.
+    /// Commands that were malformed, out of sequence or sent too early; a correct client sends
+    /// none.
     pub client_errors: u64,
     /// With [`super::Keep::Count`]: messages per recipient domain, most frequent first.
     pub domains: Vec<(String, u64)>,

@@ -43,8 +43,8 @@ pub(super) struct Store {
     keep: Keep,
     host_name: String,
     record: Option<Record>,
-    /// The number of the next queue id. It starts with the clock in microseconds, so a restarted sandbox
-    /// does not overwrite files of the previous one.
+    /// The number of the next queue id. It starts with the clock in microseconds, so a restarted
+    /// sandbox does not overwrite files of the previous one.
     next: AtomicI64,
     domains: Mutex<HashMap<Box<str>, u64>>,
 }
@@ -87,7 +87,8 @@ impl Store {
         Ok(queue_id)
     }
 
-    /// Adds the message to the record: a short `write` to the page cache, cheaper here than waking a thread.
+    /// Adds the message to the record: a short `write` to the page cache, cheaper here than waking
+    /// a thread.
     fn note(&self, queue_id: &str, message: &Accepted) -> io::Result<()> {
         let Some(record) = &self.record else { return Ok(()) };
         let at_us = Timestamp::now().0;
@@ -125,8 +126,8 @@ impl Store {
     }
 }
 
-/// Writes `<queue id>.eml`: trace fields, then the message as received. The file gets its name once it is
-/// complete.
+/// Writes `<queue id>.eml`: trace fields, then the message as received. The file gets its name once
+/// it is complete.
 fn write_eml(folder: &Path, queue_id: &str, host_name: &str, message: &Accepted) -> io::Result<PathBuf> {
     let path = folder.join(format!("{queue_id}.eml"));
     let mut draft = Draft::create(&path)?;

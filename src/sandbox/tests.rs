@@ -1,4 +1,5 @@
-//! The sandbox over real sockets: what only they can show. The conversations themselves are in `session/tests.rs`.
+//! The sandbox over real sockets: what only they can show. The conversations themselves are in
+//! `session/tests.rs`.
 
 use std::io::ErrorKind;
 use std::path::Path;

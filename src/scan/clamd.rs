@@ -27,7 +27,8 @@ impl Clamd {
     pub fn scan(&self, content: &[u8]) -> io::Result<Verdict> {
         let stream = &mut *daemon::connect(&self.endpoint)?;
         let sent = send(stream, content);
-        // A daemon that has seen too much says so and closes: its answer is worth more than the failed write.
+        // A daemon that has seen too much says so and closes: its answer is worth more than the
+        // failed write.
         let answer = match (read_to_end(stream), sent) {
             (Ok(answer), _) if !answer.is_empty() => answer,
             (_, Err(error)) | (Err(error), Ok(())) => return Err(error),

@@ -1,8 +1,10 @@
-//! Scanners: programs that judge content before it is sent. ClamAV looks for viruses, SpamAssassin scores a message.
+//! Scanners: programs that judge content before it is sent. ClamAV looks for viruses, SpamAssassin
+//! scores a message.
 //!
-//! A scanner is a value that knows where its program listens. Its `scan` takes one piece of content (a decoded part, or
-//! a whole message) and returns a [`Verdict`], or an error when the program gave none. It blocks: call it on a plain
-//! thread, never in a rayon worker. It sees content only, never who the other recipients are.
+//! A scanner is a value that knows where its program listens. Its `scan` takes one piece of content
+//! (a decoded part, or a whole message) and returns a [`Verdict`], or an error when the program
+//! gave none. It blocks: call it on a plain thread, never in a rayon worker. It sees content only,
+//! never who the other recipients are.
 //!
 //! Another scanner is another file here with the same `scan`.
 

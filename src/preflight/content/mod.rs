@@ -1,4 +1,5 @@
-//! Scans the content: SpamAssassin scores a message of the list, ClamAV scans it and every attachment.
+//! Scans the content: SpamAssassin scores a message of the list, ClamAV scans it and every
+//! attachment.
 //!
 //! Uses a daemon only if the campaign names it.
 
@@ -8,7 +9,8 @@ use super::finding::{Finding, Id};
 use crate::campaign::Checks;
 use crate::scan::{Clamd, Score, Spamd, Verdict};
 
-/// Has the daemons that `checks` names scan `message` and `files`, the attachments by name and content.
+/// Has the daemons that `checks` names scan `message` and `files`, the attachments by name and
+/// content.
 pub fn check(checks: &Checks, message: &[u8], files: &[(String, Vec<u8>)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(endpoint) = &checks.spamd {

@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 use super::super::finding::Level;
 use super::*;
 
-/// Serves one connection after another: reads until `whole` says that the question is complete, then
-/// gives the next answer. Returns its address, and later the questions.
+/// Serves one connection after another: reads until `whole` says that the question is complete,
+/// then gives the next answer. Returns its address, and later the questions.
 fn daemon(whole: fn(&[u8]) -> bool, answers: Vec<&'static [u8]>) -> (String, JoinHandle<Vec<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

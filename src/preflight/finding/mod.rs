@@ -151,8 +151,8 @@ impl Findings {
         self.0.iter().any(|finding| finding.level >= least)
     }
 
-    /// Turns the sender's warnings and refusals into notes, for messages that never leave this machine: no
-    /// receiver looks anything up.
+    /// Turns the sender's warnings and refusals into notes, for messages that never leave this
+    /// machine: no receiver looks anything up.
     pub fn rehearse(&mut self) {
         for finding in self.0.iter_mut().filter(|finding| finding.group == Group::Sender) {
             finding.level = finding.level.min(Level::Note);

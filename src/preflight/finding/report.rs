@@ -7,7 +7,8 @@ use super::{Findings, Group, Level};
 /// The columns of a finding's text.
 const WIDTH: usize = 100;
 
-/// One line per finding under the name of its group; what is not `ok` also says why and what fixes it.
+/// One line per finding under the name of its group; what is not `ok` also says why and what fixes
+/// it.
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for group in Group::ALL {

@@ -1,8 +1,9 @@
 //! Finds the links, images and active tags of an HTML text.
 //!
-//! One pass over the tags, without a tree, since every message of a large list is scanned. Reads tags
-//! as browsers do (WHATWG HTML §13.2.5): comments, quoted and bare attributes, letters of any case, and
-//! the raw text of `<script>`, `<style>`, `<title>` and `<textarea>`. Never changes or judges a text.
+//! One pass over the tags, without a tree, since every message of a large list is scanned. Reads
+//! tags as browsers do (WHATWG HTML §13.2.5): comments, quoted and bare attributes, letters of any
+//! case, and the raw text of `<script>`, `<style>`, `<title>` and `<textarea>`. Never changes or
+//! judges a text.
 
 use std::borrow::Cow;
 
@@ -127,7 +128,8 @@ impl<'a> Iterator for Attributes<'a> {
         // A name may begin with `=` (§13.2.5.32).
         self.at += 1;
         self.skip(|byte| !ends_name(byte) && byte != b'=');
-        // Both ends are at an ASCII character or at the end of the text, so this slice is valid UTF-8.
+        // Both ends are at an ASCII character or at the end of the text, so this slice is valid
+        // UTF-8.
         let name = &self.html[start..self.at];
         if self.skip(|byte| byte.is_ascii_whitespace()) != Some(b'=') {
             return Some((name, Cow::Borrowed("")));
@@ -154,8 +156,8 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// Resolves the entities that templates write into attributes: `&amp;` `&lt;` `&gt;` `&quot;` `&apos;`
-/// and numbers. Leaves others as they are.
+/// Resolves the entities that templates write into attributes: `&amp;` `&lt;` `&gt;` `&quot;`
+/// `&apos;` and numbers. Leaves others as they are.
 fn resolve(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);

@@ -112,7 +112,8 @@ fn has_scheme(uri: &str) -> bool {
     })
 }
 
-/// True when `text` has a way to unsubscribe: the recipient's own link, or something with such a name.
+/// True when `text` has a way to unsubscribe: the recipient's own link, or something with such a
+/// name.
 fn unsubscribes(text: &str, rendered: &Rendered<'_>, looking: &Looking) -> bool {
     let holds = |needle: &str| memmem::find(text.as_bytes(), needle.as_bytes()).is_some();
     rendered.unsubscribe_url.as_deref().is_some_and(holds)

@@ -1,8 +1,8 @@
 //! A dry run of the list: renders, builds and measures the message of every row, on all cores.
 //!
-//! Never signs and never sends. Run id, secret and date are the same on every machine, so one hash over
-//! all messages identifies what recipients will get (see [`super::approval`]). The sizes are those of a
-//! real run.
+//! Never signs and never sends. Run id, secret and date are the same on every machine, so one hash
+//! over all messages identifies what recipients will get (see [`super::approval`]). The sizes are
+//! those of a real run.
 
 mod html;
 mod look;
@@ -43,8 +43,8 @@ pub fn composer(campaign: &Campaign) -> Result<Composer, TemplateError> {
     Composer::new(campaign, run)
 }
 
-/// Composes and measures the messages of `rows`, on all cores. `progress` gets the number of rows of
-/// each finished block.
+/// Composes and measures the messages of `rows`, on all cores. `progress` gets the number of rows
+/// of each finished block.
 ///
 /// # Errors
 /// The plan can't be read. A row that can't be rendered is no error: it is counted.
@@ -97,8 +97,8 @@ fn blocks(rows: &[Range<u32>]) -> Vec<Range<u32>> {
     blocks
 }
 
-/// A sample of a plan of `len` rows: evenly spread blocks with about `most` rows in all, the first rows
-/// among them. The whole plan if it has no more than `most`.
+/// A sample of a plan of `len` rows: evenly spread blocks with about `most` rows in all, the first
+/// rows among them. The whole plan if it has no more than `most`.
 pub fn sample(len: u32, most: u32) -> Vec<Range<u32>> {
     if len <= most {
         return std::iter::once(0..len).collect();

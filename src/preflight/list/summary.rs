@@ -70,7 +70,8 @@ impl DryRun {
         Some(Sizes { p50: at(50.0), p90: at(90.0), p99: at(99.0), largest, total: self.tally.bytes })
     }
 
-    /// What the rows showed. `place` gives a row of the plan as people name it: file and row number.
+    /// What the rows showed. `place` gives a row of the plan as people name it: file and row
+    /// number.
     pub fn findings(&self, place: impl Fn(u32) -> String) -> Vec<Finding> {
         let mut findings = vec![self.rendering(&place)];
         findings.extend(self.size_findings(&place));

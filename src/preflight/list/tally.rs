@@ -109,7 +109,8 @@ impl Tally {
         }
     }
 
-    /// Counts a mark of a row; call it once per row and mark. `example` is called for the first row only.
+    /// Counts a mark of a row; call it once per row and mark. `example` is called for the first row
+    /// only.
     pub fn mark(&mut self, mark: Mark, index: u32, example: impl FnOnce() -> String) {
         self.marks.entry(mark).and_modify(|seen| seen.rows += 1).or_insert_with(|| Seen {
             rows: 1,

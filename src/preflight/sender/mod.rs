@@ -1,7 +1,7 @@
 //! What receivers look up about a sender: domains, DKIM keys, SPF, DMARC, reverse DNS.
 //!
-//! Asks DNS through the resolver that the caller passes in: the system's, or one that answers from a
-//! zone file. Never sends anything.
+//! Asks DNS through the resolver that the caller passes in: the system's, or one that answers from
+//! a zone file. Never sends anything.
 
 mod addresses;
 mod dkim;
@@ -41,8 +41,8 @@ pub struct Sender<'a> {
     pub signer: &'a Signer,
     /// The addresses that mail leaves from; empty where they are not known.
     pub egress: &'a [Egress],
-    /// The host name of the relay that mail is handed to. Where `egress` is empty, SPF is checked for its
-    /// addresses.
+    /// The host name of the relay that mail is handed to. Where `egress` is empty, SPF is checked
+    /// for its addresses.
     pub relay: Option<&'a str>,
     /// A signed message of the campaign, to verify.
     pub message: Option<&'a [u8]>,

@@ -1,4 +1,5 @@
-//! Zones in, findings out: one line per situation, through a resolver that answers from a zone file.
+//! Zones in, findings out: one line per situation, through a resolver that answers from a zone
+//! file.
 //!
 //! With `MAILRUN_NSD=/usr/sbin/nsd`, a real name server on loopback serves the same zones
 //! (`scripts/interop`).
@@ -153,8 +154,8 @@ fn shown(findings: &Findings) -> Vec<String> {
     found.map(|finding| format!("{} {}", finding.level, finding.id)).collect()
 }
 
-/// One situation: the good zone, with the lines that start with the first text replaced with the second,
-/// and the expected findings besides `ok`.
+/// One situation: the good zone, with the lines that start with the first text replaced with the
+/// second, and the expected findings besides `ok`.
 async fn situation(what: &str, replaced: &[(&str, &str)], who: Who, expected: &[&str]) {
     let mut zone = GOOD.to_owned();
     for (begin, line) in replaced {

@@ -24,8 +24,8 @@ impl Session {
         options.auth.is_some() && !self.logged_in && (self.secure || options.auth_in_clear)
     }
 
-    /// Handles AUTH. `mechanism` is a bit of `smtp_proto::AUTH_…`; `initial` is the initial response, empty if
-    /// there is none.
+    /// Handles AUTH. `mechanism` is a bit of `smtp_proto::AUTH_…`; `initial` is the initial
+    /// response, empty if there is none.
     pub(super) fn auth(&mut self, mechanism: u64, initial: &str, out: &mut Vec<u8>) -> Option<Step> {
         let options = &self.common.options;
         if options.auth.is_none() || !self.greeted.as_ref().is_some_and(|(_, extended)| *extended) {

@@ -1,7 +1,8 @@
-//! One SMTP session as a server sees it: bytes in, replies and steps out (RFC 5321, 2920, 3030, 3207, 4954).
+//! One SMTP session as a server sees it: bytes in, replies and steps out (RFC 5321, 2920, 3030,
+//! 3207, 4954).
 //!
-//! Does no I/O and has no clock: it returns the next step, and the driver in [`super::connection`] takes
-//! it.
+//! Does no I/O and has no clock: it returns the next step, and the driver in [`super::connection`]
+//! takes it.
 
 mod auth;
 mod commands;
@@ -24,7 +25,8 @@ use super::script::{Attempts, Deed, Point, Script};
 use super::stats::{Counters, count};
 use super::store::Accepted;
 
-/// The longest command line with its CRLF; RFC 5321 §4.5.3.1.4 requires 512 and what extensions add.
+/// The longest command line with its CRLF; RFC 5321 §4.5.3.1.4 requires 512 and what extensions
+/// add.
 pub(super) const LONGEST_COMMAND: usize = 2048;
 
 /// What the driver does next. Before any step but `Keep`, it writes the replies so far.
@@ -68,8 +70,8 @@ pub(super) struct Session {
     /// The client's name and whether it said EHLO.
     greeted: Option<(Arc<str>, bool)>,
     transaction: Option<Transaction>,
-    /// MAIL was refused: then commands that the client pipelined after it are out of sequence, but not by
-    /// its own fault.
+    /// MAIL was refused: then commands that the client pipelined after it are out of sequence, but
+    /// not by its own fault.
     mail_refused: bool,
     state: State,
 }
@@ -130,7 +132,8 @@ struct Transaction {
     body: Body,
     smtp_utf8: bool,
     recipients: Vec<String>,
-    /// The script of an accepted recipient, with its address; if one scripts the content, the first such.
+    /// The script of an accepted recipient, with its address; if one scripts the content, the first
+    /// such.
     script: Option<(Script, String)>,
     /// From DATA or the first BDAT on.
     content: Option<Content>,

@@ -71,7 +71,8 @@ impl Session {
         None
     }
 
-    /// The client did not wait for a reply where it must, so its input can no longer be interpreted.
+    /// The client did not wait for a reply where it must, so its input can no longer be
+    /// interpreted.
     pub(super) fn out_of_step(&mut self, out: &mut Vec<u8>) -> Option<Step> {
         self.client_error(out, 503, "5.5.0", "Error: SMTP protocol synchronization");
         Some(Step::Close)

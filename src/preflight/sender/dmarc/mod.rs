@@ -1,4 +1,5 @@
-//! DMARC: the policy that applies, and whether the signatures and the return path align with `From`.
+//! DMARC: the policy that applies, and whether the signatures and the return path align with
+//! `From`.
 //!
 //! RFC 9989, and RFC 7489 where receivers still use the public suffix list.
 

@@ -75,7 +75,8 @@ impl fmt::Display for Policy {
 }
 
 impl Record {
-    /// Parses a TXT record; `None` if it is not a DMARC record. Ignores unknown tags (RFC 9989 §4.7).
+    /// Parses a TXT record; `None` if it is not a DMARC record. Ignores unknown tags (RFC 9989
+    /// §4.7).
     pub fn parse(text: &str) -> Option<Self> {
         let tags = match tags(text) {
             Some(tags) => tags,
@@ -143,8 +144,8 @@ impl Record {
         self.p.unwrap_or_default()
     }
 
-    /// The policy for a subdomain without its own record (RFC 9989 §4.7): `np` if it does not exist, which
-    /// falls back to `sp`, and `sp` to `p`.
+    /// The policy for a subdomain without its own record (RFC 9989 §4.7): `np` if it does not
+    /// exist, which falls back to `sp`, and `sp` to `p`.
     pub fn policy_below(&self, exists: bool) -> Policy {
         let own = self.sp.or(self.p);
         if exists { own } else { self.np.or(own) }.unwrap_or_default()

@@ -6,8 +6,8 @@ use super::super::txt;
 use super::record::{Psd, Record};
 use crate::route::{DnsError, Resolver};
 
-/// A longer name is cut to this many labels after its own query, so a walk has at most eight queries
-/// (RFC 9989 §4.10).
+/// A longer name is cut to this many labels after its own query, so a walk has at most eight
+/// queries (RFC 9989 §4.10).
 const LABELS_AFTER_CUT: usize = 7;
 
 /// The result of one query of a walk.
@@ -47,8 +47,8 @@ pub async fn walk(domain: &str, resolver: &Resolver) -> Result<Vec<Step>, DnsErr
     Ok(steps)
 }
 
-/// The organizational domain (RFC 9989 §4.10.2), from the steps of a walk, which start with the domain
-/// itself. `None` without steps.
+/// The organizational domain (RFC 9989 §4.10.2), from the steps of a walk, which start with the
+/// domain itself. `None` without steps.
 pub fn organizational(steps: &[Step]) -> Option<&str> {
     let start = steps.first()?;
     let found = || steps.iter().enumerate().filter_map(|(at, step)| Some((at, step, step.record.as_ref()?)));
@@ -73,8 +73,8 @@ fn one_below<'a>(domain: &'a str, suffix: &str) -> &'a str {
     }
 }
 
-/// The record that applies to the author's domain, with the domain that has it (RFC 9989 §4.10.1): its
-/// own, its organizational domain's, or its public suffix's.
+/// The record that applies to the author's domain, with the domain that has it (RFC 9989 §4.10.1):
+/// its own, its organizational domain's, or its public suffix's.
 pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
     let at = |domain: &str| {
         let step = steps.iter().find(|step| step.domain == domain)?;
@@ -88,8 +88,8 @@ pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
     at(&steps.first()?.domain).or_else(|| at(organizational(steps)?)).or_else(psd)
 }
 
-/// The organizational domain by the public suffix list (RFC 7489 §3.2); the domain itself if it is a
-/// suffix.
+/// The organizational domain by the public suffix list (RFC 7489 §3.2); the domain itself if it is
+/// a suffix.
 pub fn by_suffix_list(domain: &str) -> &str {
     psl2::lookup(domain).and_then(|name| name.registrable_domain()).unwrap_or(domain)
 }
