@@ -14,7 +14,7 @@ use super::in_campaign::InCampaign;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
 use super::unsubscribe::Links;
-use super::{attachment, header, token};
+use super::{attachment, header, line_ends, token};
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 use crate::template::{
@@ -174,8 +174,9 @@ impl Composer {
             }
             None => {
                 let (encoded, texts) = self.body(out, row, &values)?;
-                let html = texts.html.map(|html| Cow::Owned(html.text()));
-                (encoded, Cow::Owned(texts.text.text()), html)
+                // What a text ends with is left out as the message is written.
+                let html = texts.html.map(|html| Cow::Owned(line_ends::normalize(&html.text())));
+                (encoded, Cow::Owned(line_ends::normalize(&texts.text.text())), html)
             }
         };
         let message = self.message(header, body, names.message_id)?;

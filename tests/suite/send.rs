@@ -307,11 +307,11 @@ fn campaigns_that_name_different_limits_for_an_account_are_told() {
     };
     let (narrow, wide) = (file("narrow", 7_200_000), file("wide", 9_600_000));
     let ran = dir.run(&["send", &narrow]).ended(0);
-    assert!(!ran.stderr().contains("names other limits"), "{}", ran.stderr());
+    assert!(!ran.stderr().contains("has other limits"), "{}", ran.stderr());
     assert!(!dir.run(&["capacity"]).ended(0).stdout().contains("warning"));
     dir.run(&["send", &wide])
         .ended(0)
-        .says("names other limits")
+        .says("has other limits")
         .says("7200000 an hour, 750000 in five minutes");
     let shown = dir.run(&["capacity"]).ended(0).stdout();
     for part in

@@ -166,8 +166,9 @@ fn every_path_that_is_named_exists() {
 #[test]
 fn the_map_of_the_architecture_is_that_of_the_library() {
     let lib = read("src/lib.rs");
-    let modules = lib.lines().filter_map(|line| line.strip_prefix("//! | [`")?.split_once('`'));
-    let modules: Vec<&str> = modules.map(|(module, _)| module).collect();
+    // Modules inside the crate have no page that the table could link to.
+    let rows = lib.lines().filter_map(|line| line.strip_prefix("//! | [`").or(line.strip_prefix("//! | `")));
+    let modules: Vec<&str> = rows.filter_map(|row| Some(row.split_once('`')?.0)).collect();
     let shown: Vec<String> =
         table_of("docs/architecture.md", "module").into_iter().map(|(module, _)| module).collect();
     assert_eq!(shown, modules);
