@@ -9,7 +9,8 @@ use mailrun::sandbox::{Options, record};
 
 use crate::kit::{Dir, Relay};
 
-/// A copy of the fixture, its campaigns pointed at `port`.
+/// A copy of the fixture, its campaigns pointed at `port`. Years may have passed since the rows' first attempts: what
+/// waited for a retry is still tried again.
 fn left_behind(port: u16) -> Dir {
     let dir = Dir::new();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/earlier");
@@ -18,7 +19,10 @@ fn left_behind(port: u16) -> Dir {
     }
     for name in ["done.toml", "half.toml"] {
         let text = fs::read_to_string(fixture.join(name)).unwrap();
-        dir.write(name, text.replace("port = 2525", &format!("port = {port}")));
+        let text = text
+            .replace("port = 2525", &format!("port = {port}"))
+            .replace("[delivery.retry]", "[delivery.retry]\ngive-up-after = \"36500d\"");
+        dir.write(name, text);
     }
     copy(&fixture.join("runs-0.1.0"), &dir.path().join("runs"));
     copy(&fixture.join("state-0.1.0"), &dir.path().join("state"));
