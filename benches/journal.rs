@@ -1,9 +1,11 @@
 //! What the journal costs: the same run with it and without, in turn, to the embedded receiver.
 //!
-//! `cargo bench --bench journal` sends each plan with a journal that survives a loss of power (`power-loss`), with one that
-//! survives the end of the process (`process-crash`), and with one that forgets everything, which no campaign file can ask for. Prints
-//! every rate as it comes (`MAILRUN_BENCH_ROUNDS` of each kind, 7 by default) with the CPU time of this process a message, receiver
-//! included; then the medians with the lowest and highest. On a machine that has other work, the CPU time says more.
+//! `cargo bench --bench journal` sends each plan with a journal that survives a loss of power
+//! (`power-loss`), with one that survives the end of the process (`process-crash`), and with one
+//! that forgets everything, which no campaign file can ask for. Prints every rate as it comes
+//! (`MAILRUN_BENCH_ROUNDS` of each kind, 7 by default) with the CPU time of this process a message,
+//! receiver included; then the medians with the lowest and highest. On a machine that has other
+//! work, the CPU time says more.
 
 use std::error::Error;
 use std::path::Path;
@@ -86,7 +88,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The CPU time of this process so far.
 fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
-    // utime and stime, the 14th and 15th field, in hundredths of a second; the second field may hold spaces.
+    // utime and stime, the 14th and 15th field, in hundredths of a second; the second field may
+    // hold spaces.
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').ok_or("an unknown form of /proc/self/stat")?;
     let ticks: Vec<f64> =
@@ -229,7 +232,8 @@ impl Scene {
     }
 }
 
-/// A journal that keeps nothing, to measure what one costs. No run may use it: its intents are never durable.
+/// A journal that keeps nothing, to measure what one costs. No run may use it: its intents are
+/// never durable.
 #[derive(Debug)]
 struct Forgetful {
     store: Store,

@@ -1,8 +1,11 @@
-//! Messages a second over one connection on a long line: 50 ms of latency there and back, added by a proxy in this process.
+//! Messages a second over one connection on a long line: 50 ms of latency there and back, added by
+//! a proxy in this process.
 //!
-//! `cargo bench --bench round_trips` sends over one connection at depth 1 and 8 (one round trip a message, PIPELINING and CHUNKING), at
-//! depth 1 to a server without CHUNKING (two), and with `send()` of `mail-send`, which waits for every reply. Prints each
-//! rate as it comes (`MAILRUN_BENCH_ROUNDS` of each kind, 5 by default), then the medians with the lowest and highest.
+//! `cargo bench --bench round_trips` sends over one connection at depth 1 and 8 (one round trip a
+//! message, PIPELINING and CHUNKING), at depth 1 to a server without CHUNKING (two), and with
+//! `send()` of `mail-send`, which waits for every reply. Prints each rate as it comes
+//! (`MAILRUN_BENCH_ROUNDS` of each kind, 5 by default), then the medians with the lowest and
+//! highest.
 
 use std::collections::VecDeque;
 use std::error::Error;

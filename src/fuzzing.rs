@@ -1,7 +1,8 @@
-//! Inputs for tests of what reads bytes from outside: random ones, and valid ones that were spoiled.
+//! Inputs for tests of what reads bytes from outside: random ones, and valid ones that were
+//! spoiled.
 //!
-//! `cargo test` makes a few hundred of them; `scripts/fuzz N` makes N for each test. `MAILRUN_FUZZ_SEED` chooses others;
-//! the same seed gives the same inputs.
+//! `cargo test` makes a few hundred of them; `scripts/fuzz N` makes N for each test.
+//! `MAILRUN_FUZZ_SEED` chooses others; the same seed gives the same inputs.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -21,7 +22,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Calls `test` with inputs made from `seeds`; what makes it panic is made smaller and shown.
-pub fn fuzz(name: &str, seeds: &[Vec<u8>], test: impl Fn(&[u8])) {
+pub(crate) fn fuzz(name: &str, seeds: &[Vec<u8>], test: impl Fn(&[u8])) {
     let seed = number("MAILRUN_FUZZ_SEED").unwrap_or(1);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -132,6 +133,6 @@ fn apply(input: &mut Vec<u8>, change: Change, seeds: &[Vec<u8>]) {
 }
 
 /// Texts as seeds.
-pub fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+pub(crate) fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }

@@ -30,15 +30,16 @@
 //! | `job` | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
-//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list), SQLite in
-//! `state::sqlite`: the same test sees to that.
+//! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list),
+//! SQLite in `state::sqlite`: the same test sees to that.
 //!
 //! # Invariants
 //!
-//! Each has tests that fail without it. (`tests/suite/architecture.rs` sees to it that they are there.)
+//! Each has tests that fail without it. (`tests/suite/architecture.rs` sees to it that they are
+//! there.)
 //!
-//! 1. **Every input row ends as exactly one result row**; the counts add up or the exit code says so.
-//!    (`results::tests::every_input_row_becomes_one_result_row`,
+//! 1. **Every input row ends as exactly one result row**; the counts add up or the exit code says
+//!    so. (`results::tests::every_input_row_becomes_one_result_row`,
 //!    `run::tests::one_text::each_row_has_the_outcome_of_its_own_recipient`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
 //! 2. **No byte of a message's content goes out before its intent is durable** in the journal.
@@ -47,8 +48,9 @@
 //!    `run::connections::tests::a_transaction_goes_with_the_last_of_its_intents`,
 //!    `state::sqlite::tests::journal::on_a_full_disk_nothing_is_passed_on_and_what_is_known_is_kept`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
-//! 3. **No window of 300 s, aligned or sliding, carries more than `floor(capacity / 12 × (1 + burst))` messages of an
-//!    account, and no 3,600 s window more than the hourly capacity**: across campaigns, processes, crashes and restarts.
+//! 3. **No window of 300 s, aligned or sliding, carries more than `floor(capacity / 12 × (1 +
+//!    burst))` messages of an account, and no 3,600 s window more than the hourly capacity**:
+//!    across campaigns, processes, crashes and restarts.
 //!    (`pacing::simulation::model::crashes_restarts_and_clock_steps_exceed_no_window`,
 //!    `state::sqlite::tests::life::crashes_and_reboots_exceed_no_window_on_disk`,
 //!    `pacing::simulation::pacing::days_of_a_small_agreement_keep_every_window`,
@@ -56,21 +58,24 @@
 //! 4. **Memory is bounded by configuration**, plus a few bytes a row.
 //!    (`target_group::records::tests::memory_is_bounded_whatever_the_text`,
 //!    `journal::states::tests::a_row_takes_eight_bytes`)
-//! 5. **The same plan and templates give the same bytes**, `Date`, the domain part of `Message-ID` and the signature's
-//!    time aside. (`compose::tests::message::the_same_row_gives_the_same_bytes`)
-//! 6. **Nothing in a row can add a header, a recipient or an SMTP command**, or leave HTML unescaped where the template
-//!    did not ask for it; and where all get one text, nothing in it tells who else gets it.
+//! 5. **The same plan and templates give the same bytes**, `Date`, the domain part of `Message-ID`
+//!    and the signature's time aside.
+//!    (`compose::tests::message::the_same_row_gives_the_same_bytes`)
+//! 6. **Nothing in a row can add a header, a recipient or an SMTP command**, or leave HTML
+//!    unescaped where the template did not ask for it; and where all get one text, nothing in it
+//!    tells who else gets it.
 //!    (`compose::tests::startup::one_text_for_all_is_the_same_for_every_row_and_names_nobody`,
 //!    `compose::tests::hostile::nothing_in_a_row_changes_the_shape_of_its_message`,
 //!    `compose::tests::values::html_is_escaped_text_is_not_and_three_braces_are_raw`,
-//!    `mail::address::tests::refused_addresses_say_why`, `mail::fuzz::addresses_are_safe_to_send_to_or_refused`)
-//! 7. **Secrets come from the environment or from files, and appear in no log, manifest, error or result.**
-//!    (`suite::send::a_refused_login_ends_the_run_and_the_password_is_shown_nowhere`,
+//!    `mail::address::tests::refused_addresses_say_why`,
+//!    `mail::fuzz::addresses_are_safe_to_send_to_or_refused`)
+//! 7. **Secrets come from the environment or from files, and appear in no log, manifest, error or
+//!    result.** (`suite::send::a_refused_login_ends_the_run_and_the_password_is_shown_nowhere`,
 //!    `compose::tests::message::a_composer_is_shared_by_threads_and_tells_no_secret`,
 //!    `dkim::tests::debug_output_holds_no_key`)
 //!
-//! What happens on bad days (full disks, damaged files, clocks that jump, relays that misbehave) is listed in
-//! `docs/bad-days.md`, with the tests.
+//! What happens on bad days (full disks, damaged files, clocks that jump, relays that misbehave) is
+//! listed in `docs/bad-days.md`, with the tests.
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,8 @@
 //! Classifying replies beside one pass over their bytes; and what the rules cost at start.
 //!
-//! The replies are those that the rules have as their tests, each as often as the others, with an address, an IP and a number of
-//! its own in every copy: servers repeat their phrases, and never a whole reply.
+//! The replies are those that the rules have as their tests, each as often as the others, with an
+//! address, an IP and a number of its own in every copy: servers repeat their phrases, and never a
+//! whole reply.
 
 use std::hint::black_box;
 
@@ -27,7 +28,7 @@ struct Rule {
     tests: Vec<String>,
 }
 
-pub fn classify(c: &mut Criterion<CpuTime>) {
+pub(crate) fn classify(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("classify");
     let classifier = Classifier::default();
     let replies = replies();

@@ -20,7 +20,7 @@ fn letter() -> String {
     format!("{}{}", paragraph.repeat(4), prose(3_500).replace('\r', ""))
 }
 
-pub fn compose(c: &mut Criterion<CpuTime>) {
+pub(crate) fn compose(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("render");
     bench.throughput(elements(1));
     let scene = Scene::new();

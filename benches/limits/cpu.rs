@@ -7,7 +7,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 
 /// User and system time.
-pub struct CpuTime {
+pub(crate) struct CpuTime {
     of: Of,
     /// Writes nanoseconds, whatever clock they are of.
     wall: WallTime,
@@ -21,11 +21,11 @@ enum Of {
 }
 
 impl CpuTime {
-    pub fn own() -> Self {
+    pub(crate) fn own() -> Self {
         Self { of: Of::Own, wall: WallTime }
     }
 
-    pub fn of_children() -> Self {
+    pub(crate) fn of_children() -> Self {
         Self { of: Of::Children, wall: WallTime }
     }
 }
@@ -66,7 +66,8 @@ impl Measurement for CpuTime {
     }
 }
 
-/// The CPU time of the children that were waited for: the 16th and 17th field of `/proc/self/stat`, in hundredths of a second.
+/// The CPU time of the children that were waited for: the 16th and 17th field of `/proc/self/stat`,
+/// in hundredths of a second.
 fn children() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux has it");
     // The second field may hold spaces.
@@ -77,6 +78,6 @@ fn children() -> Duration {
 }
 
 /// Rows as criterion's throughput.
-pub fn elements(rows: usize) -> Throughput {
+pub(crate) fn elements(rows: usize) -> Throughput {
     Throughput::Elements(rows as u64)
 }

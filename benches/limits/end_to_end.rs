@@ -1,5 +1,6 @@
-//! Whole runs: the program's CPU time for a campaign from the list to the results, with the receiver in this process, beside
-//! ring's signatures and the hashes of as many bodies, or a bare copy of the messages through a socket, both in another process too.
+//! Whole runs: the program's CPU time for a campaign from the list to the results, with the
+//! receiver in this process, beside ring's signatures and the hashes of as many bodies, or a bare
+//! copy of the messages through a socket, both in another process too.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,12 +24,12 @@ const BODY_BYTES: usize = 10_000;
 const ONLY_LIMIT: &str = "MAILRUN_BENCH_LIMIT";
 
 /// Measures what this program was started anew for; `None` when it was not.
-pub fn only_limit() -> Option<i32> {
+pub(crate) fn only_limit() -> Option<i32> {
     let limit = std::env::var(ONLY_LIMIT).ok()?;
     Some(if limit == "sign" { sign() } else { copy(&limit) })
 }
 
-pub fn end_to_end(c: &mut Criterion<CpuTime>) {
+pub(crate) fn end_to_end(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("end to end");
     bench.sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(1));
     bench.measurement_time(Duration::from_secs(8));

@@ -1,4 +1,5 @@
-//! Intents and outcomes made durable in groups, beside SQLite's bare insert of the same bytes in the same groups.
+//! Intents and outcomes made durable in groups, beside SQLite's bare insert of the same bytes in
+//! the same groups.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const ROWS: u32 = 5_000;
 /// Rows under way at once, as on 20 connections with a few each.
 const AT_ONCE: u32 = 100;
 
-pub fn journal(c: &mut Criterion<CpuTime>) {
+pub(crate) fn journal(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("journal");
     bench.throughput(elements(ROWS as usize)).sample_size(10);
     let what = "an intent and an outcome, process-crash";
@@ -50,7 +51,8 @@ pub fn journal(c: &mut Criterion<CpuTime>) {
     bench.finish();
 }
 
-/// A run directory with a database, gone afterwards: what is left of it would count in the next round's disk.
+/// A run directory with a database, gone afterwards: what is left of it would count in the next
+/// round's disk.
 struct Files(PathBuf);
 
 impl Files {
@@ -76,7 +78,7 @@ impl Drop for Files {
 }
 
 /// A journal of a run in which every message was accepted at once.
-pub fn fill(state: &dyn State, run: &RunDir, rows: u32) {
+pub(crate) fn fill(state: &dyn State, run: &RunDir, rows: u32) {
     let key = RunKey { run_id: "bench".to_owned(), plan_rows: rows, plan_hash: "none".to_owned() };
     let journal = state.create_journal(run, &key, Durability::ProcessCrash).expect("it can be made");
     let writer = Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).expect("it starts");

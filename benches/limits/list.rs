@@ -1,4 +1,5 @@
-//! Reading a target group beside the bare readers of its formats, and screening it beside the least that finds duplicates.
+//! Reading a target group beside the bare readers of its formats, and screening it beside the least
+//! that finds duplicates.
 
 use std::fs::{self, File};
 use std::hash::Hasher;
@@ -19,7 +20,7 @@ const ROWS: usize = 20_000;
 /// Every so many-th address is suppressed.
 const SUPPRESSED_EVERY: usize = 50;
 
-pub fn read(c: &mut Criterion<CpuTime>) {
+pub(crate) fn read(c: &mut Criterion<CpuTime>) {
     let scene = Scene::new();
     let mut bench = c.benchmark_group("read");
     bench.throughput(elements(ROWS));
@@ -65,7 +66,7 @@ fn read_all(path: &std::path::Path, mut take: impl FnMut(Batch)) {
     }
 }
 
-pub fn screen(c: &mut Criterion<CpuTime>) {
+pub(crate) fn screen(c: &mut Criterion<CpuTime>) {
     let scene = Scene::new();
     let path = scene.list("list.csv", ROWS);
     let opened = target_group::open(&group(&path)).expect("the list can be read");

@@ -1,12 +1,14 @@
 //! Each stage beside its limit: what the same work costs with nothing around it.
 //!
-//! `cargo bench --bench limits` measures all of them, `cargo bench --bench limits -- sign` those with that in their name;
-//! `scripts/bench-ratios` prints what was measured last as a table with the ratios. A group holds `mailrun` and `limit` of the
-//! same work in the same round, so that the ratio survives a machine that other work slows down.
+//! `cargo bench --bench limits` measures all of them, `cargo bench --bench limits -- sign` those
+//! with that in their name; `scripts/bench-ratios` prints what was measured last as a table with
+//! the ratios. A group holds `mailrun` and `limit` of the same work in the same round, so that the
+//! ratio survives a machine that other work slows down.
 //!
-//! Measured is the CPU time of this process, user and system, on all its threads: what others do on the machine does not
-//! count, and waiting does not. Two benches stand apart, since it can't be measured so: `round_trips` is about waiting for a slow
-//! line, and `journal` compares whole runs in turn, which take too long for criterion's many rounds.
+//! Measured is the CPU time of this process, user and system, on all its threads: what others do on
+//! the machine does not count, and waiting does not. Two benches stand apart, since it can't be
+//! measured so: `round_trips` is about waiting for a slow line, and `journal` compares whole runs
+//! in turn, which take too long for criterion's many rounds.
 
 mod classify;
 mod compose;

@@ -14,7 +14,7 @@ use super::scene::NOW;
 /// Simulated time from one decision to the next.
 const STEP: Duration = Duration::from_millis(1);
 
-pub fn pacer(c: &mut Criterion<CpuTime>) {
+pub(crate) fn pacer(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("pacer");
     bench.throughput(elements(1));
     let what = "one decision, 10,000,000 an hour";

@@ -34,7 +34,7 @@ const DISTINCT: [&str; 9] = [
     "archive",
 ];
 
-pub fn results(c: &mut Criterion<CpuTime>) {
+pub(crate) fn results(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("results");
     bench.throughput(elements(ROWS as usize)).sample_size(10);
     let scene = Scene::new();

@@ -16,31 +16,31 @@ use mailrun::{run, screen};
 use tempfile::TempDir;
 
 /// Any moment will do.
-pub const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
 
-pub struct Scene {
+pub(crate) struct Scene {
     pub folder: TempDir,
 }
 
 impl Scene {
     /// An empty folder beside the build, so on a disk.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
                 .expect("the build has a folder for this"),
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).expect("the folder can be written to");
     }
 
     /// A made-up list with duplicates, invalid and non-ASCII rows.
-    pub fn list(&self, name: &str, rows: usize) -> PathBuf {
+    pub(crate) fn list(&self, name: &str, rows: usize) -> PathBuf {
         let kind = if name.ends_with(".csv") { FileKind::Csv } else { FileKind::Parquet };
         let spec = Spec { rows: rows as u64, ..Spec::default() };
         synth::write(&spec, &self.path(name), kind, false, |_| ()).expect("the list can be written");
@@ -48,7 +48,7 @@ impl Scene {
     }
 
     /// A campaign over `list.csv` of these templates.
-    pub fn campaign(&self, subject: &str, text: &str, html: Option<&str>) -> Campaign {
+    pub(crate) fn campaign(&self, subject: &str, text: &str, html: Option<&str>) -> Campaign {
         self.write("letter.txt.hbs", text);
         let mut template = format!("subject = \"{subject}\"\ntext = \"letter.txt.hbs\"\n");
         if let Some(html) = html {
@@ -64,16 +64,16 @@ impl Scene {
     }
 
     /// The state of a user.
-    pub fn state(&self) -> Arc<dyn State> {
+    pub(crate) fn state(&self) -> Arc<dyn State> {
         mailrun::state::open(&self.path("state.db"))
     }
 
-    pub fn suppression(&self) -> Arc<dyn Suppressions> {
+    pub(crate) fn suppression(&self) -> Arc<dyn Suppressions> {
         self.state().suppressions().expect("a new list can be made")
     }
 
     /// The frozen plan of the campaign's list.
-    pub fn plan(&self, campaign: &Campaign) -> (RunDir, Plan) {
+    pub(crate) fn plan(&self, campaign: &Campaign) -> (RunDir, Plan) {
         let group = target_group::open(&campaign.target_group).expect("the list can be read");
         let runs = mailrun::state::runs(self.folder.path());
         let dir = runs.create("bench", &"plan".parse().expect("it is an id"));
@@ -88,19 +88,19 @@ impl Scene {
     }
 
     /// Rows to compose.
-    pub fn rows(&self, campaign: &Campaign, most: u32) -> Vec<Row> {
+    pub(crate) fn rows(&self, campaign: &Campaign, most: u32) -> Vec<Row> {
         let (_, plan) = self.plan(campaign);
         (0..plan.len().min(most)).map(|row| plan.row(row).expect("the plan is whole")).collect()
     }
 }
 
-pub fn composer(campaign: &Campaign) -> Composer {
+pub(crate) fn composer(campaign: &Campaign) -> Composer {
     let facts = RunFacts { run_id: "bench".to_owned(), token_secret: vec![7; 32] };
     Composer::new(campaign, facts).expect("the templates are right")
 }
 
 /// The list as a target group.
-pub fn group(path: &Path) -> campaign::TargetGroupSource {
+pub(crate) fn group(path: &Path) -> campaign::TargetGroupSource {
     let files = vec![path.to_str().expect("the path is text").to_owned()];
     let group = campaign::TargetGroupSource::of_files(files, "email");
     campaign::TargetGroupSource {
@@ -111,13 +111,13 @@ pub fn group(path: &Path) -> campaign::TargetGroupSource {
 }
 
 /// The keys of the example: RSA-2048 and Ed25519.
-pub fn keys() -> [Dkim; 2] {
+pub(crate) fn keys() -> [Dkim; 2] {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/welcome/campaign.toml");
     let keys = Campaign::load(&fixture).expect("the example loads").dkim;
     <[Dkim; 2]>::try_from(keys).expect("the example signs with RSA, then with Ed25519")
 }
 
 /// Seventy letters and a line end, again and again: some such number of bytes.
-pub fn prose(bytes: usize) -> String {
+pub(crate) fn prose(bytes: usize) -> String {
     "Some seventy letters of a body that is like the text of any message.\r\n".repeat(bytes.div_ceil(70))
 }

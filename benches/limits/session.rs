@@ -1,4 +1,5 @@
-//! The SMTP session's state machine, bytes in and out without a socket, beside a copy of those bytes.
+//! The SMTP session's state machine, bytes in and out without a socket, beside a copy of those
+//! bytes.
 
 use std::hint::black_box;
 use std::io::IoSlice;
@@ -16,7 +17,7 @@ const REPLIES: &[u8] = b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.0.0 Ok: queued as
 const GO_AHEAD: &[u8] = b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n";
 const TAKEN: &[u8] = b"250 2.0.0 Ok: queued as 4bJ5Zk2xqPz1x\r\n";
 
-pub fn session(c: &mut Criterion<CpuTime>) {
+pub(crate) fn session(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("session");
     bench.throughput(elements(1));
     let message = message();

@@ -18,13 +18,13 @@ use super::cpu::{CpuTime, elements};
 use super::scene::{NOW, keys, prose};
 
 /// A key of the example, as ring has it.
-pub enum RingKey {
+pub(crate) enum RingKey {
     Rsa(RsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
 impl RingKey {
-    pub fn load(pem: &Path) -> Self {
+    pub(crate) fn load(pem: &Path) -> Self {
         let pem = fs::read_to_string(pem).expect("the example's key is there");
         let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
         let der = BASE64_STANDARD.decode(base64).expect("PEM holds base64");
@@ -34,7 +34,7 @@ impl RingKey {
         Self::Rsa(RsaKeyPair::from_pkcs8(&der).or_else(|_| RsaKeyPair::from_der(&der)).expect("an RSA key"))
     }
 
-    pub fn sign(&self, hash: &[u8]) {
+    pub(crate) fn sign(&self, hash: &[u8]) {
         match self {
             Self::Rsa(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
@@ -46,7 +46,7 @@ impl RingKey {
     }
 }
 
-pub fn sign(c: &mut Criterion<CpuTime>) {
+pub(crate) fn sign(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("sign");
     bench.throughput(elements(1));
     let [rsa, ed25519] = keys();

@@ -18,7 +18,7 @@ use crate::results::{Column, ResultFiles};
 /// `mailrun capacity`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Args {
+pub(super) struct Args {
     /// What to do; shows the slots of the last hour by default.
     #[command(subcommand)]
     command: Option<Command>,
@@ -41,7 +41,7 @@ enum Command {
     },
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         None => show(common, args.json),
         Some(Command::Audit { runs, json }) => audit_runs(common, runs, *json || args.json),

@@ -1,4 +1,5 @@
-//! `mailrun check`: everything that can be known before sending. Sends nothing; leaves the manifest of what it saw.
+//! `mailrun check`: everything that can be known before sending. Sends nothing; leaves the manifest
+//! of what it saw.
 
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ const FAILURES_NAMED: usize = 10;
 
 /// `mailrun check`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Campaign file
     campaign: PathBuf,
     /// Only the first N rows that pass screening
@@ -45,7 +46,8 @@ pub struct Args {
     /// Refuse if the last message would leave after this time (RFC 3339, or HH:MM today)
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     deadline: Option<Timestamp>,
-    /// Write the manifest of what was checked to this file [default: `approval.json` beside the campaign's runs]
+    /// Write the manifest of what was checked to this file [default: `approval.json` beside the
+    /// campaign's runs]
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// Ask neither the relay nor DNS, unless --dns-zone or --dns-server is given
@@ -56,7 +58,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let mut campaign = workspace.load(&args.campaign)?;
     if args.sandbox {

@@ -13,7 +13,7 @@ const HEADING: &str = "Common options";
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
-pub struct Common {
+pub(super) struct Common {
     /// State directory: capacity ledger and suppression list
     #[arg(long, global = true, value_name = "DIR", env = "MAILRUN_STATE", help_heading = HEADING)]
     pub state: Option<PathBuf>,
@@ -36,13 +36,13 @@ pub struct Common {
 
 impl Common {
     /// Where state and runs are; notices and progress go to stderr.
-    pub fn workspace(&self) -> Workspace {
+    pub(super) fn workspace(&self) -> Workspace {
         let places = Places { state: self.state.clone(), runs: self.runs.clone() };
         Workspace::new(places, Arc::new(self.console()))
     }
 
     /// What is printed to stderr.
-    pub fn console(&self) -> Console {
+    pub(super) fn console(&self) -> Console {
         Console::new(self.quiet, self.no_progress)
     }
 }

@@ -8,12 +8,12 @@ use super::output::out_bytes;
 
 /// `mailrun completions`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Shell
     shell: Shell,
 }
 
-pub fn run(args: &Args, mut command: clap::Command) -> Result<Exit, Diagnostic> {
+pub(super) fn run(args: &Args, mut command: clap::Command) -> Result<Exit, Diagnostic> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "mailrun", &mut script);
     out_bytes(&script)?;

@@ -23,7 +23,7 @@ const BAR: &str = "  {bar:32.green/dim} {percent:>3}%  {msg}";
 const LINE: &str = "  {msg}";
 
 /// What is printed to stderr while a command works.
-pub struct Console {
+pub(super) struct Console {
     quiet: bool,
     shows_progress: bool,
     is_terminal: bool,
@@ -39,7 +39,7 @@ struct Shown {
 
 impl Console {
     /// As the options and the terminal allow.
-    pub fn new(quiet: bool, no_progress: bool) -> Self {
+    pub(super) fn new(quiet: bool, no_progress: bool) -> Self {
         Self {
             quiet,
             shows_progress: !quiet && !no_progress,
@@ -49,7 +49,7 @@ impl Console {
     }
 
     /// Shows how many rows are done, if it takes long.
-    pub fn rows(&self, doing: &str, rows: u64) {
+    pub(super) fn rows(&self, doing: &str, rows: u64) {
         self.shown(|shown| {
             if shown.is_due(ROWS_EVERY) {
                 let text = format!("{doing}: {}", counted(rows, "row", "rows"));
@@ -81,7 +81,7 @@ impl Console {
     }
 
     /// Removes the progress of a stage.
-    pub fn done(&self) {
+    pub(super) fn done(&self) {
         self.shown(|shown| {
             if let Some(bar) = shown.bar.take() {
                 bar.finish_and_clear();

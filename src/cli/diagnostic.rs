@@ -14,7 +14,7 @@ use crate::job::chain;
 /// hint: fix the row
 /// ```
 #[derive(Debug)]
-pub struct Diagnostic {
+pub(super) struct Diagnostic {
     message: String,
     place: Option<String>,
     hint: Option<String>,
@@ -23,47 +23,47 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error with its message; it ends the program with [`Exit::Usage`] by default.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), place: None, hint: None, exit: Exit::Usage }
     }
 
     /// `context`, then the error and its causes.
-    pub fn of(context: &str, error: &dyn Error) -> Self {
+    pub(super) fn of(context: &str, error: &dyn Error) -> Self {
         Self::new(format!("{context}: {}", chain(error)))
     }
 
     /// Where it is.
-    pub fn at(mut self, place: impl fmt::Display) -> Self {
+    pub(super) fn at(mut self, place: impl fmt::Display) -> Self {
         self.place = Some(place.to_string());
         self
     }
 
     /// Where it is, where that is known.
-    pub fn maybe_at(mut self, place: Option<impl fmt::Display>) -> Self {
+    pub(super) fn maybe_at(mut self, place: Option<impl fmt::Display>) -> Self {
         self.place = place.map(|place| place.to_string()).or(self.place);
         self
     }
 
     /// What to do.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// What to do, where that is known.
-    pub fn maybe_hint(mut self, hint: Option<impl Into<String>>) -> Self {
+    pub(super) fn maybe_hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hint = hint.map(Into::into).or(self.hint);
         self
     }
 
     /// How the program ends.
-    pub fn exit(mut self, exit: Exit) -> Self {
+    pub(super) fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
     /// How the program ends.
-    pub fn code(&self) -> Exit {
+    pub(super) fn code(&self) -> Exit {
         self.exit
     }
 }

@@ -16,7 +16,7 @@ use crate::preflight::sender::zone_line;
 
 /// `mailrun dkim`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -56,7 +56,7 @@ enum KeyType {
     Ed25519,
 }
 
-pub fn run(args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         Command::Generate(args) => generate_key(args),
     }

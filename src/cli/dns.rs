@@ -16,13 +16,14 @@ use crate::preflight::dns::{Published, Record};
 
 /// `mailrun dns`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Campaign file
     campaign: PathBuf,
     /// Where DNS is asked.
     #[command(flatten)]
     dns: DnsOptions,
-    /// Point CNAMEs in the sender's zone to this zone, whose owner can then change keys and policies
+    /// Point CNAMEs in the sender's zone to this zone, whose owner can then change keys and
+    /// policies
     #[arg(long, value_name = "ZONE")]
     cname_to: Option<Domain>,
     /// Don't look up what is published today
@@ -33,7 +34,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
     let name_servers = NameServers::from(args.dns.clone());

@@ -18,12 +18,12 @@ const FILES: [(&str, &str); 5] = [
 
 /// `mailrun init`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder to create; it must be empty if it exists
     dir: PathBuf,
 }
 
-pub fn run(args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(args: &Args) -> Result<Exit, Diagnostic> {
     let dir = &args.dir;
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {

@@ -12,7 +12,7 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(super) enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -21,7 +21,7 @@ pub enum LogFormat {
 }
 
 /// Starts the log; `verbose` counts how often more was asked for.
-pub fn start(format: LogFormat, quiet: bool, verbose: u8) {
+pub(super) fn start(format: LogFormat, quiet: bool, verbose: u8) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) => "mailrun=warn,error",
@@ -38,12 +38,12 @@ pub fn start(format: LogFormat, quiet: bool, verbose: u8) {
 }
 
 /// The bar to step aside for, or none any more.
-pub fn share_bar(bar: Option<ProgressBar>) {
+pub(super) fn share_bar(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
 /// Prints lines to stderr without tearing the progress bar.
-pub fn print(lines: &str) {
+pub(super) fn print(lines: &str) {
     around_bar(|| eprintln!("{lines}"));
 }
 

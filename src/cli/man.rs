@@ -8,13 +8,13 @@ use super::exit::Exit;
 
 /// `mailrun man`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder
     dir: PathBuf,
 }
 
 /// Writes `mailrun.1`, `mailrun-send.1` and so on to a folder, which is created if it is missing.
-pub fn run(args: &Args, command: clap::Command) -> Result<Exit, Diagnostic> {
+pub(super) fn run(args: &Args, command: clap::Command) -> Result<Exit, Diagnostic> {
     let dir = &args.dir;
     let failed = |error| Diagnostic::of("can't write the manual pages", &error).at(dir.display());
     fs::create_dir_all(dir).map_err(failed)?;

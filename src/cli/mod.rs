@@ -1,8 +1,8 @@
 //! Arguments, commands, diagnostics, progress, exit codes.
 //!
-//! stdout carries what was asked for, stderr the progress and the log. A command is a file with its own `Args`: it turns
-//! what was typed into what [`job`](crate::job) does, and prints what comes of it. Errors become `Diagnostic`s, the end
-//! of a command an [`Exit`].
+//! stdout carries what was asked for, stderr the progress and the log. A command is a file with its
+//! own `Args`: it turns what was typed into what [`job`](crate::job) does, and prints what comes of
+//! it. Errors become `Diagnostic`s, the end of a command an [`Exit`].
 
 mod capacity;
 mod check;
@@ -54,8 +54,8 @@ Exit codes:
   4   interrupted or stopped early; the same command resumes
   75  another process is running this campaign; nothing was sent";
 
-/// Runs e-mail campaigns as batch jobs: renders, DKIM-signs and delivers at the agreed capacity, and knows exactly what
-/// it sent.
+/// Runs e-mail campaigns as batch jobs: renders, DKIM-signs and delivers at the agreed capacity,
+/// and knows exactly what it sent.
 #[derive(Debug, Parser)]
 #[command(name = "mailrun", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {

@@ -12,7 +12,7 @@ use crate::kit::text::duration;
 use crate::mail::Timestamp;
 
 /// RFC 3339, or `HH:MM` today by this machine's clock.
-pub fn parse(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     let bad = || "use RFC 3339, such as 2026-12-31T18:00:00+01:00, or HH:MM for today".to_owned();
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(Timestamp(at.timestamp_micros()));
@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Result<Timestamp, String> {
 ///
 /// # Errors
 /// With [`Exit::Interrupted`] when a signal ends the waiting.
-pub fn wait_until(at: Timestamp) -> Result<(), Diagnostic> {
+pub(super) fn wait_until(at: Timestamp) -> Result<(), Diagnostic> {
     let left = at.since(Timestamp::wall());
     if left.is_zero() {
         return Ok(());

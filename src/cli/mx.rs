@@ -1,4 +1,5 @@
-//! `mailrun mx`: where the mail of domains goes with route `mx`, and how. Sends nothing, connects to no mail server.
+//! `mailrun mx`: where the mail of domains goes with route `mx`, and how. Sends nothing, connects
+//! to no mail server.
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use crate::route::{Route, Router, SiteShaping, Unroutable, host_addresses};
 /// `mailrun mx`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code 1 if no mail can be sent to one of the domains.")]
-pub struct Args {
+pub(super) struct Args {
     /// Domains
     #[arg(required = true, value_parser = Domain::parse, value_name = "DOMAIN")]
     domains: Vec<Domain>,
@@ -35,7 +36,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let campaign = args.campaign.as_deref().map(Campaign::load).transpose()?;
     let mx = campaign.as_ref().map_or_else(Mx::default, |campaign| campaign.delivery.mx.clone());
     let (servers, shaping) = match &campaign {

@@ -9,11 +9,13 @@ use crate::job::NameServers;
 
 /// Where names are looked up.
 #[derive(Debug, Clone, Default, Args)]
-pub struct DnsOptions {
-    /// Answer DNS lookups from this zone file, or from the zone files in this folder, and ask no name server
+pub(crate) struct DnsOptions {
+    /// Answer DNS lookups from this zone file, or from the zone files in this folder, and ask no
+    /// name server
     #[arg(long, value_name = "PATH", env = "MAILRUN_DNS_ZONE")]
     dns_zone: Option<PathBuf>,
-    /// Ask this name server (IP address, port optional) instead of the campaign's or the system's; repeatable
+    /// Ask this name server (IP address, port optional) instead of the campaign's or the system's;
+    /// repeatable
     // Not in conflict with --dns-zone, which may come from the environment: the option wins.
     #[arg(long, value_name = "ADDRESS")]
     dns_server: Vec<NameServer>,

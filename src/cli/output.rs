@@ -6,18 +6,18 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 
 /// Prints the answer of a command.
-pub fn out(text: &str) -> Result<(), Diagnostic> {
+pub(super) fn out(text: &str) -> Result<(), Diagnostic> {
     out_bytes(text.as_bytes())
 }
 
 /// Prints the answer of a command, byte for byte.
-pub fn out_bytes(bytes: &[u8]) -> Result<(), Diagnostic> {
+pub(super) fn out_bytes(bytes: &[u8]) -> Result<(), Diagnostic> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).or_else(|error| ended_pipe(error).map(drop))
 }
 
 /// A closed pipe is no failure: `mailrun … | head`.
-pub fn ended_pipe(error: io::Error) -> Result<Exit, Diagnostic> {
+pub(super) fn ended_pipe(error: io::Error) -> Result<Exit, Diagnostic> {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Ok(Exit::Ok);
     }

@@ -18,7 +18,7 @@ const LISTED: usize = 10;
 
 /// `mailrun plan`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Campaign file
     campaign: PathBuf,
     /// Only the first N rows that pass screening
@@ -29,7 +29,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
     let outlook = job.outlook(args.limit.map(u64::from), LISTED)?;

@@ -1,7 +1,7 @@
 //! `mailrun status --recipient`: one recipient's whole history.
 //!
-//! As JSON it is a notification status: what was received, what was handed to the channel, and what the channel did
-//! with it. After the retention time there is nothing but an empty object.
+//! As JSON it is a notification status: what was received, what was handed to the channel, and what
+//! the channel did with it. After the retention time there is nothing but an empty object.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::job::{History, Workspace, histories};
 use crate::mail::{Address, Timestamp};
 use crate::run_dir::{Manifest, RunDir};
 
-pub fn run(
+pub(super) fn run(
     workspace: &Workspace,
     dir: &RunDir,
     manifest: &Manifest,

@@ -14,7 +14,7 @@ use crate::mail::Address;
 
 /// `mailrun render`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Campaign file
     campaign: PathBuf,
     /// The Nth row that passes screening, counted from 1 (default: 1)
@@ -41,7 +41,7 @@ impl Args {
     }
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
     let choice = args.choice();

@@ -8,15 +8,16 @@ use crate::job::rewrite_results;
 
 /// `mailrun results`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its latest run
+pub(super) struct Args {
+    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its
+    /// latest run
     run: String,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let run = workspace.find_run(&args.run)?;
     let (manifest, results) = rewrite_results(&workspace, &run)?;

@@ -9,8 +9,9 @@ use crate::mail::Disposition;
 
 /// `mailrun retry`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its latest run
+pub(super) struct Args {
+    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its
+    /// latest run
     run: String,
     /// Which rows to resend
     #[arg(long, value_name = "D,…", value_delimiter = ',', required = true)]
@@ -20,7 +21,7 @@ pub struct Args {
     sending: Sending,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let retry = Retry::of(&workspace, &args.run, args.disposition.iter().copied())?;
     let mut campaign = retry.campaign(&workspace)?;

@@ -17,7 +17,7 @@ use crate::sandbox::{BEHAVIOUR_SUFFIXES, BEHAVIOURS, Credentials, Keep, Options,
 const TOTALS_EVERY: Duration = Duration::from_secs(5);
 
 /// The table of behaviours, for `--help`.
-pub fn behaviours() -> String {
+pub(super) fn behaviours() -> String {
     let rows = BEHAVIOURS.iter().chain(BEHAVIOUR_SUFFIXES);
     let lines = rows.map(|(local_part, what)| format!("  {local_part:<28}  {what}\n")).collect::<String>();
     format!("The recipient's local part decides what happens; any other is accepted:\n{lines}")
@@ -25,7 +25,7 @@ pub fn behaviours() -> String {
 
 /// `mailrun sandbox`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Address to listen on; loopback only
     #[arg(long, default_value = "127.0.0.1:2525")]
     listen: SocketAddr,
@@ -46,7 +46,7 @@ pub struct Args {
     seconds: Option<u64>,
 }
 
-pub fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
     let options = Options {
         listen: args.listen,
         keep: args.keep.map_or(Keep::Count, Keep::Eml),

@@ -16,7 +16,7 @@ use crate::run_dir::RunId;
 
 /// `mailrun send`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Campaign file
     campaign: PathBuf,
     /// Only the first N rows that pass screening
@@ -40,7 +40,8 @@ pub struct Args {
     /// Everything but SMTP: screen, compose and sign every row, send nothing
     #[arg(long, conflicts_with = "to")]
     dry_run: bool,
-    /// Send only what `mailrun check` gave this hash; refuse if anything that reaches a recipient differs
+    /// Send only what `mailrun check` gave this hash; refuse if anything that reaches a recipient
+    /// differs
     #[arg(long, value_name = "HASH", conflicts_with = "to")]
     approved: Option<String>,
     /// Skip the checks of the sender's domains and of a sample of the messages
@@ -65,7 +66,7 @@ impl Args {
     }
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let mut campaign = workspace.load(&args.campaign)?;
     args.sending.rehearse(&mut campaign);

@@ -37,7 +37,7 @@ struct Note {
 
 /// `mailrun sender`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -67,7 +67,7 @@ struct Verify {
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         Command::Verify(args) => verify(&common.workspace(), args),
     }

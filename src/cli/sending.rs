@@ -17,7 +17,7 @@ use crate::mail::Timestamp;
 
 /// How to send.
 #[derive(Debug, Clone, Args)]
-pub struct Sending {
+pub(super) struct Sending {
     /// Rehearse: deliver to the embedded receiver, nothing leaves the machine
     #[arg(long)]
     sandbox: bool,
@@ -52,7 +52,7 @@ pub struct Sending {
 
 /// What to do with rows in doubt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum InDoubt {
+pub(super) enum InDoubt {
     /// Don't resend them: they are `in_doubt` in the results.
     #[default]
     Keep,
@@ -62,24 +62,25 @@ pub enum InDoubt {
 
 impl Sending {
     /// `--sandbox`: everything as usual, but to the embedded receiver.
-    pub fn rehearse(&self, campaign: &mut Campaign) {
+    pub(super) fn rehearse(&self, campaign: &mut Campaign) {
         if self.sandbox {
             campaign.delivery.route = RouteKind::Sandbox;
         }
     }
 
     /// Waits for `--not-before`.
-    pub fn wait(&self) -> Result<(), Diagnostic> {
+    pub(super) fn wait(&self) -> Result<(), Diagnostic> {
         self.not_before.map_or(Ok(()), moment::wait_until)
     }
 
-    /// What must hold before the first byte leaves; with `content` also the messages and the sender's domains.
-    pub fn checks(&self, content: bool) -> Checks {
+    /// What must hold before the first byte leaves; with `content` also the messages and the
+    /// sender's domains.
+    pub(super) fn checks(&self, content: bool) -> Checks {
         Checks { content: content.then(|| self.dns.clone().into()), deadline: self.deadline }
     }
 
     /// Carries out the command: from the selected rows to the results.
-    pub fn carry_out(
+    pub(super) fn carry_out(
         &self,
         job: &Job<'_>,
         selection: &Selection,

@@ -28,13 +28,13 @@ impl Both {
 }
 
 /// Waits for one of them.
-pub async fn first() -> Result<(), Diagnostic> {
+pub(super) async fn first() -> Result<(), Diagnostic> {
     Both::listen()?.next().await;
     Ok(())
 }
 
 /// The first comes as [`Shutdown::Drain`], any further as [`Shutdown::Now`].
-pub fn listen() -> Result<mpsc::Receiver<(Shutdown, StopReason)>, Diagnostic> {
+pub(super) fn listen() -> Result<mpsc::Receiver<(Shutdown, StopReason)>, Diagnostic> {
     let mut both = Both::listen()?;
     let (to, signals) = mpsc::channel(2);
     tokio::spawn(async move {

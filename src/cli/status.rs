@@ -15,8 +15,9 @@ use crate::run_dir::{Manifest, RunState};
 
 /// `mailrun status`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its latest run
+pub(super) struct Args {
+    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its
+    /// latest run
     run: String,
     /// Show the whole history of one recipient
     #[arg(long, value_name = "ADDRESS")]
@@ -29,7 +30,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let run = workspace.find_run(&args.run)?;
     let (dir, manifest) = (run.dir(), run.manifest()?);

@@ -17,7 +17,12 @@ use crate::results::Summary;
 use crate::run_dir::{Manifest, RunDir, RunState};
 
 /// Prints the summary of results just written.
-pub fn print(dir: &RunDir, manifest: &Manifest, summary: &Summary, as_json: bool) -> Result<(), Diagnostic> {
+pub(super) fn print(
+    dir: &RunDir,
+    manifest: &Manifest,
+    summary: &Summary,
+    as_json: bool,
+) -> Result<(), Diagnostic> {
     if as_json {
         return out(&format!("{:#}\n", json(dir, manifest, summary)));
     }
@@ -25,7 +30,7 @@ pub fn print(dir: &RunDir, manifest: &Manifest, summary: &Summary, as_json: bool
 }
 
 /// Prints how a run ended, and turns it into an exit code.
-pub fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, Diagnostic> {
+pub(super) fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, Diagnostic> {
     let Conclusion { dir, manifest, results, outcome } = conclusion;
     match results {
         Some(results) => print(dir, manifest, results, as_json)?,
@@ -42,7 +47,7 @@ pub fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, 
 }
 
 /// Prints the outcome of a run that had already finished.
-pub fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Diagnostic> {
+pub(super) fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Diagnostic> {
     let (dir, manifest) = (run.dir(), &run.manifest);
     let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
     log::print(&format!(

@@ -26,7 +26,7 @@ const ENTRIES_PER_BATCH: usize = 8_192;
 
 /// `mailrun suppress`.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -84,7 +84,7 @@ enum Command {
     },
 }
 
-pub fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let list = &*common.workspace().suppressions()?;
     let now = Timestamp::wall();
     match &args.command {
@@ -236,8 +236,8 @@ fn import(
     Ok(if refused == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
 }
 
-/// The term that ends at the moment in a cell: RFC 3339 or `never` as text, or a timestamp. An empty text is the usual
-/// term; a timestamp that is null never ends, as `export` writes it.
+/// The term that ends at the moment in a cell: RFC 3339 or `never` as text, or a timestamp. An
+/// empty text is the usual term; a timestamp that is null never ends, as `export` writes it.
 fn term_of(array: &ArrayRef, row: usize, now: Timestamp) -> Result<Term, String> {
     if let Some(times) = array.as_any().downcast_ref::<TimestampMicrosecondArray>() {
         let until = |at: i64| Term::For(Timestamp(at).since(now));

@@ -21,7 +21,7 @@ use crate::target_group::FileKind;
 #[command(after_help = "\
 The same arguments give the same bytes on every machine. Shares are exact: `mailrun plan` finds exactly those duplicates and invalid rows.
 Unless --domain-mix names others, all domains are reserved, so that no address can exist (RFC 2606).")]
-pub struct Args {
+pub(super) struct Args {
     /// File; its extension, .csv or .parquet, decides the format
     file: PathBuf,
     /// Number of rows, such as 1_000_000, 500k or 10M
@@ -33,10 +33,12 @@ pub struct Args {
     /// Number of made-up domains; the Nth has 1/N as many addresses as the first
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     domains: u32,
-    /// Domains with weights, such as `example.com=40,example.net=20,*=40`; `*` stands for the made-up ones
+    /// Domains with weights, such as `example.com=40,example.net=20,*=40`; `*` stands for the
+    /// made-up ones
     #[arg(long, value_name = "MIX")]
     domain_mix: Option<DomainMix>,
-    /// Number of columns: customer_id, email, full_name, first_name, city, language, token, segment, text_9 …
+    /// Number of columns: customer_id, email, full_name, first_name, city, language, token,
+    /// segment, text_9 …
     #[arg(long, value_name = "N", default_value_t = 8)]
     columns: usize,
     /// Rows with the address of an earlier row
@@ -71,7 +73,7 @@ enum ListFormat {
     Parquet,
 }
 
-pub fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
+pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
     let (kind, format) = match args.format.map_or_else(|| by_extension(&args.file), Ok)? {
         ListFormat::Csv => (FileKind::Csv, "csv"),
         ListFormat::Parquet => (FileKind::Parquet, "parquet"),

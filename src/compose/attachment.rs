@@ -80,7 +80,8 @@ fn media_type(file_name: &str) -> &'static str {
         "xls" => "application/vnd.ms-excel",
         "mp3" => "audio/mpeg",
         "mp4" => "video/mp4",
-        // `message/rfc822` may not be in base64 (RFC 2046 §5.2.1): an attached mail is a file like another.
+        // `message/rfc822` may not be in base64 (RFC 2046 §5.2.1): an attached mail is a file like
+        // another.
         _ => "application/octet-stream",
     }
 }
@@ -91,7 +92,8 @@ pub(super) fn file_name(path: &Path) -> String {
     name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
 }
 
-/// Reads the file that a row names: inside `folder`, at most `largest` bytes. The error follows "attachment `x` …".
+/// Reads the file that a row names: inside `folder`, at most `largest` bytes. The error follows
+/// "attachment `x` …".
 pub(super) fn read_within(folder: &Path, named: &str, largest: u64) -> Result<Vec<u8>, String> {
     let path = within(folder, named)?;
     let metadata = fs::metadata(&path).map_err(|error| unreadable(&error))?;
@@ -104,7 +106,8 @@ pub(super) fn read_within(folder: &Path, named: &str, largest: u64) -> Result<Ve
     fs::read(&path).map_err(|error| unreadable(&error))
 }
 
-/// A path from a row must not lead out of the campaign's folder, neither by its words nor by a link.
+/// A path from a row must not lead out of the campaign's folder, neither by its words nor by a
+/// link.
 fn within(folder: &Path, named: &str) -> Result<PathBuf, String> {
     let outside = || "leads out of the campaign's folder".to_owned();
     let relative = Path::new(named);

@@ -98,8 +98,8 @@ pub(super) struct Names {
 }
 
 impl Composer {
-    /// The columns that the templates print or test and the columns of attachments; `None` when that can't be told
-    /// because a template looks at the whole row.
+    /// The columns that the templates print or test and the columns of attachments; `None` when
+    /// that can't be told because a template looks at the whole row.
     pub fn columns(&self) -> Option<BTreeSet<String>> {
         if self.uses.whole_row {
             return None;
@@ -108,15 +108,16 @@ impl Composer {
         Some(named.chain(&self.attachment_columns).cloned().collect())
     }
 
-    /// The columns that must have a value in every row, each with the places that print it; those with a default
-    /// and those that are only tested are not among them.
+    /// The columns that must have a value in every row, each with the places that print it; those
+    /// with a default and those that are only tested are not among them.
     pub fn printed(&self) -> impl Iterator<Item = (&str, &Place)> {
         let needed =
             self.uses.printed.iter().filter(|(name, _)| self.strict && !self.defaults.contains_key(name));
         needed.map(|(name, place)| (name.as_str(), place))
     }
 
-    /// Columns that are only tested and that `columns` does not have: probably mistyped, never an error.
+    /// Columns that are only tested and that `columns` does not have: probably mistyped, never an
+    /// error.
     pub fn doubtful(&self, columns: &[&str]) -> impl Iterator<Item = (&str, &Place)> {
         let unknown = self
             .uses

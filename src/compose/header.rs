@@ -1,8 +1,10 @@
-//! Header fields: what may stand in them, how they are folded and encoded (RFC 5322 §2.2, RFC 2047).
+//! Header fields: what may stand in them, how they are folded and encoded (RFC 5322 §2.2, RFC
+//! 2047).
 //!
-//! Nothing that comes from a row can end a line: control characters, CR, LF and NUL among them, become one space
-//! before a value is written. (A line break within a CSV field is a common and harmless mistake; a row is not lost
-//! for it.) Lines are folded at 78 characters where there is a space to fold at, and no line is longer than 998.
+//! Nothing that comes from a row can end a line: control characters, CR, LF and NUL among them,
+//! become one space before a value is written. (A line break within a CSV field is a common and
+//! harmless mistake; a row is not lost for it.) Lines are folded at 78 characters where there is a
+//! space to fold at, and no line is longer than 998.
 
 use std::borrow::Cow;
 
@@ -137,8 +139,8 @@ fn encoded_words(out: &mut Vec<u8>, column: usize, text: &str) {
     }
 }
 
-/// The value in one line: every run of control characters and white space with a control character in it becomes a
-/// space, and there is none at the ends.
+/// The value in one line: every run of control characters and white space with a control character
+/// in it becomes a space, and there is none at the ends.
 pub(super) fn one_line(value: &str) -> Cow<'_, str> {
     let trimmed = value.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     if !trimmed.chars().any(breaks_a_line) {

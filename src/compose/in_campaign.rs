@@ -1,5 +1,5 @@
-//! Templates that are values in the campaign file, such as the subject. Their errors point into that
-//! file.
+//! Templates that are values in the campaign file, such as the subject. Their errors point into
+//! that file.
 
 use std::collections::BTreeMap;
 use std::fs;

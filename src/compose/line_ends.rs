@@ -1,10 +1,11 @@
 //! The line ends and the end of a text part.
 
-/// White space that the end of a text must not have: a body that ends in lines of white space is read differently by
-/// different DKIM verifiers. NUL becomes a space.
+/// White space that the end of a text must not have: a body that ends in lines of white space is
+/// read differently by different DKIM verifiers. NUL becomes a space.
 pub(super) const BLANK: [char; 5] = [' ', '\t', '\r', '\n', '\0'];
 
-/// `text` with CRLF at the end of each line, without NUL, and without white space after its last word.
+/// `text` with CRLF at the end of each line, without NUL, and without white space after its last
+/// word.
 pub(super) fn normalize(text: &str) -> String {
     let text = text.trim_end_matches(BLANK);
     if text.is_empty() {

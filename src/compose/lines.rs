@@ -210,7 +210,8 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// Ends the last line. `None` where the white space to drop may begin in a text of the template.
+    /// Ends the last line. `None` where the white space to drop may begin in a text of the
+    /// template.
     fn end(&mut self) -> Option<()> {
         let end = self.open.trim_end_matches(BLANK).len();
         if end > 0 {

@@ -1,8 +1,8 @@
-//! The body of a message in segments (RFC 2045, RFC 2046): what the row's templates give, then what all messages
-//! share, encoded once.
+//! The body of a message in segments (RFC 2045, RFC 2046): what the row's templates give, then what
+//! all messages share, encoded once.
 //!
-//! The shape is `mixed(related(alternative(text, html), images), attachments)`, without the levels that have nothing
-//! to hold together.
+//! The shape is `mixed(related(alternative(text, html), images), attachments)`, without the levels
+//! that have nothing to hold together.
 
 use bytes::Bytes;
 use mail_builder::headers::Header;
@@ -14,7 +14,8 @@ use super::attachment::{self, Role};
 use super::error::RenderFailure;
 use super::lines::{Encoding, Leaf};
 
-/// A shared segment shorter than this is copied into the message's own: cheaper than another segment.
+/// A shared segment shorter than this is copied into the message's own: cheaper than another
+/// segment.
 const WORTH_SHARING: usize = 2_048;
 
 /// A file of the campaign, as it was read.
@@ -134,8 +135,9 @@ impl Layout {
         self.after.len() as u64
     }
 
-    /// Appends the rest of the header section, the empty line and the body to `out`, which holds the header section
-    /// so far. `own` are a row's own attachments: name and content. `Err` when a text holds the boundary.
+    /// Appends the rest of the header section, the empty line and the body to `out`, which holds
+    /// the header section so far. `own` are a row's own attachments: name and content. `Err` when a
+    /// text holds the boundary.
     pub(super) fn write(
         &self,
         mut out: Vec<u8>,
@@ -216,8 +218,8 @@ impl LeafHeaders {
         }
     }
 
-    /// A part of text: as it is when it is short-lined ASCII, otherwise quoted-printable or base64, whichever is
-    /// shorter.
+    /// A part of text: as it is when it is short-lined ASCII, otherwise quoted-printable or base64,
+    /// whichever is shorter.
     fn write(&self, text: &Leaf<'_>, out: &mut Vec<u8>) {
         match text {
             Leaf::Whole(text) => leaf(self.media_type, text, out),

@@ -1,8 +1,8 @@
 //! From a row of the plan to a complete message: header, MIME parts, links, attachments.
 //!
 //! Everything that is the same for all messages is made once, in [`Composer::new`]: templates are
-//! compiled, attachments encoded, header fields written. Composing a row looks at no clock and draws
-//! no random number: the same row gives the same bytes, the date aside.
+//! compiled, attachments encoded, header fields written. Composing a row looks at no clock and
+//! draws no random number: the same row gives the same bytes, the date aside.
 //!
 //! Templates know the columns of the target group under their headers' names, and two names more:
 //!

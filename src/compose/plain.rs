@@ -1,5 +1,5 @@
-//! The text part of a campaign that has HTML only: every message should have one, for the clients and the people
-//! that read no HTML. Links are kept, as notes below the text.
+//! The text part of a campaign that has HTML only: every message should have one, for the clients
+//! and the people that read no HTML. Links are kept, as notes below the text.
 
 use html2text::config;
 

@@ -1,9 +1,10 @@
 //! The return path of each recipient (VERP): a bounce that comes back says which row it is about.
 //!
-//! `local+<token>@domain`, where the token is `run ‖ row ‖ tag` in letters and digits that survive a change of case
-//! (the base 32 of RFC 4648 §6, in lower case): `run` are 7 bytes of the BLAKE3 hash of the run's id, `row` the plan's row in 4
-//! bytes, `tag` the first 8 bytes of `HMAC-SHA256(K, run ‖ row)` with `K = HMAC-SHA256(secret, "mailrun return path")`.
-//! Nobody without the secret can make one up, so that a forged bounce suppresses nobody.
+//! `local+<token>@domain`, where the token is `run ‖ row ‖ tag` in letters and digits that survive
+//! a change of case (the base 32 of RFC 4648 §6, in lower case): `run` are 7 bytes of the BLAKE3
+//! hash of the run's id, `row` the plan's row in 4 bytes, `tag` the first 8 bytes of
+//! `HMAC-SHA256(K, run ‖ row)` with `K = HMAC-SHA256(secret, "mailrun return path")`. Nobody
+//! without the secret can make one up, so that a forged bounce suppresses nobody.
 
 use ring::hmac::{self, Key};
 
@@ -31,7 +32,8 @@ pub struct ReturnPaths {
 pub struct NoRoom(String);
 
 impl ReturnPaths {
-    /// The return paths of the run `run_id`: `base` with a token, or `base` itself when `verp` is false.
+    /// The return paths of the run `run_id`: `base` with a token, or `base` itself when `verp` is
+    /// false.
     pub fn new(base: &Address, verp: bool, run_id: &str, secret: &[u8]) -> Result<Self, NoRoom> {
         let verp = verp.then(|| (key(secret), run(run_id)));
         let paths = Self { base: base.clone(), verp };

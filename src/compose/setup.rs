@@ -1,5 +1,5 @@
-//! What is made once for a run: the templates, the common header fields, the attachments, the shape of
-//! the body.
+//! What is made once for a run: the templates, the common header fields, the attachments, the shape
+//! of the body.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -33,7 +33,8 @@ const OWN_BYTES: usize = 4_096;
 pub struct RunFacts {
     /// The run's id: part of every `Message-ID` and token.
     pub run_id: String,
-    /// The secret of the unsubscribe tokens: at least 16 random bytes, the same for as long as links should work.
+    /// The secret of the unsubscribe tokens: at least 16 random bytes, the same for as long as
+    /// links should work.
     pub token_secret: Vec<u8>,
 }
 
@@ -160,8 +161,9 @@ impl Composer {
         Ok(composer)
     }
 
-    /// Compares what the templates need with the columns that there are: a printed name that is no column and has
-    /// no default would fail every row, and a column must not have a built-in name that a template uses.
+    /// Compares what the templates need with the columns that there are: a printed name that is no
+    /// column and has no default would fail every row, and a column must not have a built-in name
+    /// that a template uses.
     pub fn check_columns(&self, columns: &[&str]) -> Result<(), TemplateError> {
         let error = |place: &Place, problem: String| self.at(place, problem);
         for (name, place) in &self.uses.built_in {

@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn the_form_of_a_token_is_kept() {
-        // Made by an independent implementation of the form that the module's documentation describes:
-        // links in mailboxes have to work for years.
+        // Made by an independent implementation of the form that the module's documentation
+        // describes: links in mailboxes have to work for years.
         assert_eq!(
             encode(b"0123456789abcdef", &token("42")),
             "EGLNsDBxOzsjedWE17uEa0ViHvccOrBJEgiDh5a5mH_k4WpV1UWZ1ck"

@@ -1,6 +1,8 @@
-//! The body hash: relaxed canonicalisation (RFC 6376 §3.4.4) straight into SHA-256, over segments, without a copy.
+//! The body hash: relaxed canonicalisation (RFC 6376 §3.4.4) straight into SHA-256, over segments,
+//! without a copy.
 //!
-//! Runs that the canonical form leaves as they are (all of a base64 attachment) go to the digest as they are.
+//! Runs that the canonical form leaves as they are (all of a base64 attachment) go to the digest as
+//! they are.
 
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
@@ -28,7 +30,8 @@ struct Relaxed {
     carriage_return: bool,
     /// Line ends since the last other character: they vanish at the end of the body.
     line_ends: usize,
-    /// White space since the last line end or other character: one space, or nothing at the end of a line.
+    /// White space since the last line end or other character: one space, or nothing at the end of
+    /// a line.
     space: bool,
     /// Something has been written.
     started: bool,
@@ -96,8 +99,8 @@ impl Relaxed {
     }
 }
 
-/// How many bytes of `bytes`, whose first one is no white space, are their own canonical form: single spaces
-/// between words and line ends without white space around them belong to it.
+/// How many bytes of `bytes`, whose first one is no white space, are their own canonical form:
+/// single spaces between words and line ends without white space around them belong to it.
 fn plain_run(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = find_unplain(&bytes[at.min(bytes.len())..]) {
@@ -112,12 +115,14 @@ fn plain_run(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// The first byte that may not be plain, eight bytes at a time: a tab, or one at or below 0x20 before another such or at
-/// the end. A single space between words, which is most of the white space of a text, is skipped.
+/// The first byte that may not be plain, eight bytes at a time: a tab, or one at or below 0x20
+/// before another such or at the end. A single space between words, which is most of the white
+/// space of a text, is skipped.
 fn find_unplain(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    // A borrow can mark bytes above a true hit only: what is found first is looked at, and may be nothing.
+    // A borrow can mark bytes above a true hit only: what is found first is looked at, and may be
+    // nothing.
     let low = |word: u64| word.wrapping_sub(ONES * 0x21) & !word & HIGH;
     let tab = |word: u64| {
         let word = word ^ (ONES * 0x09);

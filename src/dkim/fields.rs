@@ -31,7 +31,8 @@ pub(super) fn to_sign(configured: &[String]) -> Vec<String> {
     names
 }
 
-/// The fields of a header section; a line that starts with white space belongs to the field before it.
+/// The fields of a header section; a line that starts with white space belongs to the field before
+/// it.
 pub(super) fn split(header: &[u8]) -> Vec<Field<'_>> {
     let mut fields = Vec::with_capacity(20);
     let mut start = 0;
@@ -52,9 +53,9 @@ fn field(text: &[u8]) -> Option<Field<'_>> {
     Some((&text[..colon], &text[colon + 1..]))
 }
 
-/// The names for `h=` and the fields in the order in which they are hashed. Every instance of a name is signed,
-/// the lowest one first (RFC 6376 §5.4.2); `From` is named once more often than it occurs, so that
-/// nobody can add one.
+/// The names for `h=` and the fields in the order in which they are hashed. Every instance of a
+/// name is signed, the lowest one first (RFC 6376 §5.4.2); `From` is named once more often than it
+/// occurs, so that nobody can add one.
 pub(super) fn select<'a>(names: &[String], fields: &[Field<'a>]) -> (Vec<String>, Vec<Field<'a>>) {
     let mut signed = Vec::with_capacity(fields.len() + 1);
     let mut chosen = Vec::with_capacity(fields.len());

@@ -1,5 +1,5 @@
-//! New DKIM keys: RSA of 2,048 bits (RFC 8301) and Ed25519 (RFC 8463). The file is created readable by
-//! its owner only, and never replaces another.
+//! New DKIM keys: RSA of 2,048 bits (RFC 8301) and Ed25519 (RFC 8463). The file is created readable
+//! by its owner only, and never replaces another.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,9 @@
-//! Key files: PEM with an RSA key (PKCS#1, PKCS#8) or an Ed25519 key (PKCS#8), or the 32 bytes of an Ed25519 key
-//! in base64 (the form of dkimpy and of RFC 8463's examples). Never prints a byte of a private key.
+//! Key files: PEM with an RSA key (PKCS#1, PKCS#8) or an Ed25519 key (PKCS#8), or the 32 bytes of
+//! an Ed25519 key in base64 (the form of dkimpy and of RFC 8463's examples). Never prints a byte of
+//! a private key.
 //!
-//! AWS-LC signs: where the processor has AVX-512 IFMA its RSA takes about half the time of ring's, elsewhere the same.
+//! AWS-LC signs: where the processor has AVX-512 IFMA its RSA takes about half the time of ring's,
+//! elsewhere the same.
 
 use std::fmt;
 use std::fs;
@@ -18,8 +20,8 @@ use mail_auth::common::crypto::Algorithm;
 use super::pkcs::{self, Kind};
 use crate::campaign::Dkim;
 
-/// Verifiers need not take fewer bits than 1,024 or more than 4,096 (RFC 8301 §3.2); signing with fewer than 2,048 is
-/// not advised any more.
+/// Verifiers need not take fewer bits than 1,024 or more than 4,096 (RFC 8301 §3.2); signing with
+/// fewer than 2,048 is not advised any more.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=4_096;
 
 /// A private key with where its public half is published.
@@ -162,8 +164,8 @@ impl Key {
         format!("v=DKIM1; k={kind}; p={}", BASE64_STANDARD.encode(key))
     }
 
-    /// True when `p`, the decoded `p=` of a TXT record, is this key's public half. RSA keys are published as
-    /// SubjectPublicKeyInfo and, seldom, as PKCS#1.
+    /// True when `p`, the decoded `p=` of a TXT record, is this key's public half. RSA keys are
+    /// published as SubjectPublicKeyInfo and, seldom, as PKCS#1.
     pub fn is_public_half(&self, p: &[u8]) -> bool {
         match &self.material {
             Material::Rsa(key) => {
@@ -190,8 +192,8 @@ impl Key {
         }
     }
 
-    /// The signature of `input`, the canonical header fields: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 6376 §3.3.1), or
-    /// Ed25519 of their SHA-256 (RFC 8463 §3).
+    /// The signature of `input`, the canonical header fields: RSASSA-PKCS1-v1_5 with SHA-256 (RFC
+    /// 6376 §3.3.1), or Ed25519 of their SHA-256 (RFC 8463 §3).
     pub(super) fn sign(&self, input: &[u8]) -> Result<Vec<u8>, Unspecified> {
         match &self.material {
             Material::Rsa(key) => {

@@ -1,7 +1,8 @@
 //! DKIM keys and signatures (RFC 6376, RFC 8463), relaxed/relaxed.
 //!
-//! The body is hashed once per message, over its segments, whatever the number of signatures; a body that many
-//! messages share is hashed once in all. Nothing here looks at a clock: the caller passes the signature's time.
+//! The body is hashed once per message, over its segments, whatever the number of signatures; a
+//! body that many messages share is hashed once in all. Nothing here looks at a clock: the caller
+//! passes the signature's time.
 
 mod body;
 mod fields;
@@ -23,13 +24,15 @@ use crate::mail::{Message, SignedMessage, Timestamp};
 pub use generate::{KeyKind, generate};
 pub use key::{Key, KeyError, KeyWarning};
 
-/// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about 1,050.
+/// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about
+/// 1,050.
 pub const SIGNATURE_BYTES: usize = 1_100;
 
 /// The signed fields of a header section and the signature's own: room for most.
 const SIGNING_INPUT_BYTES: usize = 2_048;
 
-/// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no RSA key.
+/// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no
+/// RSA key.
 pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
     pkcs::published_rsa_bits(p)
 }
@@ -156,7 +159,8 @@ impl Prepared {
     }
 }
 
-/// What is signed: the chosen fields, then the signature's own field with an empty `b=` (RFC 6376 §3.7).
+/// What is signed: the chosen fields, then the signature's own field with an empty `b=` (RFC 6376
+/// §3.7).
 struct SigningInput<'a> {
     fields: &'a [(&'a [u8], &'a [u8])],
     signature: &'a Signature,
@@ -171,8 +175,8 @@ impl Writable for SigningInput<'_> {
 
 /// The hash of a body that message after message shares: the same segments, not merely equal ones.
 ///
-/// A body is kept once it has been seen twice in a row. As long as it is kept its memory can't become another
-/// body's, so equal addresses mean equal bytes.
+/// A body is kept once it has been seen twice in a row. As long as it is kept its memory can't
+/// become another body's, so equal addresses mean equal bytes.
 #[derive(Debug, Default)]
 struct SharedBody {
     kept: RwLock<Option<(Vec<Bytes>, [u8; 32])>>,

@@ -1,4 +1,5 @@
-//! What key files and DKIM records hold: PKCS#8, PKCS#1 and SubjectPublicKeyInfo. No key is made here.
+//! What key files and DKIM records hold: PKCS#8, PKCS#1 and SubjectPublicKeyInfo. No key is made
+//! here.
 
 use crate::kit::der::{
     BIT_STRING, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element, expect, integer_bits, wrap,
@@ -50,7 +51,8 @@ pub(super) fn public_modulus_bits(der: &[u8]) -> Option<usize> {
     integer_bits(key)
 }
 
-/// A PKCS#1 public key as a SubjectPublicKeyInfo (RFC 5280 §4.1), which is what DNS records hold in practice.
+/// A PKCS#1 public key as a SubjectPublicKeyInfo (RFC 5280 §4.1), which is what DNS records hold in
+/// practice.
 pub(super) fn subject_public_key_info(pkcs1: &[u8]) -> Vec<u8> {
     let mut bits = vec![0];
     bits.extend_from_slice(pkcs1);

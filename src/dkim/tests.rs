@@ -140,7 +140,8 @@ fn every_shape_of_body_verifies() {
         let signed = signer.sign(message(HEADER, body), NOW).unwrap();
         assert_eq!(verify(&signed.to_vec(), &records), [DkimResult::Pass], "{body:?}");
     }
-    // mail-auth 0.13 gets the relaxed form of this one wrong, the others do not: `Hello` is what is left of it.
+    // mail-auth 0.13 gets the relaxed form of this one wrong, the others do not: `Hello` is what is
+    // left of it.
     let tail = signer.sign(message(HEADER, &[b"Hello\r\n \t\r\n \r\n"]), NOW).unwrap();
     let plain = signer.sign(message(HEADER, &[b"Hello\r\n"]), NOW).unwrap();
     assert_eq!(tail.segments[0], plain.segments[0]);

@@ -8,7 +8,7 @@ use crate::run::SourceLimits;
 use crate::state::State;
 
 /// What the local addresses may carry, and what was taken of their warm-up's day.
-pub struct Allowances {
+pub(super) struct Allowances {
     /// For each departure.
     pub limits: Vec<SourceLimits>,
     caps: Vec<(usize, String, chrono::NaiveDate)>,
@@ -16,7 +16,7 @@ pub struct Allowances {
 
 impl Allowances {
     /// Takes up to `rows` messages of what each local address has left today.
-    pub fn take(campaign: &Campaign, state: &dyn State, rows: u64) -> Result<Self, JobError> {
+    pub(super) fn take(campaign: &Campaign, state: &dyn State, rows: u64) -> Result<Self, JobError> {
         let mut allowances = Self { limits: Vec::new(), caps: Vec::new() };
         let today = Timestamp::wall().to_utc().date_naive();
         if campaign.delivery.route != RouteKind::Sandbox {
@@ -44,7 +44,7 @@ impl Allowances {
     }
 
     /// Gives back what was not used; `left` is what each departure has left.
-    pub fn give_back(self, state: &dyn State, left: &[Option<u64>]) -> Result<(), JobError> {
+    pub(super) fn give_back(self, state: &dyn State, left: &[Option<u64>]) -> Result<(), JobError> {
         for (number, source, day) in self.caps {
             if let Some(unused) = left.get(number).copied().flatten() {
                 state.daily_caps()?.give_back(&source, day, unused)?;

@@ -11,7 +11,7 @@ use crate::preflight::finish_time::{self, Estimate};
 
 /// What is checked, and how.
 #[derive(Debug, Clone, Default)]
-pub struct CheckOptions {
+pub(crate) struct CheckOptions {
     /// Only the first rows that pass screening.
     pub limit: Option<u64>,
     /// Where names are looked up.
@@ -23,7 +23,7 @@ pub struct CheckOptions {
 }
 
 /// What was found.
-pub struct CheckReport {
+pub(crate) struct CheckReport {
     /// All findings, in the order of the checks.
     pub findings: Findings,
     /// How long the run will take.
@@ -34,7 +34,7 @@ pub struct CheckReport {
 
 impl Job<'_> {
     /// Checks the sender, the messages of all rows, the relays and the finish time.
-    pub async fn check(&self, options: &CheckOptions) -> Result<CheckReport, JobError> {
+    pub(crate) async fn check(&self, options: &CheckOptions) -> Result<CheckReport, JobError> {
         let campaign = self.campaign();
         let name_servers = &options.name_servers;
         let inspection = Inspection::of(self, options.limit)?;

@@ -11,7 +11,7 @@ use crate::run_dir::{Manifest, RunDir, RunDirError, RunState, StoredRun};
 
 /// How a run ended, for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Finished; every planned recipient accepted.
     AllAccepted,
     /// Finished; some recipients were not accepted.
@@ -22,7 +22,7 @@ pub enum Outcome {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Conclusion {
+pub(crate) struct Conclusion {
     /// The run.
     pub dir: RunDir,
     /// Its manifest, as it is now on disk.
@@ -38,7 +38,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// Always [`JobError::Interrupted`]: mail may have gone out, and the same command resumes.
-    pub fn conclude(&self, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
+    pub(crate) fn conclude(&self, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
         conclude(self.workspace, run, end).map_err(JobError::interrupted)
     }
 }
@@ -77,7 +77,7 @@ fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclu
 
 impl Outcome {
     /// Of a finished run: whether every planned recipient was accepted.
-    pub fn of_finished(manifest: &Manifest) -> Self {
+    pub(crate) fn of_finished(manifest: &Manifest) -> Self {
         let of = |disposition: Disposition| manifest.outcomes.get(disposition.as_str()).copied().unwrap_or(0);
         let refused =
             [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
@@ -85,8 +85,12 @@ impl Outcome {
     }
 }
 
-/// Writes the result files of a run again, from its plan and its journal; also while a process works on it.
-pub fn rewrite_results(workspace: &Workspace, run: &StoredRun) -> Result<(Manifest, Summary), JobError> {
+/// Writes the result files of a run again, from its plan and its journal; also while a process
+/// works on it.
+pub(crate) fn rewrite_results(
+    workspace: &Workspace,
+    run: &StoredRun,
+) -> Result<(Manifest, Summary), JobError> {
     let (dir, manifest) = (run.dir(), run.manifest()?);
     // A run that a process is sending is not over, whatever its manifest says.
     let lease = match run.lease() {

@@ -9,9 +9,9 @@ use crate::mail::Domain;
 use crate::preflight::dns::{Record, look_up, records};
 
 impl Job<'_> {
-    /// The records, with what is published where `name_servers` are given. With `cname_to` the sender's zone points
-    /// into that one.
-    pub async fn dns_records(
+    /// The records, with what is published where `name_servers` are given. With `cname_to` the
+    /// sender's zone points into that one.
+    pub(crate) async fn dns_records(
         &self,
         cname_to: Option<&Domain>,
         name_servers: Option<&NameServers>,

@@ -13,7 +13,7 @@ const FAILURES_KEPT: usize = 20;
 
 /// What a dry run came to.
 #[derive(Debug)]
-pub struct DryRunTotals {
+pub(crate) struct DryRunTotals {
     /// What screening made of the list.
     pub counts: Counts,
     /// Messages composed and signed.
@@ -32,7 +32,7 @@ pub struct DryRunTotals {
 
 impl Job<'_> {
     /// Composes and signs every row, the first `limit` of those that pass screening. Sends nothing.
-    pub fn dry_run(&self, limit: Option<u64>) -> Result<DryRunTotals, JobError> {
+    pub(crate) fn dry_run(&self, limit: Option<u64>) -> Result<DryRunTotals, JobError> {
         let files = self.temporary_plan(limit, None)?;
         let plan = files.open()?;
         let id: RunId = "dry-run".parse().expect("letters and a hyphen");

@@ -26,7 +26,7 @@ use crate::template::TemplateError;
 
 /// How a command with this error ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
+pub(crate) enum ErrorClass {
     /// The command, the campaign file or the input is wrong; nothing was sent.
     Usage,
     /// A check refused; nothing was sent.
@@ -39,7 +39,7 @@ pub enum ErrorClass {
 
 /// A job can't be done.
 #[derive(Debug, thiserror::Error)]
-pub enum JobError {
+pub(crate) enum JobError {
     #[error(transparent)]
     Campaign(#[from] CampaignError),
     #[error(transparent)]
@@ -96,7 +96,7 @@ impl JobError {
     }
 
     /// How a command with this error ends.
-    pub fn class(&self) -> ErrorClass {
+    pub(crate) fn class(&self) -> ErrorClass {
         match self {
             Self::RunDir(RunDirError::Locked { .. }) => ErrorClass::Busy,
             Self::Sender(_) | Self::Refusal(_) => ErrorClass::Refused,
@@ -153,7 +153,7 @@ impl From<FinishError> for JobError {
 
 /// The state directory can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkspaceError {
+pub(crate) enum WorkspaceError {
     /// Neither an option nor the environment says where it is.
     #[error("can't choose a state directory: neither HOME nor XDG_STATE_HOME is set")]
     Homeless,
@@ -172,7 +172,7 @@ pub enum WorkspaceError {
 
 impl WorkspaceError {
     /// The file or directory.
-    pub fn place(&self) -> Option<String> {
+    pub(crate) fn place(&self) -> Option<String> {
         match self {
             Self::Homeless => None,
             Self::Io { path, .. } => Some(path.display().to_string()),
@@ -180,14 +180,14 @@ impl WorkspaceError {
     }
 
     /// What to do.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         "choose a state directory with `--state DIR` or MAILRUN_STATE"
     }
 }
 
 /// A secret is missing or unreadable.
 #[derive(Debug, thiserror::Error)]
-pub enum SecretError {
+pub(crate) enum SecretError {
     /// Its environment variable is not set.
     #[error("the environment variable `{name}` is not set")]
     NotSet {
@@ -220,7 +220,7 @@ pub enum SecretError {
 
 impl SecretError {
     /// The file.
-    pub fn place(&self) -> Option<String> {
+    pub(crate) fn place(&self) -> Option<String> {
         match self {
             Self::NotSet { .. } => None,
             Self::Read { path, .. } | Self::Own { path, .. } => Some(path.display().to_string()),
@@ -228,7 +228,7 @@ impl SecretError {
     }
 
     /// What to do.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotSet { hint, .. } => Some(hint),
             Self::Read { .. } | Self::Own { .. } => None,
@@ -239,7 +239,7 @@ impl SecretError {
 /// The campaign contradicts the registry of senders.
 #[derive(Debug, thiserror::Error)]
 #[error("{refused}")]
-pub struct SenderRefused {
+pub(crate) struct SenderRefused {
     /// What.
     pub refused: NotRegistered,
     /// The registry.
@@ -248,7 +248,7 @@ pub struct SenderRefused {
 
 /// A part of the job can't be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub(crate) enum SetupError {
     /// TLS.
     #[error("can't set up TLS")]
     Tls(#[source] TlsError),
@@ -289,7 +289,7 @@ pub enum SetupError {
 
 impl SetupError {
     /// The file and key.
-    pub fn place(&self) -> Option<String> {
+    pub(crate) fn place(&self) -> Option<String> {
         match self {
             Self::ReturnPath { campaign, .. } => {
                 Some(format!("{}, `sender.return-path`", campaign.display()))
@@ -305,7 +305,7 @@ impl SetupError {
     }
 
     /// What to do.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Ehlo(_) => Some("use this machine's host name"),
             Self::ReturnPath { .. } => Some("shorten its local part, or set `verp = false`"),
@@ -319,7 +319,7 @@ impl SetupError {
 
 /// A row is not among those that pass screening, or has no message.
 #[derive(Debug, thiserror::Error)]
-pub enum SelectionError {
+pub(crate) enum SelectionError {
     /// The rows can't be screened.
     #[error("can't screen the target group")]
     Screen(#[source] ScreenError),
@@ -358,7 +358,7 @@ pub enum SelectionError {
 
 impl SelectionError {
     /// File and row.
-    pub fn place(&self) -> Option<&str> {
+    pub(crate) fn place(&self) -> Option<&str> {
         match self {
             Self::Render { place, .. } => Some(place),
             Self::Screen(_) | Self::NoRow { .. } | Self::NoAddress(_) | Self::NoReturnPath { .. } => None,
@@ -366,7 +366,7 @@ impl SelectionError {
     }
 
     /// What to do.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Screen(_) | Self::NoRow { .. } => None,
             Self::NoAddress(_) => {
@@ -384,8 +384,9 @@ impl SelectionError {
 
 /// No run can be made or resumed of this content.
 #[derive(Debug, thiserror::Error)]
-pub enum FreezeError {
-    /// An unfinished run of the campaign has other content: nobody must get two messages because of an edit.
+pub(crate) enum FreezeError {
+    /// An unfinished run of the campaign has other content: nobody must get two messages because of
+    /// an edit.
     #[error("run `{run_id}` of this campaign is unfinished and was started with different content")]
     OtherUnfinished {
         /// The run.
@@ -407,14 +408,14 @@ pub enum FreezeError {
 
 impl FreezeError {
     /// The file or run directory.
-    pub fn place(&self) -> &Path {
+    pub(crate) fn place(&self) -> &Path {
         match self {
             Self::OtherUnfinished { dir, .. } | Self::Changed { dir, .. } => dir,
         }
     }
 
     /// What to do.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::OtherUnfinished { .. } => Some(
                 "restore its files to resume it, or use `--new-run`; whoever got the first message then gets this one \
@@ -429,7 +430,7 @@ impl FreezeError {
 
 /// Rows that can't be sent again.
 #[derive(Debug, thiserror::Error)]
-pub enum RetryError {
+pub(crate) enum RetryError {
     /// The next hop accepted them.
     #[error("`accepted` rows can't be retried")]
     Accepted,
@@ -443,7 +444,7 @@ pub enum RetryError {
 
 impl RetryError {
     /// What to do.
-    pub fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Accepted => "`send --run-id NAME` sends everything again",
             Self::NotPlanned(_) => "fix the list and send it; the changed content starts a new run",
@@ -454,7 +455,7 @@ impl RetryError {
 
 /// Nothing was sent.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// A check refused.
     #[error("{what}; nothing was sent: {}", seen(findings))]
     Findings {
@@ -475,7 +476,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Where.
-    pub fn place(&self) -> Option<String> {
+    pub(crate) fn place(&self) -> Option<String> {
         match self {
             Self::Findings { .. } => None,
             Self::NotApproved { hash, .. } => Some(format!("hash {hash}")),
@@ -483,7 +484,7 @@ impl Refusal {
     }
 
     /// What to do.
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             Self::Findings { findings, .. } => {
                 let fix = findings.first().and_then(|finding| finding.fix.clone());
@@ -505,7 +506,7 @@ fn differences(different: &[String]) -> String {
 }
 
 /// The error and its causes, joined with `: `; a cause that its error's text repeats is left out.
-pub fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

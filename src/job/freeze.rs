@@ -19,7 +19,7 @@ use crate::target_group::TargetGroup;
 
 /// The rows of the target group that pass screening.
 #[derive(Debug, Clone, Default)]
-pub struct List {
+pub(crate) struct List {
     /// Only the first ones.
     pub limit: Option<u64>,
     /// The name of a deliberate new run; by default the run id is derived from the content.
@@ -98,7 +98,8 @@ impl Job<'_> {
         Ok(screening?)
     }
 
-    /// An unfinished run with other content: its recipients must not get two messages because of an edit.
+    /// An unfinished run with other content: its recipients must not get two messages because of an
+    /// edit.
     fn refuse_second_run(&self, runs: &dyn RunStore, id: &RunId) -> Result<(), JobError> {
         for dir in runs.list()? {
             let Ok(Some(manifest)) = runs.manifest(&dir) else { continue };

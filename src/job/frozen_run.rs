@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::run_dir::{Input, Lease, Manifest, RunDir, RunId, RunState};
 
 /// A run whose plan is frozen, held by this process until it is dropped.
-pub struct FrozenRun {
+pub(crate) struct FrozenRun {
     /// What it is made of, and how far it is.
     pub manifest: Manifest,
     /// The rows to send.
@@ -29,12 +29,12 @@ impl FrozenRun {
     }
 
     /// Its directory.
-    pub fn dir(&self) -> &RunDir {
+    pub(crate) fn dir(&self) -> &RunDir {
         self.lease.run()
     }
 
     /// `<campaign id>/<run id>`.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.dir().name()
     }
 
@@ -44,12 +44,12 @@ impl FrozenRun {
     }
 
     /// Whether it has finished: nothing is sent again.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.manifest.state == RunState::Finished
     }
 
     /// Whether a process has started to send it.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.manifest.started.is_some()
     }
 
@@ -73,7 +73,7 @@ impl FrozenRun {
 }
 
 /// File and row of a row of `plan`, for people.
-pub fn place(inputs: &[Input], plan: &Plan, index: u32) -> String {
+pub(super) fn place(inputs: &[Input], plan: &Plan, index: u32) -> String {
     let (file, row) = plan.place(index);
     format!("{}, row {row}", inputs[file as usize].shown)
 }

@@ -1,5 +1,5 @@
-//! What must hold before the first byte leaves: the sender's domains, a sample of the messages, the deadline, and, where
-//! one is given, the approval.
+//! What must hold before the first byte leaves: the sender's domains, a sample of the messages, the
+//! deadline, and, where one is given, the approval.
 
 use std::path::PathBuf;
 
@@ -16,12 +16,13 @@ use crate::preflight::finish_time;
 use crate::preflight::list::{self, Looking};
 use crate::preflight::{Finding, Level};
 
-/// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all of them.
+/// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all
+/// of them.
 const SAMPLE_ROWS: u32 = 1_024;
 
 /// What must hold before the first byte leaves.
 #[derive(Debug, Clone, Default)]
-pub struct Checks {
+pub(crate) struct Checks {
     /// Look at the sender's domains and at a sample of the messages; names are looked up there.
     pub content: Option<NameServers>,
     /// When the last message must have left.
@@ -33,7 +34,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// [`Refusal`], and nothing was sent.
-    pub async fn gate(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
+    pub(crate) async fn gate(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
         if let Some(name_servers) = &checks.content {
             let mut findings = self.sender_warnings(run, name_servers).await?;
             findings.extend(self.sample_refusals(run)?);
@@ -60,8 +61,8 @@ impl Job<'_> {
         Ok(findings)
     }
 
-    /// Why the messages of a sample can't be sent. Single rows that fail go to the results; a list that only fails is
-    /// refused.
+    /// Why the messages of a sample can't be sent. Single rows that fail go to the results; a list
+    /// that only fails is refused.
     fn sample_refusals(&self, run: &FrozenRun) -> Result<Vec<Finding>, JobError> {
         let composer = list::composer(self.campaign())?;
         let rows = list::sample(run.plan.len(), SAMPLE_ROWS);
@@ -91,7 +92,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// [`Refusal`], and nothing was sent.
-    pub fn gate_approved(&self, limit: Option<u64>, hash: &str) -> Result<(), JobError> {
+    pub(crate) fn gate_approved(&self, limit: Option<u64>, hash: &str) -> Result<(), JobError> {
         let approval = Inspection::of(self, limit)?.approval;
         let is_meant = |hash_of_it: &str| hash_of_it.eq_ignore_ascii_case(hash.trim());
         if is_meant(&approval.hash) {
@@ -103,7 +104,7 @@ impl Job<'_> {
     }
 
     /// Where the manifest of the last check is.
-    pub fn approval_file(&self) -> PathBuf {
+    pub(crate) fn approval_file(&self) -> PathBuf {
         self.workspace
             .runs_of(self.campaign())
             .folder()

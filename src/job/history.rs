@@ -10,7 +10,7 @@ use crate::plan::{self, ScreenedRows};
 use crate::run_dir::{Manifest, RunDir};
 
 /// One thing that happened.
-pub struct Step {
+pub(crate) struct Step {
     /// Its status code as a notification.
     pub code: &'static str,
     /// What was seen.
@@ -20,7 +20,7 @@ pub struct Step {
 }
 
 /// What happened to one row.
-pub struct History {
+pub(crate) struct History {
     /// Its id as a notification.
     pub notification: String,
     /// File and row.
@@ -32,7 +32,7 @@ pub struct History {
 }
 
 /// The recipient whose return path in the run in `dir` this is.
-pub fn recipient_of_return_path(
+pub(crate) fn recipient_of_return_path(
     workspace: &Workspace,
     dir: &RunDir,
     manifest: &Manifest,
@@ -47,7 +47,7 @@ pub fn recipient_of_return_path(
 }
 
 /// What happened to the rows of a run with this address.
-pub fn histories(
+pub(crate) fn histories(
     workspace: &Workspace,
     dir: &RunDir,
     manifest: &Manifest,

@@ -1,4 +1,5 @@
-//! How far a running process is: a file in the run directory that it replaces every second, for `status`.
+//! How far a running process is: a file in the run directory that it replaces every second, for
+//! `status`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How far a running process is.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Live {
+pub(crate) struct Live {
     /// When this was written.
     pub at: String,
     /// The slot then.
@@ -32,26 +33,26 @@ pub struct Live {
 
 impl Live {
     /// What the process that is sending the run in `dir` wrote last.
-    pub fn read(dir: &RunDir) -> Option<Self> {
+    pub(crate) fn read(dir: &RunDir) -> Option<Self> {
         let text = fs::read_to_string(dir.path().join(FILE)).ok()?;
         serde_json::from_str(&text).ok()
     }
 }
 
 /// Replaces the file now and then. It is only for people: a failure is no reason to stop.
-pub struct LiveFile {
+pub(super) struct LiveFile {
     path: PathBuf,
     last: Option<Instant>,
 }
 
 impl LiveFile {
     /// The file of a run.
-    pub fn of(dir: &RunDir) -> Self {
+    pub(super) fn of(dir: &RunDir) -> Self {
         Self { path: dir.path().join(FILE), last: None }
     }
 
     /// Replaces it with `snapshot`, if the last one is old enough.
-    pub fn write(&mut self, snapshot: &Snapshot) {
+    pub(super) fn write(&mut self, snapshot: &Snapshot) {
         if self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return;
         }

@@ -1,4 +1,5 @@
-//! The application: what a command, a service or a worker on another machine asks for, in the order of the work.
+//! The application: what a command, a service or a worker on another machine asks for, in the order
+//! of the work.
 //!
 //! ```text
 //! Workspace::new       where state and runs are, and who is informed
@@ -39,24 +40,24 @@ mod test_message;
 mod unsent;
 mod workspace;
 
-pub use check::{CheckOptions, CheckReport};
-pub use conclude::{Conclusion, Outcome, rewrite_results};
-pub use dry_run::DryRunTotals;
-pub use error::{ErrorClass, JobError, chain};
-pub use freeze::List;
-pub use frozen_run::FrozenRun;
-pub use gate::Checks;
-pub use history::{History, histories, recipient_of_return_path};
-pub use live::Live;
-pub use name_servers::NameServers;
-pub use next_hops::mx_router;
-pub use observer::{Notice, Observer, Stage};
-pub use open::Job;
-pub use outlook::Outlook;
-pub use render::RowChoice;
-pub use retry::Retry;
-pub use selection::Selection;
-pub use send::SendOptions;
-pub use standing::standing;
-pub use test_message::TestMessage;
-pub use workspace::{Places, Workspace};
+pub(crate) use check::{CheckOptions, CheckReport};
+pub(crate) use conclude::{Conclusion, Outcome, rewrite_results};
+pub(crate) use dry_run::DryRunTotals;
+pub(crate) use error::{ErrorClass, JobError, chain};
+pub(crate) use freeze::List;
+pub(crate) use frozen_run::FrozenRun;
+pub(crate) use gate::Checks;
+pub(crate) use history::{History, histories, recipient_of_return_path};
+pub(crate) use live::Live;
+pub(crate) use name_servers::NameServers;
+pub(crate) use next_hops::mx_router;
+pub(crate) use observer::{Notice, Observer, Stage};
+pub(crate) use open::Job;
+pub(crate) use outlook::Outlook;
+pub(crate) use render::RowChoice;
+pub(crate) use retry::Retry;
+pub(crate) use selection::Selection;
+pub(crate) use send::SendOptions;
+pub(crate) use standing::standing;
+pub(crate) use test_message::TestMessage;
+pub(crate) use workspace::{Places, Workspace};

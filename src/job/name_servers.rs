@@ -8,7 +8,7 @@ use crate::route::Resolver;
 
 /// Where names are looked up, as a user says it. It goes before what the campaign says.
 #[derive(Debug, Clone, Default)]
-pub struct NameServers {
+pub(crate) struct NameServers {
     /// A zone file, or a folder of zone files; counts only where no servers are given.
     pub zone: Option<PathBuf>,
     /// Name servers.
@@ -17,17 +17,17 @@ pub struct NameServers {
 
 impl NameServers {
     /// The resolver for `campaign`.
-    pub fn resolver(&self, campaign: &Campaign) -> Result<Resolver, JobError> {
+    pub(crate) fn resolver(&self, campaign: &Campaign) -> Result<Resolver, JobError> {
         self.resolver_over(&campaign.delivery.resolver)
     }
 
     /// True when the user says where to look: then DNS is asked with `--offline` too.
-    pub fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         self.zone.is_some() || !self.servers.is_empty()
     }
 
     /// The resolver as given, or else one that asks `servers`, or the system's.
-    pub fn resolver_over(&self, servers: &[NameServer]) -> Result<Resolver, JobError> {
+    pub(crate) fn resolver_over(&self, servers: &[NameServer]) -> Result<Resolver, JobError> {
         let zone = self.zone.as_ref().filter(|_| self.servers.is_empty());
         let servers = if self.servers.is_empty() { servers } else { &self.servers };
         let servers: Vec<_> = servers.iter().map(|server| server.0).collect();

@@ -1,5 +1,5 @@
-//! The next hops of a run's mail: relays with their secrets, MX hosts, the embedded receiver, and the local addresses
-//! that it leaves from.
+//! The next hops of a run's mail: relays with their secrets, MX hosts, the embedded receiver, and
+//! the local addresses that it leaves from.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,15 +19,17 @@ use crate::smtp::{
 
 /// A connection without work is closed after this: a relay closes it itself before long.
 const IDLE: Duration = Duration::from_secs(60);
-/// Bytes in flight on one connection, below any system's usual send buffer (RFC 2920 §3.1 warns of the deadlock).
+/// Bytes in flight on one connection, below any system's usual send buffer (RFC 2920 §3.1 warns of
+/// the deadlock).
 const WINDOW_BYTES: usize = 128 << 10;
 /// Connections to the embedded receiver where the campaign names no relay.
 const SANDBOX_CONNECTIONS: usize = 20;
 /// Recipients of one message to it, as by default to anybody.
 const SANDBOX_RECIPIENTS: usize = 100;
 
-/// The next hops of `campaign`; `policies` is the file that keeps the policies of recipients' domains.
-pub fn next_hops(
+/// The next hops of `campaign`; `policies` is the file that keeps the policies of recipients'
+/// domains.
+pub(super) fn next_hops(
     campaign: &Campaign,
     sandbox: Option<&Sandbox>,
     resolver: impl FnOnce() -> Result<Resolver, JobError>,
@@ -69,7 +71,7 @@ pub fn next_hops(
 }
 
 /// What finds the way to the recipients' domains, and how connections there are secured.
-pub fn mx_router(
+pub(crate) fn mx_router(
     resolver: Resolver,
     mx: &Mx,
     shaping: &[ShapingEntry],
@@ -157,8 +159,9 @@ fn hop(campaign: &Campaign, relay: &Relay) -> Result<RelayHop, JobError> {
     Ok(RelayHop { target, port: relay.port(), weight: relay.weight })
 }
 
-/// Where mail leaves from, in the order of the campaign; the system's choice where it names nothing.
-pub fn departures(campaign: &Campaign) -> Result<Vec<Departure>, JobError> {
+/// Where mail leaves from, in the order of the campaign; the system's choice where it names
+/// nothing.
+pub(super) fn departures(campaign: &Campaign) -> Result<Vec<Departure>, JobError> {
     let default = campaign.delivery.ehlo.as_deref();
     let mut departures = Vec::new();
     // The embedded receiver is on this machine, whatever addresses the real mail leaves from.
@@ -175,7 +178,7 @@ pub fn departures(campaign: &Campaign) -> Result<Vec<Departure>, JobError> {
 }
 
 /// The name in EHLO: as configured, or this machine's.
-pub fn ehlo_name(configured: Option<&str>) -> Result<EhloName, SetupError> {
+pub(super) fn ehlo_name(configured: Option<&str>) -> Result<EhloName, SetupError> {
     if let Some(name) = configured {
         return name.parse().map_err(SetupError::Ehlo);
     }

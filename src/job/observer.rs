@@ -8,7 +8,7 @@ use crate::run::Snapshot;
 use crate::run_dir::{Manifest, StopReason};
 
 /// Receives notices and progress. Called from several threads.
-pub trait Observer: Send + Sync {
+pub(crate) trait Observer: Send + Sync {
     /// Something that a person should read once.
     fn notice(&self, notice: &Notice<'_>);
 
@@ -17,7 +17,7 @@ pub trait Observer: Send + Sync {
 }
 
 /// Something that a person should read.
-pub enum Notice<'a> {
+pub(crate) enum Notice<'a> {
     /// Something that may be wrong.
     Warning(&'a dyn fmt::Display),
     /// Something that a check before sending found.
@@ -48,7 +48,7 @@ pub enum Notice<'a> {
 }
 
 /// How far the work is.
-pub enum Stage<'a> {
+pub(crate) enum Stage<'a> {
     /// Rows of the target group read and screened.
     Reading {
         /// So far.

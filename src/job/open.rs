@@ -19,7 +19,7 @@ use crate::target_group::{self, TargetGroup};
 const REGISTRY: &str = "senders.toml";
 
 /// A campaign with its templates, attachments, keys and secrets, opened and checked.
-pub struct Job<'w> {
+pub(crate) struct Job<'w> {
     pub(super) workspace: &'w Workspace,
     campaign: Campaign,
     /// The secret of the tokens.
@@ -37,7 +37,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`SenderRefused`] where there is a registry and the campaign's From is not in it.
-    pub fn load(&self, path: &Path) -> Result<Campaign, JobError> {
+    pub(crate) fn load(&self, path: &Path) -> Result<Campaign, JobError> {
         let mut campaign = Campaign::load(path)?;
         if let Some(registry) = self.registry_of(Some(&campaign))? {
             let senders = Senders::load(&registry)?;
@@ -46,8 +46,9 @@ impl Workspace {
         Ok(campaign)
     }
 
-    /// The registry of senders: the one that the campaign names, or `senders.toml` beside it or in the state directory.
-    pub fn registry_of(&self, campaign: Option<&Campaign>) -> Result<Option<PathBuf>, JobError> {
+    /// The registry of senders: the one that the campaign names, or `senders.toml` beside it or in
+    /// the state directory.
+    pub(crate) fn registry_of(&self, campaign: Option<&Campaign>) -> Result<Option<PathBuf>, JobError> {
         if let Some(named) = campaign.and_then(|campaign| campaign.sender.registry.clone()) {
             return Ok(Some(named));
         }
@@ -59,11 +60,12 @@ impl Workspace {
 
 impl<'w> Job<'w> {
     /// Opens and checks a campaign, all but its target group.
-    pub fn open(workspace: &'w Workspace, campaign: Campaign) -> Result<Self, JobError> {
+    pub(crate) fn open(workspace: &'w Workspace, campaign: Campaign) -> Result<Self, JobError> {
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
         let templates = compose(&campaign, "check", &secret)?;
         let signer = Signer::load(&campaign.dkim)?;
-        // A key that only signs rehearsals may belong to anybody, as in the repository's own example.
+        // A key that only signs rehearsals may belong to anybody, as in the repository's own
+        // example.
         if campaign.delivery.route != RouteKind::Sandbox {
             signer.warnings().iter().for_each(|warning| workspace.warn(warning));
         }
@@ -74,12 +76,13 @@ impl<'w> Job<'w> {
     }
 
     /// The campaign.
-    pub fn campaign(&self) -> &Campaign {
+    pub(crate) fn campaign(&self) -> &Campaign {
         &self.campaign
     }
 
-    /// The target group, its columns compared with what the templates ask for. No row has been read yet.
-    pub fn target_group(&self) -> Result<&TargetGroup, JobError> {
+    /// The target group, its columns compared with what the templates ask for. No row has been read
+    /// yet.
+    pub(crate) fn target_group(&self) -> Result<&TargetGroup, JobError> {
         match self.group.get() {
             Some(group) => Ok(group),
             None => {
@@ -110,30 +113,30 @@ impl<'w> Job<'w> {
     }
 
     /// The signatures of today, by their `use-from` and `use-until`.
-    pub fn signatures(&self) -> Vec<Dkim> {
+    pub(crate) fn signatures(&self) -> Vec<Dkim> {
         let today = Timestamp::wall().to_utc().date_naive();
         self.campaign.dkim.iter().filter(|dkim| dkim.is_used_on(today)).cloned().collect()
     }
 
     /// The signer for today's signatures. Its warnings were given when the job was opened.
-    pub fn signer(&self) -> Result<Signer, JobError> {
+    pub(crate) fn signer(&self) -> Result<Signer, JobError> {
         Ok(Signer::load(&self.signatures())?)
     }
 
     /// The return paths of a run.
-    pub fn return_paths(&self, run_id: &RunId) -> Result<ReturnPaths, JobError> {
+    pub(crate) fn return_paths(&self, run_id: &RunId) -> Result<ReturnPaths, JobError> {
         let sender = &self.campaign.sender;
         ReturnPaths::new(sender.return_path(), sender.verp, run_id.as_str(), &self.secret)
             .map_err(|source| SetupError::ReturnPath { campaign: self.campaign.path.clone(), source }.into())
     }
 
     /// The composer for a run.
-    pub fn composer(&self, run_id: &RunId) -> Result<Composer, JobError> {
+    pub(crate) fn composer(&self, run_id: &RunId) -> Result<Composer, JobError> {
         compose(&self.campaign, run_id.as_str(), &self.secret)
     }
 
     /// The files that messages are made of, with their hashes.
-    pub fn contents(&self) -> Result<Vec<Content>, JobError> {
+    pub(crate) fn contents(&self) -> Result<Vec<Content>, JobError> {
         let template = &self.campaign.template;
         let role = |path: &PathBuf| match path {
             path if Some(path) == template.text.as_ref() => "text",
@@ -147,7 +150,7 @@ impl<'w> Job<'w> {
 }
 
 /// The target group's files with their hashes.
-pub fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
+pub(super) fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
     let input = |file: &target_group::SourceFile| -> Result<Input, JobError> {
         Ok(Input {
             path: file.path.clone(),

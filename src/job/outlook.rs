@@ -1,4 +1,5 @@
-//! What a run would come to: counts, domains, slots and the finish time. Sends nothing and leaves nothing.
+//! What a run would come to: counts, domains, slots and the finish time. Sends nothing and leaves
+//! nothing.
 
 use super::error::JobError;
 use super::open::Job;
@@ -7,7 +8,7 @@ use crate::plan::{Forecast, forecast, top_domains};
 use crate::screen::Counts;
 
 /// What a run would come to, started now.
-pub struct Outlook {
+pub(crate) struct Outlook {
     /// The number of rows in each file of the target group.
     pub rows_by_file: Vec<u64>,
     /// What screening made of the list.
@@ -22,7 +23,7 @@ pub struct Outlook {
 
 impl Job<'_> {
     /// Screens the list, the first `limit` rows that pass, and names the `domains` largest domains.
-    pub fn outlook(&self, limit: Option<u64>, domains: usize) -> Result<Outlook, JobError> {
+    pub(crate) fn outlook(&self, limit: Option<u64>, domains: usize) -> Result<Outlook, JobError> {
         let files = self.temporary_plan(limit, None)?;
         let screening = &files.screening;
         let domains = match screening.domains.exact(domains) {

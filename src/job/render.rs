@@ -11,7 +11,7 @@ use crate::run_dir::{RunOptions, run_id};
 
 /// Which row's message.
 #[derive(Debug, Clone)]
-pub enum RowChoice {
+pub(crate) enum RowChoice {
     /// The n-th row that passes screening, from 1.
     Number(u32),
     /// The first row with this address.
@@ -20,9 +20,9 @@ pub enum RowChoice {
     All,
 }
 
-/// Makes the messages of a campaign's rows. Tokens and `Message-ID` are those of the run that `send` would make of the
-/// same content.
-pub struct Renderer<'j> {
+/// Makes the messages of a campaign's rows. Tokens and `Message-ID` are those of the run that
+/// `send` would make of the same content.
+pub(crate) struct Renderer<'j> {
     job: &'j Job<'j>,
     files: TemporaryPlan,
     plan: Plan,
@@ -32,7 +32,7 @@ pub struct Renderer<'j> {
 
 impl<'w> Job<'w> {
     /// Screens the list as far as `choice` needs it.
-    pub fn renderer(&'w self, choice: &RowChoice) -> Result<Renderer<'w>, JobError> {
+    pub(crate) fn renderer(&'w self, choice: &RowChoice) -> Result<Renderer<'w>, JobError> {
         let stop_after = match choice {
             RowChoice::Number(row) => Some(u64::from(*row).max(1)),
             RowChoice::Address(_) | RowChoice::All => None,
@@ -47,7 +47,7 @@ impl<'w> Job<'w> {
 
 impl Renderer<'_> {
     /// The rows of `choice`, as indices of the plan.
-    pub fn rows(&self, choice: &RowChoice) -> Result<std::ops::Range<u32>, JobError> {
+    pub(crate) fn rows(&self, choice: &RowChoice) -> Result<std::ops::Range<u32>, JobError> {
         let index = match choice {
             RowChoice::All => return Ok(0..self.plan.len()),
             RowChoice::Number(row) => self.files.row((*row).max(1))?,
@@ -59,7 +59,7 @@ impl Renderer<'_> {
     }
 
     /// The signed message of a row.
-    pub fn message(&self, index: u32) -> Result<Vec<u8>, JobError> {
+    pub(crate) fn message(&self, index: u32) -> Result<Vec<u8>, JobError> {
         let row = self.plan.row(index)?;
         let message = self.composer.compose(&row, Timestamp::wall()).map_err(|failure| {
             let file = &self.job.target_group().expect("it is open").files()[row.file as usize].shown;

@@ -15,7 +15,7 @@ use crate::run_dir::{Manifest, RetryOf, RunOptions, StoredRun, run_id};
 use crate::screen::Counts;
 
 /// Rows of a run that ended with certain dispositions.
-pub struct Retry {
+pub(crate) struct Retry {
     from: StoredRun,
     before: Manifest,
     dispositions: BTreeSet<Disposition>,
@@ -23,7 +23,7 @@ pub struct Retry {
 
 impl Retry {
     /// The rows of the run named `run` that ended with one of `dispositions`.
-    pub fn of(
+    pub(crate) fn of(
         workspace: &Workspace,
         run: &str,
         dispositions: impl IntoIterator<Item = Disposition>,
@@ -36,7 +36,7 @@ impl Retry {
     }
 
     /// The campaign of that run as its file is now, with the route that the run took.
-    pub fn campaign(&self, workspace: &Workspace) -> Result<Campaign, JobError> {
+    pub(crate) fn campaign(&self, workspace: &Workspace) -> Result<Campaign, JobError> {
         let mut campaign = workspace.load(&self.before.campaign_file)?;
         campaign.delivery.route = self.before.campaign.delivery.route;
         Ok(campaign)
@@ -79,7 +79,8 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
 
 impl Job<'_> {
     pub(super) fn freeze_retry(&self, retry: &Retry) -> Result<FrozenRun, JobError> {
-        // Nobody may change the outcomes while they are chosen from, or send those rows there while they are sent here.
+        // Nobody may change the outcomes while they are chosen from, or send those rows there while
+        // they are sent here.
         let source = retry.from.lease()?;
         let (options, contents) = (retry.options(), self.contents()?);
         let id = run_id(self.campaign(), &retry.before.inputs, &contents, &options);

@@ -1,4 +1,5 @@
-//! Secrets: of the tokens in links and return paths, and of the relays. They come from the environment or from files.
+//! Secrets: of the tokens in links and return paths, and of the relays. They come from the
+//! environment or from files.
 
 use std::fs;
 use std::io;
@@ -17,8 +18,12 @@ const TOKEN_KEY: &str = "token.key";
 /// Its length.
 const TOKEN_KEY_BYTES: usize = 32;
 
-/// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state directory.
-pub fn token_secret(workspace: &Workspace, unsubscribe: Option<&Unsubscribe>) -> Result<Vec<u8>, JobError> {
+/// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state
+/// directory.
+pub(super) fn token_secret(
+    workspace: &Workspace,
+    unsubscribe: Option<&Unsubscribe>,
+) -> Result<Vec<u8>, JobError> {
     if let Some(name) = unsubscribe.and_then(|unsubscribe| unsubscribe.secret_env.as_ref()) {
         let secret = std::env::var(name).unwrap_or_default();
         if secret.is_empty() {
@@ -36,7 +41,8 @@ pub fn token_secret(workspace: &Workspace, unsubscribe: Option<&Unsubscribe>) ->
     Ok(own_secret(&path).map_err(|source| SecretError::Own { path, source })?)
 }
 
-/// The secret in the file at `path`, created if it does not exist: readable only by its owner, complete or absent.
+/// The secret in the file at `path`, created if it does not exist: readable only by its owner,
+/// complete or absent.
 fn own_secret(path: &Path) -> io::Result<Vec<u8>> {
     match fs::read(path) {
         Ok(secret) if secret.len() == TOKEN_KEY_BYTES => return Ok(secret),
@@ -57,7 +63,7 @@ fn own_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The password of a relay that has a user name.
-pub fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
+pub(super) fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
     let secret = match (&relay.password_env, &relay.password_file) {
         (Some(name), _) => std::env::var(name).map_err(|_| SecretError::NotSet {
             name: name.clone(),

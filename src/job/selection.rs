@@ -8,7 +8,7 @@ use super::retry::Retry;
 use super::test_message::TestMessage;
 
 /// Which rows a run is made of.
-pub enum Selection {
+pub(crate) enum Selection {
     /// Those of the campaign's target group.
     List(List),
     /// Those of another run that ended with certain dispositions.
@@ -18,8 +18,9 @@ pub enum Selection {
 }
 
 impl Job<'_> {
-    /// Finds the run of this content, or screens the rows and freezes them. The run is this process's from here on.
-    pub fn freeze_or_resume(&self, selection: &Selection) -> Result<FrozenRun, JobError> {
+    /// Finds the run of this content, or screens the rows and freezes them. The run is this
+    /// process's from here on.
+    pub(crate) fn freeze_or_resume(&self, selection: &Selection) -> Result<FrozenRun, JobError> {
         match selection {
             Selection::List(list) => self.freeze_list(list),
             Selection::Retry(retry) => self.freeze_retry(retry),

@@ -28,7 +28,7 @@ use crate::suppression::{Feed, NewEntry, Reason, Suppressions, Term, Watch};
 
 /// How to send.
 #[derive(Debug, Clone)]
-pub struct SendOptions {
+pub(crate) struct SendOptions {
     /// What to do with rows that a killed run left in doubt.
     pub in_doubt: InDoubt,
     /// Without the pacer; only towards the sandbox.
@@ -48,7 +48,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// Before the first message those of whatever can't be set up; later [`JobError::Interrupted`].
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         run: &mut FrozenRun,
         options: &SendOptions,
@@ -117,7 +117,8 @@ impl Job<'_> {
         if options.unpaced && !is_rehearsal { Err(SetupError::Unpaced.into()) } else { Ok(()) }
     }
 
-    /// The journal of the run, made or resumed. Rows that a killed process left open get an outcome.
+    /// The journal of the run, made or resumed. Rows that a killed process left open get an
+    /// outcome.
     fn open_journal(&self, run: &FrozenRun, in_doubt: InDoubt) -> Result<(Journal, States), JobError> {
         let key = RunKey {
             run_id: run.id().to_string(),
@@ -125,7 +126,8 @@ impl Job<'_> {
             plan_hash: run.plan.hash().to_owned(),
         };
         let (state, durability) = (self.workspace.state()?, self.campaign().journal.durability);
-        // Once a run has begun its journal must exist: without it everybody would get the message again.
+        // Once a run has begun its journal must exist: without it everybody would get the message
+        // again.
         let mut journal = if run.has_begun() || state.has_journal(run.dir()) {
             state.open_journal(run.dir(), &key, durability)?
         } else {
@@ -158,7 +160,8 @@ impl Job<'_> {
             not_after: options.not_after,
             drain: Duration::from_secs(campaign.delivery.drain_seconds),
             per_second: (!options.unpaced).then(|| campaign.capacity.per_hour as f64 / 3_600.0),
-            // A test message goes to one address as often as there are rows: each in a transaction of its own.
+            // A test message goes to one address as often as there are rows: each in a transaction
+            // of its own.
             one_text: !campaign.template.personalised && run.redirect.is_none(),
         }
     }

@@ -6,8 +6,9 @@ use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::run_dir::{Manifest, RunDir};
 
-/// Rows per word: `waiting`, `to retry`, `under way`, or a disposition. `running` says that a process works on the run.
-pub fn standing(
+/// Rows per word: `waiting`, `to retry`, `under way`, or a disposition. `running` says that a
+/// process works on the run.
+pub(crate) fn standing(
     workspace: &Workspace,
     dir: &RunDir,
     manifest: &Manifest,

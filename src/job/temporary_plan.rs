@@ -10,7 +10,7 @@ use crate::run_dir::RunDir;
 use crate::suppression::Suppressions;
 
 /// A plan for inspection. Its files are deleted with it.
-pub struct TemporaryPlan {
+pub(crate) struct TemporaryPlan {
     /// What screening made of the list.
     pub screening: Screening,
     pub(super) dir: RunDir,
@@ -19,7 +19,7 @@ pub struct TemporaryPlan {
 
 impl TemporaryPlan {
     /// The rows that passed screening.
-    pub fn open(&self) -> Result<Plan, JobError> {
+    pub(crate) fn open(&self) -> Result<Plan, JobError> {
         Ok(Plan::open(&self.dir.plan())?)
     }
 
@@ -35,8 +35,9 @@ impl TemporaryPlan {
 }
 
 impl Job<'_> {
-    /// Screens the target group against the suppression list; ends early once `stop_after` rows are accepted.
-    pub fn temporary_plan(
+    /// Screens the target group against the suppression list; ends early once `stop_after` rows are
+    /// accepted.
+    pub(crate) fn temporary_plan(
         &self,
         limit: Option<u64>,
         stop_after: Option<u64>,

@@ -10,7 +10,7 @@ use crate::screen::Counts;
 
 /// The message of one row, sent to another address.
 #[derive(Debug, Clone)]
-pub struct TestMessage {
+pub(crate) struct TestMessage {
     /// The number of the row among those that pass screening, from 1.
     pub row: u32,
     /// The address.
@@ -34,7 +34,8 @@ impl Job<'_> {
         manifest.screening = Counts { rows: 1, accepted: 1, ..Counts::default() };
         manifest.plan = Some(frozen.plan);
         manifest.screened = Some(frozen.screened);
-        // Later changes of the suppression list don't stop the test: it does not go to the row's own recipient.
+        // Later changes of the suppression list don't stop the test: it does not go to the row's
+        // own recipient.
         manifest.suppression_change = all.screening.suppression_change;
         lease.keep(&manifest)?;
         let run = FrozenRun::open(lease, manifest)?;

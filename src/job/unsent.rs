@@ -9,7 +9,7 @@ use crate::route::Schedule;
 use crate::run::{Directory, Lane, NextHops, Routed, Segment, Task};
 
 /// The rows of a run that are still to be sent.
-pub struct Unsent {
+pub(super) struct Unsent {
     /// Those that were never touched.
     fresh: Vec<u32>,
     /// Those that were tried before, and when they are due.
@@ -20,7 +20,7 @@ pub struct Unsent {
 
 impl Unsent {
     /// Reads them from the journal.
-    pub fn of(schedule: &Schedule, journal: &Journal, states: &States) -> Result<Self, JobError> {
+    pub(super) fn of(schedule: &Schedule, journal: &Journal, states: &States) -> Result<Self, JobError> {
         let mut unsent = Self { fresh: Vec::new(), tried: Vec::new(), done: 0 };
         let mut details = journal.details();
         for (row, state) in states.iter() {
@@ -50,7 +50,11 @@ impl Unsent {
     }
 
     /// Puts the rows into the only lane, or into the directory if each domain has its own next hop.
-    pub fn place<'a>(self, next_hops: &NextHops, domain: impl Fn(u32) -> &'a str) -> (Vec<Lane>, Directory) {
+    pub(super) fn place<'a>(
+        self,
+        next_hops: &NextHops,
+        domain: impl Fn(u32) -> &'a str,
+    ) -> (Vec<Lane>, Directory) {
         let Some(Routed { site, limits, .. }) = next_hops.only_way() else {
             return (Vec::new(), Directory::new(self.fresh, self.tried, domain));
         };

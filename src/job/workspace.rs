@@ -1,7 +1,8 @@
 //! Where state and runs are, and who is informed.
 //!
-//! A campaign's runs are beside its campaign file, so that the same campaign always finds its unfinished run, from
-//! whatever folder cron starts it. The state directory remembers those places, for commands that name a run by its id.
+//! A campaign's runs are beside its campaign file, so that the same campaign always finds its
+//! unfinished run, from whatever folder cron starts it. The state directory remembers those places,
+//! for commands that name a run by its id.
 
 use std::fmt;
 use std::fs;
@@ -21,7 +22,7 @@ const PLACES: &str = "runs.txt";
 
 /// Where state and runs are, as a user says it. What is not given has its default.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub(crate) struct Places {
     /// The state directory; by default `mailrun` in the user's state folder (XDG base directories).
     pub state: Option<PathBuf>,
     /// The folder of the run directories; by default `runs` beside the campaign file.
@@ -29,19 +30,19 @@ pub struct Places {
 }
 
 /// What all jobs of a user share: the state directory, the run directories, and who is informed.
-pub struct Workspace {
+pub(crate) struct Workspace {
     places: Places,
     observer: Arc<dyn Observer>,
 }
 
 impl Workspace {
     /// The workspace at `places`. The state directory is created when it is first needed.
-    pub fn new(places: Places, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(places: Places, observer: Arc<dyn Observer>) -> Self {
         Self { places, observer }
     }
 
     /// Who is informed.
-    pub fn observer(&self) -> &dyn Observer {
+    pub(crate) fn observer(&self) -> &dyn Observer {
         &*self.observer
     }
 
@@ -49,8 +50,9 @@ impl Workspace {
         self.observer.notice(&Notice::Warning(&warning));
     }
 
-    /// The state directory: the one given, or `mailrun` in the user's state folder. Created if it does not exist.
-    pub fn state_dir(&self) -> Result<PathBuf, JobError> {
+    /// The state directory: the one given, or `mailrun` in the user's state folder. Created if it
+    /// does not exist.
+    pub(crate) fn state_dir(&self) -> Result<PathBuf, JobError> {
         let dir = match &self.places.state {
             Some(dir) => dir.clone(),
             None => default_state_dir().ok_or(WorkspaceError::Homeless)?,
@@ -64,22 +66,22 @@ impl Workspace {
     }
 
     /// The state that all campaigns of this user share.
-    pub fn state(&self) -> Result<Arc<dyn State>, JobError> {
+    pub(crate) fn state(&self) -> Result<Arc<dyn State>, JobError> {
         Ok(state::open(&self.state_dir()?.join("state.db")))
     }
 
     /// The file that keeps the MTA-STS policies of recipients' domains between runs.
-    pub fn policies(&self) -> Result<PathBuf, JobError> {
+    pub(crate) fn policies(&self) -> Result<PathBuf, JobError> {
         Ok(self.state_dir()?.join("mta-sts.json"))
     }
 
     /// The suppression list.
-    pub fn suppressions(&self) -> Result<Arc<dyn Suppressions>, JobError> {
+    pub(crate) fn suppressions(&self) -> Result<Arc<dyn Suppressions>, JobError> {
         Ok(self.state()?.suppressions()?)
     }
 
     /// The place with this campaign's runs.
-    pub fn runs_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
+    pub(crate) fn runs_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
         state::runs(&self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs")))
     }
 
@@ -97,9 +99,9 @@ impl Workspace {
         })
     }
 
-    /// The run that a user means: its id, the start of it, its campaign's id, its directory, or a campaign file for its
-    /// latest run.
-    pub fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
+    /// The run that a user means: its id, the start of it, its campaign's id, its directory, or a
+    /// campaign file for its latest run.
+    pub(crate) fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
         if path.is_file() {
             let campaign = Campaign::load(path)?;
@@ -123,7 +125,8 @@ impl Workspace {
         Err(missed.into())
     }
 
-    /// The folders in which a run may be found by its id: the one given, else `runs` here and those remembered.
+    /// The folders in which a run may be found by its id: the one given, else `runs` here and those
+    /// remembered.
     fn known_runs(&self) -> Result<Vec<PathBuf>, JobError> {
         if let Some(runs) = &self.places.runs {
             return Ok(vec![runs.clone()]);

@@ -16,16 +16,16 @@ pub(super) const LONGEST_TEXT: usize = 2_000;
 
 /// Bits of an outcome's flags.
 mod has {
-    pub const CONNECTION: u64 = 1;
-    pub const FIRST: u64 = 1 << 1;
-    pub const LAST: u64 = 1 << 2;
-    pub const CLASS: u64 = 1 << 3;
-    pub const REPLY: u64 = 1 << 4;
-    pub const LATENCY: u64 = 1 << 5;
-    pub const BYTES: u64 = 1 << 6;
-    pub const MESSAGE_ID: u64 = 1 << 7;
-    pub const DETAIL: u64 = 1 << 8;
-    pub const ARCHIVE: u64 = 1 << 9;
+    pub(super) const CONNECTION: u64 = 1;
+    pub(super) const FIRST: u64 = 1 << 1;
+    pub(super) const LAST: u64 = 1 << 2;
+    pub(super) const CLASS: u64 = 1 << 3;
+    pub(super) const REPLY: u64 = 1 << 4;
+    pub(super) const LATENCY: u64 = 1 << 5;
+    pub(super) const BYTES: u64 = 1 << 6;
+    pub(super) const MESSAGE_ID: u64 = 1 << 7;
+    pub(super) const DETAIL: u64 = 1 << 8;
+    pub(super) const ARCHIVE: u64 = 1 << 9;
 }
 
 /// A group holds something that is not a record.
@@ -220,7 +220,7 @@ pub(super) struct Raw<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 }
@@ -246,7 +246,7 @@ impl<'a> Iterator for Records<'a> {
 
 impl Raw<'_> {
     /// Row, attempt and verdict.
-    pub fn head(&self) -> Result<Head, BadRecord> {
+    pub(super) fn head(&self) -> Result<Head, BadRecord> {
         let mut input = Input { bytes: self.bytes };
         self.good(match input.byte() {
             Some(INTENT) => input.intent_head(),
@@ -256,7 +256,7 @@ impl Raw<'_> {
     }
 
     /// All of it.
-    pub fn record(&self) -> Result<Record, BadRecord> {
+    pub(super) fn record(&self) -> Result<Record, BadRecord> {
         let mut input = Input { bytes: self.bytes };
         let record = match input.byte() {
             Some(INTENT) => input.intent().map(Record::Intent),
@@ -267,12 +267,12 @@ impl Raw<'_> {
     }
 
     /// Where the record (with its length) starts in the group.
-    pub fn start(&self) -> u32 {
+    pub(super) fn start(&self) -> u32 {
         self.at as u32
     }
 
     /// The error that says this record is not valid here.
-    pub fn bad(&self) -> BadRecord {
+    pub(super) fn bad(&self) -> BadRecord {
         BadRecord { at: self.at }
     }
 

@@ -77,7 +77,7 @@ pub(super) struct Taken {
 }
 
 impl<T> Queue<T> {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let state = State {
             entries: Vec::new(),
             since: None,
@@ -101,7 +101,12 @@ impl<T> Queue<T> {
 
     /// Queues `entries`. `company` is the number of waiting intents that makes a commit due at
     /// once; `None` leaves it unchanged.
-    pub fn put(&self, entries: impl IntoIterator<Item = Entry<T>>, company: Option<usize>, full: usize) {
+    pub(super) fn put(
+        &self,
+        entries: impl IntoIterator<Item = Entry<T>>,
+        company: Option<usize>,
+        full: usize,
+    ) {
         let mut state = self.lock();
         if state.ended {
             return;
@@ -132,16 +137,16 @@ impl<T> Queue<T> {
         }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.lock().entries.len()
     }
 
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.lock().ended
     }
 
     /// Waits until a commit is due, then swaps the queue with `empty`.
-    pub fn take(&self, empty: &mut Vec<Entry<T>>, patience: Patience) -> Taken {
+    pub(super) fn take(&self, empty: &mut Vec<Entry<T>>, patience: Patience) -> Taken {
         let mut state = self.lock();
         loop {
             state = match state.wait(patience) {
@@ -158,7 +163,7 @@ impl<T> Queue<T> {
 
     /// Waits until everything queued before is durable or has failed. False when the thread has
     /// ended.
-    pub fn flush(&self) -> bool {
+    pub(super) fn flush(&self) -> bool {
         let mut state = self.lock();
         state.asked += 1;
         state.urgent = true;
@@ -170,17 +175,17 @@ impl<T> Queue<T> {
         state.done >= number
     }
 
-    pub fn flushed(&self, number: u64) {
+    pub(super) fn flushed(&self, number: u64) {
         self.lock().done = number;
         self.flushed.notify_all();
     }
 
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_one();
     }
 
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
         state.entries.clear();

@@ -1,8 +1,8 @@
 //! Addresses that can be sent to: a dot-atom local part and a domain name
 //! (RFC 5321 §4.1.2, RFC 5322 §3.4.1; internationalised: RFC 6531 §3.3, RFC 5891).
 //!
-//! Quoted local parts, comments and address literals are legal in places, but no subscriber list holds them on
-//! purpose: they are refused with a reason.
+//! Quoted local parts, comments and address literals are legal in places, but no subscriber list
+//! holds them on purpose: they are refused with a reason.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -109,7 +109,8 @@ impl Domain {
         Ok(ascii)
     }
 
-    /// A-labels in lower case, when every label is a host name's (RFC 1123 §2.1) and the whole has at most 253 octets.
+    /// A-labels in lower case, when every label is a host name's (RFC 1123 §2.1) and the whole has
+    /// at most 253 octets.
     fn to_ascii(text: &str) -> Option<String> {
         let ascii = if text.is_ascii() && !contains_a_label(text) {
             text.to_ascii_lowercase()
@@ -133,8 +134,8 @@ impl Domain {
     }
 }
 
-/// A quick check in one pass, true for most host names: those that [`Domain::to_ascii`] would return
-/// as is. The rest (upper case, `--` as in A-labels, mistakes) go through that function.
+/// A quick check in one pass, true for most host names: those that [`Domain::to_ascii`] would
+/// return as is. The rest (upper case, `--` as in A-labels, mistakes) go through that function.
 fn is_plain_host(text: &str) -> bool {
     let (mut label_bytes, mut numeric, mut previous) = (0, true, b'.');
     for &byte in text.as_bytes() {
@@ -159,8 +160,8 @@ fn contains_a_label(text: &str) -> bool {
 }
 
 impl Address {
-    /// Reads `local@domain`. Blanks around it are removed; blanks within it and line ends anywhere are
-    /// refused.
+    /// Reads `local@domain`. Blanks around it are removed; blanks within it and line ends anywhere
+    /// are refused.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let AddressParts { local, domain } = AddressParts::parse(text)?;
         Ok(Self { local: local.into(), domain: Domain(domain.into()) })

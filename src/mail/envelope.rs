@@ -20,7 +20,8 @@ impl Envelope {
         Self { return_path, recipients: vec![recipient], archive }
     }
 
-    /// True when the return path or a recipient needs SMTPUTF8 (RFC 6531 §3.4); an archive address is ASCII.
+    /// True when the return path or a recipient needs SMTPUTF8 (RFC 6531 §3.4); an archive address
+    /// is ASCII.
     pub fn needs_smtputf8(&self) -> bool {
         self.return_path.iter().chain(&self.recipients).any(Address::needs_smtputf8)
     }

@@ -39,8 +39,8 @@ impl SignedMessage {
         self.segments.iter().filter(|segment| segment.is_unique()).map(Bytes::len).sum()
     }
 
-    /// The message with `signatures` (zero or more whole `DKIM-Signature` fields, each ended by CRLF)
-    /// in front of its header.
+    /// The message with `signatures` (zero or more whole `DKIM-Signature` fields, each ended by
+    /// CRLF) in front of its header.
     pub fn new(signatures: Bytes, message: Message) -> Self {
         let mut segments = Vec::with_capacity(message.body.len() + 3);
         if !signatures.is_empty() {

@@ -15,16 +15,16 @@ pub struct Timestamp(pub i64);
 const SLOT_MICROS: i64 = 300_000_000;
 
 impl Timestamp {
-    /// The system clock at the first call plus the time elapsed since then: within a process it never
-    /// jumps, even if the system clock is changed. For pacing, the journal and results.
+    /// The system clock at the first call plus the time elapsed since then: within a process it
+    /// never jumps, even if the system clock is changed. For pacing, the journal and results.
     pub fn now() -> Self {
         static START: OnceLock<(Timestamp, Instant)> = OnceLock::new();
         let (wall, start) = *START.get_or_init(|| (Self::wall(), Instant::now()));
         wall + start.elapsed()
     }
 
-    /// The system clock now, which may jump. For what others read, such as `Date:` and a signature's
-    /// `t=`.
+    /// The system clock now, which may jump. For what others read, such as `Date:` and a
+    /// signature's `t=`.
     pub fn wall() -> Self {
         Self(Utc::now().timestamp_micros())
     }

@@ -150,7 +150,7 @@ pub(super) mod tests {
 
     /// The most that an hour can carry when each of its slots keeps its limit: less than `per_hour`
     /// where a slot holds only a few whole messages (13/h with a slot of 1 is 12).
-    pub fn reachable_per_hour(agreement: Agreement) -> u64 {
+    pub(crate) fn reachable_per_hour(agreement: Agreement) -> u64 {
         agreement.per_hour.min(agreement.per_slot.saturating_mul(12))
     }
 

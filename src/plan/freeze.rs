@@ -155,7 +155,7 @@ pub(super) struct PlanWriter<W: Write> {
 }
 
 impl<W: Write> PlanWriter<W> {
-    pub fn new(writer: W, path: &Path, schema: &SchemaRef) -> Result<Self, PlanError> {
+    pub(super) fn new(writer: W, path: &Path, schema: &SchemaRef) -> Result<Self, PlanError> {
         Ok(Self {
             sealed: SealedWriter::new(writer, path, KIND, schema)?,
             path: path.to_owned(),
@@ -167,7 +167,7 @@ impl<W: Write> PlanWriter<W> {
         })
     }
 
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PlanError> {
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), PlanError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -206,7 +206,7 @@ impl<W: Write> PlanWriter<W> {
         Ok(())
     }
 
-    pub fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
+    pub(super) fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
         self.flush()?;
         self.sealed.finish()
     }
@@ -234,14 +234,14 @@ pub(crate) mod tests {
     use crate::screen::{Limits, Screener};
     use crate::target_group::Batch;
 
-    pub fn plan_files() -> (tempfile::TempDir, PlanFiles) {
+    pub(crate) fn plan_files() -> (tempfile::TempDir, PlanFiles) {
         let folder = tempfile::tempdir().unwrap();
         let files = PlanFiles::in_folder(folder.path());
         (folder, files)
     }
 
     /// Screens these batches.
-    pub fn screen(batches: Vec<Batch>) -> Vec<ScreenedBatch> {
+    pub(crate) fn screen(batches: Vec<Batch>) -> Vec<ScreenedBatch> {
         let checker = suppression(&["suppressed@b.example"]);
         let files = vec!["a.csv".into(), "b.csv".into(), "c.csv".into()];
         let mut screener = Screener::new(&schema(), columns(), Limits::default(), files, checker).unwrap();
@@ -250,7 +250,7 @@ pub(crate) mod tests {
     }
 
     /// Screens and freezes these batches with all their columns.
-    pub fn frozen(files: &PlanFiles, batches: Vec<Batch>) -> Frozen {
+    pub(crate) fn frozen(files: &PlanFiles, batches: Vec<Batch>) -> Frozen {
         let mut freeze = Freeze::begin(files, Layout::new(&schema(), None)).unwrap();
         screen(batches).iter().for_each(|batch| freeze.write(batch).unwrap());
         freeze.finish().unwrap()

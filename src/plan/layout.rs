@@ -19,15 +19,15 @@ use crate::screen::Accepted;
 
 /// The indices of mailrun's own columns. `columns` is a struct of the target group's.
 pub(super) mod column {
-    pub const FILE: usize = 0;
-    pub const ROW: usize = 1;
+    pub(crate) const FILE: usize = 0;
+    pub(crate) const ROW: usize = 1;
     /// The address as it goes on the wire.
-    pub const ADDRESS: usize = 2;
+    pub(crate) const ADDRESS: usize = 2;
     /// The address as given; null if it is the same.
-    pub const EMAIL: usize = 3;
-    pub const ID: usize = 4;
-    pub const NAME: usize = 5;
-    pub const COLUMNS: usize = 6;
+    pub(crate) const EMAIL: usize = 3;
+    pub(crate) const ID: usize = 4;
+    pub(crate) const NAME: usize = 5;
+    pub(crate) const COLUMNS: usize = 6;
 }
 
 /// The columns of a plan's rows. Can be used from any thread.

@@ -50,7 +50,7 @@ pub(super) struct ScreenedWriter<W: Write> {
 }
 
 impl<W: Write> ScreenedWriter<W> {
-    pub fn new(writer: W, path: &Path) -> Result<Self, PlanError> {
+    pub(super) fn new(writer: W, path: &Path) -> Result<Self, PlanError> {
         let schema = schema();
         Ok(Self {
             sealed: SealedWriter::new(writer, path, KIND, &schema)?,
@@ -68,7 +68,7 @@ impl<W: Write> ScreenedWriter<W> {
         })
     }
 
-    pub fn write(&mut self, rows: &[Screened]) -> Result<(), PlanError> {
+    pub(super) fn write(&mut self, rows: &[Screened]) -> Result<(), PlanError> {
         for row in rows {
             let place = (row.file, row.place.row);
             assert!(self.last.is_none_or(|last| last < place), "rows come in the order of the input");
@@ -105,7 +105,7 @@ impl<W: Write> ScreenedWriter<W> {
         self.sealed.write(&batch)
     }
 
-    pub fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
+    pub(super) fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
         self.flush()?;
         self.sealed.finish()
     }

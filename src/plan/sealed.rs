@@ -69,14 +69,19 @@ impl<W: Write> Write for Hashing<W> {
 
 impl<W: Write> SealedWriter<W> {
     /// Starts a file of this kind. `path` is for errors.
-    pub fn new(writer: W, path: &Path, kind: &'static str, schema: &Schema) -> Result<Self, PlanError> {
+    pub(super) fn new(
+        writer: W,
+        path: &Path,
+        kind: &'static str,
+        schema: &Schema,
+    ) -> Result<Self, PlanError> {
         let hashing = Hashing { inner: writer, hasher: blake3::Hasher::new(), bytes: 0 };
         let arrow = FileWriter::try_new(BufWriter::with_capacity(WRITE_BYTES, hashing), schema)
             .map_err(PlanError::writing(path))?;
         Ok(Self { arrow, path: path.to_owned(), kind, rows: 0 })
     }
 
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PlanError> {
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), PlanError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -85,7 +90,7 @@ impl<W: Write> SealedWriter<W> {
     }
 
     /// Writes the seal and returns the writer.
-    pub fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
+    pub(super) fn finish(mut self) -> Result<(W, FileFacts), PlanError> {
         let error = PlanError::writing(&self.path);
         self.arrow.flush().map_err(&error)?;
         let data = self.arrow.get_ref().get_ref();
@@ -135,7 +140,7 @@ impl AsRef<[u8]> for Mapped {
 
 impl SealedFile {
     /// Opens a file of this kind and checks all of it in one pass.
-    pub fn open(path: &Path, kind: &'static str) -> Result<Self, PlanError> {
+    pub(super) fn open(path: &Path, kind: &'static str) -> Result<Self, PlanError> {
         let mut file = File::open(path).map_err(PlanError::io("open", path))?;
         // SAFETY: a file of a run never changes once it is published; at most a new file replaces
         // it, and the mapping keeps the old one. Deliberate writes to it break the process, as with
@@ -169,17 +174,17 @@ impl SealedFile {
     }
 
     /// The number of batches.
-    pub fn batches(&self) -> usize {
+    pub(super) fn batches(&self) -> usize {
         self.blocks.len()
     }
 
     /// The size of a batch in the file, in bytes.
-    pub fn bytes_of(&self, batch: usize) -> usize {
+    pub(super) fn bytes_of(&self, batch: usize) -> usize {
         length(&self.blocks[batch])
     }
 
     /// A batch whose arrays point into the mapped file.
-    pub fn batch(&self, batch: usize) -> Result<RecordBatch, PlanError> {
+    pub(super) fn batch(&self, batch: usize) -> Result<RecordBatch, PlanError> {
         let block = &self.blocks[batch];
         let data = self.buffer.slice_with_length(block.offset() as usize, length(block));
         match self.decoder.read_record_batch(block, &data) {

@@ -23,7 +23,7 @@ const FORMAT: u32 = 1;
 
 /// The manifest of what was approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
+pub(crate) struct Approval {
     /// The format of this manifest.
     pub format: u32,
     /// The hash over all other fields, for `send --approved`: 64 hexadecimal digits.
@@ -35,7 +35,7 @@ pub struct Approval {
 
 /// What reaches a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approved {
+pub(crate) struct Approved {
     /// The campaign's settings that affect what recipients get.
     pub campaign: Value,
     /// The signatures: domain, selector, public key, expiry and additional header fields.
@@ -56,7 +56,7 @@ pub struct Approved {
 
 /// Why the manifest of an approval can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ApprovalError {
+pub(crate) enum ApprovalError {
     /// The file can't be read or written.
     #[error("can't {what} the manifest of the approval")]
     Io {
@@ -74,7 +74,7 @@ pub enum ApprovalError {
 impl Approval {
     /// The approval of a campaign after a dry run of its whole list. `signer` has the keys of
     /// `signatures`, in the same order.
-    pub fn new(
+    pub(crate) fn new(
         campaign: &Campaign,
         signatures: &[Dkim],
         signer: &Signer,
@@ -106,13 +106,13 @@ impl Approval {
     }
 
     /// Reads the manifest at `path`.
-    pub fn read(path: &Path) -> Result<Self, ApprovalError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, ApprovalError> {
         let text = fs::read(path).map_err(|source| ApprovalError::Io { what: "read", source })?;
         serde_json::from_slice(&text).map_err(ApprovalError::Form)
     }
 
     /// Writes the manifest to `path`, whole or not at all.
-    pub fn write(&self, path: &Path) -> Result<(), ApprovalError> {
+    pub(crate) fn write(&self, path: &Path) -> Result<(), ApprovalError> {
         let error = |source| ApprovalError::Io { what: "write", source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(error)?;
@@ -128,7 +128,7 @@ impl Approved {
     }
 
     /// What differs from `approved`, in words; empty if both are the same.
-    pub fn differences(&self, approved: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, approved: &Self) -> Vec<String> {
         let mut different = Vec::new();
         let mut differs = |what: &str, is_other: bool| {
             if is_other {

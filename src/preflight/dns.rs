@@ -11,7 +11,7 @@ use crate::route::{DnsError, MxRecord, Resolver};
 
 /// A record that the sender needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// What it is for: `dkim`, `spf`, `dmarc`, `mta-sts`, `tls-rpt`, `mx`, `address`, `ptr`.
     pub purpose: &'static str,
     /// Its name, without the last dot.
@@ -32,7 +32,7 @@ pub struct Record {
 /// What is published under the name of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", content = "values", rename_all = "lowercase")]
-pub enum Published {
+pub(crate) enum Published {
     /// Exactly this value.
     Same,
     /// Another value that serves the same purpose.
@@ -51,7 +51,7 @@ impl Record {
     }
 
     /// The record as a line of a zone file.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         match self.kind {
             "TXT" => zone_line(&self.name, &self.value),
             kind => format!("{}. IN {kind} {}", self.name, self.value),
@@ -63,7 +63,7 @@ impl Record {
 ///
 /// With `below`, keys and policies are in that zone, and the sender's own zone points there with
 /// CNAMEs: then whoever manages that zone can change them.
-pub fn records(sender: &Sender<'_>, below: Option<&str>) -> Vec<Record> {
+pub(crate) fn records(sender: &Sender<'_>, below: Option<&str>) -> Vec<Record> {
     let (from, path) = (sender.from.as_str(), sender.return_path.as_str());
     let mut records = Vec::new();
     let mut delegated = |purpose, name: String, value: String| match below {
@@ -94,7 +94,7 @@ pub fn records(sender: &Sender<'_>, below: Option<&str>) -> Vec<Record> {
 }
 
 /// Looks up what is published under the names of `records`.
-pub async fn look_up(records: &mut [Record], resolver: &Resolver) {
+pub(crate) async fn look_up(records: &mut [Record], resolver: &Resolver) {
     for record in records {
         record.published = Some(published(record, resolver).await);
     }

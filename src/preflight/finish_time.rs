@@ -15,7 +15,7 @@ use crate::plan::forecast;
 
 /// A part of the list with a limit of its own, such as the rows of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Share {
+pub(crate) struct Share {
     /// The provider's or the domain's name.
     pub name: String,
     /// Its rows.
@@ -27,7 +27,7 @@ pub struct Share {
 
 /// The expected course of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Messages to send.
     pub rows: u64,
     /// When the first one leaves.
@@ -51,7 +51,7 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 
 /// Estimates sending `rows` messages from `start` on. `shares` are parts of the list with their
 /// limits: the slowest of them, or the capacity, decides when the run finishes.
-pub fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Estimate {
+pub(crate) fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Estimate {
     let forecast = forecast(rows, capacity, start);
     let mut estimate = Estimate {
         rows,
@@ -75,7 +75,7 @@ pub fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Times
 
 impl Estimate {
     /// When the run finishes and whether that is before `deadline`; if not, what it would take.
-    pub fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
+    pub(crate) fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
         let took = self.finish.since(self.start);
         let limit = match self.limited_by.as_str() {
             "capacity" => format!("the capacity of {} per hour", grouped(capacity.per_hour)),

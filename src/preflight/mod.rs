@@ -6,13 +6,13 @@
 //! To add a finding: an entry in `finding/catalogue.rs` (id, level, reason), the check that sees
 //! it, and its row in `docs/findings.md`, which a test prints.
 
-pub mod approval;
-pub mod content;
-pub mod dns;
+pub(crate) mod approval;
+pub(crate) mod content;
+pub(crate) mod dns;
 mod finding;
-pub mod finish_time;
-pub mod list;
-pub mod relay;
-pub mod sender;
+pub(crate) mod finish_time;
+pub(crate) mod list;
+pub(crate) mod relay;
+pub(crate) mod sender;
 
-pub use finding::{Finding, Findings, Id, Level};
+pub(crate) use finding::{Finding, Findings, Id, Level};

@@ -12,7 +12,7 @@ use crate::smtp::{Concern, ConnectError, Target, probe};
 const WARN_DAYS: i64 = 14;
 
 /// Checks the relay at `target`. `now` is compared with the end of its certificate.
-pub async fn check(target: &Target, now: Timestamp) -> Vec<Finding> {
+pub(crate) async fn check(target: &Target, now: Timestamp) -> Vec<Finding> {
     let host = &target.host;
     match probe(target).await {
         Err(error) => vec![failed(host, &error)],

@@ -48,7 +48,7 @@ pub(super) fn part_number(name: &str) -> Option<u32> {
 }
 
 impl Parts {
-    pub fn create(
+    pub(super) fn create(
         folder: &Path,
         compression: Compression,
         run_id: &str,
@@ -60,7 +60,7 @@ impl Parts {
     }
 
     /// Adds a batch, split where a part is full.
-    pub fn write(&mut self, mut batch: RecordBatch) -> Result<(), ResultsError> {
+    pub(super) fn write(&mut self, mut batch: RecordBatch) -> Result<(), ResultsError> {
         while batch.num_rows() > 0 {
             let part = match &mut self.current {
                 Some(part) => part,
@@ -84,7 +84,7 @@ impl Parts {
     }
 
     /// Publishes all parts. Without rows there is one part with only the columns.
-    pub fn finish(mut self) -> Result<u32, ResultsError> {
+    pub(super) fn finish(mut self) -> Result<u32, ResultsError> {
         if self.finished.is_empty() && self.current.is_none() {
             self.current = Some(self.open()?);
         }

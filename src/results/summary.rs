@@ -107,7 +107,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             rows: 0,
             dispositions: [0; Disposition::ALL.len()],
@@ -125,7 +125,7 @@ impl Counts {
         }
     }
 
-    pub fn add(&mut self, row: &ResultRow<'_>) {
+    pub(super) fn add(&mut self, row: &ResultRow<'_>) {
         let disposition = row.disposition as usize;
         self.rows += 1;
         self.dispositions[disposition] += 1;
@@ -157,7 +157,7 @@ impl Counts {
         }
     }
 
-    pub fn summary(self, files: u32, top_domains: usize) -> Summary {
+    pub(super) fn summary(self, files: u32, top_domains: usize) -> Summary {
         let seconds = match (self.first, self.last) {
             (Some(first), Some(last)) => last.since(first).as_secs_f64(),
             _ => 0.0,

@@ -21,7 +21,7 @@ use crate::plan::{FileFacts, Plan, PlanError};
 use crate::screen::Counts;
 
 /// The newest format that this version knows.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What a run consists of and how far it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -196,15 +196,15 @@ mod moment {
 
     use crate::mail::Timestamp;
 
-    pub fn text(moment: Timestamp) -> String {
+    pub(super) fn text(moment: Timestamp) -> String {
         moment.to_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
     }
 
-    pub fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&text(*moment))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
         let moment = text.parse::<DateTime<Utc>>();
         moment
@@ -219,14 +219,19 @@ mod optional_moment {
     use super::moment;
     use crate::mail::Timestamp;
 
-    pub fn serialize<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        moment: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match moment {
             Some(moment) => serializer.serialize_str(&moment::text(*moment)),
             None => serializer.serialize_none(),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
         moment::deserialize(deserializer).map(Some)
     }
 }
@@ -239,15 +244,15 @@ pub(crate) mod tests {
     use crate::plan::testing::{frozen, plan_files};
     use crate::screen::testing::batch;
 
-    pub fn input(shown: &str, hash: &str) -> Input {
+    pub(crate) fn input(shown: &str, hash: &str) -> Input {
         Input { path: shown.into(), shown: shown.into(), bytes: 1, hash: hash.into(), rows: None }
     }
 
-    pub fn content(role: &str, name: &str, hash: &str) -> Content {
+    pub(crate) fn content(role: &str, name: &str, hash: &str) -> Content {
         Content { role: role.into(), name: name.into(), bytes: 1, hash: hash.into() }
     }
 
-    pub fn manifest(created: Timestamp) -> Manifest {
+    pub(crate) fn manifest(created: Timestamp) -> Manifest {
         let text = r#"
 [campaign]
 id = "spring"

@@ -145,11 +145,11 @@ pub(super) mod written {
         None
     }
 
-    pub fn serialize<S: Serializer>(reason: &StopReason, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(reason: &StopReason, serializer: S) -> Result<S::Ok, S::Error> {
         Written { reason: reason.to_string(), stop: Some(reason) }.serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StopReason, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StopReason, D::Error> {
         let Written { reason, stop } = Written::deserialize(deserializer)?;
         Ok(stop.unwrap_or_else(|| of_0_1_0(reason)))
     }

@@ -63,13 +63,13 @@ struct Check {
 }
 
 impl Content {
-    pub fn new(max_size: u64, want: Want, check: bool, body: Body, smtp_utf8: bool) -> Self {
+    pub(super) fn new(max_size: u64, want: Want, check: bool, body: Body, smtp_utf8: bool) -> Self {
         let check = check.then_some(Check { body, smtp_utf8, line: 0, cr: false, in_header: true });
         Self { bytes: 0, offence: None, max_size, want, kept: Vec::new(), check }
     }
 
     /// Adds the next piece.
-    pub fn push(&mut self, slice: &[u8]) {
+    pub(super) fn push(&mut self, slice: &[u8]) {
         self.bytes += slice.len() as u64;
         if self.too_large() {
             self.kept = Vec::new();
@@ -91,12 +91,12 @@ impl Content {
     }
 
     /// True when the content exceeds the limit; then nothing is kept.
-    pub fn too_large(&self) -> bool {
+    pub(super) fn too_large(&self) -> bool {
         self.bytes > self.max_size
     }
 
     /// Ends the content.
-    pub fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if self.check.as_ref().is_some_and(|check| check.cr) && self.offence.is_none() {
             self.offence = Some(Offence::BareCr);
         }
@@ -104,12 +104,12 @@ impl Content {
 
     /// The value of `Message-ID` without angle brackets; empty if there is none or it was not to be
     /// kept.
-    pub fn message_id(&self) -> String {
+    pub(super) fn message_id(&self) -> String {
         message_id(&self.kept).unwrap_or_default()
     }
 
     /// The whole content, if all of it was to be kept.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
         if self.want == Want::All { self.kept } else { Vec::new() }
     }
 }

@@ -27,13 +27,13 @@ pub(super) struct Dots {
 }
 
 impl Dots {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { at: At::Start }
     }
 
     /// Reads on: passes the content to `sink` in slices and advances `input` past what it has read.
     /// Returns true when the end has been read; what is left of `input` are commands.
-    pub fn read(&mut self, input: &mut &[u8], mut sink: impl FnMut(&[u8])) -> bool {
+    pub(super) fn read(&mut self, input: &mut &[u8], mut sink: impl FnMut(&[u8])) -> bool {
         while let Some(&byte) = input.first() {
             match self.at {
                 At::Start if byte == b'.' => {

@@ -77,7 +77,7 @@ pub(super) struct Dice {
 }
 
 impl Dice {
-    pub fn new(faults: Option<Faults>, connection: u64) -> Self {
+    pub(super) fn new(faults: Option<Faults>, connection: u64) -> Self {
         let seed = faults.as_ref().map_or(0, |faults| faults.seed);
         // The sequences of different connections start far apart: the constant differs from
         // splitmix's step.
@@ -85,7 +85,7 @@ impl Dice {
     }
 
     /// One throw for a point: at most one of its faults happens.
-    pub fn throw(&mut self, point: Point) -> Option<Deed> {
+    pub(super) fn throw(&mut self, point: Point) -> Option<Deed> {
         let choices = self.faults.as_ref()?.at(point);
         let mut left = self.uniform();
         choices.into_iter().find_map(|(probability, deed)| {

@@ -48,7 +48,7 @@ impl Record {
     /// Opens or creates the file and removes a torn last line.
     ///
     /// Fails with `WouldBlock` if another sandbox is writing it.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(
@@ -63,7 +63,7 @@ impl Record {
     }
 
     /// Adds entries with one `write`: either all of them are in the file afterwards, or none.
-    pub fn add(&self, entries: &[Entry]) -> io::Result<()> {
+    pub(super) fn add(&self, entries: &[Entry]) -> io::Result<()> {
         let mut lines = Vec::with_capacity(entries.len() * 256);
         for entry in entries {
             serde_json::to_writer(&mut lines, entry)?;

@@ -85,7 +85,7 @@ pub(super) struct Script {
 
 impl Script {
     /// The script in an address; `None` if its local part has none of the forms.
-    pub fn parse(address: &str) -> Option<Self> {
+    pub(super) fn parse(address: &str) -> Option<Self> {
         let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
         let base = local.split('+').next().expect("split gives at least one part").to_ascii_lowercase();
         let (base, times) = split_times(&base);
@@ -181,7 +181,7 @@ const COUNTED_ADDRESSES: usize = 1 << 20;
 
 impl Attempts {
     /// Counts one attempt; true while the script still acts on it.
-    pub fn acts(&self, script: &Script, address: &str) -> bool {
+    pub(super) fn acts(&self, script: &Script, address: &str) -> bool {
         let Some(times) = script.times else { return true };
         let mut counts = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if counts.len() >= COUNTED_ADDRESSES {

@@ -44,7 +44,7 @@ macro_rules! counters {
 
         impl Counters {
             /// The totals now, without the domains.
-            pub fn snapshot(&self) -> Stats {
+            pub(super) fn snapshot(&self) -> Stats {
                 Stats { $($name: self.$name.load(Ordering::Relaxed),)* domains: Vec::new() }
             }
         }

@@ -51,7 +51,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Creates the folder and opens the record.
-    pub fn open(options: &Options) -> io::Result<Self> {
+    pub(super) fn open(options: &Options) -> io::Result<Self> {
         if let Keep::Eml(folder) = &options.keep {
             fs::create_dir_all(folder)?;
         }
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Keeps a message and returns its queue id. If it fails, the message is not accepted.
-    pub async fn keep(self: &Arc<Self>, message: Accepted) -> io::Result<String> {
+    pub(super) async fn keep(self: &Arc<Self>, message: Accepted) -> io::Result<String> {
         let queue_id = format!("{:X}", self.next.fetch_add(1, Ordering::Relaxed));
         match &self.keep {
             Keep::Discard => self.note(&queue_id, &message)?,
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Messages per recipient domain, most frequent first.
-    pub fn domains(&self) -> Vec<(String, u64)> {
+    pub(super) fn domains(&self) -> Vec<(String, u64)> {
         let domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = domains.iter().map(|(domain, count)| (domain.to_string(), *count)).collect();
         list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

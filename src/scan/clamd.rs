@@ -10,13 +10,13 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// ClamAV's daemon.
 #[derive(Debug, Clone)]
-pub struct Clamd {
+pub(crate) struct Clamd {
     endpoint: String,
 }
 
 impl Clamd {
     /// The daemon at `endpoint`: `host:port`, or the path of its socket.
-    pub fn at(endpoint: &str) -> Self {
+    pub(crate) fn at(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned() }
     }
 
@@ -24,7 +24,7 @@ impl Clamd {
     ///
     /// # Errors
     /// The daemon can't be reached, does not answer in time, or its answer makes no sense.
-    pub fn scan(&self, content: &[u8]) -> io::Result<Verdict> {
+    pub(crate) fn scan(&self, content: &[u8]) -> io::Result<Verdict> {
         let stream = &mut *daemon::connect(&self.endpoint)?;
         let sent = send(stream, content);
         // A daemon that has seen too much says so and closes: its answer is worth more than the

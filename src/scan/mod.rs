@@ -12,12 +12,12 @@ mod clamd;
 mod daemon;
 mod spamd;
 
-pub use self::clamd::Clamd;
-pub use self::spamd::{Score, Spamd};
+pub(crate) use self::clamd::Clamd;
+pub(crate) use self::spamd::{Score, Spamd};
 
 /// What a virus scanner says about one piece of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing was found.
     Clean,
     /// Malware; the name of the signature that matched.

@@ -6,13 +6,13 @@ use super::daemon::{self, bad_answer, read_to_end};
 
 /// SpamAssassin's daemon.
 #[derive(Debug, Clone)]
-pub struct Spamd {
+pub(crate) struct Spamd {
     endpoint: String,
 }
 
 /// What SpamAssassin thinks of a message.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Score {
+pub(crate) struct Score {
     /// The points of all rules that matched; more is worse, and it can be negative.
     pub points: f64,
     /// The names of the rules that matched.
@@ -21,7 +21,7 @@ pub struct Score {
 
 impl Spamd {
     /// The daemon at `endpoint`: `host:port`, or the path of its socket.
-    pub fn at(endpoint: &str) -> Self {
+    pub(crate) fn at(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned() }
     }
 
@@ -29,7 +29,7 @@ impl Spamd {
     ///
     /// # Errors
     /// The daemon can't be reached, does not answer in time, or its answer makes no sense.
-    pub fn score(&self, message: &[u8]) -> io::Result<Score> {
+    pub(crate) fn score(&self, message: &[u8]) -> io::Result<Score> {
         let mut stream = daemon::connect(&self.endpoint)?;
         let head = format!("SYMBOLS SPAMC/1.5\r\nContent-length: {}\r\n\r\n", message.len());
         stream.write_all(head.as_bytes())?;

@@ -10,14 +10,14 @@ use crate::mail::{Address, Timestamp};
 use crate::suppression::{Checker, MemoryList, NewEntry, Reason, Suppressions, Term};
 use crate::target_group::{Batch, Place};
 
-pub const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
 
-pub fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
 /// `email`, `number` (an id) and `name`.
-pub fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     let field = |name: &str, kind| Field::new(name, kind, true);
     Arc::new(Schema::new(vec![
         field("email", DataType::Utf8),
@@ -26,18 +26,18 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
-pub fn columns() -> Columns {
+pub(crate) fn columns() -> Columns {
     Columns { email: 0, id: Some(1), name: Some(2) }
 }
 
 /// A batch from row 1 on.
-pub fn batch(file: usize, emails: &[&str]) -> Batch {
+pub(crate) fn batch(file: usize, emails: &[&str]) -> Batch {
     batch_at(file, 1, emails)
 }
 
 /// A batch of these addresses; the id is 1,000 × file + row, the name is missing where the id is
 /// odd.
-pub fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
+pub(crate) fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
     let rows = || first_row..first_row + emails.len() as u64;
     let ids: Vec<i64> = rows().map(|row| (file as u64 * 1_000 + row) as i64).collect();
     let names = ids.iter().map(|id| (id % 2 == 0).then(|| format!("Name {id}")));
@@ -55,7 +55,7 @@ pub fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
 }
 
 /// A suppression list that holds these addresses for ever.
-pub fn suppression(emails: &[&str]) -> Checker {
+pub(crate) fn suppression(emails: &[&str]) -> Checker {
     let list = MemoryList::default();
     let mut entries = emails.iter().map(|email| NewEntry {
         address: address(email),

@@ -23,7 +23,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Nothing is suppressed and nothing is spent.
-    pub fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
             suppressions: MemoryList::default(),
             ledger: MemoryLedger::new(clock),

@@ -43,8 +43,8 @@ pub fn run_at(path: &Path) -> Option<StoredRun> {
     run.manifest().is_file().then(|| StoredRun::new(runs(folder), run.clone()))
 }
 
-/// Runs that start empty, are seen by those who hold a clone, and end with the process. Their plans and results are files in
-/// a temporary folder.
+/// Runs that start empty, are seen by those who hold a clone, and end with the process. Their plans
+/// and results are files in a temporary folder.
 ///
 /// # Errors
 /// Those of the file system, when there is no place for temporary files.

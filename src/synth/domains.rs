@@ -112,7 +112,7 @@ pub(super) struct Domains {
 
 impl Domains {
     /// Distributes `addresses` by weight: each domain gets its share, rounded up or down.
-    pub fn new(mix: &DomainMix, made_up: u32, addresses: u64) -> Self {
+    pub(super) fn new(mix: &DomainMix, made_up: u32, addresses: u64) -> Self {
         let made_up = if mix.rest == 0 { 0 } else { u64::from(made_up) };
         let weights: Vec<u64> = mix.given.iter().map(|(_, parts)| *parts).chain([mix.rest]).collect();
         let mut dealt = deal(addresses, &weights);
@@ -131,19 +131,19 @@ impl Domains {
     }
 
     /// The domain of the address with this index.
-    pub fn of(&self, place: u64) -> usize {
+    pub(super) fn of(&self, place: u64) -> usize {
         self.ends.partition_point(|end| *end <= place).min(self.names.len() - 1)
     }
 
-    pub fn name(&self, domain: usize) -> &str {
+    pub(super) fn name(&self, domain: usize) -> &str {
         &self.names[domain]
     }
 
-    pub fn is_made_up(&self, domain: usize) -> bool {
+    pub(super) fn is_made_up(&self, domain: usize) -> bool {
         domain >= self.made_up
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.names.len()
     }
 }

@@ -143,7 +143,7 @@ pub(super) struct Row {
 }
 
 impl<'a> People<'a> {
-    pub fn new(spec: &'a Spec, quotas: Quotas) -> Self {
+    pub(super) fn new(spec: &'a Spec, quotas: Quotas) -> Self {
         let own = spec.rows - quotas.invalid - quotas.duplicates;
         let mut people = Self {
             spec,
@@ -168,12 +168,12 @@ impl<'a> People<'a> {
     }
 
     /// The number of possible domains.
-    pub fn domains(&self) -> usize {
+    pub(super) fn domains(&self) -> usize {
         self.domains.len() + INTERNATIONAL.len()
     }
 
     /// Makes the row with this number, from 0.
-    pub fn make(&self, number: u64, row: &mut Row) {
+    pub(super) fn make(&self, number: u64, row: &mut Row) {
         let place = self.place(number);
         row.kind = self.kind(place);
         row.domain = None;

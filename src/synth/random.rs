@@ -19,22 +19,22 @@ pub(super) struct Random(u64);
 
 impl Random {
     /// The stream of one row: each row has its own, so that any row can be made again.
-    pub fn of_row(seed: u64, row: u64) -> Self {
+    pub(super) fn of_row(seed: u64, row: u64) -> Self {
         Self(mix(seed.wrapping_add(STEP)) ^ mix(row.wrapping_mul(STEP)))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 
     /// Below `end`, which is not 0.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         // Lemire's multiplication; the bias is below end / 2^64.
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
-    pub fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 }
@@ -53,14 +53,14 @@ const ROUNDS: usize = 4;
 
 impl Shuffle {
     /// Each `stream` of a seed has its own shuffle.
-    pub fn new(size: u64, seed: u64, stream: u64) -> Self {
+    pub(super) fn new(size: u64, seed: u64, stream: u64) -> Self {
         let bits = 64 - size.saturating_sub(1).leading_zeros();
         let mut random = Random::of_row(seed, stream);
         Self { size, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| random.next()) }
     }
 
     /// Where `number` (below the size) goes: no two go to the same place.
-    pub fn place(&self, number: u64) -> u64 {
+    pub(super) fn place(&self, number: u64) -> u64 {
         debug_assert!(number < self.size);
         let mut place = self.encrypt(number);
         while place >= self.size {

@@ -31,7 +31,7 @@ pub(super) enum WriteError {
 }
 
 impl WriteError {
-    pub fn at(self, path: &Path) -> SynthError {
+    pub(super) fn at(self, path: &Path) -> SynthError {
         let path = path.to_owned();
         match self {
             Self::Io(source) => SynthError::Io { path, source },
@@ -65,7 +65,7 @@ pub(super) enum ListWriter {
 }
 
 impl ListWriter {
-    pub fn create(file: File, kind: FileKind, header: &[String]) -> Result<Self, WriteError> {
+    pub(super) fn create(file: File, kind: FileKind, header: &[String]) -> Result<Self, WriteError> {
         match kind {
             FileKind::Csv => {
                 let file = BufWriter::with_capacity(BUFFER_BYTES, file);
@@ -93,7 +93,7 @@ impl ListWriter {
     }
 
     /// Adds a row with a cell for each column.
-    pub fn push(&mut self, cells: &[String]) -> Result<(), WriteError> {
+    pub(super) fn push(&mut self, cells: &[String]) -> Result<(), WriteError> {
         match self {
             Self::Csv { rows } => rows.write_record(cells)?,
             Self::Parquet { file, schema, columns, rows } => {
@@ -111,7 +111,7 @@ impl ListWriter {
     }
 
     /// Writes the rest.
-    pub fn finish(self) -> Result<(), WriteError> {
+    pub(super) fn finish(self) -> Result<(), WriteError> {
         match self {
             Self::Csv { mut rows } => rows.flush()?,
             Self::Parquet { mut file, schema, mut columns, .. } => {

@@ -33,7 +33,7 @@ pub(super) struct CsvFile {
 
 impl CsvFile {
     /// Detects how `file` is written and reads its header. `head` is its start.
-    pub fn open(
+    pub(super) fn open(
         mut file: File,
         bytes: u64,
         head: &[u8],
@@ -89,12 +89,17 @@ impl CsvFile {
         header::names(given).map_err(|error| error.at_line(line))
     }
 
-    pub fn columns(&self) -> Vec<(String, Given)> {
+    pub(super) fn columns(&self) -> Vec<(String, Given)> {
         self.names.iter().map(|name| (name.clone(), Given::Text)).collect()
     }
 
     /// Its rows; `file` is the one that was opened, `number` its place in the target group.
-    pub fn read<'a>(&'a self, file: File, number: usize, unified: &'a Unified) -> io::Result<CsvReader<'a>> {
+    pub(super) fn read<'a>(
+        &'a self,
+        file: File,
+        number: usize,
+        unified: &'a Unified,
+    ) -> io::Result<CsvReader<'a>> {
         let mut records = self.records(file)?;
         records.next()?;
         let positions: HashMap<&str, usize> =
@@ -149,7 +154,7 @@ pub(super) struct RawCsv<'a> {
 
 impl<'a> CsvReader<'a> {
     /// The next rows; none at the end.
-    pub fn next(&mut self) -> Result<Option<RawCsv<'a>>, TargetGroupError> {
+    pub(super) fn next(&mut self) -> Result<Option<RawCsv<'a>>, TargetGroupError> {
         let mut places = Vec::with_capacity(BATCH_ROWS);
         let mut unreadable = Vec::new();
         let mut bytes = 0;
@@ -198,7 +203,7 @@ impl<'a> CsvReader<'a> {
 
 impl RawCsv<'_> {
     /// Converts the fields to columns.
-    pub fn read(self) -> Result<Batch, TargetGroupError> {
+    pub(super) fn read(self) -> Result<Batch, TargetGroupError> {
         let Self { csv, number, unified, sources, fields, places, unreadable } = self;
         let mut faults = Faults::new();
         let mut texts: Vec<Option<_>> = Vec::with_capacity(fields.len());

@@ -147,7 +147,7 @@ struct Decoding {
 
 impl<R: Read> Text<R> {
     /// `file` is positioned after the byte order mark.
-    pub fn new(file: R, encoding: Encoding) -> Self {
+    pub(super) fn new(file: R, encoding: Encoding) -> Self {
         let table = match encoding {
             Encoding::Utf8 => None,
             Encoding::Utf16Le => Some(UTF_16LE),

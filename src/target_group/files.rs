@@ -62,11 +62,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.stamp.bytes
     }
 
-    pub fn into_source(self, kind: FileKind) -> SourceFile {
+    pub(super) fn into_source(self, kind: FileKind) -> SourceFile {
         SourceFile { path: self.path, shown: self.shown, kind, bytes: self.stamp.bytes, stamp: self.stamp }
     }
 }

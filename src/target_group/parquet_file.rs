@@ -46,7 +46,7 @@ pub(super) struct ParquetFile {
 
 impl ParquetFile {
     /// Reads the footer.
-    pub fn open(file: &File) -> Result<Self, TargetGroupError> {
+    pub(super) fn open(file: &File) -> Result<Self, TargetGroupError> {
         let metadata = load(file).map_err(|error| {
             TargetGroupError::new("the Parquet file can't be read: it is damaged or was cut short")
                 .hint("copy or write it again")
@@ -56,7 +56,7 @@ impl ParquetFile {
         Ok(Self { metadata, names })
     }
 
-    pub fn columns(&self) -> Vec<(String, Given)> {
+    pub(super) fn columns(&self) -> Vec<(String, Given)> {
         let given = |field: &Arc<Field>| match types::usable(field.data_type()) {
             Some(usable) => Given::Typed(usable),
             None => Given::Unusable(field.data_type().clone()),
@@ -75,7 +75,7 @@ impl ParquetFile {
     }
 
     /// Fails if a column of the target group uses a compression that can't be read.
-    pub fn check_compression(&self, unified: &Unified) -> Result<(), TargetGroupError> {
+    pub(super) fn check_compression(&self, unified: &Unified) -> Result<(), TargetGroupError> {
         let sources = self.sources(unified);
         let parquet_schema = self.metadata.parquet_schema();
         for group in self.metadata.metadata().row_groups() {
@@ -97,7 +97,7 @@ impl ParquetFile {
     }
 
     /// Its rows; `file` is the one that was opened, `number` its place in the target group.
-    pub fn read<'a>(
+    pub(super) fn read<'a>(
         &self,
         file: File,
         number: usize,
@@ -119,7 +119,7 @@ impl ParquetFile {
     }
 
     /// Fails if a page of the target group's columns is too large to read.
-    pub fn check_pages(&self, file: &File, unified: &Unified) -> Result<(), TargetGroupError> {
+    pub(super) fn check_pages(&self, file: &File, unified: &Unified) -> Result<(), TargetGroupError> {
         let sources = self.sources(unified);
         let roots: Vec<usize> = sources.iter().flatten().copied().collect();
         for chunk in self.large_chunks(&roots) {
@@ -243,7 +243,7 @@ pub(super) struct RawParquet<'a> {
 
 impl<'a> ParquetReader<'a> {
     /// The next rows; none at the end.
-    pub fn next(&mut self) -> Result<Option<RawParquet<'a>>, TargetGroupError> {
+    pub(super) fn next(&mut self) -> Result<Option<RawParquet<'a>>, TargetGroupError> {
         let records = match self.rest.take() {
             Some(rest) => rest,
             None => match self.batches.next() {
@@ -327,7 +327,7 @@ fn within_limit(column: &ArrayRef, name: &str, faults: &mut Faults) -> Option<Ar
 
 impl RawParquet<'_> {
     /// Converts the columns to the types of the target group.
-    pub fn read(self) -> Result<Batch, TargetGroupError> {
+    pub(super) fn read(self) -> Result<Batch, TargetGroupError> {
         let Self { records, number, unified, sources, first_row } = self;
         let rows = records.num_rows();
         let mut faults = Faults::new();

@@ -110,7 +110,7 @@ enum Scan {
 }
 
 impl<R: Read> Records<R> {
-    pub fn new(source: R, delimiter: u8) -> Self {
+    pub(super) fn new(source: R, delimiter: u8) -> Self {
         Self {
             source,
             classes: classes(delimiter),
@@ -126,7 +126,7 @@ impl<R: Read> Records<R> {
     }
 
     /// The next record, or none at the end.
-    pub fn next(&mut self) -> io::Result<Option<Record<'_>>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         if self.skipping && !self.pass_over_line()? {
             return Ok(None);
         }
@@ -351,14 +351,14 @@ fn line_ends(text: &[u8]) -> u64 {
 }
 
 impl<'a> Fields<'a> {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Fields::Plain(_, ends) => ends.len(),
             Fields::Unquoted(record) => record.len(),
         }
     }
 
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+    pub(super) fn get(&self, index: usize) -> Option<&'a [u8]> {
         match self {
             Fields::Plain(text, ends) => {
                 let start = if index == 0 { 0 } else { ends.get(index - 1)? + 1 };
@@ -370,7 +370,7 @@ impl<'a> Fields<'a> {
 
     /// Calls `take` with each field in turn.
     #[inline]
-    pub fn each(&self, mut take: impl FnMut(usize, &'a [u8])) {
+    pub(super) fn each(&self, mut take: impl FnMut(usize, &'a [u8])) {
         match self {
             Fields::Plain(text, ends) => {
                 let mut start = 0;
@@ -388,7 +388,7 @@ impl<'a> Fields<'a> {
 
 impl<'a> Fault<'a> {
     /// The field at `index`, if it is before the fault and contains no quote.
-    pub fn get(&self, index: usize, delimiter: u8) -> Option<&'a [u8]> {
+    pub(super) fn get(&self, index: usize, delimiter: u8) -> Option<&'a [u8]> {
         let mut rest = self.text;
         for _ in 0..index {
             rest = split_field(rest, delimiter)?.1;

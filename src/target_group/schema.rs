@@ -42,7 +42,7 @@ pub(super) struct Unified {
 
 impl Unified {
     /// Drops the columns without a role that are not in `wanted`.
-    pub fn keep(&mut self, wanted: &BTreeSet<String>) {
+    pub(super) fn keep(&mut self, wanted: &BTreeSet<String>) {
         let roles = [Some(self.email), self.id, self.name];
         let kept: Vec<usize> = (0..self.schema.fields().len())
             .filter(|index| {

@@ -15,8 +15,8 @@ pub(crate) trait Engine {
     /// Compiles and checks a template and the partials that it includes.
     ///
     /// # Errors
-    /// For everything that can be known without a row: a file that can't be read, syntax, an unknown
-    /// helper or option, a missing partial. The error names the file, line and column.
+    /// For everything that can be known without a row: a file that can't be read, syntax, an
+    /// unknown helper or option, a missing partial. The error names the file, line and column.
     fn compile(&self, source: Source, part: Part) -> Result<Box<dyn Template>, TemplateError>;
 }
 

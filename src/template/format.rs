@@ -1,4 +1,5 @@
-//! Dates and numbers as a mail shows them. Exact: decimals are rounded as text, never through floating point.
+//! Dates and numbers as a mail shows them. Exact: decimals are rounded as text, never through
+//! floating point.
 
 use std::fmt::Write;
 
@@ -19,7 +20,8 @@ pub(crate) struct NumberStyle {
 }
 
 impl NumberStyle {
-    /// The habits of a language or country: `en`, `de`, `at`, `ch`, `fr`, `es`, `it`, `nl`, `pt`, `pl`, `sv`.
+    /// The habits of a language or country: `en`, `de`, `at`, `ch`, `fr`, `es`, `it`, `nl`, `pt`,
+    /// `pl`, `sv`.
     pub(crate) fn of_locale(locale: &str) -> Option<Self> {
         let language = locale.split(['-', '_']).next_back().unwrap_or(locale).to_ascii_lowercase();
         let (thousands, decimal, symbol_last) = match language.as_str() {
@@ -100,8 +102,8 @@ fn round(digits: &mut Vec<u8>, decimals: &mut Vec<u8>, wanted: usize) {
     digits.insert(0, b'1');
 }
 
-/// `value` as `pattern` (strftime) writes it, after moving it to `zone`. A day without a time of day belongs to no
-/// zone and stays what it is; a time without a zone is UTC.
+/// `value` as `pattern` (strftime) writes it, after moving it to `zone`. A day without a time of
+/// day belongs to no zone and stays what it is; a time without a zone is UTC.
 pub(crate) fn date(value: &str, pattern: &str, zone: Option<&str>) -> Result<String, String> {
     let value = value.trim();
     let moment = match day(value) {

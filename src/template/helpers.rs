@@ -1,7 +1,7 @@
 //! The helpers that every template language has: a value goes in, a text comes out.
 //!
-//! **To add one**: an entry in [`HELPERS`], and its line in `docs/templates.md`. Missing values never
-//! get here: an argument without a value fails the row first.
+//! **To add one**: an entry in [`HELPERS`], and its line in `docs/templates.md`. Missing values
+//! never get here: an argument without a value fails the row first.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;

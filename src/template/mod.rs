@@ -12,8 +12,8 @@
 //!   found before the first row.
 //! - A rendering reads its row's `Values` and nothing else: no clock, no file, no random number.
 //!
-//! **To add a helper** that makes a text of a value, such as `{{upper name}}`: one entry in the table
-//! of `helpers.rs`, which every language calls, and its line in `docs/templates.md`.
+//! **To add a helper** that makes a text of a value, such as `{{upper name}}`: one entry in the
+//! table of `helpers.rs`, which every language calls, and its line in `docs/templates.md`.
 //!
 //! **To add a language**: a folder here with an implementation of `Engine`, chosen in
 //! `engine_for`.
@@ -28,7 +28,7 @@ mod values;
 
 use crate::campaign::Campaign;
 
-pub use error::{Fault, Place, TemplateError};
+pub(crate) use error::{Fault, Place, TemplateError};
 
 pub(crate) use engine::{Engine, Origin, Output, Part, Source, Template, render_to_string};
 pub(crate) use uses::{BUILT_IN, MESSAGE_ID, UNSUBSCRIBE_URL, Uses};

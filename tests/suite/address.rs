@@ -71,9 +71,11 @@ fn the_hard_cases() {
         let sendable = match category.as_str() {
             // A domain of one label is none that mail on the internet goes to.
             "ISEMAIL_VALID_CATEGORY" | "ISEMAIL_DNSWARN" => address != "test@io",
-            // Of what is legal around an address, blanks are taken off; comments and folded lines are refused.
+            // Of what is legal around an address, blanks are taken off; comments and folded lines
+            // are refused.
             "ISEMAIL_CFWS" => address.trim_matches(' ') == "test@iana.org",
-            // Wrong, or legal but never sent to: quoted strings, address literals, what is too long or out of use.
+            // Wrong, or legal but never sent to: quoted strings, address literals, what is too long
+            // or out of use.
             "ISEMAIL_ERR" | "ISEMAIL_RFC5321" | "ISEMAIL_RFC5322" | "ISEMAIL_DEPREC" => false,
             other => panic!("unknown category {other}"),
         };

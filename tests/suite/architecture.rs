@@ -83,9 +83,9 @@ fn a_module_imports_only_from_modules_above_it() {
     assert!(wrong.is_empty(), "imports against the order of lib.rs:\n{}", wrong.join("\n"));
 }
 
-/// The libraries that decide how a thing is done are used where it is done, and nowhere else. A home is a folder of
-/// `src`. Tests may use what they test with, but for the engines of state: the traits in front of them are there to be
-/// tested through.
+/// The libraries that decide how a thing is done are used where it is done, and nowhere else. A
+/// home is a folder of `src`. Tests may use what they test with, but for the engines of state: the
+/// traits in front of them are there to be tested through.
 #[test]
 fn libraries_stay_in_their_modules() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -147,6 +147,23 @@ fn no_journal_of_ours_forgets() {
     assert_eq!(names, [] as [PathBuf; 0], "`benches/journal.rs` has one, to measure what a journal costs");
 }
 
+/// Tables and drawings are as wide as they are, and a word that is too long can't be broken.
+#[test]
+fn comments_wrap_at_100_columns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for path in ["src", "tests", "benches"].iter().flat_map(|folder| sources(&root.join(folder))) {
+        let mut drawn = false;
+        for (line, text) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let Some(comment) = text.trim_start().strip_prefix("//") else { continue };
+            let comment = comment.trim_start_matches(['/', '!']).trim();
+            drawn ^= comment.starts_with("```");
+            let breakable = comment.contains(' ') && !comment.starts_with('|') && !drawn;
+            let too_long = breakable && text.chars().count() > 100;
+            assert!(!too_long, "{}:{}: the comment is wider than 100 columns", path.display(), line + 1);
+        }
+    }
+}
+
 #[test]
 fn the_code_map_of_lib_rs_lists_the_modules_in_their_order() {
     let lib = include_str!("../../src/lib.rs");
@@ -164,7 +181,8 @@ fn imports_are_found_in_every_form() {
     assert_eq!(imported(source), ["mail", "plan", "dkim", "smtp"]);
 }
 
-/// The tests that `text` names as paths in backticks: what is no path of a function in lower case is passed over.
+/// The tests that `text` names as paths in backticks: what is no path of a function in lower case
+/// is passed over.
 fn tests_named(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted
@@ -176,7 +194,8 @@ fn tests_named(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether there is such a test: `module::module::function` of `src`, `suite::module::function` of these.
+/// Whether there is such a test: `module::module::function` of `src`, `suite::module::function` of
+/// these.
 fn is_a_test(name: &str) -> bool {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let parts: Vec<&str> = name.split("::").collect();

@@ -1,4 +1,5 @@
-//! `archive-bcc` from the campaign file to the results: the archive's copies, and what is said of them.
+//! `archive-bcc` from the campaign file to the results: the archive's copies, and what is said of
+//! them.
 
 use std::fs;
 use std::path::Path;

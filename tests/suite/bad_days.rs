@@ -1,5 +1,6 @@
-//! What a run does when its disk, its files or its clock fail it: each ends in a stated error, nothing is sent twice, and
-//! the same command goes on once the cause is gone. `docs/bad-days.md` lists them all.
+//! What a run does when its disk, its files or its clock fail it: each ends in a stated error,
+//! nothing is sent twice, and the same command goes on once the cause is gone. `docs/bad-days.md`
+//! lists them all.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -73,7 +74,8 @@ impl Scene {
         times
     }
 
-    /// Every row has a result; it was taken over once if it was accepted, at most once if it is in doubt. The rows in doubt.
+    /// Every row has a result; it was taken over once if it was accepted, at most once if it is in
+    /// doubt. The rows in doubt.
     fn check_results(&self, rows: usize) -> usize {
         let (results, taken) = (self.dir.results("one"), self.taken());
         assert_eq!(results.len(), rows);
@@ -125,7 +127,8 @@ fn a_disk_that_fills_up_under_the_journal_ends_the_run_and_room_lets_it_go_on() 
     let code = scene.send(&[]).code();
     assert!([0, 1].contains(&code), "{code}");
     let in_doubt = scene.check_results(400);
-    // Four connections with a message on the wire and one that waits, each time that it ran into the full disk.
+    // Four connections with a message on the wire and one that waits, each time that it ran into
+    // the full disk.
     assert!(in_doubt <= 2 * 4 * 2, "{in_doubt} in doubt");
 }
 

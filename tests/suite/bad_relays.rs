@@ -1,5 +1,6 @@
-//! What becomes of messages to a relay that stops reading, resets, answers garbage, answers late or closes after the
-//! dot: each row ends in the disposition that is true of it, and none is taken over twice.
+//! What becomes of messages to a relay that stops reading, resets, answers garbage, answers late or
+//! closes after the dot: each row ends in the disposition that is true of it, and none is taken
+//! over twice.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,8 @@ use crate::kit::{Dir, Relay, campaign};
 
 use Disposition::{Accepted, Deferred, InDoubt};
 
-/// Short enough that a relay which says nothing is given up soon, long enough for one that is only slow.
+/// Short enough that a relay which says nothing is given up soon, long enough for one that is only
+/// slow.
 const TIMES: &str = "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\ngive-up-after = \"6s\"\n\
                      [delivery.timeouts]\nenvelope = \"1s\"\ndata = \"1s\"\nend-of-data = \"5s\"\n\
                      [stop]\nbounce-percent = 0";
@@ -38,7 +40,8 @@ fn large(case: Case) -> Case {
     Case { large: true, ..case }
 }
 
-/// Sends to each recipient and holds the result and the relay's own record against what is expected.
+/// Sends to each recipient and holds the result and the relay's own record against what is
+/// expected.
 fn check(options: Options, cases: &[Case]) {
     let dir = Dir::new();
     let taken = dir.path().join("taken.jsonl");
@@ -105,7 +108,8 @@ fn with_everything_in_one_write() {
             case("reset-after-dot", InDoubt, network, ""),
             case("garbage-after-dot", InDoubt, protocol, "not a reply"),
             case("overlong-after-dot", InDoubt, protocol, "too long"),
-            // What was not written whole was not taken over: it is tried again, and given up in the end.
+            // What was not written whole was not taken over: it is tried again, and given up in the
+            // end.
             large(case("stall-in-data+large", Deferred, network, "")),
             large(case("stall-in-data-once+large", Accepted, None, "")),
             large(case("drop-in-data-once+large", Accepted, None, "")),

@@ -1,4 +1,5 @@
-//! `mailrun check` and what belongs to it, as a user sees them: findings, exit codes, keys, records, approval.
+//! `mailrun check` and what belongs to it, as a user sees them: findings, exit codes, keys,
+//! records, approval.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -168,7 +169,8 @@ fn an_approval_is_the_same_everywhere_and_holds_what_is_sent() {
         let report = json(&dir.run(&["check", file, "--json"]).ended(0).stdout());
         report["approval"].as_str().unwrap().to_owned()
     };
-    // Two machines: folders, state directories and secrets of their own, and another suppression list.
+    // Two machines: folders, state directories and secrets of their own, and another suppression
+    // list.
     let (here, there) = (Dir::new(), Dir::new());
     let (file, same) = (make(&here), make(&there));
     there.run(&["suppress", "add", "r3@one.example"]).ended(0);

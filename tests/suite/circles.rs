@@ -1,4 +1,5 @@
-//! No circles between the files of one module: whoever reads a file can read what it builds on first.
+//! No circles between the files of one module: whoever reads a file can read what it builds on
+//! first.
 //!
 //! Reads `src/` as text, test code aside: which file names an item of which other file of its
 //! module, through `crate::…`, `super::…`, `self::…` or a child's name. A name that a `mod.rs`

@@ -1,6 +1,6 @@
 //! The program is killed at any moment, again and again; afterwards every planned row was accepted
-//! exactly once or is in doubt. One campaign has a message for each row, the other one text for all.
-//! The receiver keeps a record of its own, which the results are held against.
+//! exactly once or is in doubt. One campaign has a message for each row, the other one text for
+//! all. The receiver keeps a record of its own, which the results are held against.
 //!
 //! `scripts/crash-rounds N` runs it for N rounds.
 
@@ -22,7 +22,8 @@ const ROWS: usize = 150;
 const CAMPAIGNS: [(&str, usize, usize); 2] = [("one", 4, 1), ("two", 2, 4)];
 /// Kills of each of the two campaigns in a round.
 const KILLS: usize = 2;
-/// A kill in the sending comes within so many milliseconds of its start; about as long as a run takes to its end.
+/// A kill in the sending comes within so many milliseconds of its start; about as long as a run
+/// takes to its end.
 const WITHIN_MS: u64 = 400;
 /// The first kill of a round comes this soon: it falls into the sending.
 const SOON_MS: u64 = 60;
@@ -179,7 +180,8 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     }
 }
 
-/// Where a kill is to fall. A process that has passed the place before it was seen there is killed where it is.
+/// Where a kill is to fall. A process that has passed the place before it was seen there is killed
+/// where it is.
 #[derive(Debug, Clone, Copy)]
 enum Aim {
     /// Within the first milliseconds.

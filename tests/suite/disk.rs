@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A file system in memory, mounted on a folder until the test ends.
-pub struct SmallDisk {
+pub(crate) struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
     /// Mounts `bytes` on `folder`. `None` where this user may not mount: then the test says that it
     /// was not run, and fails where `MAILRUN_DEMAND_SMALL_DISK` is set, as CI does.
-    pub fn mount(folder: PathBuf, bytes: u64) -> Option<Self> {
+    pub(crate) fn mount(folder: PathBuf, bytes: u64) -> Option<Self> {
         fs::create_dir_all(&folder).unwrap();
         let options = format!("size={bytes}");
         let mounted =
@@ -25,14 +25,15 @@ impl SmallDisk {
             std::env::var_os("MAILRUN_DEMAND_SMALL_DISK").is_none(),
             "a small disk could not be mounted, and MAILRUN_DEMAND_SMALL_DISK demands it"
         );
-        // Past the capture of the test's output: a test that did not run should not look as if it had.
+        // Past the capture of the test's output: a test that did not run should not look as if it
+        // had.
         let test = std::thread::current().name().unwrap_or_default().to_owned();
         let _ = writeln!(std::io::stderr(), "not run: {test}: mounting a small disk needs root");
         None
     }
 
     /// Fills the disk up until only `bytes` are left.
-    pub fn leave(&self, bytes: u64) {
+    pub(crate) fn leave(&self, bytes: u64) {
         let mut filler = OpenOptions::new().create(true).append(true).open(self.filler()).unwrap();
         while filler.write_all(&[0; 4096]).is_ok() {}
         let length = filler.metadata().unwrap().len();
@@ -41,12 +42,12 @@ impl SmallDisk {
             .unwrap();
     }
 
-    pub fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         fs::remove_file(self.filler()).unwrap();
     }
 
     /// Whether anything can be written from now on.
-    pub fn writable(&self, writable: bool) {
+    pub(crate) fn writable(&self, writable: bool) {
         let options = if writable { "remount,rw" } else { "remount,ro" };
         let done = Command::new("mount").args(["-o", options]).arg(&self.folder).status().unwrap();
         assert!(done.success());

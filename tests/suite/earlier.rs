@@ -9,8 +9,8 @@ use mailrun::sandbox::{Options, record};
 
 use crate::kit::{Dir, Relay};
 
-/// A copy of the fixture, its campaigns pointed at `port`. Years may have passed since the rows' first attempts: what
-/// waited for a retry is still tried again.
+/// A copy of the fixture, its campaigns pointed at `port`. Years may have passed since the rows'
+/// first attempts: what waited for a retry is still tried again.
 fn left_behind(port: u16) -> Dir {
     let dir = Dir::new();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/earlier");

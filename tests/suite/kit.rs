@@ -9,12 +9,12 @@ use mailrun::sandbox::{Options, Sandbox};
 use tokio::runtime::Runtime;
 
 /// The program: the one that these tests were built with, or the one that `MAILRUN_BIN` names.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     std::env::var_os("MAILRUN_BIN").map_or_else(|| env!("CARGO_BIN_EXE_mailrun").into(), PathBuf::from)
 }
 
 /// A folder that goes when the test ends, with a state directory of its own.
-pub struct Dir {
+pub(crate) struct Dir {
     folder: tempfile::TempDir,
 }
 
@@ -27,17 +27,17 @@ _dmarc.example.com. IN TXT \"v=DMARC1; p=reject\"
 ";
 
 impl Dir {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = Self { folder: tempfile::tempdir().unwrap() };
         dir.write("dns/zone", ZONE);
         dir
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -45,7 +45,7 @@ impl Dir {
     }
 
     /// `mailrun` with these arguments, in this folder.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
             .args(args)
@@ -59,16 +59,16 @@ impl Dir {
     }
 
     /// Runs `mailrun` to its end.
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran(self.command(args).output().unwrap())
     }
 
-    pub fn start(&self, args: &[&str]) -> Child {
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// The one run of a campaign.
-    pub fn run_of(&self, campaign: &str) -> PathBuf {
+    pub(crate) fn run_of(&self, campaign: &str) -> PathBuf {
         let mut runs: Vec<PathBuf> = fs::read_dir(self.path().join("runs").join(campaign))
             .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
             .unwrap_or_default();
@@ -77,13 +77,13 @@ impl Dir {
     }
 
     /// The results of the one run of a campaign.
-    pub fn results(&self, campaign: &str) -> Vec<ResultRow<'static>> {
+    pub(crate) fn results(&self, campaign: &str) -> Vec<ResultRow<'static>> {
         let files = ResultFiles::open(&self.run_of(campaign).join("results")).unwrap();
         files.rows(&Column::ALL).map(|row| row.unwrap()).collect()
     }
 
     /// The files of this folder, those of runs and state among them, whose bytes hold `text`.
-    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+    pub(crate) fn files_with(&self, text: &str) -> Vec<PathBuf> {
         let mut folders = vec![self.path().to_owned()];
         let mut found = Vec::new();
         while let Some(folder) = folders.pop() {
@@ -100,7 +100,7 @@ impl Dir {
     }
 
     /// Each disposition of the one run of a campaign with its number of rows, in words.
-    pub fn dispositions(&self, campaign: &str) -> Vec<(String, usize)> {
+    pub(crate) fn dispositions(&self, campaign: &str) -> Vec<(String, usize)> {
         let mut counts = std::collections::BTreeMap::new();
         for row in self.results(campaign) {
             *counts.entry(row.disposition.to_string()).or_insert(0) += 1;
@@ -110,68 +110,68 @@ impl Dir {
 }
 
 /// What a finished program left behind.
-pub struct Ran(pub Output);
+pub(crate) struct Ran(pub Output);
 
 impl Ran {
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.0.status.code().unwrap_or(-1)
     }
 
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.0.stdout).into_owned()
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
     /// It ended with this code.
     #[track_caller]
-    pub fn ended(self, code: i32) -> Self {
+    pub(crate) fn ended(self, code: i32) -> Self {
         assert_eq!(self.code(), code, "stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr());
         self
     }
 
     /// stderr says this.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr().contains(text), "`{text}` is not in stderr:\n{}", self.stderr());
         self
     }
 }
 
 /// A relay that takes mail, in this process.
-pub struct Relay {
+pub(crate) struct Relay {
     runtime: Runtime,
     sandbox: Option<Sandbox>,
 }
 
 impl Relay {
-    pub fn start(options: Options) -> Self {
+    pub(crate) fn start(options: Options) -> Self {
         let runtime = Runtime::new().unwrap();
         let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
         Self { runtime, sandbox: Some(sandbox) }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.sandbox.as_ref().unwrap().addr().port()
     }
 
-    pub fn certificate_pem(&self) -> &str {
+    pub(crate) fn certificate_pem(&self) -> &str {
         self.sandbox.as_ref().unwrap().certificate_pem()
     }
 
-    pub fn stats(&self) -> mailrun::sandbox::Stats {
+    pub(crate) fn stats(&self) -> mailrun::sandbox::Stats {
         self.sandbox.as_ref().unwrap().stats()
     }
 
-    pub fn stop(mut self) -> mailrun::sandbox::Stats {
+    pub(crate) fn stop(mut self) -> mailrun::sandbox::Stats {
         self.runtime.block_on(self.sandbox.take().unwrap().stop())
     }
 }
 
 /// A small campaign of plain text to a relay on this machine; `more` is added at its end.
-pub fn campaign(dir: &Dir, id: &str, port: u16, relay: &str, more: &str) -> String {
+pub(crate) fn campaign(dir: &Dir, id: &str, port: u16, relay: &str, more: &str) -> String {
     dir.write("letter.hbs", "Hello {{n}}\n");
     let text = format!(
         "[campaign]\nid = \"{id}\"\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
@@ -184,7 +184,7 @@ pub fn campaign(dir: &Dir, id: &str, port: u16, relay: &str, more: &str) -> Stri
 }
 
 /// A list of `rows` recipients in one domain.
-pub fn list(dir: &Dir, id: &str, rows: usize) {
+pub(crate) fn list(dir: &Dir, id: &str, rows: usize) {
     let rows: String = (0..rows).map(|n| format!("r{n}@{id}.example,{n}\n")).collect();
     dir.write(&format!("{id}.csv"), format!("email,n\n{rows}"));
 }

@@ -84,7 +84,8 @@ fn each_domain_s_mail_goes_to_its_hosts_and_each_row_tells_how_it_ended() {
     bounced("h@nosuch.example", "does not exist");
     assert_eq!(of("rcpt-550@one.example").disposition, Disposition::Bounced);
     assert_eq!(record::read(&taken).unwrap().len(), 6);
-    // A domain that does not exist, or takes no mail, is not tried by the next campaign; one that is set up wrong is.
+    // A domain that does not exist, or takes no mail, is not tried by the next campaign; one that
+    // is set up wrong is.
     let listed = dir.run(&["suppress", "list"]).ended(0).stdout();
     for (email, on_it) in [("g@null.example", true), ("h@nosuch.example", true), ("f@gone.example", false)] {
         assert_eq!(listed.contains(email), on_it, "{email} in {listed}");

@@ -15,7 +15,8 @@ none.example.   IN MX 0 .
 broken.example. IN TXT \"mailrun-fault=servfail\"
 ";
 
-/// A folder with the zone and a campaign that trusts a certificate of its own: machines without any are fine too.
+/// A folder with the zone and a campaign that trusts a certificate of its own: machines without any
+/// are fine too.
 fn dir() -> Dir {
     let dir = Dir::new();
     dir.write("zone", ZONE);

@@ -1,4 +1,5 @@
-//! `personalised = false` from the campaign file to the results: one text, signed once for many recipients of a site.
+//! `personalised = false` from the campaign file to the results: one text, signed once for many
+//! recipients of a site.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

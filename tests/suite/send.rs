@@ -208,7 +208,8 @@ fn a_refused_login_ends_the_run_and_the_password_is_shown_nowhere() {
     let text = fs::read_to_string(dir.path().join(&file)).unwrap().replace("tls = \"none\"\n", "");
     dir.write(&file, text.replace("127.0.0.1", "localhost"));
     let ran = dir.run(&["send", &file, "-vvv"]).ended(4).says("535");
-    // As it is, and as AUTH PLAIN and AUTH LOGIN carry it (RFC 4616, base64 of `NUL user NUL password`).
+    // As it is, and as AUTH PLAIN and AUTH LOGIN carry it (RFC 4616, base64 of `NUL user NUL
+    // password`).
     for form in ["wr0ng-secret", "AG5ld3MAd3Iwbmctc2VjcmV0", "d3Iwbmctc2VjcmV0"] {
         assert!(!ran.stderr().contains(form) && !ran.stdout().contains(form), "{form}");
         fs::remove_file(dir.path().join("password")).ok();

@@ -1,5 +1,6 @@
-//! What is shown to users is true: the campaign files that the project carries load, the pages name every key with
-//! its default, their commands parse, their links lead somewhere, and the README's picture is what the demo prints.
+//! What is shown to users is true: the campaign files that the project carries load, the pages name
+//! every key with its default, their commands parse, their links lead somewhere, and the README's
+//! picture is what the demo prints.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -75,7 +76,8 @@ fn anchor(heading: &str) -> String {
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
-/// The README, the other pages of the repository's root, that of the packages, and every page of `docs/`.
+/// The README, the other pages of the repository's root, that of the packages, and every page of
+/// `docs/`.
 fn pages() -> Vec<Page> {
     let others = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "packaging/INSTALL.md"];
     let mut paths: Vec<PathBuf> = others.map(PathBuf::from).into();
@@ -248,7 +250,8 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     calls
 }
 
-/// What can stand in front of a program's name: a prompt, an operator, a variable, a user of a crontab, `ExecStart=`.
+/// What can stand in front of a program's name: a prompt, an operator, a variable, a user of a
+/// crontab, `ExecStart=`.
 fn is_before_a_command(word: &str) -> bool {
     matches!(word, "$" | "&&" | "||" | "|" | ";" | "then" | "do" | "if" | "exec" | "news")
         || word.ends_with('=')
@@ -318,7 +321,8 @@ fn parse(text: &str) -> Result<Campaign, String> {
     Campaign::parse(text, Path::new("campaign.toml")).map_err(|error| error.to_string())
 }
 
-/// A campaign file with one entry of every table, and nothing in any of them but what must be there.
+/// A campaign file with one entry of every table, and nothing in any of them but what must be
+/// there.
 const ONE_OF_EACH: &str = r#"
 [campaign]
 id = "x"
@@ -419,7 +423,8 @@ fn the_tables_of_the_campaign_file_show_every_key() {
     }
 }
 
-/// Where a default is written as TOML, a file that says so is the same campaign as one that does not.
+/// Where a default is written as TOML, a file that says so is the same campaign as one that does
+/// not.
 #[test]
 fn the_tables_of_the_campaign_file_show_the_defaults() {
     let smallest: Table = ONE_OF_EACH.parse().unwrap();
@@ -457,7 +462,8 @@ fn table_at<'a>(root: &'a mut Table, path: &str) -> &'a mut Table {
     table
 }
 
-/// The keys that a table takes, as the error for an unknown one lists them; with an empty header, the tables.
+/// The keys that a table takes, as the error for an unknown one lists them; with an empty header,
+/// the tables.
 fn known_keys(header: &str, campaign: &str) -> Vec<String> {
     let spoiled = if header.is_empty() {
         format!("no-such-key = 1\n{campaign}")
@@ -510,7 +516,8 @@ fn merge(into: &mut Table, from: Table) {
     }
 }
 
-/// The first cells of the rows below a table's header, without their backticks, and the second ones.
+/// The first cells of the rows below a table's header, without their backticks, and the second
+/// ones.
 fn table_of(page: &str, header: &str) -> Vec<(String, String)> {
     let text = read(page);
     let (_, table) =
@@ -620,8 +627,8 @@ fn the_helpers_that_are_shown_render() {
     assert!(message.contains("1,200 points") && message.contains("31 May 2026"), "{message}");
 }
 
-/// The picture of the README, drawn by `scripts/picture`, shows what the demo prints. What differs from run to run (its
-/// id, times and rates) and the progress bar are left out.
+/// The picture of the README, drawn by `scripts/picture`, shows what the demo prints. What differs
+/// from run to run (its id, times and rates) and the progress bar are left out.
 #[test]
 fn the_picture_shows_what_the_demo_prints() {
     let picture = read("docs/demo.svg");

@@ -1,5 +1,5 @@
-//! Messages made of lines that were encoded ahead are, byte for byte, what the crate `handlebars` and
-//! `mail-builder` give.
+//! Messages made of lines that were encoded ahead are, byte for byte, what the crate `handlebars`
+//! and `mail-builder` give.
 
 use super::*;
 use crate::template::{render_to_string, without_fast};
@@ -70,7 +70,8 @@ impl Pair {
         Self { usual: dir.composer(), plain }
     }
 
-    /// The message of `row` is the one that `handlebars` and `mail-builder` give, or fails as theirs.
+    /// The message of `row` is the one that `handlebars` and `mail-builder` give, or fails as
+    /// theirs.
     fn check(&self, row: &Row) {
         let usual = self.usual.compose(row, DATE).map(|message| whole(&message));
         let by_crates = by_crates(&self.plain, row);

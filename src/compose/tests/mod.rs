@@ -1,4 +1,5 @@
-//! The kit of the composer's tests: a campaign in a folder of its own, a row, a message taken apart.
+//! The kit of the composer's tests: a campaign in a folder of its own, a row, a message taken
+//! apart.
 
 mod encoded;
 mod values;
@@ -35,7 +36,8 @@ struct Dir {
 }
 
 impl Dir {
-    /// A campaign with text and HTML templates; `template` is what follows in `[template]`, and further tables.
+    /// A campaign with text and HTML templates; `template` is what follows in `[template]`, and
+    /// further tables.
     fn new(subject: &str, template: &str) -> Self {
         let toml = format!(
             "[campaign]\nid = \"spring\"\n[sender]\nfrom = \"Example News <news@mail.example.com>\"\n\

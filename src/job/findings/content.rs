@@ -1,4 +1,5 @@
-//! What the scanners that the campaign names say of a message and of every file that messages carry.
+//! What the scanners that the campaign names say of a message and of every file that messages
+//! carry.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +15,7 @@ use crate::preflight::{Finding, content};
 const MOST_FILES: usize = 1_000;
 
 /// Asks the scanners that the campaign names. Blocks while they answer.
-pub fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding>, JobError> {
+pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding>, JobError> {
     let checks = &job.campaign().checks;
     if checks.spamd.is_none() && checks.clamd.is_none() {
         return Ok(Vec::new());

@@ -21,9 +21,9 @@ use crate::suppression::{AddressKey, Checker};
 /// Screened rows looked at for examples.
 const SCREENED_SEEN: usize = 10_000;
 
-/// The whole list, screened and rendered. The suppression list of this machine is left out of the screening, so that
-/// the approval is the same on every machine.
-pub struct Inspection {
+/// The whole list, screened and rendered. The suppression list of this machine is left out of the
+/// screening, so that the approval is the same on every machine.
+pub(crate) struct Inspection {
     /// The rows that pass screening.
     pub plan: Plan,
     /// What screening made of the list.
@@ -41,7 +41,7 @@ pub struct Inspection {
 
 impl Inspection {
     /// Screens and renders the rows, the first `limit` of those that pass screening.
-    pub fn of(job: &Job<'_>, limit: Option<u64>) -> Result<Self, JobError> {
+    pub(crate) fn of(job: &Job<'_>, limit: Option<u64>) -> Result<Self, JobError> {
         let campaign = job.campaign();
         let (inputs, contents) = (inputs(job.target_group()?)?, job.contents()?);
         let nobody = state::in_memory().suppressions()?;
@@ -64,7 +64,7 @@ impl Inspection {
     }
 
     /// What is to be said of the list.
-    pub fn findings(&self) -> Result<Findings, JobError> {
+    pub(crate) fn findings(&self) -> Result<Findings, JobError> {
         let screened: Vec<_> =
             ScreenedRows::open(&self.files.dir.screened())?.take(SCREENED_SEEN).collect::<Result<_, _>>()?;
         let files: Vec<String> = self.inputs.iter().map(|input| input.shown.clone()).collect();
@@ -75,18 +75,18 @@ impl Inspection {
     }
 
     /// File and row of a row of the plan, for people.
-    pub fn place(&self, index: u32) -> String {
+    pub(crate) fn place(&self, index: u32) -> String {
         place(&self.inputs, &self.plan, index)
     }
 
     /// File and row of a row of the plan.
-    pub fn file_and_row(&self, index: u32) -> (&str, u64) {
+    pub(crate) fn file_and_row(&self, index: u32) -> (&str, u64) {
         let (file, row) = self.plan.place(index);
         (&self.inputs[file as usize].shown, row)
     }
 
     /// Messages that would be sent now.
-    pub fn to_send(&self) -> u64 {
+    pub(crate) fn to_send(&self) -> u64 {
         self.counts.accepted - self.suppressed
     }
 }

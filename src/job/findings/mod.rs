@@ -6,8 +6,8 @@ mod relays;
 mod sender;
 mod shares;
 
-pub use content::content_findings;
-pub use inspection::Inspection;
-pub use relays::relay_findings;
-pub use sender::{egress, sender_facts, sender_findings};
-pub use shares::shares;
+pub(super) use content::content_findings;
+pub(super) use inspection::Inspection;
+pub(super) use relays::relay_findings;
+pub(super) use sender::{egress, sender_facts, sender_findings};
+pub(super) use shares::shares;

@@ -8,7 +8,7 @@ use crate::preflight::{self, Finding};
 use crate::smtp::{Extensions, Security, Target};
 
 /// Connects to the relays of `campaign` and says EHLO and STARTTLS, no more.
-pub async fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, JobError> {
+pub(crate) async fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, JobError> {
     let main = campaign.main_relays().into_iter().filter(|_| campaign.delivery.route == RouteKind::Relay);
     let named = campaign
         .relay

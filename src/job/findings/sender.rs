@@ -14,7 +14,7 @@ use crate::preflight::{Finding, Id, list};
 const SAMPLE_ROWS: u32 = 64;
 
 /// Looks the sender's domains and keys up, and a message that it signed.
-pub async fn sender_findings(
+pub(crate) async fn sender_findings(
     job: &Job<'_>,
     plan: &Plan,
     name_servers: &NameServers,
@@ -34,7 +34,7 @@ pub async fn sender_findings(
 }
 
 /// What is known here of the sender of `campaign`.
-pub fn sender_facts<'a>(
+pub(crate) fn sender_facts<'a>(
     campaign: &'a Campaign,
     signer: &'a Signer,
     egress: &'a [Egress],
@@ -50,8 +50,9 @@ pub fn sender_facts<'a>(
     }
 }
 
-/// The local addresses that receivers see: those of route `mx`. Behind a relay they see the relay's.
-pub fn egress(campaign: &Campaign) -> Vec<Egress> {
+/// The local addresses that receivers see: those of route `mx`. Behind a relay they see the
+/// relay's.
+pub(crate) fn egress(campaign: &Campaign) -> Vec<Egress> {
     let seen = campaign.egress().filter(|_| campaign.delivery.route == RouteKind::Mx);
     let default = campaign.delivery.ehlo.as_ref();
     seen.map(|egress| Egress { address: egress.address, ehlo: egress.ehlo.as_ref().or(default).cloned() })
@@ -67,7 +68,11 @@ fn relay(campaign: &Campaign) -> Option<&str> {
 }
 
 /// A signed message of the campaign: that of the first row that has one.
-pub fn sample_message(job: &Job<'_>, plan: &Plan, signer: &Signer) -> Result<Option<Vec<u8>>, JobError> {
+pub(super) fn sample_message(
+    job: &Job<'_>,
+    plan: &Plan,
+    signer: &Signer,
+) -> Result<Option<Vec<u8>>, JobError> {
     let composer = list::composer(job.campaign())?;
     for index in 0..plan.len().min(SAMPLE_ROWS) {
         let Ok(message) = composer.compose(&plan.row(index)?, Timestamp::wall()) else { continue };

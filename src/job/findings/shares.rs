@@ -13,10 +13,10 @@ use crate::route::{Resolver, Shaping};
 /// Domains whose provider is looked up: those with the most rows.
 const DOMAINS_LOOKED_UP: usize = 100;
 
-/// The parts of the list by provider, the largest first: domains whose mail goes to the same provider are one. With
-/// route `mx` each has the rate that the provider takes; a relay has its own ways. Without `name_servers` nothing is
-/// looked up.
-pub async fn shares(
+/// The parts of the list by provider, the largest first: domains whose mail goes to the same
+/// provider are one. With route `mx` each has the rate that the provider takes; a relay has its own
+/// ways. Without `name_servers` nothing is looked up.
+pub(crate) async fn shares(
     plan: &Plan,
     campaign: &Campaign,
     name_servers: Option<&NameServers>,

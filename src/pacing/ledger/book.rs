@@ -60,7 +60,7 @@ pub(crate) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    pub fn new(holder: &'a Holder, terms: &'a Terms, at: Reading, request: &Request) -> Self {
+    pub(crate) fn new(holder: &'a Holder, terms: &'a Terms, at: Reading, request: &Request) -> Self {
         let now = at.uptime;
         let from = at.uptime_of(request.from).clamp(now, now.plus(micros(LONGEST_AHEAD)));
         Self {
@@ -95,7 +95,7 @@ pub(crate) struct Decision {
 impl Decision {
     /// What to record under `id`: the block, or an empty one that makes the campaign's limits
     /// known.
-    pub fn record(&self, id: BlockId, claim: &Claim) -> Option<BlockRecord> {
+    pub(crate) fn record(&self, id: BlockId, claim: &Claim) -> Option<BlockRecord> {
         (self.count > 0 || self.announce).then(|| BlockRecord {
             id,
             holder: claim.holder.clone(),
@@ -110,7 +110,7 @@ impl Decision {
     }
 
     /// The answer, in the time of the process that asked.
-    pub fn reservation(&self, id: BlockId, at: Reading) -> Reservation {
+    pub(crate) fn reservation(&self, id: BlockId, at: Reading) -> Reservation {
         Reservation {
             block: (self.count > 0).then(|| Block {
                 id,
@@ -160,18 +160,18 @@ struct Line {
 
 impl Book {
     /// The id after the last.
-    pub fn next_id(&self) -> BlockId {
+    pub(crate) fn next_id(&self) -> BlockId {
         BlockId(self.last_id + 1)
     }
 
     /// The blocks, in the order of their ids.
-    pub fn records(&self) -> impl Iterator<Item = &BlockRecord> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &BlockRecord> {
         self.records.values()
     }
 
     /// Enters a block. One that lies further in the future than any block can was written by
     /// another clock: it counts as if its time were just over at `now`.
-    pub fn enter_foreign(&mut self, mut record: BlockRecord, now: Uptime) {
+    pub(crate) fn enter_foreign(&mut self, mut record: BlockRecord, now: Uptime) {
         if record.until > now.plus(micros(LONGEST_INTERVAL)) {
             record.from = now.minus(record.until.since(record.from));
             record.until = now;
@@ -180,7 +180,7 @@ impl Book {
     }
 
     /// Enters a block, or changes its count where it is known.
-    pub fn enter(&mut self, record: BlockRecord) {
+    pub(crate) fn enter(&mut self, record: BlockRecord) {
         self.last_id = self.last_id.max(record.id.0);
         if self.records.contains_key(&record.id) {
             self.give_back(record.id, record.count);
@@ -197,7 +197,7 @@ impl Book {
     }
 
     /// From now on only `used` tokens of the block count; never more than before.
-    pub fn give_back(&mut self, id: BlockId, used: u64) {
+    pub(crate) fn give_back(&mut self, id: BlockId, used: u64) {
         let Some(entry) = self.records.get_mut(&id) else { return };
         self.smooth.remove(entry.count.saturating_sub(used));
         entry.count = entry.count.min(used);
@@ -224,7 +224,7 @@ impl Book {
     }
 
     /// How much of `claim` may be granted. Records nothing.
-    pub fn decide(&mut self, claim: &Claim) -> Decision {
+    pub(crate) fn decide(&mut self, claim: &Claim) -> Decision {
         self.expire(claim.now);
         let own = claim.terms.agreement;
         let in_force = self.agreements.keys().fold(own, |strictest, &other| strictest.strictest(other));

@@ -13,13 +13,13 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub fn insert(&mut self, at: Uptime, id: BlockId, count: u64) {
+    pub(super) fn insert(&mut self, at: Uptime, id: BlockId, count: u64) {
         let before = self.counts.insert((at, id), count);
         self.total = self.total - before.unwrap_or(0) + count;
     }
 
     /// Changes a count; one that has left the window is ignored.
-    pub fn set(&mut self, at: Uptime, id: BlockId, count: u64) {
+    pub(super) fn set(&mut self, at: Uptime, id: BlockId, count: u64) {
         if let Some(known) = self.counts.get_mut(&(at, id)) {
             self.total = self.total - *known + count;
             *known = count;
@@ -27,26 +27,26 @@ impl Window {
     }
 
     /// Forgets the counts before `moment`.
-    pub fn expire(&mut self, moment: Uptime) {
+    pub(super) fn expire(&mut self, moment: Uptime) {
         while let Some(first) = self.counts.first_entry().filter(|first| first.key().0 < moment) {
             self.total -= first.remove();
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.counts.clear();
         self.total = 0;
     }
 
     /// The sum of the counts at `moment` or later.
-    pub fn sum_since(&self, moment: Uptime) -> u64 {
+    pub(super) fn sum_since(&self, moment: Uptime) -> u64 {
         let before: u64 =
             self.counts.iter().take_while(|((at, _), _)| *at < moment).map(|(_, count)| count).sum();
         self.total - before
     }
 
     /// The first moment, at `moment` or later, with a count above zero.
-    pub fn first_since(&self, moment: Uptime) -> Option<Uptime> {
+    pub(super) fn first_since(&self, moment: Uptime) -> Option<Uptime> {
         self.counts.iter().find(|((at, _), count)| *at >= moment && **count > 0).map(|((at, _), _)| *at)
     }
 }

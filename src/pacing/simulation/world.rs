@@ -11,17 +11,17 @@ use crate::pacing::ledger::{Account, Ledger, LedgerError, Request, Reservation, 
 use crate::pacing::pacer::Pacer;
 
 /// Where simulated time begins, on the wall clock: in the middle of a slot.
-pub const BEGIN: i64 = 1_780_000_123_456_789;
+pub(super) const BEGIN: i64 = 1_780_000_123_456_789;
 /// So many messages are prepared ahead.
 const LOOK_AHEAD: u64 = 5_000;
 
 /// What there is to send: for so long at a time, again and again.
 #[derive(Debug, Clone)]
-pub struct Supply(pub Vec<(Duration, Flow)>);
+pub(crate) struct Supply(pub Vec<(Duration, Flow)>);
 
 /// What there is to send for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// Nothing can leave.
     Stalled,
     /// So many messages get ready each second; they wait for their turn.
@@ -31,11 +31,11 @@ pub enum Flow {
 }
 
 impl Supply {
-    pub fn endless() -> Self {
+    pub(crate) fn endless() -> Self {
         Self(vec![(Duration::from_secs(3_600), Flow::Endless)])
     }
 
-    pub fn rate(per_second: u64) -> Self {
+    pub(crate) fn rate(per_second: u64) -> Self {
         Self(vec![(Duration::from_secs(3_600), Flow::Rate(per_second))])
     }
 
@@ -74,7 +74,7 @@ pub(crate) enum Fate {
 
 /// How a process behaves.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub supply: Supply,
     pub fate: Fate,
     /// The ledger's transaction takes up to this before and after it is done.
@@ -84,7 +84,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn new(supply: Supply, fate: Fate) -> Self {
+    pub(crate) fn new(supply: Supply, fate: Fate) -> Self {
         Self { supply, fate, ledger_takes: Duration::from_millis(10), late: Duration::from_millis(3) }
     }
 }
@@ -119,7 +119,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             now: 0,
             clock: Clock::simulated(Reading::simulated(Timestamp(BEGIN))),
@@ -133,12 +133,12 @@ impl World {
     }
 
     /// The clock for the ledger of this world's processes.
-    pub fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         self.clock.clone()
     }
 
     /// Below `end` (splitmix64).
-    pub fn random(&mut self, end: u64) -> u64 {
+    pub(crate) fn random(&mut self, end: u64) -> u64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.seed;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Starts a process; returns its number.
-    pub fn start(&mut self, account: Box<dyn Account>, capacity: &Capacity, plan: Plan) -> usize {
+    pub(crate) fn start(&mut self, account: Box<dyn Account>, capacity: &Capacity, plan: Plan) -> usize {
         let own = BEGIN + self.now + self.wall_step;
         self.processes.push(Some(Process {
             account,
@@ -164,12 +164,12 @@ impl World {
     }
 
     /// Kills a process: nothing is given back.
-    pub fn kill(&mut self, number: usize) {
+    pub(crate) fn kill(&mut self, number: usize) {
         self.processes[number] = None;
     }
 
     /// Ends a process as it should.
-    pub fn stop(&mut self, number: usize) {
+    pub(crate) fn stop(&mut self, number: usize) {
         let Some(mut process) = self.processes[number].take() else { return };
         let reading = self.reading(&process);
         if let Some(request) = process.pacer.give_back(reading.now) {
@@ -179,34 +179,34 @@ impl World {
     }
 
     /// Sets the wall clock.
-    pub fn step_wall(&mut self, by: i64) {
+    pub(crate) fn step_wall(&mut self, by: i64) {
         self.wall_step += by;
     }
 
     /// Starts the machine again, `pause` later; kills every process.
-    pub fn reboot(&mut self, pause: Duration) {
+    pub(crate) fn reboot(&mut self, pause: Duration) {
         self.processes.iter_mut().for_each(|process| *process = None);
         self.now += i64::try_from(micros(pause)).unwrap();
         self.boot = (BootId(self.boot.0.0 + 1), self.now);
     }
 
     /// What the process's pacer knows.
-    pub fn pacer(&self, number: usize) -> &Pacer {
+    pub(crate) fn pacer(&self, number: usize) -> &Pacer {
         &self.processes[number].as_ref().expect("the process runs").pacer
     }
 
     /// How much the process was allowed to send.
-    pub fn taken(&self, number: usize) -> u64 {
+    pub(crate) fn taken(&self, number: usize) -> u64 {
         self.processes[number].as_ref().map_or(0, |process| process.taken)
     }
 
-    pub fn wall_reading(&self) -> Reading {
+    pub(crate) fn wall_reading(&self) -> Reading {
         let wall = Timestamp(BEGIN + self.now + self.wall_step);
         Reading { now: wall, wall, boot: self.boot.0, uptime: Uptime(self.now - self.boot.1) }
     }
 
     /// The last hour of the only account.
-    pub fn usage(&self, ledger: &dyn Ledger) -> Usage {
+    pub(crate) fn usage(&self, ledger: &dyn Ledger) -> Usage {
         self.clock.set(self.wall_reading());
         ledger.usage().unwrap().remove(0)
     }
@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Lets `time` pass.
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + i64::try_from(micros(time)).unwrap();
         loop {
             let next = self.processes.iter().enumerate().filter_map(|(number, process)| {
@@ -303,7 +303,7 @@ impl World {
     }
 
     /// What was sent so far, in true time.
-    pub fn sent(&self) -> Sent {
+    pub(crate) fn sent(&self) -> Sent {
         let mut at = self.sent.clone();
         at.sort_unstable();
         Sent { at }

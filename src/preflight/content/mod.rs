@@ -11,7 +11,7 @@ use crate::scan::{Clamd, Score, Spamd, Verdict};
 
 /// Has the daemons that `checks` names scan `message` and `files`, the attachments by name and
 /// content.
-pub fn check(checks: &Checks, message: &[u8], files: &[(String, Vec<u8>)]) -> Vec<Finding> {
+pub(crate) fn check(checks: &Checks, message: &[u8], files: &[(String, Vec<u8>)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(endpoint) = &checks.spamd {
         findings.push(match Spamd::at(endpoint).score(message) {

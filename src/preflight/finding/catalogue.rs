@@ -30,7 +30,7 @@ macro_rules! catalogue {
     )* })*) => {
         /// The name of a finding for programs: kebab-case, and the same in every version.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Id {
+        pub(crate) enum Id {
             $($(#[doc = $meaning] $variant,)*)*
         }
 
@@ -324,7 +324,7 @@ catalogue! {
 
 impl Id {
     /// The id as reports and JSON show it.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         self.entry().id
     }
 }

@@ -10,12 +10,12 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use catalogue::Id;
+pub(crate) use catalogue::Id;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
+pub(crate) enum Level {
     /// As it should be.
     Ok,
     /// Worth knowing; nothing has to be done.
@@ -29,7 +29,7 @@ pub enum Level {
 /// What it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Group {
+pub(crate) enum Group {
     /// Domains, keys and records.
     Sender,
     /// The rows and the messages made of them.
@@ -42,7 +42,7 @@ pub enum Group {
 
 /// One thing that a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// How bad it is.
     pub level: Level,
     /// What it is about.
@@ -61,11 +61,11 @@ pub struct Finding {
 
 /// All that was found, in the order of the checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Findings(Vec<Finding>);
+pub(crate) struct Findings(Vec<Finding>);
 
 impl Level {
     /// The word in reports.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Note => "note",
@@ -77,10 +77,10 @@ impl Level {
 
 impl Group {
     /// All groups, in the order of reports.
-    pub const ALL: [Self; 4] = [Self::Sender, Self::List, Self::Content, Self::Delivery];
+    pub(crate) const ALL: [Self; 4] = [Self::Sender, Self::List, Self::Content, Self::Delivery];
 
     /// The word in reports.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Sender => "sender",
             Self::List => "list",
@@ -98,7 +98,7 @@ impl fmt::Display for Level {
 
 impl Finding {
     /// A finding at its usual level; `seen` is a fragment.
-    pub fn new(id: Id, seen: impl Into<String>) -> Self {
+    pub(crate) fn new(id: Id, seen: impl Into<String>) -> Self {
         let entry = id.entry();
         Self { level: entry.level, group: entry.group, id, seen: seen.into(), why: entry.why, fix: None }
     }
@@ -121,39 +121,39 @@ impl Finding {
 
 impl Findings {
     /// Adds one.
-    pub fn push(&mut self, finding: Finding) {
+    pub(crate) fn push(&mut self, finding: Finding) {
         self.0.push(finding);
     }
 
     /// Adds several.
-    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+    pub(crate) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.0.extend(findings);
     }
 
     /// All of them, in the order of the checks.
-    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Finding> {
         self.0.iter()
     }
 
     /// Those of one group.
-    pub fn of(&self, group: Group) -> impl Iterator<Item = &Finding> {
+    pub(crate) fn of(&self, group: Group) -> impl Iterator<Item = &Finding> {
         self.0.iter().filter(move |finding| finding.group == group)
     }
 
     /// The number of findings of one level.
-    pub fn count(&self, level: Level) -> usize {
+    pub(crate) fn count(&self, level: Level) -> usize {
         self.0.iter().filter(|finding| finding.level == level).count()
     }
 
     /// True when nothing should be sent; `strict` counts warnings as well.
-    pub fn refuse(&self, strict: bool) -> bool {
+    pub(crate) fn refuse(&self, strict: bool) -> bool {
         let least = if strict { Level::Warning } else { Level::Refused };
         self.0.iter().any(|finding| finding.level >= least)
     }
 
     /// Turns the sender's warnings and refusals into notes, for messages that never leave this
     /// machine: no receiver looks anything up.
-    pub fn rehearse(&mut self) {
+    pub(crate) fn rehearse(&mut self) {
         for finding in self.0.iter_mut().filter(|finding| finding.group == Group::Sender) {
             finding.level = finding.level.min(Level::Note);
         }

@@ -12,7 +12,7 @@ const EXAMPLE_CHARACTERS: usize = 120;
 
 /// What a dry run looks for, besides the campaign's templates.
 #[derive(Debug, Clone)]
-pub struct Looking {
+pub(crate) struct Looking {
     pub(super) kind: Kind,
     /// The address for unsubscribing by mail.
     mailto: Option<String>,
@@ -22,7 +22,7 @@ pub struct Looking {
 
 impl Looking {
     /// What to look for in the messages of this campaign.
-    pub fn new(campaign: &Campaign) -> Self {
+    pub(crate) fn new(campaign: &Campaign) -> Self {
         let mailto = campaign.unsubscribe.as_ref().and_then(|unsubscribe| unsubscribe.mailto.as_ref());
         Self {
             kind: campaign.identity.kind,

@@ -24,10 +24,10 @@ use crate::compose::{Composer, RunFacts};
 use crate::plan::{Plan, PlanError};
 use crate::template::TemplateError;
 
-pub use self::look::Looking;
-pub use self::screened::screening;
-pub use self::summary::DryRun;
-pub use self::tally::FailedRow;
+pub(crate) use self::look::Looking;
+pub(crate) use self::screened::screening;
+pub(crate) use self::summary::DryRun;
+pub(crate) use self::tally::FailedRow;
 
 /// Rows that one core measures at once, and whose messages have one hash.
 const BLOCK_ROWS: u32 = 256;
@@ -38,7 +38,7 @@ const RUN_ID: &str = "000000000000";
 ///
 /// # Errors
 /// A template or a file that it needs can't be used.
-pub fn composer(campaign: &Campaign) -> Result<Composer, TemplateError> {
+pub(crate) fn composer(campaign: &Campaign) -> Result<Composer, TemplateError> {
     let run = RunFacts { run_id: RUN_ID.into(), token_secret: b"the same on every machine".to_vec() };
     Composer::new(campaign, run)
 }
@@ -48,7 +48,7 @@ pub fn composer(campaign: &Campaign) -> Result<Composer, TemplateError> {
 ///
 /// # Errors
 /// The plan can't be read. A row that can't be rendered is no error: it is counted.
-pub fn dry_run(
+pub(crate) fn dry_run(
     plan: &Plan,
     composer: &Composer,
     looking: &Looking,
@@ -99,7 +99,7 @@ fn blocks(rows: &[Range<u32>]) -> Vec<Range<u32>> {
 
 /// A sample of a plan of `len` rows: evenly spread blocks with about `most` rows in all, the first
 /// rows among them. The whole plan if it has no more than `most`.
-pub fn sample(len: u32, most: u32) -> Vec<Range<u32>> {
+pub(crate) fn sample(len: u32, most: u32) -> Vec<Range<u32>> {
     if len <= most {
         return std::iter::once(0..len).collect();
     }

@@ -14,7 +14,12 @@ const USUAL_PERCENT: u64 = 5;
 ///
 /// `screened` are the rows that will not be sent to, `files` the target group's files as shown, and
 /// `suppressed` counts the accepted rows whose address is on this machine's suppression list.
-pub fn screening(counts: &Counts, screened: &[Screened], files: &[String], suppressed: u64) -> Vec<Finding> {
+pub(crate) fn screening(
+    counts: &Counts,
+    screened: &[Screened],
+    files: &[String],
+    suppressed: u64,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let all = grouped(counts.rows);
     if counts.accepted == 0 {

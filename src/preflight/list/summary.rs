@@ -13,7 +13,7 @@ const REASONS_NAMED: usize = 5;
 
 /// What a dry run found.
 #[derive(Debug)]
-pub struct DryRun {
+pub(crate) struct DryRun {
     pub(super) tally: Tally,
     /// The BLAKE3 hash over all messages with their recipients, in the order of the plan.
     pub hash: blake3::Hash,
@@ -24,7 +24,7 @@ pub struct DryRun {
 
 /// Message sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// The median.
     pub p50: u64,
     /// 90 % are not larger.
@@ -43,27 +43,27 @@ impl DryRun {
     }
 
     /// Rows looked at.
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.tally.rows
     }
 
     /// Rows that can't be rendered.
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.tally.failed
     }
 
     /// The first rows that can't be rendered, in the order of the plan; at most 1,000.
-    pub fn failures(&self) -> &[FailedRow] {
+    pub(crate) fn failures(&self) -> &[FailedRow] {
         &self.tally.failures
     }
 
     /// Rows per second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.tally.rows as f64 / self.took.as_secs_f64().max(1e-6)
     }
 
     /// The sizes of the messages with their signatures; `None` if there is no message.
-    pub fn sizes(&self) -> Option<Sizes> {
+    pub(crate) fn sizes(&self) -> Option<Sizes> {
         let (largest, _) = self.tally.largest?;
         // The histogram is exact to three digits, but no percentile is above the largest.
         let at = |percentile| self.tally.sizes.value_at_percentile(percentile).min(largest);
@@ -72,7 +72,7 @@ impl DryRun {
 
     /// What the rows showed. `place` gives a row of the plan as people name it: file and row
     /// number.
-    pub fn findings(&self, place: impl Fn(u32) -> String) -> Vec<Finding> {
+    pub(crate) fn findings(&self, place: impl Fn(u32) -> String) -> Vec<Finding> {
         let mut findings = vec![self.rendering(&place)];
         findings.extend(self.size_findings(&place));
         for (mark, seen) in &self.tally.marks {

@@ -18,7 +18,7 @@ const REASONS_KEPT: usize = 200;
 
 /// A row that can't be rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedRow {
+pub(crate) struct FailedRow {
     /// Its number in the plan.
     pub index: u32,
     /// The column at fault, if there is one.
@@ -79,7 +79,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    pub fn fail(&mut self, index: u32, failure: &RenderFailure) {
+    pub(super) fn fail(&mut self, index: u32, failure: &RenderFailure) {
         self.rows += 1;
         self.failed += 1;
         let column = match failure {
@@ -97,7 +97,7 @@ impl Tally {
         }
     }
 
-    pub fn message(&mut self, index: u32, bytes: u64, subject: &str) {
+    pub(super) fn message(&mut self, index: u32, bytes: u64, subject: &str) {
         self.rows += 1;
         self.bytes += bytes;
         self.sizes.record(bytes).expect("an auto-resizing histogram takes every value");
@@ -111,7 +111,7 @@ impl Tally {
 
     /// Counts a mark of a row; call it once per row and mark. `example` is called for the first row
     /// only.
-    pub fn mark(&mut self, mark: Mark, index: u32, example: impl FnOnce() -> String) {
+    pub(super) fn mark(&mut self, mark: Mark, index: u32, example: impl FnOnce() -> String) {
         self.marks.entry(mark).and_modify(|seen| seen.rows += 1).or_insert_with(|| Seen {
             rows: 1,
             first: index,
@@ -120,7 +120,7 @@ impl Tally {
     }
 
     /// The counts of both; either may have the earlier rows.
-    pub fn merge(mut self, other: Self) -> Self {
+    pub(super) fn merge(mut self, other: Self) -> Self {
         self.rows += other.rows;
         self.bytes += other.bytes;
         self.failed += other.failed;

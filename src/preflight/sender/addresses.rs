@@ -60,7 +60,7 @@ async fn resolves_to(name: &str, egress: &Egress, resolver: &Resolver) -> Result
 }
 
 /// The name of an address in reverse DNS (RFC 1035 §3.5, RFC 3596 §2.5).
-pub fn reverse_name(ip: std::net::IpAddr) -> String {
+pub(crate) fn reverse_name(ip: std::net::IpAddr) -> String {
     match ip {
         std::net::IpAddr::V4(ip) => {
             let [a, b, c, d] = ip.octets();

@@ -14,7 +14,7 @@ const ADVISED_BITS: usize = 2_048;
 
 /// A DKIM record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublishedKey {
+pub(crate) struct PublishedKey {
     /// `k=` in lower case; `rsa` by default.
     pub kind: String,
     /// `p=`, decoded. Never empty.
@@ -31,7 +31,7 @@ pub struct PublishedKey {
 
 /// Why a TXT record is not a usable key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordProblem {
+pub(crate) enum RecordProblem {
     /// It is about something else.
     #[error("it is not a DKIM record")]
     Foreign,

@@ -5,7 +5,7 @@
 
 mod addresses;
 mod dkim;
-pub mod dmarc;
+pub(crate) mod dmarc;
 mod domains;
 mod message;
 mod spf;
@@ -17,13 +17,13 @@ use crate::dkim::Signer;
 use crate::mail::Domain;
 use crate::route::{DnsError, DnsFailure, Resolver};
 
-pub use addresses::reverse_name;
-pub use dkim::PublishedKey;
-pub use spf::suggestion as suggested_spf;
+pub(crate) use addresses::reverse_name;
+pub(crate) use dkim::PublishedKey;
+pub(crate) use spf::suggestion as suggested_spf;
 
 /// Where mail leaves from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Egress {
+pub(crate) struct Egress {
     /// The address that receivers see.
     pub address: IpAddr,
     /// The name in EHLO, where it is known.
@@ -32,7 +32,7 @@ pub struct Egress {
 
 /// Who sends, as receivers will see it.
 #[derive(Debug)]
-pub struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     /// The domain of `From`.
     pub from: &'a Domain,
     /// The domain of the return path.
@@ -49,7 +49,7 @@ pub struct Sender<'a> {
 }
 
 /// Looks everything up. A lookup that fails is a finding of its own.
-pub async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
+pub(crate) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
     let first = domains::from(sender.from, resolver).await;
     let domain = match first {
         Ok(findings) => findings,
@@ -140,7 +140,7 @@ fn tags(record: &str) -> Option<Vec<(&str, &str)>> {
 
 /// A TXT record as a line of a zone file, its text in strings of at most 255 octets
 /// (RFC 1035 §3.3.14).
-pub fn zone_line(name: &str, text: &str) -> String {
+pub(crate) fn zone_line(name: &str, text: &str) -> String {
     let escaped = |part: &[u8]| String::from_utf8_lossy(part).replace('\\', "\\\\").replace('"', "\\\"");
     let strings: Vec<String> =
         text.as_bytes().chunks(255).map(|part| format!("\"{}\"", escaped(part))).collect();

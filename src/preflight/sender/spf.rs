@@ -68,7 +68,7 @@ fn missing(sender: &Sender<'_>, domain: &str) -> Finding {
 }
 
 /// A record for the addresses that mail is known to leave from.
-pub fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
+pub(crate) fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
     let mut record = "v=spf1".to_owned();
     for egress in egress {
         match egress.address {

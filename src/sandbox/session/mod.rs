@@ -145,7 +145,7 @@ struct Transaction {
 
 impl Session {
     /// The session of a new connection.
-    pub fn new(common: Arc<Common>, connection: u64, peer: IpAddr) -> Self {
+    pub(super) fn new(common: Arc<Common>, connection: u64, peer: IpAddr) -> Self {
         let dice = Dice::new(common.options.faults.clone(), connection);
         Self {
             common,
@@ -162,14 +162,14 @@ impl Session {
     }
 
     /// TLS is established. Everything before it is forgotten (RFC 3207 §4.2).
-    pub fn secured(&mut self) {
+    pub(super) fn secured(&mut self) {
         self.secure = true;
         self.greeted = None;
         self.transaction = None;
     }
 
     /// The result of keeping a message: its queue id, or the error.
-    pub fn kept(&mut self, queue_id: io::Result<String>) {
+    pub(super) fn kept(&mut self, queue_id: io::Result<String>) {
         let State::Keeping { bytes, recipients, pause, ending } =
             std::mem::replace(&mut self.state, State::Command)
         else {
@@ -189,7 +189,7 @@ impl Session {
     }
 
     /// Processes input: advances `input` past what it uses, and adds replies to `out`.
-    pub fn advance(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Step {
+    pub(super) fn advance(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Step {
         loop {
             let step = match &mut self.state {
                 State::Command | State::Login(_) => self.line(input, out),

@@ -19,13 +19,13 @@ const VEC: &str = "writing to a Vec can't fail";
 
 impl Session {
     /// The greeting, once the connection (and implicit TLS) is established.
-    pub fn greet(&self, out: &mut Vec<u8>) {
+    pub(crate) fn greet(&self, out: &mut Vec<u8>) {
         let name = &self.common.options.host_name;
         write!(out, "220 {name} ESMTP mailrun sandbox\r\n").expect(VEC);
     }
 
     /// The last line, when the sandbox stops or the client has been silent for too long.
-    pub fn farewell(&self, why: &str, out: &mut Vec<u8>) {
+    pub(crate) fn farewell(&self, why: &str, out: &mut Vec<u8>) {
         let name = &self.common.options.host_name;
         self.write(out, 421, "4.4.2", format_args!("{name} {why}, closing transmission channel"));
     }

@@ -6,7 +6,7 @@ fn day(day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
 }
 
-pub fn a_cap_is_shared_and_what_is_given_back_can_be_taken_again(fresh: &Fresh) {
+pub(super) fn a_cap_is_shared_and_what_is_given_back_can_be_taken_again(fresh: &Fresh) {
     let (one, other) = (fresh.open().daily_caps().unwrap(), fresh.open().daily_caps().unwrap());
     assert_eq!(one.take("192.0.2.1", day(1), 500, 400).unwrap(), 400);
     assert_eq!(other.take("192.0.2.1", day(1), 500, 400).unwrap(), 100);
@@ -20,7 +20,7 @@ pub fn a_cap_is_shared_and_what_is_given_back_can_be_taken_again(fresh: &Fresh) 
     assert_eq!(one.take("192.0.2.2", day(1), 5, 50).unwrap(), 0, "a cap that was lowered");
 }
 
-pub fn threads_that_take_at_the_same_moment_exceed_no_cap(fresh: &Fresh) {
+pub(super) fn threads_that_take_at_the_same_moment_exceed_no_cap(fresh: &Fresh) {
     let taken: u64 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| {

@@ -6,7 +6,7 @@ use crate::journal::{InDoubt, Intent, JournalError, OpenIntent, Outcome, RowStat
 use crate::kit::store::StoreError;
 use crate::mail::Disposition;
 
-pub fn an_intent_is_passed_on_once_it_can_be_read_by_others(fresh: &Fresh) {
+pub(super) fn an_intent_is_passed_on_once_it_can_be_read_by_others(fresh: &Fresh) {
     let run = fresh.run_of(10);
     let others = run.clone();
     let (seen_in, seen) = channel();
@@ -34,7 +34,7 @@ pub fn an_intent_is_passed_on_once_it_can_be_read_by_others(fresh: &Fresh) {
 }
 
 /// A message for many rows is passed on with its last intent, wherever commits cut them apart.
-pub fn with_the_last_of_many_intents_all_can_be_read_by_others(fresh: &Fresh) {
+pub(super) fn with_the_last_of_many_intents_all_can_be_read_by_others(fresh: &Fresh) {
     let rows = GROUP_RECORDS as u32 * 2 + 10;
     let run = fresh.run_of(rows);
     let others = run.clone();
@@ -58,7 +58,7 @@ pub fn with_the_last_of_many_intents_all_can_be_read_by_others(fresh: &Fresh) {
     assert!(seen.recv().is_err(), "passed on once");
 }
 
-pub fn records_keep_their_order_within_a_group(fresh: &Fresh) {
+pub(super) fn records_keep_their_order_within_a_group(fresh: &Fresh) {
     let run = fresh.run_of(4);
     let written = spawn(run.create());
     // Row 0: deferred and sent again; row 1: withdrawn and sent again; row 2: deferred, not yet
@@ -75,7 +75,7 @@ pub fn records_keep_their_order_within_a_group(fresh: &Fresh) {
     assert_eq!(written.durable.iter().collect::<Vec<_>>(), [0, 1, 2, 0, 1]);
 }
 
-pub fn a_withdrawn_intent_leaves_the_row_as_it_was(fresh: &Fresh) {
+pub(super) fn a_withdrawn_intent_leaves_the_row_as_it_was(fresh: &Fresh) {
     let run = fresh.run_of(2);
     let written = spawn(run.create());
     written.writer.intend(vec![(intent(0, 1, 0), 0)]);
@@ -90,7 +90,7 @@ pub fn a_withdrawn_intent_leaves_the_row_as_it_was(fresh: &Fresh) {
     assert_eq!(run.outcome(0), Some(retry(0, 1, 1)));
 }
 
-pub fn flush_waits_for_all_that_was_handed_over(fresh: &Fresh) {
+pub(super) fn flush_waits_for_all_that_was_handed_over(fresh: &Fresh) {
     let run = fresh.run_of(5_000);
     let written = spawn(run.create());
     for row in 0..5_000 {
@@ -103,7 +103,7 @@ pub fn flush_waits_for_all_that_was_handed_over(fresh: &Fresh) {
     written.writer.close().unwrap();
 }
 
-pub fn no_group_holds_more_than_its_share(fresh: &Fresh) {
+pub(super) fn no_group_holds_more_than_its_share(fresh: &Fresh) {
     let run = fresh.run_of(2_000);
     let written = spawn(run.create());
     written.writer.intend((0..2_000).map(|row| (intent(row, 1, 0), row)).collect());
@@ -112,7 +112,7 @@ pub fn no_group_holds_more_than_its_share(fresh: &Fresh) {
     assert!(sizes.iter().all(|size| *size <= GROUP_RECORDS), "{sizes:?}");
 }
 
-pub fn connections_keep_their_numbers_apart_over_resumes(fresh: &Fresh) {
+pub(super) fn connections_keep_their_numbers_apart_over_resumes(fresh: &Fresh) {
     let run = fresh.run_of(2);
     let written = spawn(run.create());
     let first = written.writer.register_connection(host("one.example.net"));
@@ -128,7 +128,7 @@ pub fn connections_keep_their_numbers_apart_over_resumes(fresh: &Fresh) {
     assert_eq!(details.connection(99).unwrap(), None);
 }
 
-pub fn a_reader_of_a_run_that_goes_on_catches_up(fresh: &Fresh) {
+pub(super) fn a_reader_of_a_run_that_goes_on_catches_up(fresh: &Fresh) {
     let run = fresh.run_of(3);
     let written = spawn(run.create());
     let reader = run.read();
@@ -145,7 +145,7 @@ pub fn a_reader_of_a_run_that_goes_on_catches_up(fresh: &Fresh) {
     assert_eq!(reader.details().outcome(&states, 0).unwrap(), Some(accepted(0, 1, 1)));
 }
 
-pub fn the_history_of_a_row(fresh: &Fresh) {
+pub(super) fn the_history_of_a_row(fresh: &Fresh) {
     let run = fresh.run_of(3);
     let written = spawn(run.create());
     let number = written.writer.register_connection(host("mx.example.net"));
@@ -166,7 +166,7 @@ pub fn the_history_of_a_row(fresh: &Fresh) {
     assert_eq!((suppressed.len(), &suppressed[0].intent), (1, &None));
 }
 
-pub fn a_panic_of_the_callback_does_not_hang_those_who_wait(fresh: &Fresh) {
+pub(super) fn a_panic_of_the_callback_does_not_hang_those_who_wait(fresh: &Fresh) {
     let run = fresh.run_of(2);
     let writer: Writer<u32> =
         Writer::spawn(run.create(), |_| panic!("as a broken caller would"), |_| (), |_| ()).unwrap();
@@ -175,7 +175,7 @@ pub fn a_panic_of_the_callback_does_not_hang_those_who_wait(fresh: &Fresh) {
     assert!(matches!(writer.close(), Err(JournalError::Ended(_))));
 }
 
-pub fn a_journal_is_created_once(fresh: &Fresh) {
+pub(super) fn a_journal_is_created_once(fresh: &Fresh) {
     let run = fresh.run_of(1);
     assert!(!run.exists());
     assert!(matches!(run.open(), Err(JournalError::Store(StoreError::Missing(_)))));
@@ -186,7 +186,7 @@ pub fn a_journal_is_created_once(fresh: &Fresh) {
     assert!(run.open().is_ok());
 }
 
-pub fn the_journal_of_another_plan_is_refused(fresh: &Fresh) {
+pub(super) fn the_journal_of_another_plan_is_refused(fresh: &Fresh) {
     let run = fresh.run_of(10);
     run.create();
     let check = |key: RunKey, expected: &str| {
@@ -202,7 +202,7 @@ pub fn the_journal_of_another_plan_is_refused(fresh: &Fresh) {
 }
 
 /// The number of a group is the fence: who was opened before another one wrote sends nothing more.
-pub fn who_has_lost_its_turn_passes_nothing_on(fresh: &Fresh) {
+pub(super) fn who_has_lost_its_turn_passes_nothing_on(fresh: &Fresh) {
     let run = fresh.run_of(100);
     let first = spawn(run.create());
     first.writer.intend(vec![(intent(0, 1, 0), 0)]);
@@ -233,7 +233,7 @@ pub fn who_has_lost_its_turn_passes_nothing_on(fresh: &Fresh) {
     assert_eq!((states.state(2), states.state(3)), (RowState::Untouched, RowState::Untouched));
 }
 
-pub fn journals_are_apart(fresh: &Fresh) {
+pub(super) fn journals_are_apart(fresh: &Fresh) {
     let (one, other) = (fresh.run_of(1), fresh.run_of(1));
     let written = spawn(one.create());
     other.create();
@@ -243,7 +243,7 @@ pub fn journals_are_apart(fresh: &Fresh) {
     assert_eq!(other.states().state(0), RowState::Untouched);
 }
 
-pub fn open_intents_become_in_doubt_with_time_and_connection(fresh: &Fresh) {
+pub(super) fn open_intents_become_in_doubt_with_time_and_connection(fresh: &Fresh) {
     let run = fresh.run_of(3);
     let written = spawn(run.create());
     let connection = written.writer.register_connection(host("mx.example.net"));
@@ -274,7 +274,7 @@ pub fn open_intents_become_in_doubt_with_time_and_connection(fresh: &Fresh) {
     assert_eq!(journal.resolve_open_intents(&mut states, at(101), InDoubt::Keep).unwrap(), []);
 }
 
-pub fn what_is_in_doubt_is_sent_again_by_choice_only(fresh: &Fresh) {
+pub(super) fn what_is_in_doubt_is_sent_again_by_choice_only(fresh: &Fresh) {
     let run = fresh.run_of(4);
     let written = spawn(run.create());
     written.writer.intend(vec![(intent(0, 1, 0), 0), (intent(1, 1, 0), 1), (intent(3, 1, 0), 3)]);

@@ -34,7 +34,7 @@ fn usage(fresh: &Fresh) -> Usage {
     fresh.open().ledger().usage().unwrap().remove(0)
 }
 
-pub fn what_is_granted_is_on_record_for_every_process_and_after_a_restart(fresh: &Fresh) {
+pub(super) fn what_is_granted_is_on_record_for_every_process_and_after_a_restart(fresh: &Fresh) {
     let (mut first, mut second) = (join(fresh, "1"), join(fresh, "2"));
     assert_eq!(granted(&ask(fresh, &mut *first, 0, 10)), 10);
     let reservation = ask(fresh, &mut *second, 0, 1_000);
@@ -48,7 +48,7 @@ pub fn what_is_granted_is_on_record_for_every_process_and_after_a_restart(fresh:
     assert_eq!(granted(&ask(fresh, &mut *third, 600_000, 1_000)), 31);
 }
 
-pub fn what_is_given_back_is_seen_by_the_others(fresh: &Fresh) {
+pub(super) fn what_is_given_back_is_seen_by_the_others(fresh: &Fresh) {
     let (mut first, mut second) = (join(fresh, "1"), join(fresh, "2"));
     let block = ask(fresh, &mut *first, 0, 37).block.unwrap();
     assert_eq!(granted(&ask(fresh, &mut *second, 0, 5)), 0);
@@ -61,7 +61,7 @@ pub fn what_is_given_back_is_seen_by_the_others(fresh: &Fresh) {
     assert_eq!(usage(fresh).hour_used, 35);
 }
 
-pub fn usage_shows_the_slots_of_the_last_hour_and_who_used_them(fresh: &Fresh) {
+pub(super) fn usage_shows_the_slots_of_the_last_hour_and_who_used_them(fresh: &Fresh) {
     assert!(fresh.open().ledger().usage().unwrap().is_empty());
     let (mut first, mut second) = (join(fresh, "1"), join(fresh, "2"));
     let mut now = 0;
@@ -83,7 +83,7 @@ pub fn usage_shows_the_slots_of_the_last_hour_and_who_used_them(fresh: &Fresh) {
     assert_eq!((usage.slots[5].used, usage.slots[5].by.as_slice()), (60, by.as_slice()));
 }
 
-pub fn accounts_are_apart(fresh: &Fresh) {
+pub(super) fn accounts_are_apart(fresh: &Fresh) {
     let mut first = join(fresh, "1");
     let capacity = Capacity { account: "other".into(), ..Capacity::default() };
     let mut second = join_with(fresh, "2", &capacity);
@@ -94,7 +94,7 @@ pub fn accounts_are_apart(fresh: &Fresh) {
     assert_eq!(used, [("default", 37), ("other", 37)]);
 }
 
-pub fn the_strictest_limits_named_are_in_force(fresh: &Fresh) {
+pub(super) fn the_strictest_limits_named_are_in_force(fresh: &Fresh) {
     let narrow = Capacity { per_hour: 1_200, ..Capacity::default() };
     let (mut first, mut second) = (join(fresh, "1"), join_with(fresh, "2", &narrow));
     assert_eq!(ask(fresh, &mut *first, 0, 1).in_force, (&Capacity::default()).into());
@@ -105,7 +105,7 @@ pub fn the_strictest_limits_named_are_in_force(fresh: &Fresh) {
     assert_eq!(ask(fresh, &mut *first, hour_later, 1).in_force, (&Capacity::default()).into());
 }
 
-pub fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would(fresh: &Fresh) {
+pub(super) fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would(fresh: &Fresh) {
     let total: u64 = std::thread::scope(|scope| {
         let ask = |process: usize| {
             let mut account = join(fresh, &process.to_string());

@@ -32,7 +32,7 @@ fn live_keys(list: &dyn Suppressions, now: Timestamp) -> (Vec<String>, u64) {
     (keys, change)
 }
 
-pub fn what_is_added_is_found_whatever_its_case_and_can_be_removed(fresh: &Fresh) {
+pub(super) fn what_is_added_is_found_whatever_its_case_and_can_be_removed(fresh: &Fresh) {
     let list = list(fresh);
     assert_eq!(list.add(entry("Bob@Example.com", "bad_mailbox", Term::Default), NOW).unwrap(), Added::New);
     let found = list.get(key("bOB@example.COM").as_str()).unwrap().unwrap();
@@ -46,7 +46,7 @@ pub fn what_is_added_is_found_whatever_its_case_and_can_be_removed(fresh: &Fresh
     assert_eq!(list.get("bob@example.com").unwrap(), None);
 }
 
-pub fn adding_again_never_weakens(fresh: &Fresh) {
+pub(super) fn adding_again_never_weakens(fresh: &Fresh) {
     let list = list(fresh);
     let mut number = 0;
     let mut check =
@@ -67,7 +67,7 @@ pub fn adding_again_never_weakens(fresh: &Fresh) {
     check(("manual", Term::Permanent), ("unsubscribe", Term::Default), Added::Kept, "manual", None);
 }
 
-pub fn an_attempt_restarts_the_time(fresh: &Fresh) {
+pub(super) fn an_attempt_restarts_the_time(fresh: &Fresh) {
     let list = list(fresh);
     let id = |email: &str| list.get(email).unwrap().unwrap().id;
     let expires = |email: &str| list.get(email).unwrap().unwrap().expires;
@@ -91,7 +91,7 @@ pub fn an_attempt_restarts_the_time(fresh: &Fresh) {
     assert!(!ids.contains(&id(for_ever)));
 }
 
-pub fn entries_are_listed_in_pages_and_filtered(fresh: &Fresh) {
+pub(super) fn entries_are_listed_in_pages_and_filtered(fresh: &Fresh) {
     let list = &*list(fresh);
     let many = (0..2_500).map(|n| entry(&format!("{n:04}@many.example"), "manual", Term::For(DAY)));
     assert_eq!(import(list, many), ImportCounts { new: 2_500, renewed: 0, kept: 0 });
@@ -114,7 +114,7 @@ pub fn entries_are_listed_in_pages_and_filtered(fresh: &Fresh) {
     assert_eq!(list.count_live(NOW + 2 * DAY).unwrap(), 2);
 }
 
-pub fn ended_entries_are_purged(fresh: &Fresh) {
+pub(super) fn ended_entries_are_purged(fresh: &Fresh) {
     let list = &*list(fresh);
     import(list, (0..20).map(|n| entry(&format!("{n}@many.example"), "manual", Term::For(DAY))));
     import(list, [entry("x@one.example", "unsubscribe", Term::Default)]);
@@ -124,7 +124,7 @@ pub fn ended_entries_are_purged(fresh: &Fresh) {
     assert_eq!(emails(list, Filter::default()), ["x@one.example"]);
 }
 
-pub fn all_see_what_one_changes(fresh: &Fresh) {
+pub(super) fn all_see_what_one_changes(fresh: &Fresh) {
     let (one, other) = (list(fresh), list(fresh));
     one.add(entry("bob@b.example", "manual", Term::Default), NOW).unwrap();
     assert!(other.get("bob@b.example").unwrap().is_some());
@@ -142,7 +142,7 @@ pub fn all_see_what_one_changes(fresh: &Fresh) {
     assert!(list(fresh).get("eve@b.example").unwrap().is_some(), "it outlasts who added it");
 }
 
-pub fn the_keys_are_those_of_the_live_entries(fresh: &Fresh) {
+pub(super) fn the_keys_are_those_of_the_live_entries(fresh: &Fresh) {
     let list = &*list(fresh);
     assert_eq!(live_keys(list, NOW), (vec![], 0));
     import(
@@ -157,7 +157,7 @@ pub fn the_keys_are_those_of_the_live_entries(fresh: &Fresh) {
     assert_eq!(live_keys(list, NOW + DAY), (vec!["bob@b.example".to_owned()], change));
 }
 
-pub fn changes_are_reported_in_their_order_and_removals_show_in_their_number(fresh: &Fresh) {
+pub(super) fn changes_are_reported_in_their_order_and_removals_show_in_their_number(fresh: &Fresh) {
     let list = &*list(fresh);
     let changes = |seen: u64| {
         let mut found = Vec::new();
@@ -202,7 +202,7 @@ pub fn changes_are_reported_in_their_order_and_removals_show_in_their_number(fre
     assert_eq!(list.count_changes(0).unwrap(), 0);
 }
 
-pub fn threads_that_import_the_same_entries_add_each_once(fresh: &Fresh) {
+pub(super) fn threads_that_import_the_same_entries_add_each_once(fresh: &Fresh) {
     let added: u64 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|_| {

@@ -23,7 +23,7 @@ pub(super) struct SqliteCaps {
 
 impl SqliteCaps {
     /// Opens the caps in the state database at `path`; creates the database where there is none.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let db = file::open(path)?;
         let store = error::store(&STATE, path);
         db.execute_batch(

@@ -47,7 +47,7 @@ pub(super) struct SqliteJournal {
 
 impl SqliteJournal {
     /// Creates an empty journal at `path`. After a crash in here there is none.
-    pub fn create(path: &Path, run: &RunKey, durability: Durability) -> Result<Self, StoreError> {
+    pub(super) fn create(path: &Path, run: &RunKey, durability: Durability) -> Result<Self, StoreError> {
         let store = error::store(&JOURNAL, path);
         if path.exists() {
             return Err(StoreError::Exists(store));
@@ -65,7 +65,7 @@ impl SqliteJournal {
     }
 
     /// Opens the journal at `path` for writing.
-    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let store = error::store(&JOURNAL, path);
         if !path.exists() {
             return Err(StoreError::Missing(store));
@@ -78,7 +78,7 @@ impl SqliteJournal {
     }
 
     /// Opens the journal at `path` for reading, also while another process writes to it.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn read(path: &Path) -> Result<Self, StoreError> {
         let store = error::store(&JOURNAL, path);
         if !path.exists() {
             return Err(StoreError::Missing(store));

@@ -83,7 +83,7 @@ pub(super) struct SqliteAccount {
 impl SqliteAccount {
     /// `holder`'s access to the account that `terms` name; creates the database where there is
     /// none.
-    pub fn open(ledger: &SqliteLedger, holder: Holder, terms: Terms) -> Result<Self, StoreError> {
+    pub(super) fn open(ledger: &SqliteLedger, holder: Holder, terms: Terms) -> Result<Self, StoreError> {
         let path = &ledger.path;
         let store = error::store(&STATE, path);
         let db = open(path)?;

@@ -34,7 +34,7 @@ pub(super) struct StateFile {
 
 impl StateFile {
     /// The file at `path`; nothing is opened or created yet.
-    pub fn new(path: &Path, clock: Clock) -> Self {
+    pub(super) fn new(path: &Path, clock: Clock) -> Self {
         Self { path: path.to_owned(), clock }
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct SqliteList {
 
 impl SqliteList {
     /// Opens the list in the state database at `path`; creates the database where there is none.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let mut db = file::open(path)?;
         let store = error::store(&STATE, path);
         prepare(&mut db, &store)?;

@@ -103,7 +103,8 @@ impl Rewriter<'_> {
     /// `{{x}}`, `{{{x}}}`, `{{helper x}}`
     fn expression(&mut self, call: &mut HelperTemplate, at: Place) -> Result<(), TemplateError> {
         if call.params.is_empty() && call.hash.is_empty() {
-            // A name by itself is a value, also when a helper has the same name: `title` is a common column.
+            // A name by itself is a value, also when a helper has the same name: `title` is a
+            // common column.
             let mut value = std::mem::replace(&mut call.name, Parameter::Name(PRINT.to_owned()));
             if let Parameter::Name(name) = &value {
                 value =

@@ -1,5 +1,5 @@
-//! `eq`, `ne`, `gt`, `gte`, `lt` and `lte`. Columns of a CSV file are text: `(gt points 100)` compares
-//! numbers where both sides can be read as one, and `(eq points 5)` where one side is one.
+//! `eq`, `ne`, `gt`, `gte`, `lt` and `lte`. Columns of a CSV file are text: `(gt points 100)`
+//! compares numbers where both sides can be read as one, and `(eq points 5)` where one side is one.
 
 use std::cmp::Ordering;
 

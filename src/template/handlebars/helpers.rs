@@ -1,5 +1,5 @@
-//! What Handlebars calls: its own blocks and conditions, the helper behind `{{name}}`, and those that
-//! every language has.
+//! What Handlebars calls: its own blocks and conditions, the helper behind `{{name}}`, and those
+//! that every language has.
 //!
 //! A helper that makes a value fails the row when its argument has no value. Where a template only
 //! tests a value (`{{#if (upper x)}}`, `{{default (date d) "soon"}}`), its lenient twin is called
@@ -205,7 +205,8 @@ impl HelperDef for Common {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let blank = helper.params().iter().position(|argument| is_blank(argument.value()));
-        // What the template itself says (`join x " "`) may be blank, what comes from the row may not.
+        // What the template itself says (`join x " "`) may be blank, what comes from the row may
+        // not.
         if let Some(at) = blank
             && helper.params()[at].try_get_constant_value().is_none()
         {

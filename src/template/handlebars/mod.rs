@@ -1,9 +1,9 @@
-//! Handlebars (<https://handlebarsjs.com/guide/>): templates that end in `.hbs`, the subject and header
-//! fields.
+//! Handlebars (<https://handlebarsjs.com/guide/>): templates that end in `.hbs`, the subject and
+//! header fields.
 //!
-//! The crate `handlebars` parses and renders. It prints nothing for a name without a value and looks
-//! helpers up when a row needs them, so [`check`] rewrites what is printed and checks every call
-//! before the first row. [`fast`] renders what most templates are made of without the crate.
+//! The crate `handlebars` parses and renders. It prints nothing for a name without a value and
+//! looks helpers up when a row needs them, so [`check`] rewrites what is printed and checks every
+//! call before the first row. [`fast`] renders what most templates are made of without the crate.
 
 mod check;
 mod compare;

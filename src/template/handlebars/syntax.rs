@@ -26,8 +26,8 @@ pub(super) fn compile(text: &str, shown: &str) -> Result<Template, (Option<(usiz
     })
 }
 
-/// The first tag without its end, or block without its closing tag: what most syntax errors come from, and what
-/// the parser only notices at the end of the file.
+/// The first tag without its end, or block without its closing tag: what most syntax errors come
+/// from, and what the parser only notices at the end of the file.
 fn unclosed(text: &str) -> Option<((usize, usize), String)> {
     let place = |at: usize| line_and_column(text, at);
     let mut open: Vec<(usize, &str)> = Vec::new();

@@ -144,7 +144,8 @@ impl<'a> Walker<'a> {
         Place { template: self.source.origin.shown.clone(), line, column }
     }
 
-    /// Follows handlebars' own look-up: block parameters of any depth first, then the scope that `../` leads to.
+    /// Follows handlebars' own look-up: block parameters of any depth first, then the scope that
+    /// `../` leads to.
     fn target(&self, path: &Path) -> Target {
         let Path::Relative((segments, raw)) = path else { return Target::Inner };
         let names: Vec<&str> = segments

@@ -1,4 +1,5 @@
-//! What the Rust peers share: the job file, the list, the templates, the DKIM signature, and the threads that prepare messages.
+//! What the Rust peers share: the job file, the list, the templates, the DKIM signature, and the
+//! threads that prepare messages.
 //!
 //! The peers differ in what they are measured for: how a message is built and how it is sent.
 

@@ -1,4 +1,5 @@
-//! One thread a core renders, builds and signs; a bounded channel hands the messages to the connections.
+//! One thread a core renders, builds and signs; a bounded channel hands the messages to the
+//! connections.
 
 use std::sync::Arc;
 use std::thread;
@@ -16,7 +17,8 @@ pub struct Prepared {
 /// Messages ready per connection: enough that none waits for the processor's next turn.
 const READY: usize = 4;
 
-/// Starts the threads. `build` makes a letter's message; a failure of any of them comes out of the channel.
+/// Starts the threads. `build` makes a letter's message; a failure of any of them comes out of the
+/// channel.
 pub fn prepare<B>(job: &Job, build: B) -> anyhow::Result<Receiver<anyhow::Result<Prepared>>>
 where
     B: Fn(&Letter) -> anyhow::Result<Vec<u8>> + Clone + Send + 'static,

@@ -1,5 +1,6 @@
-//! A list by lettre: its message builder, its pooled asynchronous transport, 20 tasks that send. Signed by mail-auth, since
-//! lettre's own DKIM uses the `rsa` crate, which takes four times as long.
+//! A list by lettre: its message builder, its pooled asynchronous transport, 20 tasks that send.
+//! Signed by mail-auth, since lettre's own DKIM uses the `rsa` crate, which takes four times as
+//! long.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! What a signed message costs at least: the CPU of one RSA-2048 signature and of one SHA-256 of its body, by ring alone.
+//! What a signed message costs at least: the CPU of one RSA-2048 signature and of one SHA-256 of
+//! its body, by ring alone.
 //!
-//! `peer-limit KEY.pem ROUNDS BYTES …` prints one JSON object: CPU seconds per signature, and per hash of each size.
-//! Signatures and hashes take turns, so that all meet the same machine.
+//! `peer-limit KEY.pem ROUNDS BYTES …` prints one JSON object: CPU seconds per signature, and per
+//! hash of each size. Signatures and hashes take turns, so that all meet the same machine.
 
 use std::env;
 use std::fs;

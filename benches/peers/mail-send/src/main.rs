@@ -27,7 +27,8 @@ async fn send(job: Job) -> anyhow::Result<usize> {
                 .map_err(|error| anyhow!(error))?
                 .implicit_tls(false);
             let mut client = builder.connect_plain().await.context("connecting")?;
-            // It writes the end of a message apart from its text: with Nagle's algorithm each would wait for an acknowledgement.
+            // It writes the end of a message apart from its text: with Nagle's algorithm each would
+            // wait for an acknowledgement.
             client.stream.set_nodelay(true)?;
             let mut sent = 0;
             while let Ok(prepared) = ready.recv().await {

@@ -3,8 +3,8 @@
 //!
 //! RFC 9989, and RFC 7489 where receivers still use the public suffix list.
 
-pub mod record;
-pub mod walk;
+pub(crate) mod record;
+pub(crate) mod walk;
 
 use std::collections::BTreeMap;
 

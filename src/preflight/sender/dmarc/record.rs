@@ -6,7 +6,7 @@ use super::super::tags;
 
 /// A DMARC policy record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Record {
+pub(crate) struct Record {
     /// `p=`; `None` where it is missing or unknown, which counts as `none` (RFC 9989 §4.7).
     pub p: Option<Policy>,
     /// `sp=`: for subdomains.
@@ -31,7 +31,7 @@ pub struct Record {
 
 /// What a domain asks for where authentication fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Policy {
+pub(crate) enum Policy {
     /// Nothing.
     #[default]
     None,
@@ -43,7 +43,7 @@ pub enum Policy {
 
 /// Whether a domain declares itself a public suffix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Psd {
+pub(crate) enum Psd {
     /// `psd=y`.
     Yes,
     /// `psd=n`: it is an organizational domain.
@@ -77,7 +77,7 @@ impl fmt::Display for Policy {
 impl Record {
     /// Parses a TXT record; `None` if it is not a DMARC record. Ignores unknown tags (RFC 9989
     /// §4.7).
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let tags = match tags(text) {
             Some(tags) => tags,
             // A part without `=` invalidates only itself.
@@ -140,13 +140,13 @@ impl Record {
     }
 
     /// The policy for the domain itself.
-    pub fn own_policy(&self) -> Policy {
+    pub(crate) fn own_policy(&self) -> Policy {
         self.p.unwrap_or_default()
     }
 
     /// The policy for a subdomain without its own record (RFC 9989 §4.7): `np` if it does not
     /// exist, which falls back to `sp`, and `sp` to `p`.
-    pub fn policy_below(&self, exists: bool) -> Policy {
+    pub(crate) fn policy_below(&self, exists: bool) -> Policy {
         let own = self.sp.or(self.p);
         if exists { own } else { self.np.or(own) }.unwrap_or_default()
     }

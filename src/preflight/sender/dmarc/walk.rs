@@ -12,7 +12,7 @@ const LABELS_AFTER_CUT: usize = 7;
 
 /// The result of one query of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// The domain; the query was for `_dmarc.` below it.
     pub domain: String,
     /// The number of DMARC records there.
@@ -22,7 +22,7 @@ pub struct Step {
 }
 
 /// The domains that a walk from `domain` asks about, in order.
-pub fn names(domain: &str) -> Vec<String> {
+pub(crate) fn names(domain: &str) -> Vec<String> {
     let labels: Vec<&str> = domain.split('.').collect();
     let mut names = vec![domain.to_owned()];
     let next = if labels.len() > LABELS_AFTER_CUT { labels.len() - LABELS_AFTER_CUT } else { 1 };
@@ -31,7 +31,7 @@ pub fn names(domain: &str) -> Vec<String> {
 }
 
 /// Walks up from `domain` until a record ends the walk, or no label is left.
-pub async fn walk(domain: &str, resolver: &Resolver) -> Result<Vec<Step>, DnsError> {
+pub(crate) async fn walk(domain: &str, resolver: &Resolver) -> Result<Vec<Step>, DnsError> {
     let mut steps = Vec::new();
     for name in names(domain) {
         let found = txt(resolver, &format!("_dmarc.{name}")).await?;
@@ -49,7 +49,7 @@ pub async fn walk(domain: &str, resolver: &Resolver) -> Result<Vec<Step>, DnsErr
 
 /// The organizational domain (RFC 9989 §4.10.2), from the steps of a walk, which start with the
 /// domain itself. `None` without steps.
-pub fn organizational(steps: &[Step]) -> Option<&str> {
+pub(crate) fn organizational(steps: &[Step]) -> Option<&str> {
     let start = steps.first()?;
     let found = || steps.iter().enumerate().filter_map(|(at, step)| Some((at, step, step.record.as_ref()?)));
     // From the longest name to the shortest.
@@ -75,7 +75,7 @@ fn one_below<'a>(domain: &'a str, suffix: &str) -> &'a str {
 
 /// The record that applies to the author's domain, with the domain that has it (RFC 9989 §4.10.1):
 /// its own, its organizational domain's, or its public suffix's.
-pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
+pub(crate) fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
     let at = |domain: &str| {
         let step = steps.iter().find(|step| step.domain == domain)?;
         Some((step.domain.as_str(), step.record.as_ref()?))
@@ -90,7 +90,7 @@ pub fn applied(steps: &[Step]) -> Option<(&str, &Record)> {
 
 /// The organizational domain by the public suffix list (RFC 7489 §3.2); the domain itself if it is
 /// a suffix.
-pub fn by_suffix_list(domain: &str) -> &str {
+pub(crate) fn by_suffix_list(domain: &str) -> &str {
     psl2::lookup(domain).and_then(|name| name.registrable_domain()).unwrap_or(domain)
 }
 

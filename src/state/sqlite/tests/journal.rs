@@ -23,35 +23,35 @@ pub(super) struct Dir {
 }
 
 impl Dir {
-    pub fn new(rows: u32) -> Self {
+    pub(super) fn new(rows: u32) -> Self {
         Self { folder: tempfile::tempdir().unwrap(), key: run_of(rows) }
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("journal.db")
     }
 
-    pub fn create_store(&self) -> SqliteJournal {
+    pub(super) fn create_store(&self) -> SqliteJournal {
         SqliteJournal::create(&self.path(), &self.key, Durability::ProcessCrash).unwrap()
     }
 
-    pub fn journal(&self, store: SqliteJournal) -> Journal {
+    pub(super) fn journal(&self, store: SqliteJournal) -> Journal {
         Journal::new(Box::new(store), &self.key).unwrap()
     }
 
-    pub fn create(&self) -> Journal {
+    pub(super) fn create(&self) -> Journal {
         self.journal(self.create_store())
     }
 
-    pub fn open(&self) -> Result<Journal, JournalError> {
+    pub(super) fn open(&self) -> Result<Journal, JournalError> {
         Journal::new(Box::new(SqliteJournal::open(&self.path(), Durability::PowerLoss)?), &self.key)
     }
 
-    pub fn read(&self) -> Result<Reader, StoreError> {
+    pub(super) fn read(&self) -> Result<Reader, StoreError> {
         Ok(Reader::new(Box::new(SqliteJournal::read(&self.path())?)))
     }
 
-    pub fn states(&self) -> States {
+    pub(super) fn states(&self) -> States {
         self.read().unwrap().states().unwrap()
     }
 

@@ -1,8 +1,8 @@
 //! Renders what most templates are made of, without the crate `handlebars`.
 //!
 //! Most of what the crate does for a row is the same for every row: it finds helpers by their names
-//! and walks paths. `{{column}}`, `{{#if column}}` and `{{> partial}}` are resolved here once, when the
-//! template is compiled; the crate still renders any other element, one at a time. Where a step
+//! and walks paths. `{{column}}`, `{{#if column}}` and `{{> partial}}` are resolved here once, when
+//! the template is compiled; the crate still renders any other element, one at a time. Where a step
 //! can't be taken (a column without a value, a list where a text belongs), the crate renders the
 //! whole template, or says what is wrong and where.
 //!

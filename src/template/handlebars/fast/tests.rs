@@ -13,7 +13,8 @@ use super::*;
 use crate::mail::Address;
 use crate::plan::Row;
 
-/// Names of a row: columns with and without values, numbers, lists, groups, defaults, nothing at all.
+/// Names of a row: columns with and without values, numbers, lists, groups, defaults, nothing at
+/// all.
 const NAMES: [&str; 12] =
     ["a", "b", "n", "t", "l", "o", "nothing", "d", "z", "email", "message_id", "unknown"];
 
