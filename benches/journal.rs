@@ -228,7 +228,7 @@ impl Scene {
             idle: Duration::from_secs(60),
         };
         let hop = RelayHop { target, port: self.sandbox.addr().port(), weight: 1 };
-        Ok(Site::relays("sandbox".into(), vec![hop], limits))
+        Ok(Site::relays("sandbox".into(), "sandbox".into(), vec![hop], limits))
     }
 }
 

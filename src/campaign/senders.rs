@@ -41,7 +41,7 @@ pub struct RegisteredSender {
     /// `MAIL FROM` of its campaigns.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub return_path: Option<Address>,
-    /// The egress pool of its campaigns: with route `mx` they leave only from its addresses.
+    /// The egress pool of its campaigns: they leave only from its addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub egress_pool: Option<String>,
     /// The capacity account of its campaigns.
@@ -74,6 +74,14 @@ pub enum NotRegistered {
         /// The registry's value.
         registered: String,
     },
+    /// Its sender has an egress pool, and the campaign has no address of it.
+    #[error("no `[[egress]]` of the pool `{pool}`, from which all mail of `{from}` must leave")]
+    NoPool {
+        /// The From address.
+        from: String,
+        /// The registry's pool.
+        pool: String,
+    },
 }
 
 impl NotRegistered {
@@ -85,6 +93,11 @@ impl NotRegistered {
                 format!("add it to the registry: [[sender]] with domain = \"{domain}\"")
             }
             Self::Other { key, .. } => format!("leave `{key}` out of the campaign file: the registry has it"),
+            Self::NoPool { pool, .. } => {
+                format!(
+                    "add the addresses of the pool to the campaign file: [[egress]] with pool = \"{pool}\""
+                )
+            }
         }
     }
 }
@@ -144,11 +157,11 @@ impl Senders {
             (_, Some(_)) => {}
         }
         if let Some(pool) = &sender.egress_pool
-            && campaign.delivery.route == RouteKind::Mx
+            && campaign.delivery.route != RouteKind::Sandbox
         {
             campaign.egress.retain(|egress| egress.pool.as_ref() == Some(pool));
             if campaign.egress().next().is_none() {
-                return other("egress.pool", "none of its addresses".to_owned(), pool.clone());
+                return Err(NotRegistered::NoPool { from, pool: pool.clone() });
             }
         }
         if campaign.dkim.is_empty() {
@@ -225,13 +238,20 @@ capacity-account = "vip"
         let registry = Senders::load(&path).unwrap();
         let pools =
             "[[egress]]\naddress = \"192.0.2.1\"\npool = \"slow\"\n[[egress]]\naddress = \"192.0.2.2\"\n";
-        let mut vip = campaign("vip@news.example.com", "", pools);
-        vip.delivery.route = RouteKind::Mx;
-        registry.apply(&mut vip).unwrap();
-        assert_eq!(vip.egress().map(|egress| egress.address.to_string()).collect::<Vec<_>>(), ["192.0.2.1"]);
-        let mut without = campaign("vip@news.example.com", "", "");
-        without.delivery.route = RouteKind::Mx;
-        assert!(registry.apply(&mut without).unwrap_err().to_string().contains("`egress.pool`"));
+        for route in [RouteKind::Mx, RouteKind::Relay] {
+            let mut vip = campaign("vip@news.example.com", "", pools);
+            vip.delivery.route = route;
+            registry.apply(&mut vip).unwrap();
+            let addresses: Vec<_> = vip.egress().map(|egress| egress.address.to_string()).collect();
+            assert_eq!(addresses, ["192.0.2.1"]);
+            let mut without = campaign("vip@news.example.com", "", "");
+            without.delivery.route = route;
+            let error = registry.apply(&mut without).unwrap_err();
+            assert!(error.to_string().contains("no `[[egress]]` of the pool `slow`"), "{error}");
+            assert!(error.hint().contains("pool = \"slow\""), "{}", error.hint());
+        }
+        // The embedded receiver is on this machine, whatever addresses the real mail leaves from.
+        registry.apply(&mut campaign("vip@news.example.com", "", "")).unwrap();
     }
 
     #[test]

@@ -43,11 +43,11 @@ pub(super) fn next_hops(
     for route in &campaign.route {
         let relay = campaign.relay.iter().find(|relay| relay.name.as_ref() == Some(&route.relay));
         let relay = relay.expect("a route that names no relay is refused");
-        routes.push((route.clone(), to_relays(campaign, &[relay], &shaping)?));
+        routes.push((route.clone(), to_relays(campaign, Some(&route.relay), &[relay], &shaping)?));
     }
     let rest = match campaign.delivery.route {
         RouteKind::Relay | RouteKind::Sandbox => {
-            NextHop::Relay(to_relays(campaign, &campaign.main_relays(), &shaping)?)
+            NextHop::Relay(to_relays(campaign, None, &campaign.main_relays(), &shaping)?)
         }
         RouteKind::Mx => {
             let settings = campaign.delivery.mx.clone();
@@ -100,13 +100,28 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, JobError
     );
     let connections = relay.map_or(SANDBOX_CONNECTIONS, |relay| relay.connections);
     let recipients = relay.map_or(SANDBOX_RECIPIENTS, |relay| relay.recipients_per_message);
-    Ok(routed(Site::relays("sandbox".into(), vec![hop], limits), connections, recipients, None))
+    let site = Site::relays("sandbox".into(), "sandbox".into(), vec![hop], limits);
+    Ok(routed(site, connections, recipients, None))
 }
 
-/// One relay, or several that share the mail by weight and stand in for each other.
-fn to_relays(campaign: &Campaign, relays: &[&Relay], shaping: &Shaping) -> Result<Routed, JobError> {
+/// One relay, or several that share the mail by weight and stand in for each other. `own` is the
+/// name that `[[route]]` calls it by; the relays for everything else have none.
+///
+/// The site's key holds that name and no host: another port or another login on the same host is
+/// another relay.
+fn to_relays(
+    campaign: &Campaign,
+    own: Option<&str>,
+    relays: &[&Relay],
+    shaping: &Shaping,
+) -> Result<Routed, JobError> {
     let hops = relays.iter().map(|relay| hop(campaign, relay)).collect::<Result<Vec<_>, _>>()?;
-    let name = relays.iter().map(|relay| relay.host.as_str()).collect::<Vec<_>>().join(", ");
+    let hosts = relays.iter().map(|relay| relay.host.as_str()).collect::<Vec<_>>().join(", ");
+    // Keys of MX sites have no space.
+    let (key, name) = match own {
+        Some(own) => (format!("relay {own}"), format!("{own} ({hosts})")),
+        None => ("relays for the rest".to_owned(), hosts),
+    };
     let connections = relays.iter().map(|relay| relay.connections).sum();
     let depth = relays.iter().map(|relay| relay.pipeline_depth).min().unwrap_or(1);
     let messages =
@@ -114,7 +129,7 @@ fn to_relays(campaign: &Campaign, relays: &[&Relay], shaping: &Shaping) -> Resul
     let recipients = relays.iter().map(|relay| relay.recipients_per_message).min().unwrap_or(1);
     let shaped = relays.first().and_then(|relay| shaping.of_relay(&relay.host));
     let limits = connection_limits(depth, messages.unwrap_or(0));
-    Ok(routed(Site::relays(name, hops, limits), connections, recipients, shaped))
+    Ok(routed(Site::relays(key, name, hops, limits), connections, recipients, shaped))
 }
 
 fn routed(site: Site, connections: usize, recipients: usize, shaping: Option<&SiteShaping>) -> Routed {

@@ -18,7 +18,7 @@ use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionLimits, Ehl
 /// Where a lane goes.
 #[derive(Debug)]
 pub struct Site {
-    /// Identifies the site.
+    /// Identifies the site: two of the same key share a lane.
     pub key: String,
     /// Its name for people.
     pub name: String,
@@ -97,8 +97,8 @@ pub struct Departure {
 
 impl Site {
     /// A site of relays, any of which takes all of its mail.
-    pub fn relays(name: String, relays: Vec<RelayHop>, limits: ConnectionLimits) -> Self {
-        Self { key: name.clone(), name, limits, hosts: Hosts::Relays(relays), begun: AtomicU64::new(0) }
+    pub fn relays(key: String, name: String, relays: Vec<RelayHop>, limits: ConnectionLimits) -> Self {
+        Self { key, name, limits, hosts: Hosts::Relays(relays), begun: AtomicU64::new(0) }
     }
 
     /// The site of a set of MX hosts.

@@ -15,6 +15,7 @@ mod manual;
 mod mx;
 mod mx_command;
 mod one_text;
+mod relays;
 mod send;
 mod shown;
 mod synth;

@@ -143,7 +143,8 @@ fn name_of(site: &Hops) -> &'static str {
 }
 
 fn hops(name: &str) -> Arc<Hops> {
-    Arc::new(Hops::relays(name.to_owned(), Vec::new(), crate::smtp::ConnectionLimits::default()))
+    let limits = crate::smtp::ConnectionLimits::default();
+    Arc::new(Hops::relays(name.to_owned(), name.to_owned(), Vec::new(), limits))
 }
 
 fn reply(code: u16, text: &str) -> Reply {

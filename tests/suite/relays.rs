@@ -1,0 +1,65 @@
+//! Several relays in one campaign, on one host: a relay is its name, not its host.
+
+use std::fs;
+
+use mailrun::sandbox::{Credentials, Options};
+
+use crate::kit::{Dir, Relay, campaign, list};
+
+/// A relay on this machine that lets one user in.
+fn relay_of(dir: &Dir, user: &str) -> Relay {
+    let auth = Some(Credentials { user: user.into(), password: format!("{user}-password") });
+    let relay = Relay::start(Options { auth, record: Some(dir.path().join(user)), ..Options::default() });
+    dir.write(&format!("{user}.pem"), relay.certificate_pem());
+    dir.write(&format!("{user}-password"), format!("{user}-password\n"));
+    relay
+}
+
+/// The settings of [`relay_of`] at `host`, without a host.
+fn settings(user: &str) -> String {
+    format!(
+        "ca-file = \"{user}.pem\"\nusername = \"{user}\"\npassword-file = \"{user}-password\"\nconnections = 2"
+    )
+}
+
+#[test]
+fn relays_on_one_host_get_their_own_mail_with_their_own_login() {
+    let dir = Dir::new();
+    let (main, partner) = (relay_of(&dir, "main"), relay_of(&dir, "partner"));
+    let addresses = ["a@one.example", "b@partner.example", "c@two.example", "d@partner.example"];
+    let rows: String = addresses.iter().enumerate().map(|(n, address)| format!("{address},{n}\n")).collect();
+    dir.write("news.csv", format!("email,n\n{rows}"));
+    let more = format!(
+        "[[relay]]\nname = \"partner\"\nhost = \"localhost\"\nport = {}\n{}\n\
+         [[route]]\ndomains = [\"partner.example\"]\nrelay = \"partner\"",
+        partner.port(),
+        settings("partner")
+    );
+    let file = campaign(&dir, "news", main.port(), &settings("main"), &more);
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    dir.write(&file, text.replace("tls = \"none\"\n", "").replace("127.0.0.1", "localhost"));
+
+    dir.run(&["send", &file]).ended(0);
+    assert_eq!((main.stop().accepted, partner.stop().accepted), (2, 2));
+    let (main, partner) = (dir.path().join("main"), dir.path().join("partner"));
+    let (main, partner) = (fs::read_to_string(main).unwrap(), fs::read_to_string(partner).unwrap());
+    assert!(main.contains("a@one.example") && main.contains("c@two.example"), "{main}");
+    assert!(partner.contains("b@partner.example") && partner.contains("d@partner.example"), "{partner}");
+}
+
+#[test]
+fn a_sender_s_egress_pool_holds_with_relays() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "news", 6);
+    dir.write("senders.toml", "[[sender]]\ndomain = \"mail.example.com\"\negress-pool = \"own\"\n");
+    let file = campaign(&dir, "news", relay.port(), "connections = 2", "");
+    dir.run(&["send", &file]).ended(3).says("no `[[egress]]` of the pool `own`");
+
+    let egress = "[[egress]]\naddress = \"127.0.0.2\"\n[[egress]]\naddress = \"127.0.0.3\"\npool = \"own\"";
+    let file = campaign(&dir, "news", relay.port(), "connections = 2", egress);
+    dir.run(&["send", &file]).ended(0);
+    let from: Vec<_> =
+        dir.results("news").into_iter().map(|row| row.local_ip.map(|ip| ip.to_string())).collect();
+    assert_eq!(from, vec![Some("127.0.0.3".to_owned()); 6]);
+}
