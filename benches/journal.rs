@@ -21,8 +21,8 @@ use mailrun::mail::Timestamp;
 use mailrun::plan::{Freeze, Layout, Plan};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{
-    self, Breaker, Departure, Directory, Dispatcher, Job, Lane, NextHop, NextHops, Parts, Preparer, RelayHop,
-    Segment, Settings, Site, SourceLimits, Sources, Suppressor,
+    self, Breaker, Departure, Directory, Dispatcher, Lane, NextHop, NextHops, Parts, Preparer, RelayHop,
+    Segment, Settings, Site, SourceLimits, Sources, Suppressor, Work,
 };
 use mailrun::run_dir::RunDir;
 use mailrun::sandbox::{Options, Sandbox};
@@ -175,7 +175,7 @@ impl Scene {
             per_second: None,
         };
         let breaker = Breaker::new(self.campaign.stop.clone());
-        let job = Job {
+        let work = Work {
             preparer: Arc::new(preparer),
             dispatcher: Dispatcher::new(Parts {
                 settings,
@@ -200,8 +200,9 @@ impl Scene {
         let (_signals, demands) = mpsc::channel(1);
         let mut accepted = 0;
         let start = Instant::now();
-        let ended =
-            self.runtime.block_on(run::send(job, demands, |snapshot| accepted = snapshot.counts.accepted))?;
+        let ended = self
+            .runtime
+            .block_on(run::send(work, demands, |snapshot| accepted = snapshot.counts.accepted))?;
         let rate = f64::from(self.rows) / start.elapsed().as_secs_f64();
         drop(ended);
         assert_eq!(accepted, u64::from(self.rows), "the rate of a run that failed says nothing");

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use criterion::{BenchmarkId, Criterion};
 use mailrun::journal::Reader;
 use mailrun::mail::Disposition;
-use mailrun::results::{Fate, InputRow, Known, Options, Results};
+use mailrun::results::{InputRow, Known, Options, Results, ScreeningOutcome};
 use mailrun::run_dir::RunDir;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -93,7 +93,7 @@ fn write(reader: &Reader, folder: &Path, emails: &[(String, String, String)]) {
             email: Some(email),
             domain: Some(domain),
             id: Some(id),
-            fate: Fate::Planned { index },
+            screening: ScreeningOutcome::Planned { index },
         };
         results.push(&row).expect("the disk has room");
     }

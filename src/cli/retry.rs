@@ -4,7 +4,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::sending::Sending;
-use crate::job::{Job, Retry, Selection};
+use crate::job::{Job, RetrySelection, Selection};
 use crate::mail::Disposition;
 
 /// `mailrun retry`.
@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
-    let retry = Retry::of(&workspace, &args.run, args.disposition.iter().copied())?;
+    let retry = RetrySelection::of(&workspace, &args.run, args.disposition.iter().copied())?;
     let mut campaign = retry.campaign(&workspace)?;
     args.sending.rehearse(&mut campaign);
     args.sending.wait()?;

@@ -55,7 +55,7 @@ pub(crate) use observer::{Notice, Observer, Stage};
 pub(crate) use open::Job;
 pub(crate) use outlook::Outlook;
 pub(crate) use render::RowChoice;
-pub(crate) use retry::Retry;
+pub(crate) use retry::RetrySelection;
 pub(crate) use selection::Selection;
 pub(crate) use send::SendOptions;
 pub(crate) use standing::standing;

@@ -15,13 +15,13 @@ use crate::run_dir::{Manifest, RetryOf, RunOptions, StoredRun, run_id};
 use crate::screen::Counts;
 
 /// Rows of a run that ended with certain dispositions.
-pub(crate) struct Retry {
+pub(crate) struct RetrySelection {
     from: StoredRun,
     before: Manifest,
     dispositions: BTreeSet<Disposition>,
 }
 
-impl Retry {
+impl RetrySelection {
     /// The rows of the run named `run` that ended with one of `dispositions`.
     pub(crate) fn of(
         workspace: &Workspace,
@@ -78,7 +78,7 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
 }
 
 impl Job<'_> {
-    pub(super) fn freeze_retry(&self, retry: &Retry) -> Result<FrozenRun, JobError> {
+    pub(super) fn freeze_retry(&self, retry: &RetrySelection) -> Result<FrozenRun, JobError> {
         // Nobody may change the outcomes while they are chosen from, or send those rows there while
         // they are sent here.
         let source = retry.from.lease()?;

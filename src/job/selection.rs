@@ -4,7 +4,7 @@ use super::error::JobError;
 use super::freeze::List;
 use super::frozen_run::FrozenRun;
 use super::open::Job;
-use super::retry::Retry;
+use super::retry::RetrySelection;
 use super::test_message::TestMessage;
 
 /// Which rows a run is made of.
@@ -12,7 +12,7 @@ pub(crate) enum Selection {
     /// Those of the campaign's target group.
     List(List),
     /// Those of another run that ended with certain dispositions.
-    Retry(Box<Retry>),
+    Retry(Box<RetrySelection>),
     /// One row, sent to somebody else.
     Test(TestMessage),
 }

@@ -84,7 +84,7 @@ impl Job<'_> {
         let watch = Arc::new(Watch::open(Arc::clone(&list), since, Timestamp::wall())?);
         let _feed = Feed::start(Arc::clone(&watch))
             .map_err(|source| SetupError::Thread { name: "suppression list", source })?;
-        let parts = run::Job {
+        let parts = run::Work {
             preparer: Arc::new(self.preparer(run, watch)?),
             dispatcher,
             next_hops: Arc::clone(&next_hops),

@@ -7,7 +7,7 @@ use super::batch::{BATCH_ROWS, Batch};
 use super::columns::ResultRow;
 use super::error::ResultsError;
 use super::parts::Parts;
-use super::row::{Fate, InputRow};
+use super::row::{InputRow, ScreeningOutcome};
 use super::summary::{Counts, Summary};
 use crate::campaign::Compression;
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
@@ -71,12 +71,12 @@ impl<'a> Results<'a> {
 
     /// Takes the next row of the input.
     pub fn push(&mut self, input: &InputRow<'_>) -> Result<(), ResultsError> {
-        match input.fate {
-            Fate::Screened { disposition, detail } => {
+        match input.screening {
+            ScreeningOutcome::Screened { disposition, detail } => {
                 let detail = detail.map(Cow::Borrowed);
                 self.put(&ResultRow { detail, ..ResultRow::new(input, disposition) })
             }
-            Fate::Planned { index } => self.push_planned(input, index),
+            ScreeningOutcome::Planned { index } => self.push_planned(input, index),
         }
     }
 

@@ -27,6 +27,6 @@ pub use columns::{Column, ResultRow, SCHEMA_VERSION};
 pub use error::ResultsError;
 pub use merge::{Known, Options, Results};
 pub use reader::ResultFiles;
-pub use row::{Fate, InputRow};
+pub use row::{InputRow, ScreeningOutcome};
 pub use summary::{DomainCount, Latency, Summary};
 pub use table::TableWriter;

@@ -19,12 +19,12 @@ pub struct InputRow<'a> {
     /// The recipient's id.
     pub id: Option<&'a str>,
     /// Whether it passed screening.
-    pub fate: Fate<'a>,
+    pub screening: ScreeningOutcome<'a>,
 }
 
 /// Whether a row passed screening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate<'a> {
+pub enum ScreeningOutcome<'a> {
     /// It is in the plan.
     Planned {
         /// Its number there.

@@ -58,7 +58,7 @@ impl Run {
                 email: Some(&email),
                 domain: Some("example.com"),
                 id: Some(&id),
-                fate: Fate::Planned { index },
+                screening: ScreeningOutcome::Planned { index },
             })?;
         }
         results.push(&InputRow {
@@ -67,7 +67,10 @@ impl Run {
             email: None,
             domain: None,
             id: None,
-            fate: Fate::Screened { disposition: Disposition::Invalid, detail: Some("no address") },
+            screening: ScreeningOutcome::Screened {
+                disposition: Disposition::Invalid,
+                detail: Some("no address"),
+            },
         })?;
         results.finish()
     }

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::classify::{Action, Failure, Verdict, class_of_failure};
+use super::classify::{Failure, Reaction, Verdict, class_of_failure};
 use super::dns::{DnsError, DnsFailure, MxRecord, Resolver};
 use crate::campaign::{IpFamily, Mx};
 use crate::mail::{Class, Domain};
@@ -97,7 +97,7 @@ impl Unroutable {
             // Somebody's mistake, which may be fixed: the row ends, and its address is not
             // suppressed.
             Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => {
-                Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress: false }
+                Verdict { class: Class::BadDomain, reaction: Reaction::GiveUp, suppress: false }
             }
             // RFC 8461 §5: a transient failure, since the policy or the hosts may be fixed.
             Self::NotAllowed { .. } => class_of_failure(Failure::Tls),
@@ -107,7 +107,7 @@ impl Unroutable {
 
     /// True when another lookup can't help.
     pub fn is_permanent(&self) -> bool {
-        self.verdict().action == Action::GiveUp
+        self.verdict().reaction == Reaction::GiveUp
     }
 }
 
@@ -311,7 +311,7 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
             let error = destination(&resolver, &domain(name)).await.unwrap_err();
             assert!(error.is_permanent(), "{error}");
             assert_eq!(error.to_string(), text);
-            let expected = Verdict { class: Class::BadDomain, action: Action::GiveUp, suppress };
+            let expected = Verdict { class: Class::BadDomain, reaction: Reaction::GiveUp, suppress };
             assert_eq!(error.verdict(), expected, "{error}");
         };
         check("null.example", "`null.example` accepts no mail: it has a null MX record", true).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ids::{DomainId, LaneId, SourceId};
 use super::limits::EnvelopeLimits;
-use super::next_hops::{Routed, Unroutable};
+use super::next_hops::{NoRoute, Routed};
 use super::site::{Site, Trouble};
 use super::task::{Prepared, Task};
 use crate::journal::{Intent, Outcome};
@@ -40,7 +40,7 @@ pub enum Event {
     /// durable, or the journal gave them up.
     Undelivered(ConnectionId, u64),
     /// A lookup ended.
-    Routed(DomainId, Result<Routed, Unroutable>),
+    Routed(DomainId, Result<Routed, NoRoute>),
     /// The ledger's answer.
     Reserved(Reservation),
     /// The ledger could not answer.

@@ -3,7 +3,7 @@
 use crate::campaign::Compression;
 use crate::journal::{JournalError, Reader};
 use crate::plan::{self, PlanError, ScreenedRows};
-use crate::results::{Fate, InputRow, Known, Options, Results, ResultsError, Summary};
+use crate::results::{InputRow, Known, Options, Results, ResultsError, ScreeningOutcome, Summary};
 use crate::run_dir::{Manifest, RunDir};
 
 /// Why there are no results.
@@ -52,7 +52,7 @@ pub fn write_results(
                     email: Some(plan.email(index)),
                     domain: Some(plan.domain(index)),
                     id: plan.id(index),
-                    fate: Fate::Planned { index },
+                    screening: ScreeningOutcome::Planned { index },
                 })?;
             }
             plan::InputRow::Screened(screened) => {
@@ -64,7 +64,7 @@ pub fn write_results(
                     email,
                     domain: address.as_ref().map(|address| address.domain().as_str()),
                     id: screened.id.as_deref(),
-                    fate: Fate::Screened {
+                    screening: ScreeningOutcome::Screened {
                         disposition: screened.disposition,
                         detail: Some(&screened.detail),
                     },

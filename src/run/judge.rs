@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::mail::{Class, Disposition, Reply};
-use crate::route::{Action, Classifier, Failure, class_of_failure};
+use crate::route::{Classifier, Failure, Reaction, class_of_failure};
 use crate::run_dir::StopReason;
 use crate::smtp::{Command, Fate, SessionError, Unfit};
 
@@ -139,24 +139,24 @@ pub(super) fn judge(classifier: &Classifier, fate: Fate, only_way: bool) -> Judg
 
 /// The pause that follows from a reply that kept a session from opening.
 pub(super) fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> {
-    match classifier.classify(reply).action {
-        Action::PauseSite(pause) => Some(Pause::Site(pause)),
-        Action::PauseProvider(pause) => Some(Pause::Provider(pause)),
-        Action::TryAgain | Action::GiveUp | Action::StopRun => None,
+    match classifier.classify(reply).reaction {
+        Reaction::PauseSite(pause) => Some(Pause::Site(pause)),
+        Reaction::PauseProvider(pause) => Some(Pause::Provider(pause)),
+        Reaction::TryAgain | Reaction::GiveUp | Reaction::StopRun => None,
     }
 }
 
 fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_way: bool) -> Judged {
     let verdict = classifier.classify(&reply);
-    let (again, pause, stop) = match verdict.action {
-        Action::TryAgain => (true, None, None),
-        Action::GiveUp => (transient, None, None),
-        Action::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
-        Action::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
-        Action::StopRun if only_way => {
+    let (again, pause, stop) = match verdict.reaction {
+        Reaction::TryAgain => (true, None, None),
+        Reaction::GiveUp => (transient, None, None),
+        Reaction::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
+        Reaction::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
+        Reaction::StopRun if only_way => {
             (transient, None, Some(StopReason::RefusedByServer { reply: reply.to_string() }))
         }
-        Action::StopRun => (transient, None, None),
+        Reaction::StopRun => (transient, None, None),
     };
     // What concerns one mailbox or one message says nothing about the load that the site can take.
     let complains = again

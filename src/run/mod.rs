@@ -57,7 +57,7 @@ pub use event::Shutdown;
 pub use finish::{FinishError, write_results};
 pub use lane::{Lane, Segment};
 pub use limits::{EnvelopeLimits, LaneLimits, ProviderLimits, SourceLimits};
-pub use next_hops::{MxHop, NextHop, NextHops, Routed, Unroutable, relay_limits};
+pub use next_hops::{MxHop, NextHop, NextHops, NoRoute, Routed, relay_limits};
 pub use planning::{PlanningError, Screening, freeze};
 pub use prepare::Preparer;
 pub use site::{Departure, MxShared, RelayHop, Site};
@@ -87,7 +87,7 @@ const EVENTS_AT_ONCE: usize = 256;
 const OBSERVE_EVERY: Duration = Duration::from_millis(100);
 
 /// Everything that a run needs: see [`send`].
-pub struct Job {
+pub struct Work {
     /// Composes and signs.
     pub preparer: Arc<Preparer>,
     /// Decides.
@@ -118,14 +118,14 @@ pub struct Ended {
     pub allowances: Vec<Option<u64>>,
 }
 
-/// Sends all rows of the job. `signals` brings demands to stop early; `observe` gets the progress
-/// about ten times a second.
+/// Sends all rows that are left. `signals` brings demands to stop early; `observe` gets the
+/// progress about ten times a second.
 pub async fn send(
-    job: Job,
+    work: Work,
     mut signals: mpsc::Receiver<(Shutdown, StopReason)>,
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Ended, JournalError> {
-    let Job {
+    let Work {
         preparer,
         mut dispatcher,
         next_hops,
@@ -135,7 +135,7 @@ pub async fn send(
         suppressor,
         planned,
         done_before,
-    } = job;
+    } = work;
     let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
     let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
     let writer = Arc::new(spawn_writer(journal, &events_in)?);

@@ -48,7 +48,7 @@ pub struct Routed {
 
 /// Why the mail for a domain goes nowhere.
 #[derive(Debug, Clone)]
-pub struct Unroutable {
+pub struct NoRoute {
     /// True when another lookup can't help.
     pub permanent: bool,
     /// Why.
@@ -86,8 +86,8 @@ impl NextHops {
     }
 
     /// The next hop of `domain` (A-labels).
-    pub async fn route(&self, domain: &str) -> Result<Routed, Unroutable> {
-        let domain = Domain::parse(domain).map_err(|error| Unroutable {
+    pub async fn route(&self, domain: &str) -> Result<Routed, NoRoute> {
+        let domain = Domain::parse(domain).map_err(|error| NoRoute {
             permanent: true,
             class: Class::BadDomain,
             suppress: false,
@@ -104,10 +104,10 @@ impl NextHops {
 }
 
 impl MxHop {
-    async fn route(&self, domain: &Domain) -> Result<Routed, Unroutable> {
+    async fn route(&self, domain: &Domain) -> Result<Routed, NoRoute> {
         let route = self.shared.router.route(domain).await.map_err(|error| {
             let verdict = error.verdict();
-            Unroutable {
+            NoRoute {
                 permanent: error.is_permanent(),
                 class: verdict.class,
                 suppress: verdict.suppress,

@@ -28,14 +28,14 @@ pub struct Verdict {
     /// Why it was refused.
     pub class: Class,
     /// What to do next.
-    pub action: Action,
+    pub reaction: Reaction,
     /// The address goes on the suppression list.
     pub suppress: bool,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum Reaction {
     /// The row is tried again later.
     TryAgain,
     /// The row ends here.
@@ -118,7 +118,7 @@ impl Classifier {
         match self.rule_of(reply) {
             Some(rule) => verdict(rule, reply),
             // A 2yz or 3yz where another one was due.
-            None => Verdict { class: Class::Protocol, action: Action::TryAgain, suppress: false },
+            None => Verdict { class: Class::Protocol, reaction: Reaction::TryAgain, suppress: false },
         }
     }
 
@@ -153,38 +153,42 @@ impl Classifier {
 fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
     let length = rule.pause.map_or(Duration::ZERO, |span| span.0);
     let pause = match rule.scope {
-        PauseScope::Site => Action::PauseSite(length),
-        PauseScope::Provider => Action::PauseProvider(length),
+        PauseScope::Site => Reaction::PauseSite(length),
+        PauseScope::Provider => Reaction::PauseProvider(length),
     };
-    let action = match rule.action {
-        Some(Do::TryAgain) => Action::TryAgain,
-        Some(Do::GiveUp) => Action::GiveUp,
+    let reaction = match rule.action {
+        Some(Do::TryAgain) => Reaction::TryAgain,
+        Some(Do::GiveUp) => Reaction::GiveUp,
         Some(Do::Pause) => pause,
-        Some(Do::Stop) => Action::StopRun,
-        None if reply.is_permanent() => Action::GiveUp,
+        Some(Do::Stop) => Reaction::StopRun,
+        None if reply.is_permanent() => Reaction::GiveUp,
         None if rule.pause.is_some() => pause,
-        None => Action::TryAgain,
+        None => Reaction::TryAgain,
     };
     // RFC 2034 §4: the status has the class of the code. If a server says both "permanent" and
     // "transient", nobody is suppressed; nor if the status is about security or policy (RFC 3463
     // §3.8), whatever the text.
     let plain = reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7);
     let for_ever = reply.is_permanent() && plain;
-    Verdict { class: rule.class, action, suppress: rule.suppress && for_ever && action == Action::GiveUp }
+    Verdict {
+        class: rule.class,
+        reaction,
+        suppress: rule.suppress && for_ever && reaction == Reaction::GiveUp,
+    }
 }
 
 /// The meaning of a failure without a reply.
 pub fn class_of_failure(failure: Failure) -> Verdict {
-    let (class, action) = match failure {
-        Failure::Dns | Failure::Connection => (Class::Network, Action::TryAgain),
-        Failure::NoDomain => (Class::BadDomain, Action::GiveUp),
-        Failure::Tls => (Class::TlsRequired, Action::TryAgain),
-        Failure::Authentication => (Class::Authentication, Action::StopRun),
-        Failure::Protocol => (Class::Protocol, Action::TryAgain),
-        Failure::TooLarge => (Class::TooLarge, Action::GiveUp),
-        Failure::Unfit => (Class::Protocol, Action::GiveUp),
+    let (class, reaction) = match failure {
+        Failure::Dns | Failure::Connection => (Class::Network, Reaction::TryAgain),
+        Failure::NoDomain => (Class::BadDomain, Reaction::GiveUp),
+        Failure::Tls => (Class::TlsRequired, Reaction::TryAgain),
+        Failure::Authentication => (Class::Authentication, Reaction::StopRun),
+        Failure::Protocol => (Class::Protocol, Reaction::TryAgain),
+        Failure::TooLarge => (Class::TooLarge, Reaction::GiveUp),
+        Failure::Unfit => (Class::Protocol, Reaction::GiveUp),
     };
-    Verdict { class, action, suppress: failure == Failure::NoDomain }
+    Verdict { class, reaction, suppress: failure == Failure::NoDomain }
 }
 
 #[cfg(test)]

@@ -37,12 +37,12 @@ fn rules_have_different_names() {
 /// Replies that no rule has as its test, and their meaning.
 #[test]
 fn replies_from_the_world() {
-    use Action::{GiveUp, StopRun, TryAgain};
     use Class::*;
+    use Reaction::{GiveUp, StopRun, TryAgain};
     let classifier = &*CLASSIFIER;
-    let provider_for = |minutes: u64| Action::PauseProvider(Duration::from_secs(minutes * 60));
-    let check = |text: &str, class: Class, action: Action, suppress: bool| {
-        let expected = Verdict { class, action, suppress };
+    let provider_for = |minutes: u64| Reaction::PauseProvider(Duration::from_secs(minutes * 60));
+    let check = |text: &str, class: Class, reaction: Reaction, suppress: bool| {
+        let expected = Verdict { class, reaction, suppress };
         let reply = reply(text);
         assert_eq!(classifier.classify(&reply), expected, "{text} (rule {:?})", classifier.rule_name(&reply));
     };
@@ -156,7 +156,7 @@ fn only_permanent_failures_of_mailbox_or_domain_suppress() {
                 let verdict = classifier.classify(&reply);
                 if verdict.suppress {
                     assert!(matches!(verdict.class, Class::BadMailbox | Class::BadDomain), "{reply}");
-                    assert_eq!((code / 100, verdict.action), (5, Action::GiveUp), "{reply}");
+                    assert_eq!((code / 100, verdict.reaction), (5, Reaction::GiveUp), "{reply}");
                     assert!(
                         reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7),
                         "{reply}"
@@ -181,7 +181,7 @@ fn every_registered_status_is_known() {
                 let known = !matches!(verdict.class, Class::Other);
                 assert!(known || (subject, detail) == (3, 6), "{reply}: {:?}", classifier.rule_name(&reply));
                 if class == 4 {
-                    assert_ne!(verdict.action, Action::StopRun, "{reply}");
+                    assert_ne!(verdict.reaction, Reaction::StopRun, "{reply}");
                 }
             }
         }
@@ -199,7 +199,7 @@ fn rules_of_the_campaign_come_first() {
     )
     .unwrap();
     let verdict = classifier.classify(&reply("550 5.1.1 come back on Tuesday"));
-    assert_eq!(verdict.action, Action::PauseSite(Duration::from_secs(1_800)));
+    assert_eq!(verdict.reaction, Reaction::PauseSite(Duration::from_secs(1_800)));
     assert_eq!(classifier.classify(&reply("550 5.1.1 No")).class, Class::BadMailbox);
 }
 
@@ -232,17 +232,17 @@ fn rules_that_can_not_be_used_say_why() {
 
 #[test]
 fn failures_without_a_reply() {
-    let check = |failure: Failure, class: Class, action: Action, suppress: bool| {
-        assert_eq!(class_of_failure(failure), Verdict { class, action, suppress }, "{failure:?}");
+    let check = |failure: Failure, class: Class, reaction: Reaction, suppress: bool| {
+        assert_eq!(class_of_failure(failure), Verdict { class, reaction, suppress }, "{failure:?}");
     };
-    check(Failure::Dns, Class::Network, Action::TryAgain, false);
-    check(Failure::NoDomain, Class::BadDomain, Action::GiveUp, true);
-    check(Failure::Connection, Class::Network, Action::TryAgain, false);
-    check(Failure::Tls, Class::TlsRequired, Action::TryAgain, false);
-    check(Failure::Authentication, Class::Authentication, Action::StopRun, false);
-    check(Failure::Protocol, Class::Protocol, Action::TryAgain, false);
-    check(Failure::TooLarge, Class::TooLarge, Action::GiveUp, false);
-    check(Failure::Unfit, Class::Protocol, Action::GiveUp, false);
+    check(Failure::Dns, Class::Network, Reaction::TryAgain, false);
+    check(Failure::NoDomain, Class::BadDomain, Reaction::GiveUp, true);
+    check(Failure::Connection, Class::Network, Reaction::TryAgain, false);
+    check(Failure::Tls, Class::TlsRequired, Reaction::TryAgain, false);
+    check(Failure::Authentication, Class::Authentication, Reaction::StopRun, false);
+    check(Failure::Protocol, Class::Protocol, Reaction::TryAgain, false);
+    check(Failure::TooLarge, Class::TooLarge, Reaction::GiveUp, false);
+    check(Failure::Unfit, Class::Protocol, Reaction::GiveUp, false);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::mail::{Disposition, Timestamp};
 use crate::run::event::Action;
 use crate::run::ids::DomainId;
 use crate::run::lane::Lane;
-use crate::run::next_hops::{Routed, Unroutable};
+use crate::run::next_hops::{NoRoute, Routed};
 
 impl Dispatcher {
     /// Looks up further domains while too few lanes are active.
@@ -20,7 +20,7 @@ impl Dispatcher {
     pub(super) fn on_routed(
         &mut self,
         domain: DomainId,
-        route: Result<Routed, Unroutable>,
+        route: Result<Routed, NoRoute>,
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {

@@ -70,7 +70,7 @@ fn a_domain_without_mail_bounces_without_a_connection() {
     let mut world =
         world(Setting { rows: 9, ..Setting::default() }, |row| format!("d{}", row % 3), |_| (MS, accepted()));
     world.routes = Box::new(|row, _| match row % 3 {
-        0 => Err(Unroutable {
+        0 => Err(NoRoute {
             permanent: true,
             class: Class::BadDomain,
             suppress: true,
@@ -92,7 +92,7 @@ fn a_domain_without_mail_bounces_without_a_connection() {
 fn a_lookup_that_fails_for_the_moment_is_tried_again_and_given_up_in_the_end() {
     let mut world =
         world(Setting { rows: 2, ..Setting::default() }, |row| format!("d{row}"), |_| (MS, accepted()));
-    let servfail = |permanent| Unroutable {
+    let servfail = |permanent| NoRoute {
         permanent,
         class: Class::Network,
         suppress: false,

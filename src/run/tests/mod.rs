@@ -19,7 +19,7 @@ use super::event::{Action, Event, Granted, Shutdown};
 use super::ids::LaneId;
 use super::lane::{Lane, Segment};
 use super::limits::{LaneLimits, ProviderLimits, SourceLimits};
-use super::next_hops::{Routed, Unroutable};
+use super::next_hops::{NoRoute, Routed};
 use super::site::{Site as Hops, Trouble};
 use super::source::Sources;
 use super::task::{Composed, NotComposed, Prepared, Task};
@@ -39,7 +39,7 @@ type Site = Box<dyn FnMut(Sent) -> (Duration, Fate)>;
 /// Whether a connection to a site can be opened.
 type Opens = Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>;
 /// Where a row's domain goes.
-type Routes = Box<dyn FnMut(u32, Timestamp) -> Result<Routed, Unroutable>>;
+type Routes = Box<dyn FnMut(u32, Timestamp) -> Result<Routed, NoRoute>>;
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {

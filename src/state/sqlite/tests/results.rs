@@ -6,7 +6,7 @@ use super::journal::Dir;
 use crate::journal::testing::{accepted, host, intent, spawn};
 use crate::journal::{Intent, Outcome};
 use crate::mail::Disposition;
-use crate::results::{Fate, InputRow, Known, Options, Results, Summary};
+use crate::results::{InputRow, Known, Options, Results, ScreeningOutcome, Summary};
 
 const ROWS: u32 = 2_000;
 
@@ -24,7 +24,7 @@ fn write(dir: &Dir) -> Summary {
             email: Some("bob@example.com"),
             domain: Some("example.com"),
             id: None,
-            fate: Fate::Planned { index },
+            screening: ScreeningOutcome::Planned { index },
         };
         results.push(&row).unwrap();
     }
