@@ -195,7 +195,7 @@ pub(super) mod optional_text {
         T::Err: Display,
         D: Deserializer<'de>,
     {
-        super::text::deserialize(deserializer).map(Some)
+        crate::campaign::units::text::deserialize(deserializer).map(Some)
     }
 }
 

@@ -3,7 +3,8 @@
 //! RFC 1912 §2.1, RFC 5321 §4.1.1.1; Google, Yahoo and Microsoft require it from bulk senders.
 
 use super::super::finding::{Finding, Id};
-use super::{Egress, unanswered};
+use super::facts::Egress;
+use super::records::unanswered;
 use crate::campaign::IpFamily;
 use crate::route::{DnsError, Resolver};
 

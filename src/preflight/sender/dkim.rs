@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::super::finding::{Finding, Id, Level};
-use super::{tags, txt, unanswered, zone_line};
+use super::records::{tags, txt, unanswered, zone_line};
 use crate::dkim::{Key, Signer, published_rsa_bits};
 use crate::route::Resolver;
 

@@ -2,7 +2,8 @@
 //! TLS-RPT and BIMI.
 
 use super::super::finding::{Finding, Id};
-use super::{Sender, txt, unanswered, zone_line};
+use super::facts::Sender;
+use super::records::{txt, unanswered, zone_line};
 use crate::campaign::IpFamily;
 use crate::mail::Domain;
 use crate::route::{DnsError, Resolver};

@@ -7,6 +7,7 @@
 use super::super::finding::{Findings, Level};
 use super::*;
 use crate::campaign::Dkim;
+use crate::dkim::Signer;
 use crate::kit::der::{BIT_STRING, INTEGER, SEQUENCE, wrap};
 
 /// A sender with everything it needs. `{rsa}` is replaced with the record of its key.

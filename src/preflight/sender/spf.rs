@@ -12,7 +12,8 @@ use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{MessageAuthenticator, SpfResult};
 
 use super::super::finding::{Finding, Id};
-use super::{Egress, Sender, txt, unanswered, zone_line};
+use super::facts::{Egress, Sender};
+use super::records::{txt, unanswered, zone_line};
 use crate::campaign::IpFamily;
 use crate::route::{DnsError, Resolver};
 

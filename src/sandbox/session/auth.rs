@@ -7,15 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::super::options::Credentials;
 use super::super::stats::count;
+use super::login::Login;
 use super::{Session, State, Step};
-
-/// What the next line of an exchange is.
-#[derive(Debug)]
-pub(super) enum Login {
-    Plain,
-    User,
-    Password { user: String },
-}
 
 impl Session {
     /// True when EHLO offers AUTH.

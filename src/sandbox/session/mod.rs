@@ -6,6 +6,7 @@
 
 mod auth;
 mod commands;
+mod login;
 mod replies;
 
 use std::io;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use memchr::memchr;
 
-use self::auth::Login;
+use self::login::Login;
 use super::content::{Body, Content, Want};
 use super::dots::Dots;
 use super::faults::Dice;

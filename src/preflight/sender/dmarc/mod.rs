@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use self::record::{Policy, Record};
 use self::walk::Step;
 use super::super::finding::{Finding, Id};
-use super::{Sender, txt, unanswered, zone_line};
+use super::facts::Sender;
+use super::records::{txt, unanswered, zone_line};
 use crate::route::{DnsError, Resolver};
 
 pub(super) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {

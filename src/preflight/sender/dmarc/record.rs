@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::tags;
+use super::super::records::tags;
 
 /// A DMARC policy record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

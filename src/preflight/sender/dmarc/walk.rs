@@ -2,7 +2,7 @@
 //!
 //! The decisions are pure functions over the steps of a walk; only [`walk`] asks DNS.
 
-use super::super::txt;
+use super::super::records::txt;
 use super::record::{Psd, Record};
 use crate::route::{DnsError, Resolver};
 
