@@ -18,6 +18,7 @@ use mailrun::dkim::Signer;
 use mailrun::journal::{ConnectionInfo, Group, Journal, JournalRead, JournalStore, RunKey};
 use mailrun::kit::store::{Store, StoreError, StoreKind};
 use mailrun::mail::Timestamp;
+use mailrun::pacing::Clock;
 use mailrun::plan::{Freeze, Layout, Plan};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{
@@ -150,7 +151,7 @@ impl Scene {
         let journal = match kind {
             Kind::Without => Journal::new(Box::new(Forgetful::new(&key)), &key)?,
             Kind::Kept(durability) => {
-                state::open(&path.join("state.db")).create_journal(&run, &key, durability)?
+                state::open(&path.join("state.db"), Clock::system()).create_journal(&run, &key, durability)?
             }
         };
         let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec() };
@@ -162,6 +163,7 @@ impl Scene {
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: None,
             archive: None,
+            clock: Clock::system(),
         };
         let site = Arc::new(self.site()?);
         let limits = run::relay_limits(CONNECTIONS, 1, None);
@@ -196,6 +198,7 @@ impl Scene {
             suppressor: Suppressor::none(),
             planned: u64::from(self.rows),
             done_before: 0,
+            clock: Clock::system(),
         };
         let (_signals, demands) = mpsc::channel(1);
         let mut accepted = 0;

@@ -65,7 +65,7 @@ impl Scene {
 
     /// The state of a user.
     pub(crate) fn state(&self) -> Arc<dyn State> {
-        mailrun::state::open(&self.path("state.db"))
+        mailrun::state::open(&self.path("state.db"), mailrun::pacing::Clock::system())
     }
 
     pub(crate) fn suppression(&self) -> Arc<dyn Suppressions> {

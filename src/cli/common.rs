@@ -8,6 +8,7 @@ use clap::Args;
 use super::console::Console;
 use super::log::LogFormat;
 use crate::job::{Places, Workspace};
+use crate::pacing::Clock;
 
 const HEADING: &str = "Common options";
 
@@ -38,7 +39,7 @@ impl Common {
     /// Where state and runs are; notices and progress go to stderr.
     pub(super) fn workspace(&self) -> Workspace {
         let places = Places { state: self.state.clone(), runs: self.runs.clone() };
-        Workspace::new(places, Arc::new(self.console()))
+        Workspace::new(places, Clock::system(), Arc::new(self.console()))
     }
 
     /// What is printed to stderr.

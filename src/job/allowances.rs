@@ -1,8 +1,9 @@
 //! What the local addresses may carry today: weights, rates, and the warm-up's share of the day.
 
+use chrono::NaiveDate;
+
 use super::error::JobError;
 use crate::campaign::{Campaign, RouteKind};
-use crate::mail::Timestamp;
 use crate::pacing::Rate;
 use crate::run::SourceLimits;
 use crate::state::State;
@@ -11,14 +12,18 @@ use crate::state::State;
 pub(super) struct Allowances {
     /// For each departure.
     pub limits: Vec<SourceLimits>,
-    caps: Vec<(usize, String, chrono::NaiveDate)>,
+    caps: Vec<(usize, String, NaiveDate)>,
 }
 
 impl Allowances {
-    /// Takes up to `rows` messages of what each local address has left today.
-    pub(super) fn take(campaign: &Campaign, state: &dyn State, rows: u64) -> Result<Self, JobError> {
+    /// Takes up to `rows` messages of what each local address has left `today`.
+    pub(super) fn take(
+        campaign: &Campaign,
+        state: &dyn State,
+        rows: u64,
+        today: NaiveDate,
+    ) -> Result<Self, JobError> {
         let mut allowances = Self { limits: Vec::new(), caps: Vec::new() };
-        let today = Timestamp::wall().to_utc().date_naive();
         if campaign.delivery.route != RouteKind::Sandbox {
             for (number, egress) in campaign.egress().enumerate() {
                 let source = egress.address.to_string();

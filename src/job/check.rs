@@ -43,13 +43,13 @@ impl Job<'_> {
         findings.extend(sender_findings(self, plan, name_servers, options.offline).await?);
         findings.extend(content_findings(self, plan)?);
         if !options.offline && !name_servers.is_given() {
-            findings.extend(relay_findings(campaign).await?);
+            findings.extend(relay_findings(self).await?);
         }
         findings.extend(inspection.findings()?);
         let asked = (!options.offline || name_servers.is_given()).then_some(name_servers);
         let shares = shares(plan, campaign, asked).await?;
-        let estimate =
-            finish_time::estimate(inspection.to_send(), &campaign.capacity, shares, Timestamp::wall());
+        let now = self.workspace.clock().wall();
+        let estimate = finish_time::estimate(inspection.to_send(), &campaign.capacity, shares, now);
         findings.push(estimate.finding(&campaign.capacity, options.deadline));
         if campaign.delivery.route == RouteKind::Sandbox {
             findings.rehearse();

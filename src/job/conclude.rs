@@ -4,7 +4,7 @@ use super::error::JobError;
 use super::frozen_run::FrozenRun;
 use super::open::Job;
 use super::workspace::Workspace;
-use crate::mail::{Disposition, Timestamp};
+use crate::mail::Disposition;
 use crate::results::Summary;
 use crate::run::{self, Phase};
 use crate::run_dir::{Manifest, RunDir, RunDirError, RunState, StoredRun};
@@ -55,7 +55,7 @@ fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclu
         None => RunState::Finished,
     };
     if stopped.is_none() {
-        manifest.finished = Some(Timestamp::wall());
+        manifest.finished = Some(workspace.clock().wall());
     }
     let mut results = None;
     if !matches!(end, Phase::Stopped { at_once: true, .. }) {

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::error::JobError;
 use super::open::Job;
-use crate::mail::Timestamp;
 use crate::run_dir::RunId;
 use crate::screen::Counts;
 
@@ -37,7 +36,7 @@ impl Job<'_> {
         let plan = files.open()?;
         let id: RunId = "dry-run".parse().expect("letters and a hyphen");
         let (composer, signer) = (self.composer(&id)?, self.signer()?);
-        let now = Timestamp::wall();
+        let now = self.workspace.clock().wall();
         let start = Instant::now();
         let (mut bytes, mut largest, mut failed) = (0, 0, 0);
         let mut failures = Vec::new();

@@ -7,7 +7,6 @@ use super::frozen_run::FrozenRun;
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::RouteKind;
-use crate::mail::Timestamp;
 use crate::plan::Freeze;
 use crate::run::{self, Screening};
 use crate::run_dir::{
@@ -47,7 +46,7 @@ impl Job<'_> {
             // Cut off while the plan was made: nothing was sent, it is made again.
             lease.discard_plan()?;
         }
-        let manifest = Manifest::new(campaign, id, inputs, contents, options, Timestamp::wall());
+        let manifest = Manifest::new(campaign, id, inputs, contents, options, self.workspace.clock().wall());
         self.freeze(lease, manifest)
     }
 
@@ -65,12 +64,12 @@ impl Job<'_> {
         let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?;
         let screening = self.screen(group, &list, manifest.options.limit, None, freeze)?;
         if self.campaign().delivery.route != RouteKind::Sandbox {
-            list.restart_time(&screening.blocked, Timestamp::wall())?;
+            list.restart_time(&screening.blocked, self.workspace.clock().wall())?;
         }
         for (input, rows) in manifest.inputs.iter_mut().zip(&screening.rows_by_file) {
             input.rows = Some(*rows);
         }
-        manifest.planned = Some(Timestamp::wall());
+        manifest.planned = Some(self.workspace.clock().wall());
         manifest.screening = screening.counts;
         manifest.suppression_change = screening.suppression_change;
         manifest.plan = Some(screening.frozen.plan);
@@ -90,7 +89,7 @@ impl Job<'_> {
         freeze: Freeze,
     ) -> Result<Screening, JobError> {
         let limits = Limits { duplicates: self.campaign().target_group.duplicates, rows: limit };
-        let checker = Checker::open(Arc::clone(list), Timestamp::wall())?;
+        let checker = Checker::open(Arc::clone(list), self.workspace.clock().wall())?;
         let observer = self.workspace.observer();
         let reading = |rows| observer.progress(Stage::Reading { rows });
         let screening = run::freeze(group, freeze, limits, stop_after, checker, reading);

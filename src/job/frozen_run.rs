@@ -53,10 +53,10 @@ impl FrozenRun {
         self.manifest.started.is_some()
     }
 
-    /// Records that it is being sent, before the first message is.
-    pub(super) fn begin(&mut self) -> Result<(), JobError> {
+    /// Records that it is being sent since `now`, before the first message is.
+    pub(super) fn begin(&mut self, now: Timestamp) -> Result<(), JobError> {
         self.manifest.state = RunState::Running;
-        self.manifest.started.get_or_insert(Timestamp::wall());
+        self.manifest.started.get_or_insert(now);
         Ok(self.lease.keep(&self.manifest)?)
     }
 

@@ -74,8 +74,8 @@ impl Job<'_> {
     /// The deadline, where it can't be met.
     fn missed(&self, run: &FrozenRun, deadline: Timestamp) -> Vec<Finding> {
         let capacity = &self.campaign().capacity;
-        let estimate =
-            finish_time::estimate(u64::from(run.plan.len()), capacity, Vec::new(), Timestamp::wall());
+        let now = self.workspace.clock().wall();
+        let estimate = finish_time::estimate(u64::from(run.plan.len()), capacity, Vec::new(), now);
         let finding = estimate.finding(capacity, Some(deadline));
         if finding.level == Level::Ok { Vec::new() } else { vec![finding] }
     }

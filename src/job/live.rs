@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::kit::file::Draft;
-use crate::mail::Timestamp;
+use crate::pacing::Clock;
 use crate::run::Snapshot;
 use crate::run_dir::RunDir;
 
@@ -42,13 +42,14 @@ impl Live {
 /// Replaces the file now and then. It is only for people: a failure is no reason to stop.
 pub(super) struct LiveFile {
     path: PathBuf,
+    clock: Clock,
     last: Option<Instant>,
 }
 
 impl LiveFile {
     /// The file of a run.
-    pub(super) fn of(dir: &RunDir) -> Self {
-        Self { path: dir.path().join(FILE), last: None }
+    pub(super) fn of(dir: &RunDir, clock: Clock) -> Self {
+        Self { path: dir.path().join(FILE), clock, last: None }
     }
 
     /// Replaces it with `snapshot`, if the last one is old enough.
@@ -57,7 +58,7 @@ impl LiveFile {
             return;
         }
         self.last = Some(Instant::now());
-        let now = Timestamp::wall();
+        let now = self.clock.wall();
         let live = Live {
             at: now.to_string(),
             slot: now.slot().to_string(),

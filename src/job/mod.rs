@@ -2,7 +2,7 @@
 //! of the work.
 //!
 //! ```text
-//! Workspace::new       where state and runs are, and who is informed
+//! Workspace::new       where state and runs are, the clock, and who is informed
 //! Job::open            the campaign with its templates, keys and secrets
 //! freeze_or_resume     screen the list and freeze it, or resume the unfinished run
 //! gate                 what must hold before the first byte leaves
@@ -30,14 +30,19 @@ mod observer;
 mod open;
 mod outlook;
 mod render;
+mod resources;
 mod retry;
 mod secret;
 mod selection;
 mod send;
+mod send_options;
 mod standing;
 mod temporary_plan;
 mod test_message;
+#[cfg(test)]
+mod tests;
 mod unsent;
+mod work;
 mod workspace;
 
 pub(crate) use check::{CheckOptions, CheckReport};
@@ -57,7 +62,7 @@ pub(crate) use outlook::Outlook;
 pub(crate) use render::RowChoice;
 pub(crate) use retry::RetrySelection;
 pub(crate) use selection::Selection;
-pub(crate) use send::SendOptions;
+pub(crate) use send_options::SendOptions;
 pub(crate) use standing::standing;
 pub(crate) use test_message::TestMessage;
 pub(crate) use workspace::{Places, Workspace};

@@ -10,7 +10,6 @@ use super::workspace::Workspace;
 use crate::campaign::{Campaign, Dkim, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
-use crate::mail::Timestamp;
 use crate::plan::Layout;
 use crate::run_dir::{Content, Input, RunId};
 use crate::target_group::{self, TargetGroup};
@@ -114,7 +113,7 @@ impl<'w> Job<'w> {
 
     /// The signatures of today, by their `use-from` and `use-until`.
     pub(crate) fn signatures(&self) -> Vec<Dkim> {
-        let today = Timestamp::wall().to_utc().date_naive();
+        let today = self.workspace.clock().wall().to_utc().date_naive();
         self.campaign.dkim.iter().filter(|dkim| dkim.is_used_on(today)).cloned().collect()
     }
 

@@ -30,7 +30,7 @@ impl Job<'_> {
             Some(domains) => domains,
             None => top_domains(&files.open()?, domains),
         };
-        let start = Timestamp::wall();
+        let start = self.workspace.clock().wall();
         let forecast = forecast(screening.counts.accepted, &self.campaign().capacity, start);
         let (rows_by_file, counts) = (screening.rows_by_file.clone(), screening.counts);
         Ok(Outlook { rows_by_file, counts, domains, start, forecast })

@@ -5,7 +5,7 @@ use super::open::{Job, inputs};
 use super::temporary_plan::TemporaryPlan;
 use crate::compose::Composer;
 use crate::dkim::Signer;
-use crate::mail::{Address, Timestamp};
+use crate::mail::Address;
 use crate::plan::Plan;
 use crate::run_dir::{RunOptions, run_id};
 
@@ -61,7 +61,8 @@ impl Renderer<'_> {
     /// The signed message of a row.
     pub(crate) fn message(&self, index: u32) -> Result<Vec<u8>, JobError> {
         let row = self.plan.row(index)?;
-        let message = self.composer.compose(&row, Timestamp::wall()).map_err(|failure| {
+        let now = self.job.workspace.clock().wall();
+        let message = self.composer.compose(&row, now).map_err(|failure| {
             let file = &self.job.target_group().expect("it is open").files()[row.file as usize].shown;
             SelectionError::Render {
                 email: row.email.to_owned(),
@@ -69,6 +70,6 @@ impl Renderer<'_> {
                 reason: failure.to_string(),
             }
         })?;
-        Ok(self.signer.sign(message, Timestamp::wall())?.to_vec())
+        Ok(self.signer.sign(message, now)?.to_vec())
     }
 }

@@ -3,7 +3,7 @@
 use super::error::JobError;
 use super::frozen_run::FrozenRun;
 use super::open::{Job, inputs};
-use crate::mail::{Address, Timestamp};
+use crate::mail::Address;
 use crate::plan::{self, Plan};
 use crate::run_dir::{Manifest, RunId, RunOptions};
 use crate::screen::Counts;
@@ -22,7 +22,7 @@ impl Job<'_> {
         let row = test.row.max(1);
         let all = self.temporary_plan(None, Some(u64::from(row)))?;
         let index = all.row(row)?;
-        let now = Timestamp::wall();
+        let now = self.workspace.clock().wall();
         let id: RunId =
             now.to_utc().format("test-%Y%m%d-%H%M%S%3f").to_string().parse().expect("letters and digits");
         let lease = self.hold(&*self.workspace.runs_of(self.campaign()), &id)?;

@@ -19,8 +19,13 @@ pub(super) struct Unsent {
 }
 
 impl Unsent {
-    /// Reads them from the journal.
-    pub(super) fn of(schedule: &Schedule, journal: &Journal, states: &States) -> Result<Self, JobError> {
+    /// Reads them from the journal, to be sent from `now` on.
+    pub(super) fn of(
+        schedule: &Schedule,
+        journal: &Journal,
+        states: &States,
+        now: Timestamp,
+    ) -> Result<Self, JobError> {
         let mut unsent = Self { fresh: Vec::new(), tried: Vec::new(), done: 0 };
         let mut details = journal.details();
         for (row, state) in states.iter() {
@@ -31,7 +36,7 @@ impl Unsent {
                         details.outcome(states, row)?.expect("a row that is pending has an outcome");
                     let at = match outcome.verdict {
                         Verdict::Retry { at } => at,
-                        Verdict::Final(_) | Verdict::Withdrawn => Timestamp::now(),
+                        Verdict::Final(_) | Verdict::Withdrawn => now,
                     };
                     let task = Task {
                         row,
@@ -39,7 +44,7 @@ impl Unsent {
                         first_attempt_at: outcome.first_attempt_at,
                         last_attempt_at: outcome.last_attempt_at,
                     };
-                    unsent.tried.push((task, schedule.due(at, Timestamp::now())));
+                    unsent.tried.push((task, schedule.due(at, now)));
                 }
                 RowState::Final(_) => unsent.done += 1,
                 // `resolve_open_intents` has left none, and a damaged journal is refused.
@@ -54,11 +59,12 @@ impl Unsent {
         self,
         next_hops: &NextHops,
         domain: impl Fn(u32) -> &'a str,
+        now: Timestamp,
     ) -> (Vec<Lane>, Directory) {
         let Some(Routed { site, limits, .. }) = next_hops.only_way() else {
             return (Vec::new(), Directory::new(self.fresh, self.tried, domain));
         };
-        let mut lane = Lane::new(Arc::clone(site), *limits, None, Timestamp::now());
+        let mut lane = Lane::new(Arc::clone(site), *limits, None, now);
         lane.add(Segment::whole(self.fresh.into()));
         for (task, at) in self.tried {
             lane.put_off(task, at);

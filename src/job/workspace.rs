@@ -1,4 +1,4 @@
-//! Where state and runs are, and who is informed.
+//! Where state and runs are, what time it is, and who is informed.
 //!
 //! A campaign's runs are beside its campaign file, so that the same campaign always finds its
 //! unfinished run, from whatever folder cron starts it. The state directory remembers those places,
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::error::{JobError, WorkspaceError};
 use super::observer::{Notice, Observer};
 use crate::campaign::Campaign;
+use crate::pacing::Clock;
 use crate::run_dir::{RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
 use crate::suppression::Suppressions;
@@ -29,16 +30,23 @@ pub(crate) struct Places {
     pub runs: Option<PathBuf>,
 }
 
-/// What all jobs of a user share: the state directory, the run directories, and who is informed.
+/// What all jobs of a user share: the state directory, the run directories, the clock, and who is
+/// informed.
 pub(crate) struct Workspace {
     places: Places,
+    clock: Clock,
     observer: Arc<dyn Observer>,
 }
 
 impl Workspace {
     /// The workspace at `places`. The state directory is created when it is first needed.
-    pub(crate) fn new(places: Places, observer: Arc<dyn Observer>) -> Self {
-        Self { places, observer }
+    pub(crate) fn new(places: Places, clock: Clock, observer: Arc<dyn Observer>) -> Self {
+        Self { places, clock, observer }
+    }
+
+    /// Where jobs get the time from.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Who is informed.
@@ -67,7 +75,7 @@ impl Workspace {
 
     /// The state that all campaigns of this user share.
     pub(crate) fn state(&self) -> Result<Arc<dyn State>, JobError> {
-        Ok(state::open(&self.state_dir()?.join("state.db")))
+        Ok(state::open(&self.state_dir()?.join("state.db"), self.clock.clone()))
     }
 
     /// The file that keeps the MTA-STS policies of recipients' domains between runs.
@@ -147,20 +155,12 @@ fn default_state_dir() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observer::Stage;
+    use super::super::tests::Silent;
     use super::*;
-
-    struct Silent;
-
-    impl Observer for Silent {
-        fn notice(&self, _: &Notice<'_>) {}
-
-        fn progress(&self, _: Stage<'_>) {}
-    }
 
     fn workspace(state: &Path, runs: Option<&Path>) -> Workspace {
         let places = Places { state: Some(state.to_owned()), runs: runs.map(Path::to_owned) };
-        Workspace::new(places, Arc::new(Silent))
+        Workspace::new(places, Clock::system(), Arc::new(Silent))
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The clocks that capacity is counted on.
+//! The clocks of a process as one value, which tests set: the time of messages, the journal and
+//! results, and the clock that capacity is counted on.
 //!
 //! Ages are measured on the system's monotonic clock (`CLOCK_MONOTONIC`): all processes of one boot
 //! read the same clock, and nobody can set it. It stops while the machine sleeps, so a window on it
@@ -103,7 +104,7 @@ impl Reading {
     }
 }
 
-/// Where a ledger gets the time from.
+/// Where a job, its run and a ledger get the time from.
 #[derive(Debug, Clone)]
 pub struct Clock(Hands);
 
@@ -150,6 +151,22 @@ impl Clock {
         match &self.0 {
             Hands::System { .. } => {}
             Hands::Set(said) => *said.lock().unwrap_or_else(PoisonError::into_inner) = reading,
+        }
+    }
+
+    /// The process's own time, which never jumps: see [`Timestamp::now`].
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Hands::System { .. } => Timestamp::now(),
+            Hands::Set(_) => self.reading().now,
+        }
+    }
+
+    /// The system's wall clock, which may jump: see [`Timestamp::wall`].
+    pub fn wall(&self) -> Timestamp {
+        match &self.0 {
+            Hands::System { .. } => Timestamp::wall(),
+            Hands::Set(_) => self.reading().wall,
         }
     }
 

@@ -74,8 +74,7 @@ use task::Prepared;
 
 use crate::journal::{Intent, Journal, JournalError, Writer};
 use crate::kit::store::StoreError;
-use crate::mail::Timestamp;
-use crate::pacing::{LedgerError, LedgerThread, Reservation};
+use crate::pacing::{Clock, LedgerError, LedgerThread, Reservation};
 use crate::run_dir::StopReason;
 
 /// Events that wait for the dispatcher: some per connection, so that a connection never waits for
@@ -106,6 +105,8 @@ pub struct Work {
     pub planned: u64,
     /// Rows that had their outcome before this process began.
     pub done_before: u64,
+    /// The time of all decisions.
+    pub clock: Clock,
 }
 
 /// How a run ended.
@@ -135,28 +136,29 @@ pub async fn send(
         suppressor,
         planned,
         done_before,
+        clock,
     } = work;
     let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
     let (prepared_in, mut prepared) = mpsc::channel::<Prepared>(MOST_IN_PREPARATION);
     let writer = Arc::new(spawn_writer(journal, &events_in)?);
     let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone());
     let mut lookups = Lookups::new(next_hops, events_in.clone());
-    let mut meter = Meter::new(planned, done_before, Timestamp::now());
+    let mut meter = Meter::new(planned, done_before, clock.now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();
     let mut incoming = Vec::new();
     let mut composed = Vec::new();
 
     while !dispatcher.is_over() {
-        let wake = dispatcher.wake_at(Timestamp::now()).map(|at| at.since(Timestamp::now()));
+        let wake = dispatcher.wake_at(clock.now()).map(|at| at.since(clock.now()));
         tokio::select! {
             _ = events.recv_many(&mut incoming, EVENTS_AT_ONCE) => {}
             _ = prepared.recv_many(&mut composed, EVENTS_AT_ONCE) => {}
             Some((shutdown, reason)) = signals.recv() => incoming.push(Event::Shutdown(shutdown, reason)),
             () = tokio::time::sleep(wake.unwrap_or(OBSERVE_EVERY)), if wake.is_some() => {}
-            _ = tick.tick() => observe(&meter.read(&dispatcher, Timestamp::now())),
+            _ = tick.tick() => observe(&meter.read(&dispatcher, clock.now())),
         }
-        let now = Timestamp::now();
+        let now = clock.now();
         for event in incoming.drain(..).chain(composed.drain(..).map(Event::Prepared)) {
             dispatcher.handle(event, now, &mut actions);
         }
@@ -185,7 +187,7 @@ pub async fn send(
             }
         }
     }
-    observe(&meter.read(&dispatcher, Timestamp::now()));
+    observe(&meter.read(&dispatcher, clock.now()));
     // Nobody listens any more: late events find a closed channel instead of a full one.
     drop((events, prepared, lookups));
     // Messages are in flight only if a drain took too long or the run was to stop at once: they

@@ -13,7 +13,8 @@ use super::limits::EnvelopeLimits;
 use super::task::{Composed, NotComposed, Prepared, Task};
 use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
-use crate::mail::{Address, Envelope, Message, SignedMessage, Timestamp};
+use crate::mail::{Address, Envelope, Message, SignedMessage};
+use crate::pacing::Clock;
 use crate::plan::Plan;
 use crate::run_dir::StopReason;
 use crate::suppression::Watch;
@@ -38,6 +39,8 @@ pub struct Preparer {
     pub redirect: Option<Address>,
     /// Gets a copy of every message that is not a test.
     pub archive: Option<Address>,
+    /// Dates messages and signatures.
+    pub clock: Clock,
 }
 
 impl Preparer {
@@ -56,7 +59,7 @@ impl Preparer {
             rayon::spawn(move || {
                 // An error means that the run is over and nobody waits for the message.
                 let report = |tasks: Vec<Task>, message| {
-                    let _ = done.try_send(Prepared { tasks, lane, at: Timestamp::now(), message });
+                    let _ = done.try_send(Prepared { tasks, lane, at: this.clock.now(), message });
                 };
                 if recipients > 1 {
                     return this.prepare_shared(tasks, one_domain, report);
@@ -82,7 +85,7 @@ impl Preparer {
         let unreadable = |detail| NotComposed::Stop(StopReason::PlanUnreadable { detail });
         let row = self.plan.row(row).map_err(|error| unreadable(error.to_string()))?;
         self.check_suppression(&row.address)?;
-        let message = self.sign(self.composer.compose(&row, Timestamp::wall()))?;
+        let message = self.sign(self.composer.compose(&row, self.clock.wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.clone().unwrap_or(row.address);
         let archive = self.archive.clone().filter(|_| self.redirect.is_none());
@@ -109,7 +112,7 @@ impl Preparer {
         if envelopes.peek().is_none() {
             return;
         }
-        let message = self.sign(self.composer.compose_for_all(Timestamp::wall()));
+        let message = self.sign(self.composer.compose_for_all(self.clock.wall()));
         for (tasks, recipients) in envelopes {
             // It has no token, so it is the same for every row.
             let return_path = Some(self.return_paths.of(tasks[0].row));
@@ -123,12 +126,12 @@ impl Preparer {
     fn sign(&self, message: Result<Message, RenderFailure>) -> Result<SignedMessage, NotComposed> {
         let message = message.map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
         self.signer
-            .sign(message, Timestamp::wall())
+            .sign(message, self.clock.wall())
             .map_err(|error| NotComposed::Stop(StopReason::SigningFailed { detail: error.to_string() }))
     }
 
     fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {
-        match self.watch.check(address, Timestamp::wall()) {
+        match self.watch.check(address, self.clock.wall()) {
             Ok(None) => Ok(()),
             Ok(Some(why)) => Err(NotComposed::Suppressed(why)),
             Err(error) => {

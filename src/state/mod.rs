@@ -21,9 +21,10 @@ pub use backend::State;
 use crate::pacing::Clock;
 use crate::run_dir::{RunDir, RunStore, StoredRun};
 
-/// The state in the database file at `path`, which is created when it is first written to.
-pub fn open(path: &Path) -> Arc<dyn State> {
-    Arc::new(sqlite::StateFile::new(path, Clock::system()))
+/// The state in the database file at `path`, which is created when it is first written to. Capacity
+/// is counted on `clock`.
+pub fn open(path: &Path, clock: Clock) -> Arc<dyn State> {
+    Arc::new(sqlite::StateFile::new(path, clock))
 }
 
 /// State that starts empty, is seen by those who hold a clone of it, and ends with the process.

@@ -221,10 +221,11 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Starts the thread.
-    pub fn start(watch: Arc<Watch>) -> io::Result<Self> {
+    /// Starts the thread, which reads the time from `wall`.
+    pub fn start(watch: Arc<Watch>, wall: impl Fn() -> Timestamp + Send + 'static) -> io::Result<Self> {
         let (stop, stopped) = channel();
-        let thread = Builder::new().name("suppression".into()).spawn(move || follow(&watch, &stopped))?;
+        let thread =
+            Builder::new().name("suppression".into()).spawn(move || follow(&watch, wall, &stopped))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -239,7 +240,7 @@ impl Drop for Feed {
     }
 }
 
-fn follow(watch: &Watch, stopped: &Receiver<()>) {
+fn follow(watch: &Watch, wall: impl Fn() -> Timestamp, stopped: &Receiver<()>) {
     /// Also after a panic.
     struct End<'a>(&'a Watch);
     impl Drop for End<'_> {
@@ -249,7 +250,7 @@ fn follow(watch: &Watch, stopped: &Receiver<()>) {
     }
     let _end = End(watch);
     while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-        if let Err(error) = watch.refresh(Timestamp::wall()) {
+        if let Err(error) = watch.refresh(wall()) {
             watch.fail(error.into());
         }
     }
@@ -351,7 +352,7 @@ mod tests {
     fn the_feed_keeps_it_current_and_its_end_is_an_error() {
         let list = Arc::new(MemoryList::default());
         let watch = Arc::new(watch(&list, 0));
-        let feed = Feed::start(Arc::clone(&watch)).unwrap();
+        let feed = Feed::start(Arc::clone(&watch), || NOW).unwrap();
         let bob = address("bob@b.example");
         assert_eq!(watch.check(&bob, NOW).unwrap(), None);
         list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();

@@ -303,7 +303,8 @@ fn a_clock_that_was_set_back_a_year_does_not_put_rows_off_for_a_year() {
         plan_rows: 3,
         plan_hash: manifest.plan.as_ref().unwrap().hash.clone(),
     };
-    let state = mailrun::state::open(&scene.dir.path().join("state/state.db"));
+    let state =
+        mailrun::state::open(&scene.dir.path().join("state/state.db"), mailrun::pacing::Clock::system());
     let journal = state.open_journal(&run, &key, Durability::PowerLoss).unwrap();
     let writer: Writer<()> = Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).unwrap();
     let outcome = |row, verdict| Outcome {

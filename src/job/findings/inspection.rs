@@ -8,7 +8,6 @@ use crate::job::observer::Stage;
 use crate::job::open::{Job, inputs};
 use crate::job::temporary_plan::TemporaryPlan;
 use crate::job::workspace::Workspace;
-use crate::mail::Timestamp;
 use crate::plan::{Plan, ScreenedRows};
 use crate::preflight::Findings;
 use crate::preflight::approval::Approval;
@@ -93,7 +92,7 @@ impl Inspection {
 
 /// The accepted rows whose address is on the suppression list now.
 fn suppressed(workspace: &Workspace, plan: &Plan) -> Result<u64, JobError> {
-    let checker = Checker::open(workspace.suppressions()?, Timestamp::wall())?;
+    let checker = Checker::open(workspace.suppressions()?, workspace.clock().wall())?;
     if checker.is_empty() {
         return Ok(0);
     }

@@ -3,12 +3,13 @@
 use crate::campaign::{Campaign, Relay, RouteKind};
 use crate::job::error::{JobError, SetupError};
 use crate::job::next_hops::ehlo_name;
-use crate::mail::Timestamp;
+use crate::job::open::Job;
 use crate::preflight::{self, Finding};
 use crate::smtp::{Extensions, Security, Target};
 
-/// Connects to the relays of `campaign` and says EHLO and STARTTLS, no more.
-pub(crate) async fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, JobError> {
+/// Connects to the relays of the campaign and says EHLO and STARTTLS, no more.
+pub(crate) async fn relay_findings(job: &Job<'_>) -> Result<Vec<Finding>, JobError> {
+    let campaign = job.campaign();
     let main = campaign.main_relays().into_iter().filter(|_| campaign.delivery.route == RouteKind::Relay);
     let named = campaign
         .relay
@@ -16,17 +17,18 @@ pub(crate) async fn relay_findings(campaign: &Campaign) -> Result<Vec<Finding>, 
         .filter(|relay| campaign.route.iter().any(|route| Some(&route.relay) == relay.name.as_ref()));
     let mut findings = Vec::new();
     for relay in main.chain(named.filter(|_| campaign.delivery.route != RouteKind::Sandbox)) {
-        findings.extend(findings_of_relay(campaign, relay).await?);
+        let target = target(campaign, relay).await?;
+        findings.extend(preflight::relay::check(&target, job.workspace.clock().wall()).await);
     }
     Ok(findings)
 }
 
-async fn findings_of_relay(campaign: &Campaign, relay: &Relay) -> Result<Vec<Finding>, JobError> {
+async fn target(campaign: &Campaign, relay: &Relay) -> Result<Target, JobError> {
     let security = Security::new(relay.tls, relay.ca_file.as_deref()).map_err(SetupError::Tls)?;
     let ehlo = ehlo_name(campaign.delivery.ehlo.as_deref())?;
     // As the run finds them: the system's resolver, /etc/hosts too.
     let found = tokio::net::lookup_host((relay.host.as_str(), relay.port())).await;
-    let target = Target {
+    Ok(Target {
         host: relay.host.clone(),
         addresses: found.map(Iterator::collect).unwrap_or_default(),
         local_ip: None,
@@ -35,6 +37,5 @@ async fn findings_of_relay(campaign: &Campaign, relay: &Relay) -> Result<Vec<Fin
         credentials: None,
         timeouts: campaign.delivery.timeouts.clone(),
         extensions: Extensions::default(),
-    };
-    Ok(preflight::relay::check(&target, Timestamp::wall()).await)
+    })
 }

@@ -5,7 +5,6 @@ use crate::dkim::Signer;
 use crate::job::error::JobError;
 use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
-use crate::mail::Timestamp;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
 use crate::preflight::{Finding, Id, list};
@@ -73,10 +72,10 @@ pub(super) fn sample_message(
     plan: &Plan,
     signer: &Signer,
 ) -> Result<Option<Vec<u8>>, JobError> {
-    let composer = list::composer(job.campaign())?;
+    let (composer, now) = (list::composer(job.campaign())?, job.workspace.clock().wall());
     for index in 0..plan.len().min(SAMPLE_ROWS) {
-        let Ok(message) = composer.compose(&plan.row(index)?, Timestamp::wall()) else { continue };
-        return Ok(Some(signer.sign(message, Timestamp::wall())?.to_vec()));
+        let Ok(message) = composer.compose(&plan.row(index)?, now) else { continue };
+        return Ok(Some(signer.sign(message, now)?.to_vec()));
     }
     Ok(None)
 }

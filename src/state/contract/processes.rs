@@ -16,7 +16,7 @@ use crate::campaign::{Capacity, Durability, Pace};
 use crate::journal::testing::{accepted, at, intent, run_of};
 use crate::journal::{InDoubt, Journal, RowState, Writer};
 use crate::mail::{Disposition, Timestamp};
-use crate::pacing::{Holder, Request};
+use crate::pacing::{Clock, Holder, Request};
 use crate::run_dir::RunDir;
 use crate::state;
 use crate::suppression::testing::{NOW, entry};
@@ -101,7 +101,7 @@ fn child() {
 }
 
 fn state_in(folder: &Path) -> std::sync::Arc<dyn state::State> {
-    state::open(&folder.join("state.db"))
+    state::open(&folder.join("state.db"), Clock::system())
 }
 
 fn email(number: u32, n: u64) -> String {

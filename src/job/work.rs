@@ -1,0 +1,135 @@
+//! The parts of a run, put together: dispatcher, preparer, pacer, and what adds to the suppression
+//! list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{JobError, SetupError, chain};
+use super::frozen_run::FrozenRun;
+use super::next_hops::departures;
+use super::open::Job;
+use super::resources::Resources;
+use super::send_options::SendOptions;
+use super::unsent::Unsent;
+use crate::campaign::RouteKind;
+use crate::journal::Journal;
+use crate::pacing::{Holder, LedgerThread, Pacer};
+use crate::route::{Classifier, Schedule};
+use crate::run::{self, Breaker, Dispatcher, Preparer, Settings, Suppressor};
+use crate::suppression::{NewEntry, Reason, Suppressions, Term, Watch};
+
+impl Job<'_> {
+    /// Everything that sending the rows of `unsent` needs.
+    pub(super) fn work(
+        &self,
+        run: &FrozenRun,
+        options: &SendOptions,
+        journal: Journal,
+        unsent: Unsent,
+        resources: &Resources,
+    ) -> Result<run::Work, JobError> {
+        let clock = self.workspace.clock().clone();
+        let (pacer, ledger) = self.pacer(run, options)?;
+        let done_before = unsent.done;
+        let (lanes, directory) = unsent.place(&resources.next_hops, |row| run.plan.domain(row), clock.now());
+        let dispatcher = Dispatcher::new(run::Parts {
+            settings: self.settings(run, options),
+            lanes,
+            directory,
+            sources: run::Sources::new(&resources.allowances.limits, clock.now()),
+            pacer,
+            classifier: Classifier::new(self.campaign().reply.clone())?,
+            breaker: Breaker::new(self.campaign().stop.clone()),
+        });
+        Ok(run::Work {
+            preparer: Arc::new(self.preparer(run, Arc::clone(&resources.watch))?),
+            dispatcher,
+            next_hops: Arc::clone(&resources.next_hops),
+            departures: departures(self.campaign())?,
+            journal,
+            ledger,
+            suppressor: self.suppressor(run, Arc::clone(&resources.list))?,
+            planned: u64::from(run.plan.len()),
+            done_before,
+            clock,
+        })
+    }
+
+    /// When a row is tried again.
+    pub(super) fn schedule(&self) -> Schedule {
+        Schedule::new(&self.campaign().delivery.retry)
+    }
+
+    fn settings(&self, run: &FrozenRun, options: &SendOptions) -> Settings {
+        let campaign = self.campaign();
+        Settings {
+            schedule: self.schedule(),
+            not_after: options.not_after,
+            drain: Duration::from_secs(campaign.delivery.drain_seconds),
+            per_second: (!options.unpaced).then(|| campaign.capacity.per_hour as f64 / 3_600.0),
+            // A test message goes to one address as often as there are rows: each in a transaction
+            // of its own.
+            one_text: !campaign.template.personalised && run.redirect.is_none(),
+        }
+    }
+
+    fn pacer(
+        &self,
+        run: &FrozenRun,
+        options: &SendOptions,
+    ) -> Result<(Option<Pacer>, Option<LedgerThread>), JobError> {
+        if options.unpaced {
+            return Ok((None, None));
+        }
+        let mut capacity = self.campaign().capacity.clone();
+        if self.campaign().delivery.route == RouteKind::Sandbox {
+            // A rehearsal keeps the pace, and uses none of the agreed capacity.
+            capacity.account = format!("sandbox/{}", capacity.account);
+        }
+        let process = format!("{}/{}", run.id(), std::process::id());
+        let holder = Holder::new(&run.manifest.campaign_id, &process);
+        let account = self.workspace.state()?.ledger().join(holder, (&capacity).into())?;
+        let thread =
+            LedgerThread::start(account).map_err(|source| SetupError::Thread { name: "ledger", source })?;
+        Ok((Some(Pacer::new(&capacity, self.workspace.clock().now())), Some(thread)))
+    }
+
+    /// What composes and signs the run's messages.
+    fn preparer(&self, run: &FrozenRun, watch: Arc<Watch>) -> Result<Preparer, JobError> {
+        Ok(Preparer {
+            plan: Arc::clone(&run.plan),
+            composer: self.composer(run.id())?,
+            signer: self.signer()?,
+            watch,
+            return_paths: self.return_paths(run.id())?,
+            redirect: run.redirect.clone(),
+            archive: self.campaign().sender.archive_bcc.clone(),
+            clock: self.workspace.clock().clone(),
+        })
+    }
+
+    /// Adds addresses that bounced for good to the suppression list; a rehearsal adds none.
+    fn suppressor(&self, run: &FrozenRun, list: Arc<dyn Suppressions>) -> Result<Suppressor, JobError> {
+        if self.campaign().delivery.route == RouteKind::Sandbox {
+            return Ok(Suppressor::none());
+        }
+        let (plan, source, clock) = (Arc::clone(&run.plan), run.name(), self.workspace.clock().clone());
+        Suppressor::spawn(move |rows| {
+            let mut entries = rows.iter().map(|(row, class)| NewEntry {
+                address: plan.address(*row),
+                email: plan.email(*row).to_owned(),
+                reason: class.as_str().parse().unwrap_or(Reason::BadMailbox),
+                source: source.clone(),
+                term: Term::Default,
+            });
+            if let Err(error) = list.import(&mut entries, clock.wall()) {
+                tracing::error!(
+                    "{} addresses are not on the suppression list: {}",
+                    rows.len(),
+                    chain(&error)
+                );
+            }
+        })
+        .map_err(|source| SetupError::Thread { name: "suppressor", source }.into())
+    }
+}
