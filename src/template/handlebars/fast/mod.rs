@@ -6,10 +6,10 @@
 //! can't be taken (a column without a value, a list where a text belongs), the crate renders the
 //! whole template, or says what is wrong and where.
 //!
-//! What it is worth (`scripts/cost-guard render sign send`, with and without it, messages of 10 KB):
-//! 56,000 instead of 196,000 instructions to render and build a message, 571,000 instead of 710,000
-//! with an Ed25519 signature, 111,000 instead of 264,000 for an unsigned one sent, journal and
-//! results included. Beside an RSA-2048 signature it is lost in the noise.
+//! What it is worth (`scripts/cost-guard render sign send`, with and without it, messages of
+//! 10 KB): 56,000 instead of 196,000 instructions to render and build a message, 571,000 instead of
+//! 710,000 with an Ed25519 signature, 111,000 instead of 264,000 for an unsigned one sent, journal
+//! and results included. Beside an RSA-2048 signature it is lost in the noise.
 //!
 //! The text that comes out is the crate's own, byte for byte, or there is none: the tests compare
 //! the two over random templates and rows.
