@@ -143,6 +143,15 @@ impl Campaign {
         routes::main_relays(&self.delivery, &self.relay, &self.route)
     }
 
+    /// The account that its messages count against. A rehearsal keeps the pace on an account of its
+    /// own, and uses none of the agreed capacity.
+    pub fn capacity_account(&self) -> String {
+        match self.delivery.route {
+            RouteKind::Sandbox => format!("sandbox/{}", self.capacity.account),
+            RouteKind::Relay | RouteKind::Mx => self.capacity.account.clone(),
+        }
+    }
+
     /// The entries of `[[egress]]` that serve the sender.
     pub fn egress(&self) -> impl Iterator<Item = &Egress> {
         let domain = self.sender.from.address.domain();

@@ -1,7 +1,5 @@
 //! `mailrun capacity`: what each account has used, and proof from result files.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::common::Common;
@@ -9,11 +7,8 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
 use super::table::table;
-use crate::campaign::{Capacity, RouteKind};
 use crate::kit::text::{counted, grouped};
-use crate::mail::Timestamp;
-use crate::pacing::{Fullest, Usage, audit};
-use crate::results::{Column, ResultFiles};
+use crate::pacing::{Fullest, Usage};
 
 /// `mailrun capacity`.
 #[derive(Debug, clap::Args)]
@@ -132,32 +127,11 @@ fn account_json(account: &Usage) -> serde_json::Value {
     })
 }
 
-/// The times of all attempts of the runs, per account, held against the agreement.
+/// The attempts of the runs, per account, held against the agreement.
 fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, Diagnostic> {
-    let workspace = common.workspace();
-    let mut accounts: BTreeMap<String, (Capacity, Vec<Timestamp>)> = BTreeMap::new();
-    for run in runs {
-        let run = workspace.find_run(run)?;
-        let manifest = run.manifest()?;
-        let capacity = manifest.campaign.capacity.clone();
-        let account = match manifest.campaign.delivery.route {
-            RouteKind::Sandbox => format!("sandbox/{}", capacity.account),
-            RouteKind::Relay | RouteKind::Mx => capacity.account.clone(),
-        };
-        let (strictest, times) = accounts.entry(account).or_insert_with(|| (capacity.clone(), Vec::new()));
-        strictest.per_hour = strictest.per_hour.min(capacity.per_hour);
-        strictest.burst_percent = strictest.burst_percent.min(capacity.burst_percent);
-        let files = ResultFiles::open(&run.dir().results())?;
-        for row in files.rows(&[Column::AttemptsAt]) {
-            times.extend(row?.attempts_at);
-        }
-    }
     let mut holds = true;
     let mut all = Vec::new();
-    for (account, (capacity, mut times)) in accounts {
-        times.sort_unstable();
-        let audit = audit(times.into_iter(), &capacity)
-            .map_err(|error| Diagnostic::of("can't audit the attempts", &error))?;
+    for (account, audit) in common.workspace().audit(runs)? {
         holds &= audit.holds();
         if as_json {
             all.push(json!({

@@ -47,6 +47,7 @@ impl From<JobError> for Diagnostic {
             JobError::Sender(error) => {
                 Self::new(text).at(error.registry.display()).hint(error.refused.hint())
             }
+            JobError::Export(error) => Self::new(text).at(error.place()).maybe_hint(error.hint()),
             JobError::Setup(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
             JobError::Selection(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
             JobError::Freeze(error) => Self::new(text).at(error.place().display()).maybe_hint(error.hint()),

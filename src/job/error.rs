@@ -84,6 +84,8 @@ pub(crate) enum JobError {
     Selection(#[from] SelectionError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Mail may have gone out.
     #[error(transparent)]
     Interrupted(Box<JobError>),
@@ -120,7 +122,8 @@ impl JobError {
             | Self::Freeze(_)
             | Self::Retry(_)
             | Self::Selection(_)
-            | Self::Setup(_) => ErrorClass::Usage,
+            | Self::Setup(_)
+            | Self::Export(_) => ErrorClass::Usage,
         }
     }
 }
@@ -147,6 +150,46 @@ impl From<FinishError> for JobError {
             FinishError::Plan(error) => error.into(),
             FinishError::Journal(error) => error.into(),
             FinishError::Results(error) => error.into(),
+        }
+    }
+}
+
+/// The suppression list can't be written to a file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExportError {
+    /// Neither CSV nor Parquet.
+    #[error("the file's extension decides the format")]
+    Extension(PathBuf),
+    /// The file can't be written.
+    #[error("can't write the list")]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ExportError {
+    /// Turns the error of a writer of `file` into this one.
+    pub(super) fn write<E: Into<Box<dyn Error + Send + Sync>>>(file: &Path) -> impl Fn(E) -> Self {
+        let file = file.to_owned();
+        move |error| Self::Write { file: file.clone(), source: error.into() }
+    }
+
+    /// The file.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Extension(file) | Self::Write { file, .. } => file.display().to_string(),
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Extension(_) => Some("use `.csv` or `.parquet`"),
+            Self::Write { .. } => None,
         }
     }
 }

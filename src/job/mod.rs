@@ -13,6 +13,7 @@
 //! Nothing here parses arguments or prints: an [`Observer`] receives notices and progress.
 
 mod allowances;
+mod audit;
 mod check;
 mod conclude;
 mod dns_records;
@@ -37,6 +38,7 @@ mod selection;
 mod send;
 mod send_options;
 mod standing;
+mod suppressions;
 mod temporary_plan;
 mod test_message;
 #[cfg(test)]

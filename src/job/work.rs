@@ -11,7 +11,7 @@ use super::open::Job;
 use super::resources::Resources;
 use super::send_options::SendOptions;
 use super::unsent::Unsent;
-use crate::campaign::RouteKind;
+use crate::campaign::{Capacity, RouteKind};
 use crate::journal::Journal;
 use crate::pacing::{Holder, LedgerThread, Pacer};
 use crate::route::{Classifier, Schedule};
@@ -81,11 +81,8 @@ impl Job<'_> {
         if options.unpaced {
             return Ok((None, None));
         }
-        let mut capacity = self.campaign().capacity.clone();
-        if self.campaign().delivery.route == RouteKind::Sandbox {
-            // A rehearsal keeps the pace, and uses none of the agreed capacity.
-            capacity.account = format!("sandbox/{}", capacity.account);
-        }
+        let account = self.campaign().capacity_account();
+        let capacity = Capacity { account, ..self.campaign().capacity.clone() };
         let process = format!("{}/{}", run.id(), std::process::id());
         let holder = Holder::new(&run.manifest.campaign_id, &process);
         let account = self.workspace.state()?.ledger().join(holder, (&capacity).into())?;

@@ -1,0 +1,220 @@
+//! The suppression list from files and to files: CSV and Parquet.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+
+use super::error::{ExportError, JobError};
+use super::workspace::Workspace;
+use crate::campaign::TargetGroupSource;
+use crate::kit::file::Draft;
+use crate::kit::store::StoreError;
+use crate::mail::{Address, Timestamp};
+use crate::results::TableWriter;
+use crate::suppression::{Entries, Entry, Filter, ImportCounts, NewEntry, Reason, Term};
+use crate::target_group;
+
+/// Entries written to a file at once.
+const ENTRIES_PER_BATCH: usize = 8_192;
+
+/// What became of the rows of imported files.
+#[derive(Debug, Default)]
+pub(crate) struct Imported {
+    /// Rows that were read, refused ones included.
+    pub rows: u64,
+    /// Rows that can't be entries.
+    pub refused: u64,
+    /// What became of the rest.
+    pub counts: ImportCounts,
+}
+
+impl Workspace {
+    /// Adds the addresses in `column` of CSV or Parquet files. `reason`, `source` and `expires` are
+    /// used where such columns exist; rows without a reason get `reason`. Each row that can't be an
+    /// entry is passed to `refused`: its file, its number and the problem.
+    pub(crate) fn import_suppressions(
+        &self,
+        files: &[PathBuf],
+        column: &str,
+        reason: &Reason,
+        mut refused: impl FnMut(&str, u64, &str),
+    ) -> Result<Imported, JobError> {
+        let (list, now) = (self.suppressions()?, self.clock().wall());
+        let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
+        let group = target_group::open(&TargetGroupSource::of_files(names, column))?;
+        let schema = group.schema();
+        let index = |name: &str| schema.index_of(name).ok();
+        let columns = Columns {
+            email: group.email_column(),
+            reason: index("reason"),
+            source: index("source"),
+            expires: index("expires"),
+        };
+        let mut imported = Imported::default();
+        for batch in group.batches() {
+            let batch = batch?;
+            let file = &group.files()[batch.file].shown;
+            let mut refuse = |row: u64, problem: &str| {
+                imported.rows += 1;
+                imported.refused += 1;
+                refused(file, row, problem);
+            };
+            batch.unreadable.iter().for_each(|bad| refuse(bad.place.row, &bad.reason.to_string()));
+            let mut entries = Vec::with_capacity(batch.records.num_rows());
+            for (row, place) in batch.places.iter().enumerate() {
+                match columns.entry(&batch.records, row, now, reason, file) {
+                    Ok(entry) => entries.push(entry),
+                    Err(problem) => refuse(place.row, &problem),
+                }
+            }
+            imported.rows += entries.len() as u64;
+            let counts = list.import(&mut entries.into_iter(), now)?;
+            imported.counts.new += counts.new;
+            imported.counts.renewed += counts.renewed;
+            imported.counts.kept += counts.kept;
+        }
+        Ok(imported)
+    }
+
+    /// Writes the list to `file`, whose extension decides the format. Returns how many entries it
+    /// has.
+    pub(crate) fn export_suppressions(&self, file: &Path) -> Result<u64, JobError> {
+        let list = self.suppressions()?;
+        let entries = Entries::new(&*list, Filter::default());
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => write_csv(entries, file),
+            Some("parquet") => write_parquet(entries, file),
+            Some(_) | None => Err(ExportError::Extension(file.to_owned()).into()),
+        }
+    }
+}
+
+/// The columns of a file that are used.
+struct Columns {
+    email: usize,
+    reason: Option<usize>,
+    source: Option<usize>,
+    expires: Option<usize>,
+}
+
+impl Columns {
+    /// The entry in a row of `records`, or why there is none.
+    fn entry(
+        &self,
+        records: &RecordBatch,
+        row: usize,
+        now: Timestamp,
+        reason: &Reason,
+        file: &str,
+    ) -> Result<NewEntry, String> {
+        let text = |column: usize| -> Option<&str> {
+            let array = records.column(column).as_any().downcast_ref::<StringArray>()?;
+            array.is_valid(row).then(|| array.value(row).trim()).filter(|text| !text.is_empty())
+        };
+        let email = text(self.email).unwrap_or_default();
+        let address = Address::parse(email).map_err(|error| format!("invalid address `{email}`: {error}"))?;
+        let term = match self.expires {
+            Some(column) => term_of(records.column(column), row, now)?,
+            None => Term::Default,
+        };
+        let named = self.reason.and_then(text).map(|text| {
+            let Ok(reason) = text.parse();
+            reason
+        });
+        Ok(NewEntry {
+            address,
+            email: email.to_owned(),
+            reason: named.unwrap_or_else(|| reason.clone()),
+            source: self.source.and_then(text).unwrap_or(file).to_owned(),
+            term,
+        })
+    }
+}
+
+/// The term that ends at the moment in a cell: RFC 3339 or `never` as text, or a timestamp. An
+/// empty text is the usual term; a timestamp that is null never ends, as an export writes it.
+fn term_of(array: &ArrayRef, row: usize, now: Timestamp) -> Result<Term, String> {
+    if let Some(times) = array.as_any().downcast_ref::<TimestampMicrosecondArray>() {
+        let until = |at: i64| Term::For(Timestamp(at).since(now));
+        return Ok(if times.is_valid(row) { until(times.value(row)) } else { Term::Permanent });
+    }
+    let text = array.as_any().downcast_ref::<StringArray>().filter(|texts| texts.is_valid(row));
+    match text.map(|texts| texts.value(row).trim()) {
+        None | Some("") => Ok(Term::Default),
+        Some("never") => Ok(Term::Permanent),
+        Some(text) => {
+            let at = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| {
+                format!("`{text}` is not a time: use RFC 3339, such as 2026-12-31T00:00:00Z, or `never`")
+            })?;
+            Ok(Term::For(Timestamp(at.timestamp_micros()).since(now)))
+        }
+    }
+}
+
+fn write_parquet(
+    entries: impl Iterator<Item = Result<Entry, StoreError>>,
+    file: &Path,
+) -> Result<u64, JobError> {
+    let mut writer = TableWriter::create(file, schema()).map_err(ExportError::write(file))?;
+    let mut written = 0;
+    let mut batch = Vec::with_capacity(ENTRIES_PER_BATCH);
+    for entry in entries {
+        batch.push(entry?);
+        written += 1;
+        if batch.len() == ENTRIES_PER_BATCH {
+            writer.write(&record_batch(&batch)).map_err(ExportError::write(file))?;
+            batch.clear();
+        }
+    }
+    writer.write(&record_batch(&batch)).map_err(ExportError::write(file))?;
+    writer.finish().map_err(ExportError::write(file))?;
+    Ok(written)
+}
+
+fn write_csv(entries: impl Iterator<Item = Result<Entry, StoreError>>, file: &Path) -> Result<u64, JobError> {
+    let draft = Draft::create(file).map_err(ExportError::write(file))?;
+    let mut out = csv::Writer::from_writer(draft.handle().map_err(ExportError::write(file))?);
+    let header = ["email", "reason", "source", "added", "expires"];
+    out.write_record(header).map_err(ExportError::write(file))?;
+    let mut written = 0;
+    for entry in entries {
+        let entry = entry?;
+        let expires = entry.expires.map_or("never".into(), |at| at.to_string());
+        let (added, reason) = (entry.added.to_string(), entry.reason.as_str());
+        let record = [&entry.email, reason, &entry.source, &added, &expires];
+        out.write_record(record).map_err(ExportError::write(file))?;
+        written += 1;
+    }
+    out.flush().map_err(ExportError::write(file))?;
+    draft.publish().map_err(ExportError::write(file))?;
+    Ok(written)
+}
+
+fn schema() -> Arc<Schema> {
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("email", DataType::Utf8, false),
+        Field::new("reason", DataType::Utf8, false),
+        Field::new("source", DataType::Utf8, false),
+        Field::new("added", time(), false),
+        Field::new("expires", time(), true),
+    ]))
+}
+
+fn record_batch(entries: &[Entry]) -> RecordBatch {
+    let text =
+        |of: fn(&Entry) -> &str| Arc::new(StringArray::from_iter_values(entries.iter().map(of))) as ArrayRef;
+    let added = TimestampMicrosecondArray::from_iter_values(entries.iter().map(|entry| entry.added.0));
+    let expires: TimestampMicrosecondArray =
+        entries.iter().map(|entry| entry.expires.map(|at| at.0)).collect();
+    let columns: Vec<ArrayRef> = vec![
+        text(|entry| &entry.email),
+        text(|entry| entry.reason.as_str()),
+        text(|entry| &entry.source),
+        Arc::new(added.with_timezone("UTC")),
+        Arc::new(expires.with_timezone("UTC")),
+    ];
+    RecordBatch::try_new(schema(), columns).expect("the columns are made for this schema")
+}
