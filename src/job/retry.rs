@@ -98,7 +98,8 @@ impl Job<'_> {
                 manifest.planned = Some(self.workspace.clock().wall());
                 let rows = rows.len() as u64;
                 manifest.screening = Counts { rows, accepted: rows, ..Counts::default() };
-                manifest.suppression_change = 0;
+                // Its plan was screened then; what was suppressed since is seen while it is sent.
+                manifest.suppression_change = retry.before.suppression_change;
                 manifest.plan = Some(frozen.plan);
                 manifest.screened = Some(frozen.screened);
                 lease.keep(&manifest)?;
