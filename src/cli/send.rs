@@ -42,8 +42,8 @@ pub(super) struct Args {
     dry_run: bool,
     /// Send only what `mailrun check` gave this hash; refuse if anything that reaches a recipient
     /// differs
-    #[arg(long, value_name = "HASH", conflicts_with = "to")]
-    approved: Option<String>,
+    #[arg(long, value_name = "HASH", conflicts_with = "to", value_parser = parse_hash)]
+    approved: Option<blake3::Hash>,
     /// Skip the checks of the sender's domains and of a sample of the messages
     #[arg(long, conflicts_with = "approved")]
     no_check: bool,
@@ -66,6 +66,12 @@ impl Args {
     }
 }
 
+fn parse_hash(text: &str) -> Result<blake3::Hash, String> {
+    blake3::Hash::from_hex(text.trim()).map_err(|_| {
+        "a hash has 64 hexadecimal digits: copy it from the output of `mailrun check`".to_owned()
+    })
+}
+
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let mut campaign = workspace.load(&args.campaign)?;
@@ -75,7 +81,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if args.dry_run {
         return print_dry_run(&job.dry_run(args.limit())?);
     }
-    if let Some(hash) = &args.approved {
+    if let Some(hash) = args.approved {
         job.gate_approved(args.limit(), hash)?;
     }
     args.sending.carry_out(&job, &args.selection(), &args.sending.checks(!args.no_check))

@@ -92,9 +92,10 @@ impl Job<'_> {
     ///
     /// # Errors
     /// [`Refusal`], and nothing was sent.
-    pub(crate) fn gate_approved(&self, limit: Option<u64>, hash: &str) -> Result<(), JobError> {
+    pub(crate) fn gate_approved(&self, limit: Option<u64>, hash: blake3::Hash) -> Result<(), JobError> {
         let approval = Inspection::of(self, limit)?.approval;
-        let is_meant = |hash_of_it: &str| hash_of_it.eq_ignore_ascii_case(hash.trim());
+        let hash = hash.to_hex();
+        let is_meant = |hash_of_it: &str| hash_of_it == hash.as_str();
         if is_meant(&approval.hash) {
             return Ok(());
         }

@@ -184,6 +184,7 @@ fn an_approval_is_the_same_everywhere_and_holds_what_is_sent() {
     here.run(&["send", &file, "--approved", &hash]).ended(3).says("the list");
     list(&here, "one", 40);
     here.run(&["send", &file, "--approved", &hash, "--limit", "39"]).ended(3).says("--limit");
+    here.run(&["send", &file, "--approved", &hash[..63]]).ended(2).says("64 hexadecimal digits");
     here.run(&["send", &file, "--approved", &"0".repeat(64)]).ended(3).says("differs from what was approved");
     assert_eq!(relay.stats().accepted, 0);
     // How mail is carried does not reach a recipient.
