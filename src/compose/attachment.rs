@@ -1,4 +1,4 @@
-//! Files as MIME parts: base64 always, so that what arrives is what was attached, byte by byte.
+//! Files as MIME parts, always in base64, so that they arrive byte for byte.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ const LINE_BYTES: usize = 57;
 /// What a file is in the message.
 pub(super) enum Role<'a> {
     Attachment,
-    /// An image that the HTML names as `cid:<id>`.
+    /// An image that the HTML refers to as `cid:<id>`.
     Inline {
         id: &'a str,
     },
@@ -50,7 +50,7 @@ pub(super) fn write_part(out: &mut Vec<u8>, file_name: &str, content: &[u8], rol
     }
 }
 
-/// The media type that a file's name stands for.
+/// The media type for the extension of a file's name.
 fn media_type(file_name: &str) -> &'static str {
     let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
     match extension.as_deref().unwrap_or_default() {
@@ -80,13 +80,13 @@ fn media_type(file_name: &str) -> &'static str {
         "xls" => "application/vnd.ms-excel",
         "mp3" => "audio/mpeg",
         "mp4" => "video/mp4",
-        // `message/rfc822` may not be in base64 (RFC 2046 §5.2.1): an attached mail is a file like
-        // another.
+        // `message/rfc822` must not be in base64 (RFC 2046 §5.2.1), so an attached mail is a plain
+        // file.
         _ => "application/octet-stream",
     }
 }
 
-/// The name that a file's part carries: its last component, without control characters.
+/// The file name in a part: the last component of the path, without control characters.
 pub(super) fn file_name(path: &Path) -> String {
     let name = path.file_name().map_or_else(|| "attachment".into(), |name| name.to_string_lossy());
     name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
@@ -101,15 +101,14 @@ pub(super) fn read_within(folder: &Path, named: &str, largest: u64) -> Result<Ve
         return Err("is not a file".to_owned());
     }
     if metadata.len() > largest {
-        return Err(format!("has {} bytes, a message may have {largest}", metadata.len()));
+        return Err(format!("has {} bytes, but a message may have at most {largest}", metadata.len()));
     }
     fs::read(&path).map_err(|error| unreadable(&error))
 }
 
-/// A path from a row must not lead out of the campaign's folder, neither by its words nor by a
-/// link.
+/// A path from a row must stay inside the campaign's folder, links followed.
 fn within(folder: &Path, named: &str) -> Result<PathBuf, String> {
-    let outside = || "leads out of the campaign's folder".to_owned();
+    let outside = || "is outside the campaign's folder".to_owned();
     let relative = Path::new(named);
     let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if !relative.components().all(inside) {
@@ -122,7 +121,7 @@ fn within(folder: &Path, named: &str) -> Result<PathBuf, String> {
 
 fn unreadable(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "is not there".to_owned(),
+        io::ErrorKind::NotFound => "not found".to_owned(),
         io::ErrorKind::InvalidInput => "is not a path".to_owned(),
         _ => format!("can't be read: {error}"),
     }
@@ -144,16 +143,16 @@ mod tests {
         assert_eq!(read("./pdf/a.pdf"), Ok(b"a".to_vec()));
         let absolute = outer.path().join("secret").display().to_string();
         for bad in ["../secret", "pdf/../../secret", absolute.as_str(), "pdf/../pdf/a.pdf"] {
-            assert_eq!(read(bad), Err("leads out of the campaign's folder".into()), "{bad}");
+            assert_eq!(read(bad), Err("is outside the campaign's folder".into()), "{bad}");
         }
-        assert_eq!(read("pdf/b.pdf"), Err("is not there".into()));
+        assert_eq!(read("pdf/b.pdf"), Err("not found".into()));
         assert_eq!(read("pdf"), Err("is not a file".into()));
         assert_eq!(read("a\0b"), Err("is not a path".into()));
         assert!(read_within(&folder, "pdf/a.pdf", 0).unwrap_err().contains("1 bytes"));
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(outer.path().join("secret"), folder.join("link")).unwrap();
-            assert_eq!(read("link"), Err("leads out of the campaign's folder".into()));
+            assert_eq!(read("link"), Err("is outside the campaign's folder".into()));
         }
     }
 

@@ -92,7 +92,7 @@ pub(super) fn files(
             return Err(TemplateError::new(
                 &campaign.path,
                 None,
-                format!("`{id}` can't be the id of an image"),
+                format!("`{id}` is not a valid Content-ID"),
             )
             .hint("use letters, digits, `-`, `_`, `.` and `@`"));
         }

@@ -2,7 +2,7 @@
 
 use crate::template::Fault;
 
-/// Why one row has no message; the others go on. Its text is the row's `detail`.
+/// Why one row has no message; the rest are sent. Its text is the row's `detail`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderFailure {
     /// A template can't be rendered for it.
@@ -19,7 +19,7 @@ pub enum RenderFailure {
         problem: String,
     },
     /// Larger than `template.largest`, the signatures counted.
-    #[error("the message has {bytes} bytes, at most {largest} are allowed")]
+    #[error("the message has {bytes} bytes; at most {largest} are allowed")]
     TooLarge {
         /// As it would be sent.
         bytes: u64,
@@ -28,14 +28,14 @@ pub enum RenderFailure {
     },
     /// The recipient's id does not fit into an unsubscribe token.
     #[error(
-        "the recipient's id has {bytes} bytes, at most {} fit into an unsubscribe token",
+        "the recipient's id has {bytes} bytes; at most {} fit into an unsubscribe token",
         super::token::LONGEST
     )]
     LongId {
         /// Its length.
         bytes: usize,
     },
-    /// A text that contains what separates the parts of the message.
-    #[error("a part holds the boundary between the parts")]
+    /// A text contains the line that separates the parts of the message.
+    #[error("a part contains the boundary between parts")]
     Boundary,
 }

@@ -1,4 +1,4 @@
-//! Header fields: what may stand in them, how they are folded and encoded (RFC 5322 §2.2, RFC
+//! Header fields: what they may contain, how they are folded and encoded (RFC 5322 §2.2, RFC
 //! 2047).
 //!
 //! Nothing that comes from a row can end a line: control characters, CR, LF and NUL among them,
@@ -19,7 +19,7 @@ use crate::mail::{Address, Timestamp};
 /// RFC 5322 §2.1.1.
 const FOLD_AT: usize = 78;
 
-/// The longest word that is left as it is; with a field name in front it stays below 998.
+/// The longest word that is not encoded; with a field name in front its line stays below 998.
 const LONGEST_WORD: usize = 900;
 
 /// `name: value` with a value that is free text.
@@ -38,7 +38,7 @@ pub(super) fn text(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// `name: value` with a value that machines read: never encoded, folded at its spaces.
+/// `name: value` with a value for machines: never encoded, folded at its spaces.
 pub(super) fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
     start(out, name);
     folded(out, name.len() + 2, value.split(' '));
@@ -51,7 +51,7 @@ pub(super) fn mailbox(out: &mut Vec<u8>, name: &str, display: Option<&str>, addr
     let email = address.to_string();
     let display = display.map(one_line).filter(|display| !display.is_empty());
     match display {
-        // In quotes it would mean itself, but many clients decode it all the same.
+        // Quotes make it literal, but many clients decode it all the same.
         Some(display) if display.contains("=?") => {
             encoded_words(out, column, &display);
             out.extend_from_slice(b"\r\n <");
@@ -118,7 +118,7 @@ fn folded<'a>(out: &mut Vec<u8>, mut column: usize, words: impl Iterator<Item = 
     out.extend_from_slice(b"\r\n");
 }
 
-/// RFC 2047 §2 in base64: for the text that looks as if it were encoded already.
+/// RFC 2047 §2 in base64, for text that looks like an encoded word.
 fn encoded_words(out: &mut Vec<u8>, column: usize, text: &str) {
     /// 60 characters of base64 and `=?utf-8?B??=` are 72, the limit is 75.
     const PIECE: usize = 45;
@@ -165,7 +165,7 @@ fn breaks_a_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Fields that mailrun writes itself, or that a sender has no business writing.
+/// Fields that mailrun writes itself, or that a sender must not set.
 const RESERVED: [&str; 24] = [
     "From",
     "Sender",
@@ -197,7 +197,7 @@ const RESERVED: [&str; 24] = [
 pub(super) fn refused(name: &str) -> Option<(String, &'static str)> {
     let ftext = |byte: u8| (33..=126).contains(&byte) && byte != b':';
     if name.is_empty() || name.len() > 76 || !name.bytes().all(ftext) {
-        let problem = format!("`{name}` can't be the name of a header field");
+        let problem = format!("`{name}` is not a valid header field name");
         return Some((problem, "use letters, digits and hyphens: `X-Order`"));
     }
     let lower = name.to_ascii_lowercase();

@@ -1,12 +1,12 @@
-//! The text part of a campaign that has HTML only: every message should have one, for the clients
-//! and the people that read no HTML. Links are kept, as notes below the text.
+//! The text part of a campaign that has only HTML, for clients and people that read no HTML. Links
+//! become footnotes.
 
 use html2text::config;
 
-/// Lines of text are wrapped here; addresses of links never are.
+/// Text is wrapped at this column; links never are.
 const WIDTH: usize = 76;
 
-/// `html` as text. An empty text when the HTML can't be made into one.
+/// `html` as text; empty if it can't be converted.
 pub(super) fn from_html(html: &str) -> String {
     config::plain()
         .link_footnotes(true)

@@ -1,10 +1,10 @@
-//! The return path of each recipient (VERP): a bounce that comes back says which row it is about.
+//! The return path of each recipient (VERP): a bounce identifies the row that it is about.
 //!
 //! `local+<token>@domain`, where the token is `run ‖ row ‖ tag` in letters and digits that survive
 //! a change of case (the base 32 of RFC 4648 §6, in lower case): `run` are 7 bytes of the BLAKE3
 //! hash of the run's id, `row` the plan's row in 4 bytes, `tag` the first 8 bytes of
 //! `HMAC-SHA256(K, run ‖ row)` with `K = HMAC-SHA256(secret, "mailrun return path")`. Nobody
-//! without the secret can make one up, so that a forged bounce suppresses nobody.
+//! can forge one without the secret, so a made-up bounce suppresses nobody.
 
 use ring::hmac::{self, Key};
 
@@ -26,7 +26,7 @@ pub struct ReturnPaths {
     verp: Option<(Key, [u8; RUN_BYTES])>,
 }
 
-/// `local part` is too long for a token to fit behind it.
+/// The local part leaves no room for a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` leaves no room for a recipient's token")]
 pub struct NoRoom(String);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn none_can_be_made_up() {
+    fn none_can_be_forged() {
         let path = ReturnPaths::new(&base(), true, "run", b"secret").unwrap().of(7);
         assert_eq!(decode(b"another", "run", &path), None);
         assert_eq!(decode(b"secret", "another", &path), None);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_local_part_is_told_at_once() {
+    fn a_long_local_part_is_refused_at_once() {
         let long = Address::parse(&format!("{}@example.com", "b".repeat(40))).unwrap();
         assert!(ReturnPaths::new(&long, true, "run", b"secret").is_err());
         assert!(ReturnPaths::new(&long, false, "run", b"secret").is_ok());

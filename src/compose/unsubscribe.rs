@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::token::Tokens;
 use crate::campaign::Unsubscribe;
 
-/// What of a `mailto:` address must be escaped (RFC 6068 §2).
+/// The characters of a `mailto:` address that must be escaped (RFC 6068 §2).
 const MAILTO: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -22,7 +22,7 @@ const MAILTO: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The longest URI with its token: it stands in one line of the header (RFC 5322 §2.1.1).
+/// The longest URI with its token: it is on one line of the header (RFC 5322 §2.1.1).
 const LONGEST_URI: usize = 900;
 
 const TOKEN: &str = "{{token}}";
@@ -46,8 +46,8 @@ impl Links {
         let tokens = Tokens::new(secret, campaign, run);
         if let Some(uri) = &unsubscribe.https {
             if uri.replace(TOKEN, "").contains("{{") {
-                let problem = format!("`{uri}` holds more than `{TOKEN}`");
-                return Err((problem, "the token already says who unsubscribes, and from what"));
+                let problem = format!("`{uri}` contains other placeholders than `{TOKEN}`");
+                return Err((problem, "the token alone identifies the recipient, the campaign and the run"));
             }
             if !uri.is_ascii() {
                 return Err((format!("`{uri}` is not a URI"), "write it with A-labels and percent-encoding"));
@@ -65,7 +65,8 @@ impl Links {
         Ok(Self { tokens, https: unsubscribe.https.clone(), mailto })
     }
 
-    /// True when `unsubscribe_url` means something, and One-Click is announced.
+    /// Whether there is an https link: then `unsubscribe_url` has a value, and One-Click is
+    /// announced.
     pub(super) fn one_click(&self) -> bool {
         self.https.is_some()
     }
@@ -130,7 +131,7 @@ mod tests {
         let refused = |uri: &str, campaign: &str| {
             Links::new(&unsubscribe(Some(uri), None), b"s", campaign, "r").unwrap_err().0
         };
-        assert!(refused("https://e.example/{{token}}/{{id}}", "c").contains("holds more than"));
+        assert!(refused("https://e.example/{{token}}/{{id}}", "c").contains("other placeholders than"));
         assert!(refused("https://ü.example/{{token}}", "c").contains("is not a URI"));
         let long = format!("https://e.example/{}/{{{{token}}}}", "x".repeat(600));
         assert!(refused(&long, "c").contains("too long"));

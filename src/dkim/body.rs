@@ -14,7 +14,7 @@ pub(super) fn hash(segments: &[Bytes]) -> [u8; 32] {
     digest.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Hands the relaxed form of a body to `out`, piece by piece.
+/// Passes the relaxed form of a body to `out`, piece by piece.
 fn canonicalize(segments: &[Bytes], mut out: impl FnMut(&[u8])) {
     let mut relaxed = Relaxed::default();
     for segment in segments {
@@ -80,7 +80,7 @@ impl Relaxed {
         }
     }
 
-    /// A CR without its LF is a character like another. Composed messages have none.
+    /// A CR without LF is an ordinary character. Composed messages have none.
     fn lone_carriage_return(&mut self, out: &mut impl FnMut(&[u8])) {
         self.flush(out);
         out(b"\r");

@@ -21,7 +21,7 @@ use super::pkcs::{self, Kind};
 use crate::campaign::Dkim;
 
 /// Verifiers need not take fewer bits than 1,024 or more than 4,096 (RFC 8301 §3.2); signing with
-/// fewer than 2,048 is not advised any more.
+/// fewer than 2,048 is discouraged.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=4_096;
 
 /// A private key with where its public half is published.
@@ -59,20 +59,20 @@ pub enum KeyError {
         hint: &'static str,
     },
     /// An RSA key that is too small to be trusted or too large to be verified.
-    #[error("the RSA key in `{}` has {bits} bits, signing needs 2048 to 4096", path.display())]
+    #[error("the RSA key in `{}` has {bits} bits; signing needs 2048 to 4096", path.display())]
     Size {
         /// The key file.
         path: PathBuf,
         /// The bits of its modulus.
         bits: usize,
     },
-    /// What is to become `s=` is no part of a domain name (RFC 6376 §3.1).
-    #[error("`{selector}` can't be a DKIM selector")]
+    /// The selector is not a part of a domain name (RFC 6376 §3.1).
+    #[error("`{selector}` is not a valid DKIM selector")]
     Selector {
         /// As given.
         selector: String,
     },
-    /// It looks like a key and is refused.
+    /// It looks like a key, but the library refuses it.
     #[error("the key in `{}` is damaged: {reason}", path.display())]
     Damaged {
         /// The key file.
@@ -267,7 +267,7 @@ impl Material {
                 Err(not_a_key(&found, hint))
             }
             None => Self::bare_ed25519(text.trim(), path)
-                .unwrap_or_else(|| Err(not_a_key("text that is no PEM", RIGHT_FORM))),
+                .unwrap_or_else(|| Err(not_a_key("text that is not PEM", RIGHT_FORM))),
         }
     }
 
@@ -294,12 +294,12 @@ impl Material {
             Kind::EllipticCurve => "an elliptic-curve (ECDSA) key",
             Kind::RsaPss => "an RSA-PSS key",
             Kind::Ed448 => "an Ed448 key",
-            Kind::Unknown => "a private key of a kind that DKIM does not know",
+            Kind::Unknown => "a private key of a kind that DKIM does not support",
         };
         Err(KeyError::NotAKey {
             path: path.to_owned(),
             found: found.into(),
-            hint: "DKIM knows RSA and Ed25519 only",
+            hint: "DKIM supports only RSA and Ed25519",
         })
     }
 
@@ -316,9 +316,9 @@ fn damaged(path: &Path, error: &KeyRejected) -> KeyError {
 }
 
 const DECRYPT: &str =
-    "take the passphrase off: `openssl pkey -in key.pem -out plain.pem`, and `chmod 600 plain.pem`";
+    "remove the passphrase: `openssl pkey -in key.pem -out plain.pem`, and `chmod 600 plain.pem`";
 
-/// What a PEM block that is no DKIM key is, and what to do.
+/// What a PEM block is that holds no DKIM key, and what to do.
 fn other_label(label: &str) -> (String, &'static str) {
     let (found, hint) = match label {
         "PUBLIC KEY" | "RSA PUBLIC KEY" => ("a public key", "signing needs the private half"),
@@ -326,9 +326,9 @@ fn other_label(label: &str) -> (String, &'static str) {
         "CERTIFICATE REQUEST" => ("a certificate request", "signing needs the private key"),
         "ENCRYPTED PRIVATE KEY" => ("an encrypted private key", DECRYPT),
         "EC PRIVATE KEY" | "EC PARAMETERS" => {
-            ("an elliptic-curve (ECDSA) key", "DKIM knows RSA and Ed25519 only")
+            ("an elliptic-curve (ECDSA) key", "DKIM supports only RSA and Ed25519")
         }
-        "DSA PRIVATE KEY" => ("a DSA key", "DKIM knows RSA and Ed25519 only"),
+        "DSA PRIVATE KEY" => ("a DSA key", "DKIM supports only RSA and Ed25519"),
         "OPENSSH PRIVATE KEY" => (
             "an OpenSSH key",
             "make a key for DKIM: `openssl genrsa -out key.pem 2048`; don't use one that logs in somewhere",

@@ -31,8 +31,8 @@ pub const SIGNATURE_BYTES: usize = 1_100;
 /// The signed fields of a header section and the signature's own: room for most.
 const SIGNING_INPUT_BYTES: usize = 2_048;
 
-/// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is no
-/// RSA key.
+/// The bits of the RSA key that a DKIM record holds: `p` is its `p=`, decoded. `None` when it is
+/// not an RSA key.
 pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
     pkcs::published_rsa_bits(p)
 }
@@ -45,7 +45,7 @@ pub struct Signer {
     shared: SharedBody,
 }
 
-/// What of one signature is the same for all messages.
+/// The parts of a signature that are the same for all messages.
 #[derive(Debug)]
 struct Prepared {
     key: Key,
@@ -89,7 +89,7 @@ impl Signer {
         key::check_selector(selector)
     }
 
-    /// What is wrong with the key files without keeping anyone from using them.
+    /// Problems of the key files that don't prevent their use.
     pub fn warnings(&self) -> &[KeyWarning] {
         &self.warnings
     }
@@ -173,7 +173,7 @@ impl Writable for SigningInput<'_> {
     }
 }
 
-/// The hash of a body that message after message shares: the same segments, not merely equal ones.
+/// The hash of a body that consecutive messages share: the same segments, not merely equal ones.
 ///
 /// A body is kept once it has been seen twice in a row. As long as it is kept its memory can't
 /// become another body's, so equal addresses mean equal bytes.

@@ -307,7 +307,7 @@ fn what_is_no_key_is_named() {
     };
     says(b"", "it is empty");
     says(b"\n \n", "it is empty");
-    says(b"hello, world\n", "text that is no PEM");
+    says(b"hello, world\n", "text that is not PEM");
     says(b"\x30\x82\x04\xa4\x02\x01", "DER, not PEM");
     says(b"\x89PNG\r\n\x1a\n", "binary data");
     says(&block("PUBLIC KEY", "AAAA"), "a public key");
@@ -323,7 +323,7 @@ fn what_is_no_key_is_named() {
     says(&block("PGP PRIVATE KEY BLOCK", "AAAA"), "a `PGP PRIVATE KEY BLOCK`");
     says(&block("RSA PRIVATE KEY", "!!"), "damaged: its base64 is broken");
     says(&block("PRIVATE KEY", "AAAA"), "damaged: its DER is broken");
-    says(&fs::read(test_key("rsa-1024.pem")).unwrap(), "has 1024 bits, signing needs 2048 to 4096");
+    says(&fs::read(test_key("rsa-1024.pem")).unwrap(), "has 1024 bits; signing needs 2048 to 4096");
     let whole = fs::read_to_string(test_key("rsa-pkcs8.pem")).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
     let cut = [&lines[..10], &lines[14..]].concat().join("\n");

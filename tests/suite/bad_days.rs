@@ -158,7 +158,7 @@ fn a_disk_that_is_full_when_results_are_due_costs_only_the_results() {
 }
 
 #[test]
-fn a_run_directory_that_is_read_only_is_told_and_nothing_is_sent() {
+fn a_read_only_run_directory_is_reported_and_nothing_is_sent() {
     let Some((scene, disk)) = Scene::on_small_disk(20, 0, 8 << 20) else { return };
     disk.writable(false);
     scene.send(&[]).ended(2).says("--runs DIR");
@@ -175,7 +175,7 @@ fn a_run_directory_that_is_read_only_is_told_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_file_where_the_runs_should_be_is_told_and_nothing_is_sent() {
+fn a_file_in_place_of_the_runs_is_reported_and_nothing_is_sent() {
     let scene = Scene::new(5, 0, "");
     scene.dir.write("blocked", "");
     scene.send(&["--runs", "blocked"]).ended(2).says("blocked");
@@ -211,7 +211,7 @@ fn of_a_damaged_journal_what_is_known_is_written_out_and_nothing_more_is_sent() 
 }
 
 #[test]
-fn a_damaged_state_database_is_not_made_anew() {
+fn a_damaged_state_database_is_refused_and_kept() {
     let scene = Scene::new(5, 0, "");
     scene.send(&BEGIN_ONLY).ended(4);
     let path = scene.dir.path().join("state/state.db");

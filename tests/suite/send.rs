@@ -164,7 +164,7 @@ fn what_is_wrong_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_damaged_run_directory_is_told_and_nothing_is_sent() {
+fn a_damaged_run_directory_is_reported_and_nothing_is_sent() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
     list(&dir, "one", 20);

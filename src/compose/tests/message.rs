@@ -141,12 +141,12 @@ fn images_and_attachments_stand_where_clients_look_for_them() {
     );
     let fails =
         |own: &str| composer.compose(&row(json!({"x": 1, "own": own})), DATE).unwrap_err().to_string();
-    assert_eq!(fails("../x"), "attachment `../x` of column `own` leads out of the campaign's folder");
+    assert_eq!(fails("../x"), "attachment `../x` of column `own` is outside the campaign's folder");
     assert_eq!(
         fails("/etc/passwd"),
-        "attachment `/etc/passwd` of column `own` leads out of the campaign's folder"
+        "attachment `/etc/passwd` of column `own` is outside the campaign's folder"
     );
-    assert_eq!(fails("own/b.txt"), "attachment `own/b.txt` of column `own` is not there");
+    assert_eq!(fails("own/b.txt"), "attachment `own/b.txt` of column `own` not found");
     assert_eq!(composer.files().len(), 4);
 }
 
@@ -159,7 +159,7 @@ fn a_message_that_is_too_large_fails_its_row() {
     let fits = (5_000 - overhead - 72) / 3;
     assert!(dir.composer().compose(&row(json!({"x": lines(fits)})), DATE).is_ok());
     let error = dir.fails(json!({"x": lines(fits + 1)}));
-    assert!(error.ends_with("bytes, at most 5000 are allowed"), "{error}");
+    assert!(error.ends_with("bytes; at most 5000 are allowed"), "{error}");
 }
 
 #[test]

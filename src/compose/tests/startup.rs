@@ -98,7 +98,7 @@ fn headers_of_the_campaign_are_checked() {
     let refused =
         |headers: &str| Dir::text("x").more(&format!("[sender.headers]\n{headers}\n")).refused().problem;
     assert_eq!(refused("Bcc = \"x\""), "the field `Bcc` can't be set here");
-    assert_eq!(refused("\"X Y\" = \"x\""), "`X Y` can't be the name of a header field");
+    assert_eq!(refused("\"X Y\" = \"x\""), "`X Y` is not a valid header field name");
     assert_eq!(refused("X-A = \"x\"\nx-a = \"y\""), "the field `X-A` is given twice");
 }
 
@@ -110,7 +110,7 @@ fn images_need_html_and_files_that_are_there() {
     let error = Dir::both("x", "x").more(inline).refused();
     assert!(error.path.ends_with("logo.png") && error.source.is_some());
     let error = Dir::both("x", "x").more(&inline.replace("\"logo\"", "\"a>b\"")).refused();
-    assert_eq!(error.to_string(), "`a>b` can't be the id of an image");
+    assert_eq!(error.to_string(), "`a>b` is not a valid Content-ID");
 }
 
 #[test]
