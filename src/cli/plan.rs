@@ -8,9 +8,12 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
+use super::runtime::runtime;
 use super::table::table;
+use crate::campaign::RouteKind;
 use crate::job::{Job, Outlook};
 use crate::kit::text::{duration, grouped};
+use crate::preflight::finish_time::Limit;
 use crate::target_group::SourceFile;
 
 /// Domains and slots that are listed.
@@ -32,7 +35,7 @@ pub(super) struct Args {
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
-    let outlook = job.outlook(args.limit.map(u64::from), LISTED)?;
+    let outlook = runtime()?.block_on(job.outlook(args.limit.map(u64::from), LISTED))?;
     let files = job.target_group()?.files();
     if args.json {
         out(&format!("{:#}\n", json(&job, files, &outlook)))?;
@@ -43,9 +46,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 }
 
 fn json(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> Value {
-    let slots = outlook.forecast.slots();
+    let estimate = &outlook.estimate;
+    let slots = estimate.slots.iter();
     let slots: Vec<_> =
-        slots.map(|slot| json!({"slot": slot.slot.to_string(), "messages": slot.rows})).collect();
+        slots.map(|(slot, messages)| json!({"slot": slot.to_string(), "messages": messages})).collect();
     let files: Vec<_> = files
         .iter()
         .zip(&outlook.rows_by_file)
@@ -56,14 +60,14 @@ fn json(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> Value {
     let campaign = job.campaign();
     json!({
         "campaign": campaign.identity.id, "files": files, "screening": outlook.counts,
-        "domains": domains, "capacity": campaign.capacity, "start": outlook.start.to_string(),
-        "finish": outlook.forecast.finish().to_string(), "slots": slots,
+        "domains": domains, "capacity": campaign.capacity, "start": estimate.start.to_string(),
+        "finish": estimate.finish.to_string(), "limited_by": estimate.limited_by, "slots": slots,
         "personalised": campaign.template.personalised,
     })
 }
 
 fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
-    let Outlook { rows_by_file, counts, domains, start, forecast } = outlook;
+    let Outlook { rows_by_file, counts, domains, estimate } = outlook;
     let mut text = String::new();
     let rows = |rows: u64| if rows == 1 { "row" } else { "rows" }.to_owned();
     let files = files.iter().zip(rows_by_file);
@@ -98,18 +102,26 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         grouped(capacity.per_slot()),
         json!(capacity.pace).as_str().unwrap_or_default()
     ));
-    let slots: Vec<_> = forecast.slots().take(LISTED).collect();
-    text.push_str(&table(
-        &slots.iter().map(|slot| vec![format!("  {}", slot.slot), grouped(slot.rows)]).collect::<Vec<_>>(),
-    ));
-    let more = forecast.slots().count().saturating_sub(slots.len());
-    if more > 0 {
-        text.push_str(&format!("    … and {} more\n", grouped(more as u64)));
+    if estimate.limited_by == Limit::Capacity {
+        let slots = estimate.slots.iter().take(LISTED);
+        text.push_str(&table(
+            &slots.map(|(slot, rows)| vec![format!("  {slot}"), grouped(*rows)]).collect::<Vec<_>>(),
+        ));
+        let more = estimate.slots.len().saturating_sub(LISTED);
+        if more > 0 {
+            text.push_str(&format!("    … and {} more\n", grouped(more as u64)));
+        }
     }
-    let finish = forecast.finish();
+    let finish = estimate.finish;
     text.push_str(&format!(
-        "\n  if started now, the last message leaves at {finish} ({})\n",
-        duration(finish.since(*start))
+        "\n  if started now, the last message leaves at {finish} ({}), limited by {}\n",
+        duration(finish.since(estimate.start)),
+        estimate.limited_by.text(capacity)
     ));
+    if job.campaign().delivery.route == RouteKind::Mx {
+        text.push_str(
+            "  without the limits of providers that DNS would show: `mailrun check` looks them up\n",
+        );
+    }
     text
 }

@@ -1,13 +1,14 @@
 //! Everything that can be known before sending. Sends nothing.
 
 use super::error::JobError;
-use super::findings::{Inspection, content_findings, relay_findings, sender_findings, shares};
+use super::findings::{DOMAINS_LOOKED_UP, Inspection, content_findings, relay_findings, sender_findings};
 use super::name_servers::NameServers;
 use super::open::Job;
 use crate::campaign::RouteKind;
 use crate::mail::Timestamp;
+use crate::plan::top_domains;
 use crate::preflight::Findings;
-use crate::preflight::finish_time::{self, Estimate};
+use crate::preflight::finish_time::Estimate;
 
 /// What is checked, and how.
 #[derive(Debug, Clone, Default)]
@@ -47,9 +48,8 @@ impl Job<'_> {
         }
         findings.extend(inspection.findings()?);
         let asked = (!options.offline || name_servers.is_given()).then_some(name_servers);
-        let shares = shares(plan, campaign, asked).await?;
-        let now = self.workspace.clock().wall();
-        let estimate = finish_time::estimate(inspection.to_send(), &campaign.capacity, shares, now);
+        let estimate =
+            self.estimate(plan, inspection.to_send(), top_domains(plan, DOMAINS_LOOKED_UP), asked).await?;
         findings.push(estimate.finding(&campaign.capacity, options.deadline));
         if campaign.delivery.route == RouteKind::Sandbox {
             findings.rehearse();

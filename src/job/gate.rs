@@ -4,15 +4,15 @@
 use std::path::PathBuf;
 
 use super::error::{JobError, Refusal};
-use super::findings::{Inspection, sender_findings};
+use super::findings::{DOMAINS_LOOKED_UP, Inspection, sender_findings};
 use super::frozen_run::FrozenRun;
 use super::name_servers::NameServers;
 use super::observer::Notice;
 use super::open::Job;
 use crate::campaign::RouteKind;
 use crate::mail::Timestamp;
+use crate::plan::top_domains;
 use crate::preflight::approval::Approval;
-use crate::preflight::finish_time;
 use crate::preflight::list::{self, Looking};
 use crate::preflight::{Finding, Level};
 
@@ -42,7 +42,7 @@ impl Job<'_> {
         }
         // A run that has started is resumed, however late it is.
         if let Some(deadline) = checks.deadline.filter(|_| !run.has_begun()) {
-            self.refuse("the deadline can't be met", self.missed(run, deadline))?;
+            self.refuse("the deadline can't be met", self.missed(run, deadline, checks).await?)?;
         }
         Ok(())
     }
@@ -72,12 +72,18 @@ impl Job<'_> {
     }
 
     /// The deadline, where it can't be met.
-    fn missed(&self, run: &FrozenRun, deadline: Timestamp) -> Vec<Finding> {
-        let capacity = &self.campaign().capacity;
-        let now = self.workspace.clock().wall();
-        let estimate = finish_time::estimate(u64::from(run.plan.len()), capacity, Vec::new(), now);
-        let finding = estimate.finding(capacity, Some(deadline));
-        if finding.level == Level::Ok { Vec::new() } else { vec![finding] }
+    async fn missed(
+        &self,
+        run: &FrozenRun,
+        deadline: Timestamp,
+        checks: &Checks,
+    ) -> Result<Vec<Finding>, JobError> {
+        let rows = u64::from(run.plan.len());
+        let estimate = self
+            .estimate(&run.plan, rows, top_domains(&run.plan, DOMAINS_LOOKED_UP), checks.content.as_ref())
+            .await?;
+        let finding = estimate.finding(&self.campaign().capacity, Some(deadline));
+        Ok(if finding.level == Level::Ok { Vec::new() } else { vec![finding] })
     }
 
     /// Turns warnings into notices, and refusals into an error.

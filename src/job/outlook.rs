@@ -2,9 +2,10 @@
 //! nothing.
 
 use super::error::JobError;
+use super::findings::DOMAINS_LOOKED_UP;
 use super::open::Job;
-use crate::mail::Timestamp;
-use crate::plan::{Forecast, forecast, top_domains};
+use crate::plan::top_domains;
+use crate::preflight::finish_time::Estimate;
 use crate::screen::Counts;
 
 /// What a run would come to, started now.
@@ -15,24 +16,21 @@ pub(crate) struct Outlook {
     pub counts: Counts,
     /// The destination domains with the most rows, and their rows.
     pub domains: Vec<(String, u64)>,
-    /// When it starts.
-    pub start: Timestamp,
-    /// When the messages leave.
-    pub forecast: Forecast,
+    /// When the messages leave if it starts now, as far as that is known without DNS.
+    pub estimate: Estimate,
 }
 
 impl Job<'_> {
     /// Screens the list, the first `limit` rows that pass, and names the `domains` largest domains.
-    pub(crate) fn outlook(&self, limit: Option<u64>, domains: usize) -> Result<Outlook, JobError> {
+    pub(crate) async fn outlook(&self, limit: Option<u64>, domains: usize) -> Result<Outlook, JobError> {
         let files = self.temporary_plan(limit, None)?;
         let screening = &files.screening;
-        let domains = match screening.domains.exact(domains) {
-            Some(domains) => domains,
-            None => top_domains(&files.open()?, domains),
-        };
-        let start = self.workspace.clock().wall();
-        let forecast = forecast(screening.counts.accepted, &self.campaign().capacity, start);
+        let plan = files.open()?;
+        let largest = screening.domains.exact(DOMAINS_LOOKED_UP);
+        let largest = largest.unwrap_or_else(|| top_domains(&plan, DOMAINS_LOOKED_UP));
+        let domains = largest.iter().take(domains).cloned().collect();
+        let estimate = self.estimate(&plan, screening.counts.accepted, largest, None).await?;
         let (rows_by_file, counts) = (screening.rows_by_file.clone(), screening.counts);
-        Ok(Outlook { rows_by_file, counts, domains, start, forecast })
+        Ok(Outlook { rows_by_file, counts, domains, estimate })
     }
 }

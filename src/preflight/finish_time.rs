@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::finding::{Finding, Id};
+use super::local_addresses::{self, LocalAddress, Tightest};
 use crate::campaign::Capacity;
 use crate::kit::text::{counted, grouped};
 use crate::mail::Timestamp;
@@ -25,6 +26,47 @@ pub(crate) struct Share {
     pub per_second: Option<f64>,
 }
 
+/// What decides when a run finishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The agreed capacity.
+    Capacity,
+    /// The rate that a provider or a relay accepts: the share's name.
+    Share(String),
+    /// `rate` of the local addresses.
+    EgressRate,
+    /// `warm-up` of the local addresses.
+    WarmUp,
+}
+
+impl Limit {
+    /// Its name for programs: `capacity`, `egress rate`, `warm-up`, or the share's.
+    fn name(&self) -> &str {
+        match self {
+            Self::Capacity => "capacity",
+            Self::Share(name) => name,
+            Self::EgressRate => "egress rate",
+            Self::WarmUp => "warm-up",
+        }
+    }
+
+    /// The same for people: `the rate that Orange accepts`.
+    pub(crate) fn text(&self, capacity: &Capacity) -> String {
+        match self {
+            Self::Capacity => format!("the capacity of {} per hour", grouped(capacity.per_hour)),
+            Self::Share(name) => format!("the rate that {name} accepts"),
+            Self::EgressRate => "the rates of the local addresses (`[[egress]]`)".to_owned(),
+            Self::WarmUp => "the warm-up of the local addresses: start a run on each day".to_owned(),
+        }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// The expected course of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Estimate {
@@ -36,8 +78,8 @@ pub(crate) struct Estimate {
     /// When the last one leaves.
     #[serde(serialize_with = "as_text")]
     pub finish: Timestamp,
-    /// What decides when it finishes: `capacity`, or the name of a share.
-    pub limited_by: String,
+    /// What decides when it finishes.
+    pub limited_by: Limit,
     /// The slots in which messages leave, each with its number of messages.
     #[serde(skip)]
     pub slots: Vec<(Timestamp, u64)>,
@@ -50,14 +92,21 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 }
 
 /// Estimates sending `rows` messages from `start` on. `shares` are parts of the list with their
-/// limits: the slowest of them, or the capacity, decides when the run finishes.
-pub(crate) fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start: Timestamp) -> Estimate {
+/// limits, `addresses` those that it leaves from: the slowest of them, or the capacity, decides
+/// when the run finishes.
+pub(crate) fn estimate(
+    rows: u64,
+    capacity: &Capacity,
+    shares: Vec<Share>,
+    addresses: &[LocalAddress<'_>],
+    start: Timestamp,
+) -> Estimate {
     let forecast = forecast(rows, capacity, start);
     let mut estimate = Estimate {
         rows,
         start,
         finish: forecast.finish(),
-        limited_by: "capacity".into(),
+        limited_by: Limit::Capacity,
         slots: forecast.slots().map(|slot| (slot.slot, slot.rows)).collect(),
         shares,
     };
@@ -67,8 +116,17 @@ pub(crate) fn estimate(rows: u64, capacity: &Capacity, shares: Vec<Share>, start
         let finish = start + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         if finish > estimate.finish {
             estimate.finish = finish;
-            estimate.limited_by.clone_from(&share.name);
+            estimate.limited_by = Limit::Share(share.name.clone());
         }
+    }
+    if let Some((finish, tightest)) = local_addresses::finish(addresses, rows, start)
+        && finish > estimate.finish
+    {
+        estimate.finish = finish;
+        estimate.limited_by = match tightest {
+            Tightest::Rate => Limit::EgressRate,
+            Tightest::WarmUp => Limit::WarmUp,
+        };
     }
     estimate
 }
@@ -77,16 +135,13 @@ impl Estimate {
     /// When the run finishes and whether that is before `deadline`; if not, what it would take.
     pub(crate) fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
         let took = self.finish.since(self.start);
-        let limit = match self.limited_by.as_str() {
-            "capacity" => format!("the capacity of {} per hour", grouped(capacity.per_hour)),
-            share => format!("the rate that {share} accepts"),
-        };
         let seen = format!(
-            "{} from {} to {} ({}), limited by {limit}",
+            "{} from {} to {} ({}), limited by {}",
             counted(self.rows, "message", "messages"),
             self.start,
             self.finish,
-            words(took)
+            words(took),
+            self.limited_by.text(capacity)
         );
         let Some(deadline) = deadline else { return Finding::new(Id::Finish, seen) };
         if self.finish <= deadline {
@@ -99,9 +154,21 @@ impl Estimate {
         if left.is_zero() {
             return finding.fix("name a later --deadline: this one passes before the first message leaves");
         }
-        if self.limited_by != "capacity" {
-            return finding
-                .fix(format!("start {late} earlier, or send fewer messages to {}", self.limited_by));
+        match &self.limited_by {
+            Limit::Capacity => {}
+            Limit::Share(name) => {
+                return finding.fix(format!("start {late} earlier, or send fewer messages to {name}"));
+            }
+            Limit::EgressRate => {
+                return finding
+                    .fix(format!("start {late} earlier, or raise `rate` of an `[[egress]]` entry"));
+            }
+            Limit::WarmUp => {
+                return finding.fix(
+                    "name a later --deadline and start a run on each day, or let addresses that are \
+                     warmed up serve the sender",
+                );
+            }
         }
         let needed = (self.rows as f64 * 3_600.0 / left.as_secs_f64()).ceil() as u64;
         finding.fix(format!(
@@ -155,19 +222,31 @@ mod tests {
     #[test]
     fn the_slowest_part_decides() {
         let capacity = Capacity::default();
-        let all = estimate(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], NOON);
-        assert_eq!((all.finish, all.limited_by.as_str()), (after(3_600), "capacity"));
-        let slow = estimate(150_001, &capacity, vec![share("Orange", 9_001, Some(2.0))], NOON);
-        assert_eq!((slow.finish, slow.limited_by.as_str()), (after(4_500), "Orange"));
-        let unknown = estimate(150_001, &capacity, vec![share("Orange", 9_001, None)], NOON);
+        let all = estimate(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], &[], NOON);
+        assert_eq!((all.finish, &all.limited_by), (after(3_600), &Limit::Capacity));
+        let slow = estimate(150_001, &capacity, vec![share("Orange", 9_001, Some(2.0))], &[], NOON);
+        assert_eq!((slow.finish, &slow.limited_by), (after(4_500), &Limit::Share("Orange".into())));
+        let unknown = estimate(150_001, &capacity, vec![share("Orange", 9_001, None)], &[], NOON);
         assert_eq!(unknown.finish, after(3_600));
         assert_eq!(all.slots.iter().map(|(_, rows)| rows).sum::<u64>(), 150_001);
     }
 
     #[test]
+    fn the_local_addresses_count_too() {
+        let egress = toml::from_str("address = \"192.0.2.1\"\nrate = \"1/s\"").unwrap();
+        let addresses = [LocalAddress { egress: &egress, used_today: 0 }];
+        let slow = estimate(2_000, &Capacity::default(), Vec::new(), &addresses, NOON);
+        assert_eq!((slow.finish, &slow.limited_by), (after(1_999), &Limit::EgressRate));
+        let late = slow.finding(&Capacity::default(), Some(after(120)));
+        assert_eq!(late.level, Level::Refused);
+        assert!(late.seen.contains("limited by the rates of the local addresses"), "{}", late.seen);
+        assert!(late.fix.unwrap().contains("raise `rate`"));
+    }
+
+    #[test]
     fn a_deadline_that_is_missed_is_refused_with_what_it_would_take() {
         let capacity = Capacity::default();
-        let all = estimate(300_000, &capacity, Vec::new(), NOON);
+        let all = estimate(300_000, &capacity, Vec::new(), &[], NOON);
         assert_eq!(all.finding(&capacity, None).id, Id::Finish);
         assert_eq!(all.finding(&capacity, Some(after(7_200))).level, Level::Ok);
         let late = all.finding(&capacity, Some(after(3_600)));

@@ -12,6 +12,7 @@ pub(crate) mod dns;
 mod finding;
 pub(crate) mod finish_time;
 pub(crate) mod list;
+pub(crate) mod local_addresses;
 pub(crate) mod relay;
 pub(crate) mod sender;
 

@@ -153,6 +153,43 @@ fn a_deadline_that_can_not_be_met_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 2_000);
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::minutes(2)).to_rfc3339();
+    let today = chrono::Utc::now().format("%F");
+    let young =
+        format!("address = \"127.0.0.1\"\nwarm-up = {{ from = \"{today}\", per-day = [100, 100, 100] }}");
+    for (more, limit, least) in [
+        ("[[egress]]\naddress = \"127.0.0.1\"\nrate = \"1/s\"", "egress rate", 1_999),
+        (&format!("[[egress]]\n{young}"), "warm-up", 2 * 86_400),
+        (
+            "[[shaping]]\nname = \"own\"\nmx-suffixes = [\"127.0.0.1\"]\nmessages-per-second = 2",
+            "the relay 127.0.0.1",
+            999,
+        ),
+        (
+            "[[relay]]\nname = \"slow\"\nhost = \"127.0.0.3\"\n[[route]]\ndomains = [\"one.example\"]\n\
+             relay = \"slow\"\n[[shaping]]\nname = \"own\"\nmx-suffixes = [\"127.0.0.3\"]\nmessages-per-second = 4",
+            "the relay slow",
+            499,
+        ),
+    ] {
+        let file = campaign(&dir, "one", relay.port(), "", more);
+        let plan = json(&dir.run(&["plan", &file, "--json"]).ended(0).stdout());
+        assert_eq!(plan["limited_by"], limit, "{more}");
+        let moment = |key: &str| chrono::DateTime::parse_from_rfc3339(plan[key].as_str().unwrap()).unwrap();
+        let seconds = (moment("finish") - moment("start")).num_seconds();
+        assert!((least..least + 2 * 86_400).contains(&seconds), "{more}: {seconds} s");
+        let shown = dir.run(&["plan", &file]).ended(0).stdout();
+        assert!(shown.contains("limited by"), "{shown}");
+        dir.run(&["send", &file, "--no-check", "--deadline", &soon]).ended(3).says("deadline-missed");
+    }
+    assert_eq!(relay.stop().accepted, 0);
+}
+
+#[test]
 fn an_approval_is_the_same_everywhere_and_holds_what_is_sent() {
     let relay = Relay::start(Options::default());
     let make = |dir: &Dir| {

@@ -95,6 +95,10 @@ impl DailyCaps for MemoryCaps {
         Ok(taken)
     }
 
+    fn used(&self, source: &str, day: NaiveDate) -> Result<u64, StoreError> {
+        Ok(self.lock().get(&(source.to_owned(), day)).copied().unwrap_or_default())
+    }
+
     fn give_back(&self, source: &str, day: NaiveDate, unused: u64) -> Result<(), StoreError> {
         let mut all = self.lock();
         let used = all.entry((source.to_owned(), day)).or_default();

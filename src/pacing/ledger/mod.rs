@@ -59,6 +59,9 @@ pub trait DailyCaps: fmt::Debug + Send + Sync {
     /// were taken.
     fn take(&self, source: &str, day: NaiveDate, cap: u64, wanted: u64) -> Result<u64, StoreError>;
 
+    /// How many messages of `source` are taken on `day`.
+    fn used(&self, source: &str, day: NaiveDate) -> Result<u64, StoreError>;
+
     /// Gives back what was taken and not used.
     fn give_back(&self, source: &str, day: NaiveDate, unused: u64) -> Result<(), StoreError>;
 }

@@ -12,7 +12,10 @@ pub(super) fn a_cap_is_shared_and_what_is_given_back_can_be_taken_again(fresh: &
     assert_eq!(other.take("192.0.2.1", day(1), 500, 400).unwrap(), 100);
     assert_eq!(one.take("192.0.2.1", day(1), 500, 1).unwrap(), 0);
     assert_eq!(one.take("192.0.2.2", day(1), 500, 1).unwrap(), 1, "each address has its own");
+    assert_eq!(one.used("192.0.2.1", day(1)).unwrap(), 500);
+    assert_eq!(one.used("192.0.2.1", day(2)).unwrap(), 0);
     one.give_back("192.0.2.1", day(1), 30).unwrap();
+    assert_eq!(other.used("192.0.2.1", day(1)).unwrap(), 470);
     assert_eq!(other.take("192.0.2.1", day(1), 500, 400).unwrap(), 30);
     assert_eq!(other.take("192.0.2.1", day(2), 1_000, 5_000).unwrap(), 1_000, "a new day, a new cap");
     one.give_back("192.0.2.2", day(1), 50).unwrap();

@@ -39,15 +39,11 @@ impl SqliteCaps {
         let change = |db: &mut Connection| -> rusqlite::Result<u64> {
             let day_text = day.to_string();
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let used: i64 = transaction.query_row(
-                "SELECT coalesce(sum(used), 0) FROM daily_cap WHERE source = ?1 AND day = ?2",
-                params![source, day_text],
-                |row| row.get(0),
-            )?;
-            let change = by(used.max(0).cast_unsigned());
+            let used = used(&transaction, source, day)?;
+            let change = by(used);
             transaction.execute(
                 "INSERT OR REPLACE INTO daily_cap VALUES (?1, ?2, ?3)",
-                params![source, day_text, used + change],
+                params![source, day_text, used.cast_signed() + change],
             )?;
             let oldest = day - chrono::Days::new(KEPT_DAYS);
             transaction.execute("DELETE FROM daily_cap WHERE day < ?1", [oldest.to_string()])?;
@@ -60,9 +56,24 @@ impl SqliteCaps {
     }
 }
 
+/// How many messages of `source` are taken on `day`.
+fn used(db: &Connection, source: &str, day: NaiveDate) -> rusqlite::Result<u64> {
+    let used: i64 = db.query_row(
+        "SELECT coalesce(sum(used), 0) FROM daily_cap WHERE source = ?1 AND day = ?2",
+        params![source, day.to_string()],
+        |row| row.get(0),
+    )?;
+    Ok(used.max(0).cast_unsigned())
+}
+
 impl DailyCaps for SqliteCaps {
     fn take(&self, source: &str, day: NaiveDate, cap: u64, wanted: u64) -> Result<u64, StoreError> {
         self.change(source, day, |used| cap.saturating_sub(used).min(wanted).cast_signed())
+    }
+
+    fn used(&self, source: &str, day: NaiveDate) -> Result<u64, StoreError> {
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        used(&db, source, day).map_err(|error| error::sqlite(&self.store, "read a daily cap in", error))
     }
 
     fn give_back(&self, source: &str, day: NaiveDate, unused: u64) -> Result<(), StoreError> {
