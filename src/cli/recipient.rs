@@ -9,7 +9,7 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
 use crate::job::{History, Workspace, histories};
-use crate::mail::{Address, Timestamp};
+use crate::mail::Address;
 use crate::run_dir::{Manifest, RunDir};
 
 pub(super) fn run(
@@ -20,7 +20,7 @@ pub(super) fn run(
     as_json: bool,
 ) -> Result<Exit, Diagnostic> {
     let kept = manifest.campaign.results.status_retention.0;
-    let over = manifest.finished.is_some_and(|at| Timestamp::wall().since(at) > kept);
+    let over = manifest.finished.is_some_and(|at| workspace.clock().wall().since(at) > kept);
     if over {
         out(if as_json { "{}\n" } else { "" })?;
         return Ok(Exit::Ok);

@@ -17,7 +17,7 @@ use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
 use crate::job::{NameServers, Workspace};
 use crate::kit::file::{self, PRIVATE};
-use crate::mail::{Domain, Timestamp};
+use crate::mail::Domain;
 use crate::preflight::sender::{self, Sender};
 use crate::preflight::{Findings, Level};
 use crate::route::Resolver;
@@ -83,7 +83,7 @@ fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
     let notes_file = workspace.state_dir()?.join(NOTES);
     let mut notes = read_notes(&notes_file);
     let runtime = runtime()?;
-    let now = Timestamp::wall().to_string();
+    let now = workspace.clock().wall().to_string();
     let (mut text, mut values, mut wrong) = (String::new(), Vec::new(), 0);
     for registered in &registry.senders {
         let name = name(registered);

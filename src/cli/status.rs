@@ -58,7 +58,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     text.push_str(&table(
         &counts.iter().map(|(word, rows)| vec![shown(word).to_owned(), grouped(*rows)]).collect::<Vec<_>>(),
     ));
-    text.extend(live.as_ref().map(progress));
+    text.extend(live.as_ref().map(|live| progress(live, workspace.clock().wall())));
     out(&text)?;
     Ok(Exit::Ok)
 }
@@ -69,11 +69,11 @@ fn shown(word: &str) -> &str {
 }
 
 /// Rate, finish and lanes of a running process.
-fn progress(live: &Live) -> String {
+fn progress(live: &Live, now: Timestamp) -> String {
     let snapshot = &live.snapshot;
     let mut text = format!("\n  rate      {:.1}/s, slot {}\n", snapshot.per_second, live.slot);
     if let Some(left) = snapshot.time_left {
-        text.push_str(&format!("  finish    {} ({})\n", Timestamp::wall() + left, duration(left)));
+        text.push_str(&format!("  finish    {} ({})\n", now + left, duration(left)));
     }
     text.push_str("\n  lanes\n");
     let lanes = snapshot.lanes.iter().map(|lane| {
