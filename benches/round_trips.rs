@@ -18,7 +18,9 @@ use mail_send::smtp::message::Message as LockStepMessage;
 use mailrun::campaign::Timeouts;
 use mailrun::mail::{Address, Envelope, Message, SignedMessage};
 use mailrun::sandbox::{Extensions as Offers, Options, Sandbox};
-use mailrun::smtp::{self, ConnectionId, ConnectionLimits, Extensions, Security, Target, Transaction};
+use mailrun::smtp::{
+    self, ConnectionId, ConnectionLimits, Extensions, Secrets, Security, Target, Transaction,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -131,6 +133,7 @@ async fn ours(server: SocketAddr, depth: usize, messages: u64) -> Result<f64, Bo
         credentials: None,
         timeouts: Timeouts::default(),
         extensions: Extensions::default(),
+        secrets: Secrets::default(),
     };
     let connection = smtp::connect(&target).await?;
     let (work, to_do) = mpsc::channel(depth);

@@ -71,6 +71,7 @@
 //!    `mail::fuzz::addresses_are_safe_to_send_to_or_refused`)
 //! 7. **Secrets come from the environment or from files, and appear in no log, manifest, error or
 //!    result.** (`suite::send::a_refused_login_ends_the_run_and_the_password_is_shown_nowhere`,
+//!    `suite::send::a_relay_that_repeats_the_login_gives_no_password_away`,
 //!    `compose::tests::message::a_composer_is_shared_by_threads_and_tells_no_secret`,
 //!    `dkim::tests::debug_output_holds_no_key`)
 //!

@@ -14,7 +14,8 @@ use crate::run::{
 };
 use crate::sandbox::Sandbox;
 use crate::smtp::{
-    ClientIdentity, ConnectionLimits, Credentials, EhloName, Extensions, Security, Target, TokenSource,
+    ClientIdentity, ConnectionLimits, Credentials, EhloName, Extensions, Secrets, Security, Target,
+    TokenSource,
 };
 
 /// A connection without work is closed after this: a relay closes it itself before long.
@@ -92,6 +93,7 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, JobError
         credentials: None,
         timeouts: campaign.delivery.timeouts.clone(),
         extensions: Extensions::default(),
+        secrets: Secrets::default(),
     };
     let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
     let limits = connection_limits(
@@ -146,6 +148,15 @@ fn extensions(campaign: &Campaign) -> Extensions {
     Extensions { dsn: campaign.delivery.dsn.clone(), require_tls: campaign.delivery.require_tls }
 }
 
+/// The passwords of all relays: none may show another's either.
+fn passwords(campaign: &Campaign) -> Secrets {
+    let relays = campaign.relay.iter().chain(&campaign.delivery.relay);
+    let relays = relays.filter(|relay| relay.password_env.is_some() || relay.password_file.is_some());
+    // What can't be read is not used, and so not shown; a relay that needs it is refused elsewhere.
+    let passwords = relays.filter_map(|relay| relay_password(relay).ok());
+    passwords.fold(Secrets::default(), |secrets, password| password.among(secrets))
+}
+
 fn hop(campaign: &Campaign, relay: &Relay) -> Result<RelayHop, JobError> {
     let client = relay.client_cert.as_deref().zip(relay.client_key.as_deref());
     let client = client.map(|(certificate, key)| ClientIdentity { certificate, key });
@@ -170,6 +181,7 @@ fn hop(campaign: &Campaign, relay: &Relay) -> Result<RelayHop, JobError> {
         credentials,
         timeouts: campaign.delivery.timeouts.clone(),
         extensions: extensions(campaign),
+        secrets: passwords(campaign),
     };
     Ok(RelayHop { target, port: relay.port(), weight: relay.weight })
 }

@@ -145,6 +145,7 @@ mod tests {
             credentials: None,
             timeouts: Timeouts::default(),
             extensions: crate::smtp::Extensions::default(),
+            secrets: crate::smtp::Secrets::default(),
         };
         check(&target, Timestamp::wall()).await.iter().map(|f| (f.level, f.id.as_str())).collect()
     }

@@ -12,7 +12,7 @@ use super::ids::SourceId;
 use super::site::{Departure, Site};
 use crate::journal::{ConnectionInfo, Intent, Writer};
 use crate::mail::Timestamp;
-use crate::smtp::{ConnectionId, Transaction};
+use crate::smtp::{Closed, ConnectionId, Transaction};
 
 /// How long an orderly close (QUIT and its reply) may take at the end of a run.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -97,7 +97,11 @@ impl Connections {
             let _ = events.send(Event::Opened(id, number)).await;
             let closed = connection.serve(id, work, events.clone(), site.limits).await;
             tracing::info!(connection = id.0, ?closed, "closed");
-            let _ = events.send(Event::Closed(id)).await;
+            let lost = match closed {
+                Closed::Lost(error) => Some(error),
+                Closed::WorkEnded | Closed::Idle | Closed::MessageLimit => None,
+            };
+            let _ = events.send(Event::Closed(id, lost)).await;
         });
     }
 

@@ -12,7 +12,7 @@ use crate::journal::{Intent, Outcome};
 use crate::mail::Class;
 use crate::pacing::{Request, Reservation};
 use crate::run_dir::StopReason;
-use crate::smtp::{ConnectionId, Report, Transaction};
+use crate::smtp::{ConnectionId, Report, SessionError, Transaction};
 
 /// A demand to stop the run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,8 +34,9 @@ pub enum Event {
     NotOpened(ConnectionId, Trouble),
     /// A transaction ended.
     Reported(ConnectionId, Report),
-    /// A connection is closed. All of its reports came before, through the same channel.
-    Closed(ConnectionId),
+    /// A connection is closed: why, if that was not as agreed. All of its reports came before,
+    /// through the same channel.
+    Closed(ConnectionId, Option<SessionError>),
     /// Nothing of this transaction went out: its connection had closed before its intents were
     /// durable, or the journal gave them up.
     Undelivered(ConnectionId, u64),

@@ -190,7 +190,8 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
     }
 }
 
-fn failure_of(error: &SessionError) -> Failure {
+/// What kept the replies from coming when a session broke.
+pub(super) fn failure_of(error: &SessionError) -> Failure {
     match error {
         SessionError::Protocol(_) => Failure::Protocol,
         SessionError::Closing(_)

@@ -13,7 +13,9 @@ use crate::route::{
     self, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure, host_addresses,
     relay_addresses,
 };
-use crate::smtp::{self, Concern, ConnectError, Connection, ConnectionLimits, EhloName, Extensions, Target};
+use crate::smtp::{
+    self, Concern, ConnectError, Connection, ConnectionLimits, EhloName, Extensions, Secrets, Target,
+};
 
 /// Where a lane goes.
 #[derive(Debug)]
@@ -228,6 +230,7 @@ impl MxHosts {
             credentials: None,
             timeouts: self.shared.timeouts.clone(),
             extensions: self.shared.extensions.clone(),
+            secrets: Secrets::default(),
         }
     }
 }

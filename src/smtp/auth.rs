@@ -5,6 +5,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::codec::Capabilities;
 use super::password::Password;
+use super::secrets::Secrets;
 use super::token::{TokenError, TokenSource};
 
 /// The credentials to authenticate with.
@@ -117,6 +118,15 @@ impl Credentials {
             Mechanism::Plain => return Err(BadChallenge),
         };
         Ok(BASE64_STANDARD.encode(answer) + "\r\n")
+    }
+
+    /// `secrets` with these. Only the result of [`Self::current`] has one.
+    pub fn among(&self, secrets: Secrets) -> Secrets {
+        match self {
+            Self::Password { password, .. } => password.among(secrets),
+            Self::XOAuth2 { token, .. } => token.among(secrets),
+            Self::Tokens { .. } => secrets,
+        }
     }
 
     /// The user and the secret. Only the result of [`Self::current`] has a secret.

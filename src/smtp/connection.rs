@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -23,8 +22,8 @@ use super::opening::{self, Opened};
 use super::session::Session;
 use super::stream::Stream;
 use super::{
-    Capabilities, Concern, ConnectError, ConnectProblem, Extensions, Fate, NotStarted, Report, SessionError,
-    Target, Transaction,
+    Capabilities, Concern, ConnectError, ConnectProblem, Extensions, Fate, NotStarted, Report, Secrets,
+    SessionError, Target, Transaction,
 };
 
 #[cfg(test)]
@@ -46,9 +45,9 @@ pub struct ConnectionId(pub u64);
 pub struct Connection {
     info: SessionInfo,
     stream: Stream,
-    surplus: BytesMut,
     timeouts: Timeouts,
     extensions: Extensions,
+    secrets: Secrets,
 }
 
 /// The two ends of a connection, and how it is secured.
@@ -134,9 +133,9 @@ impl Connection {
         Self {
             info,
             stream: opened.stream,
-            surplus: opened.surplus,
             timeouts: target.timeouts.clone(),
             extensions: target.extensions.clone(),
+            secrets: opened.secrets,
         }
     }
 
@@ -210,12 +209,12 @@ enum Event {
 
 impl Driver {
     fn new(connection: Connection, work: mpsc::Receiver<Transaction>, limits: ConnectionLimits) -> Self {
-        let Connection { info, stream, surplus, timeouts, extensions } = connection;
-        let mut session =
-            Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes).with(extensions);
-        session.on_bytes(&surplus, Timestamp::now());
+        let Connection { info, stream, timeouts, extensions, secrets } = connection;
+        let session = Session::new(info.capabilities, timeouts, limits.depth, limits.window_bytes)
+            .with(extensions)
+            .hiding(secrets);
         let deadline = Instant::now() + limits.idle;
-        let mut driver = Self {
+        Self {
             session,
             stream,
             unflushed: false,
@@ -228,14 +227,15 @@ impl Driver {
             timer: Box::pin(sleep_until(deadline)),
             patience: (0, limits.idle),
             deadline,
-        };
-        // The server may have closed the session already, right after its opening.
-        driver.settle();
-        driver
+        }
     }
 
     /// The next event. Reading comes first, so that a refusal is seen before more is written. Work
     /// comes before writing, so that everything that fits goes out in one write.
+    ///
+    /// While the server has nothing to answer, nothing is written on top of input that was not read:
+    /// it is the end of the connection, or a reply that nobody asked for and that would be taken for
+    /// the answer to what is written.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let mut buffer = ReadBuf::new(&mut self.buffer);
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
@@ -247,7 +247,9 @@ impl Driver {
         {
             return Poll::Ready(Event::Work(work));
         }
-        if self.session.wants_write() {
+        if self.session.is_quiet() && self.session.wants_write() && self.stream.has_unread_input() {
+            // The reactor wakes the read that is pending.
+        } else if self.session.wants_write() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.session.chunks(&mut slices);
             let write = Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..filled]);

@@ -48,6 +48,21 @@ pub enum SessionError {
     },
 }
 
+impl SessionError {
+    /// The server's reply, if a reply ended the session.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Closing(reply) => Some(reply),
+            Self::Closed { .. }
+            | Self::ClosedIdle
+            | Self::Timeout { .. }
+            | Self::Protocol(_)
+            | Self::Withheld
+            | Self::Io { .. } => None,
+        }
+    }
+}
+
 impl From<&io::Error> for SessionError {
     fn from(error: &io::Error) -> Self {
         Self::Io { kind: error.kind(), detail: error.to_string() }

@@ -6,7 +6,7 @@
 //! | `transaction` | what goes in and what comes out: transaction, report, fate |
 //! | `codec` | commands, replies, capabilities, dot-stuffing: bytes and values, no state |
 //! | `session` | the transaction loop as a state machine without I/O or clock |
-//! | `target`, `auth`, `password`, `token`, `tls` | where to connect to, as whom, and how it is secured |
+//! | `target`, `auth`, `password`, `secrets`, `token`, `tls` | where to connect to, as whom, and how it is secured |
 //! | `opening` | greeting, EHLO, STARTTLS, AUTH |
 //! | `connection` | the thin tokio driver: connects, and joins session and socket |
 //!
@@ -21,6 +21,7 @@ mod error;
 mod opening;
 mod password;
 mod probe;
+mod secrets;
 mod session;
 mod stream;
 mod target;
@@ -35,6 +36,7 @@ pub use connection::{Closed, Connection, ConnectionId, ConnectionLimits, Session
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
 pub use password::Password;
 pub use probe::{Probe, probe};
+pub use secrets::Secrets;
 pub use session::Session;
 pub use target::{BadEhloName, EhloName, Extensions, Target};
 pub use tls::{ClientIdentity, Security, TlsError};

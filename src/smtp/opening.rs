@@ -22,7 +22,7 @@ use crate::mail::Reply;
 use super::auth::Mechanism;
 use super::codec::ReplyParser;
 use super::stream::Stream;
-use super::{Capabilities, Command, ConnectProblem, Credentials, Security, Target, tls};
+use super::{Capabilities, Command, ConnectProblem, Credentials, Secrets, Security, Target, tls};
 
 /// The most challenges of one AUTH: LOGIN has two.
 const CHALLENGES: usize = 3;
@@ -37,8 +37,8 @@ pub(super) struct Opened {
     pub local_ip: IpAddr,
     /// Version and cipher suite.
     pub tls: Option<String>,
-    /// Bytes that the server has sent without being asked.
-    pub surplus: BytesMut,
+    /// What no reply may show.
+    pub secrets: Secrets,
 }
 
 /// Opens a session with the server at `remote`.
@@ -56,7 +56,7 @@ pub(super) async fn open(target: &Target, remote: SocketAddr) -> Result<Opened, 
 async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Result<Opened, ConnectProblem> {
     let tcp = connect_tcp(target, remote).await?;
     let local_ip = tcp.local_addr().map_err(unreachable)?.ip();
-    let mut dialogue = Dialogue::new(tcp, target.timeouts.clone());
+    let mut dialogue = Dialogue::new(tcp, target.timeouts.clone(), target.secrets.clone());
     if let Security::Implicit(connector) = security {
         dialogue = dialogue.secure(connector, &target.host).await?;
     }
@@ -71,7 +71,8 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
         Security::Required(connector)
         | Security::Encrypted(connector)
         | Security::Opportunistic(connector) => {
-            let reply = dialogue.command(Command::StartTls, "STARTTLS\r\n").await?;
+            let mut reply = dialogue.exchange(Command::StartTls, "STARTTLS\r\n").await?;
+            dialogue.secrets.hide_in(&mut reply);
             if reply.is_positive() {
                 if !dialogue.buffer.is_empty() {
                     return Err(ConnectProblem::Injected);
@@ -97,7 +98,7 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
         Stream::Clear(_) => None,
         Stream::Tls(stream) => Some(tls::describe(stream.get_ref().1)),
     };
-    Ok(Opened { stream: dialogue.stream, capabilities, local_ip, tls, surplus: dialogue.buffer })
+    Ok(Opened { stream: dialogue.stream, capabilities, local_ip, tls, secrets: dialogue.secrets })
 }
 
 async fn connect_tcp(target: &Target, remote: SocketAddr) -> Result<TcpStream, ConnectProblem> {
@@ -128,16 +129,19 @@ struct Dialogue {
     buffer: BytesMut,
     /// The last reply as it came.
     raw: Vec<u8>,
+    /// What no reply may show.
+    secrets: Secrets,
 }
 
 impl Dialogue {
-    fn new(tcp: TcpStream, timeouts: Timeouts) -> Self {
+    fn new(tcp: TcpStream, timeouts: Timeouts, secrets: Secrets) -> Self {
         Self {
             stream: Stream::Clear(tcp),
             timeouts,
             parser: ReplyParser::default(),
             buffer: BytesMut::with_capacity(READ_BYTES),
             raw: Vec::new(),
+            secrets,
         }
     }
 
@@ -157,7 +161,8 @@ impl Dialogue {
 
     async fn greeting(&mut self) -> Result<(), ConnectProblem> {
         let patience = self.timeouts.greeting.0;
-        let reply = within(patience, Command::Connect, self.read()).await?;
+        let mut reply = within(patience, Command::Connect, self.read()).await?;
+        self.secrets.hide_in(&mut reply);
         accepted(Command::Connect, reply, 220)
     }
 
@@ -186,6 +191,7 @@ impl Dialogue {
         let mechanism = credentials.mechanism(offered).ok_or(ConnectProblem::NoMechanism)?;
         loop {
             let (current, worth_renewing) = credentials.current().await.map_err(ConnectProblem::Token)?;
+            self.secrets = current.among(std::mem::take(&mut self.secrets));
             match self.log_in(&current, mechanism).await {
                 // A token that worked before may have been revoked or have expired early: try once
                 // more with a new one.
@@ -205,7 +211,7 @@ impl Dialogue {
         credentials: &Credentials,
         mechanism: Mechanism,
     ) -> Result<(), ConnectProblem> {
-        let mut reply = self.command(Command::Auth, &credentials.command(mechanism)).await?;
+        let mut reply = self.log_in_with(&credentials.command(mechanism)).await?;
         for _ in 0..CHALLENGES {
             if reply.code != 334 {
                 break;
@@ -213,8 +219,9 @@ impl Dialogue {
             let answer = credentials
                 .answer(mechanism, &reply.text)
                 .map_err(|problem| ConnectProblem::Protocol(format!("`AUTH`: {problem}")))?;
-            reply = self.command(Command::Auth, &answer).await?;
+            reply = self.log_in_with(&answer).await?;
         }
+        self.secrets.hide_in(&mut reply);
         if reply.is_positive() {
             Ok(())
         } else if reply.is_intermediate() {
@@ -224,8 +231,43 @@ impl Dialogue {
         }
     }
 
+    /// Sends a line of AUTH, which no later reply may show. A challenge is returned as it came.
+    async fn log_in_with(&mut self, line: &str) -> Result<Reply, ConnectProblem> {
+        if let Some(response) = line.split_whitespace().last() {
+            self.secrets = std::mem::take(&mut self.secrets).and_line(response);
+        }
+        self.raw_command(Command::Auth, line).await
+    }
+
     /// Sends one line and waits for its reply.
     async fn command(&mut self, command: Command, line: &str) -> Result<Reply, ConnectProblem> {
+        let mut reply = self.raw_command(command, line).await?;
+        self.secrets.hide_in(&mut reply);
+        Ok(reply)
+    }
+
+    /// Sends one line and waits for its reply, behind which there must be nothing: a reply too many
+    /// would be taken for the answer to the next command, and so would every one after it.
+    async fn raw_command(&mut self, command: Command, line: &str) -> Result<Reply, ConnectProblem> {
+        let reply = self.exchange(command, line).await?;
+        let mut rest = &self.buffer[..];
+        match self.parser.next(&mut rest) {
+            _ if self.buffer.is_empty() => Ok(reply),
+            // RFC 5321 §3.8: 421 may come at any time.
+            Ok(Some(mut next)) => {
+                self.secrets.hide_in(&mut next);
+                Err(match next.code {
+                    421 => refused(command, next),
+                    _ => ConnectProblem::Protocol(format!("two replies to `{command}`: {next}")),
+                })
+            }
+            Ok(None) => Err(ConnectProblem::Protocol(format!("more than a reply to `{command}`"))),
+            Err(error) => Err(ConnectProblem::Protocol(self.secrets.hidden(error.to_string()))),
+        }
+    }
+
+    /// Sends one line and waits for its reply.
+    async fn exchange(&mut self, command: Command, line: &str) -> Result<Reply, ConnectProblem> {
         if !self.buffer.is_empty() {
             return Err(ConnectProblem::Protocol(format!("reply to nothing before `{command}`")));
         }
@@ -242,8 +284,9 @@ impl Dialogue {
         self.raw.clear();
         loop {
             let mut rest = &self.buffer[..];
+            let reply = self.parser.next(&mut rest);
             let reply =
-                self.parser.next(&mut rest).map_err(|error| Interruption::Protocol(error.to_string()))?;
+                reply.map_err(|error| Interruption::Protocol(self.secrets.hidden(error.to_string())))?;
             let used = self.buffer.len() - rest.len();
             self.raw.extend_from_slice(&self.buffer[..used]);
             self.buffer.advance(used);

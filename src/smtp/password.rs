@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::secrets::Secrets;
+
 /// A secret text: it never shows in `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Box<str>);
@@ -10,6 +12,11 @@ impl Password {
     /// Wraps `secret` so that it can't be printed.
     pub fn new(secret: impl Into<Box<str>>) -> Self {
         Self(secret.into())
+    }
+
+    /// `secrets` with this one.
+    pub fn among(&self, secrets: Secrets) -> Secrets {
+        secrets.and(&self.0)
     }
 
     /// The secret itself, for the wire.

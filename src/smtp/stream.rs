@@ -1,6 +1,7 @@
 //! A TCP connection, in clear or under TLS.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,25 @@ use tokio_rustls::client::TlsStream;
 pub(super) enum Stream {
     Clear(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// True when the socket holds input, or its end, that nobody has read.
+    ///
+    /// Asks the system, since `poll_read` knows only what the reactor has noticed so far. With TLS
+    /// the input may be a session ticket, so only reading it tells what it means.
+    pub(super) fn has_unread_input(&self) -> bool {
+        let tcp = match self {
+            Self::Clear(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        };
+        // A second descriptor of the same socket, since tokio's own `peek` trusts the reactor too.
+        let Ok(socket) = tcp.as_fd().try_clone_to_owned() else { return false };
+        match std::net::TcpStream::from(socket).peek(&mut [0]) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 macro_rules! on_either {

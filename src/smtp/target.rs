@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::campaign::{Dsn, Timeouts};
 
-use super::{Capabilities, Credentials, Security};
+use super::{Capabilities, Credentials, Secrets, Security};
 
 /// One host to connect to, already resolved.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Target {
     pub timeouts: Timeouts,
     /// The extensions that every message asks for.
     pub extensions: Extensions,
+    /// What no reply may show; the credentials are added once they are used.
+    pub secrets: Secrets,
 }
 
 /// The extensions that every message asks for.

@@ -121,6 +121,14 @@ impl Transaction {
 }
 
 impl Fate {
+    /// True when bytes of the transaction were written.
+    pub fn was_begun(&self) -> bool {
+        match self {
+            Self::Replied { .. } | Self::Failed { .. } | Self::InDoubt { .. } => true,
+            Self::NotStarted { .. } | Self::Unfit { .. } => false,
+        }
+    }
+
     /// True when the server accepted the message.
     pub fn is_accepted(&self) -> bool {
         matches!(self, Self::Replied { reply, to: Command::EndOfMessage } if reply.is_positive())

@@ -4,11 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mailrun::mail::{Class, Disposition};
 use mailrun::sandbox::{Extensions, Options, record};
 
-use crate::kit::{Dir, Relay, campaign};
+use crate::kit::{Dir, Relay, campaign, list};
 
 use Disposition::{Accepted, Deferred, InDoubt};
 
@@ -144,4 +148,103 @@ fn step_by_step() {
             large(case("reset-in-data-once+large", Accepted, None, "")),
         ],
     );
+}
+
+/// A relay that answers each command with these bytes, and closes the connection behind those that
+/// end in [`CLOSE`]. The content of BDAT is skipped, and all replies to the input of one read leave
+/// with one write.
+struct Scripted {
+    port: u16,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    fn start(reply: fn(&str) -> &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                // The client may go at any time.
+                std::thread::spawn(move || drop(serve(stream.unwrap(), reply)));
+            }
+        });
+        Self { port, connections }
+    }
+}
+
+fn serve(mut stream: TcpStream, reply: fn(&str) -> &'static str) -> std::io::Result<()> {
+    stream.write_all(b"220 relay\r\n")?;
+    let (mut input, mut read) = (Vec::new(), [0; 4_096]);
+    loop {
+        let bytes = stream.read(&mut read)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        input.extend_from_slice(&read[..bytes]);
+        let mut replies = String::new();
+        while let Some(end) = input.windows(2).position(|pair| pair == b"\r\n") {
+            let line = String::from_utf8_lossy(&input[..end]).into_owned();
+            let chunk = line.strip_prefix("BDAT ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+            let whole = end + 2 + chunk.unwrap_or(0);
+            if input.len() < whole {
+                break;
+            }
+            input.drain(..whole);
+            let said = reply(line.split(' ').next().unwrap_or_default());
+            replies.push_str(said.trim_end_matches(CLOSE));
+            if said.ends_with(CLOSE) {
+                return stream.write_all(replies.as_bytes());
+            }
+        }
+        stream.write_all(replies.as_bytes())?;
+    }
+}
+
+const CLOSE: &str = "<close>";
+const OFFERS: &str = "250-relay\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
+
+/// The settings of a run that is soon over.
+const SOON: &str = "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\ngive-up-after = \"3s\"\n[stop]\nbounce-percent = 0";
+
+#[test]
+fn a_relay_that_closes_behind_ehlo_is_left_alone_and_no_row_is_in_doubt() {
+    let closing = Scripted::start(|_| "250-relay\r\n250-PIPELINING\r\n250 CHUNKING\r\n<close>");
+    let refusing = Scripted::start(|_| "250-relay\r\n250 PIPELINING\r\n421 4.3.2 not now\r\n<close>");
+    for relay in [&closing, &refusing] {
+        let dir = Dir::new();
+        list(&dir, "one", 30);
+        let file = campaign(&dir, "one", relay.port, "connections = 4", SOON);
+        dir.run(&["send", &file]).ended(1);
+        assert_eq!(dir.dispositions("one"), [("deferred".to_owned(), 30)]);
+        let connections = relay.connections.load(Ordering::Relaxed);
+        assert!(connections <= 10, "{connections} connections in three seconds");
+    }
+}
+
+#[test]
+fn a_reply_too_many_is_no_acceptance() {
+    let check = |reply: fn(&str) -> &'static str, disposition: &str| {
+        let dir = Dir::new();
+        let relay = Scripted::start(reply);
+        list(&dir, "one", 6);
+        let file = campaign(&dir, "one", relay.port, "connections = 1", SOON);
+        dir.run(&["send", &file]).ended(1);
+        assert_eq!(dir.dispositions("one"), [(disposition.to_owned(), 6)]);
+    };
+    let rcpt_twice = |verb: &str| match verb {
+        "EHLO" => OFFERS,
+        "RCPT" => "250 r\r\n250 r\r\n",
+        "BDAT" => "550 5.6.0 refused\r\n",
+        _ => "250 ok\r\n",
+    };
+    check(rcpt_twice, "in_doubt");
+    let ehlo_twice = |verb: &str| match verb {
+        "EHLO" => "250-relay\r\n250-PIPELINING\r\n250 CHUNKING\r\n250 relay\r\n",
+        "BDAT" => "550 5.6.0 refused\r\n",
+        _ => "250 ok\r\n",
+    };
+    check(ehlo_twice, "deferred");
 }

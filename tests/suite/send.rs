@@ -222,6 +222,41 @@ fn a_refused_login_ends_the_run_and_the_password_is_shown_nowhere() {
 }
 
 #[test]
+fn a_relay_that_repeats_the_login_gives_no_password_away() {
+    for right in [false, true] {
+        let dir = Dir::new();
+        let password = if right { "s3cret-word" } else { "another" };
+        let auth = Some(Credentials { user: "news".into(), password: password.into() });
+        let relay = Relay::start(Options { auth, repeats_secrets: true, ..Options::default() });
+        dir.write("ca.pem", relay.certificate_pem());
+        dir.write("password", "s3cret-word\n");
+        recipients(
+            &dir,
+            "one",
+            &["rcpt-550@a.example", "data-554@a.example", "rcpt-421@a.example", "ann@a.example"],
+        );
+        let settings =
+            "ca-file = \"ca.pem\"\nusername = \"news\"\npassword-file = \"password\"\nconnections = 1";
+        let more = "[delivery.retry]\ngive-up-after = \"1s\"\n[stop]\nbounce-percent = 0";
+        let file = campaign(&dir, "one", relay.port(), settings, more);
+        let text = fs::read_to_string(dir.path().join(&file)).unwrap().replace("tls = \"none\"\n", "");
+        dir.write(&file, text.replace("127.0.0.1", "localhost"));
+        let ran = dir.run(&["send", &file, "-vvv"]).ended(if right { 1 } else { 4 }).says("[secret]");
+        fs::remove_file(dir.path().join("password")).unwrap();
+        // As it is, and in base64 as AUTH PLAIN and AUTH LOGIN carry it.
+        for form in ["s3cret-word", "AG5ld3MAczNjcmV0LXdvcmQ", "czNjcmV0LXdvcmQ"] {
+            assert!(!ran.stderr().contains(form) && !ran.stdout().contains(form), "{form}");
+            assert_eq!(dir.files_with(form), Vec::<PathBuf>::new(), "{form}");
+        }
+        if right {
+            let replies: Vec<_> =
+                dir.results("one").into_iter().filter_map(|row| row.reply.map(String::from)).collect();
+            assert!(replies.iter().any(|reply| reply.contains("[secret]")), "{replies:?}");
+        }
+    }
+}
+
+#[test]
 fn no_tls_no_mail() {
     let dir = Dir::new();
     let relay = Relay::start(Options { tls: mailrun::sandbox::Tls::Off, ..Options::default() });

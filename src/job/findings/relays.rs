@@ -5,7 +5,7 @@ use crate::job::error::{JobError, SetupError};
 use crate::job::next_hops::ehlo_name;
 use crate::job::open::Job;
 use crate::preflight::{self, Finding};
-use crate::smtp::{Extensions, Security, Target};
+use crate::smtp::{Extensions, Secrets, Security, Target};
 
 /// Connects to the relays of the campaign and says EHLO and STARTTLS, no more.
 pub(crate) async fn relay_findings(job: &Job<'_>) -> Result<Vec<Finding>, JobError> {
@@ -37,5 +37,6 @@ async fn target(campaign: &Campaign, relay: &Relay) -> Result<Target, JobError> 
         credentials: None,
         timeouts: campaign.delivery.timeouts.clone(),
         extensions: Extensions::default(),
+        secrets: Secrets::default(),
     })
 }

@@ -18,7 +18,7 @@ use super::concurrency::Change;
 use super::directory::Directory;
 use super::event::{Action, Event, Shutdown};
 use super::ids::LaneId;
-use super::judge::pause_of;
+use super::judge::{failure_of, pause_of};
 use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
@@ -29,9 +29,9 @@ use super::task::{NotComposed, Prepared, Task};
 use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition, Timestamp};
 use crate::pacing::Pacer;
-use crate::route::{Classifier, Schedule};
+use crate::route::{Classifier, Schedule, class_of_failure};
 use crate::run_dir::StopReason;
-use crate::smtp::ConnectionId;
+use crate::smtp::{ConnectionId, SessionError};
 
 /// The most rows being prepared, over all lanes: the size of the channel through which they come
 /// back.
@@ -235,10 +235,7 @@ impl Dispatcher {
             Event::Opened(id, number) => self.lane(id).opened(id, number),
             Event::NotOpened(id, trouble) => self.on_not_opened(id, &trouble, now, actions),
             Event::Reported(id, report) => self.on_report(id, report, now, actions),
-            Event::Closed(id) => {
-                self.lane(id).closed(id);
-                self.forget_connection(id);
-            }
+            Event::Closed(id, lost) => self.on_closed(id, lost, now, actions),
             Event::Undelivered(id, transaction) => self.on_undelivered(id, transaction, now, actions),
             Event::Routed(domain, route) => self.on_routed(domain, route, now, actions),
             Event::Reserved(reservation) => {
@@ -348,6 +345,31 @@ impl Dispatcher {
                 self.drain(reason, now);
             }
         }
+    }
+
+    /// A connection that was lost before the server answered a message is no better than one that
+    /// could not be opened.
+    fn on_closed(
+        &mut self,
+        id: ConnectionId,
+        lost: Option<SessionError>,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let lane = self.lane(id);
+        if let Some(error) = lost
+            && !lane.is_proven(id)
+        {
+            let trouble = Trouble {
+                permanent: false,
+                class: class_of_failure(failure_of(&error)).class,
+                text: format!("session with `{}` lost before the first message: {error}", lane.site.name),
+                reply: error.reply().cloned(),
+            };
+            return self.on_not_opened(id, &trouble, now, actions);
+        }
+        lane.closed(id);
+        self.forget_connection(id);
     }
 
     fn on_not_opened(

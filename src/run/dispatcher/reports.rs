@@ -56,6 +56,9 @@ impl Dispatcher {
         if let [Fate::NotStarted { .. }, ..] = report.fates[..] {
             return self.withdraw(&in_flight, &in_flight.tasks, now, actions);
         }
+        if report.fates.iter().any(Fate::was_begun) {
+            self.lanes[in_flight.lane].proven(id);
+        }
         let fates = std::mem::take(&mut report.fates);
         let too_many = too_many(&fates);
         if let Some(too_many) = &too_many {

@@ -139,7 +139,10 @@ impl Dispatcher {
     pub(super) fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let give_up_after = self.settings.schedule.give_up_after();
         let lane = &mut self.lanes[id];
-        if lane.unreachable_since().is_none_or(|since| now.since(since) < give_up_after) {
+        // An open connection may still bring the first answer.
+        if lane.unreachable_since().is_none_or(|since| now.since(since) < give_up_after)
+            || lane.open_connections() > 0
+        {
             return;
         }
         let why = lane.complaint().map_or(String::new(), |complaint| format!(": {complaint}"));

@@ -22,11 +22,12 @@ pub(super) struct Health {
     concurrency: Concurrency,
     /// Connections that it begins with.
     initial: usize,
-    /// Failures to connect since the last success.
+    /// Connections that could not be opened, or were lost before their first transaction, since the
+    /// last one that was of use.
     failures: u32,
     /// Rests since the last accepted message.
     rests: u32,
-    /// Since when no connection could be opened.
+    /// Since when no connection was of use.
     unreachable_since: Option<Timestamp>,
     /// No connection is opened before this time.
     open_after: Option<Timestamp>,
@@ -76,16 +77,22 @@ impl Health {
         self.complaint.as_deref()
     }
 
-    /// How many of `useful` connections may be opened now, when `pending` are being opened and
-    /// `free` are left of the window.
-    pub(super) fn openings(&self, useful: usize, free: usize, pending: usize, now: Timestamp) -> usize {
+    /// How many of `useful` connections may be opened now, when `free` are left of the window and
+    /// `unproven` counts those that may still turn out to be of no use.
+    pub(super) fn openings(
+        &self,
+        useful: usize,
+        free: usize,
+        unproven: impl Fn() -> usize,
+        now: Timestamp,
+    ) -> usize {
         if Some(now) < self.open_after.max(self.paused_until) {
             return 0;
         }
         // After a failure one connection shows whether the site is back.
         match self.failures {
             0 => useful.min(free),
-            _ if pending > 0 => 0,
+            _ if unproven() > 0 => 0,
             _ => useful.min(free).min(1),
         }
     }
@@ -95,14 +102,14 @@ impl Health {
         self.open_after = Some(until);
     }
 
-    /// A connection is open.
-    pub(super) fn opened(&mut self) {
+    /// A connection was of use: a transaction was begun on it.
+    pub(super) fn reached(&mut self) {
         self.failures = 0;
         self.unreachable_since = None;
     }
 
-    /// A connection could not be opened; `has_others` when others are open. True when the site was
-    /// reachable until now.
+    /// A connection could not be opened, or was lost before its first transaction; `has_others` when
+    /// others are open. True when the site was reachable until now.
     pub(super) fn not_opened(&mut self, cause: &str, has_others: bool, now: Timestamp) -> bool {
         self.complaint = Some(cause.to_owned());
         self.failures += 1;

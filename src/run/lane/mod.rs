@@ -246,7 +246,7 @@ impl Lane {
         let without_place = self.backlog.ready().saturating_sub(self.pool.free_places());
         let useful = without_place.div_ceil(self.pool.places()).saturating_sub(opening);
         let free = self.health.window().saturating_sub(self.pool.len()).min(allowed);
-        let wanted = self.health.openings(useful, free, opening, now);
+        let wanted = self.health.openings(useful, free, || self.pool.unproven(), now);
         let (taken, later) = self.pool.take_openings(wanted, now);
         if let Some(later) = later {
             self.health.hold_openings(later);
@@ -288,10 +288,21 @@ impl Lane {
     /// A connection is open; `number` is the journal's.
     pub(super) fn opened(&mut self, id: ConnectionId, number: u32) {
         self.pool.opened(id, number);
-        self.health.opened();
     }
 
-    /// A connection could not be opened; true when the site was reachable until now.
+    /// A transaction was begun on a connection: the site can be reached.
+    pub(super) fn proven(&mut self, id: ConnectionId) {
+        self.pool.proven(id);
+        self.health.reached();
+    }
+
+    /// True when a transaction was begun on this connection.
+    pub(super) fn is_proven(&self, id: ConnectionId) -> bool {
+        self.pool.is_proven(id)
+    }
+
+    /// A connection could not be opened, or was lost before its first transaction; true when the
+    /// site was reachable until now.
     pub(super) fn not_opened(&mut self, id: ConnectionId, cause: &str, now: Timestamp) -> bool {
         self.pool.remove(id);
         self.health.not_opened(cause, self.pool.open() > 0, now)

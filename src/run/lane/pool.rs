@@ -11,6 +11,8 @@ use crate::smtp::ConnectionId;
 #[derive(Debug, Clone, Copy)]
 struct Connection {
     source: SourceId,
+    /// A transaction was begun on it.
+    is_proven: bool,
     /// `None` while it is opening, and once it is retired.
     open: Option<Open>,
 }
@@ -132,7 +134,24 @@ impl Pool {
 
     /// A connection is being opened.
     pub(super) fn opening(&mut self, id: ConnectionId, source: SourceId) {
-        self.connections.insert(id, Connection { source, open: None });
+        self.connections.insert(id, Connection { source, is_proven: false, open: None });
+    }
+
+    /// A transaction was begun on a connection.
+    pub(super) fn proven(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_proven = true;
+        }
+    }
+
+    /// True when a transaction was begun on this connection.
+    pub(super) fn is_proven(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|connection| connection.is_proven)
+    }
+
+    /// Connections in any state on which no transaction was begun.
+    pub(super) fn unproven(&self) -> usize {
+        self.connections.values().filter(|connection| !connection.is_proven).count()
     }
 
     /// A connection is open; `number` is the journal's.

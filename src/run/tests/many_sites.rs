@@ -372,7 +372,7 @@ fn a_lane_stays_while_an_intent_of_its_last_connection_is_on_the_way() {
     assert!(matches!(step(&mut world, Some(Event::Opened(connection, 1))), Some(Action::Grant(_))));
     // The connection closes before the intent is durable: the journal's thread can't hand the
     // transaction over.
-    step(&mut world, Some(Event::Closed(connection)));
+    step(&mut world, Some(Event::Closed(connection, None)));
     world.dispatcher.handle(Event::Undelivered(connection, 0), now, &mut Vec::new());
     world.run().assert_all(1, Disposition::Accepted);
 }

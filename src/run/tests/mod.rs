@@ -64,6 +64,8 @@ struct World {
     site: Site,
     /// Whether a connection can be opened.
     opens: Opens,
+    /// A connection that is open is lost this much later, before anything was sent over it.
+    loses: Option<(Duration, SessionError)>,
     /// Where a row's domain goes.
     routes: Routes,
     sites: HashMap<ConnectionId, &'static str>,
@@ -208,6 +210,7 @@ impl World {
             ledger,
             site: Box::new(site),
             opens: Box::new(|_, _| Ok(())),
+            loses: None,
             routes: Box::new(|_, _| unreachable!("every row has its lane")),
             ledger_fails: Box::new(|_| false),
             sites: HashMap::new(),
@@ -292,13 +295,17 @@ impl World {
                 self.opened += 1;
                 // A test has few sites: their names may leak.
                 self.sites.insert(id, name_of(&site));
+                let wait = Duration::from_millis(20);
                 let event = match (self.opens)(&site.name, self.now) {
                     Ok(()) => Event::Opened(id, id.0 as u32),
                     Err(trouble) => Event::NotOpened(id, trouble),
                 };
-                self.later(Duration::from_millis(20), event);
+                self.later(wait, event);
+                if let Some((after, error)) = self.loses.clone() {
+                    self.later(wait + after, Event::Closed(id, Some(error)));
+                }
             }
-            Action::Close(id) => self.later(Duration::from_millis(1), Event::Closed(id)),
+            Action::Close(id) => self.later(Duration::from_millis(1), Event::Closed(id, None)),
             Action::Grant(granted) => {
                 for Granted { connection, intents, transaction } in granted {
                     let site = self.sites[&connection];

@@ -265,9 +265,36 @@ fn an_intent_that_found_its_connection_gone_is_withdrawn_and_sent_again() {
     world.dispatcher.handle(Event::Opened(ConnectionId(1), 1), now, &mut actions);
     world.dispatcher.advance(now, &mut actions);
     assert!(matches!(actions.pop(), Some(Action::Grant(_))));
-    world.dispatcher.handle(Event::Closed(ConnectionId(1)), now, &mut actions);
+    world.dispatcher.handle(Event::Closed(ConnectionId(1), None), now, &mut actions);
     world.dispatcher.handle(Event::Undelivered(ConnectionId(1), 0), now, &mut actions);
     assert!(matches!(actions.pop(), Some(Action::Record(o)) if o.verdict == Verdict::Withdrawn));
     world.run().assert_all(1, Disposition::Accepted);
     assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn connections_that_are_lost_before_any_message_are_failures_of_the_site() {
+    let lost = || Fate::NotStarted { why: NotStarted::Lost(SessionError::ClosedIdle) };
+    let mut world = World::new(Setting { rows: 10, ..Setting::default() }, move |_| (Duration::ZERO, lost()));
+    world.loses = Some((MS, SessionError::ClosedIdle));
+    world.run().assert_all(10, Disposition::Deferred);
+    let took = world.now.since(START).as_secs();
+    assert!((4 * 3_600..4 * 3_600 + 120).contains(&took), "given up after {took} s");
+    assert!(world.opened < 300, "{} connections in four hours", world.opened);
+    assert!(world.sent.iter().all(|sent| sent.attempt == 1), "no attempt was made");
+    let detail = world.outcomes.last().and_then(|outcome| outcome.detail.clone()).unwrap_or_default();
+    assert!(detail.contains("lost before the first message: connection closed by the server"), "{detail}");
+}
+
+#[test]
+fn a_site_that_comes_back_gets_all_of_its_connections_once_a_message_has_gone() {
+    let mut world = World::new(Setting { rows: 200, ..Setting::default() }, |_| (10 * MS, accepted()));
+    world.opens = Box::new(|_, now| if now.since(START).as_secs() < 60 { Err(down()) } else { Ok(()) });
+    world.run().assert_all(200, Disposition::Accepted);
+    assert!(world.now.since(START).as_secs() < 130, "{}", world.now);
+    assert!(world.most_in_flight > 2, "{} in flight at once", world.most_in_flight);
+}
+
+fn down() -> Trouble {
+    Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None }
 }

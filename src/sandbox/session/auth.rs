@@ -64,6 +64,9 @@ impl Session {
         let Some(text) = decoded else {
             return self.client_error(out, 501, "5.5.2", "Error: malformed authentication data");
         };
+        if self.common.options.repeats_secrets {
+            self.repeated = format!(" ({line}, {})", text.replace('\0', " "));
+        }
         match login {
             Login::User => self.ask(Login::Password { user: text }, out),
             Login::Password { user } => self.verify(&user, &text, out),

@@ -68,6 +68,8 @@ pub(super) struct Session {
     dice: Dice,
     secure: bool,
     logged_in: bool,
+    /// What came with AUTH, for each reply; empty unless the options ask for it.
+    repeated: String,
     /// The client's name and whether it said EHLO.
     greeted: Option<(Arc<str>, bool)>,
     transaction: Option<Transaction>,
@@ -155,6 +157,7 @@ impl Session {
             dice,
             secure: false,
             logged_in: false,
+            repeated: String::new(),
             greeted: None,
             transaction: None,
             mail_refused: false,

@@ -32,9 +32,10 @@ impl Session {
 
     /// Writes one reply of one line.
     pub(super) fn write(&self, out: &mut Vec<u8>, code: u16, enhanced: impl Display, text: impl Display) {
+        let repeated = &self.repeated;
         match self.common.options.extensions.enhanced_status_codes {
-            true => write!(out, "{code} {enhanced} {text}\r\n").expect(VEC),
-            false => write!(out, "{code} {text}\r\n").expect(VEC),
+            true => write!(out, "{code} {enhanced} {text}{repeated}\r\n").expect(VEC),
+            false => write!(out, "{code} {text}{repeated}\r\n").expect(VEC),
         }
     }
 

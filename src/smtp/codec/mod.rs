@@ -10,5 +10,5 @@ mod reply;
 mod stuffing;
 
 pub use capabilities::Capabilities;
-pub(super) use reply::ReplyParser;
+pub(super) use reply::{ReplyParser, TEXT_BYTES};
 pub(super) use stuffing::stuff;

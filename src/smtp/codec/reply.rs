@@ -11,7 +11,7 @@ const LINE_BYTES: usize = 4_096;
 /// The longest reply with all its lines.
 const REPLY_BYTES: usize = 64 * 1_024;
 /// The longest text that is kept of a reply.
-const TEXT_BYTES: usize = 1_000;
+pub(crate) const TEXT_BYTES: usize = 1_000;
 /// How much of a malformed line is shown.
 const SHOWN_BYTES: usize = 80;
 

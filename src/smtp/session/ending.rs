@@ -3,7 +3,7 @@
 use crate::mail::Timestamp;
 use crate::smtp::{Fate, NotStarted, SessionError};
 
-use super::{Active, Session};
+use super::{Active, Made, Session};
 
 impl Session {
     /// The connection can't be used any more: everything without a report gets one now.
@@ -19,12 +19,9 @@ impl Session {
     /// The server is closing, so nothing more is written. A complete message may still get its
     /// reply and is waited for; an incomplete one has failed.
     pub(super) fn wind_down(&mut self, error: SessionError, now: Timestamp) {
-        let complete = |active: &Active, session: &Self| {
-            active.complete_at.is_some_and(|end| session.outgoing.has_written(end))
-        };
         // Only the last one can be incomplete or not begun.
         while let Some(last) = self.active.back()
-            && (last.reported || !complete(last, self))
+            && (last.reported || !last.is_complete(&self.outgoing))
             && let Some(last) = self.active.pop_back()
         {
             self.give_up(last, &error, now);
@@ -50,7 +47,7 @@ impl Session {
             return;
         }
         let error = error.clone();
-        let complete = active.complete_at.is_some_and(|end| self.outgoing.has_written(end));
+        let complete = active.is_complete(&self.outgoing);
         let begun = active.started.is_some_and(|(place, _)| self.outgoing.has_written(place + 1));
         let fate = match (complete, begun) {
             (true, _) => Fate::InDoubt { error },
@@ -61,6 +58,6 @@ impl Session {
             }
         };
         active.decide(&fate);
-        self.reports.push_back(active.report(now));
+        self.reports.push_back(Made { report: active.report(now), complete });
     }
 }

@@ -47,7 +47,9 @@ use crate::mail::{Reply, Timestamp};
 use outgoing::Outgoing;
 
 use super::codec::ReplyParser;
-use super::{Capabilities, Command, Extensions, Fate, NotStarted, Report, SessionError, Transaction, Unfit};
+use super::{
+    Capabilities, Command, Extensions, Fate, NotStarted, Report, Secrets, SessionError, Transaction, Unfit,
+};
 
 /// The transactions of one session, after its opening.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub struct Session {
     window_bytes: u64,
     timeouts: Timeouts,
     extensions: Extensions,
+    /// What no reply may show.
+    secrets: Secrets,
     parser: ReplyParser,
     /// Transactions that wait for a reply or have something to write, oldest first. Only the last
     /// has anything to write, and the oldest command without a reply is always the first's.
@@ -66,9 +70,17 @@ pub struct Session {
     stale: bool,
     /// Why the session takes no more transactions and writes nothing more.
     ended: Option<SessionError>,
-    reports: VecDeque<Report>,
+    reports: VecDeque<Made>,
     /// Counts replies and writes.
     progress: u64,
+}
+
+/// A report on its way to the caller.
+#[derive(Debug)]
+struct Made {
+    report: Report,
+    /// The complete message was handed to the socket.
+    complete: bool,
 }
 
 /// A transaction in flight.
@@ -90,7 +102,7 @@ struct Active {
     /// Every fate is known, and the report is made.
     reported: bool,
     /// The report, while it waits for the archive's reply.
-    held: Option<Report>,
+    held: Option<Made>,
     /// The server accepted the archive's RCPT.
     archive_accepted: bool,
     /// The reply that decided about the archive's copy.
@@ -134,6 +146,7 @@ impl Session {
             window_bytes: window_bytes as u64,
             timeouts,
             extensions: Extensions::default(),
+            secrets: Secrets::default(),
             parser: ReplyParser::default(),
             active: VecDeque::new(),
             outgoing: Outgoing::default(),
@@ -142,6 +155,11 @@ impl Session {
             reports: VecDeque::new(),
             progress: 0,
         }
+    }
+
+    /// The same session, with what no reply may show.
+    pub fn hiding(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
     }
 
     /// The same session, with extensions that every message asks for.
@@ -207,19 +225,37 @@ impl Session {
         !self.outgoing.is_empty()
     }
 
+    /// True when the server has nothing to answer: whatever it says now, nobody asked for.
+    pub fn is_quiet(&self) -> bool {
+        self.outgoing.is_quiet()
+    }
+
     /// The first `bytes` bytes of [`Session::chunks`] were handed to the socket.
     pub fn wrote(&mut self, bytes: usize) {
         self.progress += 1;
         self.outgoing.wrote(bytes);
     }
 
-    /// The server's bytes.
+    /// The server's bytes, all that were read at once.
+    ///
+    /// If they end with a reply to nothing, one of the replies before it was one too many, and it
+    /// can't be known which: then the reports that these replies made are not believed.
     pub fn on_bytes(&mut self, mut bytes: &[u8], now: Timestamp) {
+        let before = self.reports.len();
         while !self.is_over() {
-            match self.parser.next(&mut bytes) {
+            let reply = self.parser.next(&mut bytes).map(|reply| {
+                reply.map(|mut reply| {
+                    self.secrets.hide_in(&mut reply);
+                    reply
+                })
+            });
+            match reply {
+                Ok(Some(reply)) if self.is_unasked(&reply) => self.on_unasked(&reply, before, now),
                 Ok(Some(reply)) => self.on_reply(reply, now),
                 Ok(None) => break,
-                Err(malformed) => self.break_off(SessionError::Protocol(malformed.to_string()), now),
+                Err(malformed) => {
+                    self.break_off(SessionError::Protocol(self.secrets.hidden(malformed.to_string())), now)
+                }
             }
         }
         self.advance(now);
@@ -274,7 +310,7 @@ impl Session {
 
     /// The next report.
     pub fn next_report(&mut self) -> Option<Report> {
-        self.reports.pop_front()
+        self.reports.pop_front().map(|made| made.report)
     }
 
     /// True when nothing is in flight.
@@ -315,7 +351,7 @@ impl Session {
 
     /// Reports a transaction of which nothing was written.
     fn leave(&mut self, transaction: &Transaction, fate: Fate, now: Timestamp) {
-        self.reports.push_back(transaction.left(fate, now));
+        self.reports.push_back(Made { report: transaction.left(fate, now), complete: false });
     }
 }
 

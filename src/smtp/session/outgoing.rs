@@ -140,6 +140,11 @@ impl Outgoing {
         self.written >= place
     }
 
+    /// True when every byte that was written has its reply.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.written == self.answered
+    }
+
     /// Bytes queued or written that have no reply yet.
     pub(super) fn unanswered_bytes(&self) -> u64 {
         self.queued.saturating_sub(self.answered)

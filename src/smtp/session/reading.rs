@@ -3,15 +3,15 @@
 use crate::mail::{Reply, Timestamp};
 use crate::smtp::{Command, Fate, Report, SessionError};
 
-use super::outgoing::Expected;
-use super::{Active, Session};
+use super::outgoing::{Expected, Outgoing};
+use super::{Active, Made, Session};
 
 impl Session {
     /// One reply, in order.
     pub(super) fn on_reply(&mut self, reply: Reply, now: Timestamp) {
         self.progress += 1;
         let Some(Expected { command, end }) = self.outgoing.oldest() else {
-            return self.on_unasked(reply, now);
+            return self.on_closing(reply, now);
         };
         let early = !self.outgoing.has_written(end);
         if !fits(command, &reply) || (early && !is_refusal(&reply)) {
@@ -29,11 +29,11 @@ impl Session {
             let closing = (reply.code == 421).then(|| reply.clone());
             first.note_fates(command, reply);
             if first.open == 0 && !first.reported {
-                let report = first.report(now);
+                let made = Made { report: first.report(now), complete: first.is_complete(&self.outgoing) };
                 if first.transaction.envelope.archive.is_some() {
-                    first.held = Some(report);
+                    first.held = Some(made);
                 } else {
-                    self.reports.push_back(report);
+                    self.reports.push_back(made);
                 }
             }
             if let Some(reply) = closing {
@@ -48,13 +48,32 @@ impl Session {
         }
     }
 
-    /// A reply to nothing: 421 if the server closes; anything else is an error.
-    fn on_unasked(&mut self, reply: Reply, now: Timestamp) {
-        let error = match (&self.ended, reply.code) {
-            (Some(error), _) => error.clone(),
-            (None, 421) => SessionError::Closing(reply),
-            (None, _) => SessionError::Protocol(format!("reply to nothing: {reply}")),
-        };
+    /// True for a reply that answers no command. 421 may come at any time (RFC 5321 §3.8), and so may
+    /// anything once the session has ended.
+    pub(super) fn is_unasked(&self, reply: &Reply) -> bool {
+        self.outgoing.oldest().is_none() && self.ended.is_none() && reply.code != 421
+    }
+
+    /// A reply too many. One of the replies before it was not the answer that it was taken for, so
+    /// nothing is believed of the reports that were made since there were `before`: a message that
+    /// was written whole is in doubt, any other has failed.
+    pub(super) fn on_unasked(&mut self, reply: &Reply, before: usize, now: Timestamp) {
+        let error = SessionError::Protocol(format!("reply to nothing: {reply}"));
+        for Made { report, complete } in self.reports.iter_mut().skip(before) {
+            for fate in &mut report.fates {
+                if let Fate::Replied { .. } = fate {
+                    let error = error.clone();
+                    *fate = if *complete { Fate::InDoubt { error } } else { Fate::Failed { error } };
+                }
+            }
+            report.archive = None;
+        }
+        self.break_off(error, now);
+    }
+
+    /// The server closes although it owes no answer.
+    fn on_closing(&mut self, reply: Reply, now: Timestamp) {
+        let error = self.ended.clone().unwrap_or(SessionError::Closing(reply));
         self.break_off(error, now);
     }
 
@@ -69,7 +88,7 @@ impl Session {
         {
             first.decide(&Fate::InDoubt { error: error.clone() });
             let report = first.report(now);
-            self.reports.push_back(report);
+            self.reports.push_back(Made { report, complete: true });
         }
         self.break_off(error, now);
     }
@@ -128,9 +147,14 @@ impl Active {
     }
 
     /// The report that waited for the archive's reply.
-    pub(super) fn into_held(self) -> Option<Report> {
+    pub(super) fn into_held(self) -> Option<Made> {
         let archive = self.archive;
-        self.held.map(|report| Report { archive, ..report })
+        self.held.map(|made| Made { report: Report { archive, ..made.report }, ..made })
+    }
+
+    /// True when the complete message was handed to the socket.
+    pub(super) fn is_complete(&self, outgoing: &Outgoing) -> bool {
+        self.complete_at.is_some_and(|end| outgoing.has_written(end))
     }
 
     /// Keeps the reply that decides about the archive's copy.

@@ -604,3 +604,27 @@ fn each_command_has_its_timeout() {
     wire.say("221 bye\r\n");
     assert!(wire.session.is_over());
 }
+
+#[test]
+fn a_reply_too_many_leaves_nothing_to_believe() {
+    // RCPT, or the EHLO before, is answered twice: each reply after it is taken for the next one's,
+    // and the refusal of the content is left over.
+    for (words, replies, fates) in [
+        ("PIPELINING CHUNKING", "250 m\r\n250 r\r\n250 r\r\n550 e\r\n", "1: in doubt"),
+        ("PIPELINING CHUNKING", "451 what\r\n250 m\r\n250 r\r\n250 e\r\n", "1: in doubt"),
+        ("PIPELINING CHUNKING", "250 x\r\n250 m\r\n550 r\r\n503 e\r\n", "1: in doubt"),
+        ("PIPELINING", "250 m\r\n550 r\r\n550 r\r\n503 d\r\n", "1: failed"),
+    ] {
+        let mut wire = Wire::new(words, 1);
+        wire.submit(1);
+        wire.written();
+        wire.say(replies);
+        assert_eq!(wire.fates(), [fates], "{replies:?}");
+        assert!(matches!(wire.session.ended(), Some(SessionError::Protocol(_))), "{replies:?}");
+    }
+    let mut wire = Wire::new("PIPELINING CHUNKING", 1);
+    wire.submit(1);
+    wire.written();
+    wire.say("250 m\r\n250 r\r\n250 queued\r\n421 closing\r\n");
+    assert_eq!(wire.fates(), ["1: 250 to end of message"], "421 may come at any time");
+}

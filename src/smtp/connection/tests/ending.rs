@@ -56,14 +56,17 @@ async fn without_work_it_sends_quit() {
 #[tokio::test]
 async fn the_server_closes_an_idle_connection() {
     for last_words in ["421 4.4.2 idle for too long\r\n", ""] {
+        let (open, opened) = oneshot::channel();
         let (connection, server) = connected(
             "PIPELINING",
             |_| {},
             move |mut peer| async move {
+                opened.await.unwrap();
                 peer.says(last_words).await;
             },
         )
         .await;
+        open.send(()).unwrap();
         let serving = Serving::new(connection, ConnectionLimits::default());
         let Closed::Lost(error) = serving.serving.await.unwrap() else { panic!("not lost") };
         match error {
@@ -82,21 +85,50 @@ async fn the_server_closes_right_behind_the_opening() {
         peer.says("220 mx\r\n").await;
         peer.hears(EHLO).await;
         peer.says("250 mx\r\n421 4.3.2 sorry\r\n").await;
-        peer.is_left().await;
     })
     .await;
-    let connection = connect(&target(address, Security::None)).await.unwrap();
-    let (reports, closed) = {
-        let serving = Serving::new(connection, ConnectionLimits::default());
-        let _ = serving.work.send(transaction(1, 1)).await;
-        serving.end().await
-    };
-    assert!(
-        reports.iter().all(|report| matches!(report.fates[..], [Fate::NotStarted { .. }])),
-        "{reports:?}"
-    );
-    assert!(matches!(closed, Closed::Lost(SessionError::Closing(_))), "{closed:?}");
+    let error = connect(&target(address, Security::None)).await.unwrap_err();
+    assert_eq!((error.concern(), error.reply().map(|reply| reply.code)), (Concern::Site, Some(421)));
     server.await.unwrap();
+}
+
+/// What comes of a transaction that is submitted once the server has said this, unasked.
+async fn after_unasked(words: &'static str) -> (Vec<Report>, Closed) {
+    let (open, opened) = oneshot::channel();
+    let (connection, server) = connected(
+        "PIPELINING CHUNKING",
+        |_| {},
+        move |mut peer| async move {
+            opened.await.unwrap();
+            peer.says(words).await;
+            drop(peer);
+        },
+    )
+    .await;
+    open.send(()).unwrap();
+    // The input is in the socket, and no task has looked at it.
+    server.await.unwrap();
+    let serving = Serving::new(connection, ConnectionLimits::default());
+    let _ = serving.work.send(transaction(1, 10)).await;
+    serving.end().await
+}
+
+#[tokio::test]
+async fn nothing_is_written_on_top_of_what_was_not_read() {
+    for words in ["", "250 stray\r\n", "421 4.3.2 sorry\r\n"] {
+        let (reports, closed) = after_unasked(words).await;
+        let untouched = |report: &Report| matches!(report.fates[..], [Fate::NotStarted { .. }]);
+        assert!(reports.iter().all(untouched), "`{words}`: {reports:?}");
+        let Closed::Lost(error) = closed else { panic!("`{words}`: {closed:?}") };
+        match (words, error) {
+            ("", SessionError::ClosedIdle) => {}
+            ("250 stray\r\n", SessionError::Protocol(problem)) => {
+                assert_eq!(problem, "reply to nothing: 250 stray")
+            }
+            (_, SessionError::Closing(reply)) => assert_eq!(reply.code, 421),
+            (_, other) => panic!("`{words}`: {other}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -135,6 +135,7 @@ fn target(address: SocketAddr, security: Security) -> Target {
         credentials: None,
         timeouts: Timeouts::default(),
         extensions: Extensions::default(),
+        secrets: Secrets::default(),
     }
 }
 
