@@ -22,6 +22,9 @@ pub struct Mx {
     /// A PEM file with the certificates to trust instead of the system's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Hosts with private or link-local addresses are connected to.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub private_addresses: bool,
 }
 
 /// Transport security to an MX host (RFC 3207, RFC 7435).
@@ -39,7 +42,14 @@ pub enum MxTls {
 
 impl Default for Mx {
     fn default() -> Self {
-        Self { port: 25, tls: MxTls::default(), mta_sts: true, ip: IpFamily::default(), ca_file: None }
+        Self {
+            port: 25,
+            tls: MxTls::default(),
+            mta_sts: true,
+            ip: IpFamily::default(),
+            ca_file: None,
+            private_addresses: false,
+        }
     }
 }
 

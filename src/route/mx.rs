@@ -223,21 +223,37 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
         Ok(found) => found,
         Err(error) => return Err(none(error.to_string(), error.is_permanent())),
     };
-    let usable: Vec<_> =
-        found.iter().filter(|ip| is_usable(**ip, mx.port)).map(|ip| SocketAddr::new(*ip, mx.port)).collect();
+    let usable = |ip: &&IpAddr| is_usable(**ip, mx.port, mx.private_addresses);
+    let usable: Vec<_> = found.iter().filter(usable).map(|ip| SocketAddr::new(*ip, mx.port)).collect();
     if usable.is_empty() {
         let shown: Vec<_> = found.iter().map(IpAddr::to_string).collect();
-        return Err(none(format!("{} can't be a remote mail server", shown.join(", ")), true));
+        let way_on = match found.iter().any(|ip| is_private(ip.to_canonical())) {
+            true => " (`delivery.mx.private-addresses` allows private ones)",
+            false => "",
+        };
+        return Err(none(format!("{} can't be a remote mail server{way_on}", shown.join(", ")), true));
     }
     Ok(usable)
 }
 
-/// Strangers' names must not lead to this machine's own servers, nor to addresses that nobody can
-/// have.
-pub(super) fn is_usable(ip: IpAddr, port: u16) -> bool {
+/// Strangers' names must not lead to the servers of this machine or, unless `private` addresses are
+/// allowed, of its network, nor to addresses that nobody can have.
+pub(super) fn is_usable(ip: IpAddr, port: u16, private: bool) -> bool {
     let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (ip.is_loopback() && port <= LAST_SYSTEM_PORT))
+    let own = ip.is_loopback() || (!private && is_private(ip));
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (own && port <= LAST_SYSTEM_PORT))
+}
+
+/// Private (RFC 1918, RFC 4193), shared (RFC 6598) and link-local (RFC 3927, RFC 4291) addresses.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private() || ip.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
 }
 
 #[cfg(test)]
@@ -347,6 +363,27 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
             assert!(of(host, &any).await.unwrap_err().is_permanent(), "{host}");
         }
         assert!(!of("f.mx.example", &any).await.unwrap_err().is_permanent());
+    }
+
+    #[test]
+    fn private_addresses_are_refused_unless_they_are_allowed() {
+        for private in [
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
+            let ip = private.parse().unwrap();
+            assert!(!is_usable(ip, 25, false) && is_usable(ip, 25, true), "{private}");
+        }
+        for public in ["192.0.2.1", "100.128.0.1", "172.32.0.1", "2001:db8::1"] {
+            assert!(is_usable(public.parse().unwrap(), 25, false), "{public}");
+        }
+        assert!(!is_usable("127.0.0.1".parse().unwrap(), 25, true), "loopback is never a stranger's");
     }
 
     #[test]

@@ -150,7 +150,7 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
     let verdict = classifier.classify(&reply);
     let (again, pause, stop) = match verdict.reaction {
         Reaction::TryAgain => (true, None, None),
-        Reaction::GiveUp => (transient, None, None),
+        Reaction::GiveUp => (transient && !verdict.is_final, None, None),
         Reaction::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
         Reaction::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
         Reaction::StopRun if only_way => {
@@ -251,5 +251,25 @@ mod tests {
         check("550 452", None);
         check("452/4.5.3", None);
         check("250 250", None);
+    }
+
+    #[test]
+    fn a_full_mailbox_is_tried_again_unless_a_rule_of_the_campaign_ends_it() {
+        let full = |code, to| Fate::Replied {
+            reply: Reply { code, enhanced: "5.2.2".parse().ok(), text: "over quota".into() },
+            to,
+        };
+        let own = r#"name = "full"
+status = ["x.2.2"]
+class = "mailbox_full"
+action = "give-up"
+tests = ["552 5.2.2 over quota"]"#;
+        let strict = Classifier::new(vec![toml::from_str(own).unwrap()]).unwrap();
+        for (code, to) in [(552, Command::Rcpt), (552, Command::EndOfMessage), (452, Command::Rcpt)] {
+            let usual = judge(&Classifier::default(), full(code, to), true);
+            assert_eq!((usual.ending, usual.class), (Ending::TryAgain, Some(Class::MailboxFull)));
+            let ended = judge(&strict, full(code, to), true);
+            assert_eq!(ended.ending, Ending::Final(Disposition::Bounced), "{code} to {to}");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub struct Options {
     /// Offer AUTH without TLS too, which no client should accept. For tests of clients.
     pub auth_in_clear: bool,
     /// Repeat in every later reply what came with AUTH, as it came and decoded, as some servers do.
-    pub repeats_secrets: bool,
+    pub repeats_login: bool,
     /// The largest message in bytes, as announced with SIZE (RFC 1870) and enforced.
     pub max_size: u64,
     /// The most recipients of one message; further ones get 452 4.5.3. RFC 5321 §4.5.3.1.8 requires
@@ -117,7 +117,7 @@ impl Default for Options {
             tls: Tls::Offered,
             auth: None,
             auth_in_clear: false,
-            repeats_secrets: false,
+            repeats_login: false,
             max_size: 50 * 1024 * 1024,
             most_recipients: 1_000,
             extensions: Extensions::ALL,

@@ -227,7 +227,7 @@ fn a_relay_that_repeats_the_login_gives_no_password_away() {
         let dir = Dir::new();
         let password = if right { "s3cret-word" } else { "another" };
         let auth = Some(Credentials { user: "news".into(), password: password.into() });
-        let relay = Relay::start(Options { auth, repeats_secrets: true, ..Options::default() });
+        let relay = Relay::start(Options { auth, repeats_login: true, ..Options::default() });
         dir.write("ca.pem", relay.certificate_pem());
         dir.write("password", "s3cret-word\n");
         recipients(

@@ -31,6 +31,9 @@ pub struct Verdict {
     pub reaction: Reaction,
     /// The address goes on the suppression list.
     pub suppress: bool,
+    /// A rule of the campaign says that the row ends, also after a reply that a later attempt may
+    /// not get.
+    pub is_final: bool,
 }
 
 /// What to do next.
@@ -75,6 +78,8 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct Classifier {
     rules: Vec<Rule>,
+    /// How many of them are the campaign's; they come first.
+    own: usize,
     /// For each rule, the codes and statuses that it matches.
     fits: Vec<Fit>,
     /// The rules that may match a 4yz.
@@ -108,7 +113,7 @@ impl Classifier {
         let rules_for = |wanted: fn(u16) -> bool| Group::new(&rules, |at| fits[at].accepts_some(wanted));
         let transient = rules_for(|code| code / 100 == 4);
         let permanent = rules_for(|code| code / 100 != 4);
-        let classifier = Self { rules, fits, transient, permanent };
+        let classifier = Self { rules, own, fits, transient, permanent };
         classifier.check_tests(own)?;
         Ok(classifier)
     }
@@ -116,22 +121,30 @@ impl Classifier {
     /// The meaning of a reply that is not positive.
     pub fn classify(&self, reply: &Reply) -> Verdict {
         match self.rule_of(reply) {
-            Some(rule) => verdict(rule, reply),
+            Some((at, rule)) => {
+                let is_final = at < self.own && rule.action == Some(Do::GiveUp);
+                Verdict { is_final, ..verdict(rule, reply) }
+            }
             // A 2yz or 3yz where another one was due.
-            None => Verdict { class: Class::Protocol, reaction: Reaction::TryAgain, suppress: false },
+            None => Verdict {
+                class: Class::Protocol,
+                reaction: Reaction::TryAgain,
+                suppress: false,
+                is_final: false,
+            },
         }
     }
 
     /// The name of the rule that decides.
     pub fn rule_name(&self, reply: &Reply) -> Option<&str> {
-        self.rule_of(reply).map(|rule| rule.name.as_str())
+        self.rule_of(reply).map(|(_, rule)| rule.name.as_str())
     }
 
-    fn rule_of(&self, reply: &Reply) -> Option<&Rule> {
+    fn rule_of(&self, reply: &Reply) -> Option<(usize, &Rule)> {
         let group = if reply.code / 100 == 4 { &self.transient } else { &self.permanent };
         let mut fitting = group.fitting(&self.rules, reply.text.as_bytes());
         let at = fitting.find(|at| self.fits[*at].accepts(reply.code, reply.enhanced))?;
-        Some(&self.rules[at])
+        Some((at, &self.rules[at]))
     }
 
     fn check_tests(&self, own: usize) -> Result<(), RuleError> {
@@ -174,6 +187,7 @@ fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
         class: rule.class,
         reaction,
         suppress: rule.suppress && for_ever && reaction == Reaction::GiveUp,
+        is_final: false,
     }
 }
 
@@ -188,7 +202,7 @@ pub fn class_of_failure(failure: Failure) -> Verdict {
         Failure::TooLarge => (Class::TooLarge, Reaction::GiveUp),
         Failure::Unfit => (Class::Protocol, Reaction::GiveUp),
     };
-    Verdict { class, reaction, suppress: failure == Failure::NoDomain }
+    Verdict { class, reaction, suppress: failure == Failure::NoDomain, is_final: false }
 }
 
 #[cfg(test)]

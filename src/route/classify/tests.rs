@@ -42,7 +42,7 @@ fn replies_from_the_world() {
     let classifier = &*CLASSIFIER;
     let provider_for = |minutes: u64| Reaction::PauseProvider(Duration::from_secs(minutes * 60));
     let check = |text: &str, class: Class, reaction: Reaction, suppress: bool| {
-        let expected = Verdict { class, reaction, suppress };
+        let expected = Verdict { class, reaction, suppress, is_final: false };
         let reply = reply(text);
         assert_eq!(classifier.classify(&reply), expected, "{text} (rule {:?})", classifier.rule_name(&reply));
     };
@@ -233,7 +233,11 @@ fn rules_that_can_not_be_used_say_why() {
 #[test]
 fn failures_without_a_reply() {
     let check = |failure: Failure, class: Class, reaction: Reaction, suppress: bool| {
-        assert_eq!(class_of_failure(failure), Verdict { class, reaction, suppress }, "{failure:?}");
+        assert_eq!(
+            class_of_failure(failure),
+            Verdict { class, reaction, suppress, is_final: false },
+            "{failure:?}"
+        );
     };
     check(Failure::Dns, Class::Network, Reaction::TryAgain, false);
     check(Failure::NoDomain, Class::BadDomain, Reaction::GiveUp, true);

@@ -40,6 +40,8 @@ pub(super) struct Fetcher {
     pub ip: IpFamily,
     /// The port: 443, except in tests.
     pub port: u16,
+    /// Private addresses are allowed.
+    pub private: bool,
 }
 
 /// Why there is no policy although the domain announces one.
@@ -142,7 +144,7 @@ impl Fetcher {
     async fn connect(&self, host: &str) -> Result<TcpStream, FetchError> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "no address that could be a web server");
         for ip in self.resolver.addresses(host, self.ip).await? {
-            if !is_usable(ip, self.port) {
+            if !is_usable(ip, self.port, self.private) {
                 continue;
             }
             match timeout(CONNECT, TcpStream::connect(SocketAddr::new(ip, self.port))).await {

@@ -61,7 +61,7 @@ impl MtaSts {
     }
 
     fn on_port(resolver: Resolver, connector: TlsConnector, mx: &Mx, port: u16) -> Self {
-        let fetcher = Fetcher { resolver, connector, ip: mx.ip, port };
+        let fetcher = Fetcher { resolver, connector, ip: mx.ip, port, private: mx.private_addresses };
         Self { fetcher, kept: Mutex::default() }
     }
 

@@ -64,7 +64,7 @@ impl Session {
         let Some(text) = decoded else {
             return self.client_error(out, 501, "5.5.2", "Error: malformed authentication data");
         };
-        if self.common.options.repeats_secrets {
+        if self.common.options.repeats_login {
             self.repeated = format!(" ({line}, {})", text.replace('\0', " "));
         }
         match login {
