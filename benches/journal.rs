@@ -224,6 +224,7 @@ impl Scene {
             credentials: None,
             timeouts: self.campaign.delivery.timeouts.clone(),
             extensions: Extensions::default(),
+            secrets: mailrun::smtp::Secrets::default(),
         };
         let limits = ConnectionLimits {
             depth: 1,

@@ -96,9 +96,12 @@ impl Unroutable {
             }
             // Somebody's mistake, which may be fixed: the row ends, and its address is not
             // suppressed.
-            Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => {
-                Verdict { class: Class::BadDomain, reaction: Reaction::GiveUp, suppress: false }
-            }
+            Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => Verdict {
+                class: Class::BadDomain,
+                reaction: Reaction::GiveUp,
+                suppress: false,
+                is_final: false,
+            },
             // RFC 8461 §5: a transient failure, since the policy or the hosts may be fixed.
             Self::NotAllowed { .. } => class_of_failure(Failure::Tls),
             Self::Dns { .. } | Self::NoAddress { permanent: false, .. } => class_of_failure(Failure::Dns),
@@ -327,7 +330,8 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
             let error = destination(&resolver, &domain(name)).await.unwrap_err();
             assert!(error.is_permanent(), "{error}");
             assert_eq!(error.to_string(), text);
-            let expected = Verdict { class: Class::BadDomain, reaction: Reaction::GiveUp, suppress };
+            let expected =
+                Verdict { class: Class::BadDomain, reaction: Reaction::GiveUp, suppress, is_final: false };
             assert_eq!(error.verdict(), expected, "{error}");
         };
         check("null.example", "`null.example` accepts no mail: it has a null MX record", true).await;

@@ -233,9 +233,9 @@ impl Driver {
     /// The next event. Reading comes first, so that a refusal is seen before more is written. Work
     /// comes before writing, so that everything that fits goes out in one write.
     ///
-    /// While the server has nothing to answer, nothing is written on top of input that was not read:
-    /// it is the end of the connection, or a reply that nobody asked for and that would be taken for
-    /// the answer to what is written.
+    /// While the server has nothing to answer, nothing is written on top of input that was not
+    /// read: it is the end of the connection, or a reply that nobody asked for and that would be
+    /// taken for the answer to what is written.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let mut buffer = ReadBuf::new(&mut self.buffer);
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {

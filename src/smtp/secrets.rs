@@ -1,7 +1,7 @@
 //! Secrets in every form in which a server may repeat them, and a way to blot them out.
 //!
-//! Replies are kept in results, the journal and logs. Some servers repeat the line that they refuse,
-//! so every reply is cleared of the run's secrets before anybody else sees it.
+//! Replies are kept in results, the journal and logs. Some servers repeat the line that they
+//! refuse, so every reply is cleared of the run's secrets before anybody else sees it.
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,7 +8,6 @@ use crate::run::event::Action;
 use crate::run::ids::LaneId;
 use crate::run::lane::Lane;
 use crate::run::limits::EnvelopeLimits;
-use crate::run::task::Task;
 use crate::smtp::ConnectionId;
 
 /// Messages composed beyond the places of a lane, so that a free place never waits for a signature.
@@ -40,10 +39,6 @@ impl Dispatcher {
         let lane = &mut self.lanes[id];
         let is_paused = paused_until.is_some_and(|until| now < until);
         lane.unstock(is_paused, now);
-        if let Some(until) = paused_until.filter(|_| is_paused) {
-            self.give_up_paused(id, until, now, actions);
-        }
-        let lane = &mut self.lanes[id];
         let is_blocked = is_paused || lane.unreachable_since().is_some();
         let has_work = lane.has_work(now);
         self.lanes.set_active(id, has_work && !is_blocked);
@@ -108,14 +103,7 @@ impl Dispatcher {
             // Whole messages only, not one for a few rows because there was room for a few.
             rows = free / limits.recipients * limits.recipients;
         }
-        let mut tasks = self.lanes[id].start_preparing(rows, now);
-        // Rates and other rows may have held a row back for longer than its schedule meant to.
-        let give_up_after = self.settings.schedule.give_up_after();
-        let late: Vec<_> = tasks.extract_if(.., |task| is_late(task, give_up_after, now)).collect();
-        if !late.is_empty() {
-            self.lanes[id].prepared(late.len());
-            self.end_late(id, late, now, actions);
-        }
+        let tasks = self.lanes[id].start_preparing(rows, now);
         if !tasks.is_empty() {
             self.preparing += tasks.len();
             actions.push(Action::Prepare { lane: id, tasks, limits });
@@ -147,22 +135,6 @@ impl Dispatcher {
         }
     }
 
-    /// Rows of a lane whose time is over before its pause is.
-    fn give_up_paused(&mut self, id: LaneId, until: Timestamp, now: Timestamp, actions: &mut Vec<Action>) {
-        let give_up_after = self.settings.schedule.give_up_after();
-        let late = self.lanes[id].take_late(until, |task| is_late(task, give_up_after, until));
-        self.end_late(id, late, now, actions);
-    }
-
-    fn end_late(&mut self, id: LaneId, late: Vec<Task>, now: Timestamp, actions: &mut Vec<Action>) {
-        let why = self.lanes[id].complaint().map_or(String::new(), |complaint| format!(": {complaint}"));
-        let detail = format!("no attempt left before `give-up-after`{why}");
-        for task in late {
-            let (deferred, class) = (Disposition::Deferred, Some(Class::Unavailable));
-            self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
-        }
-    }
-
     /// Rows of a lane that could not be reached for `give-up-after` are deferred.
     pub(super) fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let give_up_after = self.settings.schedule.give_up_after();
@@ -180,9 +152,4 @@ impl Dispatcher {
             self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
         }
     }
-}
-
-/// True when an attempt at `at` would come later than `give-up-after` allows.
-fn is_late(task: &Task, give_up_after: Duration, at: Timestamp) -> bool {
-    task.first_attempt_at.is_some_and(|first| at.since(first) > give_up_after)
 }

@@ -108,8 +108,8 @@ impl Health {
         self.unreachable_since = None;
     }
 
-    /// A connection could not be opened, or was lost before its first transaction; `has_others` when
-    /// others are open. True when the site was reachable until now.
+    /// A connection could not be opened, or was lost before its first transaction; `has_others`
+    /// when others are open. True when the site was reachable until now.
     pub(super) fn not_opened(&mut self, cause: &str, has_others: bool, now: Timestamp) -> bool {
         self.complaint = Some(cause.to_owned());
         self.failures += 1;

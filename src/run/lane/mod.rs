@@ -47,8 +47,6 @@ pub struct Lane {
     rate: Option<Bucket>,
     /// Rate-limited until this time, by the lane's own rate, its provider's or its sources'.
     throttled_until: Option<Timestamp>,
-    /// The end of the pause that rows were last held against, and how many of them were left.
-    seen_pause: Option<(Timestamp, usize)>,
 }
 
 /// A place on a connection.
@@ -78,7 +76,6 @@ impl Lane {
             recipients: limits.recipients.max(1),
             rate: limits.rate.map(|rate| Bucket::new(rate, now)),
             throttled_until: None,
-            seen_pause: None,
         }
     }
 
@@ -121,18 +118,6 @@ impl Lane {
     /// Takes every row that is neither being composed nor in flight: they will not be sent.
     pub(super) fn take_all(&mut self) -> Vec<Task> {
         self.backlog.take_all()
-    }
-
-    /// Takes the rows that were tried before and are too late after a pause until `until`. Looks at
-    /// them once for each pause, and again when there are others.
-    pub(super) fn take_late(&mut self, until: Timestamp, is_late: impl Fn(&Task) -> bool) -> Vec<Task> {
-        let seen = Some((until, self.backlog.returned()));
-        if seen == self.seen_pause {
-            return Vec::new();
-        }
-        let late = self.backlog.take_late(is_late);
-        self.seen_pause = Some((until, self.backlog.returned()));
-        late
     }
 
     /// True when rows could be composed at `now`, are being composed, or are ready.

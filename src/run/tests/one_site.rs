@@ -298,20 +298,3 @@ fn a_site_that_comes_back_gets_all_of_its_connections_once_a_message_has_gone() 
 fn down() -> Trouble {
     Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None }
 }
-
-#[test]
-fn a_row_does_not_outlive_its_time_in_a_pause() {
-    let setting = Setting {
-        rows: 2,
-        retry: RetryPolicy { give_up_after: Span::seconds(1_200), ..RetryPolicy::default() },
-        ..Setting::default()
-    };
-    // Yahoo's reply pauses the site for hours.
-    let mut world = World::new(setting, |sent| {
-        let pausing = "[TSS04] Messages from 192.0.2.7 temporarily deferred due to user complaints";
-        (MS, if sent.row == 0 { refused(421, pausing) } else { refused(451, "4.3.0 later") })
-    });
-    world.run().assert_all(2, Disposition::Deferred);
-    let took = world.now.since(START).as_secs();
-    assert!(took <= 1_200, "given up after {took} s");
-}

@@ -48,8 +48,8 @@ impl Session {
         }
     }
 
-    /// True for a reply that answers no command. 421 may come at any time (RFC 5321 §3.8), and so may
-    /// anything once the session has ended.
+    /// True for a reply that answers no command. 421 may come at any time (RFC 5321 §3.8), and so
+    /// may anything once the session has ended.
     pub(super) fn is_unasked(&self, reply: &Reply) -> bool {
         self.outgoing.oldest().is_none() && self.ended.is_none() && reply.code != 421
     }
