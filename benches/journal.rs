@@ -135,7 +135,7 @@ impl Scene {
         let checker = Checker::open(Arc::new(MemoryList::default()), Timestamp::wall())?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))?;
-        run::freeze(&group, freeze, limits, None, checker, |_| ())?;
+        run::freeze(&group, freeze, limits, None, (checker, None), |_| ())?;
         let runtime = Runtime::new()?;
         let sandbox = runtime.block_on(Sandbox::start(Options { delay, ..Options::default() }))?;
         Ok(Self { folder, campaign, dir, rows, runtime, sandbox })

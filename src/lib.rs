@@ -9,6 +9,7 @@
 //! | [`mail`] | values of the trade: address, message, reply and enhanced status, disposition |
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
 //! | [`suppression`] | the list, its expiry, its lookup |
+//! | [`edition`] | who got which edition: recipients, claims, lookup |
 //! | [`target_group`] | CSV and Parquet to record batches, with the place of every row kept |
 //! | [`synth`] | made-up lists for load tests |
 //! | [`screen`] | rows in, accepted rows and reasons out |
@@ -75,6 +76,13 @@
 //!    `compose::tests::message::a_composer_is_shared_by_threads_and_tells_no_secret`,
 //!    `dkim::tests::debug_output_holds_no_key`)
 //!
+//! 8. **Within one edition nobody gets a campaign's mail twice**: across runs, limits, longer
+//!    lists, retries, kills and copies. Only `--again` and what resends rows in doubt say
+//!    otherwise. (`state::contract::editions::nobody_is_claimed_by_two_runs_of_an_edition`,
+//!    `suite::editions::a_longer_list_reaches_its_newcomers_only`,
+//!    `suite::editions::without_its_runs_the_state_knows_who_got_it`,
+//!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
+//!
 //! What happens on bad days (full disks, damaged files, clocks that jump, relays that misbehave) is
 //! listed in `docs/bad-days.md`, with the tests.
 
@@ -86,6 +94,7 @@ pub mod kit;
 pub mod mail;
 pub mod campaign;
 pub mod suppression;
+pub mod edition;
 pub mod target_group;
 pub mod synth;
 pub mod screen;

@@ -13,6 +13,10 @@ pub struct Identity {
     /// Decides what the message must carry.
     #[serde(default)]
     pub kind: Kind,
+    /// The issue of the mailing: nobody gets one edition twice. One for all mail of the campaign by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
     /// `List-Id` (RFC 2919), such as `spring-news.example.com`; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_id: Option<String>,

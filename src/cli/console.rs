@@ -162,8 +162,12 @@ fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
     let capacity = &campaign.capacity;
     let screening = &manifest.screening;
     let seconds = screening.accepted as f64 * 3_600.0 / capacity.per_hour as f64;
+    let before = match screening.already_sent {
+        0 => String::new(),
+        rows => format!("{} already_sent, ", grouped(rows)),
+    };
     format!(
-        "run {}/{}: {} of {} to send, about {} at {} an hour",
+        "run {}/{}: {before}{} of {} to send, about {} at {} an hour",
         manifest.campaign_id,
         manifest.run_id,
         grouped(screening.accepted),

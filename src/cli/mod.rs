@@ -26,6 +26,7 @@ mod recipient;
 mod render;
 mod results;
 mod retry;
+mod run;
 mod runtime;
 mod sandbox;
 mod send;
@@ -90,6 +91,8 @@ enum Command {
     Retry(Box<retry::Args>),
     /// Show how far a run is
     Status(status::Args),
+    /// Manage run directories
+    Run(run::Args),
     /// Write the result files again from plan and journal, even while the run is sending
     Results(results::Args),
     /// Show how mail for a domain would be routed; sends nothing
@@ -146,6 +149,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Send(args) => send::run(common, &args),
         Command::Retry(args) => retry::run(common, &args),
         Command::Status(args) => status::run(common, &args),
+        Command::Run(args) => run::run(common, &args),
         Command::Results(args) => results::run(common, &args),
         Command::Mx(args) => mx::run(common, &args),
         Command::Capacity(args) => capacity::run(common, &args),

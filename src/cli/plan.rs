@@ -79,6 +79,7 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         ("invalid", counts.invalid),
         ("duplicate", counts.duplicate),
         ("suppressed", counts.suppressed),
+        ("already_sent", counts.already_sent),
         ("beyond --limit", counts.not_attempted),
     ];
     let shown = rows.iter().filter(|(_, rows)| *rows > 0);

@@ -31,6 +31,15 @@ pub(super) struct Args {
     /// Start a new run even if one with different content is unfinished
     #[arg(long)]
     new_run: bool,
+    /// The edition of the campaign: nobody gets one edition twice
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    edition: Option<String>,
+    /// With changed templates: send only to those who did not get this edition yet
+    #[arg(long, conflicts_with = "again")]
+    only_new: bool,
+    /// Send to everybody, also to those who got this edition already
+    #[arg(long)]
+    again: bool,
     /// Send one row to this address instead: a test message
     #[arg(long, value_name = "ADDRESS")]
     to: Option<Address>,
@@ -61,6 +70,8 @@ impl Args {
                 limit: self.limit(),
                 run_id: self.run_id.clone(),
                 new_run: self.new_run,
+                only_new: self.only_new,
+                again: self.again,
             }),
         }
     }
@@ -75,6 +86,9 @@ fn parse_hash(text: &str) -> Result<blake3::Hash, String> {
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let mut campaign = workspace.load(&args.campaign)?;
+    if args.edition.is_some() {
+        campaign.identity.edition.clone_from(&args.edition);
+    }
     args.sending.rehearse(&mut campaign);
     args.sending.wait()?;
     let job = Job::open(&workspace, campaign)?;

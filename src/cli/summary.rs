@@ -39,11 +39,7 @@ pub(super) fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result
             dir.name()
         )),
     }
-    Ok(match outcome {
-        Outcome::AllAccepted => Exit::Ok,
-        Outcome::SomeNotAccepted => Exit::SomeNotAccepted,
-        Outcome::Interrupted => Exit::Interrupted,
-    })
+    Ok(exit(*outcome))
 }
 
 /// Prints the outcome of a run that had already finished.
@@ -51,7 +47,7 @@ pub(super) fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Dia
     let (dir, manifest) = (run.dir(), &run.manifest);
     let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
     log::print(&format!(
-        "run {} finished{when}; nothing is sent again (`--run-id NAME` starts a deliberate new run)",
+        "run {} finished{when}; nothing is sent again (`--again` sends it once more)",
         dir.name()
     ));
     if as_json {
@@ -60,14 +56,22 @@ pub(super) fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Dia
             "results": dir.results(),
         });
         out(&format!("{value:#}\n"))?;
-        return Ok(Exit::Ok);
+        return Ok(exit(Outcome::of_finished(manifest)));
     }
     let rows = Disposition::ALL.into_iter().filter_map(|disposition| {
         let rows = manifest.outcomes.get(disposition.as_str()).filter(|rows| **rows > 0)?;
         Some(vec![disposition.to_string(), grouped(*rows)])
     });
     out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))?;
-    Ok(Exit::Ok)
+    Ok(exit(Outcome::of_finished(manifest)))
+}
+
+fn exit(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::AllAccepted => Exit::Ok,
+        Outcome::SomeNotAccepted => Exit::SomeNotAccepted,
+        Outcome::Interrupted => Exit::Interrupted,
+    }
 }
 
 fn state(manifest: &Manifest) -> Value {
@@ -97,6 +101,13 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         RunState::Finished => "finished".to_owned(),
     };
     let mut text = format!("\n{}  {how}\n\n", dir.name());
+    match summary.count(Disposition::AlreadySent) {
+        0 => {}
+        rows => text.push_str(&format!(
+            "  {} of recipients who got this edition before: not sent again\n\n",
+            counted(rows, "row", "rows")
+        )),
+    }
     let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / summary.rows.max(1) as f64);
     let mut rows: Vec<Vec<String>> = summary
         .dispositions

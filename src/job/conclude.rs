@@ -67,6 +67,7 @@ fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclu
         results = Some(summary);
     }
     lease.keep(&manifest)?;
+    workspace.settle_or_warn(&dir, &manifest);
     drop((lease, source));
     let outcome = match stopped {
         Some(_) => Outcome::Interrupted,

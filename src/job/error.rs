@@ -444,8 +444,37 @@ pub(crate) enum FreezeError {
         run_id: RunId,
         /// Its directory.
         dir: PathBuf,
-        /// `the target group`, `a template or an attachment` or `--limit`.
+        /// `the target group`, `a template or an attachment`, `--limit` or `--again`.
         what: &'static str,
+    },
+    /// Somebody on the list got this edition with other templates or from another sender.
+    #[error(
+        "{} of this list got this edition already, with other templates or another sender (run {}); {} did not",
+        counted(*got, "recipient", "recipients"), runs.join(", "), grouped(*rest)
+    )]
+    SentBefore {
+        /// How many got it.
+        got: u64,
+        /// How many pass screening and did not.
+        rest: u64,
+        /// The runs that they got it from.
+        runs: Vec<String>,
+        /// The campaign file.
+        campaign: PathBuf,
+    },
+    /// The state knows the run at another place.
+    #[error("this run directory is a copy of `{}`, or was moved from there", original.display())]
+    Copied {
+        /// The directory.
+        dir: PathBuf,
+        /// Where the run was last sent.
+        original: PathBuf,
+    },
+    /// Another state knows whom the run has mailed.
+    #[error("this run belongs to another state directory, which knows whom it has mailed")]
+    OtherState {
+        /// The directory.
+        dir: PathBuf,
     },
 }
 
@@ -453,20 +482,35 @@ impl FreezeError {
     /// The file or run directory.
     pub(crate) fn place(&self) -> &Path {
         match self {
-            Self::OtherUnfinished { dir, .. } | Self::Changed { dir, .. } => dir,
+            Self::OtherUnfinished { dir, .. }
+            | Self::Changed { dir, .. }
+            | Self::Copied { dir, .. }
+            | Self::OtherState { dir } => dir,
+            Self::SentBefore { campaign, .. } => campaign,
         }
     }
 
     /// What to do.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::OtherUnfinished { .. } => Some(
-                "restore its files to resume it, or use `--new-run`; whoever got the first message then gets this one \
-                 too",
-            ),
+            Self::OtherUnfinished { .. } => {
+                Some("restore its files to resume it, or use `--new-run`; nobody gets one edition twice")
+            }
             Self::Changed { .. } => {
                 Some("choose another name with `--run-id`, or restore the original content")
             }
+            Self::SentBefore { .. } => Some(
+                "`--only-new` sends this to those who did not get it, `--again` to everybody; `--edition NAME` makes \
+                 it a new edition",
+            ),
+            Self::Copied { .. } => Some(
+                "resume the original, or take this one over with `mailrun run adopt DIR`: who got the message from \
+                 either does not get it again",
+            ),
+            Self::OtherState { .. } => Some(
+                "name that state with `--state DIR`, or take the run over with `mailrun run adopt DIR`: what was sent \
+                 since a copy was made is not known then",
+            ),
         }
     }
 }
@@ -489,7 +533,7 @@ impl RetryError {
     /// What to do.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
-            Self::Accepted => "`send --run-id NAME` sends everything again",
+            Self::Accepted => "`send --again` sends everything again",
             Self::NotPlanned(_) => "fix the list and send it; the changed content starts a new run",
             Self::NoRows(_) => "`mailrun status RUN` shows its dispositions",
         }

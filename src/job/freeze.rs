@@ -7,6 +7,7 @@ use super::frozen_run::FrozenRun;
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::RouteKind;
+use crate::edition::Earlier;
 use crate::plan::Freeze;
 use crate::run::{self, Screening};
 use crate::run_dir::{
@@ -25,15 +26,28 @@ pub(crate) struct List {
     pub run_id: Option<RunId>,
     /// Start a new run even if one with different content is unfinished.
     pub new_run: bool,
+    /// Send changed templates to those who did not get the edition yet.
+    pub only_new: bool,
+    /// Send to those who got the edition, too.
+    pub again: bool,
 }
 
 impl Job<'_> {
     pub(super) fn freeze_list(&self, list: &List) -> Result<FrozenRun, JobError> {
         let campaign = self.campaign();
         let (inputs, contents) = (inputs(self.target_group()?)?, self.contents()?);
-        let options = RunOptions { limit: list.limit, ..RunOptions::default() };
-        let id = list.run_id.clone().unwrap_or_else(|| run_id(campaign, &inputs, &contents, &options));
         let runs = self.workspace.runs_of(campaign);
+        let mut options = RunOptions { limit: list.limit, ..RunOptions::default() };
+        let id_of = |options: &RunOptions| {
+            list.run_id.clone().unwrap_or_else(|| run_id(campaign, &inputs, &contents, options))
+        };
+        if list.again {
+            options.again = Some(1);
+            while list.run_id.is_none() && self.is_finished(&*runs, &id_of(&options))? {
+                options.again = options.again.map(|times| times + 1);
+            }
+        }
+        let id = id_of(&options);
         if list.run_id.is_none() && !list.new_run {
             self.refuse_second_run(&*runs, &id)?;
         }
@@ -41,13 +55,19 @@ impl Job<'_> {
         if let Some(manifest) = runs.manifest(lease.run())? {
             check_same_content(lease.run(), &manifest, &inputs, &contents, &options)?;
             if manifest.plan.is_some() {
+                self.workspace.check_belongs(&manifest, lease.run())?;
                 return Ok(FrozenRun::open(lease, manifest)?.resume_with(campaign));
             }
             // Cut off while the plan was made: nothing was sent, it is made again.
             lease.discard_plan()?;
         }
         let manifest = Manifest::new(campaign, id, inputs, contents, options, self.workspace.clock().wall());
-        self.freeze(lease, manifest)
+        self.freeze(lease, manifest, list.only_new)
+    }
+
+    fn is_finished(&self, runs: &dyn RunStore, id: &RunId) -> Result<bool, JobError> {
+        let dir = RunDir::at(runs.folder().join(&self.campaign().identity.id).join(id.as_str()));
+        Ok(runs.manifest(&dir)?.is_some_and(|manifest| manifest.state == RunState::Finished))
     }
 
     /// Takes the right to work on a run, whose directory is made where it does not exist.
@@ -57,12 +77,22 @@ impl Job<'_> {
         Ok(runs.lease(&run)?)
     }
 
-    fn freeze(&self, lease: Box<dyn Lease>, mut manifest: Manifest) -> Result<FrozenRun, JobError> {
+    fn freeze(
+        &self,
+        lease: Box<dyn Lease>,
+        mut manifest: Manifest,
+        only_new: bool,
+    ) -> Result<FrozenRun, JobError> {
         lease.keep(&manifest)?;
         let group = self.target_group()?;
         let list = self.workspace.suppressions()?;
         let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?;
-        let screening = self.screen(group, &list, manifest.options.limit, None, freeze)?;
+        let earlier = self.earlier(&manifest)?;
+        let screening = self.screen(group, (&list, earlier), manifest.options.limit, None, freeze)?;
+        if screening.other_letters > 0 && !only_new {
+            lease.discard_plan()?;
+            return Err(self.sent_before(&screening).into());
+        }
         if self.campaign().delivery.route != RouteKind::Sandbox {
             list.restart_time(&screening.blocked, self.workspace.clock().wall())?;
         }
@@ -83,7 +113,7 @@ impl Job<'_> {
     pub(super) fn screen(
         &self,
         group: &TargetGroup,
-        list: &Arc<dyn Suppressions>,
+        (list, earlier): (&Arc<dyn Suppressions>, Option<Earlier>),
         limit: Option<u64>,
         stop_after: Option<u64>,
         freeze: Freeze,
@@ -92,9 +122,18 @@ impl Job<'_> {
         let checker = Checker::open(Arc::clone(list), self.workspace.clock().wall())?;
         let observer = self.workspace.observer();
         let reading = |rows| observer.progress(Stage::Reading { rows });
-        let screening = run::freeze(group, freeze, limits, stop_after, checker, reading);
+        let screening = run::freeze(group, freeze, limits, stop_after, (checker, earlier), reading);
         observer.progress(Stage::Done);
         Ok(screening?)
+    }
+
+    fn sent_before(&self, screening: &Screening) -> FreezeError {
+        FreezeError::SentBefore {
+            got: screening.counts.already_sent,
+            rest: screening.counts.accepted + screening.counts.not_attempted,
+            runs: screening.other_runs.clone(),
+            campaign: self.campaign().path.clone(),
+        }
     }
 
     /// An unfinished run with other content: its recipients must not get two messages because of an
@@ -133,8 +172,10 @@ fn check_same_content(
         "the target group"
     } else if manifest.contents != contents {
         "a template or an attachment"
-    } else if manifest.options != *options {
+    } else if manifest.options.limit != options.limit {
         "`--limit`"
+    } else if manifest.options != *options {
+        "`--again`"
     } else {
         return Ok(());
     };

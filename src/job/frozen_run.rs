@@ -17,8 +17,14 @@ pub(crate) struct FrozenRun {
     /// Where all messages go instead: a test message.
     pub(super) redirect: Option<Address>,
     /// The run that rows are taken from: leased, so that nobody else sends them.
-    pub(super) source: Option<Box<dyn Lease>>,
+    pub(super) source: Option<Source>,
     pub(super) lease: Box<dyn Lease>,
+}
+
+/// The run that rows are taken from, held by this process.
+pub(super) struct Source {
+    pub(super) lease: Box<dyn Lease>,
+    pub(super) manifest: Manifest,
 }
 
 impl FrozenRun {

@@ -18,6 +18,7 @@ mod check;
 mod conclude;
 mod dns_records;
 mod dry_run;
+mod editions;
 mod error;
 mod findings;
 mod freeze;

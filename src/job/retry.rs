@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::error::{JobError, RetryError};
-use super::frozen_run::FrozenRun;
+use super::frozen_run::{FrozenRun, Source};
 use super::observer::Notice;
 use super::open::Job;
 use super::workspace::Workspace;
@@ -39,6 +39,7 @@ impl RetrySelection {
     pub(crate) fn campaign(&self, workspace: &Workspace) -> Result<Campaign, JobError> {
         let mut campaign = workspace.load(&self.before.campaign_file)?;
         campaign.delivery.route = self.before.campaign.delivery.route;
+        campaign.identity.edition.clone_from(&self.before.campaign.identity.edition);
         Ok(campaign)
     }
 
@@ -71,9 +72,11 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
         | Disposition::RenderFailed
         | Disposition::NotAttempted => Ok(()),
         Disposition::Accepted => Err(RetryError::Accepted),
-        Disposition::Suppressed | Disposition::Duplicate | Disposition::Invalid => {
-            Err(RetryError::NotPlanned(disposition))
-        }
+        Disposition::Suppressed
+        | Disposition::Duplicate
+        | Disposition::Invalid
+        | Disposition::AlreadySent
+        | Disposition::Capped => Err(RetryError::NotPlanned(disposition)),
     }
 }
 
@@ -82,6 +85,7 @@ impl Job<'_> {
         // Nobody may change the outcomes while they are chosen from, or send those rows there while
         // they are sent here.
         let source = retry.from.lease()?;
+        self.workspace.check_belongs(&retry.before, retry.from.dir())?;
         let (options, contents) = (retry.options(), self.contents()?);
         let id = run_id(self.campaign(), &retry.before.inputs, &contents, &options);
         let runs = self.workspace.runs_of(self.campaign());
@@ -107,7 +111,7 @@ impl Job<'_> {
             }
         };
         let run = FrozenRun::open(lease, manifest)?.resume_with(self.campaign());
-        let run = FrozenRun { source: Some(source), ..run };
+        let run = FrozenRun { source: Some(Source { lease: source, manifest: retry.before.clone() }), ..run };
         if !run.is_finished() {
             let (name, from, rows) = (run.name(), retry.from.dir().name(), run.manifest.screening.accepted);
             self.workspace.observer().notice(&Notice::Retrying { run: &name, from: &from, rows });

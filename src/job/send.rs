@@ -48,8 +48,8 @@ impl Job<'_> {
     }
 
     /// The journal of the run, made or resumed, and the rows that it leaves to be sent. Rows that a
-    /// killed process left open get an outcome.
-    fn open_journal(&self, run: &FrozenRun, in_doubt: InDoubt) -> Result<(Journal, Unsent), JobError> {
+    /// killed process left open get an outcome, and so do those that another run sends.
+    fn open_journal(&self, run: &mut FrozenRun, in_doubt: InDoubt) -> Result<(Journal, Unsent), JobError> {
         let key = RunKey {
             run_id: run.id().to_string(),
             plan_rows: run.plan.len(),
@@ -70,6 +70,7 @@ impl Job<'_> {
         if !open.is_empty() {
             self.workspace.observer().notice(&Notice::InDoubt { rows: open.len() as u64, in_doubt });
         }
+        self.claim(run, &mut journal, &mut states)?;
         let unsent = Unsent::of(&self.schedule(), &journal, &states, now)?;
         Ok((journal, unsent))
     }

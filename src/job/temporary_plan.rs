@@ -56,7 +56,7 @@ impl Job<'_> {
         let dir = RunDir::at(folder.path().to_owned());
         let group = self.target_group()?;
         let freeze = Freeze::aside(&dir.plan_files(), self.layout(group))?;
-        let screening = self.screen(group, list, limit, stop_after, freeze)?;
+        let screening = self.screen(group, (list, None), limit, stop_after, freeze)?;
         Ok(TemporaryPlan { screening, dir, _folder: folder })
     }
 }

@@ -65,6 +65,33 @@ impl Journal {
             }
         }
         drop(details);
+        self.put_outcomes(&outcomes, states)?;
+        Ok(open)
+    }
+
+    /// Ends rows that are not to be sent, and updates `states`. What is known of earlier attempts
+    /// stays.
+    pub fn end_rows(
+        &mut self,
+        rows: &[u32],
+        states: &mut States,
+        disposition: Disposition,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), JournalError> {
+        let mut outcomes = Vec::with_capacity(rows.len());
+        let mut details = self.details();
+        for row in rows {
+            let before = details.outcome(states, *row)?;
+            let verdict = Verdict::Final(disposition);
+            let outcome = before.unwrap_or_else(|| Outcome::new(*row, 0, verdict, now));
+            outcomes.push(Outcome { verdict, at: now, detail: Some(detail.to_owned()), ..outcome });
+        }
+        drop(details);
+        self.put_outcomes(&outcomes, states)
+    }
+
+    fn put_outcomes(&mut self, outcomes: &[Outcome], states: &mut States) -> Result<(), JournalError> {
         for group in outcomes.chunks(GROUP_RECORDS) {
             let mut records = Vec::new();
             for outcome in group {
@@ -73,7 +100,7 @@ impl Journal {
             self.commit(&[], &records)?;
         }
         states.catch_up(self.store());
-        Ok(open)
+        Ok(())
     }
 }
 

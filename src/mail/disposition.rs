@@ -24,11 +24,15 @@ pub enum Disposition {
     RenderFailed,
     /// Planned, but the run ended before its turn.
     NotAttempted,
+    /// An earlier run, or another one at the same time, sent this edition to the recipient.
+    AlreadySent,
+    /// The recipient got as many mails as `max-per` allows.
+    Capped,
 }
 
 impl Disposition {
     /// All dispositions, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Bounced,
         Self::Deferred,
@@ -38,6 +42,8 @@ impl Disposition {
         Self::Invalid,
         Self::RenderFailed,
         Self::NotAttempted,
+        Self::AlreadySent,
+        Self::Capped,
     ];
 
     /// The word used in results, the journal and on the command line.
@@ -52,6 +58,8 @@ impl Disposition {
             Self::Invalid => "invalid",
             Self::RenderFailed => "render_failed",
             Self::NotAttempted => "not_attempted",
+            Self::AlreadySent => "already_sent",
+            Self::Capped => "capped",
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::turns::Turns;
+use crate::edition::Earlier;
 use crate::plan::{Freeze, Frozen, Layout, PlanError, TopDomains};
 use crate::screen::{Columns, Counts, Limits, Parser, ScreenError, ScreenedBatch, Screener};
 use crate::suppression::{Checker, EntryId};
@@ -45,18 +46,22 @@ pub struct Screening {
     pub blocked: Vec<EntryId>,
     /// The last change of the suppression list that screening saw.
     pub suppression_change: u64,
+    /// How many rows are of somebody who got the edition with other templates or another sender.
+    pub other_letters: u64,
+    /// The runs that they got it from.
+    pub other_runs: Vec<String>,
     /// The destination domains of the accepted rows, counted.
     pub domains: TopDomains,
 }
 
 /// Reads, screens and freezes `group`; stops early once `stop_after` rows are accepted. `progress`
-/// gets the number of rows screened so far.
+/// gets the number of rows screened so far. `checker` comes with those who got the edition before.
 pub fn freeze(
     group: &TargetGroup,
     freeze: Freeze,
     limits: Limits,
     stop_after: Option<u64>,
-    checker: Checker,
+    checker: (Checker, Option<Earlier>),
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
     // One more than there are cores, to work while another waits for its turn or for the disk.
@@ -70,12 +75,12 @@ fn freeze_on(
     freeze: Freeze,
     limits: Limits,
     stop_after: Option<u64>,
-    checker: Checker,
+    (checker, earlier): (Checker, Option<Earlier>),
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
     let columns = Columns { email: group.email_column(), id: group.id_column(), name: group.name_column() };
     let files = group.files().iter().map(|file| file.shown.clone()).collect();
-    let screener = Screener::new(&group.schema(), columns, limits, files, checker)?;
+    let screener = Screener::new(&group.schema(), columns, limits, files, checker)?.with_earlier(earlier);
     let line = Line {
         parser: screener.parser(),
         layout: freeze.layout().clone(),
@@ -95,7 +100,10 @@ fn freeze_on(
     }
     let (screener, _) = line.screening.into_inner();
     let (freeze, domains) = line.writing.into_inner();
+    let (other_letters, other_runs) = screener.other_letters();
     Ok(Screening {
+        other_letters,
+        other_runs,
         frozen: freeze.finish()?,
         counts: screener.counts(),
         rows_by_file: screener.rows_by_file(),
@@ -230,7 +238,7 @@ mod tests {
         let freeze = Freeze::aside(&files, Layout::new(&group.schema(), None)).unwrap();
         let checker = suppression(&["11@d11.example", "20011@d11.example"]);
         let mut before = 0;
-        freeze_on(threads, &group, freeze, Limits::default(), stop_after, checker, |rows| {
+        freeze_on(threads, &group, freeze, Limits::default(), stop_after, (checker, None), |rows| {
             assert!(rows > before, "the rows only grow");
             before = rows;
         })

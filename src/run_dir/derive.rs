@@ -47,6 +47,17 @@ pub fn recipients_part(campaign: &Campaign) -> Value {
     })
 }
 
+/// What all messages of a run have in common, as a hash: templates, attachments, sender and
+/// unsubscribe settings. The edition, the list and the way of the mail don't count.
+pub fn letter(campaign: &Campaign, contents: &[Content]) -> String {
+    let mut contents: Vec<_> =
+        contents.iter().map(|content| (&content.role, &content.name, &content.hash)).collect();
+    contents.sort();
+    let part = recipients_part(campaign);
+    let letter = json!([part["sender"], part["template"], part["unsubscribe"], contents]);
+    blake3::hash(letter.to_string().as_bytes()).to_hex().as_str()[..2 * LENGTH].to_owned()
+}
+
 /// The template's settings without its files: their content counts.
 fn template(template: Value) -> Value {
     let mut template = without(template, &["text", "html", "partials", "attachments"]);
@@ -103,6 +114,22 @@ route = "sandbox"
     #[test]
     fn it_is_the_same_in_every_version() {
         assert_eq!(id_at(CAMPAIGN, "/home/a").as_str(), "g8q8zs1t3568");
+    }
+
+    /// Pinned: if it changed with the program's version, a longer list would be refused after an
+    /// update, as if the templates had changed.
+    #[test]
+    fn the_letter_is_the_same_in_every_version_and_for_every_list() {
+        let letter_of = |text: &str| {
+            let campaign = Campaign::parse(text, Path::new("/x/campaign.toml")).unwrap();
+            letter(&campaign, &[content("text", "a.hbs", "77")])
+        };
+        let pinned = letter_of(CAMPAIGN);
+        assert_eq!(pinned, "3f5de3a565d1fa23aca8fc0a");
+        assert_eq!(letter_of(&CAMPAIGN.replace("a.csv", "b.csv")), pinned);
+        assert_eq!(letter_of(&CAMPAIGN.replace("\"spring\"", "\"spring\"\nedition = \"2\"")), pinned);
+        assert_ne!(letter_of(&CAMPAIGN.replace("Hello", "Good day")), pinned);
+        assert_ne!(letter_of(&CAMPAIGN.replace("news@", "old@")), pinned);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct RunOptions {
     /// `--to`: everything goes to this address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// `--again`: also to those who got the edition, for the nth time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<u32>,
     /// `--dry-run`: everything except SMTP.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,

@@ -48,6 +48,12 @@ pub struct Manifest {
     /// When the last row got its disposition.
     #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
+    /// The state that the run belongs to: it knows whom the run has mailed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_id: Option<String>,
+    /// When another state, or another place of the same state, took the run over.
+    #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Timestamp>,
     /// The options that choose rows or recipients.
     pub options: RunOptions,
     /// The target group's files, in order.
@@ -111,6 +117,8 @@ impl Manifest {
             planned: None,
             started: None,
             finished: None,
+            state_id: None,
+            adopted: None,
             options,
             inputs,
             contents,

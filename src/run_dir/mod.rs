@@ -24,7 +24,7 @@ mod store;
 pub(crate) use manifest::tests as testing;
 
 pub use content::{Content, hash_file};
-pub use derive::{recipients_part, run_id};
+pub use derive::{letter, recipients_part, run_id};
 pub use dir::RunDir;
 pub use error::RunDirError;
 pub use inputs::{Input, RetryOf, RunOptions};

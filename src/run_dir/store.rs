@@ -113,6 +113,11 @@ impl StoredRun {
         Self { store, dir }
     }
 
+    /// The folder with the runs of its store.
+    pub fn folder(&self) -> &Path {
+        self.store.folder()
+    }
+
     /// Its files on this machine.
     pub fn dir(&self) -> &RunDir {
         &self.dir

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Schema};
 
 use super::error::ScreenError;
 use crate::campaign::Duplicates;
+use crate::edition::{Recipient, Recognise};
 use crate::mail::{AddressError, AddressParts};
 use crate::suppression::{AddressKey, Fingerprint, Fingerprinter};
 use crate::target_group::{Batch, Place, Unreadable};
@@ -29,6 +30,8 @@ pub struct Parser {
     columns: Columns,
     duplicates: Duplicates,
     fingerprinter: Fingerprinter,
+    /// Set where it matters who got the edition before.
+    pub(super) recognise: Option<Recognise>,
 }
 
 /// A batch with parsed addresses.
@@ -56,6 +59,9 @@ pub struct Parsed {
     pub(super) keys: Vec<Fingerprint>,
     /// The fingerprint that identifies duplicates, if it differs from `keys`.
     pub(super) exact: Option<Vec<Fingerprint>>,
+    /// The recipient of each record, if it matters who got the edition before; of an invalid
+    /// address that of the empty text.
+    pub(super) recipients: Option<Vec<Recipient>>,
 }
 
 impl Parser {
@@ -74,7 +80,7 @@ impl Parser {
                 });
             }
         }
-        Ok(Self { columns, duplicates, fingerprinter })
+        Ok(Self { columns, duplicates, fingerprinter, recognise: None })
     }
 
     /// Parses the addresses of a batch.
@@ -94,6 +100,7 @@ impl Parser {
         let mut faults = Vec::new();
         let mut keys = Vec::with_capacity(rows);
         let mut exact = (self.duplicates == Duplicates::ExactLocalPart).then(|| Vec::with_capacity(rows));
+        let mut recipients = self.recognise.map(|recognise| (recognise, Vec::with_capacity(rows)));
         let mut rewrite = String::new();
         let mut key = String::new();
         for row in 0..rows {
@@ -105,6 +112,9 @@ impl Parser {
                     faults.push(fault);
                     keys.push(self.fingerprinter.of(""));
                     exact.iter_mut().for_each(|exact| exact.push(self.fingerprinter.of("")));
+                    if let Some((recognise, recipients)) = &mut recipients {
+                        recipients.push(recognise.recipient("", "", None));
+                    }
                     continue;
                 }
             };
@@ -119,11 +129,15 @@ impl Parser {
                 &rewrite
             };
             addresses.append_value(wire);
-            if local.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-                keys.push(self.fingerprinter.of(wire));
+            let key = if local.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+                wire
             } else {
                 AddressKey::write(local, domain, &mut key);
-                keys.push(self.fingerprinter.of(&key));
+                &key
+            };
+            keys.push(self.fingerprinter.of(key));
+            if let Some((recognise, recipients)) = &mut recipients {
+                recipients.push(recognise.recipient(key, wire, cell(ids.as_ref(), row)));
             }
             if let Some(exact) = &mut exact {
                 exact.push(self.fingerprinter.of(wire));
@@ -144,6 +158,7 @@ impl Parser {
             faults,
             keys,
             exact,
+            recipients: recipients.map(|(_, recipients)| recipients),
         })
     }
 }

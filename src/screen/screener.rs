@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ScreenError;
 use super::parse::{Columns, Parsed, Parser, cell};
 use crate::campaign::Duplicates;
+use crate::edition::Earlier;
 use crate::mail::{Address, Disposition};
 use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
 use crate::target_group::Place;
@@ -29,6 +30,8 @@ pub struct Screener {
     parser: Parser,
     limits: Limits,
     checker: Checker,
+    /// Who got this edition before, where it matters.
+    earlier: Option<Earlier>,
     files: Vec<String>,
     /// For each file reached so far, the number of rows in the files before it: converts a place to
     /// a number and back.
@@ -52,7 +55,7 @@ pub struct Screened {
     pub email: Option<String>,
     /// The recipient's id.
     pub id: Option<String>,
-    /// `invalid`, `duplicate`, `suppressed` or `not_attempted`.
+    /// `invalid`, `duplicate`, `suppressed`, `already_sent`, `capped` or `not_attempted`.
     pub disposition: Disposition,
     /// Why, a lowercase fragment.
     pub detail: String,
@@ -90,8 +93,16 @@ pub struct Counts {
     pub suppressed: u64,
     /// Beyond the limit.
     pub not_attempted: u64,
+    /// Who got this edition from an earlier run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub already_sent: u64,
     /// Of the accepted ones, those whose address needs SMTPUTF8 (RFC 6531).
     pub smtputf8: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Screener {
@@ -109,6 +120,7 @@ impl Screener {
             parser,
             limits,
             checker,
+            earlier: None,
             files,
             rows_before: Vec::new(),
             rows: 0,
@@ -116,6 +128,14 @@ impl Screener {
             counts: Counts::default(),
             blocked: Vec::new(),
         })
+    }
+
+    /// Leaves out who got the edition before.
+    #[must_use]
+    pub fn with_earlier(mut self, earlier: Option<Earlier>) -> Self {
+        self.earlier = earlier.filter(|earlier| !earlier.is_empty());
+        self.parser.recognise = self.earlier.as_ref().map(Earlier::recognise);
+        self
     }
 
     /// The parser whose batches [`Self::accept`] takes.
@@ -147,6 +167,12 @@ impl Screener {
     /// The last change of the suppression list that was seen (see [`Checker::change`]).
     pub fn suppression_change(&self) -> u64 {
         self.checker.change()
+    }
+
+    /// How many rows are of somebody who got the edition with other templates or another sender,
+    /// and the runs that they got it from.
+    pub fn other_letters(&self) -> (u64, Vec<String>) {
+        self.earlier.as_ref().map(Earlier::other_letters).unwrap_or_default()
     }
 
     /// Applies the rules to a batch.
@@ -219,6 +245,12 @@ impl Screener {
             self.counts.suppressed += 1;
             self.blocked.push(entry.id);
             return Ok(Some((Disposition::Suppressed, entry.to_string())));
+        }
+        if let (Some(earlier), Some(recipients)) = (&mut self.earlier, &parsed.recipients)
+            && let Some(why) = earlier.check(recipients[row])
+        {
+            self.counts.already_sent += 1;
+            return Ok(Some((Disposition::AlreadySent, why)));
         }
         if let Some(limit) = self.limits.rows
             && self.counts.accepted >= limit

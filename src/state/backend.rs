@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::campaign::Durability;
+use crate::edition::Editions;
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{DailyCaps, Ledger};
@@ -20,6 +21,9 @@ pub trait State: fmt::Debug + Send + Sync {
 
     /// What local addresses have carried of their daily caps.
     fn daily_caps(&self) -> Result<Box<dyn DailyCaps>, StoreError>;
+
+    /// Who got which edition.
+    fn editions(&self) -> Result<Arc<dyn Editions>, StoreError>;
 
     /// Whether the run has a journal.
     fn has_journal(&self, run: &RunDir) -> bool;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::backend::State;
 use crate::campaign::Durability;
+use crate::edition::{Editions, MemoryEditions};
 use crate::journal::{Journal, JournalError, JournalRead, MemoryJournal, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger, MemoryCaps, MemoryLedger};
@@ -18,6 +19,7 @@ pub(super) struct Memory {
     suppressions: MemoryList,
     ledger: MemoryLedger,
     caps: MemoryCaps,
+    editions: MemoryEditions,
     journals: Arc<Mutex<HashMap<PathBuf, MemoryJournal>>>,
 }
 
@@ -28,6 +30,7 @@ impl Memory {
             suppressions: MemoryList::default(),
             ledger: MemoryLedger::new(clock),
             caps: MemoryCaps::default(),
+            editions: MemoryEditions::default(),
             journals: Arc::default(),
         }
     }
@@ -53,6 +56,10 @@ impl State for Memory {
 
     fn daily_caps(&self) -> Result<Box<dyn DailyCaps>, StoreError> {
         Ok(Box::new(self.caps.clone()))
+    }
+
+    fn editions(&self) -> Result<Arc<dyn Editions>, StoreError> {
+        Ok(Arc::new(self.editions.clone()))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {

@@ -1,6 +1,7 @@
 //! The program is killed at any moment, again and again; afterwards every planned row was accepted
-//! exactly once or is in doubt. One campaign has a message for each row, the other one text for
-//! all. The receiver keeps a record of its own, which the results are held against.
+//! exactly once or is in doubt, and longer lists sent later, by runs that are killed too, reach
+//! nobody twice. One campaign has a message for each row, the other one text for all. The receiver
+//! keeps a record of its own, which the results are held against.
 //!
 //! `scripts/crash-rounds N` runs it for N rounds.
 
@@ -20,6 +21,8 @@ const ROWS: usize = 150;
 /// The two campaigns: their ids, their connections, and the recipients of one of their messages.
 /// Small enough that what may be in doubt is well below the number of rows.
 const CAMPAIGNS: [(&str, usize, usize); 2] = [("one", 4, 1), ("two", 2, 4)];
+/// Recipients that come later, in runs of their own.
+const NEWCOMERS: usize = 40;
 /// Kills of each of the two campaigns in a round.
 const KILLS: usize = 2;
 /// A kill in the sending comes within so many milliseconds of its start; about as long as a run
@@ -124,19 +127,27 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         let ran = dir.run(&["send", file, "--no-progress"]);
         assert!([0, 1].contains(&ran.code()), "round {round}: {}\n{}", ran.stdout(), ran.stderr());
     }
-    let dropped = relay.stop().dropped as usize;
-
-    let mut times = BTreeMap::new();
-    for entry in record::read(&taken).unwrap() {
-        *times.entry(entry.recipient).or_insert(0_u64) += 1;
-    }
+    let results = CAMPAIGNS.map(|(id, ..)| dir.results(id));
+    let (times, dropped) = (times_in(&taken), relay.stats().dropped as usize);
+    later_runs(&dir, &files, random);
+    relay.stop();
+    let in_all_runs = times_in(&taken);
     let known = |recipient: &str| {
-        CAMPAIGNS.iter().any(|(id, ..)| (0..ROWS).any(|n| recipient == format!("r{n}@{id}.example")))
+        CAMPAIGNS
+            .iter()
+            .any(|(id, ..)| (0..ROWS + NEWCOMERS).any(|n| recipient == format!("r{n}@{id}.example")))
     };
-    let unknown: Vec<&String> = times.keys().filter(|recipient| !known(recipient)).collect();
+    let unknown: Vec<&String> = in_all_runs.keys().filter(|recipient| !known(recipient)).collect();
     assert!(unknown.is_empty(), "round {round}: mail to somebody on no list: {unknown:?}");
-    for ((id, connections, together), in_sending) in CAMPAIGNS.into_iter().zip(in_sending) {
-        let results = dir.results(id);
+    let twice: Vec<_> = in_all_runs.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "round {round}: one edition was sent twice to {twice:?}");
+    if !faulty {
+        let newcomers = in_all_runs.keys().filter(|recipient| is_newcomer(recipient)).count();
+        assert!(newcomers > 0, "round {round}: no newcomer got anything");
+    }
+    for (((id, connections, together), in_sending), results) in
+        CAMPAIGNS.into_iter().zip(in_sending).zip(results)
+    {
         assert_eq!(results.len(), ROWS, "round {round}: a result for every row");
         let mut in_doubt = 0;
         for row in &results {
@@ -178,6 +189,39 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
             assert!(by_kills < ROWS, "a bound that allows every row tells nothing");
         }
     }
+}
+
+/// How often each recipient got something, as the receiver has it.
+fn times_in(record: &Path) -> BTreeMap<String, u64> {
+    let mut times = BTreeMap::new();
+    for entry in record::read(record).unwrap() {
+        *times.entry(entry.recipient).or_insert(0_u64) += 1;
+    }
+    times
+}
+
+/// Longer lists, each sent by a run of its own that is killed in the sending and started again, or
+/// left as it is while the next run takes over.
+fn later_runs(dir: &Dir, files: &[String; 2], random: &mut Random) {
+    for rows in [ROWS + NEWCOMERS / 2, ROWS + NEWCOMERS] {
+        for ((id, ..), file) in CAMPAIGNS.into_iter().zip(files) {
+            list(dir, id, rows);
+            let mut child = dir.start(&["send", file, "--new-run", "--no-progress"]);
+            // Time decides where the kill falls, and nothing else.
+            thread::sleep(Duration::from_millis(20 + random.below(WITHIN_MS)));
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+    for file in files {
+        let ran = dir.run(&["send", file, "--new-run", "--no-progress"]);
+        assert!([0, 1].contains(&ran.code()), "{}\n{}", ran.stdout(), ran.stderr());
+    }
+}
+
+fn is_newcomer(recipient: &str) -> bool {
+    let number = recipient.strip_prefix('r').and_then(|rest| rest.split('@').next()?.parse().ok());
+    number.is_some_and(|number: usize| number >= ROWS)
 }
 
 /// Where a kill is to fall. A process that has passed the place before it was seen there is killed

@@ -10,6 +10,7 @@ mod circles;
 mod crash;
 mod disk;
 mod earlier;
+mod editions;
 mod kit;
 mod manual;
 mod mx;

@@ -49,7 +49,7 @@ fn every_row_ends_as_its_recipient_says() {
 }
 
 #[test]
-fn a_finished_run_is_not_sent_again_and_a_named_one_is() {
+fn a_finished_run_is_sent_again_only_on_request() {
     let dir = Dir::new();
     let taken = dir.path().join("taken.jsonl");
     let relay = Relay::start(Options { record: Some(taken.clone()), ..Options::default() });
@@ -58,7 +58,9 @@ fn a_finished_run_is_not_sent_again_and_a_named_one_is() {
     dir.run(&["send", &file]).ended(0);
     dir.run(&["send", &file]).ended(0).says("nothing is sent again");
     assert_eq!(record::read(&taken).unwrap().len(), 5);
-    dir.run(&["send", &file, "--run-id", "once-more"]).ended(0);
+    dir.run(&["send", &file, "--run-id", "once-more"]).ended(0).says("5 already_sent");
+    assert_eq!(record::read(&taken).unwrap().len(), 5);
+    dir.run(&["send", &file, "--again"]).ended(0);
     assert_eq!(record::read(&taken).unwrap().len(), 10);
 }
 

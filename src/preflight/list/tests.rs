@@ -53,7 +53,7 @@ impl Case {
         let nobody = state::in_memory().suppressions().unwrap();
         let checker = Checker::open(nobody, Timestamp(0)).unwrap();
         let freeze = Freeze::aside(&files, Layout::new(&group.schema(), None)).unwrap();
-        crate::run::freeze(&group, freeze, Limits::default(), None, checker, |_| {}).unwrap();
+        crate::run::freeze(&group, freeze, Limits::default(), None, (checker, None), |_| {}).unwrap();
         let plan = Plan::open(&files.plan).unwrap();
         let composer = composer(&campaign).unwrap();
         let looking = Looking::new(&campaign);

@@ -452,7 +452,11 @@ impl Dispatcher {
             Disposition::InDoubt => self.counts.in_doubt += 1,
             Disposition::Suppressed => self.counts.suppressed += 1,
             Disposition::RenderFailed => self.counts.render_failed += 1,
-            Disposition::Duplicate | Disposition::Invalid | Disposition::NotAttempted => {}
+            Disposition::Duplicate
+            | Disposition::Invalid
+            | Disposition::NotAttempted
+            | Disposition::AlreadySent
+            | Disposition::Capped => {}
         }
     }
 

@@ -6,6 +6,7 @@
 //! `processes`.
 
 mod caps;
+mod editions;
 mod journal;
 mod ledger;
 mod processes;
@@ -181,6 +182,15 @@ contract! {
     caps {
         #[test] fn a_cap_is_shared_and_what_is_given_back_can_be_taken_again();
         #[test] fn threads_that_take_at_the_same_moment_exceed_no_cap();
+    }
+    editions {
+        #[test] fn nobody_is_claimed_by_two_runs_of_an_edition();
+        #[test] fn who_was_not_mailed_is_free_once_the_run_settles();
+        #[test] fn a_run_that_resumes_keeps_what_it_has();
+        #[test] fn sending_again_refuses_nobody();
+        #[test] fn rows_that_are_sent_again_go_over_to_the_retry();
+        #[test] fn a_state_has_an_identity_and_remembers_when();
+        #[test] fn threads_that_claim_at_the_same_moment_share_nobody();
     }
     journal {
         #[test] fn an_intent_is_passed_on_once_it_can_be_read_by_others();

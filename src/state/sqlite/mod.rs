@@ -4,6 +4,7 @@
 
 mod block;
 mod caps;
+mod editions;
 mod error;
 mod file;
 mod journal;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use super::backend::State;
 use crate::campaign::Durability;
+use crate::edition::Editions;
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger};
@@ -51,6 +53,10 @@ impl State for StateFile {
 
     fn daily_caps(&self) -> Result<Box<dyn DailyCaps>, StoreError> {
         Ok(Box::new(caps::SqliteCaps::open(&self.path)?))
+    }
+
+    fn editions(&self) -> Result<Arc<dyn Editions>, StoreError> {
+        Ok(Arc::new(editions::SqliteEditions::open(&self.path)?))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {

@@ -1,0 +1,256 @@
+//! Nobody gets one edition twice: who got it before is looked up while the list is frozen, claimed
+//! before the first message leaves, and settled when the run ends.
+//!
+//! The claim is durable before the first intent, so a run that was killed holds everybody that it
+//! may have mailed, also when its directory is gone. The next run of the edition settles it from
+//! its journal, where that can be read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{FreezeError, JobError};
+use super::frozen_run::FrozenRun;
+use super::open::Job;
+use super::workspace::Workspace;
+use crate::campaign::RouteKind;
+use crate::edition::{Claim, Earlier, Edition, Editions, PastRun, Recipient, Recognise, RunMark};
+use crate::journal::{Journal, RowState, States};
+use crate::mail::{Disposition, Timestamp};
+use crate::plan::Plan;
+use crate::run_dir::{Manifest, RunDir, RunDirError, RunState, letter};
+use crate::state;
+
+/// What the results say of a row that another run sends.
+const SENT_BY_ANOTHER: &str = "another run sent this edition, or is sending it";
+
+impl Workspace {
+    fn editions(&self) -> Result<Arc<dyn Editions>, JobError> {
+        Ok(self.state()?.editions()?)
+    }
+
+    /// Refuses a run that was sent from elsewhere: who it has mailed since is not in this journal.
+    pub(super) fn check_belongs(&self, manifest: &Manifest, dir: &RunDir) -> Result<(), JobError> {
+        let is_over = manifest.state == RunState::Finished;
+        if !counts(manifest) || manifest.started.is_none() || is_over {
+            return Ok(());
+        }
+        let editions = self.editions()?;
+        let place = || absolute(dir);
+        if let Some(owner) = &manifest.state_id
+            && *owner != editions.state_id()?
+        {
+            return Err(FreezeError::OtherState { dir: place() }.into());
+        }
+        match editions.run(&mark(manifest))? {
+            Some(run) if run.dir != place() => {
+                Err(FreezeError::Copied { dir: place(), original: run.dir }.into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes the run at `path` this state's, at the place where it is now.
+    ///
+    /// # Errors
+    /// When there is no run, or a process is working on it.
+    pub(crate) fn adopt(&self, path: &Path) -> Result<Manifest, JobError> {
+        let not_found = || RunDirError::NotFound { text: path.display().to_string(), runs: path.to_owned() };
+        let run = state::run_at(path).ok_or_else(not_found)?;
+        let (lease, mut manifest) = (run.lease()?, run.manifest()?);
+        if !counts(&manifest) {
+            return Ok(manifest);
+        }
+        let editions = self.editions()?;
+        let known = editions.run(&mark(&manifest))?.filter(|_| manifest.state_id.is_some());
+        // A run that was moved stays the same. Of a run that still exists elsewhere this is another
+        // one, and each leaves out whom the other has mailed.
+        let moved = known.is_some_and(|known| known.dir == absolute(run.dir()) || !known.dir.exists());
+        if !moved {
+            manifest.adopted = Some(self.clock().wall());
+        }
+        manifest.state_id = Some(editions.state_id()?);
+        lease.keep(&manifest)?;
+        self.remember_runs(run.folder())?;
+        self.settle(run.dir(), &manifest)?;
+        Ok(manifest)
+    }
+
+    /// Writes down whom a run has mailed, as its journal has it. The caller holds the run.
+    fn settle(&self, dir: &RunDir, manifest: &Manifest) -> Result<(), JobError> {
+        let state = self.state()?;
+        if !counts(manifest) || !state.has_journal(dir) {
+            return Ok(());
+        }
+        let states = state.read_journal(dir)?.states()?;
+        let plan = manifest.open_plan(&dir.plan())?;
+        let mailed = recipients(manifest, &plan, &states, |state| match state {
+            RowState::Final(Disposition::Accepted | Disposition::InDoubt) => true,
+            RowState::Final(
+                Disposition::Bounced
+                | Disposition::Deferred
+                | Disposition::Suppressed
+                | Disposition::Duplicate
+                | Disposition::Invalid
+                | Disposition::RenderFailed
+                | Disposition::NotAttempted
+                | Disposition::AlreadySent
+                | Disposition::Capped,
+            )
+            | RowState::Untouched
+            | RowState::Pending => false,
+            RowState::Open | RowState::Unknown => true,
+        });
+        Ok(state.editions()?.settle(&past_run(manifest, dir, self.clock().wall()), &mailed)?)
+    }
+
+    /// The same when a run ends. If it fails, the run holds everybody that it might have mailed,
+    /// until the next run of the edition tries again.
+    pub(super) fn settle_or_warn(&self, dir: &RunDir, manifest: &Manifest) {
+        if let Err(error) = self.settle(dir, manifest) {
+            self.warn(format!("can't write down who got this edition: {}", super::chain(&error)));
+        }
+    }
+
+    /// Settles the runs of an edition that a kill left open, where their journals can be read.
+    fn settle_killed(&self, editions: &dyn Editions, edition: &Edition) -> Result<(), JobError> {
+        for run in editions.runs(edition)?.into_iter().filter(|run| run.is_open) {
+            let Some(stored) = state::run_at(&run.dir) else { continue };
+            // Of a run that is being sent, everybody counts.
+            let Ok(_lease) = stored.lease() else { continue };
+            let Ok(manifest) = stored.manifest() else { continue };
+            if mark(&manifest) != run.mark {
+                continue;
+            }
+            if let Err(error) = self.settle(stored.dir(), &manifest) {
+                tracing::debug!("run {} stays open: {}", run.run_id, super::chain(&error));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// Who got the edition that `manifest` is of; `None` where that does not matter.
+    pub(super) fn earlier(&self, manifest: &Manifest) -> Result<Option<Earlier>, JobError> {
+        if !counts(manifest) || manifest.options.again.is_some() {
+            return Ok(None);
+        }
+        let (editions, edition) = (self.workspace.editions()?, edition(manifest));
+        self.remember_old_runs(&*editions, &edition)?;
+        self.workspace.settle_killed(&*editions, &edition)?;
+        let (runs, own) = (editions.runs(&edition)?, mark(manifest));
+        let letter = letter(&manifest.campaign, &manifest.contents);
+        Ok(Some(Earlier::open(&*editions, runs, Some(&own), recognise(manifest), letter)?))
+    }
+
+    /// Runs of versions that remembered no editions.
+    fn remember_old_runs(&self, editions: &dyn Editions, of: &Edition) -> Result<(), JobError> {
+        let runs = self.workspace.runs_of(self.campaign());
+        for dir in runs.list()? {
+            let Ok(Some(manifest)) = runs.manifest(&dir) else { continue };
+            let is_old = manifest.started.is_some() && manifest.state_id.is_none();
+            if !is_old || edition(&manifest) != *of || editions.run(&mark(&manifest))?.is_some() {
+                continue;
+            }
+            match runs.lease(&dir) {
+                Ok(_lease) => self.workspace.settle(&dir, &manifest)?,
+                Err(RunDirError::Locked { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims the rows that are left to send, before the first message leaves. Those that another
+    /// run has sent, or is sending, end here.
+    pub(super) fn claim(
+        &self,
+        run: &mut FrozenRun,
+        journal: &mut Journal,
+        states: &mut States,
+    ) -> Result<(), JobError> {
+        if !counts(&run.manifest) {
+            return Ok(());
+        }
+        let editions = self.workspace.editions()?;
+        if let Some(source) = &run.source {
+            self.workspace.settle(source.lease.run(), &source.manifest)?;
+        }
+        self.workspace.settle_killed(&*editions, &edition(&run.manifest))?;
+        let is_left = |state| matches!(state, RowState::Untouched | RowState::Pending);
+        let wanted = recipients(&run.manifest, &run.plan, states, is_left);
+        let recognise = recognise(&run.manifest);
+        let from = run.source.as_ref().map(|source| mark(&source.manifest));
+        let claimed = editions.claim(&Claim {
+            run: &past_run(&run.manifest, run.dir(), self.workspace.clock().wall()),
+            wanted: &wanted,
+            again: run.manifest.options.again.is_some(),
+            repeats: recognise.repeats(),
+            from: from.as_ref(),
+        })?;
+        if !claimed.refused.is_empty() {
+            let is_refused = |row: &u32| {
+                let recipient = recognise.of(&run.plan.address(*row), run.plan.id(*row));
+                claimed.refused.binary_search(&recipient).is_ok()
+            };
+            let left = states.iter().filter(|(_, state)| is_left(*state)).map(|(row, _)| row);
+            let rows: Vec<u32> = left.filter(is_refused).collect();
+            let now = self.workspace.clock().now();
+            journal.end_rows(&rows, states, Disposition::AlreadySent, SENT_BY_ANOTHER, now)?;
+        }
+        run.manifest.state_id = Some(editions.state_id()?);
+        Ok(())
+    }
+}
+
+/// Whether a run is of real mail. Rehearsals and tests count for nothing.
+fn counts(manifest: &Manifest) -> bool {
+    manifest.campaign.delivery.route != RouteKind::Sandbox && manifest.options.to.is_none()
+}
+
+fn edition(manifest: &Manifest) -> Edition {
+    let name = manifest.campaign.identity.edition.clone().unwrap_or_default();
+    Edition { campaign: manifest.campaign_id.clone(), name }
+}
+
+/// A copy of a run directory has the same mark until it is adopted.
+fn mark(manifest: &Manifest) -> RunMark {
+    let begun = manifest.adopted.unwrap_or(manifest.created);
+    RunMark(format!("{}/{}@{}", manifest.campaign_id, manifest.run_id, begun.0))
+}
+
+fn recognise(manifest: &Manifest) -> Recognise {
+    Recognise::by(manifest.campaign.target_group.duplicates)
+}
+
+fn absolute(dir: &RunDir) -> PathBuf {
+    dir.path().canonicalize().unwrap_or_else(|_| dir.path().to_owned())
+}
+
+fn past_run(manifest: &Manifest, dir: &RunDir, at: Timestamp) -> PastRun {
+    PastRun {
+        mark: mark(manifest),
+        edition: edition(manifest),
+        run_id: manifest.run_id.to_string(),
+        dir: absolute(dir),
+        letter: letter(&manifest.campaign, &manifest.contents),
+        list_id: manifest.campaign.identity.list_id.clone(),
+        at,
+        is_open: true,
+    }
+}
+
+/// The recipients of the rows in certain states, sorted.
+fn recipients(
+    manifest: &Manifest,
+    plan: &Plan,
+    states: &States,
+    wanted: impl Fn(RowState) -> bool,
+) -> Vec<Recipient> {
+    let recognise = recognise(manifest);
+    let rows = states.iter().filter(|(_, state)| wanted(*state)).map(|(row, _)| row);
+    let mut recipients: Vec<_> = rows.map(|row| recognise.of(&plan.address(row), plan.id(row))).collect();
+    recipients.sort_unstable();
+    recipients.dedup();
+    recipients
+}
