@@ -13,6 +13,7 @@ use super::runtime::runtime;
 use crate::job::{Job, NameServers};
 use crate::mail::Domain;
 use crate::preflight::dns::{Published, Record};
+use crate::preflight::sender::ADDRESS_UNKNOWN;
 
 /// `mailrun dns`.
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let name_servers = NameServers::from(args.dns.clone());
     let asked = (!args.offline || name_servers.is_given()).then_some(&name_servers);
     let records = runtime()?.block_on(job.dns_records(args.cname_to.as_ref(), asked))?;
+    let knows_spf = records.iter().any(|record| record.purpose == "spf");
     if args.json {
         let records: Vec<_> = records
             .iter()
@@ -49,10 +51,20 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
                 value
             })
             .collect();
-        out(&format!("{:#}\n", json!({"campaign": job.campaign().identity.id, "records": records})))?;
+        let mut shown = json!({"campaign": job.campaign().identity.id, "records": records});
+        if !knows_spf {
+            shown["unknown"] = json!({"spf": ADDRESS_UNKNOWN});
+        }
+        out(&format!("{shown:#}\n"))?;
         return Ok(Exit::Ok);
     }
-    out(&records.iter().map(text).collect::<String>())?;
+    let mut shown: String = records.iter().map(text).collect();
+    if !knows_spf {
+        shown.push_str(&format!(
+            "; spf: no address is known that the mail leaves from\n;   {ADDRESS_UNKNOWN}\n\n"
+        ));
+    }
+    out(&shown)?;
     Ok(Exit::Ok)
 }
 

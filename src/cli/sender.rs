@@ -147,7 +147,8 @@ async fn look(
     };
     let signer = Signer::load(&registered.dkim)?;
     let return_path = registered.return_path.as_ref().map_or(from, |path| path.domain());
-    let sender = Sender { from, return_path, signer: &signer, egress: &[], relay: None, message: None };
+    let sender =
+        Sender { from, return_path, signer: &signer, egress: &[], relays: Vec::new(), message: None };
     Ok(sender::check(&sender, resolver).await)
 }
 

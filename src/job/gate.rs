@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::error::{JobError, Refusal};
-use super::findings::{DOMAINS_LOOKED_UP, Inspection, sender_findings};
+use super::findings::{DOMAINS_LOOKED_UP, Inspection, content_findings, sender_findings};
 use super::frozen_run::FrozenRun;
 use super::name_servers::NameServers;
 use super::observer::Notice;
@@ -38,6 +38,8 @@ impl Job<'_> {
         if let Some(name_servers) = &checks.content {
             let mut findings = self.sender_warnings(run, name_servers).await?;
             findings.extend(self.sample_refusals(run)?);
+            let scanned = content_findings(self, &run.plan)?;
+            findings.extend(scanned.into_iter().filter(|finding| finding.level >= Level::Warning));
             self.refuse("a preflight check refused", findings)?;
         }
         // A run that has started is resumed, however late it is.

@@ -59,7 +59,7 @@ impl Record {
     }
 }
 
-/// The records that a sender needs.
+/// The records that a sender needs; none for SPF where no address is known that mail leaves from.
 ///
 /// With `below`, keys and policies are in that zone, and the sender's own zone points there with
 /// CNAMEs: then whoever manages that zone can change them.
@@ -81,7 +81,9 @@ pub(crate) fn records(sender: &Sender<'_>, below: Option<&str>) -> Vec<Record> {
     delegated("dmarc", format!("_dmarc.{from}"), dmarc);
     delegated("mta-sts", format!("_mta-sts.{path}"), "v=STSv1; id=1".into());
     delegated("tls-rpt", format!("_smtp._tls.{path}"), format!("v=TLSRPTv1; rua=mailto:tls-reports@{path}"));
-    records.push(Record::new("spf", path.to_owned(), "TXT", suggested_spf(sender.egress, sender.relay)));
+    if let Some(record) = suggested_spf(sender.egress, &sender.relays) {
+        records.push(Record::new("spf", path.to_owned(), "TXT", record));
+    }
     records.push(Record::new("mx", path.to_owned(), "MX", format!("10 mx.{path}.")));
     for Egress { address, ehlo } in sender.egress {
         let Some(ehlo) = ehlo else { continue };

@@ -2,7 +2,10 @@
 //! records, approval.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use mailrun::sandbox::Options;
 use serde_json::Value;
@@ -189,6 +192,56 @@ fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
     assert_eq!(relay.stop().accepted, 0);
 }
 
+/// A SpamAssassin daemon that calls every message spam.
+fn spamd() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut asked, mut buffer) = (Vec::new(), [0; 4_096]);
+            while !asked.windows(8).any(|bytes| bytes == b"Number 0") {
+                match stream.read(&mut buffer).unwrap() {
+                    0 => break,
+                    read => asked.extend_from_slice(&buffer[..read]),
+                }
+            }
+            let _ = stream.write_all(b"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 1000.0 / 5.0\r\n\r\nGTUBE\r\n");
+        }
+    });
+    address
+}
+
+#[test]
+fn what_check_refuses_of_the_content_send_refuses_too() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", &format!("[check]\nspamd = \"{}\"", spamd()));
+    let report = json(&dir.run(&["check", &file, "--json"]).ended(3).stdout());
+    assert_eq!(ids(&report, "content", "refused"), ["spam-score-high"]);
+    dir.run(&["send", &file]).ended(3).says("spam-score-high");
+    assert_eq!(relay.stop().accepted, 0);
+}
+
+#[test]
+fn an_spf_record_that_forbids_all_mail_is_never_advised() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 1);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let shown = dir.run(&["dns", &file, "--offline"]).ended(0).stdout();
+    assert!(!shown.contains("v=spf1 -all") && shown.contains("; spf: no address is known"), "{shown}");
+    let shown = json(&dir.run(&["dns", &file, "--offline", "--json"]).ended(0).stdout());
+    assert!(shown["unknown"]["spf"].as_str().unwrap().contains("[[egress]] address"), "{shown}");
+    fs::write(dir.path().join("dns/zone"), "mail.example.com. 300 IN TXT \"nothing else\"\n").unwrap();
+    let report = json(&dir.run(&["check", &file, "--json"]).stdout());
+    let missing =
+        report["findings"].as_array().unwrap().iter().find(|finding| finding["id"] == "spf-missing");
+    let fix = missing.unwrap()["mend"].as_str().unwrap();
+    assert!(!fix.contains("v=spf1 -all") && fix.contains("public address"), "{fix}");
+}
+
 #[test]
 fn an_approval_is_the_same_everywhere_and_holds_what_is_sent() {
     let relay = Relay::start(Options::default());
@@ -250,6 +303,8 @@ fn a_key_is_made_published_and_found_right() {
     list(&dir, "one", 3);
     let table = made.split_once("[[dkim]]").unwrap().1;
     let file = campaign(&dir, "one", 1, "", &format!("[[dkim]]{table}"));
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    dir.write(&file, text.replace("127.0.0.1", "smtp.example.net"));
 
     let records = json(&dir.run(&["dns", &file, "--json"]).ended(0).stdout());
     let of = |records: &Value, purpose: &str| {

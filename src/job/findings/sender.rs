@@ -1,6 +1,8 @@
 //! What receivers will look up about the sender.
 
-use crate::campaign::{Campaign, RouteKind};
+use std::collections::HashSet;
+
+use crate::campaign::{Campaign, Relay, RouteKind};
 use crate::dkim::Signer;
 use crate::job::error::JobError;
 use crate::job::name_servers::NameServers;
@@ -44,7 +46,7 @@ pub(crate) fn sender_facts<'a>(
         return_path: campaign.sender.return_path().domain(),
         signer,
         egress,
-        relay: relay(campaign),
+        relays: relays(campaign),
         message,
     }
 }
@@ -58,12 +60,21 @@ pub(crate) fn egress(campaign: &Campaign) -> Vec<Egress> {
         .collect()
 }
 
-/// The relay that mail is handed to.
-fn relay(campaign: &Campaign) -> Option<&str> {
-    match campaign.delivery.route {
-        RouteKind::Relay => campaign.main_relays().first().map(|relay| relay.host.as_str()),
-        RouteKind::Mx | RouteKind::Sandbox => None,
+/// The hosts of the relays that mail is handed to.
+fn relays(campaign: &Campaign) -> Vec<&str> {
+    let main = match campaign.delivery.route {
+        RouteKind::Relay => campaign.main_relays(),
+        RouteKind::Mx | RouteKind::Sandbox => Vec::new(),
+    };
+    let mut hosts: Vec<&str> = main.into_iter().map(|relay| relay.host.as_str()).collect();
+    if campaign.delivery.route == RouteKind::Relay {
+        let is_routed =
+            |relay: &&Relay| campaign.route.iter().any(|route| Some(&route.relay) == relay.name.as_ref());
+        hosts.extend(campaign.relay.iter().filter(is_routed).map(|relay| relay.host.as_str()));
     }
+    let mut seen = HashSet::new();
+    hosts.retain(|host| seen.insert(*host));
+    hosts
 }
 
 /// A signed message of the campaign: that of the first row that has one.

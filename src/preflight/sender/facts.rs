@@ -25,9 +25,9 @@ pub(crate) struct Sender<'a> {
     pub signer: &'a Signer,
     /// The addresses that mail leaves from; empty where they are not known.
     pub egress: &'a [Egress],
-    /// The host name of the relay that mail is handed to. Where `egress` is empty, SPF is checked
-    /// for its addresses.
-    pub relay: Option<&'a str>,
+    /// The hosts of the relays that mail is handed to. Where `egress` is empty, SPF is checked for
+    /// their addresses.
+    pub relays: Vec<&'a str>,
     /// A signed message of the campaign, to verify.
     pub message: Option<&'a [u8]>,
 }

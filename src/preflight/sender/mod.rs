@@ -20,7 +20,7 @@ pub(crate) use addresses::reverse_name;
 pub(crate) use dkim::PublishedKey;
 pub(crate) use facts::{Egress, Sender};
 pub(crate) use records::zone_line;
-pub(crate) use spf::suggestion as suggested_spf;
+pub(crate) use spf::{ADDRESS_UNKNOWN, suggestion as suggested_spf};
 
 /// Looks everything up. A lookup that fails is a finding of its own.
 pub(crate) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {

@@ -97,7 +97,7 @@ async fn look(zone: &str, who: &Who) -> Findings {
         return_path: &return_path,
         signer: &signer,
         egress: &egress,
-        relay: who.relay,
+        relays: who.relay.into_iter().collect(),
         message: None,
     };
     let mut findings = Findings::default();
@@ -512,7 +512,7 @@ async fn no_dns_at_all_is_a_warning_of_its_own() {
         return_path: &domain,
         signer: &signer,
         egress: &[],
-        relay: None,
+        relays: Vec::new(),
         message: None,
     };
     let mut findings = Findings::default();

@@ -64,26 +64,51 @@ async fn records(resolver: &Resolver, domain: &str) -> Result<Vec<String>, DnsEr
 }
 
 fn missing(sender: &Sender<'_>, domain: &str) -> Finding {
-    Finding::new(Id::SpfMissing, format!("the return path's domain `{domain}` has no SPF record"))
-        .fix(zone_line(domain, &suggestion(sender.egress, sender.relay)))
+    let finding =
+        Finding::new(Id::SpfMissing, format!("the return path's domain `{domain}` has no SPF record"));
+    match suggestion(sender.egress, &sender.relays) {
+        Some(record) => finding.fix(zone_line(domain, &record)),
+        None => finding.fix(ADDRESS_UNKNOWN),
+    }
 }
 
-/// A record for the addresses that mail is known to leave from.
-pub(crate) fn suggestion(egress: &[Egress], relay: Option<&str>) -> String {
-    let mut record = "v=spf1".to_owned();
-    for egress in egress {
-        match egress.address {
-            IpAddr::V4(ip) => record.push_str(&format!(" ip4:{ip}")),
-            IpAddr::V6(ip) => record.push_str(&format!(" ip6:{ip}")),
+/// What to do where [`suggestion`] knows no address.
+pub(crate) const ADDRESS_UNKNOWN: &str = "publish `v=spf1 ip4:… -all` with the public address that the mail \
+    leaves from: with route `mx` name it as `[[egress]] address`, behind a relay ask its operator";
+
+/// A record for the addresses that mail is known to leave from; `None` if none is known: a record
+/// without them would forbid all mail.
+pub(crate) fn suggestion(egress: &[Egress], relays: &[&str]) -> Option<String> {
+    let relays = relays.iter().filter(|_| egress.is_empty()).map(|relay| (*relay).to_owned());
+    let egress = egress.iter().map(|egress| egress.address.to_string());
+    let mut terms: Vec<String> = Vec::new();
+    for host in egress.chain(relays) {
+        let term = match host.parse::<IpAddr>() {
+            Ok(ip) if !is_public(ip) => return None,
+            Ok(IpAddr::V4(ip)) => format!("ip4:{ip}"),
+            Ok(IpAddr::V6(ip)) => format!("ip6:{ip}"),
+            // A name without a dot is one of this network only.
+            Err(_) if !host.trim_end_matches('.').contains('.') => return None,
+            Err(_) => format!("a:{host}"),
+        };
+        if !terms.contains(&term) {
+            terms.push(term);
         }
     }
-    match relay {
-        Some(relay) if egress.is_empty() && relay.parse::<IpAddr>().is_err() => {
-            record.push_str(&format!(" a:{relay}"));
+    (!terms.is_empty()).then(|| format!("v=spf1 {} -all", terms.join(" ")))
+}
+
+/// Whether a receiver elsewhere can see mail come from this address (RFC 1918, RFC 4193, RFC 6598).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
+            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || shared)
         }
-        Some(_) | None => {}
+        IpAddr::V6(ip) => {
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local())
+        }
     }
-    record + " -all"
 }
 
 fn merged(records: &[String]) -> String {
@@ -255,12 +280,10 @@ async fn verdicts(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Finding> {
         let ehlo = egress.ehlo.clone().unwrap_or_else(|| sender.return_path.to_string());
         clients.push((egress.address, ehlo));
     }
-    if let Some(relay) = sender.relay
-        && sender.egress.is_empty()
-    {
+    for relay in sender.relays.iter().filter(|_| sender.egress.is_empty()) {
         match addresses_of(relay, resolver).await {
             Ok(addresses) => {
-                clients.extend(addresses.into_iter().take(ADDRESSES).map(|ip| (ip, relay.to_owned())))
+                clients.extend(addresses.into_iter().take(ADDRESSES).map(|ip| (ip, (*relay).to_owned())))
             }
             Err(error) => findings.push(unanswered(&error)),
         }
@@ -355,8 +378,22 @@ mod tests {
     fn suggestions_name_what_is_known() {
         let egress = |ip: &str| Egress { address: ip.parse().unwrap(), ehlo: None };
         let all = [egress("192.0.2.1"), egress("2001:db8::1")];
-        assert_eq!(suggestion(&all, Some("smtp.example.net")), "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all");
-        assert_eq!(suggestion(&[], Some("smtp.example.net")), "v=spf1 a:smtp.example.net -all");
+        let check = |egress: &[Egress], relays: &[&str], expected: Option<&str>| {
+            let found = suggestion(egress, relays);
+            assert_eq!(found.as_deref(), expected, "{egress:?}, {relays:?}");
+        };
+        check(&all, &["smtp.example.net"], Some("v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all"));
+        check(&[], &["smtp.example.net"], Some("v=spf1 a:smtp.example.net -all"));
+        let several = ["smtp.example.net", "198.51.100.7", "smtp.example.net"];
+        check(&[], &several, Some("v=spf1 a:smtp.example.net ip4:198.51.100.7 -all"));
+        // Nothing that receivers see: never a record that forbids all mail.
+        check(&[], &[], None);
+        for unseen in
+            ["127.0.0.1", "10.0.0.1", "100.64.0.1", "::1", "fd00::1", "fe80::1", "localhost", "relay"]
+        {
+            check(&[], &[unseen], None);
+        }
+        check(&[egress("192.168.0.2")], &[], None);
         assert_eq!(merged(&["v=spf1 a -all".into(), "v=spf1 mx ~all".into()]), "v=spf1 a mx -all");
     }
 }
