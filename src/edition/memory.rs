@@ -67,7 +67,7 @@ impl Editions for MemoryEditions {
             runs.iter().filter(|(run, _)| is_other(run)).map(|(_, held)| held.clone()).collect();
         let (refused, held) = decide(claim, (&own, settled), &others);
         if let Some((_, from)) = runs.iter_mut().find(|(run, _)| Some(&run.mark) == claim.from) {
-            from.retain(|one| claim.wanted.binary_search(one).is_err() || refused.contains(one));
+            from.retain(|one| claim.wanted.binary_search(one).is_err() || refused.binary_search(one).is_ok());
         }
         put(&mut runs, PastRun { is_open: true, ..claim.run.clone() }, held);
         Ok(Claimed { refused })

@@ -132,8 +132,9 @@ impl Editions for SqliteEditions {
             let (refused, now) = decide(claim, (&own, is_open == Some(false)), &others);
             if let Some(from) = claim.from {
                 let before = held(db, from)?;
-                let goes_over =
-                    |one: &Recipient| claim.wanted.binary_search(one).is_ok() && !refused.contains(one);
+                let goes_over = |one: &Recipient| {
+                    claim.wanted.binary_search(one).is_ok() && refused.binary_search(one).is_err()
+                };
                 let kept: Vec<_> = before.iter().filter(|one| !goes_over(one)).copied().collect();
                 if kept.len() < before.len() {
                     keep(db, from, &kept)?;
