@@ -94,7 +94,7 @@ pub(super) fn file_name(path: &Path) -> String {
 
 /// Reads the file that a row names: inside `folder`, at most `largest` bytes. The error follows
 /// "attachment `x` …".
-pub(super) fn read_within(folder: &Path, named: &str, largest: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn read_within(folder: &Path, named: &str, largest: u64) -> Result<Vec<u8>, String> {
     let path = within(folder, named)?;
     let metadata = fs::metadata(&path).map_err(|error| unreadable(&error))?;
     if !metadata.is_file() {

@@ -31,6 +31,7 @@ mod setup;
 pub mod token;
 mod unsubscribe;
 
+pub(crate) use attachment::read_within;
 pub use composer::{Composer, Rendered};
 pub use error::RenderFailure;
 pub use return_path::{NoRoom, ReturnPaths};

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::sender::sample_message;
+use crate::compose::read_within;
 use crate::job::error::JobError;
 use crate::job::open::Job;
 use crate::plan::Plan;
@@ -24,20 +25,27 @@ pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding
     let template = &job.campaign().template;
     let mut paths: BTreeSet<PathBuf> = template.attachments.iter().cloned().collect();
     paths.extend(template.inline.iter().map(|inline| inline.file.clone()));
+    // What a row names stays within the campaign's folder, as when the message is made.
+    let mut named_by_rows = BTreeSet::new();
     if !template.attachment_columns.is_empty() && checks.clamd.is_some() {
         for index in 0..plan.len() {
             let row = plan.row(index)?;
             let named =
                 template.attachment_columns.iter().filter_map(|column| row.values.get(column)?.as_str());
             let named = named.map(str::trim).filter(|file| !file.is_empty());
-            paths.extend(named.map(|file| template.folder.join(file)));
-            if paths.len() >= MOST_FILES {
+            named_by_rows.extend(named.map(str::to_owned));
+            if paths.len() + named_by_rows.len() >= MOST_FILES {
                 break;
             }
         }
     }
     let shown = |path: &Path| path.strip_prefix(&template.folder).unwrap_or(path).display().to_string();
     // A file that can't be read is a finding of the list already.
-    let files = paths.iter().filter_map(|path| Some((shown(path), fs::read(path).ok()?)));
-    Ok(content::check(checks, &message, &files.collect::<Vec<_>>()))
+    let mut files: Vec<_> =
+        paths.iter().filter_map(|path| Some((shown(path), fs::read(path).ok()?))).collect();
+    files.extend(named_by_rows.into_iter().filter_map(|named| {
+        let content = read_within(&template.folder, &named, template.largest.0).ok()?;
+        Some((named, content))
+    }));
+    Ok(content::check(checks, &message, &files))
 }

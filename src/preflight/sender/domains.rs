@@ -3,7 +3,7 @@
 
 use super::super::finding::{Finding, Id};
 use super::facts::Sender;
-use super::records::{txt, unanswered, zone_line};
+use super::records::{txt, unanswered};
 use crate::campaign::IpFamily;
 use crate::mail::Domain;
 use crate::route::{DnsError, Resolver};
@@ -19,13 +19,12 @@ enum Mailable {
 /// The domain of `From`: without it, no receiver accepts anything.
 pub(super) async fn from(domain: &Domain, resolver: &Resolver) -> Result<Vec<Finding>, DnsError> {
     let name = domain.as_str();
+    let mx = format!("{name}. IN MX 10 mx.{name}.");
     if !resolver.exists(name).await? {
         let seen = format!("the From domain `{name}` does not exist in DNS");
-        let records = format!("{name}. IN MX 10 mx.{name}.\n{}", zone_line(name, "v=spf1 -all"));
-        return Ok(vec![Finding::new(Id::FromDomainMissing, seen).fix(records)]);
+        return Ok(vec![Finding::new(Id::FromDomainMissing, seen).fix(mx)]);
     }
     let mut findings = vec![Finding::new(Id::FromDomain, format!("the From domain `{name}` exists"))];
-    let mx = format!("{name}. IN MX 10 mx.{name}.");
     match mailable(name, resolver).await? {
         Mailable::Yes => {}
         Mailable::NullMx => {

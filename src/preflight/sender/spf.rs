@@ -35,12 +35,11 @@ pub(super) async fn check(sender: &Sender<'_>, resolver: &Resolver) -> Vec<Findi
         Ok(records) if records.is_empty() => return vec![missing(sender, domain)],
         Ok(records) => {
             let seen = format!("`{domain}` has {} SPF records", records.len());
-            let merged = zone_line(domain, &merged(&records));
-            return vec![Finding::new(Id::SpfSeveral, seen).fix(format!("merge them into one: {merged}"))];
+            return vec![Finding::new(Id::SpfSeveral, seen).fix(merge(sender, domain, &records))];
         }
         Err(error) => return vec![unanswered(&error)],
     };
-    let mut findings = policy(domain, &record);
+    let mut findings = policy(sender, domain, &record);
     let mut walk = Walk { resolver, lookups: 0, void: 0, seen: HashSet::new(), ptr: false, failed: None };
     walk.record(domain.to_owned(), record.clone()).await;
     findings.extend(walk.findings(domain, &record));
@@ -64,12 +63,14 @@ async fn records(resolver: &Resolver, domain: &str) -> Result<Vec<String>, DnsEr
 }
 
 fn missing(sender: &Sender<'_>, domain: &str) -> Finding {
-    let finding =
-        Finding::new(Id::SpfMissing, format!("the return path's domain `{domain}` has no SPF record"));
-    match suggestion(sender.egress, &sender.relays) {
-        Some(record) => finding.fix(zone_line(domain, &record)),
-        None => finding.fix(ADDRESS_UNKNOWN),
-    }
+    Finding::new(Id::SpfMissing, format!("the return path's domain `{domain}` has no SPF record"))
+        .fix(suggested_line(sender, domain))
+}
+
+/// The line with [`suggestion`], or what to find out for it.
+fn suggested_line(sender: &Sender<'_>, domain: &str) -> String {
+    let record = suggestion(sender.egress, &sender.relays);
+    record.map_or_else(|| ADDRESS_UNKNOWN.to_owned(), |record| zone_line(domain, &record))
 }
 
 /// What to do where [`suggestion`] knows no address.
@@ -111,20 +112,29 @@ fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-fn merged(records: &[String]) -> String {
-    let terms = records.iter().flat_map(|record| record.split_whitespace().skip(1));
-    let mut terms: Vec<&str> = terms
-        .filter(|term| !term.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all"))
-        .collect();
-    terms.dedup();
-    format!("v=spf1 {} -all", terms.join(" "))
+/// The line that replaces `records`: what they allow, and nobody else.
+fn merge(sender: &Sender<'_>, domain: &str, records: &[String]) -> String {
+    let line = merged(records).map(|record| zone_line(domain, &record));
+    line.unwrap_or_else(|| suggested_line(sender, domain))
+}
+
+/// What `records` allow, as one record; `None` where they name nobody.
+fn merged(records: &[String]) -> Option<String> {
+    let mut terms: Vec<&str> = Vec::new();
+    for term in records.iter().flat_map(|record| record.split_whitespace().skip(1)) {
+        let is_all = term.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all");
+        if !is_all && !terms.contains(&term) {
+            terms.push(term);
+        }
+    }
+    (!terms.is_empty()).then(|| format!("v=spf1 {} -all", terms.join(" ")))
 }
 
 /// Mistakes in the record itself.
-fn policy(domain: &str, record: &str) -> Vec<Finding> {
+fn policy(sender: &Sender<'_>, domain: &str, record: &str) -> Vec<Finding> {
     let terms: Vec<String> = record.split_whitespace().skip(1).map(str::to_ascii_lowercase).collect();
     let has = |wanted: &[&str]| terms.iter().any(|term| wanted.contains(&term.as_str()));
-    let stricter = || zone_line(domain, &merged(&[record.to_owned()]));
+    let stricter = || merge(sender, domain, &[record.to_owned()]);
     let mut findings = Vec::new();
     if has(&["all", "+all"]) {
         let seen = format!("the SPF record of `{domain}` lets anybody send: `+all`");
@@ -394,6 +404,9 @@ mod tests {
             check(&[], &[unseen], None);
         }
         check(&[egress("192.168.0.2")], &[], None);
-        assert_eq!(merged(&["v=spf1 a -all".into(), "v=spf1 mx ~all".into()]), "v=spf1 a mx -all");
+        let merged =
+            |records: &[&str]| merged(&records.iter().map(|&record| record.to_owned()).collect::<Vec<_>>());
+        assert_eq!(merged(&["v=spf1 a mx -all", "v=spf1 mx a ~all"]).unwrap(), "v=spf1 a mx -all");
+        assert_eq!(merged(&["v=spf1 +all", "v=spf1 ?all"]), None);
     }
 }
