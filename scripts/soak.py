@@ -98,7 +98,7 @@ def free_port():
 
 
 def send(campaign, home, output):
-    command = [os.environ["MAILRUN_BIN"], "send", str(campaign), "--runs", str(home / "runs"), "--state", str(home / "state"), "--json",
+    command = [os.environ["MAILRUN_BIN"], "send", str(campaign), "--runs", str(home / "runs"), "--state", str(campaign.parent / "state"), "--json",
                "--no-progress", "--quiet", "--no-check"]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
 
