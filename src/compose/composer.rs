@@ -36,10 +36,10 @@ pub struct Composer {
     pub(super) common_header: Vec<u8>,
     pub(super) links: Option<Links>,
     pub(super) message_id: MessageId,
-    /// Where all get the same text.
+    /// Set if every row gets the same text.
     pub(super) one_text: Option<OneText>,
     pub(super) layout: Layout,
-    /// The body, where every row has the same.
+    /// The body that every row gets.
     pub(super) same_body: Option<SameBody>,
     pub(super) attachment_columns: Vec<String>,
     /// The folder that attachment columns are relative to.
@@ -57,7 +57,7 @@ pub struct Composer {
     pub(super) in_campaign: InCampaign,
 }
 
-/// What is used in place of the row where all get the same text.
+/// Used instead of the row if every row gets the same text.
 #[derive(Debug)]
 pub(super) struct OneText {
     /// The name of the group in `To`.
@@ -90,7 +90,7 @@ pub struct Rendered<'a> {
 /// A whole header section, and the body in segments.
 type Encoded = (Bytes, Vec<Bytes>);
 
-/// What is a message's own from the start.
+/// A message's own parts, known before rendering.
 pub(super) struct Names {
     pub message_id: String,
     pub unsubscribe_url: Option<String>,
@@ -99,7 +99,7 @@ pub(super) struct Names {
 
 impl Composer {
     /// The columns that the templates print or test and the columns of attachments; `None` when
-    /// that can't be told because a template looks at the whole row.
+    /// a template looks at the whole row, so they can't be known.
     pub fn columns(&self) -> Option<BTreeSet<String>> {
         if self.uses.whole_row {
             return None;
@@ -175,7 +175,7 @@ impl Composer {
             }
             None => {
                 let (encoded, texts) = self.body(out, row, &values)?;
-                // What a text ends with is left out as the message is written.
+                // The end of a text is trimmed when the message is written.
                 let html = texts.html.map(|html| Cow::Owned(line_ends::normalize(&html.text())));
                 (encoded, Cow::Owned(line_ends::normalize(&texts.text.text())), html)
             }
@@ -185,7 +185,7 @@ impl Composer {
         Ok((message, Rendered { subject, text, html, unsubscribe_url: names.unsubscribe_url }))
     }
 
-    /// What a message is called, and the links that are its recipient's own.
+    /// The message's id, and its recipient's own links.
     pub(super) fn names(&self, row: &Row) -> Result<Names, RenderFailure> {
         let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
         let message_id = match &self.one_text {

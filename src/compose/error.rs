@@ -1,4 +1,4 @@
-//! What keeps one row from being composed.
+//! Why a row can't be composed.
 
 use crate::template::Fault;
 

@@ -1,8 +1,8 @@
 //! The lines of a text part.
 //!
-//! Most lines of a template hold nothing of the row: they are the same in every message, so their
-//! line ends are set and they are encoded once, when the run begins. Only lines that something of
-//! the row is part of are encoded for it.
+//! Most lines of a template contain nothing from the row. They are the same in every message, so
+//! they are encoded once, when the run begins. Only lines with a value from the row are encoded for
+//! each message.
 //!
 //! Quoted-printable (RFC 2045 §6.7) looks at one line at a time, so lines encoded one by one give
 //! what the whole text would. The encoding is the one that `mail-builder` chooses: `7bit` where
@@ -104,7 +104,7 @@ impl Lines {
 impl Text {
     fn new(text: &str) -> Self {
         let all = || Self { head: text.to_owned(), whole: Whole::default(), tail: String::new() };
-        // What has other line ends than LF is put in order row by row.
+        // Texts with line ends other than LF are normalised row by row.
         if text.contains(['\r', '\0']) {
             return all();
         }
@@ -128,7 +128,7 @@ impl Text {
     }
 }
 
-/// True when lines may stand in a message as they are. Every line ends in CRLF.
+/// True when lines can go into a message as is. Every line ends in CRLF.
 fn is_plain(lines: &str) -> bool {
     let mut rest = lines.as_bytes();
     while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -168,7 +168,7 @@ impl Output for Written<'_> {
 }
 
 impl Leaf<'_> {
-    /// A text whose lines end anyhow.
+    /// A text with any line ends.
     pub(super) fn whole(text: &str) -> Self {
         Self::Whole(line_ends::normalize(text))
     }
@@ -181,7 +181,7 @@ impl Leaf<'_> {
         }
     }
 
-    /// Whether a line that something of the row is part of holds `needle`.
+    /// Whether a line with a value from the row contains `needle`.
     pub(super) fn holds(&self, needle: &Finder<'_>) -> bool {
         let own = match self {
             Self::Whole(text) => text,

@@ -27,7 +27,7 @@ impl MessageId {
         format!("{}{}{}", self.before, row.index, self.after)
     }
 
-    /// The id where all get the same text: it is one message, however many get it and whenever.
+    /// The id if every row gets the same text: one message, however many recipients it has.
     pub(super) fn of_all(&self) -> String {
         format!("{}all{}", self.before, self.after)
     }

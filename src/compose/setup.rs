@@ -22,7 +22,7 @@ use crate::template::{
     Uses, Values, engine_for,
 };
 
-/// What `To` says where it names nobody.
+/// The text of `To` when it names nobody.
 const UNDISCLOSED: &str = "Undisclosed recipients";
 /// More than a `DKIM-Signature` field with a 4096-bit RSA key has.
 const SIGNATURE_BYTES: u64 = 1_100;
@@ -38,7 +38,7 @@ pub struct RunFacts {
     pub token_secret: Vec<u8>,
 }
 
-/// Says nothing of the secret.
+/// Leaves out the secret.
 impl fmt::Debug for RunFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunFacts").field("run_id", &self.run_id).finish_non_exhaustive()
