@@ -15,7 +15,7 @@ mod site;
 mod testing;
 mod tls;
 
-pub use classify::{Classifier, Failure, Reaction, RuleError, Verdict, class_of_failure};
+pub use classify::{Classification, Classifier, Failure, Reaction, RuleError, class_of_failure};
 pub use dns::{DnsError, DnsFailure, MxRecord, MxRecords, Resolver, ResolverError};
 pub use host_book::HostBook;
 pub use mta_sts::{Mode, MtaSts, PolicyStoreError};

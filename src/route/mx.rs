@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::classify::{Failure, Reaction, Verdict, class_of_failure};
+use super::classify::{Classification, Failure, Reaction, class_of_failure};
 use super::dns::{DnsError, DnsFailure, MxRecord, Resolver};
 use crate::campaign::{IpFamily, Mx};
 use crate::mail::{Class, Domain};
@@ -89,14 +89,14 @@ pub enum Unroutable {
 
 impl Unroutable {
     /// The class of the outcome, what to do with the row, and whether to suppress its address.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Classification {
         match self {
             Self::NullMx(_) | Self::NoSuchDomain(_) | Self::NoMailHost(_) => {
                 class_of_failure(Failure::NoDomain)
             }
             // Somebody's mistake, which may be fixed: the row ends, and its address is not
             // suppressed.
-            Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => Verdict {
+            Self::NoUsableHost { .. } | Self::NoAddress { permanent: true, .. } => Classification {
                 class: Class::BadDomain,
                 reaction: Reaction::GiveUp,
                 suppress: false,
@@ -330,8 +330,12 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
             let error = destination(&resolver, &domain(name)).await.unwrap_err();
             assert!(error.is_permanent(), "{error}");
             assert_eq!(error.to_string(), text);
-            let expected =
-                Verdict { class: Class::BadDomain, reaction: Reaction::GiveUp, suppress, is_final: false };
+            let expected = Classification {
+                class: Class::BadDomain,
+                reaction: Reaction::GiveUp,
+                suppress,
+                is_final: false,
+            };
             assert_eq!(error.verdict(), expected, "{error}");
         };
         check("null.example", "`null.example` accepts no mail: it has a null MX record", true).await;

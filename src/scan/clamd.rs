@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Verdict;
+use super::ScanResult;
 use super::daemon::{self, Duplex, bad_answer, read_to_end};
 
 /// Far below StreamMaxLength, large enough to be few.
@@ -24,7 +24,7 @@ impl Clamd {
     ///
     /// # Errors
     /// The daemon can't be reached, does not answer in time, or its answer makes no sense.
-    pub(crate) fn scan(&self, content: &[u8]) -> io::Result<Verdict> {
+    pub(crate) fn scan(&self, content: &[u8]) -> io::Result<ScanResult> {
         let stream = &mut *daemon::connect(&self.endpoint)?;
         let sent = send(stream, content);
         // A daemon that has seen too much says so and closes: its answer is worth more than the
@@ -51,15 +51,15 @@ fn send(stream: &mut dyn Duplex, content: &[u8]) -> io::Result<()> {
 }
 
 /// `stream: OK`, `stream: Eicar-Test-Signature FOUND`, or `… ERROR`.
-fn parse(answer: &[u8]) -> Option<Verdict> {
+fn parse(answer: &[u8]) -> Option<ScanResult> {
     let text = std::str::from_utf8(answer).ok()?.trim_end_matches('\0').trim();
     if let Some(error) = text.strip_suffix(" ERROR") {
-        return Some(Verdict::Refused(error.to_owned()));
+        return Some(ScanResult::Refused(error.to_owned()));
     }
     let verdict = text.strip_prefix("stream: ")?;
     match verdict.strip_suffix(" FOUND") {
-        Some(name) => Some(Verdict::Infected(name.to_owned())),
-        None => (verdict == "OK").then_some(Verdict::Clean),
+        Some(name) => Some(ScanResult::Infected(name.to_owned())),
+        None => (verdict == "OK").then_some(ScanResult::Clean),
     }
 }
 
@@ -70,10 +70,13 @@ mod tests {
     #[test]
     fn answers() {
         let check = |answer: &str, verdict| assert_eq!(parse(answer.as_bytes()), verdict, "{answer}");
-        check("stream: OK\0", Some(Verdict::Clean));
-        check("stream: Eicar-Test-Signature FOUND\0", Some(Verdict::Infected("Eicar-Test-Signature".into())));
+        check("stream: OK\0", Some(ScanResult::Clean));
+        check(
+            "stream: Eicar-Test-Signature FOUND\0",
+            Some(ScanResult::Infected("Eicar-Test-Signature".into())),
+        );
         let limit = "INSTREAM size limit exceeded.";
-        check(&format!("{limit} ERROR\0"), Some(Verdict::Refused(limit.into())));
+        check(&format!("{limit} ERROR\0"), Some(ScanResult::Refused(limit.into())));
         check("UNKNOWN COMMAND\0", None);
         check("", None);
     }

@@ -2,7 +2,7 @@
 //! scores a message.
 //!
 //! A scanner is a value that knows where its program listens. Its `scan` takes one piece of content
-//! (a decoded part, or a whole message) and returns a [`Verdict`], or an error when the program
+//! (a decoded part, or a whole message) and returns a [`ScanResult`], or an error when the program
 //! gave none. It blocks: call it on a plain thread, never in a rayon worker. It sees content only,
 //! never who the other recipients are.
 //!
@@ -17,7 +17,7 @@ pub(crate) use self::spamd::{Score, Spamd};
 
 /// What a virus scanner says about one piece of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ScanResult {
     /// Nothing was found.
     Clean,
     /// Malware; the name of the signature that matched.

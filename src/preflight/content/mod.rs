@@ -7,7 +7,7 @@ use std::io;
 
 use super::finding::{Finding, Id};
 use crate::campaign::Checks;
-use crate::scan::{Clamd, Score, Spamd, Verdict};
+use crate::scan::{Clamd, ScanResult, Score, Spamd};
 
 /// Has the daemons that `checks` names scan `message` and `files`, the attachments by name and
 /// content.
@@ -52,11 +52,11 @@ fn viruses(endpoint: &str, message: &[u8], files: &[(String, Vec<u8>)]) -> Vec<F
     let all = files.iter().map(|(name, content)| (format!("`{name}`"), content.as_slice()));
     for (name, content) in std::iter::once(whole).chain(all) {
         match clamd.scan(content) {
-            Ok(Verdict::Clean) => clean += 1,
-            Ok(Verdict::Infected(what)) => findings.push(
+            Ok(ScanResult::Clean) => clean += 1,
+            Ok(ScanResult::Infected(what)) => findings.push(
                 Finding::new(Id::Virus, format!("ClamAV finds {what} in {name}")).fix("remove the file"),
             ),
-            Ok(Verdict::Refused(error)) => findings.push(
+            Ok(ScanResult::Refused(error)) => findings.push(
                 Finding::new(Id::ClamdError, format!("ClamAV can't scan {name}: {error}"))
                     .fix("set StreamMaxLength in clamd.conf at least as large as the largest attachment"),
             ),

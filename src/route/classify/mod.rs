@@ -24,7 +24,7 @@ const RULES: &str = include_str!("rules.toml");
 
 /// What a reply means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Classification {
     /// Why it was refused.
     pub class: Class,
     /// What to do next.
@@ -119,14 +119,14 @@ impl Classifier {
     }
 
     /// The meaning of a reply that is not positive.
-    pub fn classify(&self, reply: &Reply) -> Verdict {
+    pub fn classify(&self, reply: &Reply) -> Classification {
         match self.rule_of(reply) {
             Some((at, rule)) => {
                 let is_final = at < self.own && rule.action == Some(Do::GiveUp);
-                Verdict { is_final, ..verdict(rule, reply) }
+                Classification { is_final, ..verdict(rule, reply) }
             }
             // A 2yz or 3yz where another one was due.
-            None => Verdict {
+            None => Classification {
                 class: Class::Protocol,
                 reaction: Reaction::TryAgain,
                 suppress: false,
@@ -163,7 +163,7 @@ impl Classifier {
     }
 }
 
-fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
+fn verdict(rule: &Rule, reply: &Reply) -> Classification {
     let length = rule.pause.map_or(Duration::ZERO, |span| span.0);
     let pause = match rule.scope {
         PauseScope::Site => Reaction::PauseSite(length),
@@ -183,7 +183,7 @@ fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
     // §3.8), whatever the text.
     let plain = reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7);
     let for_ever = reply.is_permanent() && plain;
-    Verdict {
+    Classification {
         class: rule.class,
         reaction,
         suppress: rule.suppress && for_ever && reaction == Reaction::GiveUp,
@@ -192,7 +192,7 @@ fn verdict(rule: &Rule, reply: &Reply) -> Verdict {
 }
 
 /// The meaning of a failure without a reply.
-pub fn class_of_failure(failure: Failure) -> Verdict {
+pub fn class_of_failure(failure: Failure) -> Classification {
     let (class, reaction) = match failure {
         Failure::Dns | Failure::Connection => (Class::Network, Reaction::TryAgain),
         Failure::NoDomain => (Class::BadDomain, Reaction::GiveUp),
@@ -202,7 +202,7 @@ pub fn class_of_failure(failure: Failure) -> Verdict {
         Failure::TooLarge => (Class::TooLarge, Reaction::GiveUp),
         Failure::Unfit => (Class::Protocol, Reaction::GiveUp),
     };
-    Verdict { class, reaction, suppress: failure == Failure::NoDomain, is_final: false }
+    Classification { class, reaction, suppress: failure == Failure::NoDomain, is_final: false }
 }
 
 #[cfg(test)]

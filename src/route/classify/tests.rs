@@ -42,7 +42,7 @@ fn replies_from_the_world() {
     let classifier = &*CLASSIFIER;
     let provider_for = |minutes: u64| Reaction::PauseProvider(Duration::from_secs(minutes * 60));
     let check = |text: &str, class: Class, reaction: Reaction, suppress: bool| {
-        let expected = Verdict { class, reaction, suppress, is_final: false };
+        let expected = Classification { class, reaction, suppress, is_final: false };
         let reply = reply(text);
         assert_eq!(classifier.classify(&reply), expected, "{text} (rule {:?})", classifier.rule_name(&reply));
     };
@@ -235,7 +235,7 @@ fn failures_without_a_reply() {
     let check = |failure: Failure, class: Class, reaction: Reaction, suppress: bool| {
         assert_eq!(
             class_of_failure(failure),
-            Verdict { class, reaction, suppress, is_final: false },
+            Classification { class, reaction, suppress, is_final: false },
             "{failure:?}"
         );
     };
