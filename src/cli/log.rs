@@ -1,6 +1,6 @@
 //! The log on stderr, and how it gets along with a progress bar.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
@@ -29,7 +29,10 @@ pub(super) fn start(format: LogFormat, quiet: bool, verbose: u8) {
         (false, 2) => "mailrun=debug,info",
         (false, _) => "trace",
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(AroundBar);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(AroundBar);
     // A second start in one process (tests) keeps the first.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
@@ -42,9 +45,10 @@ pub(super) fn share_bar(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
-/// Prints lines to stderr without tearing the progress bar.
+/// Prints lines to stderr without tearing the progress bar. Whoever read them may be gone
+/// (`2>&1 | head`): then they are lost, and the run goes on.
 pub(super) fn print(lines: &str) {
-    around_bar(|| eprintln!("{lines}"));
+    around_bar(|| _ = writeln!(io::stderr(), "{lines}"));
 }
 
 fn around_bar<T>(write: impl FnOnce() -> T) -> T {
@@ -57,13 +61,15 @@ fn around_bar<T>(write: impl FnOnce() -> T) -> T {
 
 struct AroundBar;
 
+/// Never fails: the subscriber would report that on stderr too, and panic.
 impl Write for AroundBar {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        around_bar(|| io::stderr().write(bytes))
+        around_bar(|| _ = io::stderr().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

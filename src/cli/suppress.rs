@@ -164,14 +164,14 @@ fn import(
 ) -> Result<Exit, Diagnostic> {
     let refused = |file: &str, row, problem: &str| log::print(&format!("{file}, row {row}: {problem}"));
     let imported = workspace.import_suppressions(files, column, reason, refused)?;
-    eprintln!(
+    log::print(&format!(
         "{} read: {} added, {} renewed, {} already permanent, {} refused",
         counted(imported.rows, "row", "rows"),
         grouped(imported.counts.new),
         grouped(imported.counts.renewed),
         grouped(imported.counts.kept),
         grouped(imported.refused)
-    );
+    ));
     Ok(if imported.refused == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use mailrun::mail::Disposition;
 use mailrun::sandbox::{Credentials, Keep, Options, record};
@@ -82,7 +82,13 @@ fn of_ten_starts_at_once_one_sends() {
 }
 
 #[test]
-fn sigterm_drains_and_the_same_command_goes_on() {
+fn a_signal_drains_and_the_same_command_goes_on() {
+    for signal in ["TERM", "HUP"] {
+        drains(signal);
+    }
+}
+
+fn drains(signal: &str) {
     let dir = Dir::new();
     let taken = dir.path().join("taken.jsonl");
     let relay = Relay::start(Options { record: Some(taken.clone()), ..Options::default() });
@@ -94,7 +100,8 @@ fn sigterm_drains_and_the_same_command_goes_on() {
     while record::read(&taken).unwrap_or_default().len() < 3 {
         std::thread::yield_now();
     }
-    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let killed =
+        Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(4));
     let dispositions: BTreeMap<_, _> = dir.dispositions("one").into_iter().collect();
@@ -103,6 +110,23 @@ fn sigterm_drains_and_the_same_command_goes_on() {
     dir.run(&["send", &file]).ended(0);
     assert_eq!(dir.dispositions("one"), [("accepted".to_owned(), 40)]);
     assert_eq!(record::read(&taken).unwrap().len(), 40);
+}
+
+#[test]
+fn a_run_goes_on_when_nobody_reads_its_log_any_more() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    recipients(&dir, "one", &["a@a.example", "rcpt-451-once@a.example", "b@a.example"]);
+    let file = campaign(&dir, "one", relay.port(), "", "[delivery.retry]\nfirst = \"20ms\"");
+    let mut command = dir.command(&["send", &file, "-vvv"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(dir.dispositions("one"), [("accepted".to_owned(), 3)]);
+
+    let log = dir.run(&["send", &file, "-vvv", "--again"]).ended(0).stderr();
+    assert!(log.contains("DEBUG") && !log.contains('\x1b'), "colours without a terminal: {log}");
+    assert_eq!(relay.stop().accepted, 6);
 }
 
 #[test]
