@@ -10,7 +10,7 @@ use crate::mail::Timestamp;
 
 /// How many lanes a snapshot names.
 const LANES_NAMED: usize = 40;
-/// The rate is taken over about this time.
+/// The rate is an average of about this time.
 const RATE_OVER: Duration = Duration::from_secs(10);
 
 /// Takes snapshots and keeps what the rate needs.

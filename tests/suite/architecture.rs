@@ -182,7 +182,7 @@ fn imports_are_found_in_every_form() {
 }
 
 /// The tests that `text` names as paths in backticks: what is no path of a function in lower case
-/// is passed over.
+/// is skipped.
 fn tests_named(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     quoted

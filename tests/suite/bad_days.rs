@@ -65,7 +65,7 @@ impl Scene {
         self.dir.run(&args)
     }
 
-    /// How often each recipient's message was taken over.
+    /// How often each recipient's message was accepted by the receiver.
     fn taken(&self) -> BTreeMap<String, usize> {
         let mut times = BTreeMap::new();
         for entry in record::read(&self.taken).unwrap_or_default() {
@@ -74,8 +74,8 @@ impl Scene {
         times
     }
 
-    /// Every row has a result; it was taken over once if it was accepted, at most once if it is in
-    /// doubt. The rows in doubt.
+    /// Every row has a result; the receiver accepted it once if it is `accepted`, at most once if
+    /// it is in doubt. The rows in doubt.
     fn check_results(&self, rows: usize) -> usize {
         let (results, taken) = (self.dir.results("one"), self.taken());
         assert_eq!(results.len(), rows);
@@ -86,7 +86,7 @@ impl Scene {
             match row.disposition {
                 Disposition::Accepted => assert_eq!(times, 1, "{email}"),
                 Disposition::InDoubt => {
-                    assert!(times <= 1, "{email} was taken over {times} times");
+                    assert!(times <= 1, "{email} was accepted {times} times");
                     in_doubt += 1;
                 }
                 other => panic!("{email} is {other}: {:?}", row.detail),

@@ -80,7 +80,7 @@ fn check(options: Options, cases: &[Case]) {
         if !fits {
             let class = row.class.map(|class| class.to_string());
             wrong.push(format!(
-                "{}: {} {class:?} `{said}`, taken over {taken} times",
+                "{}: {} {class:?} `{said}`, accepted by the receiver {taken} times",
                 case.recipient, row.disposition
             ));
         }
@@ -97,7 +97,7 @@ fn with_everything_in_one_write() {
         &[
             case("ann", Accepted, None, ""),
             case("slow-100ms", Accepted, None, ""),
-            // What was written whole may have been taken over, whatever was or was not answered to.
+            // A message that was written whole may have been accepted, whatever was answered.
             case("stall-at-rcpt", InDoubt, network, "RCPT"),
             case("drop-at-rcpt", InDoubt, network, ""),
             case("reset-at-rcpt", InDoubt, network, ""),
@@ -112,8 +112,8 @@ fn with_everything_in_one_write() {
             case("reset-after-dot", InDoubt, network, ""),
             case("garbage-after-dot", InDoubt, protocol, "not a reply"),
             case("overlong-after-dot", InDoubt, protocol, "too long"),
-            // What was not written whole was not taken over: it is tried again, and given up in the
-            // end.
+            // A message that was not written whole was not accepted: it is tried again, and given
+            // up in the end.
             large(case("stall-in-data+large", Deferred, network, "")),
             large(case("stall-in-data-once+large", Accepted, None, "")),
             large(case("drop-in-data-once+large", Accepted, None, "")),
@@ -132,7 +132,7 @@ fn step_by_step() {
         Options { extensions, ..Options::default() },
         &[
             case("ann", Accepted, None, ""),
-            // Without the content nothing can have been taken over.
+            // Without the content nothing can have been accepted.
             case("stall-at-rcpt", Deferred, network, "RCPT"),
             case("drop-at-rcpt", Deferred, network, ""),
             case("reset-at-rcpt", Deferred, network, ""),

@@ -157,20 +157,20 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
                 Disposition::Accepted => {
                     assert_eq!(
                         taken, 1,
-                        "round {round}: `{email}` was accepted, and taken over {taken} times"
+                        "round {round}: `{email}` is accepted; the receiver accepted it {taken} times"
                     );
                     tally.accepted += 1;
                 }
                 Disposition::InDoubt => {
                     assert!(
                         taken <= 1,
-                        "round {round}: `{email}` is in doubt, and was taken over {taken} times"
+                        "round {round}: `{email}` is in doubt; the receiver accepted it {taken} times"
                     );
                     tally.taken_in_doubt += taken;
                     in_doubt += 1;
                 }
                 Disposition::Bounced => {
-                    assert_eq!(taken, 0, "round {round}: `{email}` bounced, and was taken over");
+                    assert_eq!(taken, 0, "round {round}: `{email}` bounced, and the receiver accepted it");
                     tally.bounced += 1;
                 }
                 other => panic!("round {round}: `{email}` is {other}: {:?}", row.detail),

@@ -96,7 +96,7 @@ fn drains(signal: &str) {
     recipients(&dir, "one", &slow.iter().map(String::as_str).collect::<Vec<_>>());
     let file = campaign(&dir, "one", relay.port(), "connections = 2", "");
     let mut child = dir.start(&["send", &file]);
-    // As soon as something was taken over, the run is in its middle.
+    // Once something was accepted, the run is in its middle.
     while record::read(&taken).unwrap_or_default().len() < 3 {
         std::thread::yield_now();
     }
