@@ -25,6 +25,8 @@ pub struct Stats {
     pub rejected: u64,
     /// Connections closed or reset on purpose without a reply.
     pub dropped: u64,
+    /// Connections closed after a 421 to RCPT, to DATA or to the end of a message.
+    pub closed: u64,
     /// Content bytes of the accepted messages, without dot-stuffing.
     pub bytes: u64,
     /// Commands that were malformed, out of sequence or sent too early; a correct client sends
@@ -62,6 +64,7 @@ counters!(
     deferred,
     rejected,
     dropped,
+    closed,
     bytes,
     client_errors
 );

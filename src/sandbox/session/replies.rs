@@ -88,7 +88,11 @@ impl Session {
             Ending::Reply(code, lines) => {
                 out.extend_from_slice(lines.as_bytes());
                 self.count_refusal(code);
-                (code == 421).then_some(Step::Close)
+                if code != 421 {
+                    return None;
+                }
+                count(&self.common.counters.closed);
+                Some(Step::Close)
             }
             Ending::RecipientOk => self.answer(out, 250, "2.1.5", "Ok"),
             Ending::Garbage => {
