@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::recipient::Recipient;
 use super::store::{Claim, Claimed, Edition, Editions, PastRun, RunMark, decide};
 use crate::kit::store::StoreError;
-use crate::mail::Timestamp;
 
 /// Each run with its recipients.
 type Runs = Vec<(PastRun, Vec<Recipient>)>;
@@ -40,10 +39,6 @@ impl Editions for MemoryEditions {
 
     fn runs(&self, edition: &Edition) -> Result<Vec<PastRun>, StoreError> {
         Ok(self.select(|run| run.edition == *edition))
-    }
-
-    fn runs_since(&self, since: Timestamp) -> Result<Vec<PastRun>, StoreError> {
-        Ok(self.select(|run| run.at >= since))
     }
 
     fn run(&self, mark: &RunMark) -> Result<Option<PastRun>, StoreError> {

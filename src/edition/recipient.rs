@@ -34,12 +34,6 @@ impl Recipient {
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }
-
-    /// The address alone: the same for every campaign.
-    #[must_use]
-    pub fn address_only(self) -> Self {
-        Self(self.0 >> DETAIL_BITS << DETAIL_BITS)
-    }
 }
 
 /// Which rows are of the same recipient.
@@ -90,9 +84,6 @@ mod tests {
         assert!(same(Duplicates::ExactLocalPart, (bob, Some("1")), ("Bob@B.example", None)));
         assert!(!same(Duplicates::Keep, (bob, Some("1")), (bob, Some("2"))));
         assert!(same(Duplicates::Keep, (bob, Some("1")), (small, Some("1"))));
-        for rule in [Duplicates::ExactLocalPart, Duplicates::Keep] {
-            assert_eq!(of(rule, bob, Some("7")).address_only(), of(Duplicates::IgnoreCase, small, None));
-        }
     }
 
     /// Pinned: with other bytes after an update, everybody would get the edition again.

@@ -34,8 +34,6 @@ pub struct PastRun {
     pub dir: PathBuf,
     /// What all its messages have in common: a hash of templates and sender.
     pub letter: String,
-    /// The `List-Id` of its messages.
-    pub list_id: Option<String>,
     /// When it last claimed or settled.
     pub at: Timestamp,
     /// Whether it has claimed and not settled: it is sending, or was killed.
@@ -71,9 +69,6 @@ pub trait Editions: fmt::Debug + Send + Sync {
 
     /// The runs of an edition, in the order in which they were first claimed.
     fn runs(&self, edition: &Edition) -> Result<Vec<PastRun>, StoreError>;
-
-    /// All runs that claimed or settled at `since` or later.
-    fn runs_since(&self, since: Timestamp) -> Result<Vec<PastRun>, StoreError>;
 
     /// The run with this mark.
     fn run(&self, mark: &RunMark) -> Result<Option<PastRun>, StoreError>;

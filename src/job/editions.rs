@@ -93,8 +93,7 @@ impl Workspace {
                 | Disposition::Invalid
                 | Disposition::RenderFailed
                 | Disposition::NotAttempted
-                | Disposition::AlreadySent
-                | Disposition::Capped,
+                | Disposition::AlreadySent,
             )
             | RowState::Untouched
             | RowState::Pending => false,
@@ -234,7 +233,6 @@ fn past_run(manifest: &Manifest, dir: &RunDir, at: Timestamp) -> PastRun {
         run_id: manifest.run_id.to_string(),
         dir: absolute(dir),
         letter: letter(&manifest.campaign, &manifest.contents),
-        list_id: manifest.campaign.identity.list_id.clone(),
         at,
         is_open: true,
     }

@@ -75,8 +75,7 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
         Disposition::Suppressed
         | Disposition::Duplicate
         | Disposition::Invalid
-        | Disposition::AlreadySent
-        | Disposition::Capped => Err(RetryError::NotPlanned(disposition)),
+        | Disposition::AlreadySent => Err(RetryError::NotPlanned(disposition)),
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Screened {
     pub email: Option<String>,
     /// The recipient's id.
     pub id: Option<String>,
-    /// `invalid`, `duplicate`, `suppressed`, `already_sent`, `capped` or `not_attempted`.
+    /// `invalid`, `duplicate`, `suppressed`, `already_sent` or `not_attempted`.
     pub disposition: Disposition,
     /// Why, a lowercase fragment.
     pub detail: String,

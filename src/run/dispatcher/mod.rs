@@ -347,7 +347,7 @@ impl Dispatcher {
         }
     }
 
-    /// A connection that was lost before the server answered a message is no better than one that
+    /// A connection that was lost before a transaction was begun on it is no better than one that
     /// could not be opened.
     fn on_closed(
         &mut self,
@@ -455,8 +455,7 @@ impl Dispatcher {
             Disposition::Duplicate
             | Disposition::Invalid
             | Disposition::NotAttempted
-            | Disposition::AlreadySent
-            | Disposition::Capped => {}
+            | Disposition::AlreadySent => {}
         }
     }
 

@@ -189,7 +189,7 @@ contract! {
         #[test] fn a_run_that_resumes_keeps_what_it_has();
         #[test] fn sending_again_refuses_nobody();
         #[test] fn rows_that_are_sent_again_go_over_to_the_retry();
-        #[test] fn a_state_has_an_identity_and_remembers_when();
+        #[test] fn a_state_has_an_identity_and_keeps_runs_as_they_are();
         #[test] fn threads_that_claim_at_the_same_moment_share_nobody();
     }
     journal {

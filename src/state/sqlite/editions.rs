@@ -1,9 +1,12 @@
 //! The runs of real mail and their recipients as tables of the state database.
 
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, TransactionBehavior, params};
 
 use super::error::{self, STATE};
@@ -30,12 +33,10 @@ const SCHEMA: &str = "
         run_id   TEXT NOT NULL,
         dir      TEXT NOT NULL,
         letter   TEXT NOT NULL,
-        list_id  TEXT,
         at       INTEGER NOT NULL,
         is_open  INTEGER NOT NULL
     );
     CREATE INDEX IF NOT EXISTS edition_run_edition ON edition_run (campaign, edition);
-    CREATE INDEX IF NOT EXISTS edition_run_at ON edition_run (at);
     CREATE TABLE IF NOT EXISTS edition_recipients (
         run        INTEGER NOT NULL,
         part       INTEGER NOT NULL,
@@ -44,7 +45,7 @@ const SCHEMA: &str = "
     );
 ";
 
-const COLUMNS: &str = "mark, campaign, edition, run_id, dir, letter, list_id, at, is_open";
+const COLUMNS: &str = "mark, campaign, edition, run_id, dir, letter, at, is_open";
 
 /// Recipients in one part: a megabyte.
 const PART: usize = 65_536;
@@ -106,10 +107,6 @@ impl Editions for SqliteEditions {
         self.read(|db| select(db, "campaign = ?1 AND edition = ?2", &[&edition.campaign, &edition.name]))
     }
 
-    fn runs_since(&self, since: Timestamp) -> Result<Vec<PastRun>, StoreError> {
-        self.read(|db| select(db, "at >= ?1", &[&since.0]))
-    }
-
     fn run(&self, mark: &RunMark) -> Result<Option<PastRun>, StoreError> {
         Ok(self.read(|db| select(db, "mark = ?1", &[&mark.0]))?.pop())
     }
@@ -165,11 +162,10 @@ fn past_run(row: &Row<'_>) -> rusqlite::Result<PastRun> {
         mark: RunMark(row.get(0)?),
         edition: Edition { campaign: row.get(1)?, name: row.get(2)? },
         run_id: row.get(3)?,
-        dir: PathBuf::from(row.get::<_, String>(4)?),
+        dir: PathBuf::from(OsStr::from_bytes(row.get_ref(4)?.as_bytes()?)),
         letter: row.get(5)?,
-        list_id: row.get(6)?,
-        at: Timestamp(row.get(7)?),
-        is_open: row.get(8)?,
+        at: Timestamp(row.get(6)?),
+        is_open: row.get(7)?,
     })
 }
 
@@ -190,22 +186,14 @@ fn held(db: &Connection, mark: &RunMark) -> rusqlite::Result<Vec<Recipient>> {
 
 fn put(db: &Connection, run: &PastRun, is_open: bool) -> rusqlite::Result<()> {
     let mut put = db.prepare_cached(&format!(
-        "INSERT INTO edition_run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT (mark) DO UPDATE SET dir = ?5, letter = ?6, list_id = ?7, at = ?8, is_open = ?9"
+        "INSERT INTO edition_run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (mark) DO UPDATE SET dir = ?5, letter = ?6, at = ?7, is_open = ?8"
     ))?;
-    let PastRun { mark, edition, run_id, dir, letter, list_id, at, is_open: _ } = run;
-    let dir = dir.to_string_lossy();
-    put.execute(params![
-        mark.0,
-        edition.campaign,
-        edition.name,
-        run_id,
-        dir,
-        letter,
-        list_id,
-        at.0,
-        is_open
-    ])?;
+    let PastRun { mark, edition, run_id, dir, letter, at, is_open: _ } = run;
+    // A path that is no UTF-8 is kept as its bytes.
+    let dir = dir.to_str().map_or_else(|| dir.as_os_str().as_bytes().into(), ValueRef::from);
+    let dir = ToSqlOutput::Borrowed(dir);
+    put.execute(params![mark.0, edition.campaign, edition.name, run_id, dir, letter, at.0, is_open])?;
     Ok(())
 }
 
