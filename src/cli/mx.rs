@@ -143,7 +143,7 @@ fn value(domain: &Domain, found: &Result<Route, Unroutable>, hosts: &[Host]) -> 
         Err(error) => {
             return json!({
                 "domain": domain.as_str(), "error": error.to_string(), "permanent": error.is_permanent(),
-                "class": error.verdict().class.as_str(),
+                "class": error.classification().class.as_str(),
             });
         }
     };

@@ -3,6 +3,7 @@
 pub(crate) mod der;
 pub mod file;
 pub mod nearest;
+pub(crate) mod net;
 pub(crate) mod seal;
 pub mod store;
 pub(crate) mod text;

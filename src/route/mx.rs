@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::classify::{Classification, Failure, Reaction, class_of_failure};
 use super::dns::{DnsError, DnsFailure, MxRecord, Resolver};
 use crate::campaign::{IpFamily, Mx};
+use crate::kit::net::is_private;
 use crate::mail::{Class, Domain};
 
 /// The most hosts of one domain that are used (RFC 5321 §5.1 lets a client set a limit).
@@ -89,7 +90,7 @@ pub enum Unroutable {
 
 impl Unroutable {
     /// The class of the outcome, what to do with the row, and whether to suppress its address.
-    pub fn verdict(&self) -> Classification {
+    pub fn classification(&self) -> Classification {
         match self {
             Self::NullMx(_) | Self::NoSuchDomain(_) | Self::NoMailHost(_) => {
                 class_of_failure(Failure::NoDomain)
@@ -110,7 +111,7 @@ impl Unroutable {
 
     /// True when another lookup can't help.
     pub fn is_permanent(&self) -> bool {
-        self.verdict().reaction == Reaction::GiveUp
+        self.classification().reaction == Reaction::GiveUp
     }
 }
 
@@ -230,7 +231,7 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
     let usable: Vec<_> = found.iter().filter(usable).map(|ip| SocketAddr::new(*ip, mx.port)).collect();
     if usable.is_empty() {
         let shown: Vec<_> = found.iter().map(IpAddr::to_string).collect();
-        let way_on = match found.iter().any(|ip| is_private(ip.to_canonical())) {
+        let way_on = match found.iter().any(|ip| is_private(*ip)) {
             true => " (`delivery.mx.private-addresses` allows private ones)",
             false => "",
         };
@@ -246,17 +247,6 @@ pub(super) fn is_usable(ip: IpAddr, port: u16, private: bool) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     let own = ip.is_loopback() || (!private && is_private(ip));
     !(ip.is_unspecified() || ip.is_multicast() || broadcast || (own && port <= LAST_SYSTEM_PORT))
-}
-
-/// Private (RFC 1918, RFC 4193), shared (RFC 6598) and link-local (RFC 3927, RFC 4291) addresses.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            ip.is_private() || ip.is_link_local() || (a == 100 && (64..128).contains(&b))
-        }
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
 }
 
 #[cfg(test)]
@@ -336,7 +326,7 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
                 suppress,
                 is_final: false,
             };
-            assert_eq!(error.verdict(), expected, "{error}");
+            assert_eq!(error.classification(), expected, "{error}");
         };
         check("null.example", "`null.example` accepts no mail: it has a null MX record", true).await;
         check("gone.example", "`gone.example` does not exist in DNS", true).await;
@@ -352,7 +342,7 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
         let (_folder, resolver) = testing::zone(ZONE);
         let error = destination(&resolver, &domain("broken.example")).await.unwrap_err();
         assert!(!error.is_permanent());
-        assert_eq!(error.verdict().class, Class::Network);
+        assert_eq!(error.classification().class, Class::Network);
         assert!(error.to_string().contains("SERVFAIL"), "{error}");
     }
 

@@ -147,10 +147,10 @@ pub(super) fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> 
 }
 
 fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_way: bool) -> Judged {
-    let verdict = classifier.classify(&reply);
-    let (again, pause, stop) = match verdict.reaction {
+    let meaning = classifier.classify(&reply);
+    let (again, pause, stop) = match meaning.reaction {
         Reaction::TryAgain => (true, None, None),
-        Reaction::GiveUp => (transient && !verdict.is_final, None, None),
+        Reaction::GiveUp => (transient && !meaning.is_final, None, None),
         Reaction::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
         Reaction::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
         Reaction::StopRun if only_way => {
@@ -160,7 +160,7 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
     };
     // What concerns one mailbox or one message says nothing about the load that the site can take.
     let complains = again
-        && match verdict.class {
+        && match meaning.class {
             Class::RateLimited
             | Class::Unavailable
             | Class::Blocklist
@@ -180,12 +180,12 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
         };
     let ending = if again { Ending::TryAgain } else { Ending::Final(Disposition::Bounced) };
     Judged {
-        class: Some(verdict.class),
+        class: Some(meaning.class),
         complains: complains || reply.code == 421,
         reply: Some(reply),
         pause,
         stop,
-        suppress: verdict.suppress && !again,
+        suppress: meaning.suppress && !again,
         ..Judged::of(ending)
     }
 }

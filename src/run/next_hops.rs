@@ -106,11 +106,11 @@ impl NextHops {
 impl MxHop {
     async fn route(&self, domain: &Domain) -> Result<Routed, NoRoute> {
         let route = self.shared.router.route(domain).await.map_err(|error| {
-            let verdict = error.verdict();
+            let meaning = error.classification();
             NoRoute {
                 permanent: error.is_permanent(),
-                class: verdict.class,
-                suppress: verdict.suppress,
+                class: meaning.class,
+                suppress: meaning.suppress,
                 text: error.to_string(),
             }
         })?;

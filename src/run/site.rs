@@ -195,7 +195,7 @@ impl MxHosts {
             Ok(addresses) => addresses,
             Err(error) => {
                 shared.book().failed(&host.name, Timestamp::now());
-                let class = error.verdict().class;
+                let class = error.classification().class;
                 return Err(Trouble {
                     permanent: error.is_permanent(),
                     class,

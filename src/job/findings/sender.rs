@@ -62,19 +62,14 @@ pub(crate) fn egress(campaign: &Campaign) -> Vec<Egress> {
 
 /// The hosts of the relays that mail is handed to.
 fn relays(campaign: &Campaign) -> Vec<&str> {
-    let main = match campaign.delivery.route {
-        RouteKind::Relay => campaign.main_relays(),
-        RouteKind::Mx | RouteKind::Sandbox => Vec::new(),
-    };
-    let mut hosts: Vec<&str> = main.into_iter().map(|relay| relay.host.as_str()).collect();
-    if campaign.delivery.route == RouteKind::Relay {
-        let is_routed =
-            |relay: &&Relay| campaign.route.iter().any(|route| Some(&route.relay) == relay.name.as_ref());
-        hosts.extend(campaign.relay.iter().filter(is_routed).map(|relay| relay.host.as_str()));
+    if campaign.delivery.route != RouteKind::Relay {
+        return Vec::new();
     }
+    let is_routed =
+        |relay: &&Relay| campaign.route.iter().any(|route| Some(&route.relay) == relay.name.as_ref());
+    let all = campaign.main_relays().into_iter().chain(campaign.relay.iter().filter(is_routed));
     let mut seen = HashSet::new();
-    hosts.retain(|host| seen.insert(*host));
-    hosts
+    all.map(|relay| relay.host.as_str()).filter(|host| seen.insert(*host)).collect()
 }
 
 /// A signed message of the campaign: that of the first row that has one.

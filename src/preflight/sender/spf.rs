@@ -15,6 +15,7 @@ use super::super::finding::{Finding, Id};
 use super::facts::{Egress, Sender};
 use super::records::{txt, unanswered, zone_line};
 use crate::campaign::IpFamily;
+use crate::kit::net::is_private;
 use crate::route::{DnsError, Resolver};
 
 /// RFC 7208 §4.6.4: more lookups are a permanent error.
@@ -99,17 +100,9 @@ pub(crate) fn suggestion(egress: &[Egress], relays: &[&str]) -> Option<String> {
     (!terms.is_empty()).then(|| format!("v=spf1 {} -all", terms.join(" ")))
 }
 
-/// Whether a receiver elsewhere can see mail come from this address (RFC 1918, RFC 4193, RFC 6598).
+/// Whether a receiver elsewhere can see mail come from this address.
 fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || shared)
-        }
-        IpAddr::V6(ip) => {
-            !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local())
-        }
-    }
+    !(ip.is_loopback() || ip.is_unspecified() || is_private(ip))
 }
 
 /// The line that replaces `records`: what they allow, and nobody else.

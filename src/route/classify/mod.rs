@@ -123,7 +123,7 @@ impl Classifier {
         match self.rule_of(reply) {
             Some((at, rule)) => {
                 let is_final = at < self.own && rule.action == Some(Do::GiveUp);
-                Classification { is_final, ..verdict(rule, reply) }
+                Classification { is_final, ..classification(rule, reply) }
             }
             // A 2yz or 3yz where another one was due.
             None => Classification {
@@ -163,7 +163,7 @@ impl Classifier {
     }
 }
 
-fn verdict(rule: &Rule, reply: &Reply) -> Classification {
+fn classification(rule: &Rule, reply: &Reply) -> Classification {
     let length = rule.pause.map_or(Duration::ZERO, |span| span.0);
     let pause = match rule.scope {
         PauseScope::Site => Reaction::PauseSite(length),

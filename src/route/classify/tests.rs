@@ -153,10 +153,10 @@ fn only_permanent_failures_of_mailbox_or_domain_suppress() {
         for test in &rule.tests {
             for code in [421, 450, 451, 452, 550, 552, 554] {
                 let reply = Reply { code, ..reply(test) };
-                let verdict = classifier.classify(&reply);
-                if verdict.suppress {
-                    assert!(matches!(verdict.class, Class::BadMailbox | Class::BadDomain), "{reply}");
-                    assert_eq!((code / 100, verdict.reaction), (5, Reaction::GiveUp), "{reply}");
+                let meaning = classifier.classify(&reply);
+                if meaning.suppress {
+                    assert!(matches!(meaning.class, Class::BadMailbox | Class::BadDomain), "{reply}");
+                    assert_eq!((code / 100, meaning.reaction), (5, Reaction::GiveUp), "{reply}");
                     assert!(
                         reply.enhanced.is_none_or(|status| status.class == 5 && status.subject != 7),
                         "{reply}"
@@ -177,11 +177,11 @@ fn every_registered_status_is_known() {
             for class in [4, 5] {
                 let enhanced = Some(EnhancedStatus { class, subject, detail });
                 let reply = Reply { code: u16::from(class) * 100 + 50, enhanced, text: "Qq".to_owned() };
-                let verdict = classifier.classify(&reply);
-                let known = !matches!(verdict.class, Class::Other);
+                let meaning = classifier.classify(&reply);
+                let known = !matches!(meaning.class, Class::Other);
                 assert!(known || (subject, detail) == (3, 6), "{reply}: {:?}", classifier.rule_name(&reply));
                 if class == 4 {
-                    assert_ne!(verdict.reaction, Reaction::StopRun, "{reply}");
+                    assert_ne!(meaning.reaction, Reaction::StopRun, "{reply}");
                 }
             }
         }
@@ -198,8 +198,8 @@ fn rules_of_the_campaign_come_first() {
         "[[rule]]\nname = 'ours'\ncode = [550]\ntext = 'come back'\nclass = 'rate_limited'\naction = 'pause'\npause = '30m'\ntests = ['550 5.1.1 Come back on Monday']",
     )
     .unwrap();
-    let verdict = classifier.classify(&reply("550 5.1.1 come back on Tuesday"));
-    assert_eq!(verdict.reaction, Reaction::PauseSite(Duration::from_secs(1_800)));
+    let meaning = classifier.classify(&reply("550 5.1.1 come back on Tuesday"));
+    assert_eq!(meaning.reaction, Reaction::PauseSite(Duration::from_secs(1_800)));
     assert_eq!(classifier.classify(&reply("550 5.1.1 No")).class, Class::BadMailbox);
 }
 

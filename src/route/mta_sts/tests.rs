@@ -264,6 +264,6 @@ fn an_enforced_policy_leaves_the_hosts_that_it_allows() {
     assert_eq!(left(&policy("testing", "mx.example.net")).unwrap(), [1, 2, 3]);
     let error = left(&policy("enforce", "elsewhere.example")).unwrap_err();
     assert!(!error.is_permanent(), "the policy may change");
-    assert_eq!(error.verdict().class, crate::mail::Class::TlsRequired);
+    assert_eq!(error.classification().class, crate::mail::Class::TlsRequired);
     assert!(error.to_string().contains("mx2.example.com"), "{error}");
 }
