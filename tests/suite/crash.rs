@@ -208,11 +208,9 @@ fn later_runs(dir: &Dir, files: &[String; 2], random: &mut Random) {
     for rows in [ROWS + NEWCOMERS / 2, ROWS + NEWCOMERS] {
         for ((id, ..), file) in CAMPAIGNS.into_iter().zip(files) {
             list(dir, id, rows);
-            let mut child = dir.start(&["send", file, "--new-run", "--no-progress"]);
-            // Time decides where the kill falls, and nothing else.
-            thread::sleep(Duration::from_millis(20 + random.below(WITHIN_MS)));
-            let _ = child.kill();
-            child.wait().unwrap();
+            let child = dir.start(&["send", file, "--new-run", "--no-progress"]);
+            let aim = Aim::Start(Duration::from_millis(20 + random.below(WITHIN_MS)));
+            aim.kill(child, &dir.path().join("runs").join(id));
         }
     }
     for file in files {
@@ -230,7 +228,7 @@ fn is_newcomer(recipient: &str) -> bool {
 /// where it is.
 #[derive(Debug, Clone, Copy)]
 enum Aim {
-    /// Within the first milliseconds.
+    /// So long after its start.
     Start(Duration),
     /// While the plan is made.
     Planning,
