@@ -154,7 +154,7 @@ impl Scene {
                 state::open(&path.join("state.db"), Clock::system()).create_journal(&run, &key, durability)?
             }
         };
-        let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec() };
+        let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec(), is_test: false };
         let preparer = Preparer {
             plan,
             composer: Composer::new(&self.campaign, facts)?,

@@ -17,6 +17,10 @@ pub struct Identity {
     /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
+    /// A newsletter may go out without `[unsubscribe]`: another system adds the header, or there is
+    /// none on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_unsubscribe: bool,
     /// `List-Id` (RFC 2919), such as `spring-news.example.com`; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_id: Option<String>,

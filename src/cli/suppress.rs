@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::log;
 use super::output::ended_pipe;
 use crate::campaign::Span;
-use crate::job::Workspace;
+use crate::job::{JobError, Unsubscribed, Unsubscribes, Workspace};
 use crate::kit::text::{counted, grouped};
 use crate::mail::{Address, Timestamp};
 use crate::suppression::{AddressKey, Entries, Filter, NewEntry, Reason, Suppressions, Term};
@@ -28,11 +28,19 @@ enum Command {
     /// Add addresses
     Add {
         /// Addresses
-        #[arg(required = true)]
+        #[arg(required_unless_present = "token")]
         addresses: Vec<Address>,
-        /// Reason; entries with `unsubscribe` and `complaint` never expire
-        #[arg(long, default_value = "manual")]
-        reason: Reason,
+        /// Token of an unsubscribe link, instead of an address; can be repeated
+        #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
+        token: Vec<String>,
+        /// With --token: campaign whose `[unsubscribe]` names the secret [default: the secret in
+        /// the state directory]
+        #[arg(long, value_name = "FILE", requires = "token")]
+        campaign: Vec<PathBuf>,
+        /// Reason [default: `manual`; `unsubscribe` for tokens]; entries with `unsubscribe` and
+        /// `complaint` never expire
+        #[arg(long)]
+        reason: Option<Reason>,
         /// How long the entry lasts, such as 45d, or `never` to keep it forever
         #[arg(long, value_name = "SPAN", value_parser = parse_term)]
         r#for: Option<Term>,
@@ -57,15 +65,23 @@ enum Command {
     },
     /// Add the addresses in CSV or Parquet files
     Import {
-        /// Files with a column `email`; `reason`, `source` and `expires` are used if they exist
+        /// Files with a column `email`, or `token` with --tokens; `reason`, `source` and `expires`
+        /// are used if they exist
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Column with the address
-        #[arg(long, default_value = "email")]
-        column: String,
-        /// Reason for rows without one
-        #[arg(long, default_value = "manual")]
-        reason: Reason,
+        /// Column with the address [default: `email`; `token` with --tokens]
+        #[arg(long)]
+        column: Option<String>,
+        /// The column holds tokens of unsubscribe links instead of addresses
+        #[arg(long)]
+        tokens: bool,
+        /// With --tokens: campaign whose `[unsubscribe]` names the secret [default: the secret in
+        /// the state directory]
+        #[arg(long, value_name = "FILE", requires = "tokens")]
+        campaign: Vec<PathBuf>,
+        /// Reason for rows without one [default: `manual`; `unsubscribe` for tokens]
+        #[arg(long)]
+        reason: Option<Reason>,
     },
     /// Write the list to a CSV or Parquet file
     Export {
@@ -79,8 +95,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let list = &*workspace.suppressions()?;
     let now = workspace.clock().wall();
     match &args.command {
-        Command::Add { addresses, reason, r#for } => {
-            add(list, addresses, reason, r#for.unwrap_or(Term::Default), now)
+        Command::Add { addresses, token, campaign, reason, r#for } => {
+            let unsubscribed = read_tokens(&workspace, token, campaign)?;
+            let (reason, term) = (reason.as_ref(), r#for.unwrap_or(Term::Default));
+            add(list, addresses, &unsubscribed, reason, term, now)
         }
         Command::Remove { addresses } => remove(list, addresses),
         Command::List { reason, expired, json } => {
@@ -88,7 +106,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
                 Filter { reason: reason.clone(), live_at: (!expired).then_some(now), ..Filter::default() };
             print(list, filter, *json)
         }
-        Command::Import { files, column, reason } => import(&workspace, files, column, reason),
+        Command::Import { files, column, tokens, campaign, reason } => {
+            let tokens = tokens.then(|| Unsubscribes::open(&workspace, campaign)).transpose()?;
+            import(&workspace, files, column.as_deref(), tokens.as_ref(), reason.as_ref())
+        }
         Command::Export { file } => export(&workspace, file),
     }
 }
@@ -100,21 +121,41 @@ fn parse_term(text: &str) -> Result<Term, String> {
     }
 }
 
+/// Whom these tokens unsubscribe. One that can't be read refuses them all.
+fn read_tokens(
+    workspace: &Workspace,
+    tokens: &[String],
+    campaigns: &[PathBuf],
+) -> Result<Vec<Unsubscribed>, Diagnostic> {
+    if tokens.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unsubscribes = Unsubscribes::open(workspace, campaigns)?;
+    tokens.iter().map(|token| Ok(unsubscribes.read(token).map_err(JobError::from)?)).collect()
+}
+
 fn add(
     list: &dyn Suppressions,
     addresses: &[Address],
-    reason: &Reason,
+    unsubscribed: &[Unsubscribed],
+    reason: Option<&Reason>,
     term: Term,
     now: Timestamp,
 ) -> Result<Exit, Diagnostic> {
-    let entry = |address: &Address| NewEntry {
+    let entry = |address: &Address, by_default: Reason, source: String| NewEntry {
         email: address.to_string(),
         address: address.clone(),
-        reason: reason.clone(),
-        source: "command line".into(),
+        reason: reason.cloned().unwrap_or(by_default),
+        source,
         term,
     };
-    let counts = list.import(&mut addresses.iter().map(entry), now)?;
+    let named = addresses.iter().map(|address| entry(address, Reason::Manual, "command line".into()));
+    let by_token = unsubscribed.iter().map(|one| entry(&one.address, Reason::Unsubscribe, one.run()));
+    let counts = list.import(&mut named.chain(by_token), now)?;
+    for one in unsubscribed {
+        let row = one.token.row.map_or(String::new(), |row| format!(", row {row} of its plan"));
+        log::print(&format!("{}: run {}{row}, recipient `{}`", one.address, one.run(), one.token.recipient));
+    }
     log::print(&format!(
         "{} added, {} renewed, {} already permanent",
         counts.new, counts.renewed, counts.kept
@@ -159,11 +200,15 @@ fn print(list: &dyn Suppressions, filter: Filter, json: bool) -> Result<Exit, Di
 fn import(
     workspace: &Workspace,
     files: &[PathBuf],
-    column: &str,
-    reason: &Reason,
+    column: Option<&str>,
+    tokens: Option<&Unsubscribes<'_>>,
+    reason: Option<&Reason>,
 ) -> Result<Exit, Diagnostic> {
+    let (usual_column, usual_reason) =
+        if tokens.is_some() { ("token", Reason::Unsubscribe) } else { ("email", Reason::Manual) };
+    let (column, reason) = (column.unwrap_or(usual_column), reason.unwrap_or(&usual_reason));
     let refused = |file: &str, row, problem: &str| log::print(&format!("{file}, row {row}: {problem}"));
-    let imported = workspace.import_suppressions(files, column, reason, refused)?;
+    let imported = workspace.import_suppressions(files, column, tokens, reason, refused)?;
     log::print(&format!(
         "{} read: {} added, {} renewed, {} already permanent, {} refused",
         counted(imported.rows, "row", "rows"),

@@ -251,18 +251,12 @@ impl Composer {
     /// The recipient's https link and `List-Unsubscribe`.
     fn unsubscribe(&self, row: &Row) -> Result<(Option<String>, Option<String>), RenderFailure> {
         let Some(links) = &self.links else { return Ok((None, None)) };
-        let address;
-        let recipient = match &row.id {
-            Some(id) => id.as_str(),
-            None => {
-                address = row.address.to_string();
-                &address
-            }
-        };
-        if recipient.len() > token::LONGEST {
-            return Err(RenderFailure::LongId { bytes: recipient.len() });
+        let address = row.address.to_string();
+        let bytes = row.id.as_ref().unwrap_or(&address).len();
+        if bytes > token::LONGEST {
+            return Err(RenderFailure::LongId { bytes });
         }
-        let (url, value) = links.of(recipient);
+        let (url, value) = links.of(row, &address);
         Ok((url, Some(value)))
     }
 

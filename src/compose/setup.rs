@@ -13,6 +13,7 @@ use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
 use super::message_id::MessageId;
 use super::mime::Layout;
+use super::token::Purpose;
 use super::unsubscribe::Links;
 use super::{common, header};
 use crate::campaign::Campaign;
@@ -36,6 +37,9 @@ pub struct RunFacts {
     /// The secret of the unsubscribe tokens: at least 16 random bytes, the same for as long as
     /// links should work.
     pub token_secret: Vec<u8>,
+    /// True for a test message, which goes to somebody else than its recipient: its links
+    /// unsubscribe nobody.
+    pub is_test: bool,
 }
 
 /// Leaves out the secret.
@@ -88,10 +92,12 @@ impl Composer {
         }
 
         let links = match &campaign.unsubscribe {
-            Some(unsubscribe) => Some(
-                Links::new(unsubscribe, &run.token_secret, &campaign.identity.id, &run.run_id)
-                    .map_err(|(problem, hint)| TemplateError::new(file, None, problem).hint(hint))?,
-            ),
+            Some(unsubscribe) => {
+                let purpose = if run.is_test { Purpose::Test } else { Purpose::Unsubscribe };
+                let (secret, id) = (&run.token_secret, &campaign.identity.id);
+                let links = Links::new(unsubscribe, secret, purpose, id, &run.run_id);
+                Some(links.map_err(|(problem, hint)| TemplateError::new(file, None, problem).hint(hint))?)
+            }
             None => None,
         };
         let one_click = links.as_ref().is_some_and(Links::one_click);

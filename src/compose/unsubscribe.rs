@@ -2,8 +2,9 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::token::Tokens;
+use super::token::{Purpose, Tokens};
 use crate::campaign::Unsubscribe;
+use crate::plan::Row;
 
 /// The characters of a `mailto:` address that must be escaped (RFC 6068 §2).
 const MAILTO: &AsciiSet = &CONTROLS
@@ -23,7 +24,7 @@ const MAILTO: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// The longest URI with its token: it is on one line of the header (RFC 5322 §2.1.1).
-const LONGEST_URI: usize = 900;
+const LONGEST_URI: usize = 910;
 
 const TOKEN: &str = "{{token}}";
 
@@ -40,10 +41,11 @@ impl Links {
     pub(super) fn new(
         unsubscribe: &Unsubscribe,
         secret: &[u8],
+        purpose: Purpose,
         campaign: &str,
         run: &str,
     ) -> Result<Self, (String, &'static str)> {
-        let tokens = Tokens::new(secret, campaign, run);
+        let tokens = Tokens::new(secret, purpose, campaign, run);
         if let Some(uri) = &unsubscribe.https {
             if uri.replace(TOKEN, "").contains("{{") {
                 let problem = format!("`{uri}` contains other placeholders than `{TOKEN}`");
@@ -71,9 +73,10 @@ impl Links {
         self.https.is_some()
     }
 
-    /// The https link and the value of `List-Unsubscribe` for one recipient.
-    pub(super) fn of(&self, recipient: &str) -> (Option<String>, String) {
-        let token = self.tokens.of(recipient);
+    /// The https link and the value of `List-Unsubscribe` for the recipient of a row. Its id, or
+    /// its address where it has none, fits into a token.
+    pub(super) fn of(&self, row: &Row, address: &str) -> (Option<String>, String) {
+        let token = self.tokens.of(row.index, address, row.id.as_deref());
         let https = self.https.as_ref().map(|uri| uri.replace(TOKEN, &token));
         let mut value = String::with_capacity(token.len() * 2 + 200);
         if let Some(https) = &https {
@@ -93,6 +96,8 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::super::token;
     use super::*;
     use crate::mail::Address;
@@ -106,34 +111,52 @@ mod tests {
         }
     }
 
+    fn links(form: &Unsubscribe, campaign: &str) -> Result<Links, (String, &'static str)> {
+        Links::new(form, b"secret", Purpose::Unsubscribe, campaign, "r")
+    }
+
+    fn of(links: &Links) -> (Option<String>, String) {
+        let address = Address::parse("ann@example.com").unwrap();
+        let row = Row {
+            index: 7,
+            file: 0,
+            row: 8,
+            email: address.to_string(),
+            address,
+            id: Some("42".into()),
+            name: None,
+            values: Map::new(),
+        };
+        links.of(&row, &row.email)
+    }
+
     #[test]
     fn both_links_carry_the_token() {
         let form = unsubscribe(Some("https://example.com/u/{{token}}?a=b"), Some("un+sub/x@example.com"));
-        let links = Links::new(&form, b"secret", "c", "r").unwrap();
-        let (https, value) = links.of("42");
+        let (https, value) = of(&links(&form, "c").unwrap());
         let token = https.as_ref().unwrap().strip_prefix("https://example.com/u/").unwrap();
         let token = token.strip_suffix("?a=b").unwrap();
-        assert_eq!(token::decode(b"secret", token).unwrap().recipient, "42");
+        let said = token::decode(b"secret", token).unwrap();
+        assert_eq!((said.recipient.as_str(), said.row), ("42", Some(7)));
+        assert_eq!(said.address.unwrap().to_string(), "ann@example.com");
         let mailto = format!("<mailto:un+sub%2Fx@example.com?subject={token}>");
         assert_eq!(value, format!("<{}>, {mailto}", https.unwrap()));
     }
 
     #[test]
     fn a_mail_address_alone_is_no_one_click() {
-        let links = Links::new(&unsubscribe(None, Some("u@example.com")), b"s", "c", "r").unwrap();
+        let links = links(&unsubscribe(None, Some("u@example.com")), "c").unwrap();
         assert!(!links.one_click());
-        assert_eq!(links.of("42").0, None);
-        assert!(links.of("42").1.starts_with("<mailto:u@example.com?subject="));
+        assert_eq!(of(&links).0, None);
+        assert!(of(&links).1.starts_with("<mailto:u@example.com?subject="));
     }
 
     #[test]
     fn links_that_could_not_be_sent_are_refused() {
-        let refused = |uri: &str, campaign: &str| {
-            Links::new(&unsubscribe(Some(uri), None), b"s", campaign, "r").unwrap_err().0
-        };
-        assert!(refused("https://e.example/{{token}}/{{id}}", "c").contains("other placeholders than"));
-        assert!(refused("https://ü.example/{{token}}", "c").contains("is not a URI"));
+        let refused = |uri: &str| links(&unsubscribe(Some(uri), None), "c").unwrap_err().0;
+        assert!(refused("https://e.example/{{token}}/{{id}}").contains("other placeholders than"));
+        assert!(refused("https://ü.example/{{token}}").contains("is not a URI"));
         let long = format!("https://e.example/{}/{{{{token}}}}", "x".repeat(600));
-        assert!(refused(&long, "c").contains("too long"));
+        assert!(refused(&long).contains("too long"));
     }
 }

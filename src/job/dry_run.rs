@@ -35,7 +35,7 @@ impl Job<'_> {
         let files = self.temporary_plan(limit, None)?;
         let plan = files.open()?;
         let id: RunId = "dry-run".parse().expect("letters and a hyphen");
-        let (composer, signer) = (self.composer(&id)?, self.signer()?);
+        let (composer, signer) = (self.composer(&id, false)?, self.signer()?);
         let now = self.workspace.clock().wall();
         let start = Instant::now();
         let (mut bytes, mut largest, mut failed) = (0, 0, 0);

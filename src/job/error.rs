@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::token_error::TokenRefused;
 use crate::campaign::{CampaignError, NotRegistered};
 use crate::compose::NoRoom;
 use crate::dkim::{KeyError, SignError};
@@ -86,6 +87,8 @@ pub(crate) enum JobError {
     Setup(#[from] SetupError),
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error(transparent)]
+    Token(#[from] TokenRefused),
     /// Mail may have gone out.
     #[error(transparent)]
     Interrupted(Box<JobError>),
@@ -123,7 +126,8 @@ impl JobError {
             | Self::Retry(_)
             | Self::Selection(_)
             | Self::Setup(_)
-            | Self::Export(_) => ErrorClass::Usage,
+            | Self::Export(_)
+            | Self::Token(_) => ErrorClass::Usage,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::mail::Timestamp;
 use crate::plan::top_domains;
 use crate::preflight::approval::Approval;
 use crate::preflight::list::{self, Looking};
-use crate::preflight::{Finding, Level};
+use crate::preflight::{Finding, Id, Level};
 
 /// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all
 /// of them.
@@ -60,6 +60,12 @@ impl Job<'_> {
             RouteKind::Relay | RouteKind::Mx => sender_findings(self, &run.plan, name_servers, false).await?,
         };
         findings.retain(|finding| finding.level >= Level::Warning);
+        // Some got the message of a run that has begun; the rest gets the same.
+        for finding in findings.iter_mut().filter(|_| run.has_begun()) {
+            if finding.id == Id::ListUnsubscribeMissing {
+                finding.level = Level::Warning;
+            }
+        }
         Ok(findings)
     }
 

@@ -44,7 +44,9 @@ mod temporary_plan;
 mod test_message;
 #[cfg(test)]
 mod tests;
+mod token_error;
 mod unsent;
+mod unsubscribes;
 mod work;
 mod workspace;
 
@@ -68,4 +70,5 @@ pub(crate) use selection::Selection;
 pub(crate) use send_options::SendOptions;
 pub(crate) use standing::standing;
 pub(crate) use test_message::TestMessage;
+pub(crate) use unsubscribes::{Unsubscribed, Unsubscribes};
 pub(crate) use workspace::{Places, Workspace};

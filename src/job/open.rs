@@ -61,7 +61,7 @@ impl<'w> Job<'w> {
     /// Opens and checks a campaign, all but its target group.
     pub(crate) fn open(workspace: &'w Workspace, campaign: Campaign) -> Result<Self, JobError> {
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
-        let templates = compose(&campaign, "check", &secret)?;
+        let templates = compose(&campaign, "check", &secret, false)?;
         let signer = Signer::load(&campaign.dkim)?;
         // A key that only signs rehearsals may belong to anybody, as in the repository's own
         // example.
@@ -129,9 +129,10 @@ impl<'w> Job<'w> {
             .map_err(|source| SetupError::ReturnPath { campaign: self.campaign.path.clone(), source }.into())
     }
 
-    /// The composer for a run.
-    pub(crate) fn composer(&self, run_id: &RunId) -> Result<Composer, JobError> {
-        compose(&self.campaign, run_id.as_str(), &self.secret)
+    /// The composer for a run; `is_test` where its message goes to somebody else than its
+    /// recipient.
+    pub(crate) fn composer(&self, run_id: &RunId, is_test: bool) -> Result<Composer, JobError> {
+        compose(&self.campaign, run_id.as_str(), &self.secret, is_test)
     }
 
     /// The files that messages are made of, with their hashes.
@@ -162,7 +163,7 @@ pub(super) fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
     group.files().iter().map(input).collect()
 }
 
-fn compose(campaign: &Campaign, run_id: &str, secret: &[u8]) -> Result<Composer, JobError> {
-    let facts = RunFacts { run_id: run_id.to_owned(), token_secret: secret.to_vec() };
+fn compose(campaign: &Campaign, run_id: &str, secret: &[u8], is_test: bool) -> Result<Composer, JobError> {
+    let facts = RunFacts { run_id: run_id.to_owned(), token_secret: secret.to_vec(), is_test };
     Ok(Composer::new(campaign, facts)?)
 }

@@ -41,7 +41,7 @@ impl<'w> Job<'w> {
         let plan = files.open()?;
         let inputs = inputs(self.target_group()?)?;
         let id = run_id(self.campaign(), &inputs, &self.contents()?, &RunOptions::default());
-        Ok(Renderer { job: self, files, plan, composer: self.composer(&id)?, signer: self.signer()? })
+        Ok(Renderer { job: self, files, plan, composer: self.composer(&id, false)?, signer: self.signer()? })
     }
 }
 

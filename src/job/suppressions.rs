@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecon
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use super::error::{ExportError, JobError};
+use super::unsubscribes::Unsubscribes;
 use super::workspace::Workspace;
 use crate::campaign::TargetGroupSource;
 use crate::kit::file::Draft;
@@ -31,13 +32,15 @@ pub(crate) struct Imported {
 }
 
 impl Workspace {
-    /// Adds the addresses in `column` of CSV or Parquet files. `reason`, `source` and `expires` are
-    /// used where such columns exist; rows without a reason get `reason`. Each row that can't be an
-    /// entry is passed to `refused`: its file, its number and the problem.
+    /// Adds the addresses in `column` of CSV or Parquet files; with `tokens`, those whose
+    /// unsubscribe tokens are there. `reason`, `source` and `expires` are used where such columns
+    /// exist; rows without a reason get `reason`. Each row that can't be an entry is passed to
+    /// `refused`: its file, its number and the problem.
     pub(crate) fn import_suppressions(
         &self,
         files: &[PathBuf],
         column: &str,
+        tokens: Option<&Unsubscribes<'_>>,
         reason: &Reason,
         mut refused: impl FnMut(&str, u64, &str),
     ) -> Result<Imported, JobError> {
@@ -64,7 +67,7 @@ impl Workspace {
             batch.unreadable.iter().for_each(|bad| refuse(bad.place.row, &bad.reason.to_string()));
             let mut entries = Vec::with_capacity(batch.records.num_rows());
             for (row, place) in batch.places.iter().enumerate() {
-                match columns.entry(&batch.records, row, now, reason, file) {
+                match columns.entry(&batch.records, row, now, tokens, reason, file) {
                     Ok(entry) => entries.push(entry),
                     Err(problem) => refuse(place.row, &problem),
                 }
@@ -106,6 +109,7 @@ impl Columns {
         records: &RecordBatch,
         row: usize,
         now: Timestamp,
+        tokens: Option<&Unsubscribes<'_>>,
         reason: &Reason,
         file: &str,
     ) -> Result<NewEntry, String> {
@@ -113,21 +117,32 @@ impl Columns {
             let array = records.column(column).as_any().downcast_ref::<StringArray>()?;
             array.is_valid(row).then(|| array.value(row).trim()).filter(|text| !text.is_empty())
         };
-        let email = text(self.email).unwrap_or_default();
-        let address = Address::parse(email).map_err(|error| format!("invalid address `{email}`: {error}"))?;
+        let named = text(self.email).unwrap_or_default();
+        let (address, email, source) = match tokens {
+            None => {
+                let address = Address::parse(named);
+                let address = address.map_err(|error| format!("invalid address `{named}`: {error}"))?;
+                (address, named.to_owned(), file.to_owned())
+            }
+            Some(tokens) => {
+                let unsubscribed = tokens.read(named).map_err(|refused| refused.to_string())?;
+                let email = unsubscribed.address.to_string();
+                (unsubscribed.address.clone(), email, unsubscribed.run())
+            }
+        };
         let term = match self.expires {
             Some(column) => term_of(records.column(column), row, now)?,
             None => Term::Default,
         };
-        let named = self.reason.and_then(text).map(|text| {
+        let said = self.reason.and_then(text).map(|text| {
             let Ok(reason) = text.parse();
             reason
         });
         Ok(NewEntry {
             address,
-            email: email.to_owned(),
-            reason: named.unwrap_or_else(|| reason.clone()),
-            source: self.source.and_then(text).unwrap_or(file).to_owned(),
+            email,
+            reason: said.unwrap_or_else(|| reason.clone()),
+            source: self.source.and_then(text).map_or(source, str::to_owned),
             term,
         })
     }

@@ -124,7 +124,8 @@ fn an_exported_list_can_be_imported() {
         assert_eq!(full.export_suppressions(&file).unwrap(), 2);
         let empty = workspace(&folder.path().join(format!("{name}.d")), clock("2026-03-02T09:30:00Z"));
         let refused = |file: &str, row: u64, problem: &str| panic!("{file}, row {row}: {problem}");
-        let imported = empty.import_suppressions(&[file], "email", &Reason::Complaint, refused).unwrap();
+        let imported =
+            empty.import_suppressions(&[file], "email", None, &Reason::Complaint, refused).unwrap();
         assert_eq!((imported.rows, imported.refused, imported.counts.new), (2, 0, 2));
         let (old, new) = (full.suppressions().unwrap(), empty.suppressions().unwrap());
         let entry = new.get("ann@a.example").unwrap().unwrap();

@@ -95,7 +95,7 @@ impl Job<'_> {
     fn preparer(&self, run: &FrozenRun, watch: Arc<Watch>) -> Result<Preparer, JobError> {
         Ok(Preparer {
             plan: Arc::clone(&run.plan),
-            composer: self.composer(run.id())?,
+            composer: self.composer(run.id(), run.redirect.is_some())?,
             signer: self.signer()?,
             watch,
             return_paths: self.return_paths(run.id())?,

@@ -15,5 +15,6 @@ pub(crate) mod list;
 pub(crate) mod local_addresses;
 pub(crate) mod relay;
 pub(crate) mod sender;
+pub(crate) mod unsubscribe;
 
 pub(crate) use finding::{Finding, Findings, Id, Level};

@@ -39,7 +39,7 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
 /// content counts.
 pub fn recipients_part(campaign: &Campaign) -> Value {
     json!({
-        "campaign": campaign.identity,
+        "campaign": without(json!(campaign.identity), &["without-unsubscribe"]),
         "sender": campaign.sender,
         "target-group": without(json!(campaign.target_group), &["files"]),
         "template": template(json!(campaign.template)),

@@ -170,11 +170,12 @@ impl Relay {
     }
 }
 
-/// A small campaign of plain text to a relay on this machine; `more` is added at its end.
+/// A small campaign of plain text to a relay on this machine; `more` is added at its end. Its
+/// newsletter has no unsubscribe link, and says so.
 pub(crate) fn campaign(dir: &Dir, id: &str, port: u16, relay: &str, more: &str) -> String {
     dir.write("letter.hbs", "Hello {{n}}\n");
     let text = format!(
-        "[campaign]\nid = \"{id}\"\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
+        "[campaign]\nid = \"{id}\"\nwithout-unsubscribe = true\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
          [target-group]\nfiles = [\"{id}.csv\"]\n[template]\nsubject = \"Number {{{{n}}}}\"\ntext = \"letter.hbs\"\n\
          [delivery]\nroute = \"relay\"\n[delivery.relay]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n{relay}\n{more}\n"
     );

@@ -20,3 +20,4 @@ mod relays;
 mod send;
 mod shown;
 mod synth;
+mod unsubscribe;

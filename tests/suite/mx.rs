@@ -29,7 +29,7 @@ fn campaign(dir: &Dir, id: &str, port: u16, mx: &str, more: &str) -> String {
     dir.write("letter.hbs", "Hello {{n}}\n");
     dir.write("zone", ZONE);
     let text = format!(
-        "[campaign]\nid = \"{id}\"\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
+        "[campaign]\nid = \"{id}\"\nwithout-unsubscribe = true\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
          [target-group]\nfiles = [\"{id}.csv\"]\n[template]\nsubject = \"Number {{{{n}}}}\"\ntext = \"letter.hbs\"\n\
          [delivery]\nroute = \"mx\"\n[delivery.mx]\nport = {port}\nmta-sts = false\n{mx}\n\
          [delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\ngive-up-after = \"1s\"\n\

@@ -101,7 +101,8 @@ impl Dir {
 }
 
 fn facts() -> RunFacts {
-    RunFacts { run_id: "2026-05-28".into(), token_secret: b"0123456789abcdef".to_vec() }
+    let token_secret = b"0123456789abcdef".to_vec();
+    RunFacts { run_id: "2026-05-28".into(), token_secret, is_test: false }
 }
 
 fn row(values: Value) -> Row {

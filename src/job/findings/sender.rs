@@ -9,12 +9,13 @@ use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
-use crate::preflight::{Finding, Id, list};
+use crate::preflight::{Finding, Id, list, unsubscribe};
 
 /// Rows tried for a message to look at.
 const SAMPLE_ROWS: u32 = 64;
 
-/// Looks the sender's domains and keys up, and a message that it signed.
+/// Looks up the sender's domains and keys, a message that it signed, and the header to unsubscribe
+/// with.
 pub(crate) async fn sender_findings(
     job: &Job<'_>,
     plan: &Plan,
@@ -22,16 +23,19 @@ pub(crate) async fn sender_findings(
     offline: bool,
 ) -> Result<Vec<Finding>, JobError> {
     let campaign = job.campaign();
+    let mut findings: Vec<Finding> = unsubscribe::check(campaign).into_iter().collect();
     if offline && !name_servers.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
-        return Ok(vec![Finding::new(Id::Offline, seen)]);
+        findings.push(Finding::new(Id::Offline, seen));
+        return Ok(findings);
     }
     let resolver = name_servers.resolver(campaign)?;
     let signer = job.signer()?;
     let message = sample_message(job, plan, &signer)?;
     let egress = egress(campaign);
     let facts = sender_facts(campaign, &signer, &egress, message.as_deref());
-    Ok(sender::check(&facts, &resolver).await)
+    findings.extend(sender::check(&facts, &resolver).await);
+    Ok(findings)
 }
 
 /// What is known here of the sender of `campaign`.

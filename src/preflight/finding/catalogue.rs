@@ -241,6 +241,13 @@ catalogue! {
         NotPublished "not-published" Note: "MTA-STS, TLS-RPT or BIMI is not published",
             why "no receiver requires them from a sender: MTA-STS and TLS-RPT protect mail to this \
                  domain (RFC 8461, RFC 8460), BIMI shows a logo";
+
+        ListUnsubscribe "list-unsubscribe" Ok: "a newsletter has a `List-Unsubscribe` header";
+        ListUnsubscribeMissing "list-unsubscribe-missing" Note
+            or Refused if "the campaign does not say `without-unsubscribe = true`":
+            "a newsletter has no `List-Unsubscribe` header: the campaign has no `[unsubscribe]`",
+            why "Google, Yahoo and Microsoft require List-Unsubscribe in marketing mail, with One-Click \
+                 (RFC 8058); without it, people who want to leave report the mail as spam";
     }
 
     List {

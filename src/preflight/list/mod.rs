@@ -39,7 +39,8 @@ const RUN_ID: &str = "000000000000";
 /// # Errors
 /// A template or a file that it needs can't be used.
 pub(crate) fn composer(campaign: &Campaign) -> Result<Composer, TemplateError> {
-    let run = RunFacts { run_id: RUN_ID.into(), token_secret: b"the same on every machine".to_vec() };
+    let token_secret = b"the same on every machine".to_vec();
+    let run = RunFacts { run_id: RUN_ID.into(), token_secret, is_test: false };
     Composer::new(campaign, run)
 }
 
