@@ -4,6 +4,7 @@
 //! from the file's folder. Unknown keys are refused, and the error names the nearest known one.
 //! Secrets are never read into it: it only says where they are.
 
+mod accounts;
 mod capacity;
 mod checks;
 mod delivery;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use self::error::Mistake;
 
+pub use accounts::Account;
 pub use capacity::{Capacity, Pace};
 pub use checks::Checks;
 pub use delivery::{Delivery, Relay, RelayTls, RetryPolicy, RouteKind, Timeouts};

@@ -28,7 +28,7 @@ pub struct Mx {
 }
 
 /// Transport security to an MX host (RFC 3207, RFC 7435).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MxTls {
     /// STARTTLS if offered, without TLS otherwise. The certificate is not verified.

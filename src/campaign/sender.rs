@@ -29,6 +29,9 @@ pub struct Sender {
     /// One return path per recipient: `local+<token>@domain`.
     #[serde(default)]
     pub verp: bool,
+    /// Its mail leaves from addresses that it shares with nobody: fewer than two are a finding.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dedicated: bool,
     /// The registry of senders; by default `senders.toml` beside the campaign file or in the state
     /// directory.
     #[serde(default, skip_serializing)]

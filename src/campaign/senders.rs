@@ -1,17 +1,20 @@
 //! `senders.toml`: who may be in `From`, shared by campaigns.
 //!
 //! Each sender has its own keys, return path, egress pool and capacity account, so that several
-//! senders keep their reputations apart. A campaign must not contradict its sender.
+//! senders keep their reputations apart. A campaign must not contradict its sender. What it does
+//! not say itself, its sender or its account may say for it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{self, Account, Defaults};
 use super::error::Mistake;
 use super::units::optional_text;
-use super::{Campaign, CampaignError, Dkim, RouteKind};
-use crate::mail::{Address, Domain};
+use super::{Campaign, CampaignError, Dkim, MxTls, RelayTls, RouteKind};
+use crate::mail::{Address, Domain, Mailbox};
 
 /// The account of a campaign that names no account.
 const DEFAULT_ACCOUNT: &str = "default";
@@ -20,9 +23,15 @@ const DEFAULT_ACCOUNT: &str = "default";
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Senders {
+    /// Only addresses that `mailrun sender verify --address` has verified may be used.
+    #[serde(default)]
+    pub require_verified: bool,
     /// `[[sender]]`, in order.
     #[serde(default, rename = "sender")]
     pub senders: Vec<RegisteredSender>,
+    /// `[[account]]`, in order.
+    #[serde(default, rename = "account", skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
     /// The file.
     #[serde(skip)]
     pub path: PathBuf,
@@ -47,6 +56,21 @@ pub struct RegisteredSender {
     /// The capacity account of its campaigns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_account: Option<String>,
+    /// The least transport security of its campaigns, on every way that their mail takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<MxTls>,
+    /// `Reply-To` of campaigns without one.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Mailbox>,
+    /// The archive of campaigns without one: an address that gets a copy of every message.
+    #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub archive_bcc: Option<Address>,
+    /// `List-Id` of campaigns without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_id: Option<String>,
+    /// More header fields of its campaigns, name to value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// `[[sender.dkim]]`: its keys, as in a campaign file; relative paths start from the registry's
     /// folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,6 +106,22 @@ pub enum NotRegistered {
         /// The registry's pool.
         pool: String,
     },
+    /// Its archive can't get copies.
+    #[error("the archive `{archive}` of `{from}` gets no copies with route `mx`")]
+    Archive {
+        /// The From address.
+        from: String,
+        /// The registry's archive.
+        archive: Address,
+    },
+    /// Nobody has shown that mail to the address arrives.
+    #[error("the address `{from}` is not verified{}", if *is_pending { " yet" } else { "" })]
+    Unverified {
+        /// The From address.
+        from: String,
+        /// Whether a mail with a token was sent to it.
+        is_pending: bool,
+    },
 }
 
 impl NotRegistered {
@@ -96,6 +136,19 @@ impl NotRegistered {
             Self::NoPool { pool, .. } => {
                 format!(
                     "add the addresses of the pool to the campaign file: [[egress]] with pool = \"{pool}\""
+                )
+            }
+            Self::Archive { .. } => {
+                "use route `relay`: recipients' servers take no mail for the archive".into()
+            }
+            Self::Unverified { from, is_pending: true } => {
+                format!(
+                    "hand the token of the mail to `mailrun sender verify --address {from} --token TOKEN`"
+                )
+            }
+            Self::Unverified { from, is_pending: false } => {
+                format!(
+                    "`mailrun sender verify --address {from} --campaign FILE` sends a mail with a token to it"
                 )
             }
         }
@@ -120,6 +173,10 @@ impl Senders {
                 dkim.key = folder.join(&dkim.key);
             }
         }
+        let registered: Vec<_> = senders.senders.iter().filter_map(RegisteredSender::in_account).collect();
+        let checked =
+            check_duplicates(&senders.senders).and_then(|()| accounts::check(&senders.accounts, &registered));
+        checked.map_err(|mistake| CampaignError::check(path, &text, mistake))?;
         Ok(senders)
     }
 
@@ -167,6 +224,22 @@ impl Senders {
         if campaign.dkim.is_empty() {
             campaign.dkim.clone_from(&sender.dkim);
         }
+        if let Some(tls) = sender.tls
+            && let Some(relay) = weaker_relay(campaign, tls)
+        {
+            return other("relay.tls", relay.to_owned(), word(tls).to_owned());
+        }
+        campaign.delivery.mx.tls = campaign.delivery.mx.tls.max(sender.tls.unwrap_or_default());
+        sender.defaults().fill(campaign);
+        if let Some(account) = self.accounts.iter().find(|account| account.name == campaign.capacity.account)
+        {
+            account.defaults().fill(campaign);
+        }
+        if let Some(archive) = &campaign.sender.archive_bcc
+            && campaign.delivery.route == RouteKind::Mx
+        {
+            return Err(NotRegistered::Archive { from, archive: archive.clone() });
+        }
         let name = |dkim: &Dkim| format!("{}._domainkey.{}", dkim.selector, dkim.domain);
         let registered: Vec<String> = sender.dkim.iter().map(name).collect();
         let foreign = campaign.dkim.iter().map(name).find(|found| !registered.contains(found));
@@ -174,6 +247,63 @@ impl Senders {
             Some(found) if !registered.is_empty() => other("dkim", found, registered.join(", ")),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl RegisteredSender {
+    /// Its capacity account with its domain, or that of its address.
+    fn in_account(&self) -> Option<(&str, &str)> {
+        let domain = self.domain.as_ref().or_else(|| self.address.as_ref().map(Address::domain))?;
+        Some((self.capacity_account.as_deref()?, domain.as_str()))
+    }
+
+    fn defaults(&self) -> Defaults<'_> {
+        Defaults {
+            reply_to: self.reply_to.as_ref(),
+            archive_bcc: self.archive_bcc.as_ref(),
+            list_id: self.list_id.as_ref(),
+            headers: &self.headers,
+        }
+    }
+
+    /// As it is compared: letter case makes no difference.
+    fn name(&self) -> String {
+        match (&self.address, &self.domain) {
+            (Some(address), _) => address.to_string().to_lowercase(),
+            (None, Some(domain)) => domain.to_string(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+fn check_duplicates(senders: &[RegisteredSender]) -> Result<(), Mistake> {
+    for (at, sender) in senders.iter().enumerate() {
+        let name = sender.name();
+        if let Some(first) = senders[..at].iter().position(|other| other.name() == name) {
+            let problem = format!("`{name}` is registered twice: `[[sender]]` {} and {}", first + 1, at + 1);
+            let key = if sender.address.is_some() { "sender.address" } else { "sender.domain" };
+            return Err(Mistake::new(key, problem, "keep one of them"));
+        }
+    }
+    Ok(())
+}
+
+/// The `tls` of a relay that gives less than `least`.
+fn weaker_relay(campaign: &Campaign, least: MxTls) -> Option<&'static str> {
+    let relays = campaign.relay.iter().chain(&campaign.delivery.relay);
+    let weak = |relay: &super::Relay| match (relay.tls, least) {
+        (RelayTls::Opportunistic, MxTls::Required | MxTls::Verified) => Some("opportunistic"),
+        (RelayTls::None, MxTls::Required | MxTls::Verified) => Some("none"),
+        (RelayTls::Required | RelayTls::Implicit, _) | (_, MxTls::Opportunistic) => None,
+    };
+    relays.into_iter().find_map(weak).filter(|_| campaign.delivery.route != RouteKind::Sandbox)
+}
+
+const fn word(tls: MxTls) -> &'static str {
+    match tls {
+        MxTls::Opportunistic => "opportunistic",
+        MxTls::Required => "required",
+        MxTls::Verified => "verified",
     }
 }
 
@@ -271,6 +401,82 @@ capacity-account = "vip"
         refused("a@news.example.com", "", "[capacity]\naccount = \"other\"", "`capacity.account` is `other`");
         let key = "[[dkim]]\ndomain = \"news.example.com\"\nselector = \"s9\"\nkey = \"keys/s1.pem\"";
         refused("a@news.example.com", "", key, "s9._domainkey.news.example.com");
+    }
+
+    fn registry(text: &str) -> Result<Senders, CampaignError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("senders.toml");
+        fs::write(&path, text).unwrap();
+        Senders::load(&path)
+    }
+
+    #[test]
+    fn a_sender_that_demands_tls_has_it_on_every_way() {
+        let senders = registry("[[sender]]\ndomain = \"example.com\"\ntls = \"verified\"\n").unwrap();
+        let mut by_mx = campaign("a@example.com", "", "");
+        by_mx.delivery.route = RouteKind::Mx;
+        senders.apply(&mut by_mx).unwrap();
+        assert_eq!(by_mx.delivery.mx.tls, MxTls::Verified);
+        for (tls, is_refused) in
+            [("required", false), ("implicit", false), ("opportunistic", true), ("none", true)]
+        {
+            let relay = format!("[delivery.relay]\nhost = \"h\"\ntls = \"{tls}\"");
+            let mut by_relay = campaign("a@example.com", "", &relay);
+            by_relay.delivery.route = RouteKind::Relay;
+            let applied = senders.apply(&mut by_relay);
+            assert_eq!(applied.is_err(), is_refused, "{tls}: {applied:?}");
+            if let Err(error) = applied {
+                assert!(error.to_string().contains(&format!("`relay.tls` is `{tls}`")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn senders_and_accounts_say_what_a_campaign_does_not() {
+        let senders = registry(
+            "[[sender]]\ndomain = \"example.com\"\ncapacity-account = \"news\"\nreply-to = \"care@example.com\"\n\
+             [sender.headers]\nX-Team = \"sender\"\n\
+             [[account]]\nname = \"news\"\nreply-to = \"all@example.com\"\narchive-bcc = \"archive@example.com\"\n\
+             list-id = \"news.example.com\"\n[account.headers]\nX-Team = \"account\"\nX-Account = \"news\"\n",
+        )
+        .unwrap();
+        let mut plain = campaign("a@example.com", "", "[sender.headers]\nx-account = \"own\"");
+        senders.apply(&mut plain).unwrap();
+        assert_eq!(plain.sender.reply_to.as_ref().unwrap().address.to_string(), "care@example.com");
+        assert_eq!(plain.sender.archive_bcc.as_ref().unwrap().to_string(), "archive@example.com");
+        assert_eq!(plain.identity.list_id.as_deref(), Some("news.example.com"));
+        let headers: Vec<_> =
+            plain.sender.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(headers, ["X-Team: sender", "x-account: own"]);
+        let mut by_mx = campaign("a@example.com", "", "");
+        by_mx.delivery.route = RouteKind::Mx;
+        let error = senders.apply(&mut by_mx).unwrap_err();
+        assert!(error.to_string().contains("the archive `archive@example.com`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_registered_twice_or_too_often_is_named() {
+        let refused = |text: &str, problem: &str, line: usize| {
+            let error = registry(text).unwrap_err();
+            assert_eq!(error.problem, problem);
+            assert_eq!(error.place.map(|(line, _)| line), Some(line), "{text}");
+        };
+        let domain = |name: &str| format!("[[sender]]\ndomain = \"{name}\"\ncapacity-account = \"a\"\n");
+        let twice = [domain("b.example"), domain("x.example"), domain("B.example")].concat();
+        refused(&twice, "`b.example` is registered twice: `[[sender]]` 1 and 3", 2);
+        let address = |name: &str| format!("[[sender]]\naddress = \"{name}\"\n");
+        let twice = [address("a@b.example"), address("A@b.example")].concat();
+        refused(&twice, "`a@b.example` is registered twice: `[[sender]]` 1 and 2", 2);
+        let account = "[[account]]\nname = \"a\"\ndomains = 1\n";
+        refused(&[account, account].concat(), "`[[account]]` 1 and 2 are both named `a`", 2);
+        let quota = [account, &domain("b.example"), &domain("c.example")].concat();
+        refused(
+            &quota,
+            "the account `a` may have 1 sender domains, and has more: `b.example`, `c.example`",
+            3,
+        );
+        let fits = [account, &domain("b.example"), &address("x@b.example")].concat();
+        registry(&fits).unwrap();
     }
 
     #[test]

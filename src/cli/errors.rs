@@ -51,6 +51,7 @@ impl From<JobError> for Diagnostic {
             JobError::Setup(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
             JobError::Selection(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
             JobError::Freeze(error) => Self::new(text).at(error.place().display()).maybe_hint(error.hint()),
+            JobError::Verification(error) => Self::new(text).hint(error.hint()),
             JobError::Token(error) => Self::new(text).hint(error.hint()),
             JobError::Retry(error) => Self::new(text).hint(error.hint()),
             JobError::Refusal(error) => Self::new(text).maybe_at(error.place()).hint(error.hint()),

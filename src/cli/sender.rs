@@ -1,10 +1,9 @@
-//! `mailrun sender`: the registry of senders against DNS, with a note of when each was last right.
+//! `mailrun sender`: the registry of senders against DNS, with a note of when each was last right,
+//! and addresses verified by a mail with a token.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::common::Common;
@@ -13,27 +12,18 @@ use super::exit::Exit;
 use super::name_servers::DnsOptions;
 use super::output::out;
 use super::runtime::runtime;
+use super::{log, signals};
 use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
-use crate::job::{NameServers, Workspace};
-use crate::kit::file::{self, PRIVATE};
-use crate::mail::Domain;
+use crate::job::{Checks, Job, List, NameServers, Outcome, Selection, SendOptions, Workspace};
+use crate::journal::InDoubt;
+use crate::mail::{Address, Domain};
 use crate::preflight::sender::{self, Sender};
 use crate::preflight::{Findings, Level};
 use crate::route::Resolver;
 
-/// Where it is noted, in the state directory.
-const NOTES: &str = "senders.json";
-
-/// What is known of a sender.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
-    /// When it was looked at.
-    looked: String,
-    /// When all was right; nothing where it never was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_right: Option<String>,
-}
+/// The campaign whose ways a mail with a token takes.
+const CAMPAIGN: &str = "campaign.toml";
 
 /// `mailrun sender`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +36,8 @@ pub(super) struct Args {
 /// What can be done with the registry of senders.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Check the domains and keys of every registered sender, and note when each last passed
+    /// Check the domains and keys of every registered sender, and note when each last passed; with
+    /// --address, verify that mail to an address arrives
     Verify(Verify),
 }
 
@@ -56,6 +47,17 @@ struct Verify {
     /// Registry [default: `senders.toml` here or in the state directory]
     #[arg(long, value_name = "FILE")]
     senders: Option<PathBuf>,
+    /// Send a mail with a token to this registered address, which is pending until the token is
+    /// given
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["strict", "json"])]
+    address: Option<Address>,
+    /// With --address: the token of the mail
+    #[arg(long, value_name = "TOKEN", requires = "address", allow_hyphen_values = true)]
+    token: Option<String>,
+    /// With --address: campaign file whose relay or route sends the mail [default: `campaign.toml`
+    /// here]
+    #[arg(long, value_name = "FILE", requires = "address", conflicts_with = "token")]
+    campaign: Option<PathBuf>,
     /// Where DNS is asked.
     #[command(flatten)]
     dns: DnsOptions,
@@ -69,19 +71,77 @@ struct Verify {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
-        Command::Verify(args) => verify(&common.workspace(), args),
+        Command::Verify(args) => match (&args.address, &args.token) {
+            (Some(address), Some(token)) => confirm(&common.workspace(), address, token),
+            (Some(address), None) => ask(&common.workspace(), args, address),
+            (None, _) => verify(&common.workspace(), args),
+        },
     }
 }
 
-fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
+/// The registry that is meant.
+fn load(workspace: &Workspace, args: &Verify) -> Result<(PathBuf, Senders), Diagnostic> {
     let file = match &args.senders {
         Some(file) => file.clone(),
         None => registry(workspace)?,
     };
     let registry = Senders::load(&file)?;
+    Ok((file, registry))
+}
+
+/// Sends a mail with a token to an address.
+fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, Diagnostic> {
+    let (_, registry) = load(workspace, args)?;
+    let campaign = args.campaign.as_deref().unwrap_or(Path::new(CAMPAIGN));
+    if args.campaign.is_none() && !campaign.is_file() {
+        return Err(Diagnostic::new("no campaign says which relay sends the mail").hint(
+            "name one with `--campaign FILE`; with the token of an earlier mail, use `--token TOKEN`",
+        ));
+    }
+    let job = Job::open(workspace, workspace.verification(campaign, &registry, address)?)?;
+    let mut run = job.freeze_or_resume(&Selection::List(List::default()))?;
+    let options = SendOptions {
+        in_doubt: InDoubt::Keep,
+        unpaced: false,
+        not_after: None,
+        name_servers: args.dns.clone().into(),
+        sandbox_keep: None,
+        sandbox_record: None,
+    };
+    let end = runtime()?.block_on(async {
+        job.gate(&run, &Checks::default()).await?;
+        Ok::<_, Diagnostic>(job.send(&mut run, &options, signals::listen()?).await?)
+    })?;
+    let conclusion = job.conclude(run, &end)?;
+    Ok(match conclusion.outcome {
+        Outcome::AllAccepted => {
+            log::print(&format!(
+                "a mail with a token was sent to {address}: it is pending until \
+                 `mailrun sender verify --address {address} --token TOKEN`"
+            ));
+            Exit::Ok
+        }
+        Outcome::SomeNotAccepted => {
+            log::print(&format!(
+                "the mail to {address} was not accepted; `mailrun results {}` shows why",
+                conclusion.dir.name()
+            ));
+            Exit::SomeNotAccepted
+        }
+        Outcome::Interrupted => Exit::Interrupted,
+    })
+}
+
+fn confirm(workspace: &Workspace, address: &Address, token: &str) -> Result<Exit, Diagnostic> {
+    workspace.confirm_sender(address, token)?;
+    log::print(&format!("{address} is verified"));
+    Ok(Exit::Ok)
+}
+
+fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
+    let (file, registry) = load(workspace, args)?;
     let resolver = NameServers::from(args.dns.clone()).resolver_over(&[])?;
-    let notes_file = workspace.state_dir()?.join(NOTES);
-    let mut notes = read_notes(&notes_file);
+    let mut notes = workspace.sender_notes()?;
     let runtime = runtime()?;
     let now = workspace.clock().wall().to_string();
     let (mut text, mut values, mut wrong) = (String::new(), Vec::new(), 0);
@@ -91,25 +151,34 @@ fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
         findings.extend(runtime.block_on(look(registered, &resolver))?);
         let refused = findings.refuse(args.strict);
         wrong += usize::from(refused);
-        let note = notes.entry(name.clone()).or_default();
-        note.looked.clone_from(&now);
+        let address = registered.address.as_ref().map(|address| notes.of_address(address));
+        let note = notes.of(&name);
+        note.looked = Some(now.clone());
         if !refused {
             note.last_right = Some(now.clone());
         }
         let last_right = note.last_right.as_deref().unwrap_or("never");
         let state = if refused { "wrong" } else { "right" };
-        text.push_str(&format!("{name}: {state}, last right {last_right}\n"));
+        let address = address.map(|note| note.state().unwrap_or("not verified"));
+        let verified = address.map_or(String::new(), |state| format!("; address {state}"));
+        text.push_str(&format!("{name}: {state}, last right {last_right}{verified}\n"));
         for finding in findings.iter().filter(|finding| finding.level >= Level::Warning) {
             text.push_str(&format!("  {:<7}  {} ({})\n", finding.level, finding.seen, finding.id));
         }
         let findings: Vec<_> = findings.iter().collect();
-        values.push(
-            json!({"sender": name, "right": !refused, "last-right": note.last_right, "findings": findings}),
-        );
+        values.push(json!({
+            "sender": name, "right": !refused, "last-right": note.last_right, "address": address,
+            "findings": findings,
+        }));
     }
-    write_notes(&notes_file, &notes)?;
+    notes.write()?;
+    let addresses = || notes.iter().filter_map(|(name, note)| Some((name, note.state()?)));
+    for (name, state) in addresses().filter(|(name, _)| !is_listed(&registry, name)) {
+        text.push_str(&format!("{name}: address {state}\n"));
+    }
+    let addresses: BTreeMap<_, _> = addresses().collect();
     if args.json {
-        out(&format!("{:#}\n", json!({"registry": file, "senders": values})))?;
+        out(&format!("{:#}\n", json!({"registry": file, "senders": values, "addresses": addresses})))?;
     } else {
         out(&text)?;
     }
@@ -126,6 +195,12 @@ fn registry(workspace: &Workspace) -> Result<PathBuf, Diagnostic> {
         Diagnostic::new("no `senders.toml` here or in the state directory")
             .hint("choose a registry with `--senders FILE`")
     })
+}
+
+/// Whether the registry has an entry of its own for an address.
+fn is_listed(registry: &Senders, address: &str) -> bool {
+    let own = registry.senders.iter().filter_map(|sender| sender.address.as_ref());
+    own.into_iter().any(|own| own.to_string().eq_ignore_ascii_case(address))
 }
 
 fn name(sender: &RegisteredSender) -> String {
@@ -150,15 +225,4 @@ async fn look(
     let sender =
         Sender { from, return_path, signer: &signer, egress: &[], relays: Vec::new(), message: None };
     Ok(sender::check(&sender, resolver).await)
-}
-
-/// A file that can't be read says nothing: it is written again.
-fn read_notes(path: &Path) -> BTreeMap<String, Note> {
-    fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
-}
-
-fn write_notes(path: &Path, notes: &BTreeMap<String, Note>) -> Result<(), Diagnostic> {
-    let text = serde_json::to_vec_pretty(notes).expect("texts in a map can be written as JSON");
-    file::replace(path, &text, PRIVATE)
-        .map_err(|error| Diagnostic::of("can't save the findings", &error).at(path.display()))
 }

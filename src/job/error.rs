@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::token_error::TokenRefused;
+use super::token_error::{TokenRefused, VerificationError};
 use crate::campaign::{CampaignError, NotRegistered};
 use crate::compose::NoRoom;
 use crate::dkim::{KeyError, SignError};
@@ -89,6 +89,8 @@ pub(crate) enum JobError {
     Export(#[from] ExportError),
     #[error(transparent)]
     Token(#[from] TokenRefused),
+    #[error(transparent)]
+    Verification(#[from] VerificationError),
     /// Mail may have gone out.
     #[error(transparent)]
     Interrupted(Box<JobError>),
@@ -127,7 +129,8 @@ impl JobError {
             | Self::Selection(_)
             | Self::Setup(_)
             | Self::Export(_)
-            | Self::Token(_) => ErrorClass::Usage,
+            | Self::Token(_)
+            | Self::Verification(_) => ErrorClass::Usage,
         }
     }
 }

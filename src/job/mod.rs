@@ -38,6 +38,7 @@ mod secret;
 mod selection;
 mod send;
 mod send_options;
+mod senders;
 mod standing;
 mod suppressions;
 mod temporary_plan;

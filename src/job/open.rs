@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::error::{JobError, SenderRefused, SetupError};
 use super::secret::token_secret;
 use super::workspace::Workspace;
-use crate::campaign::{Campaign, Dkim, RouteKind, Senders};
+use crate::campaign::{Campaign, Dkim, NotRegistered, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::plan::Layout;
@@ -35,14 +35,32 @@ impl Workspace {
     /// Loads a campaign, with what its sender is registered with.
     ///
     /// # Errors
-    /// [`SenderRefused`] where there is a registry and the campaign's From is not in it.
+    /// [`SenderRefused`] where there is a registry and the campaign's From is not in it, or is not
+    /// verified and the registry requires it.
     pub(crate) fn load(&self, path: &Path) -> Result<Campaign, JobError> {
         let mut campaign = Campaign::load(path)?;
         if let Some(registry) = self.registry_of(Some(&campaign))? {
             let senders = Senders::load(&registry)?;
-            senders.apply(&mut campaign).map_err(|refused| SenderRefused { refused, registry })?;
+            let refused = match senders.apply(&mut campaign) {
+                Ok(()) => self.unverified(&senders, &campaign)?,
+                Err(refused) => Some(refused),
+            };
+            if let Some(refused) = refused {
+                return Err(SenderRefused { refused, registry }.into());
+            }
         }
         Ok(campaign)
+    }
+
+    /// The From of `campaign`, where it must be verified and is not.
+    fn unverified(&self, senders: &Senders, campaign: &Campaign) -> Result<Option<NotRegistered>, JobError> {
+        let from = &campaign.sender.from.address;
+        if !senders.require_verified {
+            return Ok(None);
+        }
+        let note = self.sender_notes()?.of_address(from);
+        let refused = |is_pending| NotRegistered::Unverified { from: from.to_string(), is_pending };
+        Ok(note.verified.is_none().then(|| refused(note.pending.is_some())))
     }
 
     /// The registry of senders: the one that the campaign names, or `senders.toml` beside it or in

@@ -1,4 +1,4 @@
-//! Tokens of unsubscribe links that are refused.
+//! Tokens that are refused: of unsubscribe links, and of mails that verify a sender.
 
 use crate::compose::token::TokenError;
 
@@ -53,6 +53,37 @@ impl TokenRefused {
             }
             Self::NoRecipient { .. } => {
                 "add the address itself: `mailrun suppress add ADDRESS --reason unsubscribe`"
+            }
+        }
+    }
+}
+
+/// Why a token verifies nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum VerificationError {
+    /// Altered, or made with another state directory.
+    #[error("the token was not made with this state directory, or was altered")]
+    Token,
+    /// It was sent to somebody else.
+    #[error("the token was sent to `{0}`")]
+    OtherAddress(String),
+    /// A later mail was sent, or the address is verified.
+    #[error("the token is not that of the last mail to `{0}`")]
+    NotTheLast(String),
+    /// Too old.
+    #[error("the token is older than 7 days")]
+    Old,
+}
+
+impl VerificationError {
+    /// What to do.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Token => "copy the whole token, and use the `--state` that sent the mail",
+            Self::OtherAddress(_) => "verify that address, or use the token of the mail to this one",
+            Self::NotTheLast(_) => "use the token of the last mail",
+            Self::Old => {
+                "have another mail sent with `mailrun sender verify --address ADDRESS --campaign FILE`"
             }
         }
     }

@@ -40,7 +40,7 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
 pub fn recipients_part(campaign: &Campaign) -> Value {
     json!({
         "campaign": without(json!(campaign.identity), &["without-unsubscribe"]),
-        "sender": campaign.sender,
+        "sender": without(json!(campaign.sender), &["dedicated"]),
         "target-group": without(json!(campaign.target_group), &["files"]),
         "template": template(json!(campaign.template)),
         "unsubscribe": without(json!(campaign.unsubscribe), &["secret-env", "secret-file"]),

@@ -18,6 +18,7 @@ mod mx_command;
 mod one_text;
 mod relays;
 mod send;
+mod senders;
 mod shown;
 mod synth;
 mod unsubscribe;

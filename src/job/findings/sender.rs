@@ -9,7 +9,7 @@ use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
-use crate::preflight::{Finding, Id, list, unsubscribe};
+use crate::preflight::{Finding, Id, dedicated, list, unsubscribe};
 
 /// Rows tried for a message to look at.
 const SAMPLE_ROWS: u32 = 64;
@@ -23,7 +23,8 @@ pub(crate) async fn sender_findings(
     offline: bool,
 ) -> Result<Vec<Finding>, JobError> {
     let campaign = job.campaign();
-    let mut findings: Vec<Finding> = unsubscribe::check(campaign).into_iter().collect();
+    let mut findings: Vec<Finding> =
+        unsubscribe::check(campaign).into_iter().chain(dedicated::check(campaign)).collect();
     if offline && !name_servers.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
         findings.push(Finding::new(Id::Offline, seen));

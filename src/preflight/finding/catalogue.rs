@@ -230,6 +230,10 @@ catalogue! {
         PtrMissing "ptr-missing" Warning: "an address that mail leaves from has no PTR record", why REVERSE_DNS;
         PtrNotForward "ptr-not-forward" Warning: "the name in an address's PTR record does not resolve back to it",
             why REVERSE_DNS;
+        DedicatedFew "dedicated-few" Warning:
+            "the sender asks for dedicated addresses and has fewer than two",
+            why "while a provider blocks the only one, nothing can leave, and a new one has no reputation \
+                 to stand in with";
         Ehlo "ehlo" Ok: "the name in EHLO resolves to the address";
         EhloNotForward "ehlo-not-forward" Warning: "the name in EHLO does not resolve to the address",
             why "the name in EHLO must be the client's own (RFC 5321 §4.1.1.1); filters compare it \
