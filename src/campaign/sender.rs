@@ -29,6 +29,10 @@ pub struct Sender {
     /// One return path per recipient: `local+<token>@domain`.
     #[serde(default)]
     pub verp: bool,
+    /// The sender is certified by the Certified Senders Alliance: its mail carries
+    /// `X-CSA-Complaints`, and what the criteria ask for is checked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub csa: bool,
     /// Its mail leaves from addresses that it shares with nobody: fewer than two are a finding.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dedicated: bool,

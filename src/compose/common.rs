@@ -9,6 +9,9 @@ use super::{attachment, header};
 use crate::campaign::{Campaign, Kind};
 use crate::template::TemplateError;
 
+/// Where the Certified Senders Alliance takes complaints.
+const CSA_COMPLAINTS: &str = "X-CSA-Complaints";
+
 /// The header fields without anything from a row.
 pub(super) fn fields(campaign: &Campaign, out: &mut Vec<u8>) -> Result<(), TemplateError> {
     let sender = &campaign.sender;
@@ -41,6 +44,9 @@ pub(super) fn fields(campaign: &Campaign, out: &mut Vec<u8>) -> Result<(), Templ
     };
     machine_read("feedback-id", feedback_id)?;
     header::plain(out, "Feedback-ID", feedback_id);
+    if sender.csa {
+        header::plain(out, CSA_COMPLAINTS, "csa-complaints@eco.de");
+    }
     match identity.kind {
         // RFC 3834 §5: so that nobody's holiday notice answers.
         Kind::Alarm => header::plain(out, "Auto-Submitted", "auto-generated"),
@@ -57,6 +63,12 @@ pub(super) fn check_field_name(campaign: &Campaign, name: &str) -> Result<(), Te
     }
     if campaign.identity.kind == Kind::Alarm && name.eq_ignore_ascii_case("Auto-Submitted") {
         return error(format!("the field `{name}` can't be set here"), "alarms have it anyway");
+    }
+    if campaign.sender.csa && name.eq_ignore_ascii_case(CSA_COMPLAINTS) {
+        return error(
+            format!("the field `{name}` can't be set here"),
+            "with `csa = true`, messages have it anyway",
+        );
     }
     let same = campaign.sender.headers.keys().filter(|other| other.eq_ignore_ascii_case(name)).count();
     if same > 1 {

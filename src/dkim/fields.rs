@@ -1,7 +1,7 @@
 //! Which header fields a signature covers (RFC 6376 §5.4).
 
 /// Signed wherever they are present. Both unsubscribe fields must be (RFC 8058 §4).
-const ALWAYS: [&str; 13] = [
+const ALWAYS: [&str; 14] = [
     "From",
     "To",
     "Subject",
@@ -15,6 +15,7 @@ const ALWAYS: [&str; 13] = [
     "List-Id",
     "Feedback-ID",
     "Auto-Submitted",
+    "X-CSA-Complaints",
 ];
 
 /// A field's name, and its value as it is after the colon.

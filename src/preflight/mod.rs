@@ -9,6 +9,7 @@
 pub(crate) mod approval;
 pub(crate) mod content;
 pub(crate) mod dns;
+pub(crate) mod csa;
 pub(crate) mod dedicated;
 mod finding;
 pub(crate) mod finish_time;

@@ -101,6 +101,26 @@ fn the_welcome_campaign_shows_what_good_looks_like() {
 }
 
 #[test]
+fn a_certified_sender_is_checked_against_the_criteria() {
+    let dir = Dir::new();
+    let zone = welcome().join("zone");
+    let relay = "route = \"relay\"\n[delivery.relay]\nhost = \"192.0.2.26\"";
+    let file =
+        copy_of_welcome(&dir, "w", &[("route = \"sandbox\"", relay), ("[sender]", "[sender]\ncsa = true")]);
+    let report = json(&dir.run(&["check", &file, "--dns-zone", zone.to_str().unwrap(), "--json"]).stdout());
+    assert!(ids(&report, "sender", "ok").iter().any(|id| id == "csa"), "{report:#}");
+    assert_eq!(ids(&report, "content", "warning"), ["csa-imprint"]);
+    let message = dir.run(&["render", &file, "--row", "1"]).ended(0).stdout();
+    assert!(message.contains("\nX-CSA-Complaints: csa-complaints@eco.de\r\n"), "{message}");
+    let signed = message.replace("\r\n\t", " ").replace("\r\n ", " ");
+    let signatures: Vec<&str> = signed.lines().filter(|line| line.starts_with("DKIM-Signature:")).collect();
+    assert!(
+        !signatures.is_empty() && signatures.iter().all(|line| line.contains("X-CSA-Complaints")),
+        "{signatures:?}"
+    );
+}
+
+#[test]
 fn a_domain_without_records_is_refused_and_in_a_rehearsal_noted() {
     let dir = Dir::new();
     let file = copy_of_welcome(

@@ -9,7 +9,7 @@ use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
-use crate::preflight::{Finding, Id, dedicated, list, unsubscribe};
+use crate::preflight::{Finding, Id, csa, dedicated, list, unsubscribe};
 
 /// Rows tried for a message to look at.
 const SAMPLE_ROWS: u32 = 64;
@@ -28,6 +28,7 @@ pub(crate) async fn sender_findings(
     if offline && !name_servers.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
         findings.push(Finding::new(Id::Offline, seen));
+        findings.extend(csa::check(campaign, &job.signer()?, None));
         return Ok(findings);
     }
     let resolver = name_servers.resolver(campaign)?;
@@ -35,7 +36,9 @@ pub(crate) async fn sender_findings(
     let message = sample_message(job, plan, &signer)?;
     let egress = egress(campaign);
     let facts = sender_facts(campaign, &signer, &egress, message.as_deref());
-    findings.extend(sender::check(&facts, &resolver).await);
+    let looked_up = sender::check(&facts, &resolver).await;
+    findings.extend(csa::check(campaign, &signer, Some(&looked_up)));
+    findings.extend(looked_up);
     Ok(findings)
 }
 

@@ -95,6 +95,8 @@ const NOT_VERIFIED: &str =
 const REVERSE_DNS: &str = "Google, Yahoo and others refuse mail from an address without a PTR record whose name resolves \
      back to it";
 const NOT_SCANNED: &str = "the content was not scanned";
+const CSA: &str = "a criterion of the Certified Senders Alliance, which `[sender] csa` asks for: a certified sender that \
+     breaks it is warned, and loses the certificate";
 const NO_RELAY: &str = "no message can be handed over until this is fixed";
 
 catalogue! {
@@ -230,6 +232,12 @@ catalogue! {
         PtrMissing "ptr-missing" Warning: "an address that mail leaves from has no PTR record", why REVERSE_DNS;
         PtrNotForward "ptr-not-forward" Warning: "the name in an address's PTR record does not resolve back to it",
             why REVERSE_DNS;
+        Csa "csa" Ok: "the criteria of the Certified Senders Alliance that DNS and the header show are met";
+        CsaComplaints "csa-complaints" Warning: "CSA: `X-CSA-Complaints` is not signed", why CSA;
+        CsaListUnsubscribe "csa-list-unsubscribe" Warning: "CSA: no List-Unsubscribe with One-Click", why CSA;
+        CsaDkim "csa-dkim" Warning: "CSA: no DKIM signature by an RSA key of at least 1,024 bits", why CSA;
+        CsaSpf "csa-spf" Warning: "CSA: SPF is not right", why CSA;
+        CsaPtr "csa-ptr" Warning: "CSA: the reverse DNS of the addresses is not right or not known", why CSA;
         DedicatedFew "dedicated-few" Warning:
             "the sender asks for dedicated addresses and has fewer than two",
             why "while a provider blocks the only one, nothing can leave, and a new one has no reputation \
@@ -298,6 +306,7 @@ catalogue! {
             "messages have no unsubscribe link in the body",
             why "Google and Yahoo require a visible unsubscribe link in the body of marketing mail; \
                  so do many laws";
+        CsaImprint "csa-imprint" Warning: "CSA: messages have no link to an imprint", why CSA;
         EmptyTextPart "empty-text-part" Warning: "messages have an empty text part",
             why "text-only mail programs show nothing, and filters take it for spam (RFC 2046 \
                  §5.1.4: the parts are alternatives of each other)";

@@ -14,6 +14,8 @@ const EXAMPLE_CHARACTERS: usize = 120;
 #[derive(Debug, Clone)]
 pub(crate) struct Looking {
     pub(super) kind: Kind,
+    /// A link to an imprint, as the Certified Senders Alliance asks for.
+    imprint: bool,
     /// The address for unsubscribing by mail.
     mailto: Option<String>,
     /// Bytes that signatures will add to each message.
@@ -26,6 +28,7 @@ impl Looking {
         let mailto = campaign.unsubscribe.as_ref().and_then(|unsubscribe| unsubscribe.mailto.as_ref());
         Self {
             kind: campaign.identity.kind,
+            imprint: campaign.sender.csa,
             mailto: mailto.map(ToString::to_string),
             signatures: (campaign.dkim.len() * crate::dkim::SIGNATURE_BYTES) as u64,
         }
@@ -41,6 +44,7 @@ pub(super) fn look(rendered: &Rendered<'_>, looking: &Looking) -> Vec<(Mark, Str
         _ => seen.add(Mark::LongSubject, || quoted(&rendered.subject)),
     }
     let mut unsubscribe = looking.kind == Kind::Alarm || unsubscribes(&rendered.text, rendered, looking);
+    let mut imprint = !looking.imprint || text_links_imprint(&rendered.text);
     if rendered.text.trim().is_empty() {
         seen.add(Mark::EmptyText, String::new);
     }
@@ -63,6 +67,7 @@ pub(super) fn look(rendered: &Rendered<'_>, looking: &Looking) -> Vec<(Mark, Str
             Found::Link(to) => {
                 look_at_link(&to, &mut seen);
                 unsubscribe = unsubscribe || unsubscribes(&to, rendered, looking);
+                imprint = imprint || names_imprint(&to);
             }
             Found::Image { src, has_alt } => {
                 if !has_alt {
@@ -75,6 +80,9 @@ pub(super) fn look(rendered: &Rendered<'_>, looking: &Looking) -> Vec<(Mark, Str
     }
     if !unsubscribe {
         seen.add(Mark::NoUnsubscribeLink, String::new);
+    }
+    if !imprint && !rendered.html.as_deref().is_some_and(links_imprint) {
+        seen.add(Mark::NoImprint, String::new);
     }
     seen.0
 }
@@ -119,6 +127,39 @@ fn unsubscribes(text: &str, rendered: &Rendered<'_>, looking: &Looking) -> bool 
     rendered.unsubscribe_url.as_deref().is_some_and(holds)
         || looking.mailto.as_deref().is_some_and(holds)
         || ["unsubscribe", "Unsubscribe", "opt-out", "optout", "opt_out"].into_iter().any(holds)
+}
+
+/// Words that links to an imprint have, in lower case.
+const IMPRINT: [&str; 8] = [
+    "imprint",
+    "impressum",
+    "legal-notice",
+    "legal_notice",
+    "legal notice",
+    "legalnotice",
+    "mentions-legales",
+    "mentions légales",
+];
+
+/// True when `text` names an imprint, whatever its letters' case.
+fn names_imprint(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    IMPRINT.into_iter().any(|word| lower.contains(word))
+}
+
+/// True when a line of a plain text names an imprint, with a link on it or on the next.
+fn text_links_imprint(text: &str) -> bool {
+    let links = |line: &str| line.contains("https://") || line.contains("http://");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let linked = |at: usize| lines[at..].iter().take(2).any(|line| links(line));
+    (0..lines.len()).any(|at| names_imprint(lines[at]) && linked(at))
+}
+
+/// True when the text of a link in `html` names an imprint.
+fn links_imprint(html: &str) -> bool {
+    let lower = html.to_lowercase();
+    let links = lower.split("<a ").skip(1).filter_map(|rest| rest.split_once("</a")).map(|(link, _)| link);
+    links.into_iter().any(|link| IMPRINT.into_iter().any(|word| link.contains(word)))
 }
 
 fn quoted(text: &str) -> String {

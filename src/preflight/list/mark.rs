@@ -13,6 +13,7 @@ pub(super) enum Mark {
     NoAlt,
     Active,
     NoUnsubscribeLink,
+    NoImprint,
     EmptyText,
     EmptySubject,
     LongSubject,
@@ -54,6 +55,8 @@ impl Mark {
                     .worse_if(kind == Kind::News)
                     .fix("<a href=\"{{unsubscribe_url}}\">Unsubscribe</a>")
             }
+            Self::NoImprint => Finding::new(Id::CsaImprint, without("no link to an imprint in"))
+                .fix("<a href=\"https://www.example.com/imprint\">Imprint</a>"),
             Self::EmptyText => Finding::new(Id::EmptyTextPart, without("an empty text part in"))
                 .fix("text = \"templates/letter.txt.hbs\" in [template]"),
             Self::EmptySubject => Finding::new(Id::EmptySubject, without("an empty subject in"))

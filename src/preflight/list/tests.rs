@@ -109,6 +109,26 @@ fn marketing_needs_a_way_off_the_list_and_an_alarm_does_not() {
 }
 
 #[test]
+fn a_certified_sender_links_to_its_imprint() {
+    let found = |text: &str, html: &str, csa: bool| {
+        let case = Case::new(LIST, "Hello", Some(text), Some(html), "");
+        let path = case.path().join("campaign.toml");
+        let toml = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, toml.replace("[target-group]", &format!("csa = {csa}\n[target-group]")))
+            .unwrap();
+        case.found("alarm")
+    };
+    let missing = [(Level::Warning, "csa-imprint")];
+    assert_eq!(found("Hello", "<a href='https://example.com/a'>Offer</a>", true), missing);
+    assert_eq!(found("Hello", "<a href='https://example.com/a'>Offer</a>", false), []);
+    assert_eq!(found("Hello", "<p>Our imprint is new</p>", true), missing, "it is no link");
+    assert_eq!(found("Hello", "<a href='https://example.com/a'>IMPRESSUM</a>", true), []);
+    assert_eq!(found("Hello", "<a href='https://example.com/Legal-Notice'>Us</a>", true), []);
+    assert_eq!(found("No imprint", "<p>x</p>", true), missing);
+    assert_eq!(found("Imprint: https://example.com/a", "<p>x</p>", true), []);
+}
+
+#[test]
 fn subjects_and_texts() {
     let check = |subject: &str, text: &str, expected: &[(Level, &'static str)]| {
         let case = Case::new(LIST, subject, Some(text), Some("<p>x</p>"), "");
