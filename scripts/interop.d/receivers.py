@@ -34,6 +34,7 @@ SECONDS = 60  # the longest that a server may take to deliver what it accepted
 CAMPAIGN = """
 [campaign]
 id = "{id}"
+without-unsubscribe = true
 [sender]
 from = "Häuser am Hafen <news@mail.harbourlane.example>"
 return-path = "bounces@mail.harbourlane.example"

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::kit::nearest::nearest;
+use super::toml_error;
 use crate::kit::text::line_and_column;
 
 /// A campaign file that can't be used.
@@ -14,6 +14,8 @@ pub struct CampaignError {
     pub path: PathBuf,
     /// Line and column, from 1, where they are known.
     pub place: Option<(usize, usize)>,
+    /// The line of the file that it is about, where it is known.
+    pub line: Option<Box<str>>,
     /// What is wrong, a lowercase fragment.
     pub problem: String,
     /// What to do, where there is something to say.
@@ -30,6 +32,7 @@ impl CampaignError {
         Self {
             path: path.to_owned(),
             place: None,
+            line: None,
             problem: "can't read the campaign file".into(),
             hint,
             source: Some(source),
@@ -37,21 +40,19 @@ impl CampaignError {
     }
 
     pub(super) fn toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let message = error.message().trim().replace('\n', ", ");
-        Self {
-            path: path.to_owned(),
-            place: error.span().map(|span| line_and_column(text, span.start)),
-            hint: nearest_of_message(&message).map(|name| format!("did you mean `{name}`?")),
-            problem: message,
-            source: None,
-        }
+        let place = error.span().map(|span| line_and_column(text, span.start));
+        let line = line_at(text, place);
+        let (problem, hint) = toml_error::in_our_words(error.message(), line.as_deref());
+        Self { path: path.to_owned(), place, line, problem, hint, source: None }
     }
 
     pub(super) fn check(path: &Path, text: &str, mistake: Mistake) -> Self {
         let Mistake { key, problem, hint } = mistake;
+        let place = place_of_key(text, key);
         Self {
             path: path.to_owned(),
-            place: place_of_key(text, key),
+            place,
+            line: line_at(text, place),
             problem,
             hint: (!hint.is_empty()).then(|| hint.to_owned()),
             source: None,
@@ -75,15 +76,10 @@ impl Mistake {
     }
 }
 
-/// The expected name that is nearest to the unknown one, from a message such as "unknown field `x`,
-/// expected one of `a`, `b`".
-fn nearest_of_message(message: &str) -> Option<&str> {
-    let (unknown, expected) = message.split_once(", expected")?;
-    if !unknown.starts_with("unknown") {
-        return None;
-    }
-    let unknown = unknown.split('`').nth(1)?;
-    nearest(unknown, expected.split('`').skip(1).step_by(2))
+/// The line of `text` at a place.
+fn line_at(text: &str, place: Option<(usize, usize)>) -> Option<Box<str>> {
+    let (line, _) = place?;
+    text.lines().nth(line - 1).map(Box::from)
 }
 
 /// Line and column of the key `table.key` in a TOML text, or of its table's header.

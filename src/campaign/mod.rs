@@ -25,6 +25,7 @@ mod signing;
 mod stop;
 mod target_group;
 mod template;
+mod toml_error;
 mod units;
 mod unsubscribe;
 

@@ -132,7 +132,7 @@ fn schedule(estimate: &Estimate) -> String {
     }
     let mut text = "schedule\n".to_owned();
     let mut rows: Vec<Vec<String>> = (estimate.slots.iter().take(LISTED))
-        .map(|(slot, messages)| vec![slot.to_utc().format("%F %H:%M UTC").to_string(), grouped(*messages)])
+        .map(|(slot, messages)| vec![slot.to_string(), grouped(*messages)])
         .collect();
     if let Some((last, messages)) = estimate.slots.last()
         && estimate.slots.len() > LISTED
@@ -141,7 +141,7 @@ fn schedule(estimate: &Estimate) -> String {
             "… {} in total, the last:",
             counted(estimate.slots.len() as u64, "slot", "slots")
         )]);
-        rows.push(vec![last.to_utc().format("%F %H:%M UTC").to_string(), grouped(*messages)]);
+        rows.push(vec![last.to_string(), grouped(*messages)]);
     }
     text.push_str(&table(&rows));
     let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / estimate.rows.max(1) as f64);

@@ -11,6 +11,8 @@ use crate::campaign::Campaign;
 use crate::job::{Notice, Observer, Stage};
 use crate::journal::InDoubt;
 use crate::kit::text::{counted, duration, grouped};
+use crate::mail::Timestamp;
+use crate::plan::forecast;
 use crate::run::Snapshot;
 use crate::run_dir::Manifest;
 
@@ -161,7 +163,9 @@ impl Observer for Console {
 fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
     let capacity = &campaign.capacity;
     let screening = &manifest.screening;
-    let seconds = screening.accepted as f64 * 3_600.0 / capacity.per_hour as f64;
+    // As `plan` and `check` compute it.
+    let start = Timestamp(0);
+    let takes = forecast(screening.accepted, capacity, start).finish().since(start);
     let before = match screening.already_sent {
         0 => String::new(),
         rows => format!("{} already_sent, ", grouped(rows)),
@@ -172,7 +176,7 @@ fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
         manifest.run_id,
         grouped(screening.accepted),
         counted(screening.rows, "row", "rows"),
-        duration(Duration::from_secs_f64(seconds)),
+        duration(takes),
         grouped(capacity.per_hour)
     )
 }

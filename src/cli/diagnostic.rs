@@ -17,6 +17,8 @@ use crate::job::chain;
 pub(super) struct Diagnostic {
     message: String,
     place: Option<String>,
+    /// A line of the file there: its number, the column and the text.
+    line: Option<(usize, usize, Box<str>)>,
     hint: Option<String>,
     exit: Exit,
 }
@@ -24,7 +26,7 @@ pub(super) struct Diagnostic {
 impl Diagnostic {
     /// An error with its message; it ends the program with [`Exit::Usage`] by default.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, hint: None, exit: Exit::Usage }
+        Self { message: message.into(), place: None, line: None, hint: None, exit: Exit::Usage }
     }
 
     /// `context`, then the error and its causes.
@@ -41,6 +43,12 @@ impl Diagnostic {
     /// Where it is, where that is known.
     pub(super) fn maybe_at(mut self, place: Option<impl fmt::Display>) -> Self {
         self.place = place.map(|place| place.to_string()).or(self.place);
+        self
+    }
+
+    /// The line of the file at its place, where that is known. Columns count characters from 1.
+    pub(super) fn maybe_line(mut self, place: Option<(usize, usize)>, text: Option<Box<str>>) -> Self {
+        self.line = place.zip(text).map(|((line, column), text)| (line, column, text));
         self
     }
 
@@ -73,6 +81,14 @@ impl fmt::Display for Diagnostic {
         write!(f, "error: {}", self.message)?;
         if let Some(place) = &self.place {
             write!(f, "\n  --> {place}")?;
+        }
+        if let Some((number, column, text)) = &self.line {
+            let number = number.to_string();
+            let margin = " ".repeat(number.len());
+            // Tabs stay tabs, so that the mark is below what it points at.
+            let before = text.chars().take(column.saturating_sub(1));
+            let before: String = before.map(|c| if c == '\t' { c } else { ' ' }).collect();
+            write!(f, "\n {margin} |\n {number} | {text}\n {margin} | {before}^")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {hint}")?;

@@ -67,7 +67,8 @@ impl From<CampaignError> for Diagnostic {
             Some((line, column)) => format!("{path}:{line}:{column}"),
             None => path.to_string(),
         };
-        Self::new(chain(&error)).at(place).maybe_hint(error.hint.clone())
+        let line = error.line.clone();
+        Self::new(chain(&error)).at(place).maybe_line(error.place, line).maybe_hint(error.hint.clone())
     }
 }
 

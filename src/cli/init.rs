@@ -32,7 +32,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Diagnostic> {
             .hint("choose a new one"));
     }
     for (name, content) in FILES {
-        write(&dir.join(name), content)?;
+        let content = content.replace(
+            SAMPLE_ID,
+            &format!("{:<width$}", format!("\"{}\"", id_of(dir)), width = SAMPLE_ID.len()),
+        );
+        write(&dir.join(name), &content)?;
     }
     let file = dir.join("campaign.toml");
     log::print(&format!(
@@ -44,9 +48,41 @@ pub(super) fn run(args: &Args) -> Result<Exit, Diagnostic> {
     Ok(Exit::Ok)
 }
 
+/// The campaign's id in the template of the campaign file.
+const SAMPLE_ID: &str = "\"my-campaign\"";
+/// The most letters of an id.
+const LONGEST_ID: usize = 100;
+
+/// The campaign's id: the name of its folder, in the letters that an id may have.
+fn id_of(dir: &Path) -> String {
+    let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let id: String = name.chars().map(|c| if fits(c) { c } else { '-' }).take(LONGEST_ID).collect();
+    let id = id.trim_matches(['-', '.']);
+    if id.is_empty() { "my-campaign".to_owned() } else { id.to_owned() }
+}
+
 fn write(path: &Path, content: &str) -> Result<(), Diagnostic> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, content))
         .map_err(|error| Diagnostic::of("can't write the campaign folder", &error).at(path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_is_named_after_its_folder() {
+        let check = |dir: &str, id: &str| assert_eq!(id_of(Path::new(dir)), id, "{dir}");
+        check("/a/spring-news", "spring-news");
+        check("/a/spring-news/", "spring-news");
+        check("/a/Spring news 2026.1", "Spring-news-2026.1");
+        check("/a/.hidden", "hidden");
+        check("/a/さくら", "my-campaign");
+        check("/", "my-campaign");
+        assert_eq!(id_of(Path::new(&"x".repeat(200))).len(), LONGEST_ID);
+    }
 }

@@ -39,6 +39,7 @@ mod suppress;
 mod synth;
 mod table;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use common::Common;
@@ -120,8 +121,25 @@ pub fn command() -> clap::Command {
 
 /// What was typed; ends the program on `--help`, `--version` and what can't be understood.
 pub fn parse() -> Cli {
-    let matches = command().get_matches();
+    let matches = command().try_get_matches();
+    let matches = matches.unwrap_or_else(|error| with_usage(error, std::env::args()).exit());
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Shows the usage of the command in an error. clap would list options whose variables are set as
+/// if they were required.
+fn with_usage(mut error: clap::Error, args: impl Iterator<Item = String>) -> clap::Error {
+    if error.get(ContextKind::Usage).is_some() {
+        let mut command = command();
+        command.build();
+        for name in args.skip(1) {
+            if let Some(below) = command.find_subcommand(&name) {
+                command = below.clone();
+            }
+        }
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(command.render_usage()));
+    }
+    error
 }
 
 /// Carries out what was typed.

@@ -3,8 +3,10 @@
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::log;
 use super::sending::Sending;
 use crate::job::{Job, RetrySelection, Selection};
+use crate::kit::text::{counted, grouped};
 use crate::mail::Disposition;
 
 /// `mailrun retry`.
@@ -28,5 +30,27 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     args.sending.rehearse(&mut campaign);
     args.sending.wait()?;
     let job = Job::open(&workspace, campaign)?;
+    refuse_suppressed(&job, &retry)?;
     args.sending.carry_out(&job, &Selection::Retry(Box::new(retry)), &args.sending.checks(false))
+}
+
+/// Says how many of the rows get nothing because of the suppression list, and refuses where that is
+/// all of them.
+fn refuse_suppressed(job: &Job<'_>, retry: &RetrySelection) -> Result<(), Diagnostic> {
+    let Some((rows, suppressed)) = job.suppressed_in(retry)? else { return Ok(()) };
+    if suppressed == 0 {
+        return Ok(());
+    }
+    let why = "a bounce puts an address there for 45 days";
+    let way_on = "`mailrun suppress remove ADDRESS` takes it off";
+    if suppressed == rows {
+        let all = if rows == 1 { "the only address is" } else { "all addresses are" };
+        return Err(Diagnostic::new(format!("{all} on the suppression list: {why}")).hint(way_on));
+    }
+    let of = counted(rows, "row has", "rows have");
+    log::print(&format!(
+        "warning: {} of {of} an address on the suppression list and get nothing: {why}; {way_on}",
+        grouped(suppressed)
+    ));
+    Ok(())
 }

@@ -15,6 +15,7 @@ use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
 use super::unsubscribe::Links;
 use super::{attachment, header, line_ends, token};
+use crate::kit::nearest::nearest;
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 use crate::template::{
@@ -125,6 +126,20 @@ impl Composer {
             .iter()
             .filter(|(name, _)| !columns.contains(&name.as_str()) && !self.defaults.contains_key(name));
         unknown.map(|(name, place)| (name.as_str(), place))
+    }
+
+    /// The names of `[template.defaults]` that no template uses and that are no columns: probably
+    /// mistyped, never an error. Each comes with the name that is probably meant.
+    pub fn unused_defaults(&self, columns: &[&str]) -> Vec<(&str, Option<String>)> {
+        if self.uses.whole_row {
+            return Vec::new();
+        }
+        let used: BTreeSet<&str> =
+            self.uses.printed.iter().chain(&self.uses.tested).map(|(name, _)| name.as_str()).collect();
+        let unused = self.defaults.keys().map(String::as_str);
+        let unused = unused.filter(|name| !used.contains(name) && !columns.contains(name));
+        let known = || used.iter().copied().chain(columns.iter().copied());
+        unused.map(|name| (name, nearest(name, known()).map(str::to_owned))).collect()
     }
 
     /// The files whose content decides what is sent, templates first: what a run's id is made from.

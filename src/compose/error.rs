@@ -39,3 +39,17 @@ pub enum RenderFailure {
     #[error("a part contains the boundary between parts")]
     Boundary,
 }
+
+impl RenderFailure {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Template(Fault::NoValue { .. }) => "give the row a value or the template a default",
+            Self::Template(Fault::Value { .. }) => "correct the row's value or the template",
+            Self::Attachment { .. } => "correct the row's path, or put the file there",
+            Self::TooLarge { .. } => "attach less, or raise `largest` in [template]",
+            Self::LongId { .. } => "shorten the id, or name another column as `id` in [target-group]",
+            Self::Boundary => "remove that line from the template or the row",
+        }
+    }
+}

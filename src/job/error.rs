@@ -395,6 +395,8 @@ pub(crate) enum SelectionError {
         place: String,
         /// Why.
         reason: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// The address is not a return path of the run.
     #[error("`{address}` is not a return path of run `{run}`")]
@@ -422,9 +424,7 @@ impl SelectionError {
             Self::NoAddress(_) => {
                 Some("addresses are case-sensitive; `mailrun send --dry-run` shows which rows fail and why")
             }
-            Self::Render { .. } => Some(
-                "give the row a value or the template a default; `send` would record the row as `render_failed`",
-            ),
+            Self::Render { hint, .. } => Some(hint),
             Self::NoReturnPath { .. } => Some(
                 "its token belongs to another run, was made with another secret, or was altered in transit",
             ),

@@ -118,6 +118,10 @@ impl<'w> Job<'w> {
         for (name, place) in self.templates.doubtful(&names) {
             self.workspace.warn(format!("a template uses `{name}`, which is not a column ({place})"));
         }
+        for (name, meant) in self.templates.unused_defaults(&names) {
+            let meant = meant.map_or(String::new(), |meant| format!("; did you mean `{meant}`?"));
+            self.workspace.warn(format!("no template uses `{name}` of [template.defaults]{meant}"));
+        }
         if let Some(columns) = &self.columns {
             group.keep_columns(columns);
         }

@@ -68,6 +68,7 @@ impl Renderer<'_> {
                 email: row.email.to_owned(),
                 place: format!("{file}, row {}", row.row),
                 reason: failure.to_string(),
+                hint: failure.hint(),
             }
         })?;
         Ok(self.signer.sign(message, now)?.to_vec())

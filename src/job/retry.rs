@@ -11,8 +11,9 @@ use crate::campaign::Campaign;
 use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::plan;
-use crate::run_dir::{Manifest, RetryOf, RunOptions, StoredRun, run_id};
+use crate::run_dir::{Manifest, RetryOf, RunDir, RunOptions, StoredRun, run_id};
 use crate::screen::Counts;
+use crate::suppression::Watch;
 
 /// Rows of a run that ended with certain dispositions.
 pub(crate) struct RetrySelection {
@@ -80,6 +81,24 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
 }
 
 impl Job<'_> {
+    /// How many rows a new retry has, and how many of them get nothing because their addresses were
+    /// suppressed since they were screened; nothing where the retry exists.
+    pub(crate) fn suppressed_in(&self, retry: &RetrySelection) -> Result<Option<(u64, u64)>, JobError> {
+        let id = run_id(self.campaign(), &retry.before.inputs, &self.contents()?, &retry.options());
+        let runs = self.workspace.runs_of(self.campaign());
+        let dir = RunDir::at(runs.folder().join(&self.campaign().identity.id).join(id.as_str()));
+        if runs.manifest(&dir)?.is_some() {
+            return Ok(None);
+        }
+        let rows = retry.rows(self.workspace)?;
+        let plan = retry.before.open_plan(&retry.from.dir().plan())?;
+        let (list, now) = (self.workspace.suppressions()?, self.workspace.clock().wall());
+        let watch = Watch::open(list, retry.before.suppression_change, now)?;
+        let is_suppressed = |row: &&u32| matches!(watch.check(&plan.address(**row), now), Ok(Some(_)));
+        let suppressed = rows.iter().filter(is_suppressed).count();
+        Ok(Some((rows.len() as u64, suppressed as u64)))
+    }
+
     pub(super) fn freeze_retry(&self, retry: &RetrySelection) -> Result<FrozenRun, JobError> {
         // Nobody may change the outcomes while they are chosen from, or send those rows there while
         // they are sent here.

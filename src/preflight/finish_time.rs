@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::finding::{Finding, Id};
 use super::local_addresses::{self, LocalAddress, Tightest};
 use crate::campaign::Capacity;
-use crate::kit::text::{counted, grouped};
+use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Timestamp;
 use crate::plan::forecast;
 
@@ -140,7 +140,7 @@ impl Estimate {
             counted(self.rows, "message", "messages"),
             self.start,
             self.finish,
-            words(took),
+            duration(took),
             self.limited_by.text(capacity)
         );
         let Some(deadline) = deadline else { return Finding::new(Id::Finish, seen) };
@@ -148,7 +148,7 @@ impl Estimate {
             return Finding::new(Id::DeadlineMet, format!("{seen}; the deadline is {deadline}"));
         }
         let left = deadline.since(self.start);
-        let late = words(self.finish.since(deadline));
+        let late = duration(self.finish.since(deadline));
         let seen = format!("{seen}; that is {late} after the deadline {deadline}");
         let finding = Finding::new(Id::DeadlineMissed, seen);
         if left.is_zero() {
@@ -189,18 +189,6 @@ impl Estimate {
             }
         }
         low
-    }
-}
-
-/// The two largest units: `2h 5m`, `3m 20s`, `4s`.
-fn words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0 => format!("{}ms", duration.as_millis()),
-        1..=59 => format!("{seconds}s"),
-        60..=3_599 => format!("{}m {}s", seconds / 60, seconds % 60),
-        3_600..=86_399 => format!("{}h {}m", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }
 

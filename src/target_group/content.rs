@@ -15,6 +15,9 @@ const SAVE_AS_CSV: &str = "save the sheet as CSV (UTF-8)";
 const UNPACK: &str = "unpack it first";
 const NEITHER: &str = "a target group is CSV or Parquet";
 
+/// Extensions of files that should be target groups.
+const MEANT: [&str; 5] = ["csv", "tsv", "tab", "txt", "parquet"];
+
 /// First bytes, what they indicate, and what to do.
 const SIGNATURES: [(&[u8], &str, &str); 19] = [
     (b"PARE", "an encrypted Parquet file", "write it without encryption"),
@@ -64,11 +67,9 @@ pub(super) fn detect(
         None if extension == "parquet" => ("not Parquet, although it is named so", "write it as Parquet"),
         None => return Ok(FileKind::Csv),
     };
-    let named = if extension.is_empty() || what.starts_with("not ") {
-        String::new()
-    } else {
-        format!(", although it is named `.{extension}`")
-    };
+    // A name such as `list.csv.gz` or `list.json` says what the file is.
+    let misleads = MEANT.contains(&extension.as_str()) && !what.starts_with("not ");
+    let named = if misleads { format!(", although it is named `.{extension}`") } else { String::new() };
     Err(TargetGroupError::new(format!("the file is {what}{named}")).hint(hint))
 }
 
@@ -152,7 +153,7 @@ mod tests {
                 b"PK\x03\x04\x14[Content_Types].xml",
                 "the file is an Excel workbook (xlsx), although it is named `.csv`",
             ),
-            ("a.csv.gz", b"\x1f\x8b\x08\0", "the file is compressed with gzip, although it is named `.gz`"),
+            ("a.csv.gz", b"\x1f\x8b\x08\0", "the file is compressed with gzip"),
             ("a.csv", b" \n<!DOCTYPE HTML>", "the file is an HTML page, although it is named `.csv`"),
             (
                 "a.csv",
@@ -160,7 +161,7 @@ mod tests {
                 "the file is binary data: it holds NUL bytes, although it is named `.csv`",
             ),
             ("a.csv", b"\xff\xfe\0\0e\0\0\0", "the file is text in UTF-32, although it is named `.csv`"),
-            ("a.json", b"[ {\"email\": 1}]", "the file is JSON, although it is named `.json`"),
+            ("a.json", b"[ {\"email\": 1}]", "the file is JSON"),
         ] {
             assert_eq!(says(name, head), expected, "{name} {:?}", head.escape_ascii().to_string());
         }

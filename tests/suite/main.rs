@@ -22,3 +22,4 @@ mod senders;
 mod shown;
 mod synth;
 mod unsubscribe;
+mod words;

@@ -38,8 +38,11 @@ impl Mark {
             Self::Unfilled => Finding::new(Id::UnfilledPlaceholder, with_example("an unfilled placeholder"))
                 .fix("look for `\\{{` in the template and for `{{` in the column's values"),
             Self::RelativeLink => {
-                let absolute =
-                    format!("href=\"https://www.example.com/{}\"", example.trim_matches(['`', '/']));
+                let link = example.trim_matches(['`', '/']);
+                // A host without its scheme is meant, not a path.
+                let host =
+                    if link.to_ascii_lowercase().starts_with("www.") { "" } else { "www.example.com/" };
+                let absolute = format!("href=\"https://{host}{link}\"");
                 Finding::new(Id::RelativeLink, with_example("a link that is not absolute")).fix(absolute)
             }
             Self::EmptyLink => Finding::new(Id::EmptyLink, with_example("a link without an address"))

@@ -21,14 +21,14 @@ pub(crate) fn screening(
     suppressed: u64,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let all = grouped(counts.rows);
+    let all = counted(counts.rows, "row", "rows");
     if counts.accepted == 0 {
-        let seen = format!("none of {all} rows can be sent to");
+        let seen = format!("none of {all} can be sent to");
         findings.push(
             Finding::new(Id::NoRows, seen).fix("see the reasons below, and check `email` in [target-group]"),
         );
     } else {
-        let seen = format!("{} of {all} rows can be sent to", grouped(counts.accepted));
+        let seen = format!("{} of {all} can be sent to", grouped(counts.accepted));
         findings.push(Finding::new(Id::Rows, seen));
     }
     let examples = |disposition: Disposition| {

@@ -85,8 +85,8 @@ impl DryRun {
     fn rendering(&self, place: &impl Fn(u32) -> String) -> Finding {
         let Tally { rows, failed, .. } = self.tally;
         if failed == 0 {
-            let rows = grouped(rows);
-            return Finding::new(Id::Render, format!("{rows} of {rows} rows can be rendered"));
+            let seen = format!("{} of {} can be rendered", grouped(rows), counted(rows, "row", "rows"));
+            return Finding::new(Id::Render, seen);
         }
         let mut reasons: Vec<_> = self.tally.reasons.iter().collect();
         reasons.sort_by_key(|(_, (count, first))| (Reverse(*count), *first));
@@ -103,14 +103,18 @@ impl DryRun {
             more => format!("; and {}", counted(more as u64, "other reason", "other reasons")),
         };
         let seen = format!(
-            "{} of {} rows can't be rendered: {}{more}",
+            "{} of {} can't be rendered: {}{more}",
             grouped(failed),
-            grouped(rows),
+            counted(rows, "row", "rows"),
             named.join("; ")
         );
-        let fix = match self.tally.failures.first().and_then(|failure| failure.column.as_deref()) {
-            Some(column) => format!("[template.defaults]\n{column} = \"…\""),
-            None => "correct the template or the rows".into(),
+        let first = self.tally.failures.first();
+        let fix = match first.and_then(|failure| Some((failure.column.as_deref()?, failure.hint))) {
+            Some((column, None)) => format!("[template.defaults]\n{column} = \"…\""),
+            Some((_, Some(hint))) => hint.into(),
+            None => {
+                first.and_then(|failure| failure.hint).unwrap_or("correct the template or the rows").into()
+            }
         };
         let id = if failed == rows { Id::RenderNone } else { Id::RenderFailed };
         Finding::new(id, seen).fix(fix)

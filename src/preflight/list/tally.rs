@@ -25,6 +25,8 @@ pub(crate) struct FailedRow {
     pub column: Option<String>,
     /// Why, a lowercase fragment.
     pub reason: String,
+    /// What to do; `None` where a default for the column would do.
+    pub hint: Option<&'static str>,
 }
 
 /// Counts over some rows.
@@ -93,7 +95,9 @@ impl Tally {
         let reason = failure.to_string();
         self.count_reason(reason.clone(), 1, index);
         if self.failures.len() < FAILURES_KEPT {
-            self.failures.push(FailedRow { index, column, reason });
+            let wants_default = matches!(failure, RenderFailure::Template(Fault::NoValue { .. }));
+            let hint = (!wants_default).then(|| failure.hint());
+            self.failures.push(FailedRow { index, column, reason, hint });
         }
     }
 

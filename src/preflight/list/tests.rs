@@ -95,6 +95,18 @@ fn what_recipients_would_stumble_over() {
 }
 
 #[test]
+fn a_host_without_its_scheme_is_advised_as_a_host() {
+    let fix = |link: &str| {
+        let case = Case::new(LIST, "Hello", Some("Hello\n"), Some(&format!("<a href='{link}'>x</a>")), "");
+        let findings = case.run_with("alarm", 1).findings(|row| format!("row {row}"));
+        findings.into_iter().find(|finding| finding.id == Id::RelativeLink).unwrap().fix.unwrap()
+    };
+    assert_eq!(fix("www.example.com"), "href=\"https://www.example.com\"");
+    assert_eq!(fix("WWW.example.com/a"), "href=\"https://WWW.example.com/a\"");
+    assert_eq!(fix("/offer"), "href=\"https://www.example.com/offer\"");
+}
+
+#[test]
 fn marketing_needs_a_way_off_the_list_and_an_alarm_does_not() {
     let case = Case::new(LIST, "Hello", Some("Hello\n"), None, "");
     assert_eq!(case.found("news"), [(Level::Warning, "no-unsubscribe-link")]);
@@ -159,6 +171,7 @@ fn rows_that_fail_are_named_with_their_column_and_reason() {
         index: 1,
         column: Some("name".into()),
         reason: "`name` has no value (letter.text.hbs:1:7)".into(),
+        hint: None,
     };
     assert_eq!(run.failures()[0], expected);
     let finding = run.findings(|row| format!("list.csv, row {}", row + 1)).remove(0);
