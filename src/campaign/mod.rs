@@ -207,7 +207,8 @@ impl Campaign {
         for entry in &self.shaping {
             entry.check()?;
         }
-        self.stop.check()
+        self.stop.check()?;
+        self.results.check()
     }
 }
 

@@ -11,8 +11,10 @@ use crate::campaign::{Campaign, Dkim, NotRegistered, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::plan::Layout;
+use crate::results::Column;
 use crate::run_dir::{Content, Input, RunId};
 use crate::target_group::{self, TargetGroup};
+use crate::template::TemplateError;
 
 /// The name of the registry of senders.
 const REGISTRY: &str = "senders.toml";
@@ -25,7 +27,7 @@ pub(crate) struct Job<'w> {
     secret: Vec<u8>,
     /// The templates, for no run yet.
     templates: Composer,
-    /// The columns that the templates use; `None` when that can't be known.
+    /// The columns that the templates use and the results carry; `None` when that can't be known.
     columns: Option<BTreeSet<String>>,
     /// Opened when it is first needed.
     group: OnceLock<TargetGroup>,
@@ -86,7 +88,10 @@ impl<'w> Job<'w> {
         if campaign.delivery.route != RouteKind::Sandbox {
             signer.warnings().iter().for_each(|warning| workspace.warn(warning));
         }
-        let columns = templates.columns();
+        let columns = templates.columns().map(|mut columns| {
+            columns.extend(campaign.results.columns.iter().cloned());
+            columns
+        });
         let job = Self { workspace, campaign, secret, templates, columns, group: OnceLock::new() };
         job.return_paths(&"check".parse().expect("it is made of letters"))?;
         Ok(job)
@@ -115,6 +120,7 @@ impl<'w> Job<'w> {
         let schema = group.schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         self.templates.check_columns(&names)?;
+        self.check_passed(&names)?;
         for (name, place) in self.templates.doubtful(&names) {
             self.workspace.warn(format!("a template uses `{name}`, which is not a column ({place})"));
         }
@@ -128,9 +134,28 @@ impl<'w> Job<'w> {
         Ok(group)
     }
 
+    /// Compares the columns that the results carry with those that there are.
+    fn check_passed(&self, names: &[&str]) -> Result<(), TemplateError> {
+        for column in &self.campaign.results.columns {
+            let problem = |text: String| TemplateError::new(&self.campaign.path, None, text);
+            if !names.contains(&column.as_str()) {
+                let error = problem(format!("column `{column}` of [results] not found"));
+                return Err(error.nearest(column, names.iter()));
+            }
+            // DuckDB does not tell names apart by their case.
+            if Column::ALL.iter().any(|own| own.name().eq_ignore_ascii_case(column)) {
+                let error = problem(format!("the results have a column `{column}` of their own"));
+                return Err(error.hint("leave it out of [results], or give it another name in the list"));
+            }
+        }
+        Ok(())
+    }
+
     /// What of the target group's records the plan keeps.
     pub(super) fn layout(&self, group: &TargetGroup) -> Layout {
-        Layout::new(&group.schema(), self.columns.as_ref())
+        let schema = group.schema();
+        let passed = &self.campaign.results.columns;
+        Layout::new(&schema, self.columns.as_ref()).passing(&schema, passed).with_id_type(group.id_type())
     }
 
     /// The signatures of today, by their `use-from` and `use-until`.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_schema::SchemaRef;
+use arrow_array::{RecordBatch, StructArray, UInt32Array};
+use arrow_schema::{Fields, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
@@ -54,7 +54,7 @@ impl Freeze {
         }
         let plan = PlanWriter::new(create(path)?, path, layout.schema())?;
         let path = &files.screened;
-        let screened = ScreenedWriter::new(create(path)?, path)?;
+        let screened = ScreenedWriter::new(create(path)?, path, layout.passed_fields())?;
         Ok(Self { layout, lasting: true, plan, screened })
     }
 
@@ -66,7 +66,8 @@ impl Freeze {
     /// Writes the rows of a batch. Batches must come in input order.
     pub fn write(&mut self, batch: &ScreenedBatch) -> Result<(), PlanError> {
         let encoded = self.layout.encode(&batch.accepted)?;
-        self.write_encoded(&encoded, &batch.screened)
+        let cells = self.layout.encode_screened(&batch.accepted, &batch.screened)?;
+        self.write_encoded(&encoded, &batch.screened, cells.as_ref())
     }
 
     /// The layout, for a caller that encodes on another thread.
@@ -74,10 +75,16 @@ impl Freeze {
         &self.layout
     }
 
-    /// Writes the accepted rows of a batch, encoded by [`Layout::encode`], and its screened rows.
-    pub fn write_encoded(&mut self, accepted: &RecordBatch, screened: &[Screened]) -> Result<(), PlanError> {
+    /// Writes the accepted rows of a batch, encoded by [`Layout::encode`], and its screened rows
+    /// with what [`Layout::encode_screened`] keeps of them.
+    pub fn write_encoded(
+        &mut self,
+        accepted: &RecordBatch,
+        screened: &[Screened],
+        cells: Option<&StructArray>,
+    ) -> Result<(), PlanError> {
         self.plan.write(accepted)?;
-        self.screened.write(screened)
+        self.screened.write(screened, cells)
     }
 
     /// Syncs and publishes both files, the plan last: if it exists, both are whole.
@@ -117,7 +124,7 @@ pub fn freeze_rows(
         return Err(PlanError::NoRow { index, len: plan.len() });
     }
     let screened = &files.screened;
-    let empty = ScreenedWriter::new(create(screened)?, screened)?;
+    let empty = ScreenedWriter::new(create(screened)?, screened, Fields::empty())?;
     commit(empty.finish()?, writer.finish()?, true)
 }
 

@@ -1,6 +1,6 @@
 //! The columns of a plan: mailrun's own, and those of the target group that the templates use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder, StringBuilder};
@@ -13,9 +13,10 @@ use arrow_cast::{can_cast_types, cast};
 use arrow_schema::ArrowError;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take;
 
 use super::PlanError;
-use crate::screen::Accepted;
+use crate::screen::{Accepted, Screened};
 
 /// The indices of mailrun's own columns. `columns` is a struct of the target group's.
 pub(super) mod column {
@@ -36,7 +37,12 @@ pub struct Layout {
     schema: SchemaRef,
     picked: Vec<Picked>,
     left_out: Vec<LeftOut>,
+    /// What screened rows keep for the results.
+    passed: Vec<(Picked, Field)>,
 }
+
+/// The key of the ids' type in a plan's schema, where they are not text.
+const ID_TYPE: &str = "mailrun.id-type";
 
 /// A column of the target group that is kept, and the type it is stored as.
 #[derive(Debug, Clone)]
@@ -82,7 +88,61 @@ impl Layout {
             Field::new("name", DataType::Utf8, true),
             Field::new("columns", DataType::Struct(fields.into()), false),
         ]);
-        Self { schema: Arc::new(schema), picked, left_out }
+        Self { schema: Arc::new(schema), picked, left_out, passed: Vec::new() }
+    }
+
+    /// Screened rows keep the columns `names` of records with this schema, too.
+    pub fn passing(mut self, records: &Schema, names: &[String]) -> Self {
+        let named = names.iter().filter_map(|name| records.column_with_name(name));
+        self.passed = named
+            .filter(|(_, field)| has_value(&plain(field.data_type())))
+            .map(|(source, field)| {
+                let kind = plain(field.data_type());
+                (Picked { source, kind: kind.clone() }, Field::new(field.name(), kind, true))
+            })
+            .collect();
+        self
+    }
+
+    /// Notes the type that the ids had before they were read as text.
+    pub fn with_id_type(mut self, kind: &DataType) -> Self {
+        if *kind != DataType::Utf8 {
+            let metadata = HashMap::from([(ID_TYPE.to_owned(), kind.to_string())]);
+            self.schema = Arc::new(Schema::clone(&self.schema).with_metadata(metadata));
+        }
+        self
+    }
+
+    /// What [`Self::passing`] keeps.
+    pub(super) fn passed_fields(&self) -> Fields {
+        self.passed.iter().map(|(_, field)| field.clone()).collect()
+    }
+
+    /// What screened rows of a batch keep, if anything. Rows that could not be read have no values.
+    pub fn encode_screened(
+        &self,
+        accepted: &Accepted,
+        screened: &[Screened],
+    ) -> Result<Option<StructArray>, PlanError> {
+        if self.passed.is_empty() {
+            return Ok(None);
+        }
+        let places = accepted.places();
+        let at = |row: &Screened| places.binary_search_by_key(&row.place.row, |place| place.row).ok();
+        let rows: UInt32Array = screened.iter().map(|row| at(row).map(|at| at as u32)).collect();
+        let cells = |(picked, _): &(Picked, Field)| {
+            let taken = take(accepted.records().column(picked.source), &rows, None)?;
+            if *taken.data_type() == picked.kind { Ok(taken) } else { cast(&taken, &picked.kind) }
+        };
+        let columns =
+            self.passed.iter().map(cells).collect::<Result<Vec<_>, _>>().map_err(PlanError::Arrow)?;
+        let fields = self.passed_fields();
+        Ok(Some(StructArray::try_new(fields, columns, None).map_err(PlanError::Arrow)?))
+    }
+
+    /// The type of the ids in a plan with this schema.
+    pub(super) fn id_type(schema: &Schema) -> Option<DataType> {
+        schema.metadata().get(ID_TYPE)?.parse().ok()
     }
 
     /// The schema of `plan.arrow`.

@@ -29,5 +29,5 @@ pub use layout::{Layout, LeftOut};
 pub use order::{InputRow, input_order};
 pub use reader::Plan;
 pub use row::Row;
-pub use screened::ScreenedRows;
+pub use screened::{ScreenedCells, ScreenedRows};
 pub use sealed::FileFacts;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Fields, SchemaRef};
 use memmap2::{Mmap, UncheckedAdvice};
 use serde_json::Map;
 
@@ -105,11 +105,7 @@ impl Plan {
 
     /// The names of the target group's columns that the plan keeps.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
-        let fields = match self.schema.field(column::COLUMNS).data_type() {
-            DataType::Struct(fields) => fields.as_ref(),
-            _ => unreachable!("`open` has checked it"),
-        };
-        fields.iter().map(|field| field.name().as_str())
+        self.fields().iter().map(|field| field.name().as_str())
     }
 
     /// The row with this index, from 0.
@@ -164,6 +160,25 @@ impl Plan {
     pub fn id(&self, index: u32) -> Option<&str> {
         let (batch, at) = self.find(index);
         text(&batch.id, at)
+    }
+
+    /// The type of the ids before they were read as text, where they were not.
+    pub fn id_type(&self) -> Option<DataType> {
+        Layout::id_type(&self.schema)
+    }
+
+    /// The columns of the target group that the plan keeps, and the place of a row in them.
+    pub fn cells(&self, index: u32) -> (&StructArray, usize) {
+        let (batch, at) = self.find(index);
+        (&batch.columns, at)
+    }
+
+    /// The fields of the target group's columns that the plan keeps.
+    pub fn fields(&self) -> &Fields {
+        match self.schema.field(column::COLUMNS).data_type() {
+            DataType::Struct(fields) => fields,
+            _ => unreachable!("`open` has checked it"),
+        }
     }
 
     /// Each row's index and domain, for building the queues.

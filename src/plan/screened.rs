@@ -7,8 +7,9 @@ use std::sync::Arc;
 use arrow_array::builder::{StringBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, UInt64Array};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, StructArray, UInt64Array, new_empty_array};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow_select::concat::concat;
 
 use super::error::PlanError;
 use super::sealed::{FileFacts, SealedFile, SealedWriter};
@@ -21,8 +22,11 @@ const KIND: &str = "screened";
 /// Rows in one batch of the file.
 const BATCH_ROWS: usize = 8_192;
 
-fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
+/// The place of the target group's columns, where there are any.
+const CELLS: usize = 7;
+
+fn schema(cells: &Fields) -> SchemaRef {
+    let mut fields = vec![
         Field::new("file", DataType::UInt32, false),
         Field::new("row", DataType::UInt64, false),
         Field::new("line", DataType::UInt64, true),
@@ -30,7 +34,11 @@ fn schema() -> SchemaRef {
         Field::new("id", DataType::Utf8, true),
         Field::new("disposition", DataType::Utf8, false),
         Field::new("detail", DataType::Utf8, false),
-    ]))
+    ];
+    if !cells.is_empty() {
+        fields.push(Field::new("columns", DataType::Struct(cells.clone()), false));
+    }
+    Arc::new(Schema::new(fields))
 }
 
 /// Writes the rows as they come.
@@ -45,13 +53,16 @@ pub(super) struct ScreenedWriter<W: Write> {
     id: StringBuilder,
     disposition: StringBuilder,
     detail: StringBuilder,
+    /// What the pending rows keep of the target group's columns.
+    cells: Vec<ArrayRef>,
     pending: usize,
     last: Option<(usize, u64)>,
 }
 
 impl<W: Write> ScreenedWriter<W> {
-    pub(super) fn new(writer: W, path: &Path) -> Result<Self, PlanError> {
-        let schema = schema();
+    /// `cells` are the target group's columns that the rows keep.
+    pub(super) fn new(writer: W, path: &Path, cells: Fields) -> Result<Self, PlanError> {
+        let schema = schema(&cells);
         Ok(Self {
             sealed: SealedWriter::new(writer, path, KIND, &schema)?,
             path: path.to_owned(),
@@ -63,12 +74,28 @@ impl<W: Write> ScreenedWriter<W> {
             id: StringBuilder::new(),
             disposition: StringBuilder::new(),
             detail: StringBuilder::new(),
+            cells: Vec::new(),
             pending: 0,
             last: None,
         })
     }
 
-    pub(super) fn write(&mut self, rows: &[Screened]) -> Result<(), PlanError> {
+    /// `cells` has a row for each of `rows`, where the file keeps any.
+    pub(super) fn write(&mut self, rows: &[Screened], cells: Option<&StructArray>) -> Result<(), PlanError> {
+        let mut start = 0;
+        while start < rows.len() {
+            let many = (BATCH_ROWS - self.pending).min(rows.len() - start);
+            self.append(&rows[start..start + many]);
+            self.cells.extend(cells.map(|cells| Arc::new(cells.slice(start, many)) as ArrayRef));
+            start += many;
+            if self.pending == BATCH_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, rows: &[Screened]) {
         for row in rows {
             let place = (row.file, row.place.row);
             assert!(self.last.is_none_or(|last| last < place), "rows come in the order of the input");
@@ -82,16 +109,12 @@ impl<W: Write> ScreenedWriter<W> {
             self.disposition.append_value(row.disposition.as_str());
             self.detail.append_value(&row.detail);
             self.pending += 1;
-            if self.pending == BATCH_ROWS {
-                self.flush()?;
-            }
         }
-        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), PlanError> {
         self.pending = 0;
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.file.finish()),
             Arc::new(self.row.finish()),
             Arc::new(self.line.finish()),
@@ -100,6 +123,14 @@ impl<W: Write> ScreenedWriter<W> {
             Arc::new(self.disposition.finish()),
             Arc::new(self.detail.finish()),
         ];
+        let cells = std::mem::take(&mut self.cells);
+        if let Some(field) = self.schema.fields().get(CELLS) {
+            let parts: Vec<&dyn Array> = cells.iter().map(|part| &**part).collect();
+            columns.push(match parts.as_slice() {
+                [] => new_empty_array(field.data_type()),
+                parts => concat(parts).map_err(PlanError::writing(&self.path))?,
+            });
+        }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(PlanError::writing(&self.path))?;
         self.sealed.write(&batch)
@@ -135,7 +166,7 @@ impl ScreenedRows {
     /// Opens the file at `path` and checks all of it: a truncated or altered file is an error.
     pub fn open(path: &Path) -> Result<Self, PlanError> {
         let file = SealedFile::open(path, KIND)?;
-        if file.schema.fields() != schema().fields() {
+        if file.schema.fields() != schema(&cells_of(&file.schema)).fields() {
             return Err(PlanError::damaged(path, "its columns are not those of screened rows"));
         }
         Ok(Self { file, next_batch: 0, batch: None })
@@ -178,6 +209,49 @@ impl Iterator for ScreenedRows {
             self.batch = None;
         }
         row.transpose()
+    }
+}
+
+/// The target group's columns that a file with this schema keeps.
+fn cells_of(schema: &Schema) -> Fields {
+    match schema.fields().get(CELLS).map(|field| field.data_type()) {
+        Some(DataType::Struct(cells)) => cells.clone(),
+        Some(_) | None => Fields::empty(),
+    }
+}
+
+/// What the rows of a file keep of the target group's columns, in the order of [`ScreenedRows`].
+#[derive(Debug)]
+pub struct ScreenedCells {
+    file: SealedFile,
+    next_batch: usize,
+    batch: Option<(StructArray, usize)>,
+}
+
+impl ScreenedCells {
+    /// Opens the file at `path`, as [`ScreenedRows::open`] does.
+    pub fn open(path: &Path) -> Result<Self, PlanError> {
+        let ScreenedRows { file, .. } = ScreenedRows::open(path)?;
+        Ok(Self { file, next_batch: 0, batch: None })
+    }
+
+    /// The columns of the next row, and its place in them; nothing where the file keeps none.
+    pub fn next_row(&mut self) -> Result<Option<(&StructArray, usize)>, PlanError> {
+        if cells_of(&self.file.schema).is_empty() {
+            return Ok(None);
+        }
+        let is_done = self.batch.as_ref().is_none_or(|(cells, next)| *next == cells.len());
+        if is_done && self.next_batch < self.file.batches() {
+            let records = self.file.batch(self.next_batch)?;
+            self.batch = Some((records.column(CELLS).as_struct().clone(), 0));
+            self.next_batch += 1;
+        }
+        let Some((cells, next)) = &mut self.batch else { return Ok(None) };
+        if *next == cells.len() {
+            return Ok(None);
+        }
+        *next += 1;
+        Ok(Some((cells, *next - 1)))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Field, SchemaRef};
 
-use super::columns::{self, Builders, ResultRow};
+use super::columns::{self, Builders, Column, ResultRow};
+use super::passed::Passed;
 
 /// Rows of one batch.
 pub(super) const BATCH_ROWS: usize = 8_192;
@@ -14,27 +16,43 @@ pub(super) const BATCH_ROWS: usize = 8_192;
 pub(super) struct Batch {
     schema: SchemaRef,
     builders: Builders<'static>,
+    ids: DataType,
+    passed: Passed,
     rows: usize,
 }
 
 impl Batch {
-    pub(super) fn new() -> Self {
-        Self { schema: columns::schema(), builders: Builders::with_capacity(BATCH_ROWS), rows: 0 }
+    /// `ids` is the type of the recipients' ids, `passed` are the columns that are passed through.
+    pub(super) fn new(ids: DataType, passed: Vec<Field>) -> Self {
+        let passed = Passed::new(passed);
+        let schema = columns::schema(&ids, passed.fields());
+        Self { schema, builders: Builders::with_capacity(BATCH_ROWS), ids, passed, rows: 0 }
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    pub(super) fn push(&mut self, row: &ResultRow<'_>) {
+    pub(super) fn push(&mut self, row: &ResultRow<'_>, cells: Option<(&StructArray, usize)>) {
         self.builders.append(row);
+        self.passed.push(cells);
         self.rows += 1;
     }
 
     /// The rows so far; the batch is empty afterwards.
     pub(super) fn take(&mut self) -> RecordBatch {
         self.rows = 0;
-        RecordBatch::try_new(Arc::clone(&self.schema), self.builders.finish())
+        let mut columns = self.builders.finish();
+        let ids: &mut ArrayRef = &mut columns[Column::RecipientId as usize];
+        if self.ids != DataType::Utf8 {
+            *ids = cast(&*ids, &self.ids).expect("texts can be read as every type that ids have");
+        }
+        columns.extend(self.passed.take());
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("every column has its declared type and gets one value a row")
     }
 }

@@ -6,15 +6,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::cell::Cell;
 use super::declare::{PLAIN, Storage, columns, text};
 use crate::mail::{Class, Disposition, EnhancedStatus, Timestamp};
 
-/// Raised when a column is removed or changes its type or meaning, but not for a new column at the
-/// end.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The newest version of the schema. Raised when a column is removed or changes its type or
+/// meaning, but not for a new column at the end. In version 2, `recipient_id` has the type that the
+/// target group gives it; files whose ids are texts are of version 1.
+pub const SCHEMA_VERSION: u32 = 2;
+/// The version of files whose ids are texts.
+const TEXT_IDS: u32 = 1;
 /// The metadata key of [`SCHEMA_VERSION`].
 pub(super) const VERSION_KEY: &str = "mailrun.schema";
 /// The metadata key of the run's id.
@@ -71,7 +74,18 @@ columns! { <'a>
     Archive, archive: Option<Cow<'a, str>>, text(4).distinct().late();
 }
 
-/// All columns.
-pub(super) fn schema() -> SchemaRef {
-    Arc::new(Schema::new(Column::ALL.map(Column::field).to_vec()))
+/// The columns of a file whose ids have the type `ids`, and the columns that are passed through.
+pub(super) fn schema(ids: &DataType, passed: &[FieldRef]) -> SchemaRef {
+    let field = |column: Column| {
+        let field = column.field();
+        Arc::new(if column == Column::RecipientId { field.with_data_type(ids.clone()) } else { field })
+    };
+    Arc::new(Schema::new(
+        Column::ALL.into_iter().map(field).chain(passed.iter().cloned()).collect::<Vec<_>>(),
+    ))
+}
+
+/// The version of a file whose ids have the type `ids`.
+pub(super) fn version(ids: &DataType) -> u32 {
+    if *ids == DataType::Utf8 { TEXT_IDS } else { SCHEMA_VERSION }
 }

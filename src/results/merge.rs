@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::StructArray;
+use arrow_schema::{DataType, Field};
 
 use super::batch::{BATCH_ROWS, Batch};
-use super::columns::ResultRow;
+use super::columns::{self, ResultRow};
 use super::error::ResultsError;
 use super::parts::Parts;
 use super::row::{InputRow, ScreeningOutcome};
@@ -29,6 +33,10 @@ pub struct Options {
     pub running: bool,
     /// The detail of rows that were not attempted.
     pub not_attempted: String,
+    /// The type of the recipients' ids, which come as texts.
+    pub ids: DataType,
+    /// Columns of the target group that are passed through.
+    pub passed: Vec<Field>,
 }
 
 impl Default for Options {
@@ -39,6 +47,8 @@ impl Default for Options {
             top_domains: 10,
             running: false,
             not_attempted: "the run ended before its turn".to_owned(),
+            ids: DataType::Utf8,
+            passed: Vec::new(),
         }
     }
 }
@@ -65,18 +75,30 @@ impl<'a> Results<'a> {
     /// Starts writing results into `folder`. Existing results stay until [`finish`](Self::finish).
     pub fn create(folder: &Path, known: Known<'a>, options: Options) -> Result<Self, ResultsError> {
         let run_id = &known.states.run.run_id;
-        let parts = Parts::create(folder, options.compression, run_id, options.rows_per_part.max(1))?;
-        Ok(Self { known, options, parts, batch: Batch::new(), counts: Counts::new() })
+        let batch = Batch::new(options.ids.clone(), options.passed.clone());
+        let (schema, version) = (Arc::clone(batch.schema()), columns::version(&options.ids));
+        let rows_per_part = options.rows_per_part.max(1);
+        let parts = Parts::create(folder, options.compression, run_id, schema, version, rows_per_part)?;
+        Ok(Self { known, options, parts, batch, counts: Counts::new() })
     }
 
     /// Takes the next row of the input.
     pub fn push(&mut self, input: &InputRow<'_>) -> Result<(), ResultsError> {
+        self.push_passing(input, None)
+    }
+
+    /// The same with the target group's columns, and the row's place in them.
+    pub fn push_passing(
+        &mut self,
+        input: &InputRow<'_>,
+        cells: Option<(&StructArray, usize)>,
+    ) -> Result<(), ResultsError> {
         match input.screening {
             ScreeningOutcome::Screened { disposition, detail } => {
                 let detail = detail.map(Cow::Borrowed);
-                self.put(&ResultRow { detail, ..ResultRow::new(input, disposition) })
+                self.put(&ResultRow { detail, ..ResultRow::new(input, disposition) }, cells)
             }
-            ScreeningOutcome::Planned { index } => self.push_planned(input, index),
+            ScreeningOutcome::Planned { index } => self.push_planned(input, index, cells),
         }
     }
 
@@ -87,16 +109,21 @@ impl<'a> Results<'a> {
         Ok(self.counts.summary(files, self.options.top_domains))
     }
 
-    fn put(&mut self, row: &ResultRow<'_>) -> Result<(), ResultsError> {
+    fn put(&mut self, row: &ResultRow<'_>, cells: Option<(&StructArray, usize)>) -> Result<(), ResultsError> {
         self.counts.add(row);
-        self.batch.push(row);
+        self.batch.push(row, cells);
         if self.batch.rows() == BATCH_ROWS {
             self.parts.write(self.batch.take())?;
         }
         Ok(())
     }
 
-    fn push_planned(&mut self, input: &InputRow<'_>, index: u32) -> Result<(), ResultsError> {
+    fn push_planned(
+        &mut self,
+        input: &InputRow<'_>,
+        index: u32,
+        cells: Option<(&StructArray, usize)>,
+    ) -> Result<(), ResultsError> {
         let Known { states, details } = &mut self.known;
         let state = states.state(index);
         let outcome = details.outcome(states, index)?;
@@ -137,7 +164,7 @@ impl<'a> Results<'a> {
             }
             RowState::Unknown => (Disposition::InDoubt, Some(Cow::Owned(unknown(states)))),
         };
-        self.put(&row)
+        self.put(&row, cells)
     }
 }
 

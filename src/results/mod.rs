@@ -3,8 +3,8 @@
 //!
 //! [`Results`] takes the input rows in order, looks each up in the journal, and writes
 //! `results/part-00000.parquet` and so on in constant memory; [`ResultFiles`] reads them back.
-//! Files appear whole: a reader never sees part of one. The columns are those of [`Column`];
-//! DuckDB, pandas, pyarrow and Polars read them directly.
+//! Files appear whole: a reader never sees part of one. The columns are those of [`Column`], then
+//! those that the campaign passes through; DuckDB, pandas, pyarrow and Polars read them directly.
 //!
 //! This module never changes the journal and never decides the outcome of a row.
 
@@ -15,6 +15,7 @@ mod declare;
 mod error;
 mod merge;
 mod parts;
+mod passed;
 mod reader;
 mod row;
 mod summary;

@@ -3,15 +3,17 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::columns::{self, Column, RUN_KEY, SCHEMA_VERSION, VERSION_KEY};
+use super::columns::{Column, RUN_KEY, VERSION_KEY};
 use super::error::ResultsError;
 use crate::campaign::Compression;
 use crate::kit::file::{self, Draft, Synced};
@@ -25,6 +27,7 @@ const LEFT_OVER: [&str; 2] = [file::UNFINISHED, ".unfinished"];
 pub(super) struct Parts {
     folder: PathBuf,
     properties: WriterProperties,
+    schema: SchemaRef,
     rows_per_part: u64,
     current: Option<Part>,
     /// Complete, but not yet published.
@@ -52,11 +55,20 @@ impl Parts {
         folder: &Path,
         compression: Compression,
         run_id: &str,
+        schema: SchemaRef,
+        version: u32,
         rows_per_part: u64,
     ) -> Result<Self, ResultsError> {
         fs::create_dir_all(folder).map_err(|error| ResultsError::io("create", folder, error))?;
-        let properties = properties(compression, run_id);
-        Ok(Self { folder: folder.to_owned(), properties, rows_per_part, current: None, finished: Vec::new() })
+        let properties = properties(compression, run_id, version);
+        Ok(Self {
+            folder: folder.to_owned(),
+            properties,
+            schema,
+            rows_per_part,
+            current: None,
+            finished: Vec::new(),
+        })
     }
 
     /// Adds a batch, split where a part is full.
@@ -103,7 +115,7 @@ impl Parts {
             Ok((draft.handle()?, draft))
         };
         let (file, draft) = create().map_err(|error| ResultsError::io("create", &path, error))?;
-        let writer = ArrowWriter::try_new(file, columns::schema(), Some(self.properties.clone()))
+        let writer = ArrowWriter::try_new(file, Arc::clone(&self.schema), Some(self.properties.clone()))
             .map_err(|error| ResultsError::write(&path, error))?;
         Ok(Part { writer, draft, path, rows: 0 })
     }
@@ -134,14 +146,14 @@ fn is_part(name: &str) -> bool {
     part_number(name).is_some()
 }
 
-fn properties(compression: Compression, run_id: &str) -> WriterProperties {
+fn properties(compression: Compression, run_id: &str, version: u32) -> WriterProperties {
     let codec = match compression {
         Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(3).expect("3 is a level of zstd")),
         Compression::Snappy => Codec::SNAPPY,
         Compression::None => Codec::UNCOMPRESSED,
     };
     let metadata = vec![
-        KeyValue::new(VERSION_KEY.to_owned(), SCHEMA_VERSION.to_string()),
+        KeyValue::new(VERSION_KEY.to_owned(), version.to_string()),
         KeyValue::new(RUN_KEY.to_owned(), run_id.to_owned()),
     ];
     let properties = WriterProperties::builder()

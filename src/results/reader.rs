@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::{can_cast_types, cast};
+use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -91,6 +93,9 @@ fn check(path: &Path) -> Result<(Builder, String), ResultsError> {
         let expected = column.field();
         match builder.schema().field_with_name(column.name()) {
             Ok(field) if field.data_type() == expected.data_type() => {}
+            // Ids have the type of the target group.
+            Ok(field)
+                if column == Column::RecipientId && can_cast_types(field.data_type(), &DataType::Utf8) => {}
             Ok(field) => {
                 let (name, found) = (column.name(), field.data_type());
                 return Err(columns(&format!("column `{name}` is {found}, not {}", expected.data_type())));
@@ -119,8 +124,16 @@ fn rows(
     path: &Path,
 ) -> impl Iterator<Item = Result<ResultRow<'static>, ResultsError>> + use<> {
     let path = path.to_owned();
-    let arrays: Vec<Option<ArrayRef>> =
-        Column::ALL.iter().map(|column| batch.column_by_name(column.name()).map(Arc::clone)).collect();
+    let array = |column: &Column| {
+        let array = batch.column_by_name(column.name())?;
+        let is_text = *array.data_type() == DataType::Utf8;
+        Some(if *column != Column::RecipientId || is_text {
+            Arc::clone(array)
+        } else {
+            cast(array, &DataType::Utf8).expect("`check` has seen that ids can be read as texts")
+        })
+    };
+    let arrays: Vec<Option<ArrayRef>> = Column::ALL.iter().map(array).collect();
     (0..batch.num_rows()).map(move |at| {
         ResultRow::read(&arrays, at).map_err(|(column, text)| ResultsError::Columns {
             path: path.clone(),

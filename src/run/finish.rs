@@ -1,8 +1,10 @@
 //! The last phase: merges plan and journal into the result files.
 
+use arrow_schema::{DataType, Field};
+
 use crate::campaign::Compression;
 use crate::journal::{JournalError, Reader};
-use crate::plan::{self, PlanError, ScreenedRows};
+use crate::plan::{self, Plan, PlanError, ScreenedCells, ScreenedRows};
 use crate::results::{InputRow, Known, Options, Results, ResultsError, ScreeningOutcome, Summary};
 use crate::run_dir::{Manifest, RunDir};
 
@@ -37,8 +39,13 @@ pub fn write_results(
         compression: compression(manifest),
         running,
         not_attempted: not_attempted.to_owned(),
+        ids: plan.id_type().unwrap_or(DataType::Utf8),
+        passed: passed(&plan, &manifest.campaign.results.columns),
         ..Options::default()
     };
+    let mut screened_cells =
+        (!options.passed.is_empty()).then(|| ScreenedCells::open(&run.screened())).transpose()?;
+    let passes = !options.passed.is_empty();
     let known = Known { states: &states, details: journal.details() };
     let mut results = Results::create(&run.results(), known, options)?;
     let shown = |file: usize| manifest.inputs.get(file).map_or("", |input| input.shown.as_str());
@@ -46,19 +53,24 @@ pub fn write_results(
         match row? {
             plan::InputRow::Planned(index) => {
                 let (file, row) = plan.place(index);
-                results.push(&InputRow {
+                let row = InputRow {
                     file: shown(file as usize),
                     row,
                     email: Some(plan.email(index)),
                     domain: Some(plan.domain(index)),
                     id: plan.id(index),
                     screening: ScreeningOutcome::Planned { index },
-                })?;
+                };
+                results.push_passing(&row, passes.then(|| plan.cells(index)))?;
             }
             plan::InputRow::Screened(screened) => {
                 let email = screened.email.as_deref();
                 let address = email.and_then(|email| crate::mail::Address::parse(email).ok());
-                results.push(&InputRow {
+                let cells = match &mut screened_cells {
+                    Some(cells) => cells.next_row()?,
+                    None => None,
+                };
+                let row = InputRow {
                     file: shown(screened.file),
                     row: screened.place.row,
                     email,
@@ -68,11 +80,20 @@ pub fn write_results(
                         disposition: screened.disposition,
                         detail: Some(&screened.detail),
                     },
-                })?;
+                };
+                results.push_passing(&row, cells)?;
             }
         }
     }
     Ok(results.finish()?)
+}
+
+/// The columns that are passed through: those that the plan keeps, which a campaign file that was
+/// changed later may not name.
+fn passed(plan: &Plan, columns: &[String]) -> Vec<Field> {
+    let fields = plan.fields();
+    let named = columns.iter().filter_map(|name| fields.iter().find(|field| field.name() == name));
+    named.map(|field| Field::clone(field)).collect()
 }
 
 fn compression(manifest: &Manifest) -> Compression {

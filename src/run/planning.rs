@@ -170,10 +170,14 @@ impl<P: FnMut(u64)> Line<'_, P> {
         drop(turn);
 
         let ScreenedBatch { accepted, screened } = screened;
-        let encoded = self.layout.encode(&accepted);
+        let encoded = self.layout.encode(&accepted).and_then(|encoded| {
+            let cells = self.layout.encode_screened(&accepted, &screened)?;
+            Ok((encoded, cells))
+        });
         let Some(mut turn) = self.writing.wait(number) else { return Ok(false) };
         let (freeze, domains) = &mut *turn;
-        let written = encoded.and_then(|encoded| freeze.write_encoded(&encoded, &screened));
+        let written =
+            encoded.and_then(|(encoded, cells)| freeze.write_encoded(&encoded, &screened, cells.as_ref()));
         accepted.domains().for_each(|domain| domains.add(domain));
         written.inspect_err(|_| turn.close())?;
         Ok(true)

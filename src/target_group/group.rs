@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 
 use super::csv_file::CsvFile;
 use super::error::TargetGroupError;
@@ -99,6 +99,11 @@ impl TargetGroup {
     /// The index of the column that identifies the recipient.
     pub fn id_column(&self) -> Option<usize> {
         self.unified.id
+    }
+
+    /// The type that the files give the ids, which are read as text.
+    pub fn id_type(&self) -> &DataType {
+        &self.unified.id_type
     }
 
     /// The index of the column with the display name.

@@ -36,6 +36,8 @@ pub(super) struct Unified {
     pub email: usize,
     pub id: Option<usize>,
     pub name: Option<usize>,
+    /// The type that all files give the ids; text where they differ, or where there are none.
+    pub id_type: DataType,
     /// Warnings about dropped columns.
     pub warnings: Vec<String>,
 }
@@ -126,9 +128,27 @@ pub(super) fn unify(
         email: index(email),
         id: spec.id.as_deref().map(index),
         name: spec.name.as_deref().map(index),
+        id_type: spec.id.as_deref().map_or(DataType::Utf8, |id| id_type(&given_by_name[id.trim()])),
         schema,
         warnings,
     })
+}
+
+/// The type of ids that are numbers in all files; ids are read as text.
+fn id_type(given: &[(&str, &Given)]) -> DataType {
+    let types = given.iter().map(|(_, given)| match given {
+        Given::Typed(data_type) => data_type.clone(),
+        Given::Text | Given::Unusable(_) => DataType::Utf8,
+    });
+    let types: Vec<DataType> = types.collect();
+    match types.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) && *first != DataType::Null => {
+            first.clone()
+        }
+        all if all.iter().all(DataType::is_signed_integer) => DataType::Int64,
+        all if all.iter().all(DataType::is_unsigned_integer) => DataType::UInt64,
+        _ => DataType::Utf8,
+    }
 }
 
 fn role(spec: &campaign::TargetGroupSource, name: &str) -> Role {

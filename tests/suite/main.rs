@@ -16,6 +16,7 @@ mod manual;
 mod mx;
 mod mx_command;
 mod one_text;
+mod passthrough;
 mod relays;
 mod send;
 mod senders;

@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_schema::{Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use serde_json::Value;
 
 use super::*;
@@ -204,7 +204,8 @@ fn usable_columns(path: &Path) -> RecordBatch {
         Given::Text | Given::Unusable(_) => None,
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let unified = Unified { schema, email: 0, id: None, name: None, warnings: Vec::new() };
+    let id_type = DataType::Utf8;
+    let unified = Unified { schema, email: 0, id: None, name: None, id_type, warnings: Vec::new() };
     let mut reader = parquet.read(file, 0, &unified).unwrap();
     let batch = reader.next().unwrap().unwrap().read().unwrap();
     assert_eq!(batch.unreadable, []);
