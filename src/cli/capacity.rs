@@ -5,10 +5,12 @@ use serde_json::json;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::log;
 use super::output::out;
 use super::table::table;
+use crate::campaign::Capacity;
 use crate::kit::text::{counted, grouped};
-use crate::pacing::{Fullest, Usage};
+use crate::pacing::{Agreement, Fullest, Usage};
 
 /// `mailrun capacity`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,17 @@ pub(super) struct Args {
 /// What can be done with the ledger.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Apply limits that were agreed to anew, instead of the strictest of the last hour
+    Set {
+        /// Capacity account
+        account: String,
+        /// Messages per hour
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(12..=1_000_000_000))]
+        per_hour: u64,
+        /// How far five minutes may exceed their share, in percent
+        #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=1_100))]
+        burst_percent: u32,
+    },
     /// Prove from result files alone that no window was exceeded
     Audit {
         /// Runs: ids, starts of ids, campaign ids, or directories
@@ -39,8 +52,32 @@ enum Command {
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         None => show(common, args.json),
+        Some(Command::Set { account, per_hour, burst_percent }) => {
+            set(common, account, *per_hour, *burst_percent)
+        }
         Some(Command::Audit { runs, json }) => audit_runs(common, runs, *json || args.json),
     }
+}
+
+fn set(common: &Common, account: &str, per_hour: u64, burst_percent: u32) -> Result<Exit, Diagnostic> {
+    let capacity = Capacity { account: account.to_owned(), per_hour, burst_percent, ..Capacity::default() };
+    let limits = Agreement::from(&capacity);
+    let ledger = common.workspace().state()?.ledger();
+    let changed = ledger.set_limits(account, limits)?;
+    let is_known = ledger.usage()?.iter().any(|usage| usage.account == account);
+    log::print(&match (changed, is_known) {
+        (0, false) => {
+            format!("the account `{account}` was not used within the last hour: campaigns' own limits apply")
+        }
+        (0, true) => format!("the account `{account}` has these limits already"),
+        (_, _) => format!(
+            "the account `{account}` has {} an hour, {} in five minutes, from now on; what it sent within the last hour \
+             counts, and a run that is sending keeps to its own limits",
+            grouped(limits.per_hour),
+            grouped(limits.per_slot)
+        ),
+    });
+    Ok(Exit::Ok)
 }
 
 fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {

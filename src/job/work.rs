@@ -13,6 +13,7 @@ use super::send_options::SendOptions;
 use super::unsent::Unsent;
 use crate::campaign::{Capacity, RouteKind};
 use crate::journal::Journal;
+use crate::kit::text::grouped;
 use crate::pacing::{Holder, LedgerThread, Pacer};
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Preparer, Settings, Suppressor};
@@ -82,6 +83,7 @@ impl Job<'_> {
             return Ok((None, None));
         }
         let account = self.campaign().capacity_account();
+        self.say_what_holds(&account)?;
         let capacity = Capacity { account, ..self.campaign().capacity.clone() };
         let process = format!("{}/{}", run.id(), std::process::id());
         let holder = Holder::new(&run.manifest.campaign_id, &process);
@@ -89,6 +91,27 @@ impl Job<'_> {
         let thread =
             LedgerThread::start(account).map_err(|source| SetupError::Thread { name: "ledger", source })?;
         Ok((Some(Pacer::new(&capacity, self.workspace.clock().now())), Some(thread)))
+    }
+
+    /// Says where stricter limits of the account hold than this campaign names, and until when.
+    fn say_what_holds(&self, account: &str) -> Result<(), JobError> {
+        let capacity = &self.campaign().capacity;
+        let usage = self.workspace.state()?.ledger().usage()?;
+        let usage = usage.iter().find(|usage| usage.account == account);
+        let Some((limits, until)) = usage.and_then(|usage| usage.stricter_than(capacity.into())) else {
+            return Ok(());
+        };
+        self.workspace.warn(format!(
+            "the account `{account}` is held to {} an hour, {} in five minutes, until {until} at least: it was used with \
+             these limits within the last hour. The campaign's {} an hour apply afterwards; if the provider has agreed to \
+             them, `mailrun capacity set {account} --per-hour {} --burst-percent {}` applies them now",
+            grouped(limits.per_hour),
+            grouped(limits.per_slot),
+            grouped(capacity.per_hour),
+            capacity.per_hour,
+            capacity.burst_percent
+        ));
+        Ok(())
     }
 
     /// What composes and signs the run's messages.

@@ -5,6 +5,7 @@ mod architecture;
 mod archive;
 mod bad_days;
 mod bad_relays;
+mod capacity;
 mod check;
 mod circles;
 mod crash;

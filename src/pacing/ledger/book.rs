@@ -183,6 +183,7 @@ impl Book {
     pub(crate) fn enter(&mut self, record: BlockRecord) {
         self.last_id = self.last_id.max(record.id.0);
         if self.records.contains_key(&record.id) {
+            self.name(record.id, record.agreement);
             self.give_back(record.id, record.count);
             return;
         }
@@ -194,6 +195,35 @@ impl Book {
         }
         *self.agreements.entry(record.agreement).or_default() += 1;
         self.records.insert(record.id, record);
+    }
+
+    /// From now on all blocks name `limits`. Returns how many named others.
+    pub(crate) fn set_limits(&mut self, limits: Agreement) -> u64 {
+        let others: Vec<BlockId> =
+            self.records.values().filter(|entry| entry.agreement != limits).map(|entry| entry.id).collect();
+        for id in &others {
+            self.name(*id, limits);
+        }
+        others.len() as u64
+    }
+
+    /// The block names `limits` from now on.
+    fn name(&mut self, id: BlockId, limits: Agreement) {
+        let Some(record) = self.records.get_mut(&id).filter(|record| record.agreement != limits) else {
+            return;
+        };
+        let before = std::mem::replace(&mut record.agreement, limits);
+        *self.agreements.entry(limits).or_default() += 1;
+        self.forget(before);
+    }
+
+    /// One block fewer names `limits`.
+    fn forget(&mut self, limits: Agreement) {
+        let named = self.agreements.get_mut(&limits).expect("each entry's agreement was counted");
+        *named -= 1;
+        if *named == 0 {
+            self.agreements.remove(&limits);
+        }
     }
 
     /// From now on only `used` tokens of the block count; never more than before.
@@ -215,11 +245,7 @@ impl Book {
         // next one.
         while let Some(first) = self.records.first_entry().filter(|first| first.get().until < hour_ago) {
             let agreement = first.remove().agreement;
-            let named = self.agreements.get_mut(&agreement).expect("each entry's agreement was counted");
-            *named -= 1;
-            if *named == 0 {
-                self.agreements.remove(&agreement);
-            }
+            self.forget(agreement);
         }
     }
 

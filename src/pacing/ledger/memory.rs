@@ -9,7 +9,7 @@ use super::book::{Book, Claim};
 use super::usage::{self, Usage};
 use super::{Account, DailyCaps, Holder, Ledger, LedgerError, Request, Reservation};
 use crate::kit::store::StoreError;
-use crate::pacing::agreement::Terms;
+use crate::pacing::agreement::{Agreement, Terms};
 use crate::pacing::clock::Clock;
 
 /// Keeps the accounts in memory, for all who hold a clone: for tests and benchmarks. It ends with
@@ -36,6 +36,10 @@ impl MemoryLedger {
 impl Ledger for MemoryLedger {
     fn join(&self, holder: Holder, terms: Terms) -> Result<Box<dyn Account>, LedgerError> {
         Ok(Box::new(MemoryAccount { ledger: self.clone(), holder, terms }))
+    }
+
+    fn set_limits(&self, account: &str, limits: Agreement) -> Result<u64, LedgerError> {
+        Ok(self.lock().get_mut(account).map_or(0, |book| book.set_limits(limits)))
     }
 
     fn usage(&self) -> Result<Vec<Usage>, LedgerError> {

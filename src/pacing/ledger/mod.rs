@@ -35,6 +35,11 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// `holder`'s access to the account that `terms` name.
     fn join(&self, holder: Holder, terms: Terms) -> Result<Box<dyn Account>, LedgerError>;
 
+    /// From now on, every block of the account's last hour names `limits`: those that campaigns
+    /// named before no longer hold. Returns how many blocks named others. What was sent counts as
+    /// before, and a process that works now goes on naming its own.
+    fn set_limits(&self, account: &str, limits: Agreement) -> Result<u64, LedgerError>;
+
     /// The last hour of every account, by name.
     fn usage(&self) -> Result<Vec<Usage>, LedgerError>;
 }

@@ -19,6 +19,9 @@ pub struct Usage {
     pub in_force: Agreement,
     /// The limits that each campaign of the last hour has named, by campaign; they should be equal.
     pub named: BTreeMap<String, Agreement>,
+    /// The limits that were named within the last hour, and until when each holds if nobody names
+    /// it again.
+    pub limits: Vec<(Agreement, Timestamp)>,
     /// Messages spent in the last 3,600 s, including blocks that are not used up yet.
     pub hour_used: u64,
     /// How many may still leave now, by the hour's limit.
@@ -35,6 +38,16 @@ impl Usage {
     /// True when campaigns have named different limits for the account: the strictest apply.
     pub fn disagrees(&self) -> bool {
         self.named.values().any(|limits| *limits != self.in_force)
+    }
+
+    /// The limits that hold for a campaign that names `own`, and until when, where they are
+    /// stricter.
+    pub fn stricter_than(&self, own: Agreement) -> Option<(Agreement, Timestamp)> {
+        let stricter = self.limits.iter().filter(|(limits, _)| limits.strictest(own) != own);
+        stricter
+            .copied()
+            .reduce(|(one, until), (other, later)| (one.strictest(other), until.max(later)))
+            .map(|(limits, until)| (limits.strictest(own), until))
     }
 }
 
@@ -61,6 +74,12 @@ pub(crate) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage
         let limits = named.entry(entry.holder.campaign.to_string()).or_insert(entry.agreement);
         *limits = limits.strictest(entry.agreement);
     }
+    let mut limits: BTreeMap<Agreement, Timestamp> = BTreeMap::new();
+    for entry in book.records().filter(|entry| within(entry, HOUR)) {
+        let until = limits.entry(entry.agreement).or_default();
+        *until = (at.wall_of(entry.until) + HOUR).max(*until);
+    }
+    let limits = limits.into_iter().collect();
     let in_force = live().reduce(Agreement::strictest).or_else(|| all().reduce(Agreement::strictest))?;
 
     let used = |span| book.records().filter(|entry| within(entry, span)).map(|entry| entry.count).sum();
@@ -86,5 +105,5 @@ pub(crate) fn of_book(account: String, book: &Book, at: Reading) -> Option<Usage
         by: by.into_iter().map(|(holder, count)| (holder.clone(), count)).collect(),
     });
     let slots = slots.collect();
-    Some(Usage { account, in_force, named, hour_used, hour_free, slot_used, slot_free, slots })
+    Some(Usage { account, in_force, named, limits, hour_used, hour_free, slot_used, slot_free, slots })
 }

@@ -105,6 +105,30 @@ pub(super) fn the_strictest_limits_named_are_in_force(fresh: &Fresh) {
     assert_eq!(ask(fresh, &mut *first, hour_later, 1).in_force, (&Capacity::default()).into());
 }
 
+pub(super) fn limits_that_are_set_hold_for_every_process_and_what_was_sent_still_counts(fresh: &Fresh) {
+    let narrow = Capacity { per_hour: 1_200, ..Capacity::default() };
+    let wide = Agreement::from(&Capacity::default());
+    let (mut first, mut second) = (join_with(fresh, "1", &narrow), join(fresh, "2"));
+    assert_eq!(granted(&ask(fresh, &mut *first, 0, 1)), 1);
+    assert_eq!(ask(fresh, &mut *second, 1_000_000, 1).in_force, Agreement::from(&narrow));
+    let (limits, until) = usage(fresh).stricter_than(wide).unwrap();
+    assert_eq!(limits, Agreement::from(&narrow));
+    let hour_later = reading(0).wall + Duration::from_secs(3_600);
+    assert!(until > hour_later && until < hour_later + Duration::from_secs(5), "{until}");
+
+    let ledger = fresh.open().ledger();
+    assert!(ledger.set_limits("default", wide).unwrap() > 0);
+    assert_eq!(ledger.set_limits("default", wide).unwrap(), 0, "nothing is left to change");
+    assert_eq!(ledger.set_limits("unknown", wide).unwrap(), 0);
+    let used = usage(fresh).hour_used;
+    assert!(used > 0 && usage(fresh).stricter_than(wide).is_none());
+    assert_eq!(ask(fresh, &mut *second, 2_000_000, 1).in_force, wide, "a process that works sees it");
+    assert_eq!(usage(fresh).hour_used, used + 1);
+    // Who still names the narrow limits is held to them, and so are the rest.
+    assert_eq!(ask(fresh, &mut *first, 3_000_000, 1).in_force, Agreement::from(&narrow));
+    assert_eq!(ask(fresh, &mut *second, 4_000_000, 1).in_force, Agreement::from(&narrow));
+}
+
 pub(super) fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would(fresh: &Fresh) {
     let total: u64 = std::thread::scope(|scope| {
         let ask = |process: usize| {

@@ -49,6 +49,11 @@ INSERT INTO capacity_block (account, change, campaign, process, pace, per_hour, 
     line_start_us, wall_us, reserved, count)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
+/// The limits of an account's blocks, at the change ?2.
+pub(super) const SET_LIMITS: &str = "
+UPDATE capacity_block SET per_hour = ?3, per_slot = ?4, change = ?2
+WHERE account = ?1 AND (per_hour <> ?3 OR per_slot <> ?4)";
+
 /// Blocks that are older than ?5 microseconds: ?2 is the boot, ?3 its clock and ?4 the wall clock.
 pub(super) const PRUNE: &str = "
 DELETE FROM capacity_block WHERE account = ?1 AND CASE

@@ -15,8 +15,8 @@ use super::error::{self, STATE};
 use super::{block, file};
 use crate::kit::store::{Store, StoreError};
 use crate::pacing::{
-    Account, BlockId, Book, Claim, Clock, Holder, Ledger, LedgerError, Reading, Request, Reservation, Terms,
-    Uptime, Usage, micros, of_book,
+    Account, Agreement, BlockId, Book, Claim, Clock, Holder, Ledger, LedgerError, Reading, Request,
+    Reservation, Terms, Uptime, Usage, micros, of_book,
 };
 
 /// The format of the ledger's tables.
@@ -38,6 +38,25 @@ pub(super) struct SqliteLedger {
 impl Ledger for SqliteLedger {
     fn join(&self, holder: Holder, terms: Terms) -> Result<Box<dyn Account>, LedgerError> {
         Ok(Box::new(SqliteAccount::open(self, holder, terms)?))
+    }
+
+    fn set_limits(&self, account: &str, limits: Agreement) -> Result<u64, LedgerError> {
+        if !self.path.exists() {
+            return Ok(0);
+        }
+        let store = error::store(&STATE, &self.path);
+        let sqlite = |error| error::sqlite(&store, "change the limits in", error);
+        let mut db = open(&self.path)?;
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let change = changes(&transaction, account).map_err(sqlite)? + 1;
+        let number = |limit: u64| i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = params![account, change, number(limits.per_hour), number(limits.per_slot)];
+        let changed = transaction.execute(block::SET_LIMITS, values).map_err(sqlite)?;
+        if changed > 0 {
+            set_changes(&transaction, account, change).map_err(sqlite)?;
+            transaction.commit().map_err(sqlite)?;
+        }
+        Ok(changed as u64)
     }
 
     /// None where there is no file.
