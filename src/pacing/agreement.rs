@@ -110,6 +110,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Messages a second, with up to three decimal places; at least one of them.
+    pub fn per_second(messages: f64) -> Self {
+        Self { tokens: ((messages * 1_000.0).round() as u64).max(1), micros: 1_000_000_000 }
+    }
+
     /// Whole messages in `micros`.
     pub fn tokens_in(self, micros: u64) -> u64 {
         let tokens = u128::from(self.tokens) * u128::from(micros) / u128::from(self.micros);
@@ -132,7 +137,8 @@ impl Rate {
         tokens * self.micros as f64 / self.tokens.max(1) as f64
     }
 
-    fn min(self, other: Self) -> Self {
+    /// The lower of the two.
+    pub fn min(self, other: Self) -> Self {
         let slower = u128::from(self.tokens) * u128::from(other.micros)
             <= u128::from(other.tokens) * u128::from(self.micros);
         if slower { self } else { other }

@@ -29,9 +29,10 @@ impl Bucket {
 
     /// Fills at another rate from now on.
     pub fn set_rate(&mut self, rate: Rate) {
-        let tokens = self.tokens();
+        // Fractions of a message too: a rate may change with each one.
+        let credit = u128::from(self.credit) * u128::from(rate.micros) / u128::from(self.rate.micros);
         self.rate = rate;
-        self.credit = tokens.saturating_mul(rate.micros).min(self.capacity());
+        self.credit = u64::try_from(credit).unwrap_or(u64::MAX).min(self.capacity());
     }
 
     /// Below 1e18 for any agreement of up to a thousand million.

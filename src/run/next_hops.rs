@@ -141,7 +141,7 @@ fn lane_limits(shaping: &SiteShaping, sources: usize) -> LaneLimits {
         pipeline_depth: 1,
         recipients: shaping.recipients_per_message,
         one_domain: true,
-        rate: shaping.messages_per_second.map(|messages| per_second(messages * each)),
+        rate: shaping.messages_per_second.map(|messages| Rate::per_second(messages * each)),
         openings: shaping.new_connections_per_minute.map(|openings| Rate {
             tokens: u64::from(openings).saturating_mul(sources as u64),
             micros: 60_000_000,
@@ -156,13 +156,8 @@ fn provider_limits(shaping: &SiteShaping, sources: usize) -> Option<ProviderLimi
     Some(ProviderLimits {
         name,
         connections: shaping.provider_connections.map(|connections| connections.saturating_mul(sources)),
-        rate: shaping.provider_messages_per_second.map(|messages| per_second(messages * each)),
+        rate: shaping.provider_messages_per_second.map(|messages| Rate::per_second(messages * each)),
     })
-}
-
-/// A rate with up to three decimal places.
-fn per_second(messages: f64) -> Rate {
-    Rate { tokens: ((messages * 1_000.0).round() as u64).max(1), micros: 1_000_000_000 }
 }
 
 /// The limits of a relay's lane: all connections that are configured, from the start, and one

@@ -15,6 +15,7 @@
 //! | `data-<code>[-<x.y.z>]` | the end of the message is answered with it; the message is not accepted |
 //! | `421` | as `rcpt-421`; after any 421 the connection is closed |
 //! | `greylist` | as `rcpt-451-4.7.1-once` |
+//! | `rate-<n>` | at most so many messages a second, over all connections; beyond that RCPT is answered 451 4.4.5 |
 //! | `slow-<n>ms`, `slow-<n>s` | the message is accepted; its reply comes after this time |
 //! | `slow-rcpt-<n>ms`, `slow-rcpt-<n>s` | the reply to RCPT comes after this time |
 //! | `multiline` | the message is accepted with a reply of three lines |

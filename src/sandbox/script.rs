@@ -1,10 +1,10 @@
 //! Scripts in a recipient's local part. The table in [`super`] defines them.
 //!
-//! Parses scripts and counts attempts; the session acts on them.
+//! Parses scripts, counts attempts and their rate; the session acts on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::mail::EnhancedStatus;
 
@@ -15,6 +15,10 @@ pub const BEHAVIOURS: &[(&str, &str)] = &[
     ("data-<code>[-<x.y.z>]", "the end of the message is answered with it; the message is not accepted"),
     ("421", "as rcpt-421; after any 421 the connection is closed"),
     ("greylist", "as rcpt-451-4.7.1-once"),
+    (
+        "rate-<n>",
+        "at most so many messages a second, over all connections; beyond that RCPT is answered 451 4.4.5",
+    ),
     ("slow-<n>ms, slow-<n>s", "the message is accepted; its reply comes after this time"),
     ("slow-rcpt-<n>ms, slow-rcpt-<n>s", "the reply to RCPT comes after this time"),
     ("multiline", "the message is accepted with a reply of three lines"),
@@ -57,6 +61,8 @@ pub(super) enum Point {
 pub(super) enum Deed {
     /// Answer with this, and refuse.
     Refuse { code: u16, enhanced: Option<EnhancedStatus> },
+    /// Accept so many in any second, over all addresses with this script; refuse the rest.
+    Throttle(u32),
     /// Accept after this time.
     Slow(Duration),
     /// Accept in three lines.
@@ -104,6 +110,7 @@ impl Script {
             "rcpt" => script(Point::Recipient, refusal(rest)?),
             "predata" => script(Point::ContentCommand, refusal(rest)?),
             "data" => script(Point::ContentEnd, refusal(rest)?),
+            "rate" => script(Point::Recipient, Deed::Throttle(rest.parse().ok().filter(|most| *most > 0)?)),
             "slow" => match rest.strip_prefix("rcpt-") {
                 Some(time) => script(Point::Recipient, Deed::Slow(duration(time)?)),
                 None => script(Point::ContentEnd, Deed::Slow(duration(rest)?)),
@@ -128,7 +135,7 @@ impl Script {
                     Deed::Lose | Deed::Overlong => point == Point::ContentEnd,
                     Deed::Garbage => point != Point::InContent,
                     Deed::Drop | Deed::Reset | Deed::Stall => true,
-                    Deed::Refuse { .. } | Deed::Slow(_) | Deed::Multiline => false,
+                    Deed::Refuse { .. } | Deed::Throttle(_) | Deed::Slow(_) | Deed::Multiline => false,
                 };
                 known.then(|| script(point, deed)).flatten()
             }
@@ -172,9 +179,13 @@ fn duration(text: &str) -> Option<Duration> {
     (time <= Duration::from_secs(3600)).then_some(time)
 }
 
-/// How often each address with a counted script was tried, for all connections.
+/// How often each address with a counted script was tried, and how many were accepted within the
+/// last second at each rate; for all connections.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<HashMap<(Point, String), u32>>);
+pub(super) struct Attempts {
+    counts: Mutex<HashMap<(Point, String), u32>>,
+    accepted: Mutex<HashMap<u32, VecDeque<Instant>>>,
+}
 
 /// Addresses that are counted: some 100 MB. Beyond it all counts start again.
 const COUNTED_ADDRESSES: usize = 1 << 20;
@@ -182,14 +193,33 @@ const COUNTED_ADDRESSES: usize = 1 << 20;
 impl Attempts {
     /// Counts one attempt; true while the script still acts on it.
     pub(super) fn acts(&self, script: &Script, address: &str) -> bool {
+        if let Deed::Throttle(most) = script.deed
+            && self.has_room(most, Instant::now())
+        {
+            return false;
+        }
         let Some(times) = script.times else { return true };
-        let mut counts = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if counts.len() >= COUNTED_ADDRESSES {
             counts.clear();
         }
         let count = counts.entry((script.point, address.to_lowercase())).or_default();
         *count = count.saturating_add(1);
         *count <= times
+    }
+
+    /// Takes a place among `most` in a second; false if there is none.
+    fn has_room(&self, most: u32, now: Instant) -> bool {
+        let mut accepted = self.accepted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let accepted = accepted.entry(most).or_default();
+        while accepted.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
+            accepted.pop_front();
+        }
+        let has_room = accepted.len() < most as usize;
+        if has_room {
+            accepted.push_back(now);
+        }
+        has_room
     }
 }
 
@@ -222,6 +252,7 @@ mod tests {
         reads("greylist", Recipient, refuse(451, "4.7.1"), Some(1));
         reads("greylist-twice", Recipient, refuse(451, "4.7.1"), Some(2));
         reads("greylist-always", Recipient, refuse(451, "4.7.1"), None);
+        reads("rate-10+7", Recipient, Throttle(10), None);
         reads("slow-200ms", ContentEnd, Slow(Duration::from_millis(200)), None);
         reads("slow-2s", ContentEnd, Slow(Duration::from_secs(2)), None);
         reads("slow-rcpt-5ms-once", Recipient, Slow(Duration::from_millis(5)), Some(1));
@@ -272,6 +303,8 @@ mod tests {
             "data-entry",
             "slow",
             "slow-motion",
+            "rate-0",
+            "rate-limit",
             "slow-ms",
             "slow-9999s",
             "drop-off",
@@ -288,6 +321,14 @@ mod tests {
         ] {
             assert_eq!(Script::parse(&format!("{local}@example.com")), None, "{local}");
         }
+    }
+
+    #[test]
+    fn a_rate_holds_for_all_of_its_addresses_in_any_second() {
+        let (attempts, start) = (Attempts::default(), Instant::now());
+        let taken = |ms: u64| attempts.has_room(2, start + Duration::from_millis(ms));
+        assert_eq!([0, 500, 999, 1_000, 1_499, 1_500].map(taken), [true, true, false, true, false, true]);
+        assert!(attempts.has_room(3, start), "another rate counts for itself");
     }
 
     #[test]

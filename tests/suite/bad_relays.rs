@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use mailrun::mail::{Class, Disposition};
 use mailrun::sandbox::{Extensions, Options, record};
@@ -247,4 +248,19 @@ fn a_reply_too_many_is_no_acceptance() {
         _ => "250 ok\r\n",
     };
     check(ehlo_twice, "deferred");
+}
+
+#[test]
+fn a_relay_that_takes_ten_a_second_soon_gets_no_more() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "[delivery.retry]\nfirst = \"2s\"");
+    let rows: String = (0..60).map(|n| format!("rate-10+{n}@a.example,{n}\n")).collect();
+    dir.write("one.csv", format!("email,n\n{rows}"));
+    let begun = Instant::now();
+    dir.run(&["send", &file, "-v"]).ended(0).says(" messages a second: 451 4.4.5 ");
+    let (took, stats) = (begun.elapsed().as_secs_f64(), relay.stop());
+    assert_eq!(dir.dispositions("one"), [("accepted".to_owned(), 60)]);
+    assert!(took <= 12.0, "60 at 10 a second took {took} s");
+    assert!(stats.deferred <= 40, "{} refused", stats.deferred);
 }

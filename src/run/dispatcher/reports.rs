@@ -66,7 +66,7 @@ impl Dispatcher {
         }
         let lane_id = in_flight.lane;
         let only_way = self.lanes[lane_id].limits.only_way;
-        let (mut accepted, mut complaint) = (false, None);
+        let (mut accepted, mut complaint) = (0, None);
         for (at, fate) in fates.into_iter().enumerate() {
             if too_many.as_ref().is_some_and(|too_many| too_many.beyond.contains(&at)) {
                 continue;
@@ -75,20 +75,28 @@ impl Dispatcher {
             if let Some(pause) = judged.pause {
                 self.pause(lane_id, pause, &judged.cause(), now);
             }
-            accepted |= judged.ending == Ending::Final(Disposition::Accepted);
+            accepted += usize::from(judged.ending == Ending::Final(Disposition::Accepted));
             if judged.complains {
-                complaint.get_or_insert_with(|| judged.cause());
+                // A lost connection or a reply that brings a pause says nothing of a rate.
+                let of_rate = judged.reply.is_some() && judged.pause.is_none();
+                complaint.get_or_insert_with(|| (judged.cause(), of_rate));
             }
             self.conclude(&in_flight, at, judged, &report, now, actions);
         }
         // However many recipients it had, a transaction is one sign of how much its site can take.
-        if let Some(cause) = complaint {
-            let change = self.lanes[lane_id].complained(&cause, now);
+        if let Some((cause, of_rate)) = complaint
+            && !self.lanes[lane_id].has_slowed_since(report.started_at)
+        {
+            let lane = &mut self.lanes[lane_id];
+            if of_rate && let Some(rate) = lane.slow_down(now) {
+                tracing::info!(site = lane.site.name, "slowed down to {rate:.1} messages a second: {cause}");
+            }
+            let change = lane.complained(&cause, now);
             self.log_change(lane_id, change, &cause);
         }
-        if accepted {
+        if accepted > 0 {
             let lane = &mut self.lanes[lane_id];
-            if lane.succeeded() {
+            if lane.succeeded(accepted, report.started_at, now) {
                 tracing::debug!(site = lane.site.name, connections = lane.window(), "sped up");
             }
         }

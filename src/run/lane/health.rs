@@ -1,8 +1,9 @@
-//! How a site is doing, and how much it is trusted with: the number of connections, backoff, rests
-//! and pauses.
+//! How a site is doing, and how much it is trusted with: connections, messages a second, backoff,
+//! rests and pauses.
 
 use std::time::Duration;
 
+use super::speed::Speed;
 use crate::mail::Timestamp;
 use crate::run::concurrency::{Change, Concurrency};
 use crate::run::limits::LaneLimits;
@@ -20,6 +21,8 @@ const LONGEST_REST: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub(super) struct Health {
     concurrency: Concurrency,
+    /// Messages a second.
+    pub speed: Speed,
     /// Connections that it begins with.
     initial: usize,
     /// Connections that could not be opened, or were lost before their first transaction, since the
@@ -39,9 +42,10 @@ pub(super) struct Health {
 
 impl Health {
     /// A site that nothing is known of.
-    pub(super) fn new(limits: &LaneLimits) -> Self {
+    pub(super) fn new(limits: &LaneLimits, now: Timestamp) -> Self {
         Self {
             concurrency: Concurrency::new(limits.initial, limits.connections),
+            speed: Speed::new(limits.rate, now),
             initial: limits.initial,
             failures: 0,
             rests: 0,
@@ -122,11 +126,13 @@ impl Health {
         is_news
     }
 
-    /// The site accepted a message; true when it is trusted with more connections now.
-    pub(super) fn succeeded(&mut self) -> bool {
+    /// The site accepted a message for so many recipients that left at `started_at`; true when it
+    /// is trusted with more connections now.
+    pub(super) fn succeeded(&mut self, recipients: usize, started_at: Timestamp, now: Timestamp) -> bool {
         self.rests = 0;
         let grew = self.concurrency.succeeded() == Change::Window;
-        if self.window() >= self.initial {
+        self.speed.accepted(recipients, started_at, now);
+        if self.window() >= self.initial && self.speed.learnt().is_none() {
             self.complaint = None;
         }
         grew
@@ -163,6 +169,8 @@ impl Health {
             format!("paused until {until}{why}")
         } else if let Some(since) = self.unreachable_since {
             format!("not reachable since {since}{why}")
+        } else if let Some(rate) = self.speed.learnt() {
+            format!("slowed to {rate:.1}/s{why}")
         } else if self.window() < self.initial {
             format!("slowed to {} connections{why}", self.window())
         } else {

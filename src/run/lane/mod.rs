@@ -5,10 +5,12 @@
 //! | `backlog` | the rows that wait, and the messages that are ready |
 //! | `pool` | the connections and their places |
 //! | `health` | how the site is doing: backoff, rests, pauses |
+//! | `speed` | how many messages a second it takes |
 
 mod backlog;
 mod health;
 mod pool;
+mod speed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,6 @@ use super::snapshot::LaneSnapshot;
 use super::source::NoPlace;
 use super::task::Task;
 use crate::mail::Timestamp;
-use crate::pacing::Bucket;
 use crate::smtp::ConnectionId;
 
 /// The queue and the connections of one site.
@@ -44,7 +45,6 @@ pub struct Lane {
     granted: usize,
     /// Recipients of one message: the limit, or fewer if the site has shown that it accepts fewer.
     recipients: usize,
-    rate: Option<Bucket>,
     /// Rate-limited until this time, by the lane's own rate, its provider's or its sources'.
     throttled_until: Option<Timestamp>,
 }
@@ -71,10 +71,9 @@ impl Lane {
             provider,
             backlog: Backlog::default(),
             pool: Pool::new(&limits, now),
-            health: Health::new(&limits),
+            health: Health::new(&limits, now),
             granted: 0,
             recipients: limits.recipients.max(1),
-            rate: limits.rate.map(|rate| Bucket::new(rate, now)),
             throttled_until: None,
         }
     }
@@ -206,10 +205,7 @@ impl Lane {
         now: Timestamp,
         mut take: impl FnMut(SourceId, usize) -> Result<usize, NoPlace>,
     ) -> Result<Place, NoPlace> {
-        let allowed = match &mut self.rate {
-            Some(rate) => rate.take_up_to(most as u64, now).map_err(NoPlace::Until)? as usize,
-            None => most,
-        };
+        let allowed = self.health.speed.take(most, now).map_err(NoPlace::Until)?;
         let mut earliest = None;
         let found = self.pool.with_free_place().find_map(|(id, source)| match take(source, allowed) {
             Ok(recipients) => Some((id, source, recipients)),
@@ -229,9 +225,7 @@ impl Lane {
 
     /// Returns to the rate what it had for recipients that do not get their message now.
     pub(super) fn put_back_rate(&mut self, recipients: usize) {
-        if let Some(rate) = &mut self.rate {
-            rate.put_back(recipients as u64);
-        }
+        self.health.speed.put_back(recipients);
     }
 
     /// Frees a place.
@@ -323,9 +317,23 @@ impl Lane {
         self.pool.retire_from(is_spent)
     }
 
-    /// The site accepted a message; true when it is trusted with more connections now.
-    pub(super) fn succeeded(&mut self) -> bool {
-        self.health.succeeded()
+    /// The site accepted a message for so many recipients that left at `started_at`; true when it
+    /// is trusted with more connections now.
+    pub(super) fn succeeded(&mut self, recipients: usize, started_at: Timestamp, now: Timestamp) -> bool {
+        self.health.succeeded(recipients, started_at, now)
+    }
+
+    /// True when what left at `started_at` left before the lane slowed down.
+    pub(super) fn has_slowed_since(&self, started_at: Timestamp) -> bool {
+        self.health.speed.is_old(started_at)
+    }
+
+    /// The site refused a message for now: the rate in messages a second that the lane continues
+    /// at, when it slows down.
+    pub(super) fn slow_down(&mut self, now: Timestamp) -> Option<f64> {
+        let settled_at = self.health.speed.complained(now)?;
+        self.throttled_until = self.throttled_until.max(Some(settled_at));
+        self.health.speed.learnt()
     }
 
     /// The site complained; what that changes.

@@ -4,6 +4,7 @@
 mod many_sites;
 mod one_site;
 mod one_text;
+mod rates;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};

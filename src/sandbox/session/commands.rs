@@ -269,6 +269,9 @@ impl Session {
         let (pause, ending) = match deed {
             None => (None, Ending::RecipientOk),
             Some(Deed::Slow(time)) => (Some(time), Ending::RecipientOk),
+            Some(Deed::Throttle(_)) => {
+                (None, self.refusal(451, "4.4.5".parse().ok(), Point::Recipient, &to.address))
+            }
             Some(Deed::Refuse { code, enhanced }) => {
                 (None, self.refusal(code, enhanced, Point::Recipient, &to.address))
             }

@@ -1,8 +1,8 @@
 //! One SMTP session as a server sees it: bytes in, replies and steps out (RFC 5321, 2920, 3030,
 //! 3207, 4954).
 //!
-//! Does no I/O and has no clock: it returns the next step, and the driver in [`super::connection`]
-//! takes it.
+//! Does no I/O and, but for `rate-<n>`, has no clock: it returns the next step, and the driver in
+//! [`super::connection`] takes it.
 
 mod auth;
 mod commands;
@@ -328,6 +328,7 @@ impl Session {
         }
         let (pause, ending) = match self.content_deed(&transaction, Point::ContentEnd) {
             None => (delay, Ending::Queued),
+            Some(Deed::Throttle(_)) => unreachable!("`Script::parse` gives this at RCPT only"),
             Some(Deed::Slow(time)) => (Some(time), Ending::Queued),
             Some(Deed::Multiline) => (delay, Ending::QueuedMultiline),
             Some(Deed::Overlong) => (delay, Ending::QueuedOverlong),

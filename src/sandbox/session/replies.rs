@@ -117,7 +117,12 @@ impl Session {
             Deed::Drop | Deed::Lose => Step::Drop,
             Deed::Reset => Step::Reset,
             Deed::Stall => Step::Stall { reading: false },
-            Deed::Refuse { .. } | Deed::Slow(_) | Deed::Multiline | Deed::Garbage | Deed::Overlong => {
+            Deed::Refuse { .. }
+            | Deed::Throttle(_)
+            | Deed::Slow(_)
+            | Deed::Multiline
+            | Deed::Garbage
+            | Deed::Overlong => {
                 unreachable!("`Script::parse` and `Faults::at` return none of these within content")
             }
         };
@@ -220,6 +225,7 @@ fn words(code: u16, enhanced: Option<EnhancedStatus>, point: Point) -> (&'static
         "4.3.0" => "Error: queue file write error",
         "4.3.1" => "Insufficient system storage",
         "4.2.2" | "5.2.2" => "<{}>: Recipient address rejected: Mailbox full",
+        "4.4.5" => "Error: too many messages, slow down",
         "4.7.0" => "[TSS04] Messages temporarily deferred due to unexpected volume or user complaints",
         "4.7.28" => "Our system has detected an unusual rate of unsolicited mail; try again later",
         "5.1.1" => "<{}>: Recipient address rejected: User unknown in virtual mailbox table",
