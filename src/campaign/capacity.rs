@@ -17,7 +17,13 @@ pub struct Capacity {
     pub burst_percent: u32,
     /// How messages are spread over the hour.
     pub pace: Pace,
+    /// Who goes first on a shared account, 0 to 9; by default 5 for alarms and 0 for other mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
 }
+
+/// The highest priority.
+const HIGHEST_PRIORITY: u8 = 9;
 
 /// How messages are spread over the hour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -32,7 +38,13 @@ pub enum Pace {
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { account: "default".into(), per_hour: 150_000, burst_percent: 25, pace: Pace::Even }
+        Self {
+            account: "default".into(),
+            per_hour: 150_000,
+            burst_percent: 25,
+            pace: Pace::Even,
+            priority: None,
+        }
     }
 }
 
@@ -60,6 +72,9 @@ impl Capacity {
         }
         if self.per_hour > 1_000_000_000 {
             return Err(Mistake::new("capacity.per-hour", "more than 1,000,000,000 messages per hour", ""));
+        }
+        if self.priority.is_some_and(|priority| priority > HIGHEST_PRIORITY) {
+            return Err(Mistake::new("capacity.priority", "a priority is 0 to 9", "9 goes first"));
         }
         if self.burst_percent > 1_100 {
             return Err(Mistake::new(

@@ -155,6 +155,14 @@ impl Campaign {
         }
     }
 
+    /// Who goes first on a shared account: the higher number.
+    pub fn priority(&self) -> u8 {
+        self.capacity.priority.unwrap_or(match self.identity.kind {
+            Kind::Alarm => 5,
+            Kind::News | Kind::Update => 0,
+        })
+    }
+
     /// The entries of `[[egress]]` that serve the sender.
     pub fn egress(&self) -> impl Iterator<Item = &Egress> {
         let domain = self.sender.from.address.domain();

@@ -128,8 +128,8 @@ mod tests {
         check("[\"a.csv\"]", "\"a.csv\"", "`files` is the text \"a.csv\", and must be a list in `[ ]`", None);
         check("subject = \"x\"", "subject = 5", "`subject` is `5`, and must be a text in quotes", None);
         check("id = \"x\"\n", "", "the key `id` is missing", Some("add it to its table"));
-        let keys = "expected one of `account`, `per-hour`, `burst-percent`, `pace`";
-        let unknown = format!("unknown key `per-huor`, {keys}");
-        check("per-hour", "per-huor", &unknown, Some("did you mean `per-hour`?"));
+        let dsn = "[delivery.dsn]\nnotfy = [\"never\"]\n[delivery]";
+        let unknown = "unknown key `notfy`, expected `notify` or `ret`";
+        check("[delivery]", dsn, unknown, Some("did you mean `notify`?"));
     }
 }

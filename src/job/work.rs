@@ -84,7 +84,8 @@ impl Job<'_> {
         }
         let account = self.campaign().capacity_account();
         self.say_what_holds(&account)?;
-        let capacity = Capacity { account, ..self.campaign().capacity.clone() };
+        let priority = Some(self.campaign().priority());
+        let capacity = Capacity { account, priority, ..self.campaign().capacity.clone() };
         let process = format!("{}/{}", run.id(), std::process::id());
         let holder = Holder::new(&run.manifest.campaign_id, &process);
         let account = self.workspace.state()?.ledger().join(holder, (&capacity).into())?;

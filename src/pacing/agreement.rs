@@ -65,11 +65,18 @@ pub struct Terms {
     pub agreement: Agreement,
     /// How it uses the hour.
     pub pace: Pace,
+    /// Who goes first on the account: the higher number.
+    pub priority: u8,
 }
 
 impl From<&Capacity> for Terms {
     fn from(capacity: &Capacity) -> Self {
-        Self { account: capacity.account.clone(), agreement: capacity.into(), pace: capacity.pace }
+        Self {
+            account: capacity.account.clone(),
+            agreement: capacity.into(),
+            pace: capacity.pace,
+            priority: capacity.priority.unwrap_or(0),
+        }
     }
 }
 

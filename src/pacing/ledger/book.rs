@@ -28,6 +28,13 @@ const SLACK: Duration = Duration::from_millis(200);
 const WORKING: Duration = Duration::from_secs(30);
 /// Processes whose blocks began within this time compete for the same tokens.
 const COMPETING: Duration = Duration::from_secs(2);
+/// A process lets others go first for so long, a little less than a slot; then it goes before all.
+const PATIENCE: Duration = Duration::from_secs(SLOT.as_secs() - 5);
+/// What [`BlockRecord::waiting`] is then.
+const STARVED: u8 = u8::MAX;
+/// How long a process that lets another go first waits before it asks again, and how often one that
+/// waits shows it. Less than [`COMPETING`], so that none is forgotten meanwhile.
+const YIELDING: Duration = Duration::from_secs(1);
 /// No interval reaches further into the future; one that does was written by another clock.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -45,6 +52,9 @@ pub(crate) struct BlockRecord {
     pub reserved: u64,
     /// How many of the tokens count: fewer than `reserved` once some were given back.
     pub count: u64,
+    /// The priority of a holder that wanted more than it got ([`STARVED`] where it let others go
+    /// first for too long); 0 of one that did not, or that goes before nobody.
+    pub waiting: u8,
 }
 
 /// A request, on the book's clock.
@@ -87,8 +97,11 @@ pub(crate) struct Decision {
     shared: bool,
     in_force: Agreement,
     line_start: Uptime,
-    /// Nothing is granted, and no block shows these limits to the other processes yet. They would
-    /// keep using up what a stricter limit leaves.
+    /// As [`BlockRecord::waiting`].
+    waiting: u8,
+    /// Nothing is granted, and no block shows to the other processes yet that these limits are
+    /// named or that this one waits. They would keep using up what a stricter limit leaves, or what
+    /// is due to it.
     announce: bool,
 }
 
@@ -106,6 +119,7 @@ impl Decision {
             until: self.until,
             reserved: self.count,
             count: self.count,
+            waiting: self.waiting,
         })
     }
 
@@ -272,14 +286,62 @@ impl Book {
                 Pace::Burst => Room { count: u64::MAX, more_at: from },
             },
         ];
-        let count = rooms.iter().map(|room| room.count).fold(claim.want, u64::min);
+        let free = rooms.iter().map(|room| room.count).fold(claim.want, u64::min);
         let next = from.plus(block.max(over));
-        let full = rooms.iter().filter(|room| room.count == count);
+        let is_displaced = self.is_displaced(claim);
+        let is_starved = is_displaced && claim.now.since(self.served(claim)) >= micros(PATIENCE);
+        let yields = is_displaced && !is_starved;
+        let count = if yields { 0 } else { free };
+        let full = rooms.iter().filter(|room| room.count == free);
+        let next = if yields { claim.now.plus(micros(YIELDING)).max(next) } else { next };
         let ask_again_at = full.map(|room| room.more_at).fold(next, Uptime::max);
+        let waiting = if claim.want <= count {
+            0
+        } else if is_starved && count == 0 {
+            STARVED
+        } else {
+            claim.terms.priority
+        };
         let shared = self.recent(claim.now, COMPETING).any(|entry| entry.holder != *claim.holder);
         let grace = validity / 2;
-        let announce = count == 0 && claim.want > 0 && !self.agreements.contains_key(&own);
-        Decision { count, from, until, over, grace, ask_again_at, shared, in_force, line_start, announce }
+        let is_known = self.agreements.contains_key(&own) && (waiting == 0 || self.is_seen_waiting(claim));
+        let announce = count == 0 && claim.want > 0 && !is_known;
+        Decision {
+            count,
+            from,
+            until,
+            over,
+            grace,
+            ask_again_at,
+            shared,
+            in_force,
+            line_start,
+            waiting,
+            announce,
+        }
+    }
+
+    /// Whether somebody who goes before the claim's holder wanted more than it got when it last
+    /// asked.
+    fn is_displaced(&self, claim: &Claim) -> bool {
+        let mut seen: Vec<&Holder> = Vec::new();
+        self.recent(claim.now, COMPETING).filter(|entry| entry.holder != *claim.holder).any(|entry| {
+            let is_latest = !seen.contains(&&entry.holder);
+            seen.push(&entry.holder);
+            is_latest && entry.waiting > claim.terms.priority
+        })
+    }
+
+    /// When the claim's holder last got something; at first, when it began.
+    fn served(&self, claim: &Claim) -> Uptime {
+        let mut own = self.records.values().rev().filter(|entry| entry.holder == *claim.holder);
+        own.find(|entry| entry.count > 0).map_or(claim.line_start, |entry| entry.from)
+    }
+
+    /// Whether a block shows already that the claim's holder waits.
+    fn is_seen_waiting(&self, claim: &Claim) -> bool {
+        let mut recent = self.recent(claim.now, YIELDING);
+        recent.any(|entry| entry.holder == *claim.holder && entry.waiting > 0)
     }
 
     /// The blocks that began within `span`, the latest first.

@@ -36,6 +36,7 @@ impl Desk {
             until: Uptime(until),
             reserved: count,
             count,
+            waiting: 0,
         });
         id
     }

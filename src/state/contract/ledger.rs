@@ -129,6 +129,31 @@ pub(super) fn limits_that_are_set_hold_for_every_process_and_what_was_sent_still
     assert_eq!(ask(fresh, &mut *second, 4_000_000, 1).in_force, Agreement::from(&narrow));
 }
 
+pub(super) fn who_has_priority_goes_first_and_nobody_waits_longer_than_a_slot(fresh: &Fresh) {
+    let urgent = Capacity { priority: Some(5), ..Capacity::default() };
+    let (mut alarm, mut news) = (join_with(fresh, "alarm", &urgent), join(fresh, "news"));
+    let begin = reading(0).now;
+    let ask = |account: &mut dyn Account, second: i64, want: u64| {
+        fresh.set_clock(second * 1_000_000);
+        let request = Request { line_start: begin, ..request(second * 1_000_000, want) };
+        granted(&account.reserve(&request).unwrap())
+    };
+    assert!(ask(&mut *news, 0, 5) > 0, "nobody waits");
+    let mut served = Vec::new();
+    for second in 1..320 {
+        let is_urgent = ask(&mut *alarm, second, 1_000) > 0;
+        let is_news = ask(&mut *news, second, 5) > 0;
+        assert!(is_urgent || is_news || second < 3, "second {second}");
+        if is_news {
+            served.push(second);
+        }
+    }
+    assert!(matches!(served[..], [second] if (290..=300).contains(&second)), "once a slot: {served:?}");
+    // Once the alarm has what it wants, the rest is the others'.
+    assert_eq!(ask(&mut *alarm, 330, 5), 5);
+    assert_eq!(ask(&mut *news, 330, 5), 5);
+}
+
 pub(super) fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would(fresh: &Fresh) {
     let total: u64 = std::thread::scope(|scope| {
         let ask = |process: usize| {

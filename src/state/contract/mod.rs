@@ -177,6 +177,7 @@ contract! {
         #[test] fn usage_shows_the_slots_of_the_last_hour_and_who_used_them();
         #[test] fn accounts_are_apart();
         #[test] fn the_strictest_limits_named_are_in_force();
+        #[test] fn who_has_priority_goes_first_and_nobody_waits_longer_than_a_slot();
         #[test] fn limits_that_are_set_hold_for_every_process_and_what_was_sent_still_counts();
         #[test] fn threads_that_ask_at_the_same_moment_get_no_more_than_one_would();
     }

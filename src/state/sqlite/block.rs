@@ -11,6 +11,7 @@
 //! | `from_us`, `until_us`, `line_start_us` | microseconds on that boot's monotonic clock |
 //! | `wall_us` | where the wall clock placed `from_us`, microseconds since 1970 |
 //! | `reserved`, `count` | messages granted, and those of them that count (less what was given back) |
+//! | `waiting` | the priority of a holder that wanted more; 0 otherwise, and from version 0.1.0 |
 
 use rusqlite::types::Type;
 use rusqlite::{Error, Row, Transaction, params};
@@ -35,19 +36,28 @@ CREATE TABLE IF NOT EXISTS capacity_block (
     line_start_us INTEGER NOT NULL,
     wall_us       INTEGER NOT NULL,
     reserved      INTEGER NOT NULL,
-    count         INTEGER NOT NULL
+    count         INTEGER NOT NULL,
+    waiting       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS capacity_block_change ON capacity_block (account, change);
 ";
 
+/// Whether the table has the columns of this version.
+pub(super) const IS_WHOLE: &str =
+    "SELECT count(*) FROM pragma_table_info('capacity_block') WHERE name = 'waiting'";
+
+/// Adds what version 0.1.0 did not have; it goes on working with the table.
+pub(super) const COMPLETE: &str = "ALTER TABLE capacity_block ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0";
+
 pub(super) const SELECT: &str = "
-SELECT id, campaign, process, pace, per_hour, per_slot, boot, from_us, until_us, line_start_us, wall_us, reserved, count
+SELECT id, campaign, process, pace, per_hour, per_slot, boot, from_us, until_us, line_start_us, wall_us, reserved, count,
+    waiting
 FROM capacity_block WHERE account = ?1 AND change > ?2 ORDER BY change, id";
 
 const INSERT: &str = "
 INSERT INTO capacity_block (account, change, campaign, process, pace, per_hour, per_slot, boot, from_us, until_us,
-    line_start_us, wall_us, reserved, count)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    line_start_us, wall_us, reserved, count, waiting)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
 /// The limits of an account's blocks, at the change ?2.
 pub(super) const SET_LIMITS: &str = "
@@ -92,6 +102,7 @@ pub(super) fn insert(
         at.wall_of(record.from).0,
         signed(record.reserved),
         signed(record.count),
+        record.waiting,
     ])
 }
 
@@ -132,6 +143,7 @@ pub(super) fn read(row: &Row, at: &Reading) -> Result<BlockRecord, Error> {
         until: placed(until),
         reserved,
         count: counted,
+        waiting: u8::try_from(count(13)?).unwrap_or(0),
     })
 }
 

@@ -208,7 +208,14 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
             transaction.execute("INSERT INTO capacity_format VALUES (?1)", [FORMAT]).map_err(sqlite)?;
             transaction.commit().map_err(sqlite)?;
         }
-        Some(FORMAT) => drop(transaction),
+        Some(FORMAT) => {
+            let is_whole: bool =
+                transaction.query_row(block::IS_WHOLE, [], |row| row.get(0)).map_err(sqlite)?;
+            if !is_whole {
+                transaction.execute_batch(block::COMPLETE).map_err(sqlite)?;
+            }
+            transaction.commit().map_err(sqlite)?;
+        }
         Some(found) if found > FORMAT => {
             return Err(StoreError::Newer { store, part: "the capacity ledger", found, known: FORMAT });
         }
