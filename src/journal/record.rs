@@ -29,7 +29,8 @@ pub struct Intent {
 /// What became of a row: of its last intent, or without an intent.
 ///
 /// An outcome is complete: the last one of a row, with its connection, is all that the result row
-/// needs.
+/// needs. The exception is a row that was given up without another attempt: a final outcome that
+/// gives no reason at all, so that those of the last attempt hold.
 ///
 /// Bytes: `2`, flags (varint: which optional fields follow), row, attempt, at, verdict, then the
 /// optional fields that are present, in the order below. A reply is its code, its enhanced status
@@ -114,5 +115,10 @@ impl Outcome {
             detail: None,
             archive: None,
         }
+    }
+
+    /// True when it gives no reason: those of the outcome before hold.
+    pub(super) fn is_bare(&self) -> bool {
+        self.class.is_none() && self.reply.is_none() && self.detail.is_none() && self.connection.is_none()
     }
 }

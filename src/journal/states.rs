@@ -224,7 +224,20 @@ impl States {
                 }
                 None
             }
-            Some(Verdict::Final(disposition)) => Some(disposition),
+            Some(Verdict::Final(disposition)) => {
+                // Given up without another attempt: the row ends as the last attempt left it.
+                if let (Disposition::Deferred, Some(last)) = (disposition, self.last(head.row))
+                    && last.disposition.is_none()
+                    && let Record::Outcome(outcome) = raw.record()?
+                    && outcome.is_bare()
+                {
+                    self.open.remove(&head.row);
+                    let last = Last { disposition: Some(disposition), place: last.place };
+                    self.rows[head.row as usize] = last.pack();
+                    return Ok(());
+                }
+                Some(disposition)
+            }
         };
         self.open.remove(&head.row);
         self.rows[head.row as usize] = Last { disposition, place }.pack();

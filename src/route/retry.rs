@@ -42,13 +42,18 @@ impl Schedule {
     /// the start of the row's first attempt. The same row and attempt always get the same wait.
     pub fn next(&self, row: u32, attempt: u16, first_attempt_at: Timestamp, now: Timestamp) -> Next {
         let at = now + self.wait(row, attempt);
-        if at.since(first_attempt_at) > self.give_up_after { Next::GiveUp } else { Next::At(at) }
+        if self.is_late(first_attempt_at, at) { Next::GiveUp } else { Next::At(at) }
     }
 
     /// When a row that was put off until `at` is due, seen from `now`: never later than the longest
     /// wait from now. A later time comes from a clock that has been set back since.
     pub fn due(&self, at: Timestamp, now: Timestamp) -> Timestamp {
         at.min(now + self.longest.mul_f64((1_000 + JITTER_PERMILLE) as f64 / 1_000.0))
+    }
+
+    /// True when an attempt at `at` would come later than `give-up-after` allows.
+    pub fn is_late(&self, first_attempt_at: Timestamp, at: Timestamp) -> bool {
+        at.since(first_attempt_at) > self.give_up_after
     }
 
     /// How long a row, or an unreachable site, is tried.

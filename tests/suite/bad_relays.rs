@@ -19,7 +19,9 @@ use Disposition::{Accepted, Deferred, InDoubt};
 
 /// Short enough that a relay which says nothing is given up soon, long enough for one that is only
 /// slow.
-const TIMES: &str = "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\ngive-up-after = \"6s\"\n\
+/// So few attempts that the site does not rest before those have succeeded that fail once only: a
+/// row does not outlive its time in a rest.
+const TIMES: &str = "[delivery.retry]\nfirst = \"1500ms\"\nlongest = \"1500ms\"\ngive-up-after = \"6s\"\n\
                      [delivery.timeouts]\nenvelope = \"1s\"\ndata = \"1s\"\nend-of-data = \"5s\"\n\
                      [stop]\nbounce-percent = 0";
 

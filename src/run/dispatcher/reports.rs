@@ -137,14 +137,23 @@ impl Dispatcher {
         task.attempts = task.attempts.saturating_add(1);
         let first_attempt_at = *task.first_attempt_at.get_or_insert(started_at);
         task.last_attempt_at = Some(started_at);
+        let paused_until = self.paused_until(&self.lanes[*lane]);
         let verdict = match judged.ending {
             Ending::Final(disposition) => Verdict::Final(disposition),
             // Rows that shared a message wait for the same time, so that they share the next one
             // too.
             Ending::TryAgain => {
                 match self.settings.schedule.next(tasks[0].row, task.attempts, first_attempt_at, now) {
-                    Next::At(at) => Verdict::Retry { at },
-                    Next::GiveUp => Verdict::Final(Disposition::Deferred),
+                    // Nothing leaves before the pause is over, and then its time may be over too.
+                    Next::At(at)
+                        if !self
+                            .settings
+                            .schedule
+                            .is_late(first_attempt_at, paused_until.map_or(at, |until| at.max(until))) =>
+                    {
+                        Verdict::Retry { at }
+                    }
+                    Next::At(_) | Next::GiveUp => Verdict::Final(Disposition::Deferred),
                 }
             }
         };

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use super::{Dispatcher, MOST_IN_PREPARATION};
+use crate::journal::{Outcome, Verdict};
 use crate::mail::{Class, Disposition, Timestamp};
+use crate::route::Schedule;
 use crate::run::event::Action;
 use crate::run::ids::LaneId;
 use crate::run::lane::Lane;
 use crate::run::limits::EnvelopeLimits;
+use crate::run::task::Task;
 use crate::smtp::ConnectionId;
 
 /// Messages composed beyond the places of a lane, so that a free place never waits for a signature.
@@ -39,6 +42,12 @@ impl Dispatcher {
         let lane = &mut self.lanes[id];
         let is_paused = paused_until.is_some_and(|until| now < until);
         lane.unstock(is_paused, now);
+        if let Some(until) = paused_until.filter(|_| is_paused) {
+            let schedule = &self.settings.schedule;
+            let late = lane.take_late(until, |task| is_late(schedule, task, until));
+            self.end_late(&late, now, actions);
+        }
+        let lane = &self.lanes[id];
         let is_blocked = is_paused || lane.unreachable_since().is_some();
         let has_work = lane.has_work(now);
         self.lanes.set_active(id, has_work && !is_blocked);
@@ -103,7 +112,12 @@ impl Dispatcher {
             // Whole messages only, not one for a few rows because there was room for a few.
             rows = free / limits.recipients * limits.recipients;
         }
-        let tasks = self.lanes[id].start_preparing(rows, now);
+        let mut tasks = self.lanes[id].start_preparing(rows, now);
+        // Rates and other rows may hold a row back for longer than its schedule meant to.
+        let schedule = &self.settings.schedule;
+        let late: Vec<Task> = tasks.extract_if(.., |task| is_late(schedule, task, now)).collect();
+        self.lanes[id].prepared(late.len());
+        self.end_late(&late, now, actions);
         if !tasks.is_empty() {
             self.preparing += tasks.len();
             actions.push(Action::Prepare { lane: id, tasks, limits });
@@ -135,6 +149,18 @@ impl Dispatcher {
         }
     }
 
+    /// Ends rows whose time is over. What their last attempts brought stays their result.
+    fn end_late(&mut self, late: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
+        for task in late {
+            self.count(Disposition::Deferred);
+            actions.push(Action::Record(Outcome {
+                first_attempt_at: task.first_attempt_at,
+                last_attempt_at: task.last_attempt_at,
+                ..Outcome::new(task.row, task.attempts, Verdict::Final(Disposition::Deferred), now)
+            }));
+        }
+    }
+
     /// Rows of a lane that could not be reached for `give-up-after` are deferred.
     pub(super) fn give_up_unreachable(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let give_up_after = self.settings.schedule.give_up_after();
@@ -152,4 +178,9 @@ impl Dispatcher {
             self.finish_unsent(task, deferred, class, detail.clone(), now, actions);
         }
     }
+}
+
+/// True when an attempt at `at` would come too late. A row that was never tried has all its time.
+fn is_late(schedule: &Schedule, task: &Task, at: Timestamp) -> bool {
+    task.first_attempt_at.is_some_and(|first| schedule.is_late(first, at))
 }

@@ -177,6 +177,26 @@ impl Backlog {
         Ready { tasks: first.tasks.drain(..rows).collect(), composed, at: first.at }
     }
 
+    /// Rows that were given back or put off.
+    pub(super) fn returned(&self) -> usize {
+        self.given_back.len() + self.put_off.len()
+    }
+
+    /// Takes those of them that are late.
+    pub(super) fn take_late(&mut self, is_late: impl Fn(&Task) -> bool) -> Vec<Task> {
+        let mut late = Vec::new();
+        let mut keep = |task: &Task| {
+            let keeps = !is_late(task);
+            if !keeps {
+                late.push(*task);
+            }
+            keeps
+        };
+        self.given_back.retain(&mut keep);
+        self.put_off.retain(|Reverse(put_off)| keep(&put_off.task));
+        late
+    }
+
     /// Takes every row that is not being composed: they will not be sent.
     pub(super) fn take_all(&mut self) -> Vec<Task> {
         self.fresh_rows = 0;

@@ -47,6 +47,8 @@ pub struct Lane {
     recipients: usize,
     /// Rate-limited until this time, by the lane's own rate, its provider's or its sources'.
     throttled_until: Option<Timestamp>,
+    /// The end of the pause for which late rows were looked for, and how many were left then.
+    looked_through: Option<(Timestamp, usize)>,
 }
 
 /// A place on a connection.
@@ -75,6 +77,7 @@ impl Lane {
             granted: 0,
             recipients: limits.recipients.max(1),
             throttled_until: None,
+            looked_through: None,
         }
     }
 
@@ -117,6 +120,17 @@ impl Lane {
     /// Takes every row that is neither being composed nor in flight: they will not be sent.
     pub(super) fn take_all(&mut self) -> Vec<Task> {
         self.backlog.take_all()
+    }
+
+    /// Takes the rows that are late after a pause until `until`. Looks through them once for each
+    /// pause, and again when others have come.
+    pub(super) fn take_late(&mut self, until: Timestamp, is_late: impl Fn(&Task) -> bool) -> Vec<Task> {
+        if self.looked_through == Some((until, self.backlog.returned())) {
+            return Vec::new();
+        }
+        let late = self.backlog.take_late(is_late);
+        self.looked_through = Some((until, self.backlog.returned()));
+        late
     }
 
     /// True when rows could be composed at `now`, are being composed, or are ready.

@@ -24,7 +24,7 @@ use super::next_hops::{NoRoute, Routed};
 use super::site::{Site as Hops, Trouble};
 use super::source::Sources;
 use super::task::{Composed, NotComposed, Prepared, Task};
-use crate::campaign::{Capacity, RetryPolicy, Stop};
+use crate::campaign::{Capacity, RetryPolicy, Span, Stop};
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
 use crate::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading};

@@ -298,3 +298,37 @@ fn a_site_that_comes_back_gets_all_of_its_connections_once_a_message_has_gone() 
 fn down() -> Trouble {
     Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None }
 }
+
+#[test]
+fn a_row_does_not_outlive_its_time_in_a_pause() {
+    let setting = Setting {
+        rows: 3,
+        connections: 1,
+        retry: RetryPolicy { give_up_after: Span::seconds(1_200), ..RetryPolicy::default() },
+        ..Setting::default()
+    };
+    // Row 0 waits for another attempt when the answer to row 1 pauses the site for two hours. Row 2
+    // was never tried: it has all its time.
+    let mut world = World::new(setting, |sent| {
+        let pausing = "4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to user complaints";
+        match (sent.row, sent.attempt) {
+            (0, _) => (MS, refused(451, "4.3.0 later")),
+            (1, _) => (20 * MS, refused(421, pausing)),
+            (2, 1) if sent.at < START + Duration::from_secs(60) => (40 * MS, not_started()),
+            (_, _) => (MS, accepted()),
+        }
+    });
+    world.run();
+    let ended = |row: u32| {
+        let end = world.outcomes.iter().find(|o| o.row == row && matches!(o.verdict, Verdict::Final(_)));
+        let Outcome { verdict, at, .. } = end.unwrap();
+        (*verdict, at.since(START).as_secs())
+    };
+    let deferred = Verdict::Final(Disposition::Deferred);
+    assert_eq!([0, 1].map(ended), [(deferred, 0), (deferred, 0)], "no attempt comes in time");
+    assert_eq!((ended(2).0, ended(2).1 / 60), (Verdict::Final(Disposition::Accepted), 120));
+}
+
+fn not_started() -> Fate {
+    Fate::NotStarted { why: NotStarted::Expired }
+}

@@ -243,6 +243,22 @@ pub(super) fn journals_are_apart(fresh: &Fresh) {
     assert_eq!(other.states().state(0), RowState::Untouched);
 }
 
+pub(super) fn a_row_given_up_without_another_attempt_keeps_what_the_last_one_brought(fresh: &Fresh) {
+    let run = fresh.run_of(2);
+    let written = spawn(run.create());
+    let given_up = |row| Outcome::new(row, 1, Verdict::Final(Disposition::Deferred), at(60));
+    written.writer.intend(vec![(intent(0, 1, 0), 0), (intent(1, 1, 0), 1)]);
+    (0..2).for_each(|row| written.writer.record(retry(row, 1, 1)));
+    written.writer.record(given_up(0));
+    written.writer.record(Outcome { detail: Some("no connection".into()), ..given_up(1) });
+    written.writer.close().unwrap();
+    let states = run.states();
+    let deferred = RowState::Final(Disposition::Deferred);
+    assert_eq!((states.state(0), states.state(1)), (deferred, deferred));
+    assert_eq!(run.outcome(0), Some(retry(0, 1, 1)), "class, reply and connection of the last attempt");
+    assert_eq!(run.outcome(1).unwrap().detail.as_deref(), Some("no connection"), "a reason of its own holds");
+}
+
 pub(super) fn open_intents_become_in_doubt_with_time_and_connection(fresh: &Fresh) {
     let run = fresh.run_of(3);
     let written = spawn(run.create());

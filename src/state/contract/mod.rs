@@ -209,6 +209,7 @@ contract! {
         #[test] fn the_journal_of_another_plan_is_refused();
         #[test] fn who_has_lost_its_turn_passes_nothing_on();
         #[test] fn journals_are_apart();
+        #[test] fn a_row_given_up_without_another_attempt_keeps_what_the_last_one_brought();
         #[test] fn open_intents_become_in_doubt_with_time_and_connection();
         #[test] fn what_is_in_doubt_is_sent_again_by_choice_only();
     }
