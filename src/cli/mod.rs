@@ -42,6 +42,7 @@ mod table;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::kit::open_files;
 use common::Common;
 use diagnostic::Diagnostic;
 
@@ -144,6 +145,7 @@ fn with_usage(mut error: clap::Error, args: impl Iterator<Item = String>) -> cla
 
 /// Carries out what was typed.
 pub fn run(cli: Cli) -> Exit {
+    open_files::raise_limit();
     log::start(cli.common.log_format, cli.common.quiet, cli.common.verbose);
     match carry_out(cli) {
         Ok(exit) => exit,

@@ -4,6 +4,7 @@ pub(crate) mod der;
 pub mod file;
 pub mod nearest;
 pub(crate) mod net;
+pub(crate) mod open_files;
 pub(crate) mod seal;
 pub mod store;
 pub(crate) mod text;

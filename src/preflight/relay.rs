@@ -39,7 +39,7 @@ fn failed(host: &str, error: &ConnectError) -> Finding {
         Concern::Tls => {
             (Id::RelayTls, "write `host` as in the relay's certificate, or name its authority in `ca-file`")
         }
-        Concern::Site | Concern::Auth | Concern::Protocol => {
+        Concern::Site | Concern::Auth | Concern::Protocol | Concern::Machine => {
             (Id::RelayUnreachable, "check `host`, `port` and `tls` in [delivery.relay]")
         }
     };

@@ -36,6 +36,7 @@ mod picker;
 mod planning;
 mod prepare;
 mod provider;
+mod seats;
 mod site;
 mod snapshot;
 mod source;
@@ -73,6 +74,7 @@ use meter::Meter;
 use task::Prepared;
 
 use crate::journal::{Intent, Journal, JournalError, Writer};
+use crate::kit::open_files;
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, LedgerError, LedgerThread, Reservation};
 use crate::run_dir::StopReason;
@@ -143,6 +145,7 @@ pub async fn send(
     let writer = Arc::new(spawn_writer(journal, &events_in)?);
     let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone());
     let mut lookups = Lookups::new(next_hops, events_in.clone());
+    dispatcher.keep_to_open_files(open_files::free(), open_files::limit(), clock.now());
     let mut meter = Meter::new(planned, done_before, clock.now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();

@@ -1,9 +1,10 @@
 //! What all sites of one mailbox provider share: connections, messages a second, and pauses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use super::ids::{LaneId, ProviderId};
+use super::ids::ProviderId;
 use super::limits::ProviderLimits;
+use super::seats::Seats;
 use crate::mail::Timestamp;
 use crate::pacing::Bucket;
 
@@ -11,9 +12,8 @@ use crate::pacing::Bucket;
 #[derive(Debug)]
 pub(super) struct Provider {
     limits: ProviderLimits,
-    connections: usize,
-    /// Lanes that wait until a connection may be opened.
-    waiting: VecDeque<LaneId>,
+    /// Its connections.
+    pub seats: Seats,
     bucket: Option<Bucket>,
     /// Nothing is sent to any of its sites before this time.
     paused_until: Option<Timestamp>,
@@ -36,8 +36,7 @@ impl Providers {
         self.by_name.insert(limits.name.clone(), id);
         self.list.push(Provider {
             limits: limits.clone(),
-            connections: 0,
-            waiting: VecDeque::new(),
+            seats: Seats::new(limits.connections.unwrap_or(usize::MAX)),
             bucket: limits.rate.map(|rate| Bucket::new(rate, now)),
             paused_until: None,
         });
@@ -66,28 +65,6 @@ impl Provider {
         let is_longer = self.paused_until < Some(until);
         self.paused_until = self.paused_until.max(Some(until));
         is_longer
-    }
-
-    /// How many more connections may be opened.
-    pub(super) fn connections_left(&self) -> usize {
-        self.limits.connections.map_or(usize::MAX, |limit| limit.saturating_sub(self.connections))
-    }
-
-    pub(super) fn opening(&mut self) {
-        self.connections += 1;
-    }
-
-    /// A connection is gone. Returns the lane that has waited longest to open one.
-    pub(super) fn closed(&mut self) -> Option<LaneId> {
-        self.connections -= 1;
-        self.waiting.pop_front()
-    }
-
-    /// A lane waits until it may open a connection.
-    pub(super) fn wait(&mut self, id: LaneId) {
-        if !self.waiting.contains(&id) {
-            self.waiting.push_back(id);
-        }
     }
 
     /// True when the number of connections is limited: then idle ones are closed.

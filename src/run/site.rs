@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::campaign::{Mx, Timeouts};
+use crate::kit::open_files;
 use crate::mail::{Class, Reply, Timestamp};
 use crate::route::{
     self, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure, host_addresses,
@@ -78,6 +79,8 @@ pub struct MxShared {
 /// What kept a connection from opening.
 #[derive(Debug, Clone)]
 pub struct Trouble {
+    /// No more files can be open: this says nothing about the site.
+    pub of_machine: bool,
     /// True when another attempt can't help: a refused login, a missing or bad certificate.
     pub permanent: bool,
     /// Why.
@@ -128,7 +131,7 @@ async fn connect_relay(
             Ok(connection) => return Ok(connection),
             // A refused login or a wrong certificate is somebody's mistake: using another relay
             // would hide it.
-            Err(found) if found.permanent => return Err(found),
+            Err(found) if found.permanent || found.of_machine => return Err(found),
             Err(found) => trouble = Some(found),
         }
     }
@@ -157,6 +160,7 @@ impl RelayHop {
         target.ehlo = departure.ehlo.clone();
         if target.addresses.is_empty() {
             target.addresses = relay_addresses(host, self.port).await.map_err(|error| Trouble {
+                of_machine: open_files::are_used_up(&error),
                 permanent: false,
                 class: class_of_failure(Failure::Dns).class,
                 text: format!("no address for `{host}`: {error}"),
@@ -171,6 +175,7 @@ impl MxHosts {
     async fn connect(&self, site: &str, seed: u64, departure: &Departure) -> Result<Connection, Trouble> {
         let order = self.destination.order(seed);
         let living = self.shared.book().admit(order, Timestamp::now()).map_err(|until| Trouble {
+            of_machine: false,
             permanent: false,
             class: Class::Network,
             text: format!("no host of `{site}` could be reached; the next attempt is at {until}"),
@@ -180,6 +185,7 @@ impl MxHosts {
         for host in living {
             match self.connect_host(host, departure).await {
                 Ok(connection) => return Ok(connection),
+                Err(found) if found.of_machine => return Err(found),
                 Err(found) => troubles.push(found),
             }
         }
@@ -197,6 +203,7 @@ impl MxHosts {
                 shared.book().failed(&host.name, Timestamp::now());
                 let class = error.classification().class;
                 return Err(Trouble {
+                    of_machine: false,
                     permanent: error.is_permanent(),
                     class,
                     text: error.to_string(),
@@ -250,12 +257,18 @@ impl MxShared {
 
 fn trouble(host: &str, error: &ConnectError) -> Trouble {
     let (permanent, failure) = match error.concern() {
-        Concern::Site => (false, Failure::Connection),
+        Concern::Site | Concern::Machine => (false, Failure::Connection),
         Concern::Protocol => (false, Failure::Protocol),
         Concern::Tls => (true, Failure::Tls),
         Concern::Auth => (error.reply().is_none_or(Reply::is_permanent), Failure::Authentication),
     };
     let ip = error.remote_ip.map_or(String::new(), |ip| format!(" ({ip})"));
     let text = format!("no session with `{host}`{ip}: {}", error.problem);
-    Trouble { permanent, class: class_of_failure(failure).class, text, reply: error.reply().cloned() }
+    Trouble {
+        of_machine: error.concern() == Concern::Machine,
+        permanent,
+        class: class_of_failure(failure).class,
+        text,
+        reply: error.reply().cloned(),
+    }
 }

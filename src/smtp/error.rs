@@ -90,6 +90,8 @@ pub enum Concern {
     Auth,
     /// The protocol: the server does not speak SMTP correctly.
     Protocol,
+    /// This machine: it says nothing about the site.
+    Machine,
 }
 
 /// What went wrong while opening a session.
@@ -103,6 +105,12 @@ pub enum ConnectProblem {
     Unreachable {
         /// The kind, for decisions.
         kind: io::ErrorKind,
+        /// The system's text.
+        detail: String,
+    },
+    /// No more files can be open, in this process or on this machine.
+    #[error("failed to open a socket: {detail}")]
+    NoFile {
         /// The system's text.
         detail: String,
     },
@@ -176,6 +184,7 @@ impl ConnectError {
             | ConnectProblem::Token(_)
             | ConnectProblem::AuthRefused(_) => Concern::Auth,
             ConnectProblem::Protocol(_) => Concern::Protocol,
+            ConnectProblem::NoFile { .. } => Concern::Machine,
         }
     }
 
@@ -187,6 +196,7 @@ impl ConnectError {
             | ConnectProblem::AuthRefused(reply) => Some(reply),
             ConnectProblem::NoAddress
             | ConnectProblem::Unreachable { .. }
+            | ConnectProblem::NoFile { .. }
             | ConnectProblem::Timeout { .. }
             | ConnectProblem::Lost { .. }
             | ConnectProblem::NoStartTls

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::campaign::Timeouts;
+use crate::kit::open_files;
 use crate::mail::Reply;
 
 use super::auth::Mechanism;
@@ -117,6 +118,9 @@ async fn connect_tcp(target: &Target, remote: SocketAddr) -> Result<TcpStream, C
 }
 
 fn unreachable(error: io::Error) -> ConnectProblem {
+    if open_files::are_used_up(&error) {
+        return ConnectProblem::NoFile { detail: error.to_string() };
+    }
     ConnectProblem::Unreachable { kind: error.kind(), detail: error.to_string() }
 }
 

@@ -12,7 +12,7 @@ use mailrun::run_dir::{Manifest, RunDir};
 use mailrun::sandbox::{Options, record};
 
 use crate::disk::SmallDisk;
-use crate::kit::{Dir, Relay, campaign};
+use crate::kit::{Dir, Ran, Relay, campaign, list, program};
 
 /// What makes a run in which nothing waits: a test that hangs has found something that does.
 const AT_ONCE: &str = "drain-seconds = 3600";
@@ -321,4 +321,43 @@ fn a_clock_that_was_set_back_a_year_does_not_put_rows_off_for_a_year() {
     scene.dir.write(&scene.file, format!("{text}\n{retry}\n"));
     scene.send(&["--run-id", manifest.run_id.as_str()]).ended(0);
     assert_eq!(scene.taken(), BTreeMap::from([("r0@one.example".into(), 1), ("r2@one.example".into(), 1)]));
+}
+
+#[test]
+fn a_low_limit_of_open_files_defers_no_row() {
+    let mut codes = Vec::new();
+    for limit in ["-S 20", "64", "48", "40", "36", "32", "28", "24", "20", "16"] {
+        let dir = Dir::new();
+        let relay = Relay::start(Options::default());
+        list(&dir, "one", 60);
+        let file = campaign(&dir, "one", relay.port(), "connections = 20", "");
+        let script = format!("ulimit -n {limit}; exec {} send {file}", program().display());
+        let mailrun = dir.command(&[]);
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(dir.path())
+            .env_clear()
+            .envs(mailrun.get_envs().filter_map(|(key, value)| Some((key, value?))))
+            .output()
+            .unwrap();
+        let ran = Ran(output);
+        let accepted = relay.stop().accepted;
+        match ran.code() {
+            0 => assert_eq!(accepted, 60, "{limit}: {}", ran.stderr()),
+            2 | 4 => {
+                assert_eq!(accepted, 0, "{limit}: {}", ran.stderr());
+                assert!(ran.stderr().to_lowercase().contains("open"), "{limit}: {}", ran.stderr());
+            }
+            code => panic!("{limit}: {code}\n{}", ran.stderr()),
+        }
+        let rows = if ran.code() == 2 { Vec::new() } else { dir.results("one") };
+        assert!(rows.iter().all(|row| row.disposition != Disposition::Deferred), "{limit}: {rows:?}");
+        codes.push((limit, ran.code(), ran.stderr()));
+    }
+    assert_eq!(codes[0].1, 0, "the soft limit is raised: {}", codes[0].2);
+    assert!(!codes[0].2.contains("ulimit"), "{}", codes[0].2);
+    assert!(
+        codes.iter().any(|(_, code, said)| *code == 0 && said.contains("connections at once")),
+        "{codes:#?}"
+    );
 }

@@ -4,6 +4,7 @@
 //! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and
 //! returns actions. So a whole run can be tested in simulated time.
 
+mod files;
 mod granting;
 mod reports;
 mod routing;
@@ -11,6 +12,7 @@ mod serving;
 
 use std::time::Duration;
 
+use files::Shortage;
 use rustc_hash::FxHashMap;
 
 use super::breaker::Breaker;
@@ -22,6 +24,7 @@ use super::judge::{failure_of, pause_of};
 use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
+use super::seats::Seats;
 use super::site::Trouble;
 use super::snapshot::OutcomeCounts;
 use super::source::Sources;
@@ -121,6 +124,12 @@ pub struct Dispatcher {
     directory: Directory,
     providers: Providers,
     sources: Sources,
+    /// All connections, whichever lane they belong to.
+    seats: Seats,
+    /// As many as the limit of open files leaves room for.
+    most_seats: usize,
+    /// Set while files are short.
+    shortage: Option<Shortage>,
     pacer: Option<Pacer>,
     classifier: Classifier,
     breaker: Breaker,
@@ -164,6 +173,9 @@ impl Dispatcher {
             directory,
             providers: Providers::default(),
             sources,
+            seats: Seats::new(usize::MAX),
+            most_seats: usize::MAX,
+            shortage: None,
             pacer,
             classifier,
             breaker,
@@ -232,7 +244,10 @@ impl Dispatcher {
     pub fn handle(&mut self, event: Event, now: Timestamp, actions: &mut Vec<Action>) {
         match event {
             Event::Prepared(prepared) => self.on_prepared(prepared, now, actions),
-            Event::Opened(id, number) => self.lane(id).opened(id, number),
+            Event::Opened(id, number) => {
+                self.lane(id).opened(id, number);
+                self.have_files(now);
+            }
             Event::NotOpened(id, trouble) => self.on_not_opened(id, &trouble, now, actions),
             Event::Reported(id, report) => self.on_report(id, report, now, actions),
             Event::Closed(id, lost) => self.on_closed(id, lost, now, actions),
@@ -298,15 +313,14 @@ impl Dispatcher {
     }
 
     fn forget_connection(&mut self, id: ConnectionId) {
-        if let Some(lane) = self.lane_of.remove(&id)
-            && let Some(provider) = self.providers.get(self.lanes[lane].provider)
-        {
-            // The place goes to whoever waits for it; touching a lane that is gone meanwhile does
-            // no harm.
-            let next = provider.closed();
-            self.lanes.touch(lane);
-            next.into_iter().for_each(|next| self.lanes.touch(next));
-        }
+        let Some(lane) = self.lane_of.remove(&id) else { return };
+        // The place goes to whoever waits for it; touching a lane that is gone meanwhile does no
+        // harm.
+        let next = self.seats.give_back();
+        let provider = self.providers.get(self.lanes[lane].provider);
+        let of_provider = provider.and_then(|provider| provider.seats.give_back());
+        self.lanes.touch(lane);
+        next.into_iter().chain(of_provider).for_each(|next| self.lanes.touch(next));
     }
 
     fn drain(&mut self, reason: StopReason, now: Timestamp) {
@@ -361,6 +375,7 @@ impl Dispatcher {
             && !lane.is_proven(id)
         {
             let trouble = Trouble {
+                of_machine: false,
                 permanent: false,
                 class: class_of_failure(failure_of(&error)).class,
                 text: format!("session with `{}` lost before the first message: {error}", lane.site.name),
@@ -379,6 +394,9 @@ impl Dispatcher {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
+        if trouble.of_machine {
+            return self.on_no_file(id, &trouble.text, now);
+        }
         let lane = self.lane(id);
         if lane.not_opened(id, &trouble.text, now) {
             tracing::warn!(site = lane.site.name, "not reachable: {}", trouble.text);

@@ -58,8 +58,13 @@ impl Dispatcher {
                 self.lanes.join_rotation(id);
             }
         }
-        let shares = self.providers.get(self.lanes[id].provider).is_some_and(|p| p.limits_connections());
-        while let Some(connection) = self.lanes[id].to_close(shares && !has_work) {
+        let mut shares = self.providers.get(self.lanes[id].provider).is_some_and(|p| p.limits_connections());
+        let mut most = usize::MAX;
+        if self.seats.has_waiting() {
+            shares = true;
+            most = (self.seats.limit() / self.lanes.active().max(1)).max(1);
+        }
+        while let Some(connection) = self.lanes[id].to_close(most, shares && !has_work) {
             self.lanes[id].retire(connection);
             actions.push(Action::Close(connection));
         }
@@ -128,12 +133,13 @@ impl Dispatcher {
     pub(super) fn open(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
         let lane = &mut self.lanes[id];
         let mut provider = self.providers.get(lane.provider);
-        let allowed = provider.as_ref().map_or(usize::MAX, |provider| provider.connections_left());
-        if allowed == 0
-            && lane.lacks_places()
-            && let Some(provider) = &mut provider
-        {
-            provider.wait(id);
+        let by_provider = provider.as_ref().map_or(usize::MAX, |provider| provider.seats.left());
+        let allowed = by_provider.min(self.seats.left());
+        if allowed == 0 && lane.lacks_places() {
+            match &mut provider {
+                Some(provider) if by_provider == 0 => provider.seats.wait(id),
+                Some(_) | None => self.seats.wait(id),
+            }
             return;
         }
         for _ in 0..lane.openable(allowed, now) {
@@ -142,8 +148,9 @@ impl Dispatcher {
             self.next_connection += 1;
             lane.opening(connection, source);
             if let Some(provider) = &mut provider {
-                provider.opening();
+                provider.seats.take();
             }
+            self.seats.take();
             self.lane_of.insert(connection, id);
             actions.push(Action::Open { lane: id, connection, site: lane.site.clone(), source });
         }

@@ -267,10 +267,15 @@ impl Lane {
         self.backlog.ready() > self.pool.free_places()
     }
 
-    /// An open connection too many: more than the site is trusted with, or, if `close_idle`, one
-    /// without work.
-    pub(super) fn to_close(&self, close_idle: bool) -> Option<ConnectionId> {
-        self.pool.to_close(self.health.window(), close_idle)
+    /// An open connection too many: more than the site is trusted with or than `most`, or, if
+    /// `close_idle`, one without work.
+    pub(super) fn to_close(&self, most: usize, close_idle: bool) -> Option<ConnectionId> {
+        self.pool.to_close(self.health.window().min(most), close_idle)
+    }
+
+    /// Opens no connection before `until`.
+    pub(super) fn hold_openings(&mut self, until: Timestamp) {
+        self.health.hold_openings(until);
     }
 
     /// How many connections leave from a source.

@@ -272,7 +272,7 @@ fn a_known_reply_in_place_of_a_greeting_pauses_the_provider() {
     world.opens = Box::new(|site, now| {
         let ts = "4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to unexpected volume";
         let (reply, text) = (Some(reply(421, ts)), "no session: [TSS04]".to_owned());
-        let trouble = Trouble { permanent: false, class: Class::Network, text, reply };
+        let trouble = Trouble { of_machine: false, permanent: false, class: Class::Network, text, reply };
         if site == "y0" && now < START + Duration::from_secs(1) { Err(trouble) } else { Ok(()) }
     });
     world.run().assert_all(60, Disposition::Accepted);
@@ -290,7 +290,8 @@ fn a_site_that_refuses_for_good_ends_its_own_rows_only() {
     );
     world.opens = Box::new(|site, _| {
         let text = "no session with `d1`: TLS is required, and was not offered".to_owned();
-        let trouble = Trouble { permanent: true, class: Class::TlsRequired, text, reply: None };
+        let trouble =
+            Trouble { of_machine: false, permanent: true, class: Class::TlsRequired, text, reply: None };
         if site == "d1" { Err(trouble) } else { Ok(()) }
     });
     world.run();
@@ -327,8 +328,13 @@ fn dead_sites_do_not_keep_the_others_from_being_looked_up() {
         world(Setting { rows, ..Setting::default() }, |row| format!("d{row}"), |_| (20 * MS, accepted()));
     world.opens = Box::new(|site, now| {
         let number: u32 = site[1..].parse().unwrap();
-        let trouble =
-            Trouble { permanent: false, class: Class::Network, text: "timed out".into(), reply: None };
+        let trouble = Trouble {
+            of_machine: false,
+            permanent: false,
+            class: Class::Network,
+            text: "timed out".into(),
+            reply: None,
+        };
         let dead = number.is_multiple_of(2) && now < START + Duration::from_secs(3_000);
         if dead { Err(trouble) } else { Ok(()) }
     });

@@ -203,7 +203,13 @@ fn nothing_starts_after_the_time_given() {
 fn a_site_that_is_never_reached_defers_its_rows() {
     let mut world = World::new(Setting { rows: 50, ..Setting::default() }, |_| (MS, accepted()));
     world.opens = Box::new(|_, _| {
-        Err(Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None })
+        Err(Trouble {
+            of_machine: false,
+            permanent: false,
+            class: Class::Network,
+            text: "refused".into(),
+            reply: None,
+        })
     });
     world.run().assert_all(50, Disposition::Deferred);
     assert!(world.now.since(START) >= Duration::from_secs(4 * 3_600));
@@ -214,8 +220,13 @@ fn a_site_that_is_never_reached_defers_its_rows() {
 fn a_site_that_comes_back_gets_its_rows() {
     let mut world = World::new(Setting { rows: 50, ..Setting::default() }, |_| (MS, accepted()));
     world.opens = Box::new(|_, now| {
-        let trouble =
-            Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None };
+        let trouble = Trouble {
+            of_machine: false,
+            permanent: false,
+            class: Class::Network,
+            text: "refused".into(),
+            reply: None,
+        };
         if now < START + Duration::from_secs(600) { Err(trouble) } else { Ok(()) }
     });
     world.run().assert_all(50, Disposition::Accepted);
@@ -227,7 +238,7 @@ fn a_refused_login_stops_the_run_and_loses_nothing() {
     let mut world = World::new(Setting { rows: 50, ..Setting::default() }, |_| (MS, accepted()));
     world.opens = Box::new(|_, _| {
         let text = "535 5.7.8 bad password".to_owned();
-        Err(Trouble { permanent: true, class: Class::Authentication, text, reply: None })
+        Err(Trouble { of_machine: false, permanent: true, class: Class::Authentication, text, reply: None })
     });
     world.run();
     let detail = "535 5.7.8 bad password".to_owned();
@@ -296,7 +307,13 @@ fn a_site_that_comes_back_gets_all_of_its_connections_once_a_message_has_gone() 
 }
 
 fn down() -> Trouble {
-    Trouble { permanent: false, class: Class::Network, text: "refused".into(), reply: None }
+    Trouble {
+        of_machine: false,
+        permanent: false,
+        class: Class::Network,
+        text: "refused".into(),
+        reply: None,
+    }
 }
 
 #[test]
@@ -331,4 +348,32 @@ fn a_row_does_not_outlive_its_time_in_a_pause() {
 
 fn not_started() -> Fate {
     Fate::NotStarted { why: NotStarted::Expired }
+}
+
+#[test]
+fn without_free_files_the_run_has_fewer_connections_and_no_row_ends_for_it() {
+    let mut world = World::new(Setting { rows: 400, ..Setting::default() }, |_| (10 * MS, accepted()));
+    let mut tries = 0;
+    world.opens = Box::new(move |_, _| {
+        tries += 1;
+        if tries > 2 && tries < 20 { Err(no_file()) } else { Ok(()) }
+    });
+    world.run().assert_all(400, Disposition::Accepted);
+    assert!(world.sent.iter().all(|sent| sent.attempt == 1));
+    assert!(world.opened <= 5, "{} connections tried", world.opened);
+}
+
+#[test]
+fn a_machine_without_a_single_free_file_stops_the_run_and_loses_nothing() {
+    let mut world = World::new(Setting { rows: 50, ..Setting::default() }, |_| (MS, accepted()));
+    world.opens = Box::new(|_, _| Err(no_file()));
+    world.run();
+    let detail = "too many open files; raise `ulimit -n`".to_owned();
+    assert_eq!(*world.stopped(), StopReason::NoSession { detail });
+    assert!(world.outcomes.is_empty());
+    assert_eq!(world.now.since(START).as_secs(), 30);
+}
+
+fn no_file() -> Trouble {
+    Trouble { of_machine: true, text: "too many open files".into(), ..down() }
 }
