@@ -197,5 +197,8 @@ fn describe(snapshot: &Snapshot) -> String {
     if let Some(left) = snapshot.time_left {
         text.push_str(&format!(", {} left", duration(left)));
     }
+    if let Some(why) = &snapshot.held_by {
+        text.push_str(&format!(" ({why})"));
+    }
     text
 }

@@ -75,6 +75,9 @@ fn progress(live: &Live, now: Timestamp) -> String {
     if let Some(left) = snapshot.time_left {
         text.push_str(&format!("  finish    {} ({})\n", now + left, duration(left)));
     }
+    if let Some(why) = &snapshot.held_by {
+        text.push_str(&format!("  held by   {why}\n"));
+    }
     text.push_str("\n  lanes\n");
     let lanes = snapshot.lanes.iter().map(|lane| {
         vec![

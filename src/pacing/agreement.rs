@@ -122,6 +122,16 @@ impl Rate {
         Self { tokens: ((messages * 1_000.0).round() as u64).max(1), micros: 1_000_000_000 }
     }
 
+    /// The time that `messages` take.
+    pub fn time_for(self, messages: u64) -> Duration {
+        Duration::from_micros(self.micros_for(messages))
+    }
+
+    /// Messages a second, with their fraction.
+    pub fn in_a_second(self) -> f64 {
+        self.tokens_of(1_000_000)
+    }
+
     /// Whole messages in `micros`.
     pub fn tokens_in(self, micros: u64) -> u64 {
         let tokens = u128::from(self.tokens) * u128::from(micros) / u128::from(self.micros);

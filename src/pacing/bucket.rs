@@ -27,6 +27,11 @@ impl Bucket {
         bucket
     }
 
+    /// The rate at which it fills.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Fills at another rate from now on.
     pub fn set_rate(&mut self, rate: Rate) {
         // Fractions of a message too: a rate may change with each one.

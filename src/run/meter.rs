@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
 use super::lane::Lane;
-use super::snapshot::{LaneSnapshot, Snapshot};
+use super::snapshot::{Hold, LaneSnapshot, Snapshot};
 use crate::mail::Timestamp;
 
 /// How many lanes a snapshot names.
@@ -35,9 +35,20 @@ impl Meter {
         let seconds = now.since(since).as_secs_f64();
         let per_second = if seconds > 0.0 { (counts.done() - before) as f64 / seconds } else { 0.0 };
         let left = self.planned.saturating_sub(self.done_before + counts.done());
-        let time_left = (per_second > 0.0 && seconds >= 1.0)
+        let at_this_rate = (per_second > 0.0 && seconds >= 1.0)
             .then(|| Duration::try_from_secs_f64(left as f64 / per_second).ok())
             .flatten();
+        let (time_left, held_by) = match dispatcher.hold(now).filter(|_| left > 0) {
+            None => (at_this_rate, None),
+            // It ends before all are through.
+            Some(Hold { until: None, why }) => (None, Some(why)),
+            Some(Hold { until: Some(until), why }) => {
+                let held = until.since(now);
+                // Sites that are slower than all that holds them back are a reason of their own.
+                let explains = at_this_rate.is_none_or(|rate| rate <= 2 * held);
+                (at_this_rate.max(Some(held)), Some(why).filter(|_| explains))
+            }
+        };
         Snapshot {
             planned: self.planned,
             done_before: self.done_before,
@@ -46,6 +57,7 @@ impl Meter {
             waiting_for_retry: dispatcher.lanes().iter().map(|lane| lane.retries() as u64).sum(),
             per_second,
             time_left,
+            held_by,
             unrouted: dispatcher.unrouted(),
             sites: dispatcher.lanes().len() as u64,
             lanes: longest(dispatcher, now),

@@ -62,7 +62,7 @@ pub use next_hops::{MxHop, NextHop, NextHops, NoRoute, Routed, relay_limits};
 pub use planning::{PlanningError, Screening, freeze};
 pub use prepare::Preparer;
 pub use site::{Departure, MxShared, RelayHop, Site};
-pub use snapshot::{LaneSnapshot, OutcomeCounts, Snapshot};
+pub use snapshot::{Hold, LaneSnapshot, OutcomeCounts, Snapshot};
 pub use source::Sources;
 pub use suppress::Suppressor;
 pub use task::{Composed, NotComposed, Task};

@@ -48,6 +48,13 @@ impl Providers {
         id.map(|id| &mut self.list[id.0])
     }
 
+    /// The name and the rate of a provider, in messages a second, if it has one.
+    pub(super) fn rate(&self, id: ProviderId) -> Option<(&str, f64)> {
+        let provider = &self.list[id.0];
+        let rate = provider.limits.rate?;
+        Some((&provider.limits.name, rate.in_a_second()))
+    }
+
     /// Until when a lane's provider is paused.
     pub(super) fn paused_until(&self, id: Option<ProviderId>) -> Option<Timestamp> {
         self.list[id?.0].paused_until

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::ids::LaneId;
+use crate::mail::Timestamp;
 
 /// See the module.
 #[derive(Debug)]
@@ -61,4 +62,13 @@ impl Seats {
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
+}
+
+/// Too few files for the connections that were wanted.
+#[derive(Debug)]
+pub(super) struct Shortage {
+    /// Since when there was no connection at all.
+    pub since: Timestamp,
+    /// When it was seen last.
+    pub last: Timestamp,
 }

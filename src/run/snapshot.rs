@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mail::Timestamp;
+
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -20,8 +22,11 @@ pub struct Snapshot {
     pub waiting_for_retry: u64,
     /// Outcomes a second, over the last ten seconds.
     pub per_second: f64,
-    /// The time that the rest takes at that rate.
+    /// The time that the rest takes: at that rate, or for as long as something holds it back.
     pub time_left: Option<Duration>,
+    /// What holds the rest back most, where that decides the time left.
+    #[serde(default)]
+    pub held_by: Option<String>,
     /// Rows whose site is not known yet.
     pub unrouted: u64,
     /// How many sites have rows or connections.
@@ -46,6 +51,15 @@ pub struct LaneSnapshot {
     pub window: u64,
     /// What holds it back, if anything does.
     pub state: String,
+}
+
+/// What holds a run back most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The rest is not through before this time; `None` when the run ends before.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub why: String,
 }
 
 impl Snapshot {

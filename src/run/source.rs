@@ -63,6 +63,17 @@ impl Sources {
         self.list.iter().map(|source| source.allowance).collect()
     }
 
+    /// Messages a second of all that may still send; `None` when one of them has no limit.
+    pub(super) fn per_second(&self) -> Option<f64> {
+        let living = self.list.iter().filter(|source| source.allowance != Some(0));
+        living.map(|source| source.bucket.as_ref().map(|bucket| bucket.rate().in_a_second())).sum()
+    }
+
+    /// Messages that all of them may still send; `None` when one of them has no limit.
+    pub(super) fn allowance(&self) -> Option<u64> {
+        self.list.iter().map(|source| source.allowance).sum()
+    }
+
     /// True when this one may send no more in this run.
     pub fn is_spent(&self, id: SourceId) -> bool {
         self.list[id.0].allowance == Some(0)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Dispatcher;
 use crate::mail::Timestamp;
+use crate::run::seats::Shortage;
 use crate::run_dir::StopReason;
 use crate::smtp::ConnectionId;
 
@@ -20,24 +21,10 @@ const RECOVERY: Duration = Duration::from_secs(60);
 /// A run that can't open a single connection for so long stops.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Too few files for the connections that were wanted.
-#[derive(Debug)]
-pub(super) struct Shortage {
-    /// Since when there was no connection at all.
-    since: Timestamp,
-    /// When it was seen last.
-    last: Timestamp,
-}
-
 impl Dispatcher {
     /// Opens no more connections than `free` files leave room for, of which `limit` may be open;
     /// stops before the first message when that is not enough for one.
-    pub(in crate::run) fn keep_to_open_files(
-        &mut self,
-        free: Option<u64>,
-        limit: Option<u64>,
-        now: Timestamp,
-    ) {
+    pub fn keep_to_open_files(&mut self, free: Option<u64>, limit: Option<u64>, now: Timestamp) {
         let (Some(free), Some(limit)) = (free, limit) else { return };
         let room = usize::try_from(free.saturating_sub(RESERVE) / EACH).unwrap_or(usize::MAX).max(1);
         self.most_seats = room;

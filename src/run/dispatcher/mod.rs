@@ -6,13 +6,13 @@
 
 mod files;
 mod granting;
+mod outlook;
 mod reports;
 mod routing;
 mod serving;
 
 use std::time::Duration;
 
-use files::Shortage;
 use rustc_hash::FxHashMap;
 
 use super::breaker::Breaker;
@@ -24,7 +24,7 @@ use super::judge::{failure_of, pause_of};
 use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
-use super::seats::Seats;
+use super::seats::{Seats, Shortage};
 use super::site::Trouble;
 use super::snapshot::OutcomeCounts;
 use super::source::Sources;

@@ -92,6 +92,8 @@ pub(super) struct Backlog {
     fresh: VecDeque<Segment>,
     fresh_rows: usize,
     put_off: BinaryHeap<Reverse<PutOff>>,
+    /// The latest time that a row was put off until.
+    latest: Option<Timestamp>,
     /// Rows that are being composed.
     preparing: usize,
     ready: VecDeque<Ready>,
@@ -111,6 +113,7 @@ impl Backlog {
 
     /// Puts a row off until `at`.
     pub(super) fn put_off(&mut self, task: Task, at: Timestamp) {
+        self.latest = self.latest.max(Some(at));
         self.put_off.push(Reverse(PutOff { at, task }));
     }
 
@@ -252,6 +255,11 @@ impl Backlog {
     /// When the next row that was put off is due.
     pub(super) fn next_retry_at(&self) -> Option<Timestamp> {
         self.put_off.peek().map(|Reverse(put_off)| put_off.at)
+    }
+
+    /// When the last row that was put off is due.
+    pub(super) fn last_retry_at(&self) -> Option<Timestamp> {
+        self.latest.filter(|_| !self.put_off.is_empty())
     }
 
     /// When the first ready message becomes stale.

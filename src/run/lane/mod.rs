@@ -163,6 +163,21 @@ impl Lane {
         self.backlog.retries()
     }
 
+    /// Rows that wait, are being composed or have their message.
+    pub(super) fn rows(&self) -> usize {
+        self.waiting() + self.backlog.in_stock()
+    }
+
+    /// When the last of the rows that wait for another attempt is due; `None` when none waits.
+    pub(super) fn last_retry_at(&self) -> Option<Timestamp> {
+        self.backlog.last_retry_at()
+    }
+
+    /// The rate that holds, configured or learnt, in messages a second.
+    pub(super) fn per_second(&self) -> Option<f64> {
+        self.health.speed.per_second()
+    }
+
     /// True when only the lane's memory of its site is left.
     pub(super) fn is_done(&self) -> bool {
         self.backlog.is_empty() && self.granted == 0 && self.pool.is_empty()
@@ -416,7 +431,7 @@ impl Lane {
     pub(super) fn snapshot(&self, paused_until: Option<Timestamp>, now: Timestamp) -> LaneSnapshot {
         LaneSnapshot {
             site: self.site.name.clone(),
-            waiting: (self.waiting() + self.backlog.in_stock()) as u64,
+            waiting: self.rows() as u64,
             in_flight: self.pool.in_flight() as u64,
             connections: self.open_connections() as u64,
             window: self.window() as u64,

@@ -115,6 +115,11 @@ impl Speed {
         self.learnt.map(|learnt| learnt.now)
     }
 
+    /// The rate that holds, configured or learnt, in messages a second.
+    pub(super) fn per_second(&self) -> Option<f64> {
+        self.bucket.as_ref().map(|bucket| bucket.rate().in_a_second())
+    }
+
     /// Takes places for up to `most` recipients, at least one. The error is when there will be one.
     pub(super) fn take(&mut self, most: usize, now: Timestamp) -> Result<usize, Timestamp> {
         match &mut self.bucket {

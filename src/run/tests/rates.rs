@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::pacing::Rate;
+use crate::run::meter::Meter;
 
 /// How a site counts its ten messages a second.
 #[derive(Debug, Clone, Copy)]
@@ -100,4 +102,56 @@ fn the_state_of_a_lane_names_the_rate_and_the_reply() {
     let lane = world.dispatcher.lanes().iter().next().unwrap().snapshot(None, world.now);
     assert!(lane.state.starts_with("slowed to 8."), "{}", lane.state);
     assert!(lane.state.ends_with("/s: 451 4.7.0 too many messages, slow down"), "{}", lane.state);
+}
+
+/// What is left after 20 s, and what holds it back.
+fn seen(world: &mut World, rows: u32) -> (u64, Option<String>) {
+    let mut meter = Meter::new(u64::from(rows), 0, START);
+    world.run_until(START + Duration::from_secs(10));
+    meter.read(&world.dispatcher, world.now);
+    world.run_until(START + Duration::from_secs(20));
+    let snapshot = meter.read(&world.dispatcher, START + Duration::from_secs(20));
+    (snapshot.time_left.unwrap_or_default().as_secs(), snapshot.held_by)
+}
+
+#[test]
+fn the_finish_counts_what_holds_a_run_back_and_names_it() {
+    let one_a_second = Some(Rate { tokens: 1, micros: 1_000_000 });
+
+    let sources = vec![SourceLimits { rate: one_a_second, ..SourceLimits::default() }];
+    let setting = Setting { rows: 200, sources, ..Setting::default() };
+    let (left, why) = seen(&mut World::new(setting, |_| (MS, accepted())), 200);
+    assert!((175..=185).contains(&left), "{left} s");
+    assert_eq!(why.as_deref(), Some("the local addresses send 1.0/s"));
+
+    let sources = vec![SourceLimits { allowance: Some(500), rate: one_a_second, weight: 1 }];
+    let setting = Setting { rows: 2_000, sources, ..Setting::default() };
+    let (left, why) = seen(&mut World::new(setting, |_| (MS, accepted())), 2_000);
+    assert_eq!((left, why.as_deref()), (0, Some("the warm-up lets 479 more leave today")));
+
+    let lane = |rate| {
+        let limits = LaneLimits { rate, ..limits_of(&Setting::default()) };
+        let mut lane = Lane::new(hops("relay"), limits, None, START);
+        lane.add(Segment::whole((0..200).collect()));
+        vec![lane]
+    };
+    let setting = || Setting { rows: 200, ..Setting::default() };
+    let mut shaped = World::with(setting(), lane(one_a_second), Directory::empty(), |_| (MS, accepted()));
+    let (left, why) = seen(&mut shaped, 200);
+    assert!((175..=185).contains(&left), "{left} s");
+    assert_eq!(why.as_deref(), Some("`relay` gets 1.0/s"));
+
+    let greylisting = |sent: Sent| match sent.attempt {
+        1 => (MS, refused(451, "4.7.1 Greylisted, come back later")),
+        _ => (MS, accepted()),
+    };
+    let (left, why) = seen(&mut World::new(setting(), greylisting), 200);
+    assert!((7..=13).contains(&left), "{left} s");
+    assert_eq!(why.as_deref(), Some("`relay` has 200 rows to retry"));
+
+    let yahoo = "4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to user complaints";
+    let (left, why) = seen(&mut World::new(setting(), move |_| (MS, refused(421, yahoo))), 200);
+    assert!((7_150..=7_200).contains(&left), "{left} s");
+    let why = why.unwrap_or_default();
+    assert!(why.starts_with("`relay` is paused until ") && why.contains("[TSS04]"), "{why}");
 }

@@ -1,0 +1,82 @@
+//! When the rest of a run can be through, and what holds it back most.
+
+use std::collections::HashMap;
+
+use super::Dispatcher;
+use crate::kit::text::{counted, grouped};
+use crate::mail::Timestamp;
+use crate::pacing::Rate;
+use crate::run::ids::ProviderId;
+use crate::run::lane::Lane;
+use crate::run::snapshot::Hold;
+
+/// The latest hold so far.
+#[derive(Default)]
+struct Latest(Option<Hold>);
+
+impl Latest {
+    fn take(&mut self, until: Timestamp, why: impl FnOnce() -> String) {
+        let until = Some(until);
+        if self.0.as_ref().is_none_or(|hold| hold.until < until) {
+            self.0 = Some(Hold { until, why: why() });
+        }
+    }
+}
+
+impl Dispatcher {
+    /// What holds the run back most: the capacity, the rates of local addresses, providers and
+    /// sites, pauses, and rows that wait for another attempt.
+    pub fn hold(&self, now: Timestamp) -> Option<Hold> {
+        if let Some(allowance) = self.sources.allowance().filter(|allowance| *allowance < self.left) {
+            let why = format!("the warm-up lets {} more leave today", grouped(allowance));
+            return Some(Hold { until: None, why });
+        }
+        let mut latest = Latest::default();
+        let through =
+            |rows: u64, per_second: f64, from: Timestamp| from + Rate::per_second(per_second).time_for(rows);
+        if let Some(per_second) = self.settings.per_second {
+            latest.take(through(self.left, per_second, now), || {
+                format!("the capacity is {} an hour", grouped((per_second * 3_600.0).round() as u64))
+            });
+        }
+        if let Some(per_second) = self.sources.per_second() {
+            latest.take(through(self.left, per_second, now), || {
+                format!("the local addresses send {per_second:.1}/s")
+            });
+        }
+        let mut of_provider: HashMap<ProviderId, u64> = HashMap::new();
+        for lane in self.lanes.iter().filter(|lane| lane.rows() > 0) {
+            if let Some(provider) = lane.provider {
+                *of_provider.entry(provider).or_default() += lane.rows() as u64;
+            }
+            self.hold_of(lane, now, &mut latest);
+        }
+        for (id, rows) in of_provider {
+            if let Some((name, per_second)) = self.providers.rate(id) {
+                let from = self.providers.paused_until(Some(id)).map_or(now, |until| until.max(now));
+                latest.take(through(rows, per_second, from), || format!("`{name}` gets {per_second:.1}/s"));
+            }
+        }
+        latest.0
+    }
+
+    fn hold_of(&self, lane: &Lane, now: Timestamp, latest: &mut Latest) {
+        let site = &lane.site.name;
+        let paused_until = self.paused_until(lane).filter(|until| now < *until);
+        let from = paused_until.unwrap_or(now);
+        if let Some(until) = paused_until {
+            let why = lane.complaint().map_or(String::new(), |why| format!(": {why}"));
+            latest.take(until, || format!("`{site}` is paused until {until}{why}"));
+        }
+        if let Some(at) = lane.last_retry_at() {
+            let rows = lane.retries();
+            latest.take(at.max(from), || {
+                format!("`{site}` has {} to retry", counted(rows as u64, "row", "rows"))
+            });
+        }
+        if let Some(per_second) = lane.per_second() {
+            let until = from + Rate::per_second(per_second).time_for(lane.rows() as u64);
+            latest.take(until, || format!("`{site}` gets {per_second:.1}/s"));
+        }
+    }
+}
