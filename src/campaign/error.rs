@@ -46,6 +46,42 @@ impl CampaignError {
         Self { path: path.to_owned(), place, line, problem, hint, source: None }
     }
 
+    /// An error in the value that `--set` gave `key`.
+    pub(super) fn toml_in_setting(path: &Path, key: &str, value: &str, error: &toml::de::Error) -> Self {
+        let line = format!("{key} = {value}");
+        let (problem, hint) = toml_error::in_our_words(error.message(), Some(&line));
+        let path = path.to_owned();
+        Self { path, place: None, line: None, problem, hint, source: None }.in_setting(key)
+    }
+
+    /// The same error in a value that `--set` gave `key`: it has no place in the file.
+    pub(super) fn in_setting(self, key: &str) -> Self {
+        let quoted = || format!("a text is written in quotes, as in `--set '{key}=\"2026\"'`");
+        let hint = self.hint.or_else(|| self.problem.contains("text in quotes").then(quoted));
+        let problem = format!("`--set {key}`: {}", self.problem);
+        Self { place: None, line: None, problem, hint, ..self }
+    }
+
+    /// A key that can't be set on the command line.
+    pub(super) fn set(path: &Path, key: &str, problem: &str) -> Self {
+        let (path, problem) = (path.to_owned(), problem.to_owned());
+        Self { path, place: None, line: None, problem, hint: None, source: None }.in_setting(key)
+    }
+
+    /// A variable of the environment that the file asks for and that has no value; `at` is the
+    /// place of the text that does.
+    pub(super) fn unset(path: &Path, text: &str, at: usize, name: &str) -> Self {
+        let place = (at <= text.len()).then(|| line_and_column(text, at));
+        Self {
+            path: path.to_owned(),
+            place,
+            line: line_at(text, place),
+            problem: format!("the variable `{name}` is not set"),
+            hint: Some(format!("export `{name}`; for the characters themselves write `$${{{name}}}`")),
+            source: None,
+        }
+    }
+
     pub(super) fn check(path: &Path, text: &str, mistake: Mistake) -> Self {
         let Mistake { key, problem, hint } = mistake;
         let place = place_of_key(text, key);
@@ -64,7 +100,7 @@ impl CampaignError {
 #[derive(Debug)]
 pub(super) struct Mistake {
     /// The key to point at, such as `delivery.relay.port`.
-    key: &'static str,
+    pub(super) key: &'static str,
     problem: String,
     /// What to do; empty if there is nothing to say.
     hint: &'static str,

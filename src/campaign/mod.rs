@@ -15,6 +15,7 @@ mod identity;
 mod journal;
 mod mx;
 mod notification;
+mod parameters;
 mod reply;
 mod results;
 mod routes;
@@ -46,6 +47,7 @@ pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
 pub use mx::{Mx, MxTls};
 pub use notification::{Dsn, Notify, Return};
+pub use parameters::Parameters;
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use results::{Compression, Results};
 pub use routes::DomainRoute;
@@ -113,23 +115,50 @@ pub struct Campaign {
     /// The campaign file itself.
     #[serde(skip)]
     pub path: PathBuf,
+    /// What was said in its place; the rest of the campaign has it.
+    #[serde(skip)]
+    pub parameters: Parameters,
 }
 
 impl Campaign {
     /// Reads and checks the campaign file at `path`.
     pub fn load(path: &Path) -> Result<Self, CampaignError> {
+        Self::load_with(path, &Parameters::default())
+    }
+
+    /// Like [`Self::load`], with `given` in place of what the file says.
+    pub fn load_with(path: &Path, given: &Parameters) -> Result<Self, CampaignError> {
         let text = std::fs::read_to_string(path).map_err(|source| CampaignError::read(path, source))?;
-        Self::parse(&text, path)
+        Self::parse_with(&text, path, given)
     }
 
     /// Reads and checks the text of a campaign file. Relative paths start from the folder of
     /// `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, CampaignError> {
-        let mut campaign: Self =
-            toml::from_str(text).map_err(|error| CampaignError::toml(path, text, &error))?;
+        Self::parse_with(text, path, &Parameters::default())
+    }
+
+    /// Like [`Self::parse`], with `given` in place of what the text says.
+    pub fn parse_with(text: &str, path: &Path, given: &Parameters) -> Result<Self, CampaignError> {
+        let (table, env) = given.apply(text, path)?;
+        let parsed = Self::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
+            match error.span().and_then(|span| given.setting_at(span.start, text)) {
+                Some((key, value)) => CampaignError::toml_in_setting(path, key, value, &error),
+                None => CampaignError::toml(path, text, &error),
+            }
+        });
+        let mut campaign = parsed?;
         campaign.path = path.to_owned();
+        campaign.parameters = Parameters { env, ..given.clone() };
         campaign.resolve_paths();
-        campaign.check().map_err(|mistake| CampaignError::check(path, text, mistake))?;
+        if !given.list.is_empty() {
+            campaign.target_group.files.clone_from(&given.list);
+        }
+        campaign.check().map_err(|mistake| {
+            let key = Some(mistake.key).filter(|key| given.set.contains_key(*key));
+            let error = CampaignError::check(path, text, mistake);
+            key.into_iter().fold(error, CampaignError::in_setting)
+        })?;
         Ok(campaign)
     }
 

@@ -1,12 +1,13 @@
 //! Options of every command.
 
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::console::Console;
 use super::log::LogFormat;
+use crate::campaign::Parameters;
 use crate::job::{Places, Workspace};
 use crate::pacing::Clock;
 
@@ -21,6 +22,12 @@ pub(super) struct Common {
     /// Folder of the run directories
     #[arg(long, global = true, value_name = "DIR", env = "MAILRUN_RUNS", help_heading = HEADING)]
     pub runs: Option<PathBuf>,
+    /// Set a key of the campaign file for this run, as in template.defaults.month=May
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting, help_heading = HEADING)]
+    pub set: Vec<(String, String)>,
+    /// Use this file as target group, instead of the campaign's; can be repeated
+    #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
+    pub list: Vec<PathBuf>,
     /// Format of the log on stderr
     #[arg(long, global = true, value_enum, default_value_t, help_heading = HEADING)]
     pub log_format: LogFormat,
@@ -39,11 +46,34 @@ impl Common {
     /// Where state and runs are; notices and progress go to stderr.
     pub(super) fn workspace(&self) -> Workspace {
         let places = Places { state: self.state.clone(), runs: self.runs.clone() };
-        Workspace::new(places, Clock::system(), Arc::new(self.console()))
+        Workspace::new(places, Clock::system(), Arc::new(self.console())).with(self.parameters())
+    }
+
+    /// What is said in place of the campaign file.
+    pub(super) fn parameters(&self) -> Parameters {
+        let absolute = |file: &PathBuf| path::absolute(file).unwrap_or_else(|_| file.clone());
+        Parameters {
+            list: self.list.iter().map(|file| absolute(file).to_string_lossy().into_owned()).collect(),
+            set: self.set.iter().cloned().collect(),
+            ..Parameters::default()
+        }
     }
 
     /// What is printed to stderr.
     pub(super) fn console(&self) -> Console {
         Console::new(self.quiet, self.no_progress)
+    }
+}
+
+/// `KEY=VALUE`.
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.split('.').all(|name| !name.is_empty()) => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        _ => {
+            Err("write a key of the campaign file, `=` and its value, as in `campaign.edition=2026-11`"
+                .into())
+        }
     }
 }

@@ -37,7 +37,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
-    let campaign = args.campaign.as_deref().map(Campaign::load).transpose()?;
+    let campaign = args.campaign.as_deref();
+    let campaign = campaign.map(|path| Campaign::load_with(path, &common.parameters())).transpose()?;
     let mx = campaign.as_ref().map_or_else(Mx::default, |campaign| campaign.delivery.mx.clone());
     let (servers, shaping) = match &campaign {
         Some(campaign) => (campaign.delivery.resolver.as_slice(), campaign.shaping.as_slice()),

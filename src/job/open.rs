@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::error::{JobError, SenderRefused, SetupError};
 use super::secret::token_secret;
 use super::workspace::Workspace;
-use crate::campaign::{Campaign, Dkim, NotRegistered, RouteKind, Senders};
+use crate::campaign::{Campaign, Dkim, NotRegistered, Parameters, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::plan::Layout;
@@ -40,7 +40,12 @@ impl Workspace {
     /// [`SenderRefused`] where there is a registry and the campaign's From is not in it, or is not
     /// verified and the registry requires it.
     pub(crate) fn load(&self, path: &Path) -> Result<Campaign, JobError> {
-        let mut campaign = Campaign::load(path)?;
+        self.load_with(path, self.parameters())
+    }
+
+    /// Like [`Self::load`], with `given` in place of what the campaign file says.
+    pub(super) fn load_with(&self, path: &Path, given: &Parameters) -> Result<Campaign, JobError> {
+        let mut campaign = Campaign::load_with(path, given)?;
         if let Some(registry) = self.registry_of(Some(&campaign))? {
             let senders = Senders::load(&registry)?;
             let refused = match senders.apply(&mut campaign) {

@@ -36,9 +36,11 @@ impl RetrySelection {
         Ok(Self { from, before, dispositions })
     }
 
-    /// The campaign of that run as its file is now, with the route that the run took.
+    /// The campaign of that run as its file is now, with the route that the run took and what was
+    /// said in place of the file.
     pub(crate) fn campaign(&self, workspace: &Workspace) -> Result<Campaign, JobError> {
-        let mut campaign = workspace.load(&self.before.campaign_file)?;
+        let mut campaign = workspace
+            .load_with(&self.before.campaign_file, &workspace.parameters().or(&self.before.parameters))?;
         campaign.delivery.route = self.before.campaign.delivery.route;
         campaign.identity.edition.clone_from(&self.before.campaign.identity.edition);
         Ok(campaign)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::error::{JobError, WorkspaceError};
 use super::observer::{Notice, Observer};
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Parameters};
 use crate::pacing::Clock;
 use crate::run_dir::{RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
@@ -30,10 +30,11 @@ pub(crate) struct Places {
     pub runs: Option<PathBuf>,
 }
 
-/// What all jobs of a user share: the state directory, the run directories, the clock, and who is
-/// informed.
+/// What all jobs of a user share: the state directory, the run directories, what is said in place
+/// of campaign files, the clock, and who is informed.
 pub(crate) struct Workspace {
     places: Places,
+    parameters: Parameters,
     clock: Clock,
     observer: Arc<dyn Observer>,
 }
@@ -41,7 +42,17 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// The workspace at `places`. The state directory is created when it is first needed.
     pub(crate) fn new(places: Places, clock: Clock, observer: Arc<dyn Observer>) -> Self {
-        Self { places, clock, observer }
+        Self { places, parameters: Parameters::default(), clock, observer }
+    }
+
+    /// The same workspace, with what is said in place of campaign files.
+    pub(crate) fn with(self, parameters: Parameters) -> Self {
+        Self { parameters, ..self }
+    }
+
+    /// What is said in place of campaign files.
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// Where jobs get the time from.
@@ -112,7 +123,7 @@ impl Workspace {
     pub(crate) fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
         if path.is_file() {
-            let campaign = Campaign::load(path)?;
+            let campaign = Campaign::load_with(path, &self.parameters)?;
             let runs = self.runs_of(&campaign);
             let found = runs.find(&campaign.identity.id)?;
             return Ok(StoredRun::new(runs, found));

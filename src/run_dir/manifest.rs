@@ -14,7 +14,7 @@ use super::content::Content;
 use super::inputs::{Input, RunOptions};
 use super::run_id::RunId;
 use super::stop_reason::{self, StopReason};
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Parameters};
 use crate::kit::file::Draft;
 use crate::mail::Timestamp;
 use crate::plan::{FileFacts, Plan, PlanError};
@@ -75,6 +75,9 @@ pub struct Manifest {
     pub outcomes: BTreeMap<String, u64>,
     /// The campaign file.
     pub campaign_file: PathBuf,
+    /// What was said in place of the campaign file; the resolved campaign has it.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    pub parameters: Parameters,
     /// The resolved campaign.
     pub campaign: Campaign,
 }
@@ -128,6 +131,7 @@ impl Manifest {
             screened: None,
             outcomes: BTreeMap::new(),
             campaign_file: campaign.path.clone(),
+            parameters: campaign.parameters.clone(),
             campaign: campaign.clone(),
         }
     }

@@ -17,6 +17,7 @@ mod manual;
 mod mx;
 mod mx_command;
 mod one_text;
+mod parameters;
 mod passthrough;
 mod relays;
 mod send;

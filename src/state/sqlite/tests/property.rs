@@ -179,6 +179,27 @@ proptest! {
     }
 }
 
+/// Each page counts its entries in bytes 3 and 4 of its header
+/// (<https://www.sqlite.org/fileformat.html>, section 1.6): with a smaller count the last group is
+/// not there.
+#[test]
+fn a_page_that_miscounts_its_entries_never_tells_a_lie() {
+    const PAGE: usize = 4_096;
+    let dir = Dir::new(ROWS);
+    let (rows, seen) = write(&dir, &[(0, Step::Intend)]);
+    let whole = fs::read(dir.path()).unwrap();
+    assert!(whole.len() >= 3 * PAGE && whole.len().is_multiple_of(PAGE), "{} bytes", whole.len());
+    for page in (0..whole.len()).step_by(PAGE) {
+        let header = if page == 0 { 100 } else { page };
+        for (byte, bit) in (header + 3..=header + 4).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+            let mut spoiled = whole.clone();
+            spoiled[byte] ^= 1 << bit;
+            fs::write(dir.path(), spoiled).unwrap();
+            check_spoiled(&dir, &rows, &seen).unwrap();
+        }
+    }
+}
+
 fn check_spoiled(
     dir: &Dir,
     rows: &BTreeMap<u32, Model>,
