@@ -73,10 +73,22 @@ impl Account {
     }
 }
 
+/// Checks that an archive can get every message.
+pub(super) fn check_archive(archive: Option<&Address>, key: &'static str) -> Result<(), Mistake> {
+    match archive.filter(|archive| archive.needs_smtputf8()) {
+        Some(archive) => {
+            let problem = format!("with `{archive}`, no message could go to a server without SMTPUTF8");
+            Err(Mistake::new(key, problem, "use an ASCII address"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Checks that no account is named twice, and that none has more domains than it may. `registered`
 /// are the accounts of senders with their domains.
 pub(super) fn check(accounts: &[Account], registered: &[(&str, &str)]) -> Result<(), Mistake> {
     for (at, account) in accounts.iter().enumerate() {
+        check_archive(account.archive_bcc.as_ref(), "account.archive-bcc")?;
         let name = &account.name;
         if let Some(first) = accounts[..at].iter().position(|other| other.name == *name) {
             let problem = format!("`[[account]]` {} and {} are both named `{name}`", first + 1, at + 1);

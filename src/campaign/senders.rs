@@ -175,7 +175,7 @@ impl Senders {
         }
         let registered: Vec<_> = senders.senders.iter().filter_map(RegisteredSender::in_account).collect();
         let checked =
-            check_duplicates(&senders.senders).and_then(|()| accounts::check(&senders.accounts, &registered));
+            check_each(&senders.senders).and_then(|()| accounts::check(&senders.accounts, &registered));
         checked.map_err(|mistake| CampaignError::check(path, &text, mistake))?;
         Ok(senders)
     }
@@ -276,8 +276,9 @@ impl RegisteredSender {
     }
 }
 
-fn check_duplicates(senders: &[RegisteredSender]) -> Result<(), Mistake> {
+fn check_each(senders: &[RegisteredSender]) -> Result<(), Mistake> {
     for (at, sender) in senders.iter().enumerate() {
+        accounts::check_archive(sender.archive_bcc.as_ref(), "sender.archive-bcc")?;
         let name = sender.name();
         if let Some(first) = senders[..at].iter().position(|other| other.name() == name) {
             let problem = format!("`{name}` is registered twice: `[[sender]]` {} and {}", first + 1, at + 1);
@@ -467,6 +468,8 @@ capacity-account = "vip"
         let address = |name: &str| format!("[[sender]]\naddress = \"{name}\"\n");
         let twice = [address("a@b.example"), address("A@b.example")].concat();
         refused(&twice, "`a@b.example` is registered twice: `[[sender]]` 1 and 2", 2);
+        let archive = format!("{}archive-bcc = \"josé@b.example\"\n", domain("b.example"));
+        refused(&archive, "with `josé@b.example`, no message could go to a server without SMTPUTF8", 4);
         let account = "[[account]]\nname = \"a\"\ndomains = 1\n";
         refused(&[account, account].concat(), "`[[account]]` 1 and 2 are both named `a`", 2);
         let quota = [account, &domain("b.example"), &domain("c.example")].concat();

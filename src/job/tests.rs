@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::journal::InDoubt;
+use crate::kit::seal::Sealer;
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::pacing::{Clock, Reading};
 use crate::suppression::{NewEntry, Reason, Term};
@@ -111,6 +112,31 @@ async fn a_retry_sees_what_was_suppressed_since_its_rows_were_screened() {
     assert_eq!(again.manifest.suppression_change, first.manifest.suppression_change);
     assert!(again.manifest.suppression_change > 0);
     assert_eq!(again.manifest.outcomes["suppressed"], 1);
+}
+
+/// Tokens of mailrun 0.1 hold the recipient's id, or the address where there are no ids.
+#[tokio::test]
+async fn a_token_of_the_first_version_finds_its_recipient_in_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    write_campaign(folder.path());
+    let campaign = CAMPAIGN.replace("files = [\"list.csv\"]", "files = [\"list.csv\"]\nid = \"number\"");
+    assert_ne!(campaign, CAMPAIGN);
+    fs::write(folder.path().join("campaign.toml"), campaign).unwrap();
+    fs::write(folder.path().join("list.csv"), "email,number\nann@a.example,7\nbob@a.example,8\n").unwrap();
+    let workspace = workspace(folder.path(), Clock::system());
+    let run = send(&workspace, folder.path(), &Selection::List(List::default())).await.dir;
+    let sealer = Sealer::new(&fs::read(folder.path().join("state/token.key")).unwrap(), "token");
+    let read = |run: &str, recipient: &str| {
+        let token = sealer.seal(format!("spring\0{run}\0{recipient}").into_bytes());
+        let read = Unsubscribes::open(&workspace, &[]).unwrap().read(&token);
+        read.map(|unsubscribed| unsubscribed.address.to_string()).map_err(|refused| refused.to_string())
+    };
+    assert_eq!(read(run.run_id(), "8").as_deref(), Ok("bob@a.example"));
+    let no_such = format!("run `{}` has no recipient `9`", run.name());
+    assert_eq!(read(run.run_id(), "9"), Err(no_such));
+    let gone = "the token holds only the id `8`, and run `spring/gone` is not found".to_owned();
+    assert_eq!(read("gone", "8"), Err(gone));
+    assert_eq!(read("gone", "cleo@a.example").as_deref(), Ok("cleo@a.example"), "the group had no ids");
 }
 
 #[test]
