@@ -1,4 +1,4 @@
-//! `[stop]`: when a run stops automatically.
+//! `[stop]`: when a run stops automatically, or is refused before it starts.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,22 +15,33 @@ pub struct Stop {
     pub bounce_window: usize,
     /// Stop after this many authentication failures (`5.7.515`, `5.7.26`) in a row; 0 means never.
     pub authentication_failures: usize,
+    /// Refuse a list of which fewer rows pass screening; 0 means never.
+    pub min_rows: u64,
+    /// Refuse a list of which more than this percentage is invalid; 100 means never.
+    pub max_invalid_percent: f64,
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { bounce_percent: 20.0, bounce_window: 1_000, authentication_failures: 20 }
+        Self {
+            bounce_percent: 20.0,
+            bounce_window: 1_000,
+            authentication_failures: 20,
+            min_rows: 0,
+            max_invalid_percent: 20.0,
+        }
     }
 }
 
 impl Stop {
     pub(super) fn check(&self) -> Result<(), Mistake> {
-        if !(0.0..=100.0).contains(&self.bounce_percent) {
-            return Err(Mistake::new(
-                "stop.bounce-percent",
-                format!("{} percent", self.bounce_percent),
-                "use 0 to 100",
-            ));
+        for (key, percent) in [
+            ("stop.bounce-percent", self.bounce_percent),
+            ("stop.max-invalid-percent", self.max_invalid_percent),
+        ] {
+            if !(0.0..=100.0).contains(&percent) {
+                return Err(Mistake::new(key, format!("{percent} percent"), "use 0 to 100"));
+            }
         }
         if !(10..=1_000_000).contains(&self.bounce_window) {
             return Err(Mistake::new(

@@ -29,7 +29,7 @@ const FAILURES_NAMED: usize = 10;
 /// `mailrun check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Campaign file
+    /// Campaign file, or the folder with its `campaign.toml`
     campaign: PathBuf,
     /// Only the first N rows that pass screening
     #[arg(long, value_name = "N")]

@@ -18,7 +18,7 @@ use crate::preflight::sender::ADDRESS_UNKNOWN;
 /// `mailrun dns`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Campaign file
+    /// Campaign file, or the folder with its `campaign.toml`
     campaign: PathBuf,
     /// Where DNS is asked.
     #[command(flatten)]

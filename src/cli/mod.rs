@@ -27,6 +27,7 @@ mod render;
 mod results;
 mod retry;
 mod run;
+mod runs;
 mod runtime;
 mod sandbox;
 mod send;
@@ -50,8 +51,8 @@ pub use exit::Exit;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0   finished, every planned recipient accepted
-  1   finished, some recipients were not accepted
+  0   finished, every planned recipient accepted, or all but what --fail-above allows
+  1   finished, some recipients were not accepted, or nobody was there to send to
   2   the command, the campaign file or the input is wrong; nothing was sent
   3   a preflight check refused; nothing was sent
   4   interrupted or stopped early; the same command resumes
@@ -91,7 +92,7 @@ enum Command {
     Send(Box<send::Args>),
     /// Resend the rows of a run that ended with the given dispositions
     Retry(Box<retry::Args>),
-    /// Show how far a run is
+    /// Show how far a run is, or list all runs
     Status(status::Args),
     /// Manage run directories
     Run(run::Args),

@@ -12,7 +12,7 @@ use super::name_servers::DnsOptions;
 use super::output::out;
 use super::runtime::runtime;
 use crate::campaign::{Campaign, Mx};
-use crate::job::{NameServers, mx_router};
+use crate::job::{NameServers, campaign_file, mx_router};
 use crate::kit::text::counted;
 use crate::mail::Domain;
 use crate::route::Mode;
@@ -37,8 +37,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
-    let campaign = args.campaign.as_deref();
-    let campaign = campaign.map(|path| Campaign::load_with(path, &common.parameters())).transpose()?;
+    let campaign = args.campaign.as_deref().map(campaign_file);
+    let campaign = campaign.map(|path| Campaign::load_with(&path, &common.parameters())).transpose()?;
     let mx = campaign.as_ref().map_or_else(Mx::default, |campaign| campaign.delivery.mx.clone());
     let (servers, shaping) = match &campaign {
         Some(campaign) => (campaign.delivery.resolver.as_slice(), campaign.shaping.as_slice()),

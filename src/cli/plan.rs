@@ -22,7 +22,7 @@ const LISTED: usize = 10;
 /// `mailrun plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Campaign file
+    /// Campaign file, or the folder with its `campaign.toml`
     campaign: PathBuf,
     /// Only the first N rows that pass screening
     #[arg(long, value_name = "N")]

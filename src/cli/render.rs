@@ -15,7 +15,7 @@ use crate::mail::Address;
 /// `mailrun render`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Campaign file
+    /// Campaign file, or the folder with its `campaign.toml`
     campaign: PathBuf,
     /// The Nth row that passes screening, counted from 1 (default: 1)
     #[arg(long, value_name = "N", conflicts_with_all = ["email", "all"])]

@@ -9,8 +9,8 @@ use crate::job::rewrite_results;
 /// `mailrun results`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its
-    /// latest run
+    /// Run: its id, the start of it, its directory, or for the latest run of a campaign its id,
+    /// file or folder
     run: String,
     /// Print the summary as JSON
     #[arg(long)]

@@ -12,8 +12,8 @@ use crate::mail::Disposition;
 /// `mailrun retry`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its
-    /// latest run
+    /// Run: its id, the start of it, its directory, or for the latest run of a campaign its id,
+    /// file or folder
     run: String,
     /// Which rows to resend
     #[arg(long, value_name = "D,…", value_delimiter = ',', required = true)]

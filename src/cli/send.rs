@@ -17,7 +17,7 @@ use crate::run_dir::RunId;
 /// `mailrun send`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Campaign file
+    /// Campaign file, or the folder with its `campaign.toml`
     campaign: PathBuf,
     /// Only the first N rows that pass screening
     #[arg(long, value_name = "N")]

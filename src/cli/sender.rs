@@ -15,7 +15,7 @@ use super::runtime::runtime;
 use super::{log, signals};
 use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
-use crate::job::{Checks, Job, List, NameServers, Outcome, Selection, SendOptions, Workspace};
+use crate::job::{Checks, Job, List, NameServers, Outcome, Percent, Selection, SendOptions, Workspace};
 use crate::journal::InDoubt;
 use crate::mail::{Address, Domain};
 use crate::preflight::sender::{self, Sender};
@@ -112,7 +112,7 @@ fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, 
         job.gate(&run, &Checks::default()).await?;
         Ok::<_, Diagnostic>(job.send(&mut run, &options, signals::listen()?).await?)
     })?;
-    let conclusion = job.conclude(run, &end)?;
+    let conclusion = job.conclude(run, &end, Percent::default())?;
     Ok(match conclusion.outcome {
         Outcome::AllAccepted => {
             log::print(&format!(

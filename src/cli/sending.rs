@@ -11,7 +11,7 @@ use super::name_servers::DnsOptions;
 use super::runtime::runtime;
 use super::{signals, summary};
 use crate::campaign::{Campaign, RouteKind};
-use crate::job::{Checks, Job, Selection, SendOptions};
+use crate::job::{Checks, Job, Percent, Selection, SendOptions};
 use crate::journal;
 use crate::mail::Timestamp;
 
@@ -42,6 +42,9 @@ pub(super) struct Sending {
     /// What to do with rows that a killed run left in doubt
     #[arg(long, value_enum, default_value_t)]
     in_doubt: InDoubt,
+    /// Exit 0 also if at most this share of the planned recipients was not accepted
+    #[arg(long, value_name = "PERCENT", default_value = "0%", hide_default_value = true)]
+    fail_above: Percent,
     /// Where names are looked up.
     #[command(flatten)]
     dns: DnsOptions,
@@ -88,14 +91,14 @@ impl Sending {
     ) -> Result<Exit, Diagnostic> {
         let mut run = job.freeze_or_resume(selection)?;
         if run.is_finished() {
-            return summary::print_finished(&run, self.json);
+            return summary::print_finished(&run, self.fail_above, self.json);
         }
         let end = runtime()?.block_on(async {
             job.gate(&run, checks).await?;
             let signals = signals::listen()?;
             Ok::<_, Diagnostic>(job.send(&mut run, &self.options(), signals).await?)
         })?;
-        let conclusion = job.conclude(run, &end)?;
+        let conclusion = job.conclude(run, &end, self.fail_above)?;
         summary::print_conclusion(&conclusion, self.json)
     }
 

@@ -1,4 +1,5 @@
-//! `mailrun status`: how far a run is, also from another terminal while it is sending.
+//! `mailrun status`: how far a run is, also from another terminal while it is sending; without a
+//! run, all runs.
 
 use serde_json::json;
 
@@ -6,8 +7,8 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
-use super::recipient;
 use super::table::table;
+use super::{recipient, runs};
 use crate::job::{Live, recipient_of_return_path, standing};
 use crate::kit::text::{duration, grouped};
 use crate::mail::{Address, Timestamp};
@@ -16,14 +17,14 @@ use crate::run_dir::{Manifest, RunState};
 /// `mailrun status`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Run: its id, the start of it, its campaign's id, its directory, or a campaign file for its
-    /// latest run
-    run: String,
+    /// Run: its id, the start of it, its directory, or for the latest run of a campaign its id,
+    /// file or folder; without it, all runs are listed
+    run: Option<String>,
     /// Show the whole history of one recipient
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", requires = "run")]
     recipient: Option<Address>,
     /// The same, for the recipient whose return path (with `verp = true`) a bounce came back to
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "recipient")]
+    #[arg(long, value_name = "ADDRESS", requires = "run", conflicts_with = "recipient")]
     return_path: Option<Address>,
     /// Print JSON
     #[arg(long)]
@@ -32,7 +33,8 @@ pub(super) struct Args {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
-    let run = workspace.find_run(&args.run)?;
+    let Some(run) = &args.run else { return runs::run(&workspace, args.json) };
+    let run = workspace.find_run(run)?;
     let (dir, manifest) = (run.dir(), run.manifest()?);
     let returned = args.return_path.as_ref();
     let returned = returned.map(|path| recipient_of_return_path(&workspace, dir, &manifest, path));
@@ -56,16 +58,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     }
     let mut text = format!("{}  {}\n\n", dir.name(), describe(&manifest, running));
     text.push_str(&table(
-        &counts.iter().map(|(word, rows)| vec![shown(word).to_owned(), grouped(*rows)]).collect::<Vec<_>>(),
+        &counts
+            .iter()
+            .map(|(word, rows)| vec![runs::shown(word).to_owned(), grouped(*rows)])
+            .collect::<Vec<_>>(),
     ));
     text.extend(live.as_ref().map(|live| progress(live, workspace.clock().wall())));
     out(&text)?;
     Ok(Exit::Ok)
-}
-
-/// The word for people; in JSON the old one stays.
-fn shown(word: &str) -> &str {
-    if word == "under way" { "in flight" } else { word }
 }
 
 /// Rate, finish and lanes of a running process.

@@ -10,7 +10,7 @@ use super::log;
 use super::output::out;
 use super::table::table;
 use crate::campaign::ByteSize;
-use crate::job::{Conclusion, FrozenRun, Outcome};
+use crate::job::{Conclusion, FrozenRun, Outcome, Percent};
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Disposition;
 use crate::results::Summary;
@@ -43,7 +43,11 @@ pub(super) fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result
 }
 
 /// Prints the outcome of a run that had already finished.
-pub(super) fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Diagnostic> {
+pub(super) fn print_finished(
+    run: &FrozenRun,
+    fail_above: Percent,
+    as_json: bool,
+) -> Result<Exit, Diagnostic> {
     let (dir, manifest) = (run.dir(), &run.manifest);
     let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
     log::print(&format!(
@@ -56,14 +60,14 @@ pub(super) fn print_finished(run: &FrozenRun, as_json: bool) -> Result<Exit, Dia
             "results": dir.results(),
         });
         out(&format!("{value:#}\n"))?;
-        return Ok(exit(Outcome::of_finished(manifest)));
+        return Ok(exit(Outcome::of_finished(manifest, fail_above)));
     }
     let rows = Disposition::ALL.into_iter().filter_map(|disposition| {
         let rows = manifest.outcomes.get(disposition.as_str()).filter(|rows| **rows > 0)?;
         Some(vec![disposition.to_string(), grouped(*rows)])
     });
     out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))?;
-    Ok(exit(Outcome::of_finished(manifest)))
+    Ok(exit(Outcome::of_finished(manifest, fail_above)))
 }
 
 fn exit(outcome: Outcome) -> Exit {

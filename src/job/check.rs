@@ -9,6 +9,7 @@ use crate::mail::Timestamp;
 use crate::plan::top_domains;
 use crate::preflight::Findings;
 use crate::preflight::finish_time::Estimate;
+use crate::preflight::list::beyond_limits;
 
 /// What is checked, and how.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +48,7 @@ impl Job<'_> {
             findings.extend(relay_findings(self).await?);
         }
         findings.extend(inspection.findings()?);
+        findings.extend(beyond_limits(&campaign.stop, &inspection.counts));
         let asked = (!options.offline || name_servers.is_given()).then_some(name_servers);
         let estimate =
             self.estimate(plan, inspection.to_send(), top_domains(plan, DOMAINS_LOOKED_UP), asked).await?;

@@ -1,5 +1,7 @@
 //! How a run ended: its results, its manifest, and what that amounts to.
 
+use std::str::FromStr;
+
 use super::error::JobError;
 use super::frozen_run::FrozenRun;
 use super::open::Job;
@@ -12,9 +14,9 @@ use crate::run_dir::{Manifest, RunDir, RunDirError, RunState, StoredRun};
 /// How a run ended, for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Finished; every planned recipient accepted.
+    /// Finished; every planned recipient accepted, or as many as were asked for.
     AllAccepted,
-    /// Finished; some recipients were not accepted.
+    /// Finished; some recipients were not accepted, or nobody was there to send to.
     SomeNotAccepted,
     /// Interrupted or stopped early; the same command resumes.
     Interrupted,
@@ -34,16 +36,26 @@ pub(crate) struct Conclusion {
 }
 
 impl Job<'_> {
-    /// Writes down how the run ended, and its results.
+    /// Writes down how the run ended, and its results. `fail_above` is for [`Outcome::of_finished`].
     ///
     /// # Errors
     /// Always [`JobError::Interrupted`]: mail may have gone out, and the same command resumes.
-    pub(crate) fn conclude(&self, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
-        conclude(self.workspace, run, end).map_err(JobError::interrupted)
+    pub(crate) fn conclude(
+        &self,
+        run: FrozenRun,
+        end: &Phase,
+        fail_above: Percent,
+    ) -> Result<Conclusion, JobError> {
+        conclude(self.workspace, run, end, fail_above).map_err(JobError::interrupted)
     }
 }
 
-fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclusion, JobError> {
+fn conclude(
+    workspace: &Workspace,
+    run: FrozenRun,
+    end: &Phase,
+    fail_above: Percent,
+) -> Result<Conclusion, JobError> {
     let FrozenRun { mut manifest, lease, source, .. } = run;
     let dir = lease.run().clone();
     let stopped = match end {
@@ -71,18 +83,37 @@ fn conclude(workspace: &Workspace, run: FrozenRun, end: &Phase) -> Result<Conclu
     drop((lease, source));
     let outcome = match stopped {
         Some(_) => Outcome::Interrupted,
-        None => Outcome::of_finished(&manifest),
+        None => Outcome::of_finished(&manifest, fail_above),
     };
     Ok(Conclusion { dir, manifest, results, outcome })
 }
 
 impl Outcome {
-    /// Of a finished run: whether every planned recipient was accepted.
-    pub(crate) fn of_finished(manifest: &Manifest) -> Self {
+    /// Of a finished run: whether every planned recipient was accepted, but for at most
+    /// `fail_above` of them. A run in which nobody got or had got anything did not do its work.
+    pub(crate) fn of_finished(manifest: &Manifest, fail_above: Percent) -> Self {
         let of = |disposition: Disposition| manifest.outcomes.get(disposition.as_str()).copied().unwrap_or(0);
         let refused =
             [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
-        if refused.into_iter().map(of).sum::<u64>() == 0 { Self::AllAccepted } else { Self::SomeNotAccepted }
+        let refused: u64 = refused.into_iter().map(of).sum();
+        let accepted = of(Disposition::Accepted);
+        let served = accepted + of(Disposition::AlreadySent) + of(Disposition::Capped);
+        let is_enough = refused as f64 * 100.0 <= fail_above.0 * (accepted + refused) as f64;
+        if served > 0 && is_enough { Self::AllAccepted } else { Self::SomeNotAccepted }
+    }
+}
+
+/// A share in percent, from 0 to 100: `2%`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Percent(f64);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim().strip_suffix('%').unwrap_or(text).trim().parse();
+        let percent = number.ok().filter(|percent| (0.0..=100.0).contains(percent));
+        percent.map(Self).ok_or_else(|| format!("`{text}` is not a share: write 2% or 0.5%, up to 100%"))
     }
 }
 

@@ -106,7 +106,11 @@ impl JobError {
     pub(crate) fn class(&self) -> ErrorClass {
         match self {
             Self::RunDir(RunDirError::Locked { .. }) => ErrorClass::Busy,
-            Self::Sender(_) | Self::Refusal(_) => ErrorClass::Refused,
+            // The input is wrong.
+            Self::Refusal(Refusal::List { .. }) => ErrorClass::Usage,
+            Self::Sender(_) | Self::Refusal(Refusal::Findings { .. } | Refusal::NotApproved { .. }) => {
+                ErrorClass::Refused
+            }
             Self::Interrupted(_) => ErrorClass::Interrupted,
             Self::Campaign(_)
             | Self::TargetGroup(_)
@@ -437,8 +441,18 @@ impl SelectionError {
 pub(crate) enum FreezeError {
     /// An unfinished run of the campaign has other content: nobody must get two messages because of
     /// an edit.
-    #[error("run `{run_id}` of this campaign is unfinished and was started with different content")]
+    #[error("run `{run_id}` of this campaign is unfinished and was started with different content ({})", what.join(", "))]
     OtherUnfinished {
+        /// The run.
+        run_id: RunId,
+        /// Its directory.
+        dir: PathBuf,
+        /// What differs, at least one thing.
+        what: Vec<&'static str>,
+    },
+    /// An unfinished run has the same content and another name.
+    #[error("run `{run_id}` of this campaign is unfinished and has the same content; only its name differs")]
+    NamedUnfinished {
         /// The run.
         run_id: RunId,
         /// Its directory.
@@ -490,6 +504,7 @@ impl FreezeError {
     pub(crate) fn place(&self) -> &Path {
         match self {
             Self::OtherUnfinished { dir, .. }
+            | Self::NamedUnfinished { dir, .. }
             | Self::Changed { dir, .. }
             | Self::Copied { dir, .. }
             | Self::OtherState { dir } => dir,
@@ -503,6 +518,9 @@ impl FreezeError {
             Self::OtherUnfinished { .. } => {
                 Some("restore its files to resume it, or use `--new-run`; nobody gets one edition twice")
             }
+            Self::NamedUnfinished { .. } => Some(
+                "resume it with `--run-id` and its name, or use `--new-run`; nobody gets one edition twice",
+            ),
             Self::Changed { .. } => {
                 Some("choose another name with `--run-id`, or restore the original content")
             }
@@ -558,6 +576,12 @@ pub(crate) enum Refusal {
         /// What it found, at least one thing.
         findings: Vec<Finding>,
     },
+    /// `[stop]` refuses the list.
+    #[error("the list was refused; nothing was sent: {}", seen(findings))]
+    List {
+        /// Why, at least one thing.
+        findings: Vec<Finding>,
+    },
     /// Something that reaches a recipient differs from what was approved.
     #[error("the campaign differs from what was approved{}", differences(different))]
     NotApproved {
@@ -572,7 +596,7 @@ impl Refusal {
     /// Where.
     pub(crate) fn place(&self) -> Option<String> {
         match self {
-            Self::Findings { .. } => None,
+            Self::Findings { .. } | Self::List { .. } => None,
             Self::NotApproved { hash, .. } => Some(format!("hash {hash}")),
         }
     }
@@ -580,7 +604,7 @@ impl Refusal {
     /// What to do.
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Findings { findings, .. } => {
+            Self::Findings { findings, .. } | Self::List { findings } => {
                 let fix = findings.first().and_then(|finding| finding.fix.clone());
                 fix.unwrap_or_else(|| "run `mailrun check` for details".into())
             }

@@ -6,12 +6,13 @@ use super::error::{FreezeError, JobError};
 use super::frozen_run::FrozenRun;
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
-use crate::campaign::RouteKind;
+use crate::campaign::{Campaign, RouteKind};
 use crate::edition::Earlier;
 use crate::plan::Freeze;
 use crate::run::{self, Screening};
 use crate::run_dir::{
-    Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason, run_id,
+    Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason,
+    recipients_part, run_id,
 };
 use crate::screen::Limits;
 use crate::suppression::{Checker, Suppressions};
@@ -49,7 +50,8 @@ impl Job<'_> {
         }
         let id = id_of(&options);
         if list.run_id.is_none() && !list.new_run {
-            self.refuse_second_run(&*runs, &id)?;
+            let differences = |begun: &Manifest| differences(begun, campaign, &inputs, &contents, &options);
+            self.refuse_second_run(&*runs, &id, differences)?;
         }
         let lease = self.hold(&*runs, &id)?;
         if let Some(manifest) = runs.manifest(lease.run())? {
@@ -138,7 +140,12 @@ impl Job<'_> {
 
     /// An unfinished run with other content: its recipients must not get two messages because of an
     /// edit.
-    fn refuse_second_run(&self, runs: &dyn RunStore, id: &RunId) -> Result<(), JobError> {
+    fn refuse_second_run(
+        &self,
+        runs: &dyn RunStore,
+        id: &RunId,
+        differences: impl Fn(&Manifest) -> Vec<&'static str>,
+    ) -> Result<(), JobError> {
         for dir in runs.list()? {
             let Ok(Some(manifest)) = runs.manifest(&dir) else { continue };
             let begun = manifest.started.is_some() && manifest.options.retry.is_none();
@@ -151,8 +158,13 @@ impl Job<'_> {
             let other = manifest.campaign_id == self.campaign().identity.id && manifest.run_id != *id;
             let same_route = manifest.campaign.delivery.route == self.campaign().delivery.route;
             if other && same_route && begun && !ended {
-                let (run_id, dir) = (manifest.run_id, dir.path().to_owned());
-                return Err(FreezeError::OtherUnfinished { run_id, dir }.into());
+                let (what, dir) = (differences(&manifest), dir.path().to_owned());
+                let run_id = manifest.run_id;
+                return Err(match what.as_slice() {
+                    [] => FreezeError::NamedUnfinished { run_id, dir },
+                    _ => FreezeError::OtherUnfinished { run_id, dir, what },
+                }
+                .into());
             }
         }
         Ok(())
@@ -167,17 +179,48 @@ fn check_same_content(
     contents: &[Content],
     options: &RunOptions,
 ) -> Result<(), FreezeError> {
+    match different_content(manifest, inputs, contents, options).first() {
+        None => Ok(()),
+        Some(what) => {
+            Err(FreezeError::Changed { run_id: manifest.run_id.clone(), dir: dir.path().to_owned(), what })
+        }
+    }
+}
+
+/// The files and options in which a run and what is to be sent now differ.
+fn different_content(
+    manifest: &Manifest,
+    inputs: &[Input],
+    contents: &[Content],
+    options: &RunOptions,
+) -> Vec<&'static str> {
     let hashes = |inputs: &[Input]| inputs.iter().map(|input| input.hash.clone()).collect::<Vec<_>>();
-    let what = if hashes(&manifest.inputs) != hashes(inputs) {
-        "the target group"
-    } else if manifest.contents != contents {
-        "a template or an attachment"
-    } else if manifest.options.limit != options.limit {
-        "`--limit`"
-    } else if manifest.options != *options {
-        "`--again`"
-    } else {
-        return Ok(());
-    };
-    Err(FreezeError::Changed { run_id: manifest.run_id.clone(), dir: dir.path().to_owned(), what })
+    let compared = [
+        (hashes(&manifest.inputs) != hashes(inputs), "the target group"),
+        (manifest.contents != contents, "a template or an attachment"),
+        (manifest.options.limit != options.limit, "`--limit`"),
+        (manifest.options.again != options.again, "`--again`"),
+    ];
+    compared.into_iter().filter_map(|(differs, what)| differs.then_some(what)).collect()
+}
+
+/// All that a derived run id depends on and that differs: files, options, settings.
+fn differences(
+    begun: &Manifest,
+    campaign: &Campaign,
+    inputs: &[Input],
+    contents: &[Content],
+    options: &RunOptions,
+) -> Vec<&'static str> {
+    let mut found = different_content(begun, inputs, contents, options);
+    let (then, now) = (recipients_part(&begun.campaign), recipients_part(campaign));
+    let settings = [
+        ("campaign", "`[campaign]` or `--edition`"),
+        ("sender", "`[sender]`"),
+        ("target-group", "`[target-group]`"),
+        ("template", "`[template]`"),
+        ("unsubscribe", "`[unsubscribe]`"),
+    ];
+    found.extend(settings.iter().filter(|(key, _)| then[*key] != now[*key]).map(|(_, what)| *what));
+    found
 }

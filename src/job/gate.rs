@@ -35,6 +35,7 @@ impl Job<'_> {
     /// # Errors
     /// [`Refusal`], and nothing was sent.
     pub(crate) async fn gate(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
+        self.check_list(run)?;
         if let Some(name_servers) = &checks.content {
             let mut findings = self.sender_warnings(run, name_servers).await?;
             findings.extend(self.sample_refusals(run)?);
@@ -47,6 +48,17 @@ impl Job<'_> {
             self.refuse("the deadline can't be met", self.missed(run, deadline, checks).await?)?;
         }
         Ok(())
+    }
+
+    /// Refuses a list with too few rows or too many invalid ones. Rows chosen one by one, and a run
+    /// that has started, are past that.
+    fn check_list(&self, run: &FrozenRun) -> Result<(), Refusal> {
+        let options = &run.manifest.options;
+        if run.has_begun() || options.retry.is_some() || options.to.is_some() {
+            return Ok(());
+        }
+        let findings = list::beyond_limits(&self.campaign().stop, &run.manifest.screening);
+        if findings.is_empty() { Ok(()) } else { Err(Refusal::List { findings }) }
     }
 
     /// Problems that receivers will see in the sender's domains; none for a rehearsal.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::error::{JobError, SenderRefused, SetupError};
 use super::secret::token_secret;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, Dkim, NotRegistered, Parameters, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
@@ -34,7 +34,7 @@ pub(crate) struct Job<'w> {
 }
 
 impl Workspace {
-    /// Loads a campaign, with what its sender is registered with.
+    /// Loads a campaign, with what its sender is registered with. `path` is its file or its folder.
     ///
     /// # Errors
     /// [`SenderRefused`] where there is a registry and the campaign's From is not in it, or is not
@@ -45,7 +45,7 @@ impl Workspace {
 
     /// Like [`Self::load`], with `given` in place of what the campaign file says.
     pub(super) fn load_with(&self, path: &Path, given: &Parameters) -> Result<Campaign, JobError> {
-        let mut campaign = Campaign::load_with(path, given)?;
+        let mut campaign = Campaign::load_with(&campaign_file(path), given)?;
         if let Some(registry) = self.registry_of(Some(&campaign))? {
             let senders = Senders::load(&registry)?;
             let refused = match senders.apply(&mut campaign) {

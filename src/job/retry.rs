@@ -11,7 +11,7 @@ use crate::campaign::Campaign;
 use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::plan;
-use crate::run_dir::{Manifest, RetryOf, RunDir, RunOptions, StoredRun, run_id};
+use crate::run_dir::{Lease, Manifest, RetryOf, RunDir, RunOptions, StoredRun, run_id};
 use crate::screen::Counts;
 use crate::suppression::Watch;
 
@@ -113,21 +113,21 @@ impl Job<'_> {
         let manifest = match runs.manifest(lease.run())? {
             Some(manifest) if manifest.plan.is_some() => manifest,
             Some(_) | None => {
-                let rows = retry.rows(self.workspace)?;
-                lease.discard_plan()?;
-                let before = retry.before.open_plan(&retry.from.dir().plan())?;
-                let frozen = plan::freeze_rows(&before, rows.iter().copied(), &lease.run().plan_files())?;
-                let (now, inputs) = (self.workspace.clock().wall(), retry.before.inputs.clone());
-                let mut manifest = Manifest::new(self.campaign(), id, inputs, contents, options, now);
-                manifest.planned = Some(self.workspace.clock().wall());
-                let rows = rows.len() as u64;
-                manifest.screening = Counts { rows, accepted: rows, ..Counts::default() };
-                // Its plan was screened then; what was suppressed since is seen while it is sent.
-                manifest.suppression_change = retry.before.suppression_change;
-                manifest.plan = Some(frozen.plan);
-                manifest.screened = Some(frozen.screened);
-                lease.keep(&manifest)?;
-                manifest
+                let manifest = Manifest::new(
+                    self.campaign(),
+                    id,
+                    retry.before.inputs.clone(),
+                    contents,
+                    options,
+                    self.workspace.clock().wall(),
+                );
+                match self.freeze_rows_of(retry, &*lease, manifest) {
+                    Ok(manifest) => manifest,
+                    Err(error) => {
+                        lease.abandon()?;
+                        return Err(error);
+                    }
+                }
             }
         };
         let run = FrozenRun::open(lease, manifest)?.resume_with(self.campaign());
@@ -137,5 +137,27 @@ impl Job<'_> {
             self.workspace.observer().notice(&Notice::Retrying { run: &name, from: &from, rows });
         }
         Ok(run)
+    }
+
+    /// Freezes the rows of `retry` as the plan of the run that is leased.
+    fn freeze_rows_of(
+        &self,
+        retry: &RetrySelection,
+        lease: &dyn Lease,
+        mut manifest: Manifest,
+    ) -> Result<Manifest, JobError> {
+        let rows = retry.rows(self.workspace)?;
+        lease.discard_plan()?;
+        let before = retry.before.open_plan(&retry.from.dir().plan())?;
+        let frozen = plan::freeze_rows(&before, rows.iter().copied(), &lease.run().plan_files())?;
+        manifest.planned = Some(self.workspace.clock().wall());
+        let rows = rows.len() as u64;
+        manifest.screening = Counts { rows, accepted: rows, ..Counts::default() };
+        // Its plan was screened then; what was suppressed since is seen while it is sent.
+        manifest.suppression_change = retry.before.suppression_change;
+        manifest.plan = Some(frozen.plan);
+        manifest.screened = Some(frozen.screened);
+        lease.keep(&manifest)?;
+        Ok(manifest)
     }
 }

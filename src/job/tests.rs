@@ -68,7 +68,7 @@ async fn send(workspace: &Workspace, folder: &Path, selection: &Selection) -> Co
     };
     let (_signals, demands) = mpsc::channel(1);
     let end = job.send(&mut run, &options, demands).await.unwrap();
-    job.conclude(run, &end).unwrap()
+    job.conclude(run, &end, Percent::default()).unwrap()
 }
 
 #[tokio::test]

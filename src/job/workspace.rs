@@ -4,6 +4,7 @@
 //! unfinished run, from whatever folder cron starts it. The state directory remembers those places,
 //! for commands that name a run by its id.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::Write;
@@ -20,6 +21,8 @@ use crate::suppression::Suppressions;
 
 /// The list of run folders seen, in the state directory.
 const PLACES: &str = "runs.txt";
+/// The name of the campaign file in its folder.
+const CAMPAIGN_FILE: &str = "campaign.toml";
 
 /// Where state and runs are, as a user says it. What is not given has its default.
 #[derive(Debug, Clone, Default)]
@@ -118,12 +121,13 @@ impl Workspace {
         })
     }
 
-    /// The run that a user means: its id, the start of it, its campaign's id, its directory, or a
-    /// campaign file for its latest run.
+    /// The run that a user means: its id, the start of it, its directory, or for the latest run of a
+    /// campaign its id, file or folder.
     pub(crate) fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
-        if path.is_file() {
-            let campaign = Campaign::load_with(path, &self.parameters)?;
+        let file = campaign_file(path);
+        if file.is_file() {
+            let campaign = Campaign::load_with(&file, &self.parameters)?;
             let runs = self.runs_of(&campaign);
             let found = runs.find(&campaign.identity.id)?;
             return Ok(StoredRun::new(runs, found));
@@ -144,9 +148,8 @@ impl Workspace {
         Err(missed.into())
     }
 
-    /// The folders in which a run may be found by its id: the one given, else `runs` here and those
-    /// remembered.
-    fn known_runs(&self) -> Result<Vec<PathBuf>, JobError> {
+    /// The folders in which runs are: the one given, else `runs` here and those remembered.
+    pub(super) fn known_runs(&self) -> Result<Vec<PathBuf>, JobError> {
         if let Some(runs) = &self.places.runs {
             return Ok(vec![runs.clone()]);
         }
@@ -154,8 +157,15 @@ impl Workspace {
         let mut places = vec![PathBuf::from("runs")];
         places.extend(known.lines().map(PathBuf::from));
         places.retain(|place| place.is_dir());
+        let mut seen = HashSet::new();
+        places.retain(|place| seen.insert(place.canonicalize().unwrap_or_else(|_| place.clone())));
         Ok(places)
     }
+}
+
+/// The campaign file that a user means: the one named, or `campaign.toml` in the folder named.
+pub(crate) fn campaign_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(CAMPAIGN_FILE) } else { path.to_owned() }
 }
 
 fn default_state_dir() -> Option<PathBuf> {

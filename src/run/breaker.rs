@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn stops_when_too_many_of_the_last_outcomes_are_bounces() {
-        let limits = Stop { bounce_percent: 20.0, bounce_window: 10, authentication_failures: 0 };
+        let limits =
+            Stop { bounce_percent: 20.0, bounce_window: 10, authentication_failures: 0, ..Stop::default() };
         let mut breaker = Breaker::new(limits);
         for _ in 0..8 {
             assert_eq!(breaker.observe(&accepted()), None);
@@ -132,7 +133,8 @@ mod tests {
 
     #[test]
     fn stops_after_failures_of_authentication_in_a_row() {
-        let limits = Stop { bounce_percent: 0.0, bounce_window: 10, authentication_failures: 3 };
+        let limits =
+            Stop { bounce_percent: 0.0, bounce_window: 10, authentication_failures: 3, ..Stop::default() };
         let mut breaker = Breaker::new(limits);
         for outcome in
             [unauthenticated(), unauthenticated(), accepted(), unauthenticated(), unauthenticated()]
@@ -145,8 +147,12 @@ mod tests {
 
     #[test]
     fn zero_is_never() {
-        let mut breaker =
-            Breaker::new(Stop { bounce_percent: 0.0, bounce_window: 10, authentication_failures: 0 });
+        let mut breaker = Breaker::new(Stop {
+            bounce_percent: 0.0,
+            bounce_window: 10,
+            authentication_failures: 0,
+            ..Stop::default()
+        });
         assert!((0..100).all(|_| breaker.observe(&unauthenticated()).is_none()));
     }
 }

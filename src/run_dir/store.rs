@@ -41,7 +41,8 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError>;
 
     /// The run that a user means: a run id or the first letters of one (with or without `<campaign
-    /// id>/`), or a campaign id for its latest run.
+    /// id>/`), or a campaign id for its latest run. A run without a manifest, which was cut off
+    /// before it began, stands for its campaign only if there is no other.
     fn find(&self, text: &str) -> Result<RunDir, RunDirError> {
         let text = text.trim_end_matches('/');
         let all = self.list()?;
@@ -55,7 +56,8 @@ pub trait RunStore: fmt::Debug + Send + Sync {
         let found = match (exact.as_slice(), of_campaign.as_slice(), begins.as_slice()) {
             ([], [], found) => found,
             ([], of_campaign, _) => {
-                let latest = of_campaign.iter().max_by_key(|run| self.created(run));
+                let has_begun = |run: &RunDir| !matches!(self.manifest(run), Ok(None));
+                let latest = of_campaign.iter().max_by_key(|run| (has_begun(run), self.created(run)));
                 return Ok(RunDir::clone(latest.expect("the list is not empty here")));
             }
             (found, _, _) => found,
@@ -98,6 +100,13 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
     fn discard_plan(&self) -> Result<(), RunDirError>;
+
+    /// Removes a run that could not be begun: its plan and its directory. One that has a manifest
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
+    fn abandon(&self) -> Result<(), RunDirError>;
 }
 
 /// An existing run and the store that it is in.

@@ -164,15 +164,27 @@ impl Lease for FileLease {
     fn discard_plan(&self) -> Result<(), RunDirError> {
         self.check()?;
         let files = self.run.plan_files();
-        for path in [files.plan, files.screened] {
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(RunDirError::Io { action: "remove", path, source });
-                }
-                Ok(()) | Err(_) => {}
-            }
+        [files.plan, files.screened].into_iter().try_for_each(remove)
+    }
+
+    fn abandon(&self) -> Result<(), RunDirError> {
+        self.discard_plan()?;
+        if self.run.manifest().exists() {
+            return Ok(());
         }
+        remove(lock_file(&self.run))?;
+        // What else is in it is not this program's.
+        let _ = fs::remove_dir(self.run.path());
         Ok(())
+    }
+}
+
+fn remove(path: PathBuf) -> Result<(), RunDirError> {
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(RunDirError::Io { action: "remove", path, source })
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

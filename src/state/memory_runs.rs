@@ -134,6 +134,17 @@ impl Lease for MemoryLease {
         }
         Ok(())
     }
+
+    fn abandon(&self) -> Result<(), RunDirError> {
+        self.discard_plan()?;
+        let mut runs = self.store.lock();
+        if runs.get(&self.run).is_some_and(|entry| entry.manifest.is_none()) {
+            runs.remove(&self.run);
+            // What else is in it is not this program's.
+            let _ = std::fs::remove_dir(self.run.path());
+        }
+        Ok(())
+    }
 }
 
 impl Drop for MemoryLease {

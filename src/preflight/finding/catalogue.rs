@@ -268,6 +268,10 @@ catalogue! {
         InvalidRows "invalid-rows" Note or Warning if "they are more than 5 % of the list":
             "some rows are invalid",
             why "they end as `invalid` and get nothing; the rest is sent";
+        TooManyInvalid "too-many-invalid" Refused: "more rows are invalid than `[stop] max-invalid-percent` allows",
+            why "the list is probably not what it should be: another column, another file, a damaged export";
+        TooFewRows "too-few-rows" Refused: "fewer rows pass screening than `[stop] min-rows`",
+            why "the list is probably cut off or empty";
         DuplicateRows "duplicate-rows" Note: "some rows repeat an address",
             why "each address gets one message";
         SuppressedRows "suppressed-rows" Note: "some addresses are on this machine's suppression list",

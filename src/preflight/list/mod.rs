@@ -5,6 +5,7 @@
 //! those of a real run.
 
 mod html;
+mod limits;
 mod look;
 mod mark;
 mod measure;
@@ -24,6 +25,7 @@ use crate::compose::{Composer, RunFacts};
 use crate::plan::{Plan, PlanError};
 use crate::template::TemplateError;
 
+pub(crate) use self::limits::beyond_limits;
 pub(crate) use self::look::Looking;
 pub(crate) use self::screened::screening;
 pub(crate) use self::summary::DryRun;

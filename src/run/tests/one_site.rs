@@ -248,7 +248,8 @@ fn a_refused_login_stops_the_run_and_loses_nothing() {
 
 #[test]
 fn too_many_bounces_stop_the_run() {
-    let stop = Stop { bounce_percent: 20.0, bounce_window: 50, authentication_failures: 0 };
+    let stop =
+        Stop { bounce_percent: 20.0, bounce_window: 50, authentication_failures: 0, ..Stop::default() };
     let setting = Setting { rows: 10_000, stop, ..Setting::default() };
     let mut world = World::new(setting, |_| (MS, refused(550, "5.7.1 go away")));
     world.run();

@@ -222,5 +222,7 @@ contract! {
         #[test] fn the_manifest_of_a_run_is_replaced_as_a_whole();
         #[test] fn who_has_lost_the_lease_changes_nothing();
         #[test] fn an_unfinished_plan_is_discarded();
+        #[test] fn a_run_that_could_not_be_begun_is_removed();
+        #[test] fn a_run_that_never_began_hides_no_other();
     }
 }

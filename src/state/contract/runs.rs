@@ -139,3 +139,23 @@ pub(in crate::state) fn an_unfinished_plan_is_discarded(fresh: &Fresh) {
     lease.discard_plan().unwrap();
     assert!(!run.screened().exists() && !run.plan().exists());
 }
+
+pub(in crate::state) fn a_run_that_could_not_be_begun_is_removed(fresh: &Fresh) {
+    let runs = fresh.runs();
+    let (run, begun) = (create(&*runs, "spring", "a"), create(&*runs, "spring", "b"));
+    let (lease, of_begun) = (runs.lease(&run).unwrap(), runs.lease(&begun).unwrap());
+    fs::write(run.plan(), "rows").unwrap();
+    of_begun.keep(&manifest(Timestamp(1))).unwrap();
+    lease.abandon().unwrap();
+    of_begun.abandon().unwrap();
+    assert_eq!(runs.list().unwrap(), [begun]);
+    assert!(!run.path().exists());
+}
+
+pub(in crate::state) fn a_run_that_never_began_hides_no_other(fresh: &Fresh) {
+    let runs = fresh.runs();
+    let run = create(&*runs, "spring", "a");
+    runs.lease(&run).unwrap().keep(&manifest(Timestamp(1))).unwrap();
+    create(&*runs, "spring", "b");
+    assert_eq!(runs.find("spring").unwrap(), run);
+}

@@ -1,0 +1,124 @@
+//! `mailrun status` without a run: all runs, the latest first.
+
+use serde_json::{Map, Value, json};
+
+use super::diagnostic::Diagnostic;
+use super::exit::Exit;
+use super::output::out;
+use super::table::table;
+use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
+use crate::kit::text::{duration, grouped};
+use crate::mail::Timestamp;
+use crate::run_dir::{Manifest, RunState};
+
+pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
+    let runs = workspace.runs()?;
+    if as_json {
+        let runs: Vec<Value> = runs.iter().map(json).collect();
+        out(&format!("{:#}\n", json!({ "runs": runs })))?;
+    } else {
+        out(&text(&runs, workspace.clock().wall()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(runs: &[ListedRun], now: Timestamp) -> String {
+    if runs.is_empty() {
+        return "no runs yet: `mailrun send CAMPAIGN` starts one\n".to_owned();
+    }
+    let mut rows = vec![["run", "state", "rows", "age", "next step"].map(String::from).to_vec()];
+    rows.extend(runs.iter().map(|run| {
+        let age = format!("{} ago", duration(now.since(run.created)));
+        let [state, counts, next] = match &run.facts {
+            Ok(facts) => [
+                state(&facts.manifest, facts.running).to_owned(),
+                counts(&facts.counts),
+                next_step(&run.dir.name(), &facts.next),
+            ],
+            Err(error) => ["unreadable".to_owned(), String::new(), chain(error)],
+        };
+        vec![run.dir.name(), state, counts, age, next]
+    }));
+    table(&rows)
+}
+
+/// The state in a word or two.
+fn state(manifest: &Manifest, running: bool) -> &'static str {
+    match manifest.state {
+        RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => "running",
+        RunState::Planned => "planned",
+        RunState::Running => "cut off",
+        RunState::Interrupted { .. } => "interrupted",
+        RunState::Finished => "finished",
+    }
+}
+
+/// The word for people; in JSON the old one stays.
+pub(super) fn shown(word: &str) -> &str {
+    if word == "under way" { "in flight" } else { word }
+}
+
+fn counts(counts: &[(String, u64)]) -> String {
+    let parts: Vec<String> =
+        counts.iter().map(|(word, rows)| format!("{} {}", grouped(*rows), shown(word))).collect();
+    parts.join(", ")
+}
+
+fn next_step(run: &str, next: &NextStep) -> String {
+    match next {
+        NextStep::Watch => format!("mailrun status {run}"),
+        NextStep::Resume(args) => {
+            format!("mailrun {}", args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" "))
+        }
+        NextStep::Retry(dispositions) => {
+            let words: Vec<String> = dispositions.iter().map(ToString::to_string).collect();
+            format!("mailrun retry {run} --disposition {}", words.join(","))
+        }
+        NextStep::Nothing => "–".to_owned(),
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+@%=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn json(run: &ListedRun) -> Value {
+    let mut value = json!({ "run": run.dir.name(), "created": run.created.to_string() });
+    let more = match &run.facts {
+        Ok(RunFacts { manifest, running, counts, next }) => json!({
+            "running": running, "state": manifest.state,
+            "started": manifest.started.map(|at| at.to_string()),
+            "finished": manifest.finished.map(|at| at.to_string()),
+            "planned": manifest.screening.accepted, "rows": manifest.screening.rows,
+            "counts": counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect::<Map<_, _>>(),
+            "next": match next {
+                NextStep::Nothing => Value::Null,
+                NextStep::Watch | NextStep::Resume(_) | NextStep::Retry(_) => {
+                    json!(next_step(&run.dir.name(), next))
+                }
+            },
+        }),
+        Err(error) => json!({ "error": chain(error) }),
+    };
+    if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
+        value.extend(more);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_next_step_can_be_pasted_into_a_shell() {
+        let args = ["send", "it's here/campaign.toml", "--limit", "5"].map(String::from).to_vec();
+        let step = next_step("spring/abc", &NextStep::Resume(args));
+        assert_eq!(step, r"mailrun send 'it'\''s here/campaign.toml' --limit 5");
+    }
+}

@@ -1,0 +1,117 @@
+//! All runs in the folders that are known: how far they are, and what to do next.
+
+use super::error::JobError;
+use super::standing::standing;
+use super::workspace::Workspace;
+use crate::mail::{Disposition, Timestamp};
+use crate::run_dir::{Manifest, RunDir, RunState, StoredRun, run_id};
+use crate::state;
+
+/// Dispositions that `retry` is offered for.
+const WORTH_RETRYING: [Disposition; 3] =
+    [Disposition::Deferred, Disposition::RenderFailed, Disposition::NotAttempted];
+
+/// One of all runs.
+pub(crate) struct ListedRun {
+    /// The run.
+    pub dir: RunDir,
+    /// When it was created, as far as that is known.
+    pub created: Timestamp,
+    /// What is known of it.
+    pub facts: Result<RunFacts, JobError>,
+}
+
+/// How far a run is.
+pub(crate) struct RunFacts {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Whether a process works on it.
+    pub running: bool,
+    /// Its rows per word, as [`standing`] names them.
+    pub counts: Vec<(String, u64)>,
+    /// What to do next.
+    pub next: NextStep,
+}
+
+/// What to do next with a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NextStep {
+    /// A process works on it: watch it.
+    Watch,
+    /// The arguments of `mailrun` that resume it.
+    Resume(Vec<String>),
+    /// Some rows can be sent again: those with these dispositions.
+    Retry(Vec<Disposition>),
+    /// It is over.
+    Nothing,
+}
+
+impl Workspace {
+    /// All runs in the folders that are known, the latest first. What can't be read is among them.
+    pub(crate) fn runs(&self) -> Result<Vec<ListedRun>, JobError> {
+        let mut found = Vec::new();
+        for folder in self.known_runs()? {
+            let runs = state::runs(&folder);
+            for dir in runs.list()? {
+                let created = runs.created(&dir);
+                let facts = self.facts(&StoredRun::new(runs.clone(), dir.clone()));
+                found.push(ListedRun { dir, created, facts });
+            }
+        }
+        found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.dir.cmp(&b.dir)));
+        Ok(found)
+    }
+
+    fn facts(&self, run: &StoredRun) -> Result<RunFacts, JobError> {
+        let (manifest, running) = (run.manifest()?, run.is_leased()?);
+        let is_over = manifest.state == RunState::Finished;
+        let counts = match manifest.outcomes.iter().filter(|(_, rows)| **rows > 0) {
+            outcomes if is_over => outcomes.map(|(word, rows)| (word.clone(), *rows)).collect(),
+            _ => standing(self, run.dir(), &manifest, running)?,
+        };
+        let next = next_step(&manifest, running, &counts);
+        Ok(RunFacts { manifest, running, counts, next })
+    }
+}
+
+/// What to do next with a run.
+fn next_step(manifest: &Manifest, running: bool, counts: &[(String, u64)]) -> NextStep {
+    match &manifest.state {
+        RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => NextStep::Watch,
+        RunState::Planned | RunState::Running | RunState::Interrupted { .. } => {
+            NextStep::Resume(resume(manifest))
+        }
+        RunState::Finished => {
+            let is_left = |disposition: &Disposition| {
+                counts.iter().any(|(word, rows)| word == disposition.as_str() && *rows > 0)
+            };
+            match WORTH_RETRYING.into_iter().filter(is_left).collect::<Vec<_>>() {
+                left if left.is_empty() => NextStep::Nothing,
+                left => NextStep::Retry(left),
+            }
+        }
+    }
+}
+
+/// The arguments that resume an unfinished run.
+fn resume(manifest: &Manifest) -> Vec<String> {
+    let (file, options) = (manifest.campaign_file.display().to_string(), &manifest.options);
+    if let Some(retry) = &options.retry {
+        let from = format!("{}/{}", manifest.campaign_id, retry.run_id);
+        return ["retry".into(), from, "--disposition".into(), retry.dispositions.join(",")].to_vec();
+    }
+    let mut args = vec!["send".into(), file];
+    let mut add = |option: &str, value: Option<String>| {
+        if let Some(value) = value {
+            args.extend([option.to_owned(), value]);
+        }
+    };
+    add("--limit", options.limit.map(|limit| limit.to_string()));
+    add("--edition", manifest.campaign.identity.edition.clone());
+    let derived = run_id(&manifest.campaign, &manifest.inputs, &manifest.contents, options);
+    add("--run-id", (derived != manifest.run_id).then(|| manifest.run_id.to_string()));
+    if options.again.is_some() {
+        args.push("--again".into());
+    }
+    args
+}

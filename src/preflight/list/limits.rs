@@ -1,0 +1,59 @@
+//! Lists that `[stop]` refuses before anything is sent: with too few rows, or too many invalid ones.
+
+use super::super::finding::{Finding, Id};
+use crate::campaign::Stop;
+use crate::kit::text::{counted, grouped};
+use crate::screen::Counts;
+
+/// The limits of `stop` that the list exceeds.
+pub(crate) fn beyond_limits(stop: &Stop, counts: &Counts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // Beyond `--limit`, or with this edition in their mailbox: good rows all the same.
+    let good = counts.accepted + counts.not_attempted + counts.already_sent;
+    if good < stop.min_rows {
+        let seen = format!(
+            "{} screening, and `[stop] min-rows` is {}",
+            counted(good, "row passes", "rows pass"),
+            grouped(stop.min_rows)
+        );
+        findings.push(Finding::new(Id::TooFewRows, seen).fix("send the whole list, or lower `min-rows`"));
+    }
+    let percent = counts.invalid as f64 * 100.0 / counts.rows.max(1) as f64;
+    if percent > stop.max_invalid_percent {
+        let seen = format!(
+            "{} of {} invalid ({percent:.1} %), and `[stop] max-invalid-percent` is {}",
+            grouped(counts.invalid),
+            counted(counts.rows, "row is", "rows are"),
+            stop.max_invalid_percent
+        );
+        findings.push(Finding::new(Id::TooManyInvalid, seen).fix(
+            "`mailrun plan` shows why rows are invalid; correct the list, or raise `max-invalid-percent`",
+        ));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(stop: &Stop, counts: Counts, expected: &[&str]) {
+        let found = beyond_limits(stop, &counts);
+        assert_eq!(found.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_exceeds_a_limit_is_refused_and_what_reaches_it_is_not() {
+        let stop = Stop { min_rows: 80, ..Stop::default() };
+        let counts = Counts { rows: 100, accepted: 80, invalid: 20, ..Counts::default() };
+        check(&stop, counts, &[]);
+        check(&stop, Counts { accepted: 1, already_sent: 39, not_attempted: 40, ..counts }, &[]);
+        check(&stop, Counts { accepted: 79, invalid: 21, ..counts }, &["too-few-rows", "too-many-invalid"]);
+        let none = Counts::default();
+        check(&stop, none, &["too-few-rows"]);
+        check(&Stop::default(), none, &[]);
+        let stop = Stop { max_invalid_percent: 100.0, ..Stop::default() };
+        check(&stop, Counts { accepted: 0, invalid: 100, ..counts }, &[]);
+    }
+}
