@@ -44,6 +44,9 @@ fn text(runs: &[ListedRun], now: Timestamp) -> String {
 
 /// The state in a word or two.
 fn state(manifest: &Manifest, running: bool) -> &'static str {
+    if manifest.refused.is_some() && !running {
+        return "refused";
+    }
     match manifest.state {
         RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => "running",
         RunState::Planned => "planned",
@@ -91,7 +94,7 @@ fn json(run: &ListedRun) -> Value {
     let mut value = json!({ "run": run.dir.name(), "created": run.created.to_string() });
     let more = match &run.facts {
         Ok(RunFacts { manifest, running, counts, next }) => json!({
-            "running": running, "state": manifest.state,
+            "running": running, "state": manifest.state, "refused": manifest.refused,
             "started": manifest.started.map(|at| at.to_string()),
             "finished": manifest.finished.map(|at| at.to_string()),
             "planned": manifest.screening.accepted, "rows": manifest.screening.rows,

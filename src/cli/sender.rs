@@ -109,7 +109,7 @@ fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, 
         sandbox_record: None,
     };
     let end = runtime()?.block_on(async {
-        job.gate(&run, &Checks::default()).await?;
+        job.gate(&mut run, &Checks::default()).await?;
         Ok::<_, Diagnostic>(job.send(&mut run, &options, signals::listen()?).await?)
     })?;
     let conclusion = job.conclude(run, &end, Percent::default())?;

@@ -94,7 +94,7 @@ impl Sending {
             return summary::print_finished(&run, self.fail_above, self.json);
         }
         let end = runtime()?.block_on(async {
-            job.gate(&run, checks).await?;
+            job.gate(&mut run, checks).await?;
             let signals = signals::listen()?;
             Ok::<_, Diagnostic>(job.send(&mut run, &self.options(), signals).await?)
         })?;

@@ -46,7 +46,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let counts = standing(&workspace, dir, &manifest, running)?;
     if args.json {
         let value = json!({
-            "run": dir.name(), "running": running, "state": manifest.state, "created": manifest.created.to_string(),
+            "run": dir.name(), "running": running, "state": manifest.state,
+            "refused": manifest.refused, "created": manifest.created.to_string(),
             "started": manifest.started.map(|at| at.to_string()),
             "finished": manifest.finished.map(|at| at.to_string()),
             "planned": manifest.screening.accepted, "rows": manifest.screening.rows,
@@ -93,6 +94,10 @@ fn progress(live: &Live, now: Timestamp) -> String {
 }
 
 fn describe(manifest: &Manifest, running: bool) -> String {
+    if let Some(refused) = manifest.refused.as_ref().filter(|_| !running) {
+        let sent = if manifest.started.is_some() { "" } else { ", nothing sent" };
+        return format!("refused at {}{sent}: {}", refused.at, refused.why);
+    }
     match &manifest.state {
         RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => "running".into(),
         RunState::Planned => "planned, nothing sent".into(),

@@ -72,8 +72,7 @@ fn conclude(
     let mut results = None;
     if !matches!(end, Phase::Stopped { at_once: true, .. }) {
         let journal = workspace.state()?.read_journal(&dir)?;
-        let summary =
-            run::write_results(&dir, &journal, &manifest, false, &not_attempted(&manifest.state, false))?;
+        let summary = run::write_results(&dir, &journal, &manifest, false, &not_attempted(&manifest, false))?;
         manifest.outcomes =
             summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
         results = Some(summary);
@@ -124,6 +123,7 @@ pub(crate) fn rewrite_results(
     run: &StoredRun,
 ) -> Result<(Manifest, Summary), JobError> {
     let (dir, manifest) = (run.dir(), run.manifest()?);
+    check_started(workspace, run, &manifest)?;
     // A run that a process is sending is not over, whatever its manifest says.
     let lease = match run.lease() {
         Ok(lease) => Some(lease),
@@ -132,14 +132,28 @@ pub(crate) fn rewrite_results(
     };
     let running = lease.is_none();
     let journal = workspace.state()?.read_journal(dir)?;
-    let results =
-        run::write_results(dir, &journal, &manifest, running, &not_attempted(&manifest.state, running))?;
+    let results = run::write_results(dir, &journal, &manifest, running, &not_attempted(&manifest, running))?;
     Ok((manifest, results))
 }
 
+/// Refuses to read the journal of a run that never had one.
+pub(super) fn check_started(
+    workspace: &Workspace,
+    run: &StoredRun,
+    manifest: &Manifest,
+) -> Result<(), JobError> {
+    if manifest.started.is_some() || workspace.state()?.has_journal(run.dir()) {
+        return Ok(());
+    }
+    Err(RunDirError::NotStarted { run: run.dir().name(), refused: manifest.refused.clone() }.into())
+}
+
 /// Why a row was not attempted.
-fn not_attempted(state: &RunState, running: bool) -> String {
-    match state {
+fn not_attempted(manifest: &Manifest, running: bool) -> String {
+    if let Some(refused) = manifest.refused.as_ref().filter(|_| !running) {
+        return format!("refused before its turn: {}", refused.why);
+    }
+    match &manifest.state {
         RunState::Interrupted { reason } => format!("the run ended before its turn: {reason}"),
         RunState::Planned | RunState::Running | RunState::Finished if running => {
             "the run is still sending".to_owned()

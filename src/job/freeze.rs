@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{FreezeError, JobError};
-use super::frozen_run::FrozenRun;
+use super::frozen_run::{FrozenRun, record_refusal};
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::{Campaign, RouteKind};
@@ -86,10 +86,25 @@ impl Job<'_> {
         only_new: bool,
     ) -> Result<FrozenRun, JobError> {
         lease.keep(&manifest)?;
+        if let Err(error) = self.freeze_rows(&*lease, &mut manifest, only_new) {
+            record_refusal(&*lease, &mut manifest, &error, self.workspace.clock().wall());
+            return Err(error);
+        }
+        self.workspace.observer().notice(&Notice::Planned(&manifest));
+        FrozenRun::open(lease, manifest)
+    }
+
+    /// Screens and freezes the rows, and records that in the manifest.
+    fn freeze_rows(
+        &self,
+        lease: &dyn Lease,
+        manifest: &mut Manifest,
+        only_new: bool,
+    ) -> Result<(), JobError> {
         let group = self.target_group()?;
         let list = self.workspace.suppressions()?;
         let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?;
-        let earlier = self.earlier(&manifest)?;
+        let earlier = self.earlier(manifest)?;
         let screening = self.screen(group, (&list, earlier), manifest.options.limit, None, freeze)?;
         if screening.other_letters > 0 && !only_new {
             lease.discard_plan()?;
@@ -106,9 +121,7 @@ impl Job<'_> {
         manifest.suppression_change = screening.suppression_change;
         manifest.plan = Some(screening.frozen.plan);
         manifest.screened = Some(screening.frozen.screened);
-        lease.keep(&manifest)?;
-        self.workspace.observer().notice(&Notice::Planned(&manifest));
-        FrozenRun::open(lease, manifest)
+        Ok(lease.keep(manifest)?)
     }
 
     /// Reads and screens the target group, and freezes it.

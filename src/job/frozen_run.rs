@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::error::JobError;
+use super::error::{ErrorClass, JobError, chain};
 use crate::campaign::Campaign;
 use crate::mail::{Address, Timestamp};
 use crate::plan::Plan;
-use crate::run_dir::{Input, Lease, Manifest, RunDir, RunId, RunState};
+use crate::run_dir::{Input, Lease, Manifest, Refused, RunDir, RunId, RunState};
 
 /// A run whose plan is frozen, held by this process until it is dropped.
 pub(crate) struct FrozenRun {
@@ -63,7 +63,18 @@ impl FrozenRun {
     pub(super) fn begin(&mut self, now: Timestamp) -> Result<(), JobError> {
         self.manifest.state = RunState::Running;
         self.manifest.started.get_or_insert(now);
+        self.manifest.refused = None;
         Ok(self.lease.keep(&self.manifest)?)
+    }
+
+    /// Records that a start was refused, if `error` means that. Another process's run is left alone.
+    pub(super) fn record_refusal(&mut self, error: &JobError, now: Timestamp) {
+        match error.class() {
+            ErrorClass::Usage | ErrorClass::Refused => {
+                record_refusal(&*self.lease, &mut self.manifest, error, now);
+            }
+            ErrorClass::Interrupted | ErrorClass::Busy => {}
+        }
     }
 
     /// File and row of a row of the plan.
@@ -75,6 +86,15 @@ impl FrozenRun {
     pub(super) fn resume_with(mut self, campaign: &Campaign) -> Self {
         self.manifest.campaign = campaign.clone();
         self
+    }
+}
+
+/// Keeps in the manifest why a start was refused.
+pub(super) fn record_refusal(lease: &dyn Lease, manifest: &mut Manifest, error: &JobError, now: Timestamp) {
+    manifest.refused = Some(Refused { at: now, why: chain(error) });
+    // The error itself reaches the user.
+    if let Err(error) = lease.keep(manifest) {
+        tracing::debug!("the refusal is not in the manifest: {}", chain(&error));
     }
 }
 

@@ -30,11 +30,20 @@ pub(crate) struct Checks {
 }
 
 impl Job<'_> {
-    /// Checks what must hold before the first byte leaves. Warnings become notices.
+    /// Checks what must hold before the first byte leaves. Warnings become notices; a refusal is
+    /// kept in the run's manifest.
     ///
     /// # Errors
     /// [`Refusal`], and nothing was sent.
-    pub(crate) async fn gate(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
+    pub(crate) async fn gate(&self, run: &mut FrozenRun, checks: &Checks) -> Result<(), JobError> {
+        let checked = self.check_run(run, checks).await;
+        if let Err(error) = &checked {
+            run.record_refusal(error, self.workspace.clock().wall());
+        }
+        checked
+    }
+
+    async fn check_run(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
         self.check_list(run)?;
         if let Some(name_servers) = &checks.content {
             let mut findings = self.sender_warnings(run, name_servers).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::conclude::check_started;
 use super::error::{JobError, RetryError};
 use super::frozen_run::{FrozenRun, Source};
 use super::observer::Notice;
@@ -48,6 +49,7 @@ impl RetrySelection {
 
     /// The numbers of the rows.
     fn rows(&self, workspace: &Workspace) -> Result<Vec<u32>, JobError> {
+        check_started(workspace, &self.from, &self.before)?;
         let states = workspace.state()?.read_journal(self.from.dir())?.states()?;
         let ended = |state: RowState| match state {
             RowState::Untouched | RowState::Pending => Disposition::NotAttempted,

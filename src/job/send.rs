@@ -19,8 +19,22 @@ impl Job<'_> {
     /// Sends what is left of a run. `signals` carries requests to stop early.
     ///
     /// # Errors
-    /// Before the first message those of whatever can't be set up; later [`JobError::Interrupted`].
+    /// Before the first message those of whatever can't be set up, which the run's manifest keeps;
+    /// later [`JobError::Interrupted`].
     pub(crate) async fn send(
+        &self,
+        run: &mut FrozenRun,
+        options: &SendOptions,
+        signals: mpsc::Receiver<(Shutdown, StopReason)>,
+    ) -> Result<Phase, JobError> {
+        let ended = self.send_rest(run, options, signals).await;
+        if let Err(error) = &ended {
+            run.record_refusal(error, self.workspace.clock().wall());
+        }
+        ended
+    }
+
+    async fn send_rest(
         &self,
         run: &mut FrozenRun,
         options: &SendOptions,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::manifest::Refused;
 use crate::plan::{PlanError, io_hint};
 
 /// A run directory can't be created, found or worked on.
@@ -49,6 +50,14 @@ pub enum RunDirError {
     /// The run has no manifest yet.
     #[error("`{}` has no manifest", .0.display())]
     NoManifest(PathBuf),
+    /// The run has sent nothing, so there is nothing to read.
+    #[error("run `{run}` has sent nothing: {}", refused.as_ref().map_or_else(|| "it has not started".to_owned(), |refused| format!("it was refused at {}: {}", refused.at, refused.why)))]
+    NotStarted {
+        /// `<campaign id>/<run id>`.
+        run: String,
+        /// Why it was refused, if it was.
+        refused: Option<Refused>,
+    },
     /// The manifest can't be read or written.
     #[error(transparent)]
     Manifest(#[from] PlanError),
@@ -68,6 +77,7 @@ impl RunDirError {
             ),
             Self::Ambiguous { .. } => Some("give more letters of the run id"),
             Self::NoManifest(_) => Some("the run stopped before it began: `mailrun send` starts it again"),
+            Self::NotStarted { .. } => Some("`mailrun send` starts it again once the cause is fixed"),
             Self::Manifest(error) => error.hint(),
         }
     }

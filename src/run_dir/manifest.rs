@@ -54,6 +54,9 @@ pub struct Manifest {
     /// When another state, or another place of the same state, took the run over.
     #[serde(default, with = "optional_moment", skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Timestamp>,
+    /// Why the last start was refused; `None` once the run was started after all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// The options that choose rows or recipients.
     pub options: RunOptions,
     /// The target group's files, in order.
@@ -80,6 +83,16 @@ pub struct Manifest {
     pub parameters: Parameters,
     /// The resolved campaign.
     pub campaign: Campaign,
+}
+
+/// A start that was refused: no message left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// When.
+    #[serde(with = "moment")]
+    pub at: Timestamp,
+    /// What refused it, and why: a lowercase fragment.
+    pub why: String,
 }
 
 /// How far a run is.
@@ -122,6 +135,7 @@ impl Manifest {
             finished: None,
             state_id: None,
             adopted: None,
+            refused: None,
             options,
             inputs,
             contents,

@@ -20,6 +20,7 @@ mod mx_command;
 mod one_text;
 mod parameters;
 mod passthrough;
+mod refusals;
 mod relays;
 mod runs;
 mod send;
