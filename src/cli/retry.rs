@@ -27,9 +27,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let retry = RetrySelection::of(&workspace, &args.run, args.disposition.iter().copied())?;
     let mut campaign = retry.campaign(&workspace)?;
-    args.sending.rehearse(&mut campaign);
+    let rehearses = args.sending.rehearse(&mut campaign) || retry.is_rehearsal();
     args.sending.wait()?;
-    let job = Job::open(&workspace, campaign)?;
+    let job = Job::open(&workspace, campaign)?.rehearsing(rehearses);
     refuse_suppressed(&job, &retry)?;
     args.sending.carry_out(&job, &Selection::Retry(Box::new(retry)), &args.sending.checks(false))
 }

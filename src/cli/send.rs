@@ -40,9 +40,9 @@ pub(super) struct Args {
     /// Send to everybody, also to those who got this edition already
     #[arg(long)]
     again: bool,
-    /// Send one row to this address instead: a test message
-    #[arg(long, value_name = "ADDRESS")]
-    to: Option<Address>,
+    /// Send one row to these addresses instead: a test message
+    #[arg(long, value_name = "ADDRESS,…", value_delimiter = ',')]
+    to: Vec<Address>,
     /// With --to: the Nth row that passes screening, counted from 1
     #[arg(long, value_name = "N", requires = "to")]
     row: Option<u32>,
@@ -64,9 +64,9 @@ impl Args {
     }
 
     fn selection(&self) -> Selection {
-        match &self.to {
-            Some(to) => Selection::Test(TestMessage { row: self.row.unwrap_or(1), to: to.clone() }),
-            None => Selection::List(List {
+        match self.to.as_slice() {
+            [_, ..] => Selection::Test(TestMessage { row: self.row.unwrap_or(1), to: self.to.clone() }),
+            [] => Selection::List(List {
                 limit: self.limit(),
                 run_id: self.run_id.clone(),
                 new_run: self.new_run,
@@ -89,9 +89,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if args.edition.is_some() {
         campaign.identity.edition.clone_from(&args.edition);
     }
-    args.sending.rehearse(&mut campaign);
+    let rehearses = args.sending.rehearse(&mut campaign);
     args.sending.wait()?;
-    let job = Job::open(&workspace, campaign)?;
+    let job = Job::open(&workspace, campaign)?.rehearsing(rehearses);
     if args.dry_run {
         return print_dry_run(&job.dry_run(args.limit())?);
     }

@@ -64,11 +64,14 @@ pub(super) enum InDoubt {
 }
 
 impl Sending {
-    /// `--sandbox`: everything as usual, but to the embedded receiver.
-    pub(super) fn rehearse(&self, campaign: &mut Campaign) {
+    /// `--sandbox`: everything as usual, but to the embedded receiver. Whether that makes it a
+    /// rehearsal: a campaign whose own route is the sandbox has no other runs.
+    pub(super) fn rehearse(&self, campaign: &mut Campaign) -> bool {
+        let rehearses = self.sandbox && campaign.delivery.route != RouteKind::Sandbox;
         if self.sandbox {
             campaign.delivery.route = RouteKind::Sandbox;
         }
+        rehearses
     }
 
     /// Waits for `--not-before`.

@@ -37,7 +37,7 @@ impl Job<'_> {
     pub(super) fn freeze_list(&self, list: &List) -> Result<FrozenRun, JobError> {
         let campaign = self.campaign();
         let (inputs, contents) = (inputs(self.target_group()?)?, self.contents()?);
-        let runs = self.workspace.runs_of(campaign);
+        let runs = self.runs();
         let mut options = RunOptions { limit: list.limit, ..RunOptions::default() };
         let id_of = |options: &RunOptions| {
             list.run_id.clone().unwrap_or_else(|| run_id(campaign, &inputs, &contents, options))
@@ -74,7 +74,7 @@ impl Job<'_> {
 
     /// Takes the right to work on a run, whose directory is made where it does not exist.
     pub(super) fn hold(&self, runs: &dyn RunStore, id: &RunId) -> Result<Box<dyn Lease>, JobError> {
-        self.workspace.remember_runs(runs.folder())?;
+        self.workspace.remember_runs(self.workspace.runs_of(self.campaign()).folder())?;
         let run = runs.create(&self.campaign().identity.id, id)?;
         Ok(runs.lease(&run)?)
     }

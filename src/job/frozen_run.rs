@@ -14,8 +14,8 @@ pub(crate) struct FrozenRun {
     pub manifest: Manifest,
     /// The rows to send.
     pub plan: Arc<Plan>,
-    /// Where all messages go instead: a test message.
-    pub(super) redirect: Option<Address>,
+    /// Where the message of each row goes instead, for test messages; empty for real mail.
+    pub(super) redirect: Vec<Address>,
     /// The run that rows are taken from: leased, so that nobody else sends them.
     pub(super) source: Option<Source>,
     pub(super) lease: Box<dyn Lease>,
@@ -31,7 +31,7 @@ impl FrozenRun {
     /// The run that is leased, whose manifest says where its plan is.
     pub(super) fn open(lease: Box<dyn Lease>, manifest: Manifest) -> Result<Self, JobError> {
         let plan = Arc::new(manifest.open_plan(&lease.run().plan())?);
-        Ok(Self { manifest, plan, redirect: None, source: None, lease })
+        Ok(Self { manifest, plan, redirect: Vec::new(), source: None, lease })
     }
 
     /// Its directory.

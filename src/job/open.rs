@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::error::{JobError, SenderRefused, SetupError};
 use super::secret::token_secret;
@@ -12,7 +12,7 @@ use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::plan::Layout;
 use crate::results::Column;
-use crate::run_dir::{Content, Input, RunId};
+use crate::run_dir::{Content, Input, RunId, RunStore};
 use crate::target_group::{self, TargetGroup};
 use crate::template::TemplateError;
 
@@ -29,6 +29,8 @@ pub(crate) struct Job<'w> {
     templates: Composer,
     /// The columns that the templates use and the results carry; `None` when that can't be known.
     columns: Option<BTreeSet<String>>,
+    /// Its runs are rehearsals, apart from the campaign's own.
+    rehearses: bool,
     /// Opened when it is first needed.
     group: OnceLock<TargetGroup>,
 }
@@ -97,9 +99,31 @@ impl<'w> Job<'w> {
             columns.extend(campaign.results.columns.iter().cloned());
             columns
         });
-        let job = Self { workspace, campaign, secret, templates, columns, group: OnceLock::new() };
+        let job = Self {
+            workspace,
+            campaign,
+            secret,
+            templates,
+            columns,
+            rehearses: false,
+            group: OnceLock::new(),
+        };
         job.return_paths(&"check".parse().expect("it is made of letters"))?;
         Ok(job)
+    }
+
+    /// The same as a rehearsal, whose runs are apart from the campaign's own.
+    pub(crate) fn rehearsing(self, rehearses: bool) -> Self {
+        Self { rehearses, ..self }
+    }
+
+    /// The place with its runs.
+    pub(super) fn runs(&self) -> Arc<dyn RunStore> {
+        if self.rehearses {
+            self.workspace.rehearsals_of(&self.campaign)
+        } else {
+            self.workspace.runs_of(&self.campaign)
+        }
     }
 
     /// The campaign.

@@ -47,6 +47,11 @@ impl RetrySelection {
         Ok(campaign)
     }
 
+    /// Whether that run was a rehearsal: then these rows are rehearsed too.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        Workspace::is_rehearsal(&self.from)
+    }
+
     /// The numbers of the rows.
     fn rows(&self, workspace: &Workspace) -> Result<Vec<u32>, JobError> {
         check_started(workspace, &self.from, &self.before)?;
@@ -89,7 +94,7 @@ impl Job<'_> {
     /// suppressed since they were screened; nothing where the retry exists.
     pub(crate) fn suppressed_in(&self, retry: &RetrySelection) -> Result<Option<(u64, u64)>, JobError> {
         let id = run_id(self.campaign(), &retry.before.inputs, &self.contents()?, &retry.options());
-        let runs = self.workspace.runs_of(self.campaign());
+        let runs = self.runs();
         let dir = RunDir::at(runs.folder().join(&self.campaign().identity.id).join(id.as_str()));
         if runs.manifest(&dir)?.is_some() {
             return Ok(None);
@@ -110,7 +115,7 @@ impl Job<'_> {
         self.workspace.check_belongs(&retry.before, retry.from.dir())?;
         let (options, contents) = (retry.options(), self.contents()?);
         let id = run_id(self.campaign(), &retry.before.inputs, &contents, &options);
-        let runs = self.workspace.runs_of(self.campaign());
+        let runs = self.runs();
         let lease = self.hold(&*runs, &id)?;
         let manifest = match runs.manifest(lease.run())? {
             Some(manifest) if manifest.plan.is_some() => manifest,

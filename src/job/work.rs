@@ -70,7 +70,7 @@ impl Job<'_> {
             per_second: (!options.unpaced).then(|| campaign.capacity.per_hour as f64 / 3_600.0),
             // A test message goes to one address as often as there are rows: each in a transaction
             // of its own.
-            one_text: !campaign.template.personalised && run.redirect.is_none(),
+            one_text: !campaign.template.personalised && run.redirect.is_empty(),
         }
     }
 
@@ -119,7 +119,7 @@ impl Job<'_> {
     fn preparer(&self, run: &FrozenRun, watch: Arc<Watch>) -> Result<Preparer, JobError> {
         Ok(Preparer {
             plan: Arc::clone(&run.plan),
-            composer: self.composer(run.id(), run.redirect.is_some())?,
+            composer: self.composer(run.id(), !run.redirect.is_empty())?,
             signer: self.signer()?,
             watch,
             return_paths: self.return_paths(run.id())?,

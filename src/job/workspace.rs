@@ -21,6 +21,9 @@ use crate::suppression::Suppressions;
 
 /// The list of run folders seen, in the state directory.
 const PLACES: &str = "runs.txt";
+/// Test messages and rehearsals are in these folders of the runs' one, apart from the runs.
+const TESTS: &str = "tests";
+const REHEARSALS: &str = "rehearsals";
 /// The name of the campaign file in its folder.
 const CAMPAIGN_FILE: &str = "campaign.toml";
 
@@ -107,6 +110,16 @@ impl Workspace {
         state::runs(&self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs")))
     }
 
+    /// The place with the tests of this campaign.
+    pub(super) fn tests_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
+        state::runs(&self.runs_of(campaign).folder().join(TESTS))
+    }
+
+    /// The place with the rehearsals of this campaign.
+    pub(super) fn rehearsals_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
+        state::runs(&self.runs_of(campaign).folder().join(REHEARSALS))
+    }
+
     /// Remembers a folder with runs.
     pub(super) fn remember_runs(&self, runs: &Path) -> Result<(), JobError> {
         let list = self.state_dir()?.join(PLACES);
@@ -119,6 +132,11 @@ impl Workspace {
         append().and_then(|mut file| writeln!(file, "{}", runs.display())).map_err(|source| {
             WorkspaceError::Io { action: "save the location of the runs", path: list.clone(), source }.into()
         })
+    }
+
+    /// Whether a run is a rehearsal: in the folder of rehearsals.
+    pub(super) fn is_rehearsal(run: &StoredRun) -> bool {
+        run.folder().ends_with(REHEARSALS)
     }
 
     /// The run that a user means: its id, the start of it, its directory, or for the latest run of a
@@ -143,6 +161,15 @@ impl Workspace {
                 Ok(found) => return Ok(StoredRun::new(runs, found)),
                 Err(error @ RunDirError::NotFound { .. }) => missed = error,
                 Err(error) => return Err(error.into()),
+            }
+            // Tests and rehearsals have names of their own, and never answer to the campaign's.
+            for aside in [TESTS, REHEARSALS] {
+                let runs = state::runs(&folder.join(aside));
+                match runs.find(text) {
+                    Ok(found) if found.campaign_id() != text => return Ok(StoredRun::new(runs, found)),
+                    Ok(_) | Err(RunDirError::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Err(missed.into())

@@ -94,7 +94,7 @@ impl Freeze {
     }
 }
 
-/// Freezes a new plan with some rows (ascending) of another one, for a run that tries them again.
+/// Freezes a new plan with some rows (ascending, a row may come again) of another one, for a run that tries them again.
 /// Nothing is screened.
 pub fn freeze_rows(
     plan: &Plan,

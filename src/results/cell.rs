@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    Int16Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder, UInt16Builder, UInt32Builder,
-    UInt64Builder,
+    BooleanBuilder, Int16Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder, UInt16Builder,
+    UInt32Builder, UInt64Builder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -215,6 +215,36 @@ fn append_shown(builder: &mut StringBuilder, value: &Option<impl Display>) {
             builder.append_value("");
         }
         None => builder.append_null(),
+    }
+}
+
+impl Cell for bool {
+    type Builder = BooleanBuilder;
+    const NULLABLE: bool = false;
+
+    fn data_type() -> DataType {
+        DataType::Boolean
+    }
+
+    fn builder(rows: usize, _: usize) -> BooleanBuilder {
+        BooleanBuilder::with_capacity(rows)
+    }
+
+    #[inline]
+    fn append(&self, builder: &mut BooleanBuilder) {
+        builder.append_value(*self);
+    }
+
+    fn finish(builder: &mut BooleanBuilder) -> ArrayRef {
+        Arc::new(builder.finish())
+    }
+
+    fn absent() -> Self {
+        false
+    }
+
+    fn read(column: &dyn Array, at: usize) -> Result<Self, String> {
+        Ok(column.as_boolean().value(at))
     }
 }
 

@@ -72,6 +72,10 @@ columns! { <'a>
     AttemptsAt, attempts_at: Vec<Timestamp>, PLAIN.distinct();
     /// The reply to the archive's copy, as `250 2.0.0 queued`; null without a copy.
     Archive, archive: Option<Cow<'a, str>>, text(4).distinct().late();
+    /// Whether the row belongs to a test (`--to`) or a rehearsal: its own recipient got nothing.
+    IsTest, is_test: bool, PLAIN.late();
+    /// Where the message of a test went instead: an address, or `sandbox`; null for real mail.
+    DeliveredTo, delivered_to: Option<Cow<'a, str>>, text(4).late();
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

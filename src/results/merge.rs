@@ -33,6 +33,9 @@ pub struct Options {
     pub running: bool,
     /// The detail of rows that were not attempted.
     pub not_attempted: String,
+    /// Where the messages of a test went instead, by the row of the plan; the last holds for all
+    /// further rows. Empty for real mail.
+    pub delivered_to: Vec<String>,
     /// The type of the recipients' ids, which come as texts.
     pub ids: DataType,
     /// Columns of the target group that are passed through.
@@ -47,6 +50,7 @@ impl Default for Options {
             top_domains: 10,
             running: false,
             not_attempted: "the run ended before its turn".to_owned(),
+            delivered_to: Vec::new(),
             ids: DataType::Utf8,
             passed: Vec::new(),
         }
@@ -137,6 +141,10 @@ impl<'a> Results<'a> {
         };
 
         let mut row = ResultRow::new(input, Disposition::NotAttempted);
+        let delivered_to = &self.options.delivered_to;
+        row.is_test = !delivered_to.is_empty();
+        let delivered_to = delivered_to.get(index as usize).or(delivered_to.last());
+        row.delivered_to = delivered_to.map(|to| Cow::Owned(to.clone()));
         if let Some(outcome) = &outcome {
             fill_from_outcome(&mut row, outcome, details.between(states, index, outcome.attempt));
         }

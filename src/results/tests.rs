@@ -208,6 +208,8 @@ fn a_row_tells_all_that_is_known() {
             detail: None,
             attempts_at: vec![at(0), at(400), at(800), at(1_200)],
             archive: some("550 5.7.1 not here"),
+            is_test: false,
+            delivered_to: None,
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));

@@ -2,7 +2,7 @@
 
 use arrow_schema::{DataType, Field};
 
-use crate::campaign::Compression;
+use crate::campaign::{Compression, RouteKind};
 use crate::journal::{JournalError, Reader};
 use crate::plan::{self, Plan, PlanError, ScreenedCells, ScreenedRows};
 use crate::results::{InputRow, Known, Options, Results, ResultsError, ScreeningOutcome, Summary};
@@ -39,6 +39,7 @@ pub fn write_results(
         compression: compression(manifest),
         running,
         not_attempted: not_attempted.to_owned(),
+        delivered_to: delivered_to(manifest),
         ids: plan.id_type().unwrap_or(DataType::Utf8),
         passed: passed(&plan, &manifest.campaign.results.columns),
         ..Options::default()
@@ -94,6 +95,15 @@ fn passed(plan: &Plan, columns: &[String]) -> Vec<Field> {
     let fields = plan.fields();
     let named = columns.iter().filter_map(|name| fields.iter().find(|field| field.name() == name));
     named.map(|field| Field::clone(field)).collect()
+}
+
+/// Where the messages of a test or a rehearsal went; nothing for real mail.
+fn delivered_to(manifest: &Manifest) -> Vec<String> {
+    match (&manifest.options.to, manifest.campaign.delivery.route) {
+        (Some(to), _) => to.split(',').map(str::to_owned).collect(),
+        (None, RouteKind::Sandbox) => vec!["sandbox".to_owned()],
+        (None, RouteKind::Relay | RouteKind::Mx) => Vec::new(),
+    }
 }
 
 fn compression(manifest: &Manifest) -> Compression {

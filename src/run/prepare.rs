@@ -35,8 +35,8 @@ pub struct Preparer {
     pub watch: Arc<Watch>,
     /// Makes the envelope senders.
     pub return_paths: ReturnPaths,
-    /// Where all messages go instead: a test message.
-    pub redirect: Option<Address>,
+    /// Where the message of each row goes instead, for test messages; empty for real mail.
+    pub redirect: Vec<Address>,
     /// Gets a copy of every message that is not a test.
     pub archive: Option<Address>,
     /// Dates messages and signatures.
@@ -74,7 +74,7 @@ impl Preparer {
 
     /// The domain that a row's message goes to, in A-labels.
     pub fn domain(&self, row: u32) -> String {
-        match &self.redirect {
+        match self.redirect.get(row as usize) {
             Some(address) => address.domain().as_str().to_owned(),
             None => self.plan.domain(row).to_owned(),
         }
@@ -87,8 +87,8 @@ impl Preparer {
         self.check_suppression(&row.address)?;
         let message = self.sign(self.composer.compose(&row, self.clock.wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
-        let recipient = self.redirect.clone().unwrap_or(row.address);
-        let archive = self.archive.clone().filter(|_| self.redirect.is_none());
+        let recipient = self.redirect.get(row.index as usize).cloned().unwrap_or(row.address);
+        let archive = self.archive.clone().filter(|_| self.redirect.is_empty());
         Ok(Composed { envelope: Envelope::to_one(return_path, recipient, archive), message })
     }
 

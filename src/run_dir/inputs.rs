@@ -29,7 +29,7 @@ pub struct RunOptions {
     /// `--limit`: at most this many rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// `--to`: everything goes to this address.
+    /// `--to`: one row's message goes to these addresses, joined with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// `--again`: also to those who got the edition, for the nth time.

@@ -10,6 +10,10 @@ use crate::kit::file::sync_folder;
 use crate::mail::Timestamp;
 use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
 
+/// Folders beside those of the campaigns, with folders of campaigns in turn. A campaign may have such
+/// a name too: its runs are told apart by what is in them.
+const ASIDE: [&str; 2] = ["tests", "rehearsals"];
+
 /// The runs in a folder, as `<campaign id>/<run id>/`.
 #[derive(Debug, Clone)]
 pub(super) struct FileRuns {
@@ -31,7 +35,9 @@ impl RunStore for FileRuns {
     fn list(&self) -> Result<Vec<RunDir>, RunDirError> {
         let mut found = Vec::new();
         for campaign in folders(&self.folder)? {
-            found.extend(folders(&campaign)?.into_iter().map(RunDir::at));
+            let is_aside = campaign.file_name().is_some_and(|name| ASIDE.iter().any(|aside| name == *aside));
+            let runs = folders(&campaign)?.into_iter().map(RunDir::at);
+            found.extend(runs.filter(|run| !is_aside || run.manifest().exists() || lock_file(run).exists()));
         }
         found.sort();
         Ok(found)

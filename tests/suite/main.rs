@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a subject.
 
 mod address;
+mod apart;
 mod architecture;
 mod archive;
 mod bad_days;
