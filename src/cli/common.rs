@@ -61,7 +61,7 @@ impl Common {
 
     /// What is printed to stderr.
     pub(super) fn console(&self) -> Console {
-        Console::new(self.quiet, self.no_progress)
+        Console::new(self.quiet, self.no_progress, self.log_format)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::log;
+use super::log::{self, LogFormat};
 use crate::campaign::Campaign;
 use crate::job::{Notice, Observer, Stage};
 use crate::journal::InDoubt;
@@ -26,7 +26,6 @@ const LINE: &str = "  {msg}";
 
 /// What is printed to stderr while a command works.
 pub(super) struct Console {
-    quiet: bool,
     shows_progress: bool,
     is_terminal: bool,
     stage: Mutex<Shown>,
@@ -41,11 +40,11 @@ struct Shown {
 
 impl Console {
     /// As the options and the terminal allow.
-    pub(super) fn new(quiet: bool, no_progress: bool) -> Self {
+    pub(super) fn new(quiet: bool, no_progress: bool, format: LogFormat) -> Self {
         Self {
-            quiet,
             shows_progress: !quiet && !no_progress,
-            is_terminal: std::io::stderr().is_terminal(),
+            // A bar is no JSON.
+            is_terminal: std::io::stderr().is_terminal() && format == LogFormat::Text,
             stage: Mutex::default(),
         }
     }
@@ -126,27 +125,30 @@ impl Shown {
 
 impl Observer for Console {
     fn notice(&self, notice: &Notice<'_>) {
-        let text = match notice {
-            Notice::Warning(warning) => format!("warning: {warning}"),
-            Notice::Finding(finding) => format!("{}: {} ({})", finding.level, finding.seen, finding.id),
-            Notice::Planned(_) | Notice::Retrying { .. } if self.quiet => return,
-            Notice::Planned(manifest) => announce(&manifest.campaign, manifest),
+        match notice {
+            Notice::Warning(warning) => log::warn(&format!("warning: {warning}")),
+            Notice::Finding(finding) => {
+                log::warn(&format!("{}: {} ({})", finding.level, finding.seen, finding.id));
+            }
+            Notice::Planned(manifest) => log::print(&announce(&manifest.campaign, manifest)),
             Notice::Retrying { run, from, rows } => {
-                format!("run {run}: resending {} of run {from}", counted(*rows, "row", "rows"))
+                log::print(&format!("run {run}: resending {} of run {from}", counted(*rows, "row", "rows")));
+            }
+            Notice::Resuming { done, of } => {
+                log::print(&format!("resuming: {} of {} done", grouped(*done), grouped(*of)));
             }
             Notice::InDoubt { rows, in_doubt } => {
                 let what = match in_doubt {
                     InDoubt::Keep => "not resent; `in_doubt` in the results",
                     InDoubt::Resend => "resent, as requested",
                 };
-                format!(
+                log::warn(&format!(
                     "{} in flight when the run was cut off: {what}",
                     counted(*rows, "message", "messages")
-                )
+                ));
             }
-            Notice::Stopped { reason } => format!("stopped: {reason}"),
-        };
-        log::print(&text);
+            Notice::Stopped { reason } => log::warn(&format!("stopped: {reason}")),
+        }
     }
 
     fn progress(&self, stage: Stage<'_>) {
@@ -192,6 +194,12 @@ fn describe(snapshot: &Snapshot) -> String {
         if number > 0 {
             text.push_str(&format!(", {} {word}", grouped(number)));
         }
+    }
+    // What the rest waits for is no rate, and no time follows from one.
+    let left = snapshot.planned.saturating_sub(snapshot.done());
+    if snapshot.waiting_for_retry > 0 && snapshot.waiting_for_retry >= left {
+        text.push_str(", the rest waits to be tried again");
+        return text;
     }
     text.push_str(&format!(", {}/s", grouped(snapshot.per_second.round() as u64)));
     if let Some(left) = snapshot.time_left {

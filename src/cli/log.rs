@@ -1,14 +1,19 @@
 //! The log on stderr, and how it gets along with a progress bar.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::ValueEnum;
 use indicatif::ProgressBar;
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::mail::Timestamp;
+
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// The form of the log, and whether only warnings and errors are wanted.
+static STYLE: OnceLock<(LogFormat, bool)> = OnceLock::new();
 
 /// The form of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -22,9 +27,10 @@ pub(super) enum LogFormat {
 
 /// Starts the log; `verbose` counts how often more was asked for.
 pub(super) fn start(format: LogFormat, quiet: bool, verbose: u8) {
+    // A second start in one process (tests) keeps the first.
+    let _ = STYLE.set((format, quiet));
     let level = match (quiet, verbose) {
-        (true, _) => "error",
-        (false, 0) => "mailrun=warn,error",
+        (true, _) | (false, 0) => "mailrun=warn,error",
         (false, 1) => "mailrun=info,warn",
         (false, 2) => "mailrun=debug,info",
         (false, _) => "trace",
@@ -33,7 +39,6 @@ pub(super) fn start(format: LogFormat, quiet: bool, verbose: u8) {
         .with_env_filter(EnvFilter::new(level))
         .with_ansi(io::stderr().is_terminal())
         .with_writer(AroundBar);
-    // A second start in one process (tests) keeps the first.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -45,10 +50,46 @@ pub(super) fn share_bar(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
-/// Prints lines to stderr without tearing the progress bar. Whoever read them may be gone
-/// (`2>&1 | head`): then they are lost, and the run goes on.
+/// Whether only warnings and errors are wanted.
+pub(super) fn is_quiet() -> bool {
+    style().1
+}
+
+/// Tells a person something, unless only warnings and errors are wanted.
 pub(super) fn print(lines: &str) {
-    around_bar(|| _ = writeln!(io::stderr(), "{lines}"));
+    if !is_quiet() {
+        emit("INFO", lines);
+    }
+}
+
+/// Prints something that may be wrong.
+pub(super) fn warn(lines: &str) {
+    emit("WARN", lines);
+}
+
+/// Prints why the command failed.
+pub(super) fn error(lines: &str) {
+    emit("ERROR", lines);
+}
+
+fn style() -> (LogFormat, bool) {
+    STYLE.get().copied().unwrap_or_default()
+}
+
+/// Writes lines to stderr without tearing the progress bar. Whoever read them may be gone
+/// (`2>&1 | head`): then they are lost, and the run goes on.
+fn emit(level: &str, lines: &str) {
+    let line = match style().0 {
+        LogFormat::Text => lines.to_owned(),
+        LogFormat::Json => as_json(level, lines),
+    };
+    around_bar(|| _ = writeln!(io::stderr(), "{line}"));
+}
+
+/// One object, with the keys that the log's own lines have.
+fn as_json(level: &str, lines: &str) -> String {
+    let message = lines.strip_prefix("error: ").or(lines.strip_prefix("warning: ")).unwrap_or(lines);
+    json!({ "timestamp": Timestamp::wall().to_string(), "level": level, "message": message }).to_string()
 }
 
 fn around_bar<T>(write: impl FnOnce() -> T) -> T {

@@ -8,6 +8,7 @@ mod capacity;
 mod check;
 mod common;
 mod completions;
+mod confirm;
 mod console;
 mod diagnostic;
 mod dkim;
@@ -151,7 +152,7 @@ pub fn run(cli: Cli) -> Exit {
     match carry_out(cli) {
         Ok(exit) => exit,
         Err(diagnostic) => {
-            log::print(&diagnostic.to_string());
+            log::error(&diagnostic.to_string());
             diagnostic.code()
         }
     }

@@ -56,7 +56,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             (Ok(message), None) => out_bytes(&message)?,
             (Err(error), _) if args.all => {
                 failed += 1;
-                log::print(&Diagnostic::from(error).to_string());
+                log::error(&Diagnostic::from(error).to_string());
             }
             (Err(error), _) => return Err(error.into()),
         }

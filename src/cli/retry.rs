@@ -48,7 +48,7 @@ fn refuse_suppressed(job: &Job<'_>, retry: &RetrySelection) -> Result<(), Diagno
         return Err(Diagnostic::new(format!("{all} on the suppression list: {why}")).hint(way_on));
     }
     let of = counted(rows, "row has", "rows have");
-    log::print(&format!(
+    log::warn(&format!(
         "warning: {} of {of} an address on the suppression list and get nothing: {why}; {way_on}",
         grouped(suppressed)
     ));

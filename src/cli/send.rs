@@ -103,11 +103,11 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 
 fn print_dry_run(totals: &DryRunTotals) -> Result<Exit, Diagnostic> {
     for (place, reason) in &totals.failures {
-        log::print(&format!("{place}: {reason}"));
+        log::warn(&format!("{place}: {reason}"));
     }
     let more = totals.failed.saturating_sub(totals.failures.len() as u64);
     if more > 0 {
-        log::print(&format!("… and {} more", grouped(more)));
+        log::warn(&format!("… and {} more", grouped(more)));
     }
     let counts = &totals.counts;
     out(&format!(

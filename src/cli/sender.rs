@@ -122,7 +122,7 @@ fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, 
             Exit::Ok
         }
         Outcome::SomeNotAccepted => {
-            log::print(&format!(
+            log::warn(&format!(
                 "the mail to {address} was not accepted; `mailrun results {}` shows why",
                 conclusion.dir.name()
             ));

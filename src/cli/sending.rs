@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::moment;
 use super::name_servers::DnsOptions;
 use super::runtime::runtime;
-use super::{signals, summary};
+use super::{confirm, signals, summary};
 use crate::campaign::{Campaign, RouteKind};
 use crate::job::{Checks, Job, Percent, Selection, SendOptions};
 use crate::journal;
@@ -42,6 +42,9 @@ pub(super) struct Sending {
     /// What to do with rows that a killed run left in doubt
     #[arg(long, value_enum, default_value_t)]
     in_doubt: InDoubt,
+    /// Ask nothing before the first message leaves; without a terminal nothing is asked
+    #[arg(short, long)]
+    yes: bool,
     /// Exit 0 also if at most this share of the planned recipients was not accepted
     #[arg(long, value_name = "PERCENT", default_value = "0%", hide_default_value = true)]
     fail_above: Percent,
@@ -96,8 +99,21 @@ impl Sending {
         if run.is_finished() {
             return summary::print_finished(&run, self.fail_above, self.json);
         }
-        let end = runtime()?.block_on(async {
-            job.gate(&mut run, checks).await?;
+        let runtime = runtime()?;
+        runtime.block_on(job.gate(&mut run, checks))?;
+        // Who is asked before the first message is not asked when the run resumes.
+        let is_real =
+            job.campaign().delivery.route != RouteKind::Sandbox && run.manifest.options.to.is_none();
+        let recipients = u64::from(run.plan.len());
+        if is_real
+            && !run.has_begun()
+            && !self.yes
+            && recipients > 0
+            && !confirm::is_wanted(job.campaign(), recipients)
+        {
+            return Err(Diagnostic::new("not confirmed; nothing was sent").hint("`--yes` asks nothing"));
+        }
+        let end = runtime.block_on(async {
             let signals = signals::listen()?;
             Ok::<_, Diagnostic>(job.send(&mut run, &self.options(), signals).await?)
         })?;

@@ -26,6 +26,9 @@ pub(super) fn print(
     if as_json {
         return out(&format!("{:#}\n", json(dir, manifest, summary)));
     }
+    if log::is_quiet() {
+        return Ok(());
+    }
     out(&text(dir, manifest, summary))
 }
 
@@ -60,6 +63,9 @@ pub(super) fn print_finished(
             "results": dir.results(),
         });
         out(&format!("{value:#}\n"))?;
+        return Ok(exit(Outcome::of_finished(manifest, fail_above)));
+    }
+    if log::is_quiet() {
         return Ok(exit(Outcome::of_finished(manifest, fail_above)));
     }
     let rows = Disposition::ALL.into_iter().filter_map(|disposition| {

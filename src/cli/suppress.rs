@@ -167,7 +167,7 @@ fn remove(list: &dyn Suppressions, addresses: &[Address]) -> Result<Exit, Diagno
     let mut missing = 0;
     for address in addresses {
         if !list.remove(&AddressKey::from(address))? {
-            log::print(&format!("`{address}` was not on the list"));
+            log::warn(&format!("`{address}` was not on the list"));
             missing += 1;
         }
     }
@@ -207,7 +207,7 @@ fn import(
     let (usual_column, usual_reason) =
         if tokens.is_some() { ("token", Reason::Unsubscribe) } else { ("email", Reason::Manual) };
     let (column, reason) = (column.unwrap_or(usual_column), reason.unwrap_or(&usual_reason));
-    let refused = |file: &str, row, problem: &str| log::print(&format!("{file}, row {row}: {problem}"));
+    let refused = |file: &str, row, problem: &str| log::warn(&format!("{file}, row {row}: {problem}"));
     let imported = workspace.import_suppressions(files, column, tokens, reason, refused)?;
     log::print(&format!(
         "{} read: {} added, {} renewed, {} already permanent, {} refused",

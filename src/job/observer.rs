@@ -33,6 +33,13 @@ pub(crate) enum Notice<'a> {
         /// How many.
         rows: u64,
     },
+    /// A run that was started before goes on.
+    Resuming {
+        /// Rows that have their outcome.
+        done: u64,
+        /// All rows of the plan.
+        of: u64,
+    },
     /// Messages were in flight when the run was cut off.
     InDoubt {
         /// How many.

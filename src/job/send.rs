@@ -86,6 +86,10 @@ impl Job<'_> {
         }
         self.claim(run, &mut journal, &mut states)?;
         let unsent = Unsent::of(&self.schedule(), &journal, &states, now)?;
+        if run.has_begun() {
+            let of = u64::from(run.plan.len());
+            self.workspace.observer().notice(&Notice::Resuming { done: unsent.done, of });
+        }
         Ok((journal, unsent))
     }
 

@@ -21,6 +21,7 @@ mod mx_command;
 mod one_text;
 mod parameters;
 mod passthrough;
+mod output;
 mod refusals;
 mod relays;
 mod runs;

@@ -1,0 +1,73 @@
+//! What is printed where: quiet, as JSON, while a run resumes.
+
+use mailrun::sandbox::Options;
+use serde_json::Value;
+
+use crate::kit::{Dir, Ran, Relay, campaign, list};
+
+fn json_lines(ran: &Ran) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    ran.stderr().lines().map(parse).collect()
+}
+
+#[test]
+fn quiet_shows_warnings_and_errors_and_nothing_else() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    dir.write("dns/zone", "mail.example.com. 300 IN MX 10 localhost.\n");
+    let loud =
+        dir.run(&["send", &file, "--no-progress"]).ended(0).says("3 of 3 rows to send").says("warning: ");
+    assert!(loud.stdout().contains("accepted"));
+    let quiet = dir.run(&["send", &file, "-q", "--again"]).ended(0).says("warning: ");
+    assert!(quiet.stderr().lines().all(|line| line.starts_with("warning: ")), "{}", quiet.stderr());
+    assert_eq!(quiet.stdout(), "");
+    let again = dir.run(&["send", &file, "-q"]).ended(0);
+    assert_eq!((again.stdout(), again.stderr()), (String::new(), String::new()));
+    // What was asked for is printed.
+    assert!(dir.run(&["send", &file, "-q", "--json"]).ended(0).stdout().contains("\"accepted\": 3"));
+    dir.run(&["send", "missing.toml", "-q"]).ended(2).says("error: ");
+}
+
+#[test]
+fn a_relay_that_is_dead_is_not_silent_when_quiet() {
+    let dir = Dir::new();
+    list(&dir, "one", 1);
+    let retry = "[delivery.retry]\nfirst = \"20ms\"\ngive-up-after = \"100ms\"";
+    let file = campaign(&dir, "one", 1, "", retry);
+    let ran = dir.run(&["send", &file, "-q"]).ended(1);
+    assert!(ran.stderr().contains("WARN"), "{}", ran.stderr());
+}
+
+#[test]
+fn with_json_every_line_on_stderr_is_json() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    dir.write("dns/zone", "mail.example.com. 300 IN MX 10 localhost.\n");
+    let lines = json_lines(&dir.run(&["send", &file, "--log-format", "json", "-vv"]).ended(0));
+    let says = |level: &str, text: &str| {
+        lines
+            .iter()
+            .any(|line| line["level"] == level && line["message"].as_str().is_some_and(|m| m.contains(text)))
+    };
+    assert!(says("INFO", "3 of 3 rows to send") && says("WARN", "DMARC"), "{lines:?}");
+    assert!(lines.iter().all(|line| line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'))));
+    for args in [["send", "missing.toml"], ["send", "--no-such-option"], ["status", "nothing"]] {
+        let lines = json_lines(&dir.run(&[args.as_slice(), &["--log-format", "json"]].concat()).ended(2));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["level"], "ERROR");
+    }
+}
+
+#[test]
+fn a_run_that_resumes_says_how_far_it_is() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    dir.run(&["send", &file, "--not-after", "2001-01-01T00:00:00Z"]).ended(4);
+    dir.run(&["send", &file, "--yes"]).ended(0).says("resuming: 0 of 3 done");
+}
