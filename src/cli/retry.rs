@@ -5,7 +5,7 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
 use super::sending::Sending;
-use crate::job::{Job, RetrySelection, Selection};
+use crate::job::{Job, List, RetrySelection, Selection};
 use crate::kit::text::{counted, grouped};
 use crate::mail::Disposition;
 
@@ -30,6 +30,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let rehearses = args.sending.rehearse(&mut campaign) || retry.is_rehearsal();
     args.sending.wait()?;
     let job = Job::open(&workspace, campaign)?.rehearsing(rehearses);
+    if retry.is_rest_of_list() {
+        return args.sending.carry_out(&job, &Selection::List(List::default()), &args.sending.checks(true));
+    }
     refuse_suppressed(&job, &retry)?;
     args.sending.carry_out(&job, &Selection::Retry(Box::new(retry)), &args.sending.checks(false))
 }

@@ -23,7 +23,7 @@ pub(crate) struct Outlook {
 impl Job<'_> {
     /// Screens the list, the first `limit` rows that pass, and names the `domains` largest domains.
     pub(crate) async fn outlook(&self, limit: Option<u64>, domains: usize) -> Result<Outlook, JobError> {
-        let files = self.temporary_plan(limit, None)?;
+        let files = self.plan_to_send(limit)?;
         let screening = &files.screening;
         let plan = files.open()?;
         let largest = screening.domains.exact(DOMAINS_LOOKED_UP);

@@ -12,7 +12,7 @@ use crate::campaign::Campaign;
 use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::plan;
-use crate::run_dir::{Lease, Manifest, RetryOf, RunDir, RunOptions, StoredRun, run_id};
+use crate::run_dir::{Lease, Manifest, RetryOf, RunDir, RunOptions, RunState, StoredRun, run_id};
 use crate::screen::Counts;
 use crate::suppression::Watch;
 
@@ -45,6 +45,14 @@ impl RetrySelection {
         campaign.delivery.route = self.before.campaign.delivery.route;
         campaign.identity.edition.clone_from(&self.before.campaign.identity.edition);
         Ok(campaign)
+    }
+
+    /// Whether the rows are those beyond `--limit`: they are not in the plan, and a run of the whole
+    /// list sends them, without those who got the edition.
+    pub(crate) fn is_rest_of_list(&self) -> bool {
+        let is_over = self.before.state == RunState::Finished;
+        let only_rest = self.dispositions.iter().eq([&Disposition::NotAttempted]);
+        only_rest && is_over && self.before.options.limit.is_some()
     }
 
     /// Whether that run was a rehearsal: then these rows are rehearsed too.

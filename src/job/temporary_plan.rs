@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::error::{JobError, SelectionError, SetupError};
 use super::open::Job;
+use crate::edition::Earlier;
 use crate::plan::{Freeze, Plan};
 use crate::run::Screening;
-use crate::run_dir::RunDir;
+use crate::run_dir::{Manifest, RunDir, RunOptions};
 use crate::suppression::Suppressions;
 
 /// A plan for inspection. Its files are deleted with it.
@@ -42,13 +43,23 @@ impl Job<'_> {
         limit: Option<u64>,
         stop_after: Option<u64>,
     ) -> Result<TemporaryPlan, JobError> {
-        self.temporary_plan_against(&self.workspace.suppressions()?, limit, stop_after)
+        self.temporary_plan_against((&self.workspace.suppressions()?, None), limit, stop_after)
     }
 
-    /// The same against a list of the caller's.
+    /// The plan that `send` would make now: without those who got the edition.
+    pub(super) fn plan_to_send(&self, limit: Option<u64>) -> Result<TemporaryPlan, JobError> {
+        let (now, id) = (self.workspace.clock().wall(), "plan".parse().expect("letters"));
+        // Who got the edition does not depend on the list's files.
+        let manifest =
+            Manifest::new(self.campaign(), id, Vec::new(), self.contents()?, RunOptions::default(), now);
+        let earlier = self.earlier(&manifest)?;
+        self.temporary_plan_against((&self.workspace.suppressions()?, earlier), limit, None)
+    }
+
+    /// The same against a list of the caller's, and without those who got the edition `earlier`.
     pub(super) fn temporary_plan_against(
         &self,
-        list: &Arc<dyn Suppressions>,
+        against: (&Arc<dyn Suppressions>, Option<Earlier>),
         limit: Option<u64>,
         stop_after: Option<u64>,
     ) -> Result<TemporaryPlan, JobError> {
@@ -56,7 +67,7 @@ impl Job<'_> {
         let dir = RunDir::at(folder.path().to_owned());
         let group = self.target_group()?;
         let freeze = Freeze::aside(&dir.plan_files(), self.layout(group))?;
-        let screening = self.screen(group, (list, None), limit, stop_after, freeze)?;
+        let screening = self.screen(group, against, limit, stop_after, freeze)?;
         Ok(TemporaryPlan { screening, dir, _folder: folder })
     }
 }

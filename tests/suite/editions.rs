@@ -82,6 +82,18 @@ fn after_a_limit_the_rest_gets_it() {
 }
 
 #[test]
+fn after_a_limit_retry_sends_the_rest_and_plan_counts_who_got_it() {
+    let scene = Scene::new();
+    scene.send(&["--limit", "2"]).ended(0);
+    let plan = scene.dir.run(&["plan", &scene.file, "--json"]).ended(0).stdout();
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!((&plan["screening"]["already_sent"], &plan["screening"]["accepted"]), (&2.into(), &3.into()));
+    scene.dir.run(&["retry", "one", "--disposition", "not_attempted"]).ended(0).says("2 already_sent");
+    scene.everybody_got(5, 1);
+    scene.dir.run(&["retry", "one", "--disposition", "not_attempted"]).ended(2).says("no rows");
+}
+
+#[test]
 fn changed_templates_are_refused_until_the_user_says_who_gets_them() {
     let scene = Scene::new();
     scene.send(&[]).ended(0);

@@ -44,7 +44,7 @@ impl Inspection {
         let campaign = job.campaign();
         let (inputs, contents) = (inputs(job.target_group()?)?, job.contents()?);
         let nobody = state::in_memory().suppressions()?;
-        let files = job.temporary_plan_against(&nobody, limit, None)?;
+        let files = job.temporary_plan_against((&nobody, None), limit, None)?;
         let plan = files.open()?;
         let composer = list::composer(campaign)?;
         let rows = list::sample(plan.len(), u32::MAX);
