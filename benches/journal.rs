@@ -161,7 +161,7 @@ impl Scene {
             signer: Signer::load(&self.campaign.dkim)?,
             watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), 0, Timestamp::wall())?),
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
-            redirect: None,
+            redirect: Vec::new(),
             archive: None,
             clock: Clock::system(),
         };
