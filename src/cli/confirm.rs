@@ -1,4 +1,5 @@
-//! The question before the first real message of a run leaves. Only a person at a terminal is asked.
+//! The question before the first real message of a run leaves. Only a person at a terminal is
+//! asked.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
