@@ -36,7 +36,8 @@ pub(crate) struct Conclusion {
 }
 
 impl Job<'_> {
-    /// Writes down how the run ended, and its results. `fail_above` is for [`Outcome::of_finished`].
+    /// Writes down how the run ended, and its results. `fail_above` is for
+    /// [`Outcome::of_finished`].
     ///
     /// # Errors
     /// Always [`JobError::Interrupted`]: mail may have gone out, and the same command resumes.

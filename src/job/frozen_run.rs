@@ -67,7 +67,8 @@ impl FrozenRun {
         Ok(self.lease.keep(&self.manifest)?)
     }
 
-    /// Records that a start was refused, if `error` means that. Another process's run is left alone.
+    /// Records that a start was refused, if `error` means that. Another process's run is left
+    /// alone.
     pub(super) fn record_refusal(&mut self, error: &JobError, now: Timestamp) {
         match error.class() {
             ErrorClass::Usage | ErrorClass::Refused => {

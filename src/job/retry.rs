@@ -47,8 +47,8 @@ impl RetrySelection {
         Ok(campaign)
     }
 
-    /// Whether the rows are those beyond `--limit`: they are not in the plan, and a run of the whole
-    /// list sends them, without those who got the edition.
+    /// Whether the rows are those beyond `--limit`: they are not in the plan, and a run of the
+    /// whole list sends them, without those who got the edition.
     pub(crate) fn is_rest_of_list(&self) -> bool {
         let is_over = self.before.state == RunState::Finished;
         let only_rest = self.dispositions.iter().eq([&Disposition::NotAttempted]);

@@ -139,8 +139,8 @@ impl Workspace {
         run.folder().ends_with(REHEARSALS)
     }
 
-    /// The run that a user means: its id, the start of it, its directory, or for the latest run of a
-    /// campaign its id, file or folder.
+    /// The run that a user means: its id, the start of it, its directory, or for the latest run of
+    /// a campaign its id, file or folder.
     pub(crate) fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
         let file = campaign_file(path);

@@ -94,8 +94,8 @@ impl Freeze {
     }
 }
 
-/// Freezes a new plan with some rows (ascending, a row may come again) of another one, for a run that tries them again.
-/// Nothing is screened.
+/// Freezes a new plan with some rows (ascending, a row may come again) of another one, for a run
+/// that tries them again. Nothing is screened.
 pub fn freeze_rows(
     plan: &Plan,
     rows: impl IntoIterator<Item = u32>,

@@ -1,4 +1,5 @@
-//! Tests and rehearsals are kept apart from the campaign's runs, and say in their rows what they are.
+//! Tests and rehearsals are kept apart from the campaign's runs, and say in their rows what they
+//! are.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Lists that `[stop]` refuses before anything is sent: with too few rows, or too many invalid ones.
+//! Lists that `[stop]` refuses before anything is sent: with too few rows, or too many invalid
+//! ones.
 
 use super::super::finding::{Finding, Id};
 use crate::campaign::Stop;
