@@ -7,6 +7,7 @@
 mod accounts;
 mod capacity;
 mod checks;
+mod confidential;
 mod delivery;
 mod dns;
 mod egress;
@@ -325,7 +326,10 @@ route = "sandbox"
         check(alarm.replace("kind = \"alarm\"\n", ""), "a newsletter needs", 11);
         check(alarm.replace("[target", "verp = true\n[target"), "their own return path", 7);
         check(
-            alarm.replace("personalised", "attachment-columns = [\"bill\"]\npersonalised"),
+            alarm.replace(
+                "personalised",
+                "attachment-columns = [\"bill\"]\nattachment-folder = \"bills\"\npersonalised",
+            ),
             "column `bill`",
             12,
         );

@@ -28,10 +28,14 @@ pub struct Template {
     /// Files that every message carries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<PathBuf>,
-    /// Columns with the path of a file for this row, relative to the campaign file; an empty value
-    /// means no file.
+    /// Columns with the path of a file for this row, in `attachment-folder`; an empty value means
+    /// no file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachment_columns: Vec<String>,
+    /// The folder with the files that `attachment-columns` name, and nothing else; required with
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment_folder: Option<PathBuf>,
     /// Images that the HTML names as `cid:<id>`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inline: Vec<Inline>,
@@ -51,9 +55,6 @@ pub struct Template {
     /// The largest message, as sent.
     #[serde(default = "default_largest")]
     pub largest: ByteSize,
-    /// The folder of the campaign file, which attachment columns are relative to.
-    #[serde(skip)]
-    pub folder: PathBuf,
 }
 
 /// One inline image.
@@ -81,10 +82,10 @@ fn default_largest() -> ByteSize {
 impl Template {
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
         let files = self.attachments.iter_mut().chain(self.inline.iter_mut().map(|inline| &mut inline.file));
-        for path in files.chain(&mut self.text).chain(&mut self.html).chain(&mut self.partials) {
+        let folders = self.partials.iter_mut().chain(&mut self.attachment_folder);
+        for path in files.chain(&mut self.text).chain(&mut self.html).chain(folders) {
             *path = folder.join(&*path);
         }
-        self.folder = folder.to_owned();
     }
 
     pub(super) fn check(&self) -> Result<(), Mistake> {
@@ -93,6 +94,17 @@ impl Template {
                 "template.subject",
                 "neither `text` nor `html` is given",
                 "name at least one template file",
+            ));
+        }
+        if self.attachment_folder.is_none()
+            && let Some(column) = self.attachment_columns.first()
+        {
+            return Err(Mistake::new(
+                "template.attachment-columns",
+                format!(
+                    "column `{column}` names files, but `attachment-folder` does not say where they may come from"
+                ),
+                "set `attachment-folder = \"attachments\"`: a folder with nothing but such files, never one with keys, lists or runs",
             ));
         }
         let Some(to) = &self.to else { return Ok(()) };

@@ -1,8 +1,6 @@
 //! Files as MIME parts, always in base64, so that they arrive byte for byte.
 
-use std::fs;
-use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mail_builder::headers::Header;
@@ -92,69 +90,9 @@ pub(super) fn file_name(path: &Path) -> String {
     name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
 }
 
-/// Reads the file that a row names: inside `folder`, at most `largest` bytes. The error follows
-/// "attachment `x` …".
-pub(crate) fn read_within(folder: &Path, named: &str, largest: u64) -> Result<Vec<u8>, String> {
-    let path = within(folder, named)?;
-    let metadata = fs::metadata(&path).map_err(|error| unreadable(&error))?;
-    if !metadata.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    if metadata.len() > largest {
-        return Err(format!("has {} bytes, but a message may have at most {largest}", metadata.len()));
-    }
-    fs::read(&path).map_err(|error| unreadable(&error))
-}
-
-/// A path from a row must stay inside the campaign's folder, links followed.
-fn within(folder: &Path, named: &str) -> Result<PathBuf, String> {
-    let outside = || "is outside the campaign's folder".to_owned();
-    let relative = Path::new(named);
-    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    if !relative.components().all(inside) {
-        return Err(outside());
-    }
-    let folder = folder.canonicalize().map_err(|error| unreadable(&error))?;
-    let path = folder.join(relative).canonicalize().map_err(|error| unreadable(&error))?;
-    if path.starts_with(&folder) { Ok(path) } else { Err(outside()) }
-}
-
-fn unreadable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "not found".to_owned(),
-        io::ErrorKind::InvalidInput => "is not a path".to_owned(),
-        _ => format!("can't be read: {error}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_stay_inside_the_folder() {
-        let outer = tempfile::tempdir().unwrap();
-        let folder = outer.path().join("campaign");
-        fs::create_dir_all(folder.join("pdf")).unwrap();
-        fs::write(folder.join("pdf/a.pdf"), b"a").unwrap();
-        fs::write(outer.path().join("secret"), b"s").unwrap();
-        let read = |named: &str| read_within(&folder, named, 100);
-        assert_eq!(read("pdf/a.pdf"), Ok(b"a".to_vec()));
-        assert_eq!(read("./pdf/a.pdf"), Ok(b"a".to_vec()));
-        let absolute = outer.path().join("secret").display().to_string();
-        for bad in ["../secret", "pdf/../../secret", absolute.as_str(), "pdf/../pdf/a.pdf"] {
-            assert_eq!(read(bad), Err("is outside the campaign's folder".into()), "{bad}");
-        }
-        assert_eq!(read("pdf/b.pdf"), Err("not found".into()));
-        assert_eq!(read("pdf"), Err("is not a file".into()));
-        assert_eq!(read("a\0b"), Err("is not a path".into()));
-        assert!(read_within(&folder, "pdf/a.pdf", 0).unwrap_err().contains("1 bytes"));
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::symlink(outer.path().join("secret"), folder.join("link")).unwrap();
-            assert_eq!(read("link"), Err("is outside the campaign's folder".into()));
-        }
-    }
 
     #[test]
     fn a_part_says_what_it_is() {

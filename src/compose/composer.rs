@@ -13,6 +13,7 @@ use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
+use super::row_files::{self, RowFiles};
 use super::unsubscribe::Links;
 use super::{attachment, header, line_ends, token};
 use crate::kit::nearest::nearest;
@@ -43,8 +44,8 @@ pub struct Composer {
     /// The body that every row gets.
     pub(super) same_body: Option<SameBody>,
     pub(super) attachment_columns: Vec<String>,
-    /// The folder that attachment columns are relative to.
-    pub(super) folder: PathBuf,
+    /// The files that attachment columns may name.
+    pub(super) row_files: Option<RowFiles>,
     /// The most bytes that a message may have, signatures included.
     pub(super) largest: u64,
     /// Bytes that the signatures add.
@@ -145,6 +146,11 @@ impl Composer {
     /// The files whose content decides what is sent, templates first: what a run's id is made from.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// The files that rows may name as their attachments, where the campaign has a folder for them.
+    pub(crate) fn row_files(&self) -> Option<&RowFiles> {
+        self.row_files.as_ref()
     }
 
     /// True when all get the same text, the header included: every row has the message of
@@ -305,8 +311,11 @@ impl Composer {
                 return Err(failure(value.to_string(), "is not a path".into()));
             };
             let named = named.trim();
-            let content = attachment::read_within(&self.folder, named, self.largest)
-                .map_err(|problem| failure(named.to_owned(), problem))?;
+            let read = match &self.row_files {
+                Some(files) => files.read(named),
+                None => Err(format!("can't be read without `{}`", row_files::KEY)),
+            };
+            let content = read.map_err(|problem| failure(named.to_owned(), problem))?;
             own.push((attachment::file_name(named.as_ref()), content));
         }
         Ok(own)

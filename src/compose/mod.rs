@@ -27,11 +27,11 @@ mod message_id;
 mod mime;
 mod plain;
 pub mod return_path;
+mod row_files;
 mod setup;
 pub mod token;
 mod unsubscribe;
 
-pub(crate) use attachment::read_within;
 pub use composer::{Composer, Rendered};
 pub use error::RenderFailure;
 pub use return_path::{NoRoom, ReturnPaths};

@@ -13,6 +13,7 @@ use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
 use super::message_id::MessageId;
 use super::mime::Layout;
+use super::row_files::RowFiles;
 use super::token::Purpose;
 use super::unsubscribe::Links;
 use super::{common, header};
@@ -146,7 +147,7 @@ impl Composer {
             layout,
             same_body: None,
             attachment_columns: template.attachment_columns.clone(),
-            folder: template.folder.clone(),
+            row_files: RowFiles::of(campaign, origins.iter().map(|origin| origin.path.as_path()))?,
             largest: template.largest.0,
             signatures: campaign.dkim.len() as u64 * SIGNATURE_BYTES,
             files,

@@ -43,6 +43,7 @@ impl Job<'_> {
         let plan = &inspection.plan;
         let mut findings = Findings::default();
         findings.extend(sender_findings(self, plan, name_servers, options.offline).await?);
+        findings.extend(self.attachment_folder()?);
         findings.extend(content_findings(self, plan)?);
         if !options.offline && !name_servers.is_given() {
             findings.extend(relay_findings(self).await?);

@@ -45,6 +45,7 @@ impl Job<'_> {
 
     async fn check_run(&self, run: &FrozenRun, checks: &Checks) -> Result<(), JobError> {
         self.check_list(run)?;
+        self.check_attachment_folder()?;
         if let Some(name_servers) = &checks.content {
             let mut findings = self.sender_warnings(run, name_servers).await?;
             findings.extend(self.sample_refusals(run)?);

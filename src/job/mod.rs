@@ -13,6 +13,7 @@
 //! Nothing here parses arguments or prints: an [`Observer`] receives notices and progress.
 
 mod allowances;
+mod attachment_folder;
 mod audit;
 mod check;
 mod conclude;

@@ -131,6 +131,11 @@ impl<'w> Job<'w> {
         &self.campaign
     }
 
+    /// Its templates, for no run yet.
+    pub(super) fn templates(&self) -> &Composer {
+        &self.templates
+    }
+
     /// The target group, its columns compared with what the templates ask for. No row has been read
     /// yet.
     pub(crate) fn target_group(&self) -> Result<&TargetGroup, JobError> {
@@ -208,6 +213,7 @@ impl<'w> Job<'w> {
     /// The composer for a run; `is_test` where its message goes to somebody else than its
     /// recipient.
     pub(crate) fn composer(&self, run_id: &RunId, is_test: bool) -> Result<Composer, JobError> {
+        self.check_attachment_folder()?;
         compose(&self.campaign, run_id.as_str(), &self.secret, is_test)
     }
 

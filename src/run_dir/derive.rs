@@ -60,7 +60,7 @@ pub fn letter(campaign: &Campaign, contents: &[Content]) -> String {
 
 /// The template's settings without its files: their content counts.
 fn template(template: Value) -> Value {
-    let mut template = without(template, &["text", "html", "partials", "attachments"]);
+    let mut template = without(template, &["text", "html", "partials", "attachments", "attachment-folder"]);
     if let Some(images) = template.get_mut("inline").and_then(Value::as_array_mut) {
         images.iter_mut().for_each(|image| *image = without(image.take(), &["file"]));
     }

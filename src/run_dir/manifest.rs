@@ -178,7 +178,6 @@ impl Manifest {
         let mut manifest: Self = serde_json::from_slice(text).map_err(damaged)?;
         // The campaign does not serialise its own paths.
         manifest.campaign.path.clone_from(&manifest.campaign_file);
-        manifest.campaign.template.folder = manifest.campaign.folder().to_owned();
         Ok(manifest)
     }
 

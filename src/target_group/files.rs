@@ -123,6 +123,11 @@ pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, Tar
     Ok(found)
 }
 
+/// Where the files of the target group are; what a pattern can't find is left out.
+pub(crate) fn paths(spec: &campaign::TargetGroupSource) -> Vec<PathBuf> {
+    spec.files.iter().filter_map(|pattern| expand(pattern, &spec.folder).ok()).flatten().collect()
+}
+
 /// The paths that match `pattern`; `pattern` itself if a file has exactly this name.
 fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError> {
     if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {

@@ -29,5 +29,6 @@ mod tests;
 pub use batch::{BATCH_ROWS, Batch, Place, Unreadable};
 pub use batches::{Batches, RawBatch, RawBatches};
 pub use error::TargetGroupError;
+pub(crate) use files::paths;
 pub use files::{FileKind, SourceFile};
 pub use group::{TargetGroup, open};

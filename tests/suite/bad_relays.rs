@@ -54,9 +54,10 @@ fn check(options: Options, cases: &[Case]) {
     let taken = dir.path().join("taken.jsonl");
     let relay = Relay::start(Options { record: Some(taken.clone()), ..options });
     let file = campaign(&dir, "one", relay.port(), "connections = 10", TIMES);
-    dir.write("large.bin", vec![b'x'; 12 << 20]);
+    dir.write("files/large.bin", vec![b'x'; 12 << 20]);
     let text = fs::read_to_string(dir.path().join(&file)).unwrap();
-    dir.write(&file, text.replace("[template]\n", "[template]\nattachment-columns = [\"file\"]\n"));
+    let attachments = "[template]\nattachment-columns = [\"file\"]\nattachment-folder = \"files\"\n";
+    dir.write(&file, text.replace("[template]\n", attachments));
     let line = |case: &Case| {
         format!("{}@a.example,1,{}\n", case.recipient, if case.large { "large.bin" } else { "" })
     };

@@ -391,3 +391,83 @@ fn with_a_registry_only_its_senders_send() {
     assert_eq!(wrong["senders"][0]["right"], false);
     assert_eq!(wrong["senders"][0]["last-right"], verified["senders"][0]["last-right"]);
 }
+
+/// A campaign whose rows choose their files from `folder`, with a key, and its list `rows`.
+fn with_files(dir: &Dir, folder: &str, rows: &str) {
+    dir.write("t.hbs", "Hello");
+    dir.write("list.csv", format!("email,file\n{rows}"));
+    dir.write("files/a.txt", "for you");
+    dir.write("secret.key", "the secret of the tokens");
+    dir.write(
+        "campaign.toml",
+        format!(
+            "[campaign]\nid = \"files\"\nkind = \"update\"\n[sender]\nfrom = \"news@mail.example.com\"\n\
+             [target-group]\nfiles = [\"list.csv\"]\n[template]\nsubject = \"Hello\"\ntext = \"t.hbs\"\n\
+             attachment-columns = [\"file\"]\n{folder}\n[unsubscribe]\nhttps = \"https://example.com/{{{{token}}}}\"\n\
+             secret-file = \"secret.key\"\n[delivery]\nroute = \"sandbox\"\n"
+        ),
+    );
+}
+
+#[test]
+fn a_row_names_files_of_the_attachment_folder_and_no_others() {
+    let dir = Dir::new();
+    let rows =
+        "a@a.example,a.txt\nb@a.example,../secret.key\nc@a.example,hard\nd@a.example,link\ne@a.example,\n";
+    with_files(&dir, "attachment-folder = \"files\"", rows);
+    fs::hard_link(dir.path().join("secret.key"), dir.path().join("files/hard")).unwrap();
+    std::os::unix::fs::symlink("../secret.key", dir.path().join("files/link")).unwrap();
+    dir.run(&["send", "campaign.toml"]).ended(1);
+    let ends: Vec<_> = dir
+        .results("files")
+        .iter()
+        .map(|row| (row.disposition, row.detail.clone().map(String::from)))
+        .collect();
+    let failed = |what: &str| (mailrun::mail::Disposition::RenderFailed, Some(what.to_owned()));
+    let accepted = (mailrun::mail::Disposition::Accepted, None);
+    assert_eq!(
+        ends,
+        [
+            accepted.clone(),
+            failed(
+                "attachment `../secret.key` of column `file` is outside the folder that `attachment-folder` names"
+            ),
+            failed(
+                "attachment `hard` of column `file` has another name elsewhere (a hard link), so it may be any file of this machine"
+            ),
+            failed("attachment `link` of column `file` is a link, which is never followed"),
+            accepted,
+        ]
+    );
+}
+
+#[test]
+fn an_attachment_folder_that_holds_anything_else_is_refused() {
+    for (folder, held) in [
+        (".", "holds the campaign file: `campaign.toml`"),
+        ("state", "holds the state directory"),
+        ("runs", "holds the runs: `runs`"),
+        ("runs/files", "is inside the runs: `runs`"),
+    ] {
+        let dir = Dir::new();
+        fs::create_dir_all(dir.path().join("runs/files")).unwrap();
+        fs::create_dir_all(dir.path().join("state")).unwrap();
+        with_files(&dir, &format!("attachment-folder = \"{folder}\""), "a@a.example,secret.key\n");
+        let report = json(&dir.run(&["check", "campaign.toml", "--offline", "--json"]).ended(3).stdout());
+        assert_eq!(ids(&report, "content", "refused"), ["attachment-folder"], "{folder}");
+        for args in [&["send", "campaign.toml"][..], &["send", "campaign.toml", "--no-check"]] {
+            let error = dir.run(args).ended(3).stderr();
+            assert!(error.contains(held) && error.contains("attachment-folder"), "{folder}: {error}");
+        }
+    }
+}
+
+#[test]
+fn attachment_columns_without_their_folder_are_refused() {
+    let dir = Dir::new();
+    with_files(&dir, "", "a@a.example,a.txt\n");
+    for command in ["check", "send", "plan"] {
+        let error = dir.run(&[command, "campaign.toml"]).ended(2).stderr();
+        assert!(error.contains("campaign.toml:") && error.contains("set `attachment-folder"), "{error}");
+    }
+}

@@ -93,7 +93,7 @@ fn html_alone_gets_a_text_part_with_its_links() {
 fn images_and_attachments_stand_where_clients_look_for_them() {
     let dir = Dir::new(
         "Hi",
-        "text = \"t.txt.hbs\"\nhtml = \"t.html.hbs\"\nattachments = [\"Terms & Ü.pdf\"]\nattachment-columns = [\"own\"]\n",
+        "text = \"t.txt.hbs\"\nhtml = \"t.html.hbs\"\nattachments = [\"Terms & Ü.pdf\"]\nattachment-columns = [\"own\"]\nattachment-folder = \"own\"\n",
     )
     .with("t.txt.hbs", "text {{x}}")
     .with("t.html.hbs", "<img src=\"cid:logo\">")
@@ -141,12 +141,16 @@ fn images_and_attachments_stand_where_clients_look_for_them() {
     );
     let fails =
         |own: &str| composer.compose(&row(json!({"x": 1, "own": own})), DATE).unwrap_err().to_string();
-    assert_eq!(fails("../x"), "attachment `../x` of column `own` is outside the campaign's folder");
+    assert_eq!(
+        fails("../x"),
+        "attachment `../x` of column `own` is outside the folder that `attachment-folder` names"
+    );
     assert_eq!(
         fails("/etc/passwd"),
-        "attachment `/etc/passwd` of column `own` is outside the campaign's folder"
+        "attachment `/etc/passwd` of column `own` is outside the folder that `attachment-folder` names"
     );
-    assert_eq!(fails("own/b.txt"), "attachment `own/b.txt` of column `own` not found");
+    let not_found = "not found in the folder that `attachment-folder` names";
+    assert_eq!(fails("own/b.txt"), format!("attachment `own/b.txt` of column `own` {not_found}"));
     assert_eq!(composer.files().len(), 4);
 }
 

@@ -18,12 +18,15 @@ fn errors_in_the_campaign_file_point_into_it() {
 
 #[test]
 fn columns_are_compared_with_what_is_printed() {
-    let dir = Dir::new("{{frist_name}}", "text = \"t.hbs\"\nattachment-columns = [\"invoice\"]\n")
-        .with(
-            "t.hbs",
-            "{{#if vip}}{{default nick last_name}}{{/if}}\n{{upper city}}{{#each items}}{{x}}{{/each}}",
-        )
-        .more("[template.defaults]\ncity = \"town\"\n");
+    let dir = Dir::new(
+        "{{frist_name}}",
+        "text = \"t.hbs\"\nattachment-columns = [\"invoice\"]\nattachment-folder = \".\"\n",
+    )
+    .with(
+        "t.hbs",
+        "{{#if vip}}{{default nick last_name}}{{/if}}\n{{upper city}}{{#each items}}{{x}}{{/each}}",
+    )
+    .more("[template.defaults]\ncity = \"town\"\n");
     let composer = dir.composer();
     let expected = ["city", "frist_name", "invoice", "items", "last_name", "nick", "vip"];
     assert_eq!(composer.columns().unwrap().into_iter().collect::<Vec<_>>(), expected);

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::sender::sample_message;
-use crate::compose::read_within;
 use crate::job::error::JobError;
 use crate::job::open::Job;
 use crate::plan::Plan;
@@ -25,7 +24,7 @@ pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding
     let template = &job.campaign().template;
     let mut paths: BTreeSet<PathBuf> = template.attachments.iter().cloned().collect();
     paths.extend(template.inline.iter().map(|inline| inline.file.clone()));
-    // What a row names stays within the campaign's folder, as when the message is made.
+    // What a row names comes from the attachment folder, as when the message is made.
     let mut named_by_rows = BTreeSet::new();
     if !template.attachment_columns.is_empty() && checks.clamd.is_some() {
         for index in 0..plan.len() {
@@ -39,12 +38,13 @@ pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding
             }
         }
     }
-    let shown = |path: &Path| path.strip_prefix(&template.folder).unwrap_or(path).display().to_string();
+    let shown =
+        |path: &Path| path.strip_prefix(job.campaign().folder()).unwrap_or(path).display().to_string();
     // A file that can't be read is a finding of the list already.
     let mut files: Vec<_> =
         paths.iter().filter_map(|path| Some((shown(path), fs::read(path).ok()?))).collect();
     files.extend(named_by_rows.into_iter().filter_map(|named| {
-        let content = read_within(&template.folder, &named, template.largest.0).ok()?;
+        let content = job.templates().row_files()?.read(&named).ok()?;
         Some((named, content))
     }));
     Ok(content::check(checks, &message, &files))

@@ -317,6 +317,8 @@ catalogue! {
         HtmlClipped "html-clipped" Note: "messages have an HTML part that Gmail cuts off",
             why "Gmail shows the first 102 kB and hides the rest, including the unsubscribe link at \
                  the end";
+        AttachmentFolder "attachment-folder" Refused: "`attachment-folder` holds keys, secrets, lists, runs or state",
+            why "whoever writes a row of the list could have any of them mailed out";
         SpamScore "spam-score" Ok: "SpamAssassin's score is below the threshold";
         SpamScoreHigh "spam-score-high" Refused: "SpamAssassin's score reaches `spam-threshold`",
             why "receivers with the same rules refuse the message or put it into the spam folder";

@@ -113,7 +113,7 @@ impl Finding {
     }
 
     /// What fixes it: a record or a line to copy, or what to do.
-    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
     }
