@@ -50,7 +50,7 @@ pub use mx::{Mx, MxTls};
 pub use notification::{Dsn, Notify, Return};
 pub use parameters::Parameters;
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
-pub use results::{Compression, Results};
+pub use results::{Compression, FileMode, Results};
 pub use routes::DomainRoute;
 pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};

@@ -1,6 +1,8 @@
 //! `mailrun render`: the exact message of one row, or of all rows.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::common::Common;
@@ -9,6 +11,7 @@ use super::exit::Exit;
 use super::log;
 use super::output::out_bytes;
 use crate::job::{Job, RowChoice};
+use crate::kit::file::{PRIVATE, create_private_folders};
 use crate::kit::text::counted;
 use crate::mail::Address;
 
@@ -74,7 +77,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 
 fn write(folder: &Path, index: u32, message: &[u8]) -> Result<(), Diagnostic> {
     let path = folder.join(format!("{:08}.eml", index + 1));
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&path, message))
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(PRIVATE);
+    create_private_folders(folder)
+        .and_then(|()| options.open(&path)?.write_all(message))
         .map_err(|error| Diagnostic::of("can't write the message", &error).at(path.display()))
 }

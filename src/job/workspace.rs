@@ -8,12 +8,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{JobError, WorkspaceError};
 use super::observer::{Notice, Observer};
 use crate::campaign::{Campaign, Parameters};
+use crate::kit::file::{PRIVATE, create_private_folders};
 use crate::pacing::Clock;
 use crate::run_dir::{RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
@@ -82,7 +84,7 @@ impl Workspace {
             Some(dir) => dir.clone(),
             None => default_state_dir().ok_or(WorkspaceError::Homeless)?,
         };
-        fs::create_dir_all(&dir).map_err(|source| WorkspaceError::Io {
+        create_private_folders(&dir).map_err(|source| WorkspaceError::Io {
             action: "create the state directory",
             path: dir.clone(),
             source,
@@ -128,7 +130,7 @@ impl Workspace {
         if known.lines().any(|line| Path::new(line) == runs) {
             return Ok(());
         }
-        let append = || fs::OpenOptions::new().create(true).append(true).open(&list);
+        let append = || fs::OpenOptions::new().create(true).append(true).mode(PRIVATE).open(&list);
         append().and_then(|mut file| writeln!(file, "{}", runs.display())).map_err(|source| {
             WorkspaceError::Io { action: "save the location of the runs", path: list.clone(), source }.into()
         })

@@ -6,9 +6,9 @@
 //! durable only once the directory is). [`replace`] does all of it for content in memory, [`Draft`]
 //! for content that is written piece by piece.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempPath};
@@ -17,6 +17,9 @@ use tempfile::{Builder, TempPath};
 pub const ORDINARY: u32 = 0o666;
 /// The mode of a file that only its owner can read.
 pub const PRIVATE: u32 = 0o600;
+
+/// The mode of a folder that only its owner can enter.
+const PRIVATE_FOLDER: u32 = 0o700;
 
 /// The suffix of a file that is not complete yet.
 pub const UNFINISHED: &str = ".new";
@@ -60,11 +63,16 @@ pub struct Synced {
 }
 
 impl Draft {
-    /// Starts `target` as `<target>.new`. The caller makes sure that no other process does so at
-    /// the same time, for example with a lock; what a killed process left there is overwritten.
+    /// Starts `target` as `<target>.new`, [`PRIVATE`]. The caller makes sure that no other process
+    /// does so at the same time, for example with a lock; what a killed process left there is
+    /// removed.
     pub fn create(target: &Path) -> io::Result<Self> {
         let temporary = temporary_name(target);
-        let file = File::create(&temporary)?;
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&temporary)?;
         let temporary = TempPath::try_from_path(temporary)?;
         Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
     }
@@ -77,6 +85,11 @@ impl Draft {
         options.prefix(&prefix).suffix(UNFINISHED).permissions(Permissions::from_mode(mode));
         let (file, temporary) = options.tempfile_in(folder_of(target))?.into_parts();
         Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
+    }
+
+    /// Gives the file this mode, whatever the umask.
+    pub fn share(&self, mode: u32) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(mode))
     }
 
     /// The name that the file will have.
@@ -142,6 +155,26 @@ pub fn publish_all(files: impl IntoIterator<Item = Synced>) -> io::Result<()> {
         file.rename()?;
     }
     last.map_or(Ok(()), |target| sync_folder(folder_of(&target)))
+}
+
+/// Creates a folder and those above it that do not exist, for their owner alone. Folders that exist
+/// keep their mode.
+///
+/// # Errors
+/// Those of the file system.
+pub fn create_private_folders(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder)
+}
+
+/// Lets those enter and list a folder who can read files of `mode`, besides those who can already.
+///
+/// # Errors
+/// Those of the file system.
+pub fn share_folder(folder: &Path, mode: u32) -> io::Result<()> {
+    let before = fs::metadata(folder)?.permissions().mode() & 0o7777;
+    let readers = mode & 0o444;
+    let after = before | readers | readers >> 2;
+    if after == before { Ok(()) } else { fs::set_permissions(folder, Permissions::from_mode(after)) }
 }
 
 /// `<target>.new`

@@ -115,7 +115,7 @@ impl Approval {
     pub(crate) fn write(&self, path: &Path) -> Result<(), ApprovalError> {
         let error = |source| ApprovalError::Io { what: "write", source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(error)?;
+        file::create_private_folders(folder).map_err(error)?;
         let text = serde_json::to_vec_pretty(self).map_err(ApprovalError::Form)?;
         file::replace(path, &text, PRIVATE).map_err(error)
     }

@@ -13,7 +13,7 @@ use super::error::ResultsError;
 use super::parts::Parts;
 use super::row::{InputRow, ScreeningOutcome};
 use super::summary::{Counts, Summary};
-use crate::campaign::Compression;
+use crate::campaign::{Compression, FileMode};
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
 use crate::mail::{Disposition, Timestamp};
 
@@ -25,6 +25,8 @@ const ROWS_PER_PART: u64 = 1_000_000;
 pub struct Options {
     /// Parquet's page compression.
     pub compression: Compression,
+    /// Who can read the files.
+    pub mode: FileMode,
     /// Rows per file.
     pub rows_per_part: u64,
     /// How many domains the summary lists.
@@ -46,6 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             compression: Compression::Zstd,
+            mode: FileMode::default(),
             rows_per_part: ROWS_PER_PART,
             top_domains: 10,
             running: false,
@@ -82,7 +85,8 @@ impl<'a> Results<'a> {
         let batch = Batch::new(options.ids.clone(), options.passed.clone());
         let (schema, version) = (Arc::clone(batch.schema()), columns::version(&options.ids));
         let rows_per_part = options.rows_per_part.max(1);
-        let parts = Parts::create(folder, options.compression, run_id, schema, version, rows_per_part)?;
+        let parts = Parts::create(folder, options.compression, run_id, schema, version, rows_per_part)?
+            .readable_by(options.mode);
         Ok(Self { known, options, parts, batch, counts: Counts::new() })
     }
 

@@ -15,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::columns::{Column, RUN_KEY, VERSION_KEY};
 use super::error::ResultsError;
-use crate::campaign::Compression;
+use crate::campaign::{Compression, FileMode};
 use crate::kit::file::{self, Draft, Synced};
 
 /// Compressed rows held in memory before they are written.
@@ -26,6 +26,7 @@ const LEFT_OVER: [&str; 2] = [file::UNFINISHED, ".unfinished"];
 /// The files of one set of results.
 pub(super) struct Parts {
     folder: PathBuf,
+    mode: FileMode,
     properties: WriterProperties,
     schema: SchemaRef,
     rows_per_part: u64,
@@ -59,16 +60,22 @@ impl Parts {
         version: u32,
         rows_per_part: u64,
     ) -> Result<Self, ResultsError> {
-        fs::create_dir_all(folder).map_err(|error| ResultsError::io("create", folder, error))?;
+        file::create_private_folders(folder).map_err(|error| ResultsError::io("create", folder, error))?;
         let properties = properties(compression, run_id, version);
         Ok(Self {
             folder: folder.to_owned(),
+            mode: FileMode::default(),
             properties,
             schema,
             rows_per_part,
             current: None,
             finished: Vec::new(),
         })
+    }
+
+    /// The same, readable by others too.
+    pub(super) fn readable_by(self, mode: FileMode) -> Self {
+        Self { mode, ..self }
     }
 
     /// Adds a batch, split where a part is full.
@@ -104,6 +111,7 @@ impl Parts {
         let parts = self.finished.len() as u32;
         let failed = |error| ResultsError::io("write", &self.folder, error);
         file::publish_all(self.finished).map_err(failed)?;
+        share_folders(&self.folder, self.mode).map_err(failed)?;
         remove_others(&self.folder, parts).map_err(failed)?;
         Ok(parts)
     }
@@ -112,6 +120,7 @@ impl Parts {
         let path = self.folder.join(part_name(self.finished.len() as u32));
         let create = || {
             let draft = Draft::create(&path)?;
+            draft.share(self.mode.bits())?;
             Ok((draft.handle()?, draft))
         };
         let (file, draft) = create().map_err(|error| ResultsError::io("create", &path, error))?;
@@ -126,6 +135,21 @@ impl Parts {
         self.finished.push(draft.sync().map_err(|error| ResultsError::io("write", &path, error))?);
         Ok(())
     }
+}
+
+/// Lets those who can read the results reach them: through the run, its campaign and the folder of
+/// the runs. What belongs to somebody else is for that one to share.
+fn share_folders(folder: &Path, mode: FileMode) -> io::Result<()> {
+    if mode == FileMode::default() {
+        return Ok(());
+    }
+    for folder in folder.ancestors().take(4).filter(|folder| !folder.as_os_str().is_empty()) {
+        match file::share_folder(folder, mode.bits()) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            shared => shared?,
+        }
+    }
+    Ok(())
 }
 
 /// Removes surplus parts of earlier results, and what a killed process left behind.

@@ -2,7 +2,7 @@
 
 use arrow_schema::{DataType, Field};
 
-use crate::campaign::{Compression, RouteKind};
+use crate::campaign::RouteKind;
 use crate::journal::{JournalError, Reader};
 use crate::plan::{self, Plan, PlanError, ScreenedCells, ScreenedRows};
 use crate::results::{InputRow, Known, Options, Results, ResultsError, ScreeningOutcome, Summary};
@@ -36,7 +36,8 @@ pub fn write_results(
     let screened = ScreenedRows::open(&run.screened())?;
     let states = journal.states()?;
     let options = Options {
-        compression: compression(manifest),
+        compression: manifest.campaign.results.compression,
+        mode: manifest.campaign.results.mode,
         running,
         not_attempted: not_attempted.to_owned(),
         delivered_to: delivered_to(manifest),
@@ -104,8 +105,4 @@ fn delivered_to(manifest: &Manifest) -> Vec<String> {
         (None, RouteKind::Sandbox) => vec!["sandbox".to_owned()],
         (None, RouteKind::Relay | RouteKind::Mx) => Vec::new(),
     }
-}
-
-fn compression(manifest: &Manifest) -> Compression {
-    manifest.campaign.results.compression
 }

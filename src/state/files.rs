@@ -2,11 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::kit::file::sync_folder;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::kit::file::{PRIVATE, create_private_folders, sync_folder};
 use crate::mail::Timestamp;
 use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
 
@@ -46,7 +49,7 @@ impl RunStore for FileRuns {
     fn create(&self, campaign_id: &str, run_id: &RunId) -> Result<RunDir, RunDirError> {
         let campaign = self.folder.join(campaign_id);
         let path = campaign.join(run_id.as_str());
-        fs::create_dir_all(&path)
+        create_private_folders(&path)
             .and_then(|()| sync_folder(&campaign))
             .and_then(|()| sync_folder(&self.folder))
             .map_err(|source| RunDirError::Io { action: "create", path: path.clone(), source })?;
@@ -120,8 +123,14 @@ impl FileLease {
     fn take(run: &RunDir) -> Result<Self, RunDirError> {
         let path = lock_file(run);
         let io = |source| RunDirError::Io { action: "lock", path: path.clone(), source };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(PRIVATE);
+        // The file is cut and written to: a link would have that done to its target.
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let mut file = options.open(&path).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::LOOP) => io(io::Error::other("it is a symbolic link, which is never followed")),
+            Some(_) | None => io(error),
+        })?;
         let text = || fs::read_to_string(&path).unwrap_or_default();
         match file.try_lock() {
             Ok(()) => {}
@@ -238,6 +247,18 @@ mod tests {
         fs::write(lock_file(&run), "").unwrap();
         assert!(matches!(lease.keep(&manifest(Timestamp(2))), Err(RunDirError::LeaseLost(_))));
         assert_eq!(runs.created(&run), Timestamp(1));
+    }
+
+    #[test]
+    fn a_lock_file_that_is_a_link_is_refused_and_its_target_kept() {
+        let (folder, runs, run) = runs();
+        let target = folder.path().join("target");
+        fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, lock_file(&run)).unwrap();
+        let error = runs.lease(&run).unwrap_err();
+        let RunDirError::Io { source, .. } = &error else { panic!("{error}") };
+        assert!(source.to_string().contains("symbolic link"), "{source}");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
+use crate::kit::file::create_private_folders;
 use crate::mail::Timestamp;
 use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
 
@@ -53,7 +54,7 @@ impl RunStore for MemoryRuns {
 
     fn create(&self, campaign_id: &str, run_id: &RunId) -> Result<RunDir, RunDirError> {
         let path = self.folder.path().join(campaign_id).join(run_id.as_str());
-        std::fs::create_dir_all(&path).map_err(|source| RunDirError::Io {
+        create_private_folders(&path).map_err(|source| RunDirError::Io {
             action: "create",
             path: path.clone(),
             source,

@@ -22,6 +22,7 @@ mod one_text;
 mod parameters;
 mod passthrough;
 mod output;
+mod private;
 mod refusals;
 mod relays;
 mod runs;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{self, STATE};
+use crate::kit::file::create_private_folders;
 use crate::kit::store::{Store, StoreError};
 
 /// SQLite's `application_id` of a state database: `mrst`.
@@ -48,7 +49,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 fn create(path: &Path, store: &Store) -> Result<(), StoreError> {
     let io = |error| error::io(store, "create", error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io)?;
+    create_private_folders(folder).map_err(io)?;
+    // For its owner alone, as all that SQLite will put beside it.
     let unfinished = tempfile::Builder::new().prefix(".state.db.").tempfile_in(folder).map_err(io)?;
     let sqlite = |error| error::sqlite(store, "create", error);
     let db = Connection::open(unfinished.path()).map_err(sqlite)?;

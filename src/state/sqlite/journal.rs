@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::error::{self, JOURNAL};
 use crate::campaign::Durability;
 use crate::journal::{ConnectionInfo, Group, JournalRead, JournalStore, RunKey};
+use crate::kit::file::PRIVATE;
 use crate::kit::store::{Cause, Store, StoreError};
 use crate::mail::Timestamp;
 
@@ -53,12 +55,7 @@ impl SqliteJournal {
             return Err(StoreError::Exists(store));
         }
         let unfinished = path.with_extension("db.new");
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error::io(&store, "create", error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        create_empty(&unfinished).map_err(|error| error::io(&store, "create", error))?;
         initialise(&unfinished, run).map_err(|error| error::sqlite(&store, "create", error))?;
         publish(&unfinished, path).map_err(|error| error::io(&store, "create", error))?;
         Self::open(path, durability)
@@ -215,6 +212,15 @@ impl JournalStore for SqliteJournal {
         };
         write(&mut self.db).map_err(|error| error::sqlite(&self.store, "write to", error))
     }
+}
+
+/// Creates an empty file for its owner alone: SQLite gives its log and its index the same mode.
+fn create_empty(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path).map(drop)
 }
 
 fn initialise(path: &Path, run: &RunKey) -> rusqlite::Result<()> {
