@@ -15,7 +15,13 @@ use crate::kit::{Dir, Relay, campaign};
 
 /// A campaign whose ids are in the column `customer`, with these columns in its results.
 fn with_columns(dir: &Dir, port: u16, files: &str, columns: &str) -> String {
-    let file = campaign(dir, "c", port, "", &format!("[stop]\nmax-invalid-percent = 100\n[results]\ncolumns = {columns}\n"));
+    let file = campaign(
+        dir,
+        "c",
+        port,
+        "",
+        &format!("[stop]\nmax-invalid-percent = 100\n[results]\ncolumns = {columns}\n"),
+    );
     let text = fs::read_to_string(dir.path().join(&file)).unwrap();
     dir.write(&file, text.replace("files = [\"c.csv\"]", &format!("files = {files}\nid = \"customer\"")));
     file

@@ -68,9 +68,12 @@ fn a_mistyped_default_and_a_missing_attachment_are_named() {
     ran.says("warning: no template uses `nn` of [template.defaults]; did you mean `n`?");
 
     let text = fs::read_to_string(dir.path().join(&file)).unwrap();
-    let text =
-        text.replace("text = \"letter.hbs\"", "text = \"letter.hbs\"\nattachment-columns = [\"bill\"]");
+    let text = text.replace(
+        "text = \"letter.hbs\"",
+        "text = \"letter.hbs\"\nattachment-columns = [\"bill\"]\nattachment-folder = \"bills\"",
+    );
     dir.write(&file, text.replace("[template.defaults]\nnn = \"7\"\n", ""));
+    fs::create_dir(dir.path().join("bills")).unwrap();
     dir.write("c.csv", "email,n,bill\na@x.example,1,bills/1.pdf\nb@x.example,2,\n");
     let report = dir.run(&["check", &file, "--offline"]).stdout();
     assert!(report.contains("correct the row's path, or put the file there"), "{report}");
