@@ -21,7 +21,7 @@ use Disposition::{Accepted, Deferred, InDoubt};
 /// slow.
 /// So few attempts that the site does not rest before those have succeeded that fail once only: a
 /// row does not outlive its time in a rest.
-const TIMES: &str = "[delivery.retry]\nfirst = \"1500ms\"\nlongest = \"1500ms\"\ngive-up-after = \"6s\"\n\
+const TIMES: &str = "[delivery.retry]\nfirst = \"1500ms\"\nlongest = \"1500ms\"\ngive-up-after = \"9s\"\n\
                      [delivery.timeouts]\nenvelope = \"1s\"\ndata = \"1s\"\nend-of-data = \"5s\"\n\
                      [stop]\nbounce-percent = 0";
 

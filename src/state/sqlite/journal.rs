@@ -281,14 +281,21 @@ fn open_with(
     Ok((db, run))
 }
 
-/// What is wrong with the file as a whole. Checksums and numbers of groups show nothing when the
-/// last group has gone from a page that miscounts its cells.
+/// What is wrong with the file as a whole. Checksums and numbers of groups show nothing when a
+/// page that miscounts its cells has lost the last group, or when a column that is declared in
+/// another way hides all of them.
 fn damage_of(db: &Connection) -> Option<String> {
-    match db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
-        Ok(found) if found == "ok" => None,
-        Ok(found) => Some(found),
-        Err(error) => Some(error.to_string()),
-    }
+    let check = || -> rusqlite::Result<Option<String>> {
+        let pages: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        let unnumbered = "SELECT count(*) - count(seq) FROM journal_group";
+        let unnumbered: i64 = db.query_row(unnumbered, [], |row| row.get(0))?;
+        Ok(match (pages.as_str(), unnumbered) {
+            ("ok", 0) => None,
+            ("ok", _) => Some("groups have no number".to_owned()),
+            _ => Some(pages),
+        })
+    };
+    check().unwrap_or_else(|error| Some(error.to_string()))
 }
 
 /// Sets the pragmas of a writer.

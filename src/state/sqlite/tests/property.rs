@@ -200,6 +200,23 @@ fn a_page_that_miscounts_its_entries_never_tells_a_lie() {
     }
 }
 
+/// The declaration of the table is a text in the file: `seq` is the number of the group only while
+/// it is an `INTEGER PRIMARY KEY`.
+#[test]
+fn a_spoiled_declaration_never_tells_a_lie() {
+    let dir = Dir::new(ROWS);
+    let (rows, seen) = write(&dir, &[(0, Step::Intend)]);
+    let whole = fs::read(dir.path()).unwrap();
+    let declaration = b"journal_group (seq INTEGER PRIMARY KEY";
+    let at = whole.windows(declaration.len()).position(|bytes| bytes == declaration).unwrap();
+    for (byte, bit) in (at..at + declaration.len()).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+        let mut spoiled = whole.clone();
+        spoiled[byte] ^= 1 << bit;
+        fs::write(dir.path(), spoiled).unwrap();
+        check_spoiled(&dir, &rows, &seen).unwrap();
+    }
+}
+
 fn check_spoiled(
     dir: &Dir,
     rows: &BTreeMap<u32, Model>,
