@@ -97,7 +97,7 @@ impl Outcome {
             [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
         let refused: u64 = refused.into_iter().map(of).sum();
         let accepted = of(Disposition::Accepted);
-        let served = accepted + of(Disposition::AlreadySent) + of(Disposition::Capped);
+        let served = accepted + of(Disposition::AlreadySent);
         let is_enough = refused as f64 * 100.0 <= fail_above.0 * (accepted + refused) as f64;
         if served > 0 && is_enough { Self::AllAccepted } else { Self::SomeNotAccepted }
     }

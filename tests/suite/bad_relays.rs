@@ -63,7 +63,8 @@ fn check(options: Options, cases: &[Case]) {
     };
     let lines: String = cases.iter().map(line).collect();
     dir.write("one.csv", format!("email,n,file\n{lines}"));
-    dir.run(&["send", &file]).ended(1);
+    let code = if cases.iter().all(|case| case.disposition == Accepted) { 0 } else { 1 };
+    dir.run(&["send", &file]).ended(code);
 
     let mut times: BTreeMap<String, u64> = BTreeMap::new();
     for entry in record::read(&taken).unwrap() {
@@ -141,14 +142,26 @@ fn step_by_step() {
             case("drop-at-rcpt", Deferred, network, ""),
             case("reset-at-rcpt", Deferred, network, ""),
             case("garbage-at-rcpt", Deferred, protocol, "not a reply"),
-            case("stall-at-rcpt-once", Accepted, None, ""),
-            case("drop-at-rcpt-once", Accepted, None, ""),
-            case("garbage-at-rcpt-once", Accepted, None, ""),
             case("stall-after-dot", InDoubt, network, ""),
             case("slow-30s", InDoubt, network, ""),
             case("drop-after-dot", InDoubt, network, ""),
             case("garbage-after-dot", InDoubt, protocol, "not a reply"),
             large(case("stall-in-data+large", Deferred, network, "")),
+        ],
+    );
+}
+
+/// Apart from the recipients that fail each time: their failures let the site rest, longer than a row
+/// that fails once lives.
+#[test]
+fn what_fails_once_is_tried_again() {
+    let extensions = Extensions { pipelining: false, chunking: false, ..Extensions::default() };
+    check(
+        Options { extensions, ..Options::default() },
+        &[
+            case("stall-at-rcpt-once", Accepted, None, ""),
+            case("drop-at-rcpt-once", Accepted, None, ""),
+            case("garbage-at-rcpt-once", Accepted, None, ""),
             large(case("reset-in-data-once+large", Accepted, None, "")),
         ],
     );
