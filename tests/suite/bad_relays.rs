@@ -151,8 +151,8 @@ fn step_by_step() {
     );
 }
 
-/// Apart from the recipients that fail each time: their failures let the site rest, longer than a row
-/// that fails once lives.
+/// Apart from the recipients that fail each time: their failures let the site rest, longer than a
+/// row that fails once lives.
 #[test]
 fn what_fails_once_is_tried_again() {
     let extensions = Extensions { pipelining: false, chunking: false, ..Extensions::default() };
