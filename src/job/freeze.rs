@@ -208,11 +208,16 @@ fn different_content(
     options: &RunOptions,
 ) -> Vec<&'static str> {
     let hashes = |inputs: &[Input]| inputs.iter().map(|input| input.hash.clone()).collect::<Vec<_>>();
+    // Every option counts: one that is added later is not forgotten here.
+    let RunOptions { limit, to, again, dry_run, retry } = options;
     let compared = [
         (hashes(&manifest.inputs) != hashes(inputs), "the target group"),
         (manifest.contents != contents, "a template or an attachment"),
-        (manifest.options.limit != options.limit, "`--limit`"),
-        (manifest.options.again != options.again, "`--again`"),
+        (manifest.options.limit != *limit, "`--limit`"),
+        (manifest.options.to != *to, "`--to`"),
+        (manifest.options.again != *again, "`--again`"),
+        (manifest.options.dry_run != *dry_run, "`--dry-run`"),
+        (manifest.options.retry != *retry, "what it resends"),
     ];
     compared.into_iter().filter_map(|(differs, what)| differs.then_some(what)).collect()
 }

@@ -114,6 +114,21 @@ async fn a_retry_sees_what_was_suppressed_since_its_rows_were_screened() {
     assert_eq!(again.manifest.outcomes["suppressed"], 1);
 }
 
+/// A run of some rows of another run is no run of the list, whatever name it is called by.
+#[tokio::test]
+async fn a_retry_is_not_resumed_as_a_run_of_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    write_campaign(folder.path());
+    let workspace = workspace(folder.path(), Clock::system());
+    send(&workspace, folder.path(), &Selection::List(List::default())).await;
+    let retry = RetrySelection::of(&workspace, "spring", [Disposition::Bounced]).unwrap();
+    let again = send(&workspace, folder.path(), &Selection::Retry(Box::new(retry))).await;
+    let list = List { run_id: Some(again.manifest.run_id), ..List::default() };
+    let job = Job::open(&workspace, workspace.load(&folder.path().join("campaign.toml")).unwrap()).unwrap();
+    let Err(error) = job.freeze_or_resume(&Selection::List(list)) else { panic!("it was resumed") };
+    assert!(chain(&error).contains("what it resends"), "{}", chain(&error));
+}
+
 /// Tokens of mailrun 0.1 hold the recipient's id, or the address where there are no ids.
 #[tokio::test]
 async fn a_token_of_the_first_version_finds_its_recipient_in_its_run() {
