@@ -222,6 +222,15 @@ pub(crate) enum WorkspaceError {
         #[source]
         source: io::Error,
     },
+    /// What is known of senders can't be understood.
+    #[error("the notes on senders are damaged")]
+    Notes {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 impl WorkspaceError {
@@ -229,13 +238,18 @@ impl WorkspaceError {
     pub(crate) fn place(&self) -> Option<String> {
         match self {
             Self::Homeless => None,
-            Self::Io { path, .. } => Some(path.display().to_string()),
+            Self::Io { path, .. } | Self::Notes { path, .. } => Some(path.display().to_string()),
         }
     }
 
     /// What to do.
     pub(crate) fn hint(&self) -> &'static str {
-        "choose a state directory with `--state DIR` or MAILRUN_STATE"
+        match self {
+            Self::Homeless | Self::Io { .. } => {
+                "choose a state directory with `--state DIR` or MAILRUN_STATE"
+            }
+            Self::Notes { .. } => "restore it from a backup, or remove it and verify its addresses again",
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::secret::token_secret;
 use super::token_error::VerificationError;
 use super::workspace::Workspace;
 use crate::campaign::{Campaign, Senders};
-use crate::kit::file::{self, PRIVATE};
+use crate::kit::file::{self, PRIVATE, create_private_folders};
 use crate::kit::seal::Sealer;
 use crate::mail::{Address, Timestamp};
 
@@ -62,11 +63,21 @@ pub(crate) struct SenderNotes {
 }
 
 impl Workspace {
-    /// The notes on senders. A file that can't be read says nothing: it is written again.
+    /// The notes on senders; none where nobody was looked at yet.
+    ///
+    /// # Errors
+    /// The file is there and can't be read: who is verified must not be forgotten.
     pub(crate) fn sender_notes(&self) -> Result<SenderNotes, JobError> {
         let path = self.state_dir()?.join(NOTES);
-        let notes = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Ok(SenderNotes { path, notes: notes.unwrap_or_default() })
+        let notes = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|source| WorkspaceError::Notes { path: path.clone(), source })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(source) => {
+                return Err(WorkspaceError::Io { action: "read the notes on senders", path, source }.into());
+            }
+        };
+        Ok(SenderNotes { path, notes })
     }
 
     /// The campaign that sends a mail with a token to `address`, from that address and on the ways
@@ -106,7 +117,8 @@ impl Workspace {
         let folder = self.state_dir()?.join(FOLDER);
         let write = |name: &str, content: &[u8]| {
             let path = folder.join(name);
-            let written = fs::create_dir_all(&folder).and_then(|()| file::replace(&path, content, PRIVATE));
+            let written =
+                create_private_folders(&folder).and_then(|()| file::replace(&path, content, PRIVATE));
             written.map_err(|source| WorkspaceError::Io {
                 action: "write the mail with the token",
                 path,
@@ -237,6 +249,16 @@ mod tests {
         assert!(refused(&ann, &last).contains("not that of the last mail"), "it counts once");
         let old = pending(&workspace, &bob, now - (TOKEN_LIFETIME + Duration::from_secs(60)));
         assert_eq!(refused(&bob, &old), "the token is older than 7 days");
+    }
+
+    #[test]
+    fn damaged_notes_are_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NOTES);
+        fs::write(&path, "{\"ann@example.com\":").unwrap();
+        let error = workspace(folder.path()).sender_notes().unwrap_err();
+        assert!(error.to_string().contains("damaged"), "{error}");
+        assert_eq!(fs::read_to_string(path).unwrap(), "{\"ann@example.com\":");
     }
 
     #[test]
