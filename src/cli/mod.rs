@@ -83,7 +83,7 @@ enum Command {
     Dns(dns::Args),
     /// Generate DKIM keys
     Dkim(dkim::Args),
-    /// Check the registry of senders
+    /// Check the registry of senders, and verify addresses
     Sender(sender::Args),
     /// Screen the list: counts, slots, finish time; sends nothing
     Plan(plan::Args),
@@ -95,13 +95,14 @@ enum Command {
     Retry(Box<retry::Args>),
     /// Show how far a run is, or list all runs
     Status(status::Args),
-    /// Manage run directories
+    /// Take over a run directory that was copied or moved
     Run(run::Args),
     /// Write the result files again from plan and journal, even while the run is sending
     Results(results::Args),
     /// Show how mail for a domain would be routed; sends nothing
     Mx(mx::Args),
-    /// Show how much of its agreed capacity each account has used
+    /// Show how much of its agreed capacity each account has used, audit it, or apply newly agreed
+    /// limits
     Capacity(capacity::Args),
     /// Manage the suppression list: addresses that get no mail
     Suppress(suppress::Args),
@@ -125,8 +126,24 @@ pub fn command() -> clap::Command {
 /// What was typed; ends the program on `--help`, `--version` and what can't be understood.
 pub fn parse() -> Cli {
     let matches = command().try_get_matches();
-    let matches = matches.unwrap_or_else(|error| with_usage(error, std::env::args()).exit());
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let matches = matches.unwrap_or_else(|error| end(&with_usage(error, std::env::args())));
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| end(&error))
+}
+
+/// Ends the program with what clap says: help, the version, or an error, as JSON where the log is.
+fn end(error: &clap::Error) -> ! {
+    if error.use_stderr() && wants_json(&std::env::args().collect::<Vec<_>>()) {
+        log::start(log::LogFormat::Json, false, 0);
+        log::error(error.render().to_string().trim_end());
+        std::process::exit(Exit::Usage.code().into());
+    }
+    error.exit()
+}
+
+/// Whether `--log-format json` is there, in arguments that can't be understood.
+fn wants_json(args: &[String]) -> bool {
+    let is_pair = |pair: &[String]| pair[0] == "--log-format" && pair[1] == "json";
+    args.windows(2).any(is_pair) || args.iter().any(|arg| arg == "--log-format=json")
 }
 
 /// Shows the usage of the command in an error. clap would list options whose variables are set as

@@ -55,7 +55,7 @@ fn with_json_every_line_on_stderr_is_json() {
     };
     assert!(says("INFO", "3 of 3 rows to send") && says("WARN", "DMARC"), "{lines:?}");
     assert!(lines.iter().all(|line| line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'))));
-    for args in [["send", "missing.toml"], ["status", "nothing"]] {
+    for args in [["send", "missing.toml"], ["status", "nothing"], ["send", "--no-such-option"]] {
         let lines = json_lines(&dir.run(&[args.as_slice(), &["--log-format", "json"]].concat()).ended(2));
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!(lines[0]["level"], "ERROR");
