@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Campaign;
 use super::error::Mistake;
 use super::units::optional_text;
+use crate::kit::text::counted;
 use crate::mail::{Address, Mailbox};
 
 /// `[[account]]`: a capacity account, with what all campaigns on it have in common.
@@ -98,8 +99,8 @@ pub(super) fn check(accounts: &[Account], registered: &[(&str, &str)]) -> Result
         let domains: BTreeSet<&str> = own.map(|(_, domain)| *domain).collect();
         if let Some(most) = account.domains.filter(|most| domains.len() > *most) {
             let names = domains.into_iter().collect::<Vec<_>>().join("`, `");
-            let problem =
-                format!("the account `{name}` may have {most} sender domains, and has more: `{names}`");
+            let allowed = counted(most as u64, "sender domain", "sender domains");
+            let problem = format!("the account `{name}` may have {allowed}, and has more: `{names}`");
             return Err(Mistake::new(
                 "account.domains",
                 problem,

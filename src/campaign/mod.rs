@@ -27,6 +27,8 @@ mod signing;
 mod stop;
 mod target_group;
 mod template;
+#[cfg(test)]
+pub(crate) mod testing;
 mod toml_error;
 mod units;
 mod unsubscribe;
@@ -252,21 +254,8 @@ impl Campaign {
 
 #[cfg(test)]
 mod tests {
+    use super::testing::SMALLEST;
     use super::*;
-
-    const SMALLEST: &str = r#"
-[campaign]
-id = "x"
-[sender]
-from = "News <news@example.com>"
-[target-group]
-files = ["a.csv"]
-[template]
-subject = "Hello"
-text = "a.hbs"
-[delivery]
-route = "sandbox"
-"#;
 
     fn refused(text: &str) -> CampaignError {
         Campaign::parse(text, Path::new("c/campaign.toml")).unwrap_err()

@@ -475,7 +475,7 @@ capacity-account = "vip"
         let quota = [account, &domain("b.example"), &domain("c.example")].concat();
         refused(
             &quota,
-            "the account `a` may have 1 sender domains, and has more: `b.example`, `c.example`",
+            "the account `a` may have 1 sender domain, and has more: `b.example`, `c.example`",
             3,
         );
         let fits = [account, &domain("b.example"), &address("x@b.example")].concat();

@@ -27,7 +27,7 @@ pub(super) struct Args {
 /// What can be done with the ledger.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Apply limits that were agreed to anew, instead of the strictest of the last hour
+    /// Apply newly agreed limits now, instead of the strictest of the last hour
     Set {
         /// Capacity account
         account: String,

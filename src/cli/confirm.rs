@@ -38,26 +38,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-
-    const CAMPAIGN: &str = r#"
-[campaign]
-id = "spring"
-[sender]
-from = "news@example.com"
-[target-group]
-files = ["a.csv"]
-[template]
-subject = "Hello"
-text = "a.hbs"
-[delivery]
-route = "relay"
-[delivery.relay]
-host = "smtp.example.net"
-"#;
+    use crate::campaign::testing::SMALLEST;
 
     #[test]
     fn the_question_names_how_many_and_by_whom() {
-        let campaign = Campaign::parse(CAMPAIGN, Path::new("/x/campaign.toml")).unwrap();
+        let by_relay = "route = \"relay\"\n[delivery.relay]\nhost = \"smtp.example.net\"";
+        let text = SMALLEST.replace("route = \"sandbox\"", by_relay);
+        let campaign = Campaign::parse(&text, Path::new("/x/campaign.toml")).unwrap();
         assert_eq!(question(&campaign, 48_213), "send to 48,213 recipients by smtp.example.net? [y/N]");
         assert_eq!(question(&campaign, 1), "send to 1 recipient by smtp.example.net? [y/N]");
     }

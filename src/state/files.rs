@@ -13,8 +13,8 @@ use crate::kit::file::{PRIVATE, create_private_folders, sync_folder};
 use crate::mail::Timestamp;
 use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
 
-/// Folders beside those of the campaigns, with folders of campaigns in turn. A campaign may have
-/// such a name too: its runs are told apart by what is in them.
+/// Folders beside those of the campaigns, which hold folders of campaigns themselves. A campaign
+/// may have such a name too; the content of the folder shows which it is.
 const ASIDE: [&str; 2] = ["tests", "rehearsals"];
 
 /// The runs in a folder, as `<campaign id>/<run id>/`.

@@ -1,4 +1,4 @@
-//! What a capacity account holds runs to, and how a rate that was agreed to anew is applied.
+//! The limits of a capacity account, and how newly agreed limits replace them.
 
 use mailrun::sandbox::Options;
 
