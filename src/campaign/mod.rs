@@ -12,6 +12,7 @@ mod delivery;
 mod dns;
 mod egress;
 mod error;
+mod hooks;
 mod identity;
 mod journal;
 mod mx;
@@ -46,6 +47,7 @@ pub use delivery::{Delivery, Relay, RelayTls, RetryPolicy, RouteKind, Timeouts};
 pub use dns::{IpFamily, NameServer};
 pub use egress::{Egress, WarmUp};
 pub use error::CampaignError;
+pub use hooks::Hooks;
 pub use identity::{Identity, Kind};
 pub use journal::{Durability, Journal};
 pub use mx::{Mx, MxTls};
@@ -109,6 +111,9 @@ pub struct Campaign {
     /// `[check]`: the scanners that `mailrun check` uses.
     #[serde(default, rename = "check", skip_serializing_if = "Checks::is_default")]
     pub checks: Checks,
+    /// `[hooks]`: programs that run when a run ends.
+    #[serde(default, skip_serializing_if = "Hooks::is_default")]
+    pub hooks: Hooks,
     /// `[journal]`: what an intent survives.
     #[serde(default)]
     pub journal: Journal,
@@ -248,6 +253,7 @@ impl Campaign {
             entry.check()?;
         }
         self.stop.check()?;
+        self.hooks.check()?;
         self.results.check()
     }
 }

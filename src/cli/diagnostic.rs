@@ -70,6 +70,11 @@ impl Diagnostic {
         self
     }
 
+    /// What is wrong, without place and hint.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// How the program ends.
     pub(super) fn code(&self) -> Exit {
         self.exit

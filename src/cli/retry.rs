@@ -4,6 +4,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
+use super::metrics::Report;
 use super::sending::Sending;
 use crate::job::{Job, List, RetrySelection, Selection};
 use crate::kit::text::{counted, grouped};
@@ -24,17 +25,24 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    args.sending.report(|report| retry(common, args, report))
+}
+
+fn retry(common: &Common, args: &Args, report: &mut Report) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let retry = RetrySelection::of(&workspace, &args.run, args.disposition.iter().copied())?;
     let mut campaign = retry.campaign(&workspace)?;
     let rehearses = args.sending.rehearse(&mut campaign) || retry.is_rehearsal();
+    report.leave_out(rehearses);
+    report.of_campaign(&campaign);
     args.sending.wait()?;
     let job = Job::open(&workspace, campaign)?.rehearsing(rehearses);
     if retry.is_rest_of_list() {
-        return args.sending.carry_out(&job, &Selection::List(List::default()), &args.sending.checks(true));
+        let list = Selection::List(List::default());
+        return args.sending.carry_out(&job, &list, &args.sending.checks(true), report);
     }
     refuse_suppressed(&job, &retry)?;
-    args.sending.carry_out(&job, &Selection::Retry(Box::new(retry)), &args.sending.checks(false))
+    args.sending.carry_out(&job, &Selection::Retry(Box::new(retry)), &args.sending.checks(false), report)
 }
 
 /// Says how many of the rows get nothing because of the suppression list, and refuses where that is

@@ -43,7 +43,7 @@ fn text(runs: &[ListedRun], now: Timestamp) -> String {
 }
 
 /// The state in a word or two.
-fn state(manifest: &Manifest, running: bool) -> &'static str {
+pub(super) fn state(manifest: &Manifest, running: bool) -> &'static str {
     if manifest.refused.is_some() && !running {
         return "refused";
     }
@@ -61,13 +61,15 @@ pub(super) fn shown(word: &str) -> &str {
     if word == "under way" { "in flight" } else { word }
 }
 
-fn counts(counts: &[(String, u64)]) -> String {
+/// The rows per word, in one line.
+pub(super) fn counts(counts: &[(String, u64)]) -> String {
     let parts: Vec<String> =
         counts.iter().map(|(word, rows)| format!("{} {}", grouped(*rows), shown(word))).collect();
     parts.join(", ")
 }
 
-fn next_step(run: &str, next: &NextStep) -> String {
+/// The command to continue with.
+pub(super) fn next_step(run: &str, next: &NextStep) -> String {
     match next {
         NextStep::Watch => format!("mailrun status {run}"),
         NextStep::Resume(args) => {
@@ -90,7 +92,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn json(run: &ListedRun) -> Value {
+/// What is known of a run, for programs.
+pub(super) fn json(run: &ListedRun) -> Value {
     let mut value = json!({ "run": run.dir.name(), "created": run.created.to_string() });
     let more = match &run.facts {
         Ok(RunFacts { manifest, running, counts, next }) => json!({

@@ -6,6 +6,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
+use super::metrics::Report;
 use super::output::out;
 use super::sending::Sending;
 use crate::campaign::ByteSize;
@@ -84,12 +85,18 @@ fn parse_hash(text: &str) -> Result<blake3::Hash, String> {
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    args.sending.report(|report| send(common, args, report))
+}
+
+fn send(common: &Common, args: &Args, report: &mut Report) -> Result<Exit, Diagnostic> {
+    report.leave_out(args.sending.is_rehearsal() || args.dry_run || !args.to.is_empty());
     let workspace = common.workspace();
     let mut campaign = workspace.load(&args.campaign)?;
     if args.edition.is_some() {
         campaign.identity.edition.clone_from(&args.edition);
     }
     let rehearses = args.sending.rehearse(&mut campaign);
+    report.of_campaign(&campaign);
     args.sending.wait()?;
     let job = Job::open(&workspace, campaign)?.rehearsing(rehearses);
     if args.dry_run {
@@ -98,7 +105,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if let Some(hash) = args.approved {
         job.gate_approved(args.limit(), hash)?;
     }
-    args.sending.carry_out(&job, &args.selection(), &args.sending.checks(!args.no_check))
+    args.sending.carry_out(&job, &args.selection(), &args.sending.checks(!args.no_check), report)
 }
 
 fn print_dry_run(totals: &DryRunTotals) -> Result<Exit, Diagnostic> {

@@ -6,12 +6,13 @@ use clap::{Args, ValueEnum};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::metrics::{self, Report};
 use super::moment;
 use super::name_servers::DnsOptions;
 use super::runtime::runtime;
 use super::{confirm, signals, summary};
 use crate::campaign::{Campaign, RouteKind};
-use crate::job::{Checks, Job, Percent, Selection, SendOptions};
+use crate::job::{Checks, Ended, Job, Outcome, Percent, Selection, SendOptions};
 use crate::journal;
 use crate::mail::Timestamp;
 
@@ -48,6 +49,9 @@ pub(super) struct Sending {
     /// Exit 0 also if at most this share of the planned recipients was not accepted
     #[arg(long, value_name = "PERCENT", default_value = "0%", hide_default_value = true)]
     fail_above: Percent,
+    /// Write how it ended to this file (.prom), for the textfile collector of Prometheus
+    #[arg(long, value_name = "FILE", value_parser = metrics::file)]
+    metrics_file: Option<PathBuf>,
     /// Where names are looked up.
     #[command(flatten)]
     dns: DnsOptions,
@@ -88,14 +92,34 @@ impl Sending {
         Checks { content: content.then(|| self.dns.clone().into()), deadline: self.deadline }
     }
 
+    /// Whether it is a rehearsal by its options.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.sandbox
+    }
+
+    /// Calls `carry_out` and writes how it ended to `--metrics-file`.
+    pub(super) fn report(
+        &self,
+        carry_out: impl FnOnce(&mut Report) -> Result<Exit, Diagnostic>,
+    ) -> Result<Exit, Diagnostic> {
+        let mut report = Report::default();
+        let ended = carry_out(&mut report);
+        if let Some(file) = &self.metrics_file {
+            report.write(file, ended.as_ref().map_or_else(|error| error.code(), |exit| *exit));
+        }
+        ended
+    }
+
     /// Carries out the command: from the selected rows to the results.
     pub(super) fn carry_out(
         &self,
         job: &Job<'_>,
         selection: &Selection,
         checks: &Checks,
+        report: &mut Report,
     ) -> Result<Exit, Diagnostic> {
         let mut run = job.freeze_or_resume(selection)?;
+        report.of_run(&run.manifest);
         if run.is_finished() {
             return summary::print_finished(&run, self.fail_above, self.json);
         }
@@ -116,9 +140,38 @@ impl Sending {
         let end = runtime.block_on(async {
             let signals = signals::listen()?;
             Ok::<_, Diagnostic>(job.send(&mut run, &self.options(), signals).await?)
-        })?;
-        let conclusion = job.conclude(run, &end, self.fail_above)?;
-        summary::print_conclusion(&conclusion, self.json)
+        });
+        report.of_run(&run.manifest);
+        let (dir, manifest) = (run.dir().clone(), run.manifest.clone());
+        let concluded = end.and_then(|end| Ok(job.conclude(run, &end, self.fail_above)?));
+        match concluded {
+            Ok(conclusion) => {
+                report.of_run(&conclusion.manifest);
+                let printed = summary::print_conclusion(&conclusion, self.json);
+                job.run_hook(&Ended {
+                    dir: &conclusion.dir,
+                    manifest: &conclusion.manifest,
+                    results: conclusion.results.as_ref(),
+                    outcome: conclusion.outcome,
+                    error: None,
+                    exit_code: summary::exit(conclusion.outcome).code(),
+                });
+                printed
+            }
+            Err(error) => {
+                if error.code() == Exit::Interrupted {
+                    job.run_hook(&Ended {
+                        dir: &dir,
+                        manifest: &manifest,
+                        results: None,
+                        outcome: Outcome::Interrupted,
+                        error: Some(error.message()),
+                        exit_code: Exit::Interrupted.code(),
+                    });
+                }
+                Err(error)
+            }
+        }
     }
 
     fn options(&self) -> SendOptions {

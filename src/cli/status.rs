@@ -8,14 +8,15 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
 use super::table::table;
-use super::{recipient, runs};
-use crate::job::{Live, recipient_of_return_path, standing};
+use super::{health, recipient, runs};
+use crate::job::{Live, Percent, recipient_of_return_path, standing};
 use crate::kit::text::{duration, grouped};
 use crate::mail::{Address, Timestamp};
 use crate::run_dir::{Manifest, RunState};
 
 /// `mailrun status`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = health::EXIT_CODES)]
 pub(super) struct Args {
     /// Run: its id, the start of it, its directory, or for the latest run of a campaign its id,
     /// file or folder; without it, all runs are listed
@@ -26,6 +27,12 @@ pub(super) struct Args {
     /// The same, for the recipient whose return path (with `verp = true`) a bounce came back to
     #[arg(long, value_name = "ADDRESS", requires = "run", conflicts_with = "recipient")]
     return_path: Option<Address>,
+    /// Only say whether the run, or the latest one of each campaign, is well: see the exit codes
+    #[arg(long, conflicts_with_all = ["recipient", "return_path"])]
+    check: bool,
+    /// With --check: well also if at most this share of the planned recipients was not accepted
+    #[arg(long, value_name = "PERCENT", requires = "check", default_value = "0%", hide_default_value = true)]
+    fail_above: Percent,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -33,6 +40,9 @@ pub(super) struct Args {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
+    if args.check {
+        return health::run(&workspace, args.run.as_deref(), args.fail_above, args.json);
+    }
     let Some(run) = &args.run else { return runs::run(&workspace, args.json) };
     let run = workspace.find_run(run)?;
     let (dir, manifest) = (run.dir(), run.manifest()?);

@@ -76,7 +76,8 @@ pub(super) fn print_finished(
     Ok(exit(Outcome::of_finished(manifest, fail_above)))
 }
 
-fn exit(outcome: Outcome) -> Exit {
+/// The exit code of a run that ended so.
+pub(super) fn exit(outcome: Outcome) -> Exit {
     match outcome {
         Outcome::AllAccepted => Exit::Ok,
         Outcome::SomeNotAccepted => Exit::SomeNotAccepted,

@@ -117,6 +117,11 @@ impl<'w> Job<'w> {
         Self { rehearses, ..self }
     }
 
+    /// Whether its runs are rehearsals.
+    pub(super) fn is_rehearsal(&self) -> bool {
+        self.rehearses
+    }
+
     /// The place with its runs.
     pub(super) fn runs(&self) -> Arc<dyn RunStore> {
         if self.rehearses {

@@ -53,13 +53,16 @@ impl Workspace {
         for folder in self.known_runs()? {
             let runs = state::runs(&folder);
             for dir in runs.list()? {
-                let created = runs.created(&dir);
-                let facts = self.facts(&StoredRun::new(runs.clone(), dir.clone()));
-                found.push(ListedRun { dir, created, facts });
+                found.push(self.listed(&StoredRun::new(runs.clone(), dir)));
             }
         }
         found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.dir.cmp(&b.dir)));
         Ok(found)
+    }
+
+    /// One run, with what is known of it.
+    pub(crate) fn listed(&self, run: &StoredRun) -> ListedRun {
+        ListedRun { dir: run.dir().clone(), created: run.created(), facts: self.facts(run) }
     }
 
     fn facts(&self, run: &StoredRun) -> Result<RunFacts, JobError> {

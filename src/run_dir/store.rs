@@ -141,6 +141,11 @@ impl StoredRun {
         manifest.ok_or_else(|| RunDirError::NoManifest(self.dir.path().to_owned()))
     }
 
+    /// When it was created, as far as that is known.
+    pub fn created(&self) -> Timestamp {
+        self.store.created(&self.dir)
+    }
+
     /// Takes the right to work on it: see [`RunStore::lease`].
     pub fn lease(&self) -> Result<Box<dyn Lease>, RunDirError> {
         self.store.lease(&self.dir)

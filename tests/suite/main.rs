@@ -16,6 +16,7 @@ mod editions;
 mod exit_codes;
 mod kit;
 mod manual;
+mod monitoring;
 mod mx;
 mod mx_command;
 mod one_text;

@@ -364,6 +364,7 @@ name = "x"
 class = "policy"
 [stop]
 [check]
+[hooks]
 [journal]
 [results]
 "#;
