@@ -40,8 +40,10 @@
 //! there.)
 //!
 //! 1. **Every input row ends as exactly one result row**; the counts add up or the exit code says
-//!    so. (`results::tests::every_input_row_becomes_one_result_row`,
+//!    so. Copies for seed addresses are rows of their own, marked, and count in none of them.
+//!    (`results::tests::every_input_row_becomes_one_result_row`,
 //!    `run::tests::one_text::each_row_has_the_outcome_of_its_own_recipient`,
+//!    `suite::seeds::each_run_has_copies_for_seed_addresses_that_its_results_mark`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)
 //! 2. **No byte of a message's content goes out before its intent is durable** in the journal.
 //!    (`state::contract::an_intent_is_passed_on_once_it_can_be_read_by_others`,

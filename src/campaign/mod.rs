@@ -21,6 +21,7 @@ mod parameters;
 mod reply;
 mod results;
 mod routes;
+mod seed;
 mod sender;
 mod senders;
 mod shaping;
@@ -56,6 +57,7 @@ pub use parameters::Parameters;
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use results::{Compression, FileMode, Results};
 pub use routes::DomainRoute;
+pub use seed::Seed;
 pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use shaping::ShapingEntry;
@@ -114,6 +116,9 @@ pub struct Campaign {
     /// `[hooks]`: programs that run when a run ends.
     #[serde(default, skip_serializing_if = "Hooks::is_default")]
     pub hooks: Hooks,
+    /// `[seed]`: addresses of one's own that get a copy in each run.
+    #[serde(default, skip_serializing_if = "Seed::is_default")]
+    pub seed: Seed,
     /// `[journal]`: what an intent survives.
     #[serde(default)]
     pub journal: Journal,
@@ -254,6 +259,7 @@ impl Campaign {
         }
         self.stop.check()?;
         self.hooks.check()?;
+        self.seed.check(&self.template)?;
         self.results.check()
     }
 }

@@ -172,8 +172,12 @@ fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
         0 => String::new(),
         rows => format!("{} already_sent, ", grouped(rows)),
     };
+    let seeds = match u64::from(manifest.seeds) {
+        0 => String::new(),
+        seeds => format!(" and {}", counted(seeds, "seed address", "seed addresses")),
+    };
     format!(
-        "run {}/{}: {before}{} of {} to send, about {} at {} an hour",
+        "run {}/{}: {before}{} of {} to send{seeds}, about {} at {} an hour",
         manifest.campaign_id,
         manifest.run_id,
         grouped(screening.accepted),

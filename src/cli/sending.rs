@@ -128,7 +128,7 @@ impl Sending {
         // Who is asked before the first message is not asked when the run resumes.
         let is_real =
             job.campaign().delivery.route != RouteKind::Sandbox && run.manifest.options.to.is_none();
-        let recipients = u64::from(run.plan.len());
+        let recipients = run.manifest.screening.accepted;
         if is_real
             && !run.has_begun()
             && !self.yes

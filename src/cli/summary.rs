@@ -128,6 +128,11 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         .collect();
     rows.push(vec!["rows in total".into(), grouped(summary.rows)]);
     text.push_str(&table(&rows));
+    if !summary.seeds.is_empty() {
+        let seeds: Vec<String> =
+            summary.seeds.iter().map(|(word, rows)| format!("{} {word}", grouped(*rows))).collect();
+        text.push_str(&format!("\n  seeds     {}\n", seeds.join(", ")));
+    }
     if !summary.classes.is_empty() {
         let classes: Vec<String> =
             summary.classes.iter().map(|(class, rows)| format!("{} {class}", grouped(*rows))).collect();

@@ -192,7 +192,9 @@ impl Job<'_> {
                 let recipient = recognise.of(&run.plan.address(*row), run.plan.id(*row));
                 claimed.refused.binary_search(&recipient).is_ok()
             };
-            let left = states.iter().filter(|(_, state)| is_left(*state)).map(|(row, _)| row);
+            let seeds = run.manifest.seed_rows();
+            let left = states.iter().filter(|(row, state)| is_left(*state) && !seeds.contains(row));
+            let left = left.map(|(row, _)| row);
             let rows: Vec<u32> = left.filter(is_refused).collect();
             let now = self.workspace.clock().now();
             journal.end_rows(&rows, states, Disposition::AlreadySent, SENT_BY_ANOTHER, now)?;
@@ -238,7 +240,7 @@ fn past_run(manifest: &Manifest, dir: &RunDir, at: Timestamp) -> PastRun {
     }
 }
 
-/// The recipients of the rows in certain states, sorted.
+/// The recipients of the rows in certain states, sorted. Seed addresses are nobody's edition.
 fn recipients(
     manifest: &Manifest,
     plan: &Plan,
@@ -246,7 +248,9 @@ fn recipients(
     wanted: impl Fn(RowState) -> bool,
 ) -> Vec<Recipient> {
     let recognise = recognise(manifest);
-    let rows = states.iter().filter(|(_, state)| wanted(*state)).map(|(row, _)| row);
+    let seeds = manifest.seed_rows();
+    let rows =
+        states.iter().filter(|(row, state)| wanted(*state) && !seeds.contains(row)).map(|(row, _)| row);
     let mut recipients: Vec<_> = rows.map(|row| recognise.of(&plan.address(row), plan.id(row))).collect();
     recipients.sort_unstable();
     recipients.dedup();

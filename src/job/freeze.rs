@@ -8,7 +8,7 @@ use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::{Campaign, RouteKind};
 use crate::edition::Earlier;
-use crate::plan::Freeze;
+use crate::plan::{Freeze, Seeds};
 use crate::run::{self, Screening};
 use crate::run_dir::{
     Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason,
@@ -103,7 +103,12 @@ impl Job<'_> {
     ) -> Result<(), JobError> {
         let group = self.target_group()?;
         let list = self.workspace.suppressions()?;
-        let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?;
+        let seeds = Seeds::new(
+            self.campaign().seed.addresses.clone(),
+            group.files().len(),
+            &self.campaign().target_group.email,
+        );
+        let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?.with_seeds(seeds);
         let earlier = self.earlier(manifest)?;
         let screening = self.screen(group, (&list, earlier), manifest.options.limit, None, freeze)?;
         if screening.other_letters > 0 && !only_new {
@@ -119,6 +124,7 @@ impl Job<'_> {
         manifest.planned = Some(self.workspace.clock().wall());
         manifest.screening = screening.counts;
         manifest.suppression_change = screening.suppression_change;
+        manifest.seeds = screening.frozen.seeds;
         manifest.plan = Some(screening.frozen.plan);
         manifest.screened = Some(screening.frozen.screened);
         Ok(lease.keep(manifest)?)

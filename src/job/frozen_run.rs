@@ -80,7 +80,8 @@ impl FrozenRun {
 
     /// File and row of a row of the plan.
     pub(super) fn place(&self, index: u32) -> String {
-        place(&self.manifest.inputs, &self.plan, index)
+        let (file, row) = self.plan.place(index);
+        format!("{}, row {row}", self.manifest.shown(file as usize))
     }
 
     /// The campaign as it is sent now: paces and relays may differ from when the plan was made.

@@ -58,7 +58,7 @@ pub(crate) fn histories(
     let journal = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
     let received = manifest.planned.unwrap_or(manifest.created);
     let same = |email: &str| Address::parse(email).is_ok_and(|other| is_same(&other, address));
-    let shown = |file: usize| manifest.inputs.get(file).map_or("", |input| input.shown.as_str());
+    let shown = |file: usize| manifest.shown(file);
     let mut found = Vec::new();
     for row in plan::input_order(&plan, ScreenedRows::open(&dir.screened())?) {
         match row? {

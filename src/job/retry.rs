@@ -69,7 +69,10 @@ impl RetrySelection {
             RowState::Final(disposition) => disposition,
             RowState::Open | RowState::Unknown => Disposition::InDoubt,
         };
-        let wanted = states.iter().filter(|(_, state)| self.dispositions.contains(&ended(*state)));
+        let seeds = self.before.seed_rows();
+        let wanted = states
+            .iter()
+            .filter(|(row, state)| self.dispositions.contains(&ended(*state)) && !seeds.contains(row));
         let rows: Vec<u32> = wanted.map(|(row, _)| row).collect();
         if rows.is_empty() { Err(RetryError::NoRows(self.from.dir().name()).into()) } else { Ok(rows) }
     }
@@ -164,7 +167,11 @@ impl Job<'_> {
         let rows = retry.rows(self.workspace)?;
         lease.discard_plan()?;
         let before = retry.before.open_plan(&retry.from.dir().plan())?;
-        let frozen = plan::freeze_rows(&before, rows.iter().copied(), &lease.run().plan_files())?;
+        // Each run has its copies for seed addresses.
+        let seeds = retry.before.seed_rows();
+        manifest.seeds = seeds.len() as u32;
+        let all = rows.iter().copied().chain(seeds);
+        let frozen = plan::freeze_rows(&before, all, &lease.run().plan_files())?;
         manifest.planned = Some(self.workspace.clock().wall());
         let rows = rows.len() as u64;
         manifest.screening = Counts { rows, accepted: rows, ..Counts::default() };

@@ -28,7 +28,9 @@ pub(crate) fn standing(
     let state = workspace.state()?;
     if state.has_journal(dir) {
         let states = state.read_journal(dir)?.states()?;
-        for (_, state) in states.iter() {
+        // Copies for seed addresses are no rows of the list.
+        let seeds = manifest.seed_rows();
+        for (_, state) in states.iter().filter(|(row, _)| !seeds.contains(row)) {
             match state {
                 RowState::Untouched => add("waiting".into(), 1),
                 RowState::Pending => add("to retry".into(), 1),

@@ -125,6 +125,11 @@ impl Job<'_> {
             return_paths: self.return_paths(run.id())?,
             redirect: run.redirect.clone(),
             archive: self.campaign().sender.archive_bcc.clone(),
+            seeds: match run.manifest.seed_rows() {
+                rows if rows.is_empty() => None,
+                // Their links unsubscribe nobody.
+                rows => Some((rows, self.composer(run.id(), true)?)),
+            },
             clock: self.workspace.clock().clone(),
         })
     }
@@ -135,8 +140,10 @@ impl Job<'_> {
             return Ok(Suppressor::none());
         }
         let (plan, source, clock) = (Arc::clone(&run.plan), run.name(), self.workspace.clock().clone());
+        let seeds = run.manifest.seed_rows();
         Suppressor::spawn(move |rows| {
-            let mut entries = rows.iter().map(|(row, class)| NewEntry {
+            let of_list = rows.iter().filter(|(row, _)| !seeds.contains(row));
+            let mut entries = of_list.map(|(row, class)| NewEntry {
                 address: plan.address(*row),
                 email: plan.email(*row).to_owned(),
                 reason: class.as_str().parse().unwrap_or(Reason::BadMailbox),

@@ -16,6 +16,7 @@ use super::layout::{Layout, column};
 use super::reader::{KIND, Plan};
 use super::screened::ScreenedWriter;
 use super::sealed::{FileFacts, SealedWriter};
+use super::seeds::Seeds;
 use crate::kit::file::{self, Draft};
 use crate::screen::{Screened, ScreenedBatch};
 
@@ -31,6 +32,7 @@ pub struct Freeze {
     lasting: bool,
     plan: PlanWriter<Draft>,
     screened: ScreenedWriter<Draft>,
+    seeds: Option<Seeds>,
 }
 
 /// The facts about the two finished files.
@@ -40,6 +42,8 @@ pub struct Frozen {
     pub plan: FileFacts,
     /// `screened.arrow`.
     pub screened: FileFacts,
+    /// How many rows at the plan's end are copies for seed addresses.
+    pub seeds: u32,
 }
 
 impl Freeze {
@@ -55,7 +59,12 @@ impl Freeze {
         let plan = PlanWriter::new(create(path)?, path, layout.schema())?;
         let path = &files.screened;
         let screened = ScreenedWriter::new(create(path)?, path, layout.passed_fields())?;
-        Ok(Self { layout, lasting: true, plan, screened })
+        Ok(Self { layout, lasting: true, plan, screened, seeds: None })
+    }
+
+    /// Adds copies of the first row behind all others.
+    pub fn with_seeds(self, seeds: Seeds) -> Self {
+        Self { seeds: Some(seeds), ..self }
     }
 
     /// Begins a temporary plan, which need not survive a power failure.
@@ -83,14 +92,24 @@ impl Freeze {
         screened: &[Screened],
         cells: Option<&StructArray>,
     ) -> Result<(), PlanError> {
+        if let Some(seeds) = &mut self.seeds {
+            seeds.see(accepted).map_err(PlanError::Arrow)?;
+        }
         self.plan.write(accepted)?;
         self.screened.write(screened, cells)
     }
 
     /// Syncs and publishes both files, the plan last: if it exists, both are whole.
-    pub fn finish(self) -> Result<Frozen, PlanError> {
+    pub fn finish(mut self) -> Result<Frozen, PlanError> {
+        let mut count = 0;
+        if let Some(seeds) = &self.seeds
+            && let Some(rows) = seeds.rows().map_err(PlanError::Arrow)?
+        {
+            self.plan.write(&rows)?;
+            count = rows.num_rows() as u32;
+        }
         let (screened, plan) = (self.screened.finish()?, self.plan.finish()?);
-        commit(screened, plan, self.lasting)
+        Ok(Frozen { seeds: count, ..commit(screened, plan, self.lasting)? })
     }
 }
 
@@ -147,7 +166,7 @@ fn commit(
         }
     };
     publish().map_err(PlanError::io("write", &path))?;
-    Ok(Frozen { plan: plan_facts, screened: screened_facts })
+    Ok(Frozen { plan: plan_facts, screened: screened_facts, seeds: 0 })
 }
 
 /// Writes the rows of a plan in batches of equal size.

@@ -14,6 +14,7 @@ mod reader;
 mod row;
 mod screened;
 mod sealed;
+mod seeds;
 mod value;
 
 #[cfg(test)]
@@ -31,3 +32,4 @@ pub use reader::Plan;
 pub use row::Row;
 pub use screened::{ScreenedCells, ScreenedRows};
 pub use sealed::FileFacts;
+pub use seeds::{SOURCE as SEED_SOURCE, Seeds};

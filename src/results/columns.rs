@@ -76,6 +76,8 @@ columns! { <'a>
     IsTest, is_test: bool, PLAIN.late();
     /// Where the message of a test went instead: an address, or `sandbox`; null for real mail.
     DeliveredTo, delivered_to: Option<Cow<'a, str>>, text(4).late();
+    /// Whether the row is a copy for a seed address, and no row of the target group.
+    IsSeed, is_seed: bool, PLAIN.late();
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

@@ -1,6 +1,7 @@
 //! Merges plan and journal, row by row in input order.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct Options {
     /// Where the messages of a test went instead, by the row of the plan; the last holds for all
     /// further rows. Empty for real mail.
     pub delivered_to: Vec<String>,
+    /// The rows of the plan that are copies for seed addresses.
+    pub seeds: Range<u32>,
     /// The type of the recipients' ids, which come as texts.
     pub ids: DataType,
     /// Columns of the target group that are passed through.
@@ -54,6 +57,7 @@ impl Default for Options {
             running: false,
             not_attempted: "the run ended before its turn".to_owned(),
             delivered_to: Vec::new(),
+            seeds: 0..0,
             ids: DataType::Utf8,
             passed: Vec::new(),
         }
@@ -147,6 +151,7 @@ impl<'a> Results<'a> {
         let mut row = ResultRow::new(input, Disposition::NotAttempted);
         let delivered_to = &self.options.delivered_to;
         row.is_test = !delivered_to.is_empty();
+        row.is_seed = self.options.seeds.contains(&index);
         let delivered_to = delivered_to.get(index as usize).or(delivered_to.last());
         row.delivered_to = delivered_to.map(|to| Cow::Owned(to.clone()));
         if let Some(outcome) = &outcome {

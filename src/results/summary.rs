@@ -18,11 +18,14 @@ const LONGEST_LATENCY_US: u64 = 3_600_000_000;
 /// The summary of results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// All input rows.
+    /// All input rows. Copies for seed addresses are none, and only what was sent counts them.
     pub rows: u64,
     /// Rows per disposition, in the order of reports, zeros included.
     #[serde(serialize_with = "by_word")]
     pub dispositions: Vec<(Disposition, u64)>,
+    /// Copies for seed addresses per disposition, where there are any.
+    #[serde(serialize_with = "by_word", skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<(Disposition, u64)>,
     /// Rows per class, where there are any.
     #[serde(serialize_with = "by_word")]
     pub classes: Vec<(Class, u64)>,
@@ -94,6 +97,7 @@ type PerDisposition = [u64; Disposition::ALL.len()];
 pub(super) struct Counts {
     rows: u64,
     dispositions: PerDisposition,
+    seeds: PerDisposition,
     classes: BTreeMap<Class, u64>,
     domains: FxHashMap<Box<str>, PerDisposition>,
     more_domains: bool,
@@ -111,6 +115,7 @@ impl Counts {
         Self {
             rows: 0,
             dispositions: [0; Disposition::ALL.len()],
+            seeds: [0; Disposition::ALL.len()],
             classes: BTreeMap::new(),
             domains: FxHashMap::default(),
             more_domains: false,
@@ -126,6 +131,16 @@ impl Counts {
     }
 
     pub(super) fn add(&mut self, row: &ResultRow<'_>) {
+        if row.is_seed {
+            self.seeds[row.disposition as usize] += 1;
+        } else {
+            self.add_outcome(row);
+        }
+        self.add_transmissions(row);
+    }
+
+    /// What became of a row of the input.
+    fn add_outcome(&mut self, row: &ResultRow<'_>) {
         let disposition = row.disposition as usize;
         self.rows += 1;
         self.dispositions[disposition] += 1;
@@ -143,6 +158,10 @@ impl Counts {
                 self.more_domains = true;
             }
         }
+    }
+
+    /// What was sent for it.
+    fn add_transmissions(&mut self, row: &ResultRow<'_>) {
         self.attempts += u64::from(row.attempts);
         self.bytes += u64::from(row.bytes.unwrap_or(0));
         let refused = row.archive.as_ref().is_some_and(|reply| !reply.starts_with('2'));
@@ -165,6 +184,7 @@ impl Counts {
         Summary {
             rows: self.rows,
             dispositions: Disposition::ALL.into_iter().zip(self.dispositions).collect(),
+            seeds: Disposition::ALL.into_iter().zip(self.seeds).filter(|(_, count)| *count > 0).collect(),
             classes: self.classes.into_iter().collect(),
             distinct_domains: self.domains.len() as u64,
             more_domains: self.more_domains,

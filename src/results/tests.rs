@@ -210,6 +210,7 @@ fn a_row_tells_all_that_is_known() {
             archive: some("550 5.7.1 not here"),
             is_test: false,
             delivered_to: None,
+            is_seed: false,
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));

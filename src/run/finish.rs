@@ -41,6 +41,7 @@ pub fn write_results(
         running,
         not_attempted: not_attempted.to_owned(),
         delivered_to: delivered_to(manifest),
+        seeds: manifest.seed_rows(),
         ids: plan.id_type().unwrap_or(DataType::Utf8),
         passed: passed(&plan, &manifest.campaign.results.columns),
         ..Options::default()
@@ -50,7 +51,7 @@ pub fn write_results(
     let passes = !options.passed.is_empty();
     let known = Known { states: &states, details: journal.details() };
     let mut results = Results::create(&run.results(), known, options)?;
-    let shown = |file: usize| manifest.inputs.get(file).map_or("", |input| input.shown.as_str());
+    let (shown, seeds) = (|file: usize| manifest.shown(file), manifest.seed_rows());
     for row in plan::input_order(&plan, screened) {
         match row? {
             plan::InputRow::Planned(index) => {
@@ -63,6 +64,7 @@ pub fn write_results(
                     id: plan.id(index),
                     screening: ScreeningOutcome::Planned { index },
                 };
+                let passes = passes && !seeds.contains(&index);
                 results.push_passing(&row, passes.then(|| plan.cells(index)))?;
             }
             plan::InputRow::Screened(screened) => {

@@ -3,6 +3,7 @@
 //!
 //! A worker never blocks on a channel: it has a place for every row that is being prepared.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -39,6 +40,9 @@ pub struct Preparer {
     pub redirect: Vec<Address>,
     /// Gets a copy of every message that is not a test.
     pub archive: Option<Address>,
+    /// The rows that are copies for seed addresses, and what composes them. They are asked of no
+    /// suppression list.
+    pub seeds: Option<(Range<u32>, Composer)>,
     /// Dates messages and signatures.
     pub clock: Clock,
 }
@@ -84,8 +88,9 @@ impl Preparer {
     pub fn prepare(&self, row: u32) -> Result<Composed, NotComposed> {
         let unreadable = |detail| NotComposed::Stop(StopReason::PlanUnreadable { detail });
         let row = self.plan.row(row).map_err(|error| unreadable(error.to_string()))?;
-        self.check_suppression(&row.address)?;
-        let message = self.sign(self.composer.compose(&row, self.clock.wall()))?;
+        self.check_suppression(row.index, &row.address)?;
+        let composer = self.seeds_with(row.index).map_or(&self.composer, |(_, composer)| composer);
+        let message = self.sign(composer.compose(&row, self.clock.wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.get(row.index as usize).cloned().unwrap_or(row.address);
         let archive = self.archive.clone().filter(|_| self.redirect.is_empty());
@@ -103,7 +108,7 @@ impl Preparer {
         let mut envelopes = Envelopes::new(one_domain);
         for task in tasks {
             let address = self.plan.address(task.row);
-            match self.check_suppression(&address) {
+            match self.check_suppression(task.row, &address) {
                 Ok(()) => envelopes.add(task, address),
                 Err(reason) => report(vec![task], Err(reason)),
             }
@@ -130,7 +135,15 @@ impl Preparer {
             .map_err(|error| NotComposed::Stop(StopReason::SigningFailed { detail: error.to_string() }))
     }
 
-    fn check_suppression(&self, address: &Address) -> Result<(), NotComposed> {
+    /// The seeds, if `row` is one of them.
+    fn seeds_with(&self, row: u32) -> Option<&(Range<u32>, Composer)> {
+        self.seeds.as_ref().filter(|(rows, _)| rows.contains(&row))
+    }
+
+    fn check_suppression(&self, row: u32, address: &Address) -> Result<(), NotComposed> {
+        if self.seeds_with(row).is_some() {
+            return Ok(());
+        }
         match self.watch.check(address, self.clock.wall()) {
             Ok(None) => Ok(()),
             Ok(Some(why)) => Err(NotComposed::Suppressed(why)),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use super::stop_reason::{self, StopReason};
 use crate::campaign::{Campaign, Parameters};
 use crate::kit::file::Draft;
 use crate::mail::Timestamp;
-use crate::plan::{FileFacts, Plan, PlanError};
+use crate::plan::{FileFacts, Plan, PlanError, SEED_SOURCE};
 use crate::screen::Counts;
 
 /// The newest format that this version knows.
@@ -73,6 +74,9 @@ pub struct Manifest {
     /// `screened.arrow`, once it is frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub screened: Option<FileFacts>,
+    /// How many rows at the plan's end are copies for seed addresses.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seeds: u32,
     /// Rows by disposition, as in the results; empty until there are results.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, u64>,
@@ -143,10 +147,26 @@ impl Manifest {
             suppression_change: 0,
             plan: None,
             screened: None,
+            seeds: 0,
             outcomes: BTreeMap::new(),
             campaign_file: campaign.path.clone(),
             parameters: campaign.parameters.clone(),
             campaign: campaign.clone(),
+        }
+    }
+
+    /// The rows of the plan that are copies for seed addresses: the last ones.
+    pub fn seed_rows(&self) -> Range<u32> {
+        let rows = self.plan.as_ref().map_or(0, |facts| u32::try_from(facts.rows).unwrap_or(u32::MAX));
+        rows.saturating_sub(self.seeds)..rows
+    }
+
+    /// The name of a file of the plan's rows.
+    pub fn shown(&self, file: usize) -> &str {
+        match self.inputs.get(file) {
+            Some(input) => &input.shown,
+            None if file == self.inputs.len() && self.seeds > 0 => SEED_SOURCE,
+            None => "",
         }
     }
 
@@ -204,6 +224,11 @@ impl Manifest {
         text.push(b'\n');
         writer.write_all(&text).and_then(|()| writer.flush()).map_err(PlanError::io("write", path))
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The fields that every format has.

@@ -28,6 +28,7 @@ mod refusals;
 mod relays;
 mod runs;
 mod send;
+mod seeds;
 mod senders;
 mod shown;
 mod synth;

@@ -365,6 +365,7 @@ class = "policy"
 [stop]
 [check]
 [hooks]
+[seed]
 [journal]
 [results]
 "#;
