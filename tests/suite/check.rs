@@ -244,6 +244,53 @@ fn what_check_refuses_of_the_content_send_refuses_too() {
     assert_eq!(relay.stop().accepted, 0);
 }
 
+/// A ClamAV daemon that finds a virus in each content that has the word `infected`.
+fn clamd() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut command = [0; 10];
+            stream.read_exact(&mut command).unwrap();
+            assert_eq!(&command, b"zINSTREAM\0");
+            let mut content = Vec::new();
+            loop {
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).unwrap();
+                let mut chunk = vec![0; u32::from_be_bytes(length) as usize];
+                if chunk.is_empty() {
+                    break;
+                }
+                stream.read_exact(&mut chunk).unwrap();
+                content.extend(chunk);
+            }
+            let found = content.windows(8).any(|bytes| bytes == b"infected");
+            let answer: &[u8] = if found { b"stream: Test-Virus FOUND\0" } else { b"stream: OK\0" };
+            stream.write_all(answer).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn an_attachment_with_a_virus_is_refused_by_check_and_by_send() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", &format!("[check]\nclamd = \"{}\"", clamd()));
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    dir.write(&file, text.replace("[template]\n", "[template]\nattachments = [\"terms.bin\"]\n"));
+    dir.write("terms.bin", "these terms are infected");
+    let report = json(&dir.run(&["check", &file, "--json"]).ended(3).stdout());
+    assert_eq!(ids(&report, "content", "refused"), ["virus"]);
+    dir.run(&["send", &file]).ended(3).says("(virus)").says("Test-Virus");
+    assert_eq!(relay.stats().accepted, 0);
+    dir.write("terms.bin", "these terms are clean");
+    dir.run(&["send", &file]).ended(0);
+    assert_eq!(relay.stop().accepted, 3);
+}
+
 #[test]
 fn an_spf_record_that_forbids_all_mail_is_never_advised() {
     let dir = Dir::new();
