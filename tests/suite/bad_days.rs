@@ -245,7 +245,7 @@ fn a_run_of_a_newer_version_is_left_alone_and_one_of_an_older_version_goes_on() 
 
     let state = rusqlite::Connection::open(scene.dir.path().join("state/state.db")).unwrap();
     state.execute("UPDATE capacity_format SET format = 9", []).unwrap();
-    scene.send(&[]).ended(2).says("state.db");
+    scene.send(&[]).ended(2).says("state.db").says("format 9").says("use the mailrun that wrote it");
     state.execute("UPDATE capacity_format SET format = 1", []).unwrap();
     drop(state);
     assert_eq!(scene.relay.stats().connections, 0);
