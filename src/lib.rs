@@ -10,7 +10,7 @@
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
 //! | [`suppression`] | the list, its expiry, its lookup |
 //! | [`edition`] | who got which edition: recipients, claims, lookup |
-//! | [`target_group`] | CSV and Parquet to record batches, with the place of every row kept |
+//! | [`target_group`] | CSV, JSON lines and Parquet to record batches, with the place of every row kept |
 //! | [`synth`] | made-up lists for load tests |
 //! | [`screen`] | rows in, accepted rows and reasons out |
 //! | [`plan`] | the frozen plan: layout, freeze, reader, seal, order, forecast |

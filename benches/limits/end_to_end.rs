@@ -65,13 +65,13 @@ pub(crate) fn end_to_end(c: &mut Criterion<CpuTime>) {
 
 /// A clean list, so that every row is a message.
 fn campaign(rows: usize, is_signed: bool, port: u16) -> Scene {
+    use mailrun::synth::ListFormat;
     use mailrun::synth::{self, Share, Spec};
-    use mailrun::target_group::FileKind;
     let none = Share::default();
     let spec =
         Spec { rows: rows as u64, duplicates: none, invalid: none, non_ascii: none, ..Spec::default() };
     let scene = Scene::new();
-    synth::write(&spec, &scene.path("list.csv"), FileKind::Csv, false, |_| ())
+    synth::write(&spec, &scene.path("list.csv"), ListFormat::Csv, false, |_| ())
         .expect("the list can be written");
     scene.write("letter.hbs", &format!("Dear {{{{full_name}}}},\n\n{}", prose(BODY_BYTES).replace('\r', "")));
     let dkim = match keys() {

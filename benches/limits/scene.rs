@@ -10,8 +10,9 @@ use mailrun::plan::{Freeze, Layout, Plan, Row};
 use mailrun::run_dir::RunDir;
 use mailrun::state::State;
 use mailrun::suppression::{Checker, Suppressions};
+use mailrun::synth::ListFormat;
 use mailrun::synth::{self, Spec};
-use mailrun::target_group::{self, FileKind};
+use mailrun::target_group;
 use mailrun::{run, screen};
 use tempfile::TempDir;
 
@@ -41,7 +42,7 @@ impl Scene {
 
     /// A made-up list with duplicates, invalid and non-ASCII rows.
     pub(crate) fn list(&self, name: &str, rows: usize) -> PathBuf {
-        let kind = if name.ends_with(".csv") { FileKind::Csv } else { FileKind::Parquet };
+        let kind = if name.ends_with(".csv") { ListFormat::Csv } else { ListFormat::Parquet };
         let spec = Spec { rows: rows as u64, ..Spec::default() };
         synth::write(&spec, &self.path(name), kind, false, |_| ()).expect("the list can be written");
         self.path(name)

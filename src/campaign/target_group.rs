@@ -11,7 +11,8 @@ use super::error::Mistake;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TargetGroupSource {
-    /// Paths or globs of CSV (`.csv`, `.tsv`, `.txt`) and Parquet (`.parquet`) files.
+    /// Paths or globs of CSV, JSON lines and Parquet files, and of lists of addresses; the text
+    /// formats may be compressed with gzip or zstd.
     pub files: Vec<String>,
     /// The column with the address.
     #[serde(default = "default_email")]
@@ -37,6 +38,19 @@ pub struct TargetGroupSource {
     /// The folder of the campaign file; reports show files below it without it.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// Who names the files and the columns, for messages.
+    #[serde(skip)]
+    pub named_in: NamedIn,
+}
+
+/// Where files and their columns are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NamedIn {
+    /// In `[target-group]`.
+    #[default]
+    Campaign,
+    /// On the command line, the column with `--column`.
+    CommandLine,
 }
 
 /// How a CSV file is encoded.
@@ -93,8 +107,8 @@ fn default_email() -> String {
 }
 
 impl TargetGroupSource {
-    /// These files, with the addresses in the column `email` and default settings; duplicates are
-    /// kept.
+    /// These files of a command line, with the addresses in the column `email` and default
+    /// settings; duplicates are kept.
     pub fn of_files(files: Vec<String>, email: &str) -> Self {
         Self {
             files,
@@ -106,6 +120,7 @@ impl TargetGroupSource {
             types: BTreeMap::new(),
             duplicates: Duplicates::Keep,
             folder: PathBuf::new(),
+            named_in: NamedIn::CommandLine,
         }
     }
 
@@ -118,11 +133,7 @@ impl TargetGroupSource {
 
     pub(super) fn check(&self) -> Result<(), Mistake> {
         if self.files.is_empty() {
-            return Err(Mistake::new(
-                "target-group.files",
-                "`files` is empty",
-                "name at least one CSV or Parquet file",
-            ));
+            return Err(Mistake::new("target-group.files", "`files` is empty", "name at least one file"));
         }
         match self.delimiter {
             None | Some(',' | ';' | '\t' | '|') => Ok(()),

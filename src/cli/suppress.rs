@@ -63,10 +63,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Add the addresses in CSV or Parquet files
+    /// Add the addresses in files: CSV, JSON lines, Parquet or one address a line
     Import {
         /// Files with a column `email`, or `token` with --tokens; `reason`, `source` and `expires`
-        /// are used if they exist
+        /// are used if they exist. A bare list of addresses needs no header; gzip and zstd are
+        /// unpacked
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Column with the address [default: `email`; `token` with --tokens]

@@ -14,7 +14,6 @@ use super::output::out;
 use crate::campaign::ByteSize;
 use crate::kit::text::{counted, grouped};
 use crate::synth::{self, DomainMix, RowCount, Share, Spec};
-use crate::target_group::FileKind;
 
 /// `mailrun synth`.
 #[derive(Debug, clap::Args)]
@@ -74,9 +73,9 @@ enum ListFormat {
 }
 
 pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
-    let (kind, format) = match args.format.map_or_else(|| by_extension(&args.file), Ok)? {
-        ListFormat::Csv => (FileKind::Csv, "csv"),
-        ListFormat::Parquet => (FileKind::Parquet, "parquet"),
+    let (written_as, format) = match args.format.map_or_else(|| by_extension(&args.file), Ok)? {
+        ListFormat::Csv => (synth::ListFormat::Csv, "csv"),
+        ListFormat::Parquet => (synth::ListFormat::Parquet, "parquet"),
     };
     let spec = Spec {
         rows: args.rows.0,
@@ -90,7 +89,8 @@ pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
         smtputf8: args.smtputf8,
     };
     let console = common.console();
-    let written = synth::write(&spec, &args.file, kind, args.force, |rows| console.rows("writing", rows));
+    let written =
+        synth::write(&spec, &args.file, written_as, args.force, |rows| console.rows("writing", rows));
     console.done();
     let written = written?;
     if args.json {

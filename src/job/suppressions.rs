@@ -1,4 +1,5 @@
-//! The suppression list from files and to files: CSV and Parquet.
+//! The suppression list from files, which are lists like those of a target group, and to files:
+//! CSV and Parquet.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(crate) struct Imported {
 }
 
 impl Workspace {
-    /// Adds the addresses in `column` of CSV or Parquet files; with `tokens`, those whose
+    /// Adds the addresses in `column` of these files; with `tokens`, those whose
     /// unsubscribe tokens are there. `reason`, `source` and `expires` are used where such columns
     /// exist; rows without a reason get `reason`. Each row that can't be an entry is passed to
     /// `refused`: its file, its number and the problem.

@@ -9,9 +9,8 @@ use super::error::SynthError;
 use super::people::{People, Row};
 use super::quotas::{Kind, Quotas};
 use super::spec::{Spec, column_name};
-use super::writer::ListWriter;
+use super::writer::{ListFormat, ListWriter};
 use crate::kit::file::{Draft, ORDINARY};
-use crate::target_group::FileKind;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -38,7 +37,7 @@ pub struct Written {
 pub fn write(
     spec: &Spec,
     path: &Path,
-    kind: FileKind,
+    format: ListFormat,
     replace: bool,
     mut seen: impl FnMut(u64),
 ) -> Result<Written, SynthError> {
@@ -51,8 +50,8 @@ pub fn write(
     let draft = Draft::unique(path, ORDINARY).map_err(failed)?;
     let people = People::new(spec, quotas);
     let header: Vec<String> = (1..=spec.columns).map(column_name).collect();
-    let mut writer =
-        ListWriter::create(draft.handle().map_err(failed)?, kind, &header).map_err(|error| error.at(path))?;
+    let mut writer = ListWriter::create(draft.handle().map_err(failed)?, format, &header)
+        .map_err(|error| error.at(path))?;
     let mut row = Row { kind: Kind::Plain, domain: None, cells: vec![String::new(); spec.columns] };
     let mut known = vec![false; people.domains()];
     let mut written = Written { rows: spec.rows, ..Written::default() };

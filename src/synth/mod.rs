@@ -22,3 +22,4 @@ pub use error::SynthError;
 pub use list::{Written, write};
 pub use share::{RowCount, Share};
 pub use spec::{COLUMN_RANGE, MOST_ROWS, Spec};
+pub use writer::ListFormat;

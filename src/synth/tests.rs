@@ -15,7 +15,6 @@ use super::spec::column_name;
 use super::*;
 use crate::campaign;
 use crate::mail::Address;
-use crate::target_group::FileKind;
 
 fn spec(rows: u64, shares: [&str; 4]) -> Spec {
     let [duplicates, invalid, non_ascii, smtputf8] = shares.map(|share| share.parse().unwrap());
@@ -108,7 +107,7 @@ fn columns_are_as_many_as_asked_for() {
     assert_eq!(names, ["token", "segment", "text_9", "text_10"]);
 }
 
-fn written(spec: &Spec, name: &str, kind: FileKind) -> (tempfile::TempDir, PathBuf, Written) {
+fn written(spec: &Spec, name: &str, kind: ListFormat) -> (tempfile::TempDir, PathBuf, Written) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     let written = write(spec, &path, kind, false, |_| ()).unwrap();
@@ -119,7 +118,7 @@ fn written(spec: &Spec, name: &str, kind: FileKind) -> (tempfile::TempDir, PathB
 #[test]
 fn the_same_arguments_give_the_same_bytes() {
     let spec = Spec { seed: 7, columns: 10, ..spec(5_000, ["5%", "5%", "5%", "5%"]) };
-    let (_folder, path, counts) = written(&spec, "a.csv", FileKind::Csv);
+    let (_folder, path, counts) = written(&spec, "a.csv", ListFormat::Csv);
     let bytes = fs::read(path).unwrap();
     assert_eq!(counts.bytes, bytes.len() as u64);
     assert_eq!(
@@ -128,7 +127,7 @@ fn the_same_arguments_give_the_same_bytes() {
         "{}",
         String::from_utf8_lossy(&bytes[..2_000])
     );
-    let parquet = |spec| fs::read(written(spec, "a", FileKind::Parquet).1).unwrap();
+    let parquet = |spec| fs::read(written(spec, "a", ListFormat::Parquet).1).unwrap();
     assert_eq!(parquet(&spec), parquet(&spec));
 }
 
@@ -150,8 +149,8 @@ fn both_formats_hold_the_same_rows() {
             .collect();
         (concat_batches(&group.schema(), &batches).unwrap(), Written { bytes: 0, ..counts })
     };
-    let (csv, csv_counts) = read("a.csv", FileKind::Csv);
-    let (parquet, parquet_counts) = read("a.parquet", FileKind::Parquet);
+    let (csv, csv_counts) = read("a.csv", ListFormat::Csv);
+    let (parquet, parquet_counts) = read("a.parquet", ListFormat::Parquet);
     assert_eq!(csv_counts, parquet_counts);
     assert_eq!(csv.num_rows(), 20_000);
     for (column, field) in csv.schema().fields().iter().enumerate() {
@@ -165,17 +164,18 @@ fn both_formats_hold_the_same_rows() {
 
 #[test]
 fn a_file_that_is_there_is_left_alone() {
-    let (folder, path, _) = written(&spec(10, ["0%"; 4]), "a.csv", FileKind::Csv);
+    let (folder, path, _) = written(&spec(10, ["0%"; 4]), "a.csv", ListFormat::Csv);
     let before = fs::read(&path).unwrap();
     let other = Spec { seed: 2, ..spec(10, ["0%"; 4]) };
-    let error = write(&other, &path, FileKind::Csv, false, |_| ()).unwrap_err();
+    let error = write(&other, &path, ListFormat::Csv, false, |_| ()).unwrap_err();
     assert!(matches!(error, SynthError::Exists(_)), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
-    write(&other, &path, FileKind::Csv, true, |_| ()).unwrap();
+    write(&other, &path, ListFormat::Csv, true, |_| ()).unwrap();
     assert_ne!(fs::read(&path).unwrap(), before);
-    let error = write(&Spec { columns: 1, ..other.clone() }, &path, FileKind::Csv, true, |_| ()).unwrap_err();
+    let error =
+        write(&Spec { columns: 1, ..other.clone() }, &path, ListFormat::Csv, true, |_| ()).unwrap_err();
     assert_eq!(error.to_string(), "the number of columns must be from 2 to 1000, not 1");
-    let error = write(&other, &folder.path().join("none/a.csv"), FileKind::Csv, false, |_| ()).unwrap_err();
+    let error = write(&other, &folder.path().join("none/a.csv"), ListFormat::Csv, false, |_| ()).unwrap_err();
     assert!(matches!(error, SynthError::Io { .. }), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
 }

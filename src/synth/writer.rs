@@ -15,7 +15,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::error::SynthError;
-use crate::target_group::{BATCH_ROWS, FileKind};
+use crate::target_group::BATCH_ROWS;
 
 /// Encoded rows held in memory before they are written.
 const ROW_GROUP_ROWS: usize = 100_000;
@@ -58,6 +58,15 @@ impl From<ParquetError> for WriteError {
     }
 }
 
+/// The formats of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFormat {
+    /// Comma-separated, UTF-8, with a header.
+    Csv,
+    /// Parquet, every column text.
+    Parquet,
+}
+
 /// A list that is being written.
 pub(super) enum ListWriter {
     Csv { rows: Box<csv::Writer<BufWriter<File>>> },
@@ -65,15 +74,15 @@ pub(super) enum ListWriter {
 }
 
 impl ListWriter {
-    pub(super) fn create(file: File, kind: FileKind, header: &[String]) -> Result<Self, WriteError> {
-        match kind {
-            FileKind::Csv => {
+    pub(super) fn create(file: File, format: ListFormat, header: &[String]) -> Result<Self, WriteError> {
+        match format {
+            ListFormat::Csv => {
                 let file = BufWriter::with_capacity(BUFFER_BYTES, file);
                 let mut rows = Box::new(csv::Writer::from_writer(file));
                 rows.write_record(header)?;
                 Ok(Self::Csv { rows })
             }
-            FileKind::Parquet => {
+            ListFormat::Parquet => {
                 let fields: Vec<Field> =
                     header.iter().map(|name| Field::new(name, DataType::Utf8, false)).collect();
                 let schema = Arc::new(Schema::new(fields));

@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::csv_file::{CsvReader, RawCsv};
 use super::error::TargetGroupError;
 use super::group::{Format, TargetGroup};
+use super::json::{JsonReader, RawJson};
 use super::parquet_file::{ParquetReader, RawParquet};
 
 impl TargetGroup {
@@ -50,6 +51,7 @@ pub struct RawBatches<'a> {
 
 enum Reader<'a> {
     Csv(Box<CsvReader<'a>>),
+    Json(Box<JsonReader<'a>>),
     Parquet(Box<ParquetReader<'a>>),
 }
 
@@ -61,25 +63,28 @@ pub struct RawBatch<'a> {
 
 enum RawRecords<'a> {
     Csv(RawCsv<'a>),
+    Json(RawJson<'a>),
     Parquet(RawParquet<'a>),
 }
 
 impl<'a> Reader<'a> {
     fn open(group: &'a TargetGroup, number: usize) -> Result<Self, TargetGroupError> {
-        let file = group.files[number].open()?;
+        let file = &group.files[number];
         let cant_read = |source: Box<dyn std::error::Error + Send + Sync>| {
             TargetGroupError::new("can't read the file").caused_by(source)
         };
         match &group.formats[number] {
             Format::Csv(csv) => {
-                let reader =
-                    csv.read(file, number, &group.unified).map_err(|error| cant_read(error.into()))?;
-                Ok(Reader::Csv(Box::new(reader)))
+                let reader = csv.read(file.source()?, number, &group.unified);
+                Ok(Reader::Csv(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
+            }
+            Format::Json(json) => {
+                let reader = json.read(file.source()?, number, &group.unified);
+                Ok(Reader::Json(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
             }
             Format::Parquet(parquet) => {
-                let reader =
-                    parquet.read(file, number, &group.unified).map_err(|error| cant_read(error.into()))?;
-                Ok(Reader::Parquet(Box::new(reader)))
+                let reader = parquet.read(file.open()?, number, &group.unified);
+                Ok(Reader::Parquet(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
             }
         }
     }
@@ -90,6 +95,7 @@ impl RawBatch<'_> {
     pub fn read(self) -> Result<Batch, TargetGroupError> {
         let batch = match self.records {
             RawRecords::Csv(csv) => csv.read(),
+            RawRecords::Json(json) => json.read(),
             RawRecords::Parquet(parquet) => parquet.read(),
         };
         batch.map_err(|error| error.in_file(self.shown))
@@ -104,6 +110,7 @@ impl<'a> RawBatches<'a> {
             }
             let records = match &mut self.reader {
                 Some(Reader::Csv(csv)) => csv.next()?.map(RawRecords::Csv),
+                Some(Reader::Json(json)) => json.next()?.map(RawRecords::Json),
                 Some(Reader::Parquet(parquet)) => parquet.next()?.map(RawRecords::Parquet),
                 None => None,
             };

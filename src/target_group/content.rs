@@ -5,75 +5,140 @@ use std::path::Path;
 use super::encoding;
 use super::error::TargetGroupError;
 use super::files::FileKind;
+use super::json;
+use super::source::Packing;
 use crate::campaign::Encoding;
 
 const PARQUET: &[u8] = b"PAR1";
 /// Two magic numbers and the length of the footer.
 const SMALLEST_PARQUET: u64 = 12;
+/// What text in JSON is called.
+const JSON: &str = "JSON";
 
-const SAVE_AS_CSV: &str = "save the sheet as CSV (UTF-8)";
-const UNPACK: &str = "unpack it first";
-const NEITHER: &str = "a target group is CSV or Parquet";
+/// What to do about a file that can't be read.
+#[derive(Debug, Clone, Copy)]
+enum Hint {
+    Say(&'static str),
+    /// The same, or have DuckDB make a Parquet file of it with this table function.
+    Duckdb(&'static str, &'static str),
+}
+
+const SAVE_AS_CSV: Hint = Hint::Say("save the sheet as CSV (UTF-8)");
+const UNPACK: Hint = Hint::Say("unpack it first");
+const NEITHER: Hint = Hint::Say("a list is CSV, JSON lines or Parquet, or has one address a line");
+const AS_PARQUET: Hint = Hint::Say("write it as Parquet");
 
 /// Extensions of files that should be target groups.
-const MEANT: [&str; 5] = ["csv", "tsv", "tab", "txt", "parquet"];
+const MEANT: [&str; 7] = ["csv", "tsv", "tab", "txt", "parquet", "jsonl", "ndjson"];
 
 /// First bytes, what they indicate, and what to do.
-const SIGNATURES: [(&[u8], &str, &str); 19] = [
-    (b"PARE", "an encrypted Parquet file", "write it without encryption"),
+const SIGNATURES: [(&[u8], &str, Hint); 19] = [
+    (b"PARE", "an encrypted Parquet file", Hint::Say("write it without encryption")),
     (b"\x89PNG\r\n\x1a\n", "a PNG image", NEITHER),
     (b"\xff\xd8\xff", "a JPEG image", NEITHER),
     (b"GIF8", "a GIF image", NEITHER),
     (b"%PDF-", "a PDF document", NEITHER),
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"PK\x05\x06", "an empty zip archive", NEITHER),
-    (b"\x1f\x8b", "compressed with gzip", UNPACK),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", UNPACK),
+    (b"\x1f\x8b", "compressed with gzip twice", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd twice", UNPACK),
     (b"BZh", "compressed with bzip2", UNPACK),
     (b"\xfd7zXZ\0", "compressed with xz", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (xls, doc)", SAVE_AS_CSV),
-    (b"SQLite format 3\0", "a SQLite database", "export the table as CSV or Parquet"),
-    (b"ARROW1", "an Arrow IPC file", "write it as Parquet"),
-    (b"ORC", "an ORC file", "write it as Parquet"),
-    (b"Obj\x01", "an Avro file", "write it as Parquet"),
+    (
+        b"SQLite format 3\0",
+        "a SQLite database",
+        Hint::Duckdb("export the table as CSV or Parquet", "sqlite_scan('FILE', 'TABLE')"),
+    ),
+    (b"ARROW1", "an Arrow IPC file", AS_PARQUET),
+    (b"ORC", "an ORC file", AS_PARQUET),
+    (b"Obj\x01", "an Avro file", Hint::Duckdb("write it as Parquet", "read_avro('FILE')")),
     (b"\x7fELF", "a program", NEITHER),
     (b"{\\rtf", "an RTF document", NEITHER),
 ];
 
-/// Distinguishes CSV from Parquet by `head` (the first [`encoding::HEAD_BYTES`]) and `tail` (the
-/// last four bytes); anything else is an error that says what was found. `declared` is the encoding
-/// that the campaign file names.
-pub(super) fn detect(
-    path: &Path,
-    bytes: u64,
-    head: &[u8],
-    tail: &[u8],
-    declared: Option<Encoding>,
-) -> Result<FileKind, TargetGroupError> {
-    if bytes == 0 {
-        return Err(TargetGroupError::new("the file is empty").hint("a header line at least is needed"));
+impl Hint {
+    /// The hint for the file at `path`.
+    fn text(self, path: &Path) -> String {
+        let (hint, from) = match self {
+            Self::Say(hint) => return hint.to_owned(),
+            Self::Duckdb(hint, from) => (hint, from),
+        };
+        // A name that a shell or SQL takes apart is better typed by its owner.
+        let name = path.to_str().filter(|name| !name.contains(['\'', '"', '$', '`', '\\', '!']));
+        let (file, parquet) = match name {
+            Some(name) => (name.to_owned(), path.with_extension("parquet").to_string_lossy().into_owned()),
+            None => ("FILE".to_owned(), "FILE.parquet".to_owned()),
+        };
+        let from = from.replace("FILE", &file);
+        format!("{hint}, such as with duckdb -c \"COPY (FROM {from}) TO '{parquet}'\"")
     }
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-    if head.starts_with(PARQUET) {
-        if bytes < SMALLEST_PARQUET || tail != PARQUET {
-            return Err(TargetGroupError::new("a Parquet file that was cut short: its end is missing")
-                .hint("copy or write it again"));
-        }
-        return Ok(FileKind::Parquet);
-    }
-    let (what, hint) = match known(head, declared) {
-        Some(known) => known,
-        None if extension == "parquet" => ("not Parquet, although it is named so", "write it as Parquet"),
-        None => return Ok(FileKind::Csv),
-    };
-    // A name such as `list.csv.gz` or `list.json` says what the file is.
-    let misleads = MEANT.contains(&extension.as_str()) && !what.starts_with("not ");
-    let named = if misleads { format!(", although it is named `.{extension}`") } else { String::new() };
-    Err(TargetGroupError::new(format!("the file is {what}{named}")).hint(hint))
 }
 
-fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, &'static str)> {
+/// What is known of a file.
+pub(super) struct Content<'a> {
+    pub path: &'a Path,
+    /// How many bytes it has, unpacked.
+    pub bytes: u64,
+    /// Its first [`encoding::HEAD_BYTES`], unpacked.
+    pub head: &'a [u8],
+    /// Its last four bytes, as they are on disk.
+    pub tail: &'a [u8],
+    pub packing: Option<Packing>,
+}
+
+impl Content<'_> {
+    /// Which format it is; anything else is an error that says what was found. `declared` is the
+    /// encoding that the campaign file names.
+    pub(super) fn detect(&self, declared: Option<Encoding>) -> Result<FileKind, TargetGroupError> {
+        let Self { path, bytes, head, tail, packing } = *self;
+        if bytes == 0 {
+            return Err(TargetGroupError::new("the file is empty").hint("a header line at least is needed"));
+        }
+        let extension = self.extension();
+        if head.starts_with(PARQUET) {
+            if let Some(packing) = packing {
+                let problem = format!("the file is Parquet compressed with {}", packing.name());
+                return Err(TargetGroupError::new(problem)
+                    .hint("unpack it first: a Parquet file compresses its columns itself"));
+            }
+            if bytes < SMALLEST_PARQUET || tail != PARQUET {
+                return Err(TargetGroupError::new("a Parquet file that was cut short: its end is missing")
+                    .hint("copy or write it again"));
+            }
+            return Ok(FileKind::Parquet);
+        }
+        let (what, hint) = match known(head, declared) {
+            Some((JSON, _)) if self.is_json_lines(&extension) => return Ok(FileKind::JsonLines),
+            Some(known) => known,
+            None if extension == "parquet" => ("not Parquet, although it is named so", AS_PARQUET),
+            None => return Ok(FileKind::Csv),
+        };
+        // A name such as `list.xlsx` or `list.json` says what the file is.
+        let misleads = MEANT.contains(&extension.as_str()) && !what.starts_with("not ");
+        let named = if misleads { format!(", although it is named `.{extension}`") } else { String::new() };
+        Err(TargetGroupError::new(format!("the file is {what}{named}")).hint(hint.text(path)))
+    }
+
+    /// In lower case; that of `list.csv.gz` is `csv`.
+    fn extension(&self) -> String {
+        let name = self.packing.and(self.path.file_stem()).map_or(self.path, Path::new);
+        name.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
+    }
+
+    fn is_json_lines(&self, extension: &str) -> bool {
+        let text = text_of(self.head);
+        text.starts_with(b"{") && (matches!(extension, "jsonl" | "ndjson") || json::holds_objects(text))
+    }
+}
+
+/// A text without its byte order mark and the white space before it.
+fn text_of(head: &[u8]) -> &[u8] {
+    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start()
+}
+
+fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, Hint)> {
     if let Some((magic, what, hint)) = SIGNATURES.iter().find(|(magic, ..)| head.starts_with(magic)) {
         // OpenDocument archives start with their type, Office ones with a list of parts.
         return Some(match *magic {
@@ -81,13 +146,15 @@ fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, &'sta
                 ("a spreadsheet (ods)", SAVE_AS_CSV)
             }
             b"PK\x03\x04" if contains(head, b"xl/") || contains(head, b"[Content_Types].xml") => {
-                ("an Excel workbook (xlsx)", SAVE_AS_CSV)
+                let hint =
+                    Hint::Duckdb("save the sheet as CSV (UTF-8) or write it as Parquet", "read_xlsx('FILE')");
+                ("an Excel workbook (xlsx)", hint)
             }
             _ => (*what, *hint),
         });
     }
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
-        return Some(("text in UTF-32", "write it in UTF-8"));
+        return Some(("text in UTF-32", Hint::Say("write it in UTF-8")));
     }
     let utf16 = matches!(declared, Some(Encoding::Utf16Le | Encoding::Utf16Be))
         || encoding::mark(head).is_some()
@@ -95,22 +162,25 @@ fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, &'sta
     if !utf16 && head.contains(&0) {
         return Some(("binary data: it holds NUL bytes", NEITHER));
     }
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let text = text_of(head);
     let starts =
         |with: &str| text.len() >= with.len() && text[..with.len()].eq_ignore_ascii_case(with.as_bytes());
     if starts("<!doctype html") || starts("<html") {
-        return Some(("an HTML page", "the download may have been an error or a login page"));
+        return Some(("an HTML page", Hint::Say("the download may have been an error or a login page")));
     }
     if starts("<?xml") {
         return Some(("an XML document", NEITHER));
     }
     let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
     let json = match text.first() {
-        Some(b'{') => inner.starts_with(b"\""),
+        Some(b'{') => inner.starts_with(b"\"") || inner.starts_with(b"}"),
         Some(b'[') => inner.starts_with(b"{"),
         _ => false,
     };
-    json.then_some(("JSON", NEITHER))
+    json.then_some((
+        JSON,
+        Hint::Duckdb("write one object a line, or write it as Parquet", "read_json('FILE')"),
+    ))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -123,7 +193,8 @@ mod tests {
 
     fn says(name: &str, head: &[u8]) -> String {
         let tail = &head[head.len().saturating_sub(4)..];
-        match detect(Path::new(name), head.len() as u64, head, tail, None) {
+        let content = Content { path: Path::new(name), bytes: head.len() as u64, head, tail, packing: None };
+        match content.detect(None) {
             Ok(kind) => format!("{kind:?}"),
             Err(error) => error.problem,
         }
@@ -153,7 +224,7 @@ mod tests {
                 b"PK\x03\x04\x14[Content_Types].xml",
                 "the file is an Excel workbook (xlsx), although it is named `.csv`",
             ),
-            ("a.csv.gz", b"\x1f\x8b\x08\0", "the file is compressed with gzip"),
+            ("a.gz", b"\x1f\x8b\x08\0", "the file is compressed with gzip twice"),
             ("a.csv", b" \n<!DOCTYPE HTML>", "the file is an HTML page, although it is named `.csv`"),
             (
                 "a.csv",
@@ -162,6 +233,11 @@ mod tests {
             ),
             ("a.csv", b"\xff\xfe\0\0e\0\0\0", "the file is text in UTF-32, although it is named `.csv`"),
             ("a.json", b"[ {\"email\": 1}]", "the file is JSON"),
+            ("a.json", b"{\n  \"email\": 1\n}\n", "the file is JSON"),
+            ("a.json", b"\xef\xbb\xbf {\"email\": \"a\"}\n", "JsonLines"),
+            ("a.json", b"{\"email\": oops}\n{\"email\": \"a\"}\n", "JsonLines"),
+            ("a.json", b"{\"email\": \"a", "JsonLines"),
+            ("a.jsonl", b"{\"email\": oops}\n", "JsonLines"),
         ] {
             assert_eq!(says(name, head), expected, "{name} {:?}", head.escape_ascii().to_string());
         }

@@ -142,7 +142,8 @@ fn refuse_narrowed(
     Ok(())
 }
 
-fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
+/// The reason of a row with a value that is none of its column's type.
+pub(super) fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
     let mut shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
     if shown.len() < value.len() {
         shown.push('…');

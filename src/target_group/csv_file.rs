@@ -1,7 +1,7 @@
-//! One CSV file: its encoding, delimiter and header, then its records as columns.
+//! One CSV file, or a bare list of addresses: its encoding, delimiter and header, then its records
+//! as columns.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -14,8 +14,9 @@ use super::convert::{self, Faults};
 use super::error::TargetGroupError;
 use super::records::{Record, Records};
 use super::schema::{Given, Unified};
+use super::source::Source;
 use super::{delimiter, encoding, header};
-use crate::campaign::{self, Encoding};
+use crate::campaign::{self, Encoding, NamedIn};
 
 /// How much text decides the delimiter.
 const SAMPLE_BYTES: usize = 128 * 1024;
@@ -28,13 +29,16 @@ pub(super) struct CsvFile {
     delimiter: u8,
     /// Whether the first line is `sep=…` rather than the header.
     told: bool,
+    /// Whether the records come after a line with the columns' names. A bare list has addresses
+    /// only.
+    has_header: bool,
     pub names: Vec<String>,
 }
 
 impl CsvFile {
     /// Detects how `file` is written and reads its header. `head` is its start.
     pub(super) fn open(
-        mut file: File,
+        mut file: Source,
         bytes: u64,
         head: &[u8],
         spec: &campaign::TargetGroupSource,
@@ -42,12 +46,9 @@ impl CsvFile {
         let cant_read = |error: io::Error| TargetGroupError::new("can't read the file").caused_by(error);
         let (encoding, mark_bytes) =
             encoding::detect(&mut file, bytes, head, spec.encoding).map_err(cant_read)?;
-        let text = |mut file: &File| {
-            file.seek(SeekFrom::Start(mark_bytes))?;
-            Ok(encoding::Text::new(file.try_clone()?, encoding))
-        };
-        let sample =
-            text(&file).and_then(|mut text| delimiter::sample(&mut text, SAMPLE_BYTES)).map_err(cant_read)?;
+        file.seek(SeekFrom::Start(mark_bytes)).map_err(cant_read)?;
+        let mut text = encoding::Text::new(&mut file, encoding);
+        let sample = delimiter::sample(&mut text, SAMPLE_BYTES).map_err(cant_read)?;
         let told = delimiter::told(&sample);
         let given = spec.delimiter.and_then(|given| u8::try_from(given).ok());
         let rest = match told {
@@ -55,12 +56,24 @@ impl CsvFile {
             None => &sample,
         };
         let delimiter = given.or(told).unwrap_or_else(|| delimiter::find(rest, spec.email.trim()));
-        let mut csv = Self { encoding, mark_bytes, delimiter, told: told.is_some(), names: Vec::new() };
-        csv.names = csv.header(&mut csv.records(file).map_err(cant_read)?)?;
+        let mut csv = Self {
+            encoding,
+            mark_bytes,
+            delimiter,
+            told: told.is_some(),
+            has_header: true,
+            names: Vec::new(),
+        };
+        let mut records = csv.records(file).map_err(cant_read)?;
+        csv.has_header = !is_bare(rest, csv.delimiter, spec.email.trim());
+        csv.names = match csv.has_header {
+            true => csv.header(&mut records, spec.named_in)?,
+            false => vec![spec.email.trim().to_owned()],
+        };
         Ok(csv)
     }
 
-    fn records(&self, mut file: File) -> io::Result<Records<encoding::Text<File>>> {
+    fn records(&self, mut file: Source) -> io::Result<Records<encoding::Text<Source>>> {
         file.seek(SeekFrom::Start(self.mark_bytes))?;
         let mut records = Records::new(encoding::Text::new(file, self.encoding), self.delimiter);
         if self.told {
@@ -69,7 +82,11 @@ impl CsvFile {
         Ok(records)
     }
 
-    fn header(&self, records: &mut Records<encoding::Text<File>>) -> Result<Vec<String>, TargetGroupError> {
+    fn header(
+        &self,
+        records: &mut Records<encoding::Text<Source>>,
+        named_in: NamedIn,
+    ) -> Result<Vec<String>, TargetGroupError> {
         let record = records
             .next()
             .map_err(|error| TargetGroupError::new("can't read the file").caused_by(error))?
@@ -83,10 +100,23 @@ impl CsvFile {
         let given = given.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| {
             TargetGroupError::new("the header is not UTF-8")
                 .at_line(line)
-                .hint("name the file's encoding in `target-group.encoding`")
+                .hint(match named_in {
+                    NamedIn::Campaign => "name the file's encoding in `target-group.encoding`",
+                    NamedIn::CommandLine => "write the file in UTF-8",
+                })
                 .caused_by(error)
         })?;
         header::names(given).map_err(|error| error.at_line(line))
+    }
+
+    fn ragged(&self, found: usize, last_line: u64, lines: u64) -> String {
+        let fields = if found == 1 { "field" } else { "fields" };
+        let what = if self.has_header { "the header has" } else { "the list has" };
+        let mut reason = format!("{found} {fields}, {what} {}", self.names.len());
+        if lines > 1 {
+            reason.push_str(&format!("; a quoted field runs on to line {last_line}"));
+        }
+        reason
     }
 
     pub(super) fn columns(&self) -> Vec<(String, Given)> {
@@ -96,12 +126,14 @@ impl CsvFile {
     /// Its rows; `file` is the one that was opened, `number` its place in the target group.
     pub(super) fn read<'a>(
         &'a self,
-        file: File,
+        file: Source,
         number: usize,
         unified: &'a Unified,
     ) -> io::Result<CsvReader<'a>> {
         let mut records = self.records(file)?;
-        records.next()?;
+        if self.has_header {
+            records.next()?;
+        }
         let positions: HashMap<&str, usize> =
             self.names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
         let position = |name: &String| positions.get(name.as_str()).copied();
@@ -127,7 +159,7 @@ impl CsvFile {
 /// The rows of one CSV file.
 pub(super) struct CsvReader<'a> {
     csv: &'a CsvFile,
-    records: Records<encoding::Text<File>>,
+    records: Records<encoding::Text<Source>>,
     number: usize,
     unified: &'a Unified,
     /// The fields with the address and the id.
@@ -178,7 +210,7 @@ impl<'a> CsvReader<'a> {
                     places.push(place);
                 }
                 Ok(fields) => {
-                    let reason = ragged(fields.len(), self.builders.len(), line + lines - 1, lines);
+                    let reason = self.csv.ragged(fields.len(), line + lines - 1, lines);
                     let field = |index: Option<usize>| index.and_then(|index| fields.get(index));
                     unreadable.push(unreadable_row(place, field(self.email), field(self.id), reason));
                 }
@@ -233,11 +265,21 @@ fn unreadable_row(place: Place, email: Option<&[u8]>, id: Option<&[u8]>, reason:
     Unreadable { place, email, id, reason }
 }
 
-fn ragged(found: usize, expected: usize, last_line: u64, lines: u64) -> String {
-    let fields = if found == 1 { "field" } else { "fields" };
-    let mut reason = format!("{found} {fields}, the header has {expected}");
-    if lines > 1 {
-        reason.push_str(&format!("; a quoted field runs on to line {last_line}"));
+/// Whether a text that starts with `sample` is a bare list of addresses, one a line, without a
+/// header: its first line is one field with an `@` in it and isn't the name of the column, and most
+/// lines are one field.
+fn is_bare(sample: &[u8], delimiter: u8, email: &str) -> bool {
+    let mut records = Records::new(sample, delimiter);
+    let (mut seen, mut single) = (0, 0);
+    while let Ok(Some(Record { fields, .. })) = records.next() {
+        let field = fields.ok().filter(|fields| fields.len() == 1).and_then(|fields| fields.get(0));
+        let begins =
+            field.is_some_and(|field| field.contains(&b'@') && field.trim_ascii() != email.as_bytes());
+        if seen == 0 && !begins {
+            return false;
+        }
+        seen += 1;
+        single += usize::from(field.is_some());
     }
-    reason
+    single * 2 > seen
 }

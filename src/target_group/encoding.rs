@@ -4,7 +4,6 @@
 //! Undecodable input is never replaced with something that looks like text: it becomes [`BROKEN`],
 //! which is never part of UTF-8, so that its row is detected.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
@@ -58,7 +57,7 @@ fn utf16(head: &[u8]) -> Option<Encoding> {
 
 /// The encoding of `file` and the length of its mark.
 pub(super) fn detect(
-    file: &mut File,
+    file: &mut (impl Read + Seek),
     bytes: u64,
     head: &[u8],
     declared: Option<Encoding>,
@@ -209,7 +208,7 @@ impl Decoding {
 }
 
 /// The first bytes of a file.
-pub(super) fn head(file: &mut File) -> io::Result<Vec<u8>> {
+pub(super) fn head(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let mut head = vec![0; HEAD_BYTES];
     file.seek(SeekFrom::Start(0))?;
     let length = read_full(file, &mut head)?;

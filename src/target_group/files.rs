@@ -7,13 +7,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::TargetGroupError;
-use crate::campaign;
+use super::source::{Packing, Source};
+use crate::campaign::{self, NamedIn};
 
 /// The format of a file, as detected from its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// Delimited text.
     Csv,
+    /// One JSON object a line.
+    JsonLines,
     /// Parquet.
     Parquet,
 }
@@ -27,7 +30,9 @@ pub struct SourceFile {
     pub shown: String,
     /// Its format.
     pub kind: FileKind,
-    /// Its size.
+    /// How it is compressed as a whole, if it is.
+    pub packing: Option<Packing>,
+    /// Its size on disk.
     pub bytes: u64,
     stamp: Stamp,
 }
@@ -66,8 +71,9 @@ impl Found {
         self.stamp.bytes
     }
 
-    pub(super) fn into_source(self, kind: FileKind) -> SourceFile {
-        SourceFile { path: self.path, shown: self.shown, kind, bytes: self.stamp.bytes, stamp: self.stamp }
+    pub(super) fn into_source(self, kind: FileKind, packing: Option<Packing>) -> SourceFile {
+        let Self { path, shown, stamp, file: _ } = self;
+        SourceFile { path, shown, kind, packing, bytes: stamp.bytes, stamp }
     }
 }
 
@@ -89,6 +95,11 @@ impl SourceFile {
         Ok(file)
     }
 
+    /// Opens the file again, if it is still the same, to read what is in it.
+    pub(super) fn source(&self) -> Result<Source, TargetGroupError> {
+        Source::new(self.open()?, self.packing).map_err(|error| unreadable(&self.shown, error))
+    }
+
     /// Fails if the file at this path is no longer the one that was found.
     pub(super) fn check_unchanged(&self) -> Result<(), TargetGroupError> {
         let metadata = fs::metadata(&self.path).map_err(|error| unreadable(&self.shown, error))?;
@@ -101,7 +112,7 @@ impl SourceFile {
         }
         Err(TargetGroupError::new(format!("`{}` changed while it was read", self.shown))
             .in_file(&self.shown)
-            .hint("write a target group under another name and rename it when it is complete"))
+            .hint("write a list under another name and rename it when it is complete"))
     }
 }
 
@@ -110,8 +121,8 @@ impl SourceFile {
 pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, TargetGroupError> {
     let mut found: Vec<Found> = Vec::new();
     for pattern in &spec.files {
-        for path in expand(pattern, &spec.folder)? {
-            let file = look_at(&path, &spec.folder)?;
+        for path in expand(pattern, spec)? {
+            let file = look_at(&path, spec)?;
             let same = |other: &Found| {
                 (other.stamp.device, other.stamp.inode) == (file.stamp.device, file.stamp.inode)
             };
@@ -125,15 +136,15 @@ pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, Tar
 
 /// Where the files of the target group are; what a pattern can't find is left out.
 pub(crate) fn paths(spec: &campaign::TargetGroupSource) -> Vec<PathBuf> {
-    spec.files.iter().filter_map(|pattern| expand(pattern, &spec.folder).ok()).flatten().collect()
+    spec.files.iter().filter_map(|pattern| expand(pattern, spec).ok()).flatten().collect()
 }
 
 /// The paths that match `pattern`; `pattern` itself if a file has exactly this name.
-fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError> {
+fn expand(pattern: &str, spec: &campaign::TargetGroupSource) -> Result<Vec<PathBuf>, TargetGroupError> {
     if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
         return Ok(vec![pattern.into()]);
     }
-    let shown = shown(Path::new(pattern), folder);
+    let shown = shown(Path::new(pattern), &spec.folder);
     let paths = glob::glob(&escape_folders(pattern)).map_err(|error| {
         TargetGroupError::new(format!("`{shown}` is not a pattern: {}", error.msg))
             .hint("`*` stands for any text, `?` for a character, `**` for any folders")
@@ -146,8 +157,7 @@ fn expand(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, TargetGroupError
         }
     }
     if files.is_empty() {
-        return Err(TargetGroupError::new(format!("no file matches `{shown}`"))
-            .hint("paths start from the campaign file's folder"));
+        return Err(TargetGroupError::new(format!("no file matches `{shown}`")).hint(where_paths_start(spec)));
     }
     files.sort();
     Ok(files)
@@ -166,10 +176,14 @@ fn escape_folders(pattern: &str) -> String {
     escaped.join("/")
 }
 
-fn look_at(path: &Path, folder: &Path) -> Result<Found, TargetGroupError> {
-    let shown = shown(path, folder);
+fn look_at(path: &Path, spec: &campaign::TargetGroupSource) -> Result<Found, TargetGroupError> {
+    let shown = shown(path, &spec.folder);
     // Checked before opening: opening a named pipe would block.
-    let metadata = fs::metadata(path).map_err(|error| unreadable(&shown, error))?;
+    let metadata = fs::metadata(path).map_err(|error| {
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        let unreadable = unreadable(&shown, error);
+        if is_missing { unreadable.hint(where_paths_start(spec)) } else { unreadable }
+    })?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
         return Err(TargetGroupError::new(format!("`{shown}` is {what}"))
@@ -186,11 +200,14 @@ fn shown(path: &Path, folder: &Path) -> String {
     below.unwrap_or(path).to_string_lossy().into_owned()
 }
 
+fn where_paths_start(spec: &campaign::TargetGroupSource) -> &'static str {
+    match spec.named_in {
+        NamedIn::Campaign => "paths start from the campaign file's folder",
+        NamedIn::CommandLine => "paths start from the current folder",
+    }
+}
+
 /// The file at `shown` can't be read.
 pub(super) fn unreadable(shown: &str, error: io::Error) -> TargetGroupError {
-    let hint = (error.kind() == io::ErrorKind::NotFound)
-        .then(|| "paths start from the campaign file's folder".to_owned());
-    let mut problem = TargetGroupError::new(format!("can't read `{shown}`")).in_file(shown).caused_by(error);
-    problem.hint = hint;
-    problem
+    TargetGroupError::new(format!("can't read `{shown}`")).in_file(shown).caused_by(error)
 }

@@ -5,12 +5,15 @@ use std::io::{self, Seek, SeekFrom};
 
 use arrow_schema::{DataType, SchemaRef};
 
+use super::content::Content;
 use super::csv_file::CsvFile;
+use super::encoding;
 use super::error::TargetGroupError;
 use super::files::{self, FileKind, Found, SourceFile};
+use super::json::JsonFile;
 use super::parquet_file::ParquetFile;
 use super::schema::{self, FileColumns, Unified};
-use super::{content, encoding};
+use super::source::{Packing, Source};
 use crate::campaign;
 
 /// The files with the recipients, checked to be readable.
@@ -25,6 +28,7 @@ pub struct TargetGroup {
 #[derive(Debug)]
 pub(super) enum Format {
     Csv(CsvFile),
+    Json(JsonFile),
     Parquet(ParquetFile),
 }
 
@@ -35,12 +39,13 @@ pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGro
     let mut columns = Vec::new();
     for found in files::find(spec)? {
         let shown = found.shown.clone();
-        let format = look_into(&found, spec).map_err(|error| error.in_file(&shown))?;
+        let (packing, format) = look_into(&found, spec).map_err(|error| error.in_file(&shown))?;
         let (kind, given) = match &format {
             Format::Csv(csv) => (FileKind::Csv, csv.columns()),
+            Format::Json(json) => (FileKind::JsonLines, json.columns()),
             Format::Parquet(parquet) => (FileKind::Parquet, parquet.columns()),
         };
-        files.push(found.into_source(kind));
+        files.push(found.into_source(kind, packing));
         formats.push(format);
         columns.push(FileColumns { shown, columns: given });
     }
@@ -56,17 +61,34 @@ pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGro
     Ok(TargetGroup { files, formats, unified })
 }
 
-fn look_into(found: &Found, spec: &campaign::TargetGroupSource) -> Result<Format, TargetGroupError> {
+fn look_into(
+    found: &Found,
+    spec: &campaign::TargetGroupSource,
+) -> Result<(Option<Packing>, Format), TargetGroupError> {
     let cant_read = |error: io::Error| files::unreadable(&found.shown, error);
     let mut file = found.file.try_clone().map_err(cant_read)?;
-    let head = encoding::head(&mut file).map_err(cant_read)?;
+    let mut head = encoding::head(&mut file).map_err(cant_read)?;
     let mut tail = [0; 4];
     file.seek(SeekFrom::Start(found.bytes().saturating_sub(4))).map_err(cant_read)?;
     let tail_bytes = encoding::read_full(&mut file, &mut tail).map_err(cant_read)?;
-    Ok(match content::detect(&found.path, found.bytes(), &head, &tail[..tail_bytes], spec.encoding)? {
-        FileKind::Csv => Format::Csv(CsvFile::open(file, found.bytes(), &head, spec)?),
+    let packing = Packing::of(&head);
+    let mut bytes = found.bytes();
+    if let Some(packing) = packing {
+        bytes = packing.measure(file.try_clone().map_err(cant_read)?, bytes)?;
+    }
+    let mut source = Source::new(file.try_clone().map_err(cant_read)?, packing).map_err(cant_read)?;
+    if packing.is_some() {
+        head = encoding::head(&mut source).map_err(cant_read)?;
+    }
+    let content = Content { path: &found.path, bytes, head: &head, tail: &tail[..tail_bytes], packing };
+    let format = match content.detect(spec.encoding)? {
+        FileKind::Csv => Format::Csv(CsvFile::open(source, bytes, &head, spec)?),
+        FileKind::JsonLines => {
+            Format::Json(JsonFile::open(source, encoding::mark(&head).map_or(0, |(_, bytes)| bytes))?)
+        }
         FileKind::Parquet => Format::Parquet(ParquetFile::open(&file)?),
-    })
+    };
+    Ok((packing, format))
 }
 
 impl TargetGroup {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::{TargetGroupError, list};
+use crate::campaign::NamedIn;
 use crate::kit::nearest::nearest;
 
 /// Trims the names and calls a column without one by its number: `column_3`. A repeated name is an
@@ -29,8 +30,9 @@ pub(super) fn names(given: impl IntoIterator<Item = String>) -> Result<Vec<Strin
     Ok(names)
 }
 
-/// The error for a missing column `name`. `columns` exist, and `key` of the campaign file needs it.
-pub(super) fn missing(name: &str, key: &str, columns: &[&str]) -> TargetGroupError {
+/// The error for a missing column `name`. `columns` exist, and `key` of the campaign file or
+/// `--column` names it.
+pub(super) fn missing(name: &str, key: &str, named_in: NamedIn, columns: &[&str]) -> TargetGroupError {
     let mut hint = match nearest(name, columns.iter().copied()) {
         Some(nearest) => format!("did you mean `{nearest}`? "),
         None => String::new(),
@@ -38,11 +40,16 @@ pub(super) fn missing(name: &str, key: &str, columns: &[&str]) -> TargetGroupErr
     if columns.iter().any(|column| column.contains('@')) {
         hint.push_str("the first line looks like a row: a header line with the columns' names is needed; ");
     }
+    let problem = match named_in {
+        NamedIn::Campaign => format!("no column `{name}`, which `target-group.{key}` names"),
+        NamedIn::CommandLine => {
+            hint.push_str("`--column` names another one; ");
+            format!("no column `{name}`")
+        }
+    };
     hint.push_str("the columns are ");
     hint.push_str(&list(columns.iter().copied()));
-    TargetGroupError::new(format!("no column `{name}`, which `target-group.{key}` names"))
-        .at_column(name)
-        .hint(hint)
+    TargetGroupError::new(problem).at_column(name).hint(hint)
 }
 
 fn ordinal(number: usize) -> String {
@@ -81,16 +88,17 @@ mod tests {
 
     #[test]
     fn a_missing_column_names_the_nearest_and_all() {
-        let error = missing("emial", "email", &["id", "email", "name"]);
+        let error = missing("emial", "email", NamedIn::Campaign, &["id", "email", "name"]);
         assert_eq!(error.problem, "no column `emial`, which `target-group.email` names");
         assert_eq!(
             error.hint.as_deref(),
             Some("did you mean `email`? the columns are `id`, `email`, `name`")
         );
-        let error = missing("email", "email", &["bob@example.com", "Bob"]);
+        let error = missing("email", "email", NamedIn::Campaign, &["bob@example.com", "Bob"]);
         assert!(error.hint.unwrap().contains("looks like a row"));
         let many: Vec<String> = (0..25).map(|n| format!("c{n}")).collect();
-        let error = missing("zzz", "id", &many.iter().map(String::as_str).collect::<Vec<_>>());
+        let error =
+            missing("zzz", "id", NamedIn::Campaign, &many.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(error.hint.unwrap().ends_with("`c19` and 5 more"));
     }
 }

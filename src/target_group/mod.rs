@@ -1,4 +1,4 @@
-//! Reads CSV and Parquet into record batches and keeps the place of every row.
+//! Reads CSV, JSON lines and Parquet into record batches and keeps the place of every row.
 //!
 //! [`open`] finds the files, detects their format from their content, and unifies their columns; it
 //! reports everything that is wrong with a file as a whole. [`TargetGroup::batches`] then reads
@@ -17,10 +17,12 @@ mod error;
 mod files;
 mod group;
 mod header;
+mod json;
 mod parquet_file;
 mod parquet_pages;
 mod records;
 mod schema;
+mod source;
 mod types;
 
 #[cfg(test)]
@@ -32,3 +34,4 @@ pub use error::TargetGroupError;
 pub(crate) use files::paths;
 pub use files::{FileKind, SourceFile};
 pub use group::{TargetGroup, open};
+pub use source::Packing;

@@ -9,14 +9,14 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use super::error::TargetGroupError;
 use super::header;
 use super::types;
-use crate::campaign;
+use crate::campaign::{self, NamedIn};
 
 /// What a file says about a column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
-    /// A CSV column.
+    /// A CSV column, or one of JSON lines with text in it.
     Text,
-    /// A Parquet column, and the type that it is read as.
+    /// A column with a type, and the type that it is read as.
     Typed(DataType),
     /// A Parquet column of a type that templates can't use.
     Unusable(DataType),
@@ -76,7 +76,7 @@ pub(super) fn unify(
     for file in files {
         if !file.columns.iter().any(|(name, _)| name == email) {
             let columns: Vec<&str> = file.columns.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(header::missing(email, "email", &columns).in_file(&file.shown));
+            return Err(header::missing(email, "email", spec.named_in, &columns).in_file(&file.shown));
         }
     }
     // A file may have a hundred thousand columns: each is looked up by its name.
@@ -96,7 +96,7 @@ pub(super) fn unify(
     let optional = optional.into_iter().filter_map(|(name, key)| Some((name?.trim(), key)));
     for (name, key) in optional.chain(declared) {
         if !given_by_name.contains_key(name) {
-            return Err(header::missing(name, key, &names));
+            return Err(header::missing(name, key, spec.named_in, &names));
         }
     }
 
@@ -246,8 +246,12 @@ fn template_type(
         let widened = match &agreed {
             None => data_type.clone(),
             Some((first, so_far)) => types::widen(so_far, data_type).ok_or_else(|| {
-                let hint =
-                    format!("say in `[target-group.types]` what `{name}` is, or write both files alike");
+                let hint = match spec.named_in {
+                    NamedIn::Campaign => {
+                        format!("say in `[target-group.types]` what `{name}` is, or write both files alike")
+                    }
+                    NamedIn::CommandLine => "write both files alike".to_owned(),
+                };
                 clash((first, so_far), (shown, data_type), &hint)
             })?,
         };
@@ -257,7 +261,7 @@ fn template_type(
         (None, None) => Ok(None),
         (None | Some((_, DataType::Null)), _) => Ok(Some(DataType::Utf8)),
         (Some((shown, found)), Some(csv)) if found.is_nested() => {
-            let hint = "a CSV field can't hold lists or structs: rename or remove one of the columns";
+            let hint = "text can't hold lists or structs: rename or remove one of the columns";
             Err(clash((shown, &found), (csv, &DataType::Utf8), hint))
         }
         // `01234` and `K1A` say more than a number can: text wins.

@@ -15,6 +15,7 @@ mod earlier;
 mod editions;
 mod exit_codes;
 mod kit;
+mod lists;
 mod manual;
 mod monitoring;
 mod mx;

@@ -320,3 +320,22 @@ fn declared_types_are_held_against_the_columns() {
     let error = kit().keys("id = 'idd'").file("a.csv", "email,id\n").refused();
     assert_eq!(error.problem, "no column `idd`, which `target-group.id` names");
 }
+
+#[test]
+fn a_bare_list_of_addresses_has_no_header() {
+    let text = "a@x.example\n b@x.example \nnobody\n\n\"c@x.example\"\nd@x.example,Dan\n";
+    let read = kit().file("a.csv", text).keys("delimiter = ','").contents();
+    assert_eq!(read.columns, ["email"]);
+    assert_eq!(read.lines(), ["a@x.example", " b@x.example ", "nobody", "c@x.example"]);
+    assert_eq!(read.reasons(), ["5:6 2 fields, the list has 1"]);
+    assert_eq!(read.places()[0], (1, Some(1)));
+    // Where nothing says that it separates, a comma is part of what is no address then.
+    assert_eq!(csv(text).lines()[4], "d@x.example,Dan");
+    let kit = kit().file("a.txt", "a@x.example\r\nb@x.example").keys("email = 'mail'");
+    assert_eq!((kit.contents().columns, kit.contents().rows.len()), (vec!["mail".to_owned()], 2));
+    // One with other columns needs a header, and a header is one whatever it is called.
+    let error = super::kit().file("a.csv", "a@x.example,Ann\nb@x.example,Bob\n").refused();
+    assert!(error.hint.unwrap().contains("looks like a row"));
+    let read = super::kit().file("a.csv", "@mail\na@x.example\n").keys("email = '@mail'").contents();
+    assert_eq!(read.lines(), ["a@x.example"]);
+}

@@ -4,6 +4,8 @@ mod corpora;
 mod csv;
 mod files;
 mod fuzz;
+mod json;
+mod packed;
 mod parquet;
 mod random;
 

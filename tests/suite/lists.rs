@@ -1,0 +1,80 @@
+//! Lists as they come: compressed, JSON lines, bare addresses; in runs and in imports.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use mailrun::sandbox::Options;
+
+use crate::kit::{Dir, Relay, campaign};
+
+fn gz(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_run_takes_compressed_files_json_lines_and_bare_lists_mixed() {
+    let relay = Relay::start(Options::default());
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", relay.port(), "", "");
+    dir.write("a.csv.gz", gz("email,n\nann@x.example,1\nbob@x.example,2\n"));
+    let lines = "{\"email\":\"cleo@x.example\",\"n\":3}\n{\"email\":\"dan@x.example\"\n";
+    dir.write("b.jsonl.zst", zstd::encode_all(lines.as_bytes(), 3).unwrap());
+    dir.write("c.txt", "eve@x.example\nANN@x.example\n");
+    let lists = ["--list", "a.csv.gz", "--list", "b.jsonl.zst", "--list", "c.txt"];
+    let args = [
+        &["send", &file, "--set", "stop.max-invalid-percent=100", "--set", "template.defaults.n=0"][..],
+        &lists,
+    ]
+    .concat();
+    dir.run(&args).ended(0);
+    let accepted = ("accepted".to_owned(), 4);
+    assert_eq!(dir.dispositions("c"), [accepted, ("duplicate".to_owned(), 1), ("invalid".to_owned(), 1)]);
+    let rows = dir.results("c");
+    let invalid = rows.iter().find(|row| row.source_file.ends_with("b.jsonl.zst") && row.row == 2).unwrap();
+    assert_eq!(invalid.detail.as_deref(), Some("not JSON at character 26: `,` or `}` is missing"));
+    // The same files are the same run.
+    dir.run(&args).ended(0);
+    assert_eq!(relay.stop().accepted, 4);
+}
+
+#[test]
+fn a_list_that_was_cut_short_sends_nothing() {
+    let relay = Relay::start(Options::default());
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", relay.port(), "", "");
+    let packed =
+        gz(&format!("email\n{}", (0..2_000).map(|n| format!("{n}@x.example\n")).collect::<String>()));
+    dir.write("a.csv.gz", &packed[..packed.len() - 9]);
+    let ran = dir.run(&["send", &file, "--list", "a.csv.gz"]).ended(2);
+    ran.says("the file was cut short: its gzip data can't be unpacked after ").says("a.csv.gz");
+    assert_eq!(relay.stop().accepted, 0);
+}
+
+#[test]
+fn an_import_takes_the_same_lists_and_speaks_of_its_own_options() {
+    let dir = Dir::new();
+    dir.write("bare.txt", "ann@x.example\nBob@x.example\nnobody\n");
+    let ran = dir.run(&["suppress", "import", "bare.txt"]).ended(1);
+    ran.says("bare.txt, row 3: invalid address `nobody`").says("3 rows read: 2 added");
+    dir.write("more.csv.gz", gz("email,reason\ncleo@x.example,complaint\n"));
+    dir.write("more.jsonl", "{\"email\":\"dan@x.example\",\"expires\":\"never\"}\n");
+    dir.run(&["suppress", "import", "more.csv.gz", "more.jsonl"]).ended(0).says("2 rows read: 2 added");
+    let listed = dir.run(&["suppress", "list"]).ended(0).stdout();
+    assert!(["ann@", "Bob@", "cleo@", "dan@"].iter().all(|name| listed.contains(name)), "{listed}");
+
+    dir.write("other.csv", "mail,name\nann@x.example,Ann\n");
+    dir.write("empty.csv", "");
+    for (file, says) in [
+        ("other.csv", "no column `email`"),
+        ("other.csv", "`--column` names another one; the columns are `mail`, `name`"),
+        ("none.csv", "paths start from the current folder"),
+        ("empty.csv", "the file is empty"),
+    ] {
+        let ran = dir.run(&["suppress", "import", file]).ended(2).says(says);
+        let said = ran.stderr();
+        assert!(!said.contains("target-group") && !said.contains("campaign"), "{said}");
+    }
+}
