@@ -1,64 +1,74 @@
-//! `mailrun status --recipient`: one recipient's whole history.
+//! `mailrun status` for single recipients: one, or each of a run with its whole history.
 //!
-//! As JSON it is a notification status: what was received, what was handed to the channel, and what
-//! the channel did with it. After the retention time there is nothing but an empty object.
+//! As JSON each row is a line with its notification status, in the form of services such as SAP's:
+//! what was received, what was handed to the channel, and what the channel did with it. After the
+//! retention time there is nothing but an empty object.
+
+use std::io::{self, BufWriter, Write};
 
 use serde_json::{Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::out;
-use crate::job::{History, Workspace, histories};
-use crate::mail::Address;
+use super::output::ended_pipe;
+use crate::job::{Asked, History, Workspace, histories};
 use crate::run_dir::{Manifest, RunDir};
 
 pub(super) fn run(
     workspace: &Workspace,
     dir: &RunDir,
     manifest: &Manifest,
-    address: &Address,
+    asked: &Asked,
     as_json: bool,
 ) -> Result<Exit, Diagnostic> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let mut found = 0_u64;
     let kept = manifest.campaign.results.status_retention.0;
-    let over = manifest.finished.is_some_and(|at| workspace.clock().wall().since(at) > kept);
-    if over {
-        out(if as_json { "{}\n" } else { "" })?;
-        return Ok(Exit::Ok);
+    let is_over = manifest.finished.is_some_and(|at| workspace.clock().wall().since(at) > kept);
+    if !is_over {
+        histories(workspace, dir, manifest, asked, &mut |history| {
+            found += 1;
+            let shown = if as_json { format!("{}\n", notification(&history)) } else { text(&history) };
+            written = out.write_all(shown.as_bytes());
+            written.is_ok()
+        })?;
     }
-    let histories = histories(workspace, dir, manifest, address)?;
-    if as_json {
-        let values: Vec<Value> = histories.iter().map(notification).collect();
-        let value = match <[Value; 1]>::try_from(values) {
-            Ok([one]) => one,
-            Err(none) if none.is_empty() => json!({}),
-            Err(several) => json!(several),
-        };
-        out(&format!("{value:#}\n"))?;
-        return Ok(Exit::Ok);
+    if found == 0 && as_json {
+        written = writeln!(out, "{}", json!({"SAPnotification": {}}));
+    } else if found == 0 && !is_over {
+        return Err(nobody(dir, asked));
     }
-    if histories.is_empty() {
-        return Err(Diagnostic::new(format!("run `{}` has no row with the address `{address}`", dir.name())));
+    written.and_then(|()| out.flush()).map_or_else(ended_pipe, |()| Ok(Exit::Ok))
+}
+
+fn nobody(dir: &RunDir, asked: &Asked) -> Diagnostic {
+    let what = match asked {
+        Asked::Everybody => String::new(),
+        Asked::Address(address) => format!(" with the address `{address}`"),
+        Asked::Text(text) => format!(" with the address `{}`", text.escape_debug()),
+        Asked::Notification(id) => format!(" with the notification id `{}`", id.escape_debug()),
+    };
+    Diagnostic::new(format!("run `{}` has no row{what}", dir.name()))
+}
+
+fn text(history: &History) -> String {
+    let recipient = history.recipient.as_deref().unwrap_or("(no address)").escape_debug();
+    let mut text = format!("{recipient}  {}  {}\n", history.place, history.notification);
+    for step in &history.steps {
+        text.push_str(&format!("  {}  {:<13}  {}\n", step.at, step.code, step.text));
     }
-    for history in &histories {
-        let mut text = format!("{}  {}\n", history.recipient, history.place);
-        for step in &history.steps {
-            text.push_str(&format!("  {}  {:<13}  {}\n", step.at, step.code, step.text));
-        }
-        out(&text)?;
-    }
-    Ok(Exit::Ok)
+    text
 }
 
 fn notification(history: &History) -> Value {
-    let status: Vec<Value> = history
-        .steps
-        .iter()
-        .map(|step| {
-            json!({
-                "statusCode": step.code, "statusText": step.text, "channel": "email",
-                "recipient": format!("email:{}", history.recipient), "timestamp": step.at.to_string(),
-            })
+    let recipient = history.recipient.as_ref().map(|recipient| format!("email:{recipient}"));
+    let status = history.steps.iter().map(|step| {
+        json!({
+            "statusCode": step.code, "statusText": step.text, "channel": "email",
+            "recipient": recipient, "timestamp": step.at.to_string(),
         })
-        .collect();
-    json!({"notificationId": history.notification, "status": status})
+    });
+    let status: Vec<Value> = status.collect();
+    json!({"SAPnotification": {"notificationId": history.notification, "status": status}})
 }

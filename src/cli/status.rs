@@ -9,10 +9,10 @@ use super::exit::Exit;
 use super::output::out;
 use super::table::table;
 use super::{health, recipient, runs};
-use crate::job::{Live, Percent, recipient_of_return_path, standing};
+use crate::job::{Asked, Live, Percent, Workspace, recipient_of_return_path, standing};
 use crate::kit::text::{duration, grouped};
 use crate::mail::{Address, Timestamp};
-use crate::run_dir::{Manifest, RunState};
+use crate::run_dir::{Manifest, RunDir, RunState};
 
 /// `mailrun status`.
 #[derive(Debug, clap::Args)]
@@ -21,14 +21,21 @@ pub(super) struct Args {
     /// Run: its id, the start of it, its directory, or for the latest run of a campaign its id,
     /// file or folder; without it, all runs are listed
     run: Option<String>,
-    /// Show the whole history of one recipient
+    /// Show the whole history of one recipient: an address, `email:` and an address, or the text
+    /// of a row whose address is invalid
     #[arg(long, value_name = "ADDRESS", requires = "run")]
-    recipient: Option<Address>,
+    recipient: Option<String>,
     /// The same, for the recipient whose return path (with `verp = true`) a bounce came back to
     #[arg(long, value_name = "ADDRESS", requires = "run", conflicts_with = "recipient")]
     return_path: Option<Address>,
+    /// The same, for the `notificationId` that --json prints; the run is found by it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["recipient", "return_path"])]
+    notification: Option<String>,
+    /// The same, for every row of the run
+    #[arg(long, requires = "run", conflicts_with_all = ["recipient", "return_path", "notification"])]
+    all_recipients: bool,
     /// Only say whether the run, or the latest one of each campaign, is well: see the exit codes
-    #[arg(long, conflicts_with_all = ["recipient", "return_path"])]
+    #[arg(long, conflicts_with_all = ["recipient", "return_path", "notification", "all_recipients"])]
     check: bool,
     /// With --check: well also if at most this share of the planned recipients was not accepted
     #[arg(long, value_name = "PERCENT", requires = "check", default_value = "0%", hide_default_value = true)]
@@ -43,13 +50,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if args.check {
         return health::run(&workspace, args.run.as_deref(), args.fail_above, args.json);
     }
-    let Some(run) = &args.run else { return runs::run(&workspace, args.json) };
-    let run = workspace.find_run(run)?;
+    let run = match (&args.run, &args.notification) {
+        (Some(run), _) => workspace.find_run(run)?,
+        (None, Some(id)) => workspace.find_notified(id)?,
+        (None, None) => return runs::run(&workspace, args.json),
+    };
     let (dir, manifest) = (run.dir(), run.manifest()?);
-    let returned = args.return_path.as_ref();
-    let returned = returned.map(|path| recipient_of_return_path(&workspace, dir, &manifest, path));
-    if let Some(address) = returned.transpose()?.as_ref().or(args.recipient.as_ref()) {
-        return recipient::run(&workspace, dir, &manifest, address, args.json);
+    if let Some(asked) = asked(&workspace, dir, &manifest, args)? {
+        return recipient::run(&workspace, dir, &manifest, &asked, args.json);
     }
     let running = run.is_leased()?;
     let live = running.then(|| Live::read(dir)).flatten();
@@ -77,6 +85,21 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     text.extend(live.as_ref().map(|live| progress(live, workspace.clock().wall())));
     out(&text)?;
     Ok(Exit::Ok)
+}
+
+/// The rows that are asked for, if single ones are.
+fn asked(
+    workspace: &Workspace,
+    dir: &RunDir,
+    manifest: &Manifest,
+    args: &Args,
+) -> Result<Option<Asked>, Diagnostic> {
+    if let Some(path) = &args.return_path {
+        return Ok(Some(Asked::Address(recipient_of_return_path(workspace, dir, manifest, path)?)));
+    }
+    let recipient = args.recipient.as_deref().map(Asked::recipient);
+    let notification = args.notification.clone().map(Asked::Notification);
+    Ok(recipient.or(notification).or(args.all_recipients.then_some(Asked::Everybody)))
 }
 
 /// Rate, finish and lanes of a running process.

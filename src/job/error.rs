@@ -424,6 +424,12 @@ pub(crate) enum SelectionError {
         /// The run.
         run: String,
     },
+    /// No run has a row with this notification id.
+    #[error("no run has a notification `{id}`")]
+    NoNotification {
+        /// The id.
+        id: String,
+    },
 }
 
 impl SelectionError {
@@ -431,7 +437,11 @@ impl SelectionError {
     pub(crate) fn place(&self) -> Option<&str> {
         match self {
             Self::Render { place, .. } => Some(place),
-            Self::Screen(_) | Self::NoRow { .. } | Self::NoAddress(_) | Self::NoReturnPath { .. } => None,
+            Self::Screen(_)
+            | Self::NoRow { .. }
+            | Self::NoAddress(_)
+            | Self::NoReturnPath { .. }
+            | Self::NoNotification { .. } => None,
         }
     }
 
@@ -445,6 +455,9 @@ impl SelectionError {
             Self::Render { hint, .. } => Some(hint),
             Self::NoReturnPath { .. } => Some(
                 "its token belongs to another run, was made with another secret, or was altered in transit",
+            ),
+            Self::NoNotification { .. } => Some(
+                "copy the `notificationId` that `mailrun status --json` prints for a recipient, or name the run too",
             ),
         }
     }

@@ -1,13 +1,19 @@
-//! What happened to one recipient in a run, from its plan and its journal.
+//! What happened to recipients of a run, from its plan and its journal.
+
+use std::ops::Range;
 
 use super::error::{JobError, SelectionError};
 use super::secret::token_secret;
 use super::workspace::Workspace;
 use crate::compose::return_path;
-use crate::journal::{Attempt, Verdict};
+use crate::journal::{Attempt, Reader, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::plan::{self, ScreenedRows};
-use crate::run_dir::{Manifest, RunDir};
+use crate::run_dir::{Manifest, RunDir, StoredRun};
+use crate::screen::Screened;
+
+/// Rows whose attempts are collected in one pass over the journal, where all are asked for.
+const ROWS_AT_ONCE: u32 = 32_768;
 
 /// One thing that happened.
 pub(crate) struct Step {
@@ -25,10 +31,87 @@ pub(crate) struct History {
     pub notification: String,
     /// File and row.
     pub place: String,
-    /// The address.
-    pub recipient: String,
+    /// The address; as given where it is not one, `None` where the row could not be read that far.
+    pub recipient: Option<String>,
     /// In the order of time.
     pub steps: Vec<Step>,
+}
+
+/// Which rows of a run are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// All.
+    Everybody,
+    /// Those with this address.
+    Address(Address),
+    /// Those whose cell with the address says this, which is none.
+    Text(String),
+    /// The one with this notification id.
+    Notification(String),
+}
+
+impl Asked {
+    /// What a user or a service names: an address, `email:` and an address, or a text that is no
+    /// address and may be in the list as it is.
+    pub(crate) fn recipient(text: &str) -> Self {
+        let text = match text.split_at_checked("email:".len()) {
+            Some((channel, address)) if channel.eq_ignore_ascii_case("email:") => address,
+            Some(_) | None => text,
+        };
+        Address::parse(text).map_or_else(|_| Self::Text(text.trim().to_owned()), Self::Address)
+    }
+
+    fn is_planned(&self, run: &str, index: u32, address: impl FnOnce() -> Address) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Address(asked) => is_same(&address(), asked),
+            Self::Text(_) => false,
+            Self::Notification(id) => *id == of_planned(run, index),
+        }
+    }
+
+    fn is_screened(&self, run: &str, row: &Screened) -> bool {
+        let email = row.email.as_deref();
+        match self {
+            Self::Everybody => true,
+            Self::Address(asked) => {
+                email.is_some_and(|email| Address::parse(email).is_ok_and(|other| is_same(&other, asked)))
+            }
+            Self::Text(text) => email.is_some_and(|email| email.trim() == text),
+            Self::Notification(id) => *id == of_screened(run, row),
+        }
+    }
+
+    /// How many rows it pays to look up together.
+    fn rows_at_once(&self) -> u32 {
+        match self {
+            Self::Everybody => ROWS_AT_ONCE,
+            Self::Address(_) | Self::Text(_) | Self::Notification(_) => 1,
+        }
+    }
+}
+
+fn of_planned(run: &str, index: u32) -> String {
+    format!("{run}.{index}")
+}
+
+fn of_screened(run: &str, row: &Screened) -> String {
+    format!("{run}.{}.{}", row.file, row.place.row)
+}
+
+impl Workspace {
+    /// The run that a notification is of, from its id: the run's id and one or two numbers.
+    pub(crate) fn find_notified(&self, id: &str) -> Result<StoredRun, JobError> {
+        let run_ids = id.rmatch_indices('.').take(2).map(|(dot, _)| &id[..dot]);
+        for run_id in run_ids {
+            if let Ok(run) = self.find_run(run_id)
+                && run.dir().run_id() == run_id
+            {
+                return Ok(run);
+            }
+        }
+        Err(SelectionError::NoNotification { id: id.to_owned() }.into())
+    }
 }
 
 /// The recipient whose return path in the run in `dir` this is.
@@ -46,97 +129,147 @@ pub(crate) fn recipient_of_return_path(
     Ok(row.map(|row| plan.address(row)).ok_or_else(no_such)?)
 }
 
-/// What happened to the rows of a run with this address.
+/// Hands what happened to the rows that are asked for to `each`, in the order of the lists, until
+/// it returns false.
 pub(crate) fn histories(
     workspace: &Workspace,
     dir: &RunDir,
     manifest: &Manifest,
-    address: &Address,
-) -> Result<Vec<History>, JobError> {
+    asked: &Asked,
+    each: &mut dyn FnMut(History) -> bool,
+) -> Result<(), JobError> {
     let plan = manifest.open_plan(&dir.plan())?;
     let state = workspace.state()?;
     let journal = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
-    let received = manifest.planned.unwrap_or(manifest.created);
-    let same = |email: &str| Address::parse(email).is_ok_and(|other| is_same(&other, address));
+    let mut attempts =
+        Attempts { journal, rows_at_once: asked.rows_at_once(), rows: 0..0, found: Vec::new() };
+    let (run, received) = (manifest.run_id.as_str(), manifest.planned.unwrap_or(manifest.created));
     let shown = |file: usize| manifest.shown(file);
-    let mut found = Vec::new();
     for row in plan::input_order(&plan, ScreenedRows::open(&dir.screened())?) {
-        match row? {
+        let history = match row? {
             plan::InputRow::Planned(index) => {
-                if !is_same(&plan.address(index), address) {
+                if !asked.is_planned(run, index, || plan.address(index)) {
                     continue;
                 }
                 let (file, row) = plan.place(index);
                 let mut steps = vec![Step { code: "CAAS_RECEIVED", text: "planned".into(), at: received }];
-                if let Some(journal) = &journal {
-                    for attempt in journal.attempts(index)? {
-                        steps.extend(steps_of(&attempt));
-                    }
-                }
-                found.push(History {
-                    notification: format!("{}.{index}", manifest.run_id),
+                let rows = index..index.saturating_add(attempts.rows_at_once).min(plan.len());
+                add_steps(&mut steps, attempts.of(index, rows)?);
+                History {
+                    notification: of_planned(run, index),
                     place: format!("{}, row {row}", shown(file as usize)),
-                    recipient: address.to_string(),
+                    recipient: Some(plan.address(index).to_string()),
                     steps,
-                });
+                }
             }
             plan::InputRow::Screened(screened) => {
-                let Some(email) = screened.email.as_deref().filter(|email| same(email)) else { continue };
+                if !asked.is_screened(run, &screened) {
+                    continue;
+                }
                 let text = format!("{}: {}", screened.disposition, screened.detail);
-                found.push(History {
-                    notification: format!("{}.{}.{}", manifest.run_id, screened.file, screened.place.row),
+                History {
+                    notification: of_screened(run, &screened),
                     place: format!("{}, row {}", shown(screened.file), screened.place.row),
-                    recipient: email.trim().to_owned(),
-                    steps: vec![Step { code: "CAAS_RECEIVED", text, at: received }],
-                });
+                    recipient: screened.email.as_deref().map(|email| email.trim().to_owned()),
+                    steps: vec![
+                        Step { code: "CAAS_RECEIVED", text: "read".into(), at: received },
+                        Step { code: ended(screened.disposition), text, at: received },
+                    ],
+                }
             }
+        };
+        if !each(history) {
+            break;
         }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// The attempts of rows that are asked for in ascending order.
+struct Attempts {
+    journal: Option<Reader>,
+    rows_at_once: u32,
+    /// The rows whose attempts are in `found`.
+    rows: Range<u32>,
+    found: Vec<Vec<Attempt>>,
+}
+
+impl Attempts {
+    /// Those of `index`; where they are not at hand, those of all `rows` are read.
+    fn of(&mut self, index: u32, rows: Range<u32>) -> Result<&[Attempt], JobError> {
+        let Some(journal) = &self.journal else { return Ok(&[]) };
+        if !self.rows.contains(&index) {
+            self.found = journal.attempts(rows.clone())?;
+            self.rows = rows;
+        }
+        Ok(&self.found[(index - self.rows.start) as usize])
+    }
 }
 
 fn is_same(one: &Address, other: &Address) -> bool {
     one.domain() == other.domain() && one.local().to_lowercase() == other.local().to_lowercase()
 }
 
-/// What one attempt amounts to: handed to the channel, accepted by it, and how that ended.
-fn steps_of(attempt: &Attempt) -> Vec<Step> {
-    let mut steps = Vec::new();
-    if let Some(intent) = &attempt.intent {
-        let text = format!("attempt {}, message {}", intent.attempt, intent.message_id);
-        steps.push(Step { code: "CAAS_SENT", text, at: intent.at });
+/// The code of the end of a row.
+fn ended(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Accepted => "CH_SENT",
+        Disposition::Bounced => "CH_BOUNCED",
+        Disposition::Deferred => "CH_DEFERRED",
+        Disposition::InDoubt => "CH_IN_DOUBT",
+        Disposition::Suppressed
+        | Disposition::Duplicate
+        | Disposition::Invalid
+        | Disposition::RenderFailed
+        | Disposition::NotAttempted
+        | Disposition::AlreadySent => "CAAS_FAILED",
     }
-    let Some(outcome) = &attempt.outcome else {
-        return steps;
-    };
-    let why = match (&outcome.reply, &outcome.detail) {
-        (Some(reply), _) => reply.to_string(),
-        (None, Some(detail)) => detail.clone(),
-        (None, None) => String::new(),
-    };
-    match outcome.verdict {
-        Verdict::Final(Disposition::Accepted) => {
-            let started = outcome.last_attempt_at.unwrap_or(outcome.at);
-            steps.push(Step { code: "CH_RECEIVED", text: "handed to the next hop".into(), at: started });
-            steps.push(Step { code: "CH_SENT", text: format!("accepted: {why}"), at: outcome.at });
+}
+
+/// What attempts amount to: handed to the channel, accepted by it or not, and how that ended.
+fn add_steps(steps: &mut Vec<Step>, attempts: &[Attempt]) {
+    // A row that is given up without another attempt ends for the reason of the last one.
+    let mut last = String::new();
+    for attempt in attempts {
+        if let Some(intent) = &attempt.intent {
+            let text = format!("attempt {}, message {}", intent.attempt, intent.message_id);
+            steps.push(Step { code: "CAAS_SENT", text, at: intent.at });
         }
-        Verdict::Final(disposition) if attempt.intent.is_some() => {
-            steps.push(Step { code: "CH_RECEIVED", text: format!("{disposition}: {why}"), at: outcome.at });
+        let Some(outcome) = &attempt.outcome else { continue };
+        let why = match (&outcome.reply, &outcome.detail) {
+            (Some(reply), _) => reply.to_string(),
+            (None, Some(detail)) => detail.clone(),
+            (None, None) => last.clone(),
+        };
+        let (code, text) = match outcome.verdict {
+            Verdict::Final(disposition) => {
+                if disposition == Disposition::Accepted {
+                    let started = outcome.last_attempt_at.unwrap_or(outcome.at);
+                    let text = "handed to the next hop".into();
+                    steps.push(Step { code: "CH_RECEIVED", text, at: started });
+                }
+                (ended(disposition), format!("{disposition}: {why}"))
+            }
+            Verdict::Retry { at } => ("CH_RETRY", format!("retry at {at}: {why}")),
+            Verdict::Withdrawn => ("CAAS_RECEIVED", "not started, waiting again".into()),
+        };
+        steps.push(Step { code, text, at: outcome.at });
+        last = why;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_is_an_address_with_or_without_its_channel() {
+        let ann = Asked::Address(Address::parse("ann@a.example").unwrap());
+        for text in ["ann@a.example", "email:ann@a.example", "EMAIL:ann@a.example"] {
+            assert_eq!(Asked::recipient(text), ann);
         }
-        Verdict::Final(disposition) => {
-            steps.push(Step { code: "CAAS_RECEIVED", text: format!("{disposition}: {why}"), at: outcome.at });
-        }
-        Verdict::Retry { at } => {
-            let text = format!("retry at {at}: {why}");
-            steps.push(Step { code: "CH_RECEIVED", text, at: outcome.at });
-        }
-        Verdict::Withdrawn => {
-            steps.push(Step {
-                code: "CAAS_RECEIVED",
-                text: "not started, waiting again".into(),
-                at: outcome.at,
-            });
+        for text in ["bob@@a.example", "email: bob@@a.example "] {
+            assert_eq!(Asked::recipient(text), Asked::Text("bob@@a.example".into()));
         }
     }
-    steps
 }

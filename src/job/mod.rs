@@ -62,7 +62,7 @@ pub(crate) use error::{ErrorClass, JobError, chain};
 pub(crate) use freeze::List;
 pub(crate) use frozen_run::FrozenRun;
 pub(crate) use gate::Checks;
-pub(crate) use history::{History, histories, recipient_of_return_path};
+pub(crate) use history::{Asked, History, histories, recipient_of_return_path};
 pub(crate) use hooks::Ended;
 pub(crate) use live::Live;
 pub(crate) use metrics::Metrics;

@@ -1,5 +1,6 @@
 //! Reads a journal from any process, also while a run writes to it. Never writes to it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -66,23 +67,25 @@ impl Reader {
         Details::new(&*self.journal)
     }
 
-    /// Everything that the journal has about one row, in order. Reads the whole journal.
-    pub fn attempts(&self, row: u32) -> Result<Vec<Attempt>, JournalError> {
-        let mut attempts: Vec<Attempt> = Vec::new();
+    /// Everything that the journal has about these rows, in order, a list for each. Reads the whole
+    /// journal once.
+    pub fn attempts(&self, rows: Range<u32>) -> Result<Vec<Vec<Attempt>>, JournalError> {
+        let mut attempts = vec![Vec::<Attempt>::new(); rows.len()];
         self.journal.groups_after(0, &mut |group| {
             if !group.is_sound() {
                 return;
             }
             for raw in Records::new(group.records).map_while(Result::ok) {
-                if raw.head().is_ok_and(|head| head.row == row)
+                if let Ok(head) = raw.head()
+                    && rows.contains(&head.row)
                     && let Ok(record) = raw.record()
                 {
-                    add(&mut attempts, record);
+                    add(&mut attempts[(head.row - rows.start) as usize], record);
                 }
             }
         })?;
         let mut details = self.details();
-        for attempt in &mut attempts {
+        for attempt in attempts.iter_mut().flatten() {
             let intent = attempt.intent.as_ref().map(|intent| intent.connection);
             if let Some(number) = attempt.outcome.as_ref().and_then(|outcome| outcome.connection).or(intent) {
                 attempt.connection = details.connection(number)?.map(|info| ConnectionInfo::clone(&info));

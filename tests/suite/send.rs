@@ -337,16 +337,16 @@ fn status_and_audit_tell_what_happened() {
     assert_eq!(status["counts"]["accepted"], 1);
     let history = dir.run(&["status", "one", "--recipient", "ann@a.example", "--json"]).ended(0).stdout();
     let history: serde_json::Value = serde_json::from_str(&history).unwrap();
-    let codes: Vec<&str> = history["status"]
+    let codes: Vec<&str> = history["SAPnotification"]["status"]
         .as_array()
         .unwrap()
         .iter()
         .map(|step| step["statusCode"].as_str().unwrap())
         .collect();
     assert_eq!(codes, ["CAAS_RECEIVED", "CAAS_SENT", "CH_RECEIVED", "CH_SENT"]);
-    assert_eq!(history["status"][3]["recipient"], "email:ann@a.example");
+    assert_eq!(history["SAPnotification"]["status"][3]["recipient"], "email:ann@a.example");
     let nobody = dir.run(&["status", "one", "--recipient", "nobody@a.example", "--json"]).ended(0).stdout();
-    assert_eq!(nobody.trim(), "{}");
+    assert_eq!(nobody.trim(), r#"{"SAPnotification":{}}"#);
     dir.run(&["capacity"]).ended(0);
     let audit = dir.run(&["capacity", "audit", "one", "--json"]).ended(0).stdout();
     let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();

@@ -156,14 +156,16 @@ pub(super) fn the_history_of_a_row(fresh: &Fresh) {
     written.writer.record(Outcome::new(2, 0, Verdict::Final(Disposition::Suppressed), at(33)));
     written.writer.close().unwrap();
     let reader = run.read();
-    let attempts = reader.attempts(0).unwrap();
+    let attempts = reader.attempts(0..3).unwrap();
+    let suppressed = &attempts[2];
+    assert_eq!((suppressed.len(), &suppressed[0].intent), (1, &None));
+    assert_eq!(reader.attempts(2..3).unwrap(), attempts[2..]);
+    let attempts = &attempts[0];
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].intent, Some(intent(0, 1, 0)));
     assert_eq!(attempts[0].outcome, Some(retry(0, 1, 1)));
     assert_eq!(attempts[1].outcome, Some(accepted(0, 2, 32)));
     assert_eq!(attempts[1].connection, Some(host("mx.example.net")));
-    let suppressed = reader.attempts(2).unwrap();
-    assert_eq!((suppressed.len(), &suppressed[0].intent), (1, &None));
 }
 
 pub(super) fn a_panic_of_the_callback_does_not_hang_those_who_wait(fresh: &Fresh) {

@@ -236,7 +236,7 @@ fn check_spoiled(
         }
         let _ = details.outcome(&states, row);
     }
-    let _ = reader.attempts(0);
+    let _ = reader.attempts(0..1);
     if states.damage.is_some() {
         let resumed = dir.open().and_then(|journal| journal.states().map(|_| ()));
         prop_assert!(resumed.is_err());
