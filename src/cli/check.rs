@@ -13,6 +13,7 @@ use super::name_servers::DnsOptions;
 use super::output::out;
 use super::runtime::runtime;
 use super::table::table;
+use super::terminal::{Colour, Terminal};
 use crate::campaign::RouteKind;
 use crate::job::{CheckOptions, CheckReport, Job, chain};
 use crate::kit::text::{counted, duration, grouped};
@@ -82,14 +83,15 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if args.json {
         out(&format!("{:#}\n", json(&job, &report, refused)))?;
     } else {
-        out(&text(&report, refused))?;
+        out(&text(&report, refused, Terminal::of_stdout()))?;
     }
     Ok(if refused { Exit::Refused } else { Exit::Ok })
 }
 
-fn text(report: &CheckReport, refused: bool) -> String {
+fn text(report: &CheckReport, refused: bool, terminal: Terminal) -> String {
     let CheckReport { findings, estimate, inspection } = report;
-    let mut text = findings.to_string();
+    let columns = terminal.columns.unwrap_or(usize::MAX);
+    let mut text = findings.report(columns, &|level, word| terminal.painted(colour(level), word));
     let failures = inspection.dry_run.failures();
     if !failures.is_empty() {
         text.push_str("rows that can't be rendered\n");
@@ -115,7 +117,11 @@ fn text(report: &CheckReport, refused: bool) -> String {
     let words: Vec<String> = words.into_iter().flatten().collect();
     text.push_str(&format!(
         "{}: {}\n{} rendered in {}, {:.0}/s\napproval {}\n",
-        if refused { "refused" } else { "nothing refused" },
+        if refused {
+            terminal.painted(Colour::Bad, "refused")
+        } else {
+            terminal.painted(Colour::Good, "nothing refused")
+        },
         words.join(", "),
         counted(inspection.dry_run.rows(), "row", "rows"),
         duration(inspection.dry_run.took),
@@ -123,6 +129,15 @@ fn text(report: &CheckReport, refused: bool) -> String {
         inspection.approval.hash
     ));
     text
+}
+
+fn colour(level: Level) -> Colour {
+    match level {
+        Level::Ok => Colour::Good,
+        Level::Note => Colour::Faint,
+        Level::Warning => Colour::Doubtful,
+        Level::Refused => Colour::Bad,
+    }
 }
 
 /// Slots as a small table, and the parts of the list by their share.

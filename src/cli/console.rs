@@ -187,6 +187,7 @@ fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
     )
 }
 
+/// How far a run is.
 fn describe(snapshot: &Snapshot) -> String {
     let mut text = format!("{} accepted", grouped(snapshot.counts.accepted));
     for (number, word) in [
@@ -213,4 +214,31 @@ fn describe(snapshot: &Snapshot) -> String {
         text.push_str(&format!(" ({why})"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::OutcomeCounts;
+
+    #[test]
+    fn rows_that_wait_for_another_attempt_have_no_finish_time() {
+        let counts = OutcomeCounts { accepted: 90, ..OutcomeCounts::default() };
+        let snapshot = Snapshot {
+            planned: 100,
+            done_before: 0,
+            counts,
+            in_flight: 0,
+            waiting_for_retry: 10,
+            per_second: 30.0,
+            time_left: Some(Duration::from_millis(14)),
+            held_by: None,
+            unrouted: 0,
+            sites: 1,
+            lanes: Vec::new(),
+        };
+        assert_eq!(describe(&snapshot), "90 accepted, 10 to retry, the rest waits to be tried again");
+        let snapshot = Snapshot { waiting_for_retry: 9, in_flight: 1, ..snapshot };
+        assert_eq!(describe(&snapshot), "90 accepted, 9 to retry, 30/s, 14ms left");
+    }
 }

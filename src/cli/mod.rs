@@ -5,6 +5,7 @@
 //! it. Errors become `Diagnostic`s, the end of a command an [`Exit`].
 
 mod capacity;
+mod causes;
 mod check;
 mod common;
 mod completions;
@@ -42,6 +43,7 @@ mod summary;
 mod suppress;
 mod synth;
 mod table;
+mod terminal;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

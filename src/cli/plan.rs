@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::causes;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
@@ -62,12 +63,13 @@ fn json(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> Value {
         "campaign": campaign.identity.id, "files": files, "screening": outlook.counts,
         "domains": domains, "capacity": campaign.capacity, "start": estimate.start.to_string(),
         "finish": estimate.finish.to_string(), "limited_by": estimate.limited_by, "slots": slots,
-        "personalised": campaign.template.personalised,
+        "personalised": campaign.template.personalised, "refusals": outlook.refusals,
+        "invalid": causes::json(&outlook.invalid),
     })
 }
 
 fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
-    let Outlook { rows_by_file, counts, domains, estimate } = outlook;
+    let Outlook { rows_by_file, counts, invalid, refusals, domains, estimate } = outlook;
     let mut text = String::new();
     let rows = |rows: u64| if rows == 1 { "row" } else { "rows" }.to_owned();
     let files = files.iter().zip(rows_by_file);
@@ -87,6 +89,14 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
     text.push_str(&table(
         &shown.map(|(what, rows)| vec![(*what).into(), grouped(*rows)]).collect::<Vec<_>>(),
     ));
+    text.push_str(&causes::text("why rows are invalid", invalid));
+    if !refusals.is_empty() {
+        text.push_str("\n  `mailrun send` refuses this list\n");
+    }
+    for finding in refusals {
+        text.push_str(&format!("    {} ({})\n", finding.seen, finding.id));
+        text.extend(finding.fix.iter().map(|fix| format!("      {fix}\n")));
+    }
     if !job.campaign().template.personalised {
         text.push_str(
             "\n  one text for everybody: a message is signed once for many recipients of a site; each recipient counts\n",

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::log;
 use super::output::out;
 use super::table::table;
+use super::terminal::Terminal;
 use crate::campaign::ByteSize;
 use crate::job::{Conclusion, FrozenRun, Outcome, Percent};
 use crate::kit::text::{counted, duration, grouped};
@@ -138,6 +139,7 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
             summary.classes.iter().map(|(class, rows)| format!("{} {class}", grouped(*rows))).collect();
         text.push_str(&format!("\n  why       {}\n", classes.join(", ")));
     }
+    text.push_str(&reasons(summary));
     text.push_str(&format!("\n  domains   {} in total\n", grouped(summary.distinct_domains)));
     let domains: Vec<Vec<String>> = summary
         .domains
@@ -184,6 +186,34 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         ));
     }
     text.push_str(&format!("  results   {}\n", shown(dir)));
+    text
+}
+
+/// Why rows are `invalid` or `render_failed`, and what failed last.
+fn reasons(summary: &Summary) -> String {
+    let mut text = String::new();
+    if !summary.causes.is_empty() {
+        let causes = summary.causes.iter().map(|cause| {
+            let why = cause.why.as_deref().unwrap_or("other reasons");
+            vec![format!("  {}", cause.disposition), grouped(cause.rows), why.to_owned()]
+        });
+        text.push_str(&format!("\n  reasons\n{}", table(&causes.collect::<Vec<_>>())));
+    }
+    if !summary.failed_last.is_empty() {
+        let failed = summary.failed_last.iter().map(|row| {
+            let place = format!("  {}, row {}", row.file, row.row);
+            vec![place, row.disposition.to_string(), row.why.clone()]
+        });
+        let shown = summary.failed_last.len() as u64;
+        let heading = match summary.failed() {
+            all if all > shown => format!("failed last ({shown} of {})", grouped(all)),
+            _ => "failed".to_owned(),
+        };
+        text.push_str(&format!("\n  {heading}\n"));
+        let terminal = Terminal::of_stdout();
+        let lines = table(&failed.collect::<Vec<_>>());
+        text.extend(lines.lines().map(|line| terminal.cut(line) + "\n"));
+    }
     text
 }
 

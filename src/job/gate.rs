@@ -15,6 +15,7 @@ use crate::plan::top_domains;
 use crate::preflight::approval::Approval;
 use crate::preflight::list::{self, Looking};
 use crate::preflight::{Finding, Id, Level};
+use crate::screen::Counts;
 
 /// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all
 /// of them.
@@ -67,8 +68,13 @@ impl Job<'_> {
         if run.has_begun() || options.retry.is_some() || options.to.is_some() {
             return Ok(());
         }
-        let findings = list::beyond_limits(&self.campaign().stop, &run.manifest.screening);
+        let findings = self.list_refusals(&run.manifest.screening);
         if findings.is_empty() { Ok(()) } else { Err(Refusal::List { findings }) }
+    }
+
+    /// Why a new run of a list with these counts is refused.
+    pub(super) fn list_refusals(&self, counts: &Counts) -> Vec<Finding> {
+        list::beyond_limits(&self.campaign().stop, counts)
     }
 
     /// Problems that receivers will see in the sender's domains; none for a rehearsal.

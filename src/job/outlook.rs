@@ -4,7 +4,9 @@
 use super::error::JobError;
 use super::findings::DOMAINS_LOOKED_UP;
 use super::open::Job;
+use crate::kit::causes::Causes;
 use crate::plan::top_domains;
+use crate::preflight::Finding;
 use crate::preflight::finish_time::Estimate;
 use crate::screen::Counts;
 
@@ -14,6 +16,10 @@ pub(crate) struct Outlook {
     pub rows_by_file: Vec<u64>,
     /// What screening made of the list.
     pub counts: Counts,
+    /// Why rows are invalid.
+    pub invalid: Causes,
+    /// Why `send` would refuse the list.
+    pub refusals: Vec<Finding>,
     /// The destination domains with the most rows, and their rows.
     pub domains: Vec<(String, u64)>,
     /// When the messages leave if it starts now, as far as that is known without DNS.
@@ -31,6 +37,7 @@ impl Job<'_> {
         let domains = largest.iter().take(domains).cloned().collect();
         let estimate = self.estimate(&plan, screening.counts.accepted, largest, None).await?;
         let (rows_by_file, counts) = (screening.rows_by_file.clone(), screening.counts);
-        Ok(Outlook { rows_by_file, counts, domains, estimate })
+        let (invalid, refusals) = (files.why_invalid()?, self.list_refusals(&counts));
+        Ok(Outlook { rows_by_file, counts, invalid, refusals, domains, estimate })
     }
 }

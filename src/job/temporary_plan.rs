@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::error::{JobError, SelectionError, SetupError};
 use super::open::Job;
 use crate::edition::Earlier;
-use crate::plan::{Freeze, Plan};
+use crate::kit::causes::Causes;
+use crate::mail::Disposition;
+use crate::plan::{Freeze, Plan, ScreenedRows};
 use crate::run::Screening;
 use crate::run_dir::{Manifest, RunDir, RunOptions};
 use crate::suppression::Suppressions;
@@ -22,6 +24,18 @@ impl TemporaryPlan {
     /// The rows that passed screening.
     pub(crate) fn open(&self) -> Result<Plan, JobError> {
         Ok(Plan::open(&self.dir.plan())?)
+    }
+
+    /// Why rows are invalid.
+    pub(super) fn why_invalid(&self) -> Result<Causes, JobError> {
+        let mut causes = Causes::default();
+        for row in ScreenedRows::open(&self.dir.screened())? {
+            let row = row?;
+            if row.disposition == Disposition::Invalid {
+                causes.add(&row.detail);
+            }
+        }
+        Ok(causes)
     }
 
     /// The index of the `number`-th row that passed screening, from 1.

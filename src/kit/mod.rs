@@ -1,5 +1,6 @@
 //! Tools that know nothing about mail.
 
+pub(crate) mod causes;
 pub(crate) mod der;
 pub mod file;
 pub mod nearest;

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
 use super::columns::ResultRow;
+use crate::kit::causes::Causes;
 use crate::mail::{Class, Disposition, Timestamp};
 
 /// How many domains are counted individually; further ones are ignored to bound memory. A domain
@@ -14,6 +15,13 @@ use crate::mail::{Class, Disposition, Timestamp};
 const MOST_DOMAINS: usize = 65_536;
 /// The longest latency that is recorded exactly: one hour, in microseconds.
 const LONGEST_LATENCY_US: u64 = 3_600_000_000;
+/// Reasons that are listed for a disposition.
+const CAUSES_LISTED: usize = 3;
+/// How many of the rows that failed last are listed.
+const FAILED_LAST: usize = 10;
+/// How rows end whose recipients did not get the message, or may not have.
+const FAILED: [Disposition; 4] =
+    [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
 
 /// The summary of results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +37,12 @@ pub struct Summary {
     /// Rows per class, where there are any.
     #[serde(serialize_with = "by_word")]
     pub classes: Vec<(Class, u64)>,
+    /// Why rows are `invalid` or `render_failed`, the most frequent reasons of each first.
+    pub causes: Vec<Cause>,
+    /// The rows that failed last, in the order of the list. The result files name all of
+    /// them.
+    #[serde(skip)]
+    pub failed_last: Vec<FailedRow>,
     /// The domains with the most rows.
     pub domains: Vec<DomainCount>,
     /// Distinct domains, including those not listed.
@@ -71,6 +85,33 @@ pub struct DomainCount {
     pub dispositions: Vec<(Disposition, u64)>,
 }
 
+/// A reason, and the rows that it was given for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// What they ended as.
+    #[serde(serialize_with = "as_word")]
+    pub disposition: Disposition,
+    /// The reason; `None` for all reasons that are not listed.
+    pub why: Option<String>,
+    /// How many.
+    pub rows: u64,
+}
+
+/// A row whose recipient did not get the message, or may not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRow {
+    /// When its last attempt began, where there was one.
+    pub at: Option<Timestamp>,
+    /// The file, as shown.
+    pub file: String,
+    /// Number of the row in its file, from 1.
+    pub row: u64,
+    /// What it ended as.
+    pub disposition: Disposition,
+    /// The last reply, without the address where it repeats that, or else the reason.
+    pub why: String,
+}
+
 /// Percentiles in microseconds, within 0.1 percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Latency {
@@ -89,6 +130,11 @@ impl Summary {
     pub fn count(&self, disposition: Disposition) -> u64 {
         self.dispositions.iter().find(|(other, _)| *other == disposition).map_or(0, |(_, count)| *count)
     }
+
+    /// Rows whose recipients did not get the message, or may not have.
+    pub fn failed(&self) -> u64 {
+        FAILED.into_iter().map(|disposition| self.count(disposition)).sum()
+    }
 }
 
 type PerDisposition = [u64; Disposition::ALL.len()];
@@ -99,6 +145,9 @@ pub(super) struct Counts {
     dispositions: PerDisposition,
     seeds: PerDisposition,
     classes: BTreeMap<Class, u64>,
+    causes: BTreeMap<Disposition, Causes>,
+    /// With their numbers in the whole list.
+    failed_last: Vec<(u64, FailedRow)>,
     domains: FxHashMap<Box<str>, PerDisposition>,
     more_domains: bool,
     attempts: u64,
@@ -117,6 +166,8 @@ impl Counts {
             dispositions: [0; Disposition::ALL.len()],
             seeds: [0; Disposition::ALL.len()],
             classes: BTreeMap::new(),
+            causes: BTreeMap::new(),
+            failed_last: Vec::new(),
             domains: FxHashMap::default(),
             more_domains: false,
             attempts: 0,
@@ -147,6 +198,7 @@ impl Counts {
         if let Some(class) = row.class {
             *self.classes.entry(class).or_default() += 1;
         }
+        self.add_failure(row);
         if let Some(domain) = row.domain.as_deref() {
             if let Some(counts) = self.domains.get_mut(domain) {
                 counts[disposition] += 1;
@@ -157,6 +209,25 @@ impl Counts {
             } else {
                 self.more_domains = true;
             }
+        }
+    }
+
+    /// Why it failed, if it did.
+    fn add_failure(&mut self, row: &ResultRow<'_>) {
+        if matches!(row.disposition, Disposition::Invalid | Disposition::RenderFailed) {
+            self.causes.entry(row.disposition).or_default().add(row.detail.as_deref().unwrap_or_default());
+        }
+        if FAILED.contains(&row.disposition) {
+            self.add_failed(row);
+        }
+    }
+
+    fn add_failed(&mut self, row: &ResultRow<'_>) {
+        // Of two at the same time the one further down the list is later.
+        let place = self.failed_last.partition_point(|(_, other)| other.at > row.last_attempt_at);
+        if place < FAILED_LAST {
+            self.failed_last.insert(place, (self.rows, failed(row)));
+            self.failed_last.truncate(FAILED_LAST);
         }
     }
 
@@ -186,6 +257,8 @@ impl Counts {
             dispositions: Disposition::ALL.into_iter().zip(self.dispositions).collect(),
             seeds: Disposition::ALL.into_iter().zip(self.seeds).filter(|(_, count)| *count > 0).collect(),
             classes: self.classes.into_iter().collect(),
+            causes: self.causes.iter().flat_map(|(word, causes)| listed(*word, causes)).collect(),
+            failed_last: in_order(self.failed_last),
             distinct_domains: self.domains.len() as u64,
             more_domains: self.more_domains,
             domains: top(self.domains, top_domains),
@@ -208,6 +281,40 @@ impl Counts {
     }
 }
 
+fn in_order(mut failed: Vec<(u64, FailedRow)>) -> Vec<FailedRow> {
+    failed.sort_by_key(|(number, _)| *number);
+    failed.into_iter().map(|(_, row)| row).collect()
+}
+
+fn failed(row: &ResultRow<'_>) -> FailedRow {
+    let reply = row.smtp_code.map(|code| {
+        let enhanced = row.enhanced_status.map_or(String::new(), |status| format!(" {status}"));
+        format!("{code}{enhanced} {}", row.reply.as_deref().unwrap_or_default())
+    });
+    let reply = reply.map(|reply| match row.email.as_deref() {
+        Some(email) if !email.is_empty() => reply.replace(email, "…"),
+        Some(_) | None => reply,
+    });
+    FailedRow {
+        at: row.last_attempt_at,
+        file: row.source_file.clone().into_owned(),
+        row: row.row,
+        disposition: row.disposition,
+        why: reply.unwrap_or_else(|| row.detail.clone().unwrap_or_default().into_owned()),
+    }
+}
+
+/// The most frequent reasons, and all others together.
+fn listed(disposition: Disposition, causes: &Causes) -> Vec<Cause> {
+    let (top, more) = causes.top(CAUSES_LISTED);
+    let mut listed: Vec<Cause> =
+        top.into_iter().map(|(why, rows)| Cause { disposition, why: Some(why.to_owned()), rows }).collect();
+    if more > 0 {
+        listed.push(Cause { disposition, why: None, rows: more });
+    }
+    listed
+}
+
 /// The domains with the most rows; equal ones by name.
 fn top(domains: FxHashMap<Box<str>, PerDisposition>, most: usize) -> Vec<DomainCount> {
     let mut domains: Vec<(u64, Box<str>, PerDisposition)> =
@@ -226,6 +333,11 @@ fn top(domains: FxHashMap<Box<str>, PerDisposition>, most: usize) -> Vec<DomainC
 
 fn by_word<K: ToString, S: Serializer>(counts: &[(K, u64)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(counts.iter().map(|(key, count)| (key.to_string(), count)))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn as_word<S: Serializer>(disposition: &Disposition, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(disposition)
 }
 
 fn as_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {

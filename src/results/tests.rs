@@ -257,7 +257,35 @@ fn the_summary_counts_what_was_sent() {
     assert_eq!(json["dispositions"]["in_doubt"], 1);
     assert_eq!(json["dispositions"]["duplicate"], 0);
     assert_eq!(json["classes"]["bad_mailbox"], 1);
+    // What failed last, in the order of the list, without addresses.
+    let failed: Vec<_> = summary.failed_last.iter().map(|row| (row.row, row.disposition)).collect();
+    let expected = [(2, Disposition::Bounced), (3, Disposition::Deferred), (4, Disposition::InDoubt)];
+    assert_eq!((failed.as_slice(), summary.failed()), (expected.as_slice(), 3));
+    assert!(!summary.failed_last.iter().any(|row| row.why.contains('@')), "{summary:?}");
     assert_eq!(json["last_attempt_at"], at(1_200).to_string());
+}
+
+#[test]
+fn the_last_failures_and_the_most_frequent_reasons_are_listed() {
+    let (run, writer) = Run::new(40);
+    for row in 0..40 {
+        let (second, why) = (i64::from(row * 7 % 40), format!("`n{}` has no value", row % 5));
+        let disposition = if row % 2 == 0 { Disposition::Bounced } else { Disposition::RenderFailed };
+        writer.intend(vec![intent(row, 1, second, 0)]);
+        writer.record(Outcome { detail: Some(why), ..outcome(row, 1, Verdict::Final(disposition), second) });
+    }
+    writer.close().unwrap();
+    let summary = run.write(Options::default()).unwrap();
+    let failed: Vec<u64> = summary.failed_last.iter().map(|row| row.row).collect();
+    let mut last: Vec<u64> = (0..40u64).filter(|row| row * 7 % 40 >= 30).map(|row| row + 1).collect();
+    last.sort_unstable();
+    assert_eq!((failed, summary.failed()), (last, 40));
+    let causes = summary.causes.iter().map(|cause| (cause.disposition, cause.why.is_some(), cause.rows));
+    let mut causes: Vec<_> = causes.collect();
+    causes.sort();
+    let of = |is_named, rows| (Disposition::RenderFailed, is_named, rows);
+    let expected = [of(false, 8), of(true, 4), of(true, 4), of(true, 4)];
+    assert_eq!(causes, [&[(Disposition::Invalid, true, 1)], expected.as_slice()].concat());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the exit code says about lists of which little or nothing can be sent.
 
 use mailrun::sandbox::Options;
+use serde_json::Value;
 
 use crate::kit::{Dir, Relay, campaign, list};
 
@@ -42,8 +43,18 @@ fn a_list_with_too_many_invalid_rows_is_refused_before_anything_is_sent() {
             .says("max-invalid-percent");
     }
     assert_eq!(relay.stats().connections, 0);
+    // `plan` says so beforehand, and why.
+    let plan = dir.run(&["plan", &file]).ended(0).stdout();
+    for part in ["`mailrun send` refuses this list", "(too-many-invalid)", "why rows are invalid", "no `@`"] {
+        assert!(plan.contains(part), "`{part}` is not in {plan}");
+    }
+    let json: Value = serde_json::from_str(&dir.run(&["plan", &file, "--json"]).ended(0).stdout()).unwrap();
+    assert_eq!(json["refusals"][0]["id"], "too-many-invalid", "{json}");
+    assert_eq!(json["invalid"]["causes"][0]["rows"], 1, "{json}");
     // The same run goes on once the campaign says that it may.
     campaign(&dir, "one", relay.port(), "", "[stop]\nmax-invalid-percent = 25");
+    let plan = dir.run(&["plan", &file]).ended(0).stdout();
+    assert!(plan.contains("why rows are invalid") && !plan.contains("refuses"), "{plan}");
     dir.run(&["send", &file]).ended(0);
     assert_eq!(dir.results("one").len(), 4);
 }

@@ -34,5 +34,6 @@ mod seeds;
 mod senders;
 mod shown;
 mod synth;
+mod terminal;
 mod unsubscribe;
 mod words;

@@ -4,45 +4,55 @@ use std::fmt;
 
 use super::{Findings, Group, Level};
 
-/// The columns of a finding's text.
+/// The columns of a finding's text at most: longer lines are hard to read.
 const WIDTH: usize = 100;
+/// The columns at least, however narrow the terminal.
+const NARROWEST: usize = 30;
+/// What stands before the text.
+const MARGIN: usize = 11;
 
-/// One line per finding under the name of its group; what is not `ok` also says why and what fixes
-/// it.
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Findings {
+    /// One line per finding under the name of its group; what is not `ok` also says why and what
+    /// fixes it. Lines of text fit into so many `columns`; `painted` gives a level's word its
+    /// colour.
+    pub(crate) fn report(&self, columns: usize, painted: &dyn Fn(Level, &str) -> String) -> String {
+        let width = columns.saturating_sub(MARGIN).clamp(NARROWEST, WIDTH);
+        let mut text = String::new();
         for group in Group::ALL {
             let mut found = self.of(group).peekable();
             if found.peek().is_none() {
                 continue;
             }
-            writeln!(f, "{}", group.as_str())?;
+            text.push_str(&format!("{}\n", group.as_str()));
             for finding in found {
-                let mut lines = wrapped(&format!("{}  ({})", finding.seen, finding.id), WIDTH).into_iter();
-                writeln!(f, "  {:<7}  {}", finding.level, lines.next().unwrap_or_default())?;
-                lines.try_for_each(|line| writeln!(f, "           {line}"))?;
+                let mut lines = wrapped(&format!("{}  ({})", finding.seen, finding.id), width).into_iter();
+                let word = painted(finding.level, &format!("{:<7}", finding.level));
+                text.push_str(&format!("  {word}  {}\n", lines.next().unwrap_or_default()));
+                text.extend(lines.map(|line| format!("           {line}\n")));
                 if finding.level > Level::Ok {
-                    continued(f, "why", wrapped(finding.why, WIDTH - 5).iter().map(String::as_str))?;
+                    let why = wrapped(finding.why, width - 5);
+                    continued(&mut text, "why", why.iter().map(String::as_str));
                     // Never wrapped: a record or a line of a file is there to be copied.
-                    continued(f, "fix", finding.fix.as_deref().unwrap_or_default().lines())?;
+                    continued(&mut text, "fix", finding.fix.as_deref().unwrap_or_default().lines());
                 }
             }
-            writeln!(f)?;
+            text.push('\n');
         }
-        Ok(())
+        text
     }
 }
 
-fn continued<'a>(
-    f: &mut fmt::Formatter<'_>,
-    word: &str,
-    lines: impl Iterator<Item = &'a str>,
-) -> fmt::Result {
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report(usize::MAX, &|_, word| word.to_owned()))
+    }
+}
+
+fn continued<'a>(text: &mut String, word: &str, lines: impl Iterator<Item = &'a str>) {
     for (number, line) in lines.enumerate() {
         let word = if number == 0 { word } else { "" };
-        writeln!(f, "           {word:<3}  {line}")?;
+        text.push_str(&format!("           {word:<3}  {line}\n"));
     }
-    Ok(())
 }
 
 /// `text` in lines of at most `width` characters, broken between words; empty for an empty text.
@@ -90,5 +100,13 @@ list
 
 ";
         assert_eq!(findings.to_string(), expected);
+        let painted = |level: Level, word: &str| format!("<{}>{word}", level.as_str());
+        let report = findings.report(45, &painted);
+        assert!(report.contains("  <warning>warning  3 lookups"), "{report}");
+        assert!(
+            report.contains("           why  verifiers may treat more than\n                two as"),
+            "{report}"
+        );
+        assert!(report.lines().all(|line| line.replace("<warning>", "").chars().count() <= 45), "{report}");
     }
 }

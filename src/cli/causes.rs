@@ -1,0 +1,31 @@
+//! Reasons behind counts.
+
+use serde_json::{Value, json};
+
+use super::table::table;
+use crate::kit::causes::Causes;
+use crate::kit::text::grouped;
+
+/// Reasons that are listed.
+const LISTED: usize = 5;
+
+/// The most frequent reasons below a heading; nothing where there are none.
+pub(super) fn text(heading: &str, causes: &Causes) -> String {
+    let (top, more) = causes.top(LISTED);
+    if top.is_empty() {
+        return String::new();
+    }
+    let mut rows: Vec<Vec<String>> =
+        top.iter().map(|(why, count)| vec![format!("  {why}"), grouped(*count)]).collect();
+    if more > 0 {
+        rows.push(vec!["  other reasons".into(), grouped(more)]);
+    }
+    format!("\n  {heading}\n{}", table(&rows))
+}
+
+/// The same for programs.
+pub(super) fn json(causes: &Causes) -> Value {
+    let (top, more) = causes.top(LISTED);
+    let top: Vec<Value> = top.iter().map(|(why, count)| json!({ "why": why, "rows": count })).collect();
+    json!({ "causes": top, "other": more })
+}
