@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Mistake;
+use crate::kit::text::counted;
 
 /// `[capacity]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -66,7 +67,10 @@ impl Capacity {
         if self.per_slot() == 0 {
             return Err(Mistake::new(
                 "capacity.per-hour",
-                format!("{} messages per hour are less than one per five-minute slot", self.per_hour),
+                format!(
+                    "{} less than one per five-minute slot",
+                    counted(self.per_hour, "message per hour is", "messages per hour are")
+                ),
                 "use at least 12",
             ));
         }

@@ -124,8 +124,16 @@ fn limits(shaping: &SiteShaping) -> String {
         limits.push(format!("{} each", counted(shaping.messages_per_connection, "message", "messages")));
     }
     limits.extend(shaping.messages_per_second.map(|rate| format!("{rate}/s")));
-    limits.extend(shaping.new_connections_per_minute.map(|rate| format!("{rate} new connections/min")));
-    limits.extend(shaping.provider_connections.map(|most| format!("{most} connections over all its sites")));
+    limits.extend(
+        shaping
+            .new_connections_per_minute
+            .map(|rate| format!("{}/min", counted(u64::from(rate), "new connection", "new connections"))),
+    );
+    limits.extend(
+        shaping
+            .provider_connections
+            .map(|most| format!("{} over all its sites", counted(most as u64, "connection", "connections"))),
+    );
     limits.extend(shaping.provider_messages_per_second.map(|rate| format!("{rate}/s over all its sites")));
     limits.join(", ")
 }

@@ -13,7 +13,7 @@ use super::send_options::SendOptions;
 use super::unsent::Unsent;
 use crate::campaign::{Capacity, RouteKind};
 use crate::journal::Journal;
-use crate::kit::text::grouped;
+use crate::kit::text::{counted, grouped};
 use crate::pacing::{Holder, LedgerThread, Pacer};
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Preparer, Settings, Suppressor};
@@ -152,8 +152,8 @@ impl Job<'_> {
             });
             if let Err(error) = list.import(&mut entries, clock.wall()) {
                 tracing::error!(
-                    "{} addresses are not on the suppression list: {}",
-                    rows.len(),
+                    "{} not on the suppression list: {}",
+                    counted(rows.len() as u64, "address is", "addresses are"),
                     chain(&error)
                 );
             }

@@ -8,6 +8,7 @@ use super::error::ScreenError;
 use super::parse::{Columns, Parsed, Parser, cell};
 use crate::campaign::Duplicates;
 use crate::edition::Earlier;
+use crate::kit::text::counted;
 use crate::mail::{Address, Disposition};
 use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
 use crate::target_group::Place;
@@ -256,7 +257,8 @@ impl Screener {
             && self.counts.accepted >= limit
         {
             self.counts.not_attempted += 1;
-            return Ok(Some((Disposition::NotAttempted, format!("beyond the limit of {limit} rows"))));
+            let limit = counted(limit, "row", "rows");
+            return Ok(Some((Disposition::NotAttempted, format!("beyond the limit of {limit}"))));
         }
         self.counts.accepted += 1;
         // The domain is always ASCII.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Dispatcher;
+use crate::kit::text::counted;
 use crate::mail::Timestamp;
 use crate::run::seats::Shortage;
 use crate::run_dir::StopReason;
@@ -50,7 +51,8 @@ impl Dispatcher {
         self.forget_connection(id);
         let others = self.seats.taken();
         if self.seats.limit() > others.max(1) {
-            tracing::warn!("{cause}: not more than {} connections for now; raise `ulimit -n`", others.max(1));
+            let most = counted(others.max(1) as u64, "connection", "connections");
+            tracing::warn!("{cause}: not more than {most} for now; raise `ulimit -n`");
         }
         self.seats.set_limit(others.max(1));
         let shortage = self.shortage.get_or_insert(Shortage { since: now, last: now });

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::speed::Speed;
+use crate::kit::text::counted;
 use crate::mail::Timestamp;
 use crate::run::concurrency::{Change, Concurrency};
 use crate::run::limits::LaneLimits;
@@ -172,7 +173,7 @@ impl Health {
         } else if let Some(rate) = self.speed.learnt() {
             format!("slowed to {rate:.1}/s{why}")
         } else if self.window() < self.initial {
-            format!("slowed to {} connections{why}", self.window())
+            format!("slowed to {}{why}", counted(self.window() as u64, "connection", "connections"))
         } else {
             "open".to_owned()
         }
