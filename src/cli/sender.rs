@@ -15,7 +15,9 @@ use super::runtime::runtime;
 use super::{log, signals};
 use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
-use crate::job::{Checks, Job, List, NameServers, Outcome, Percent, Selection, SendOptions, Workspace};
+use crate::job::{
+    Checks, Job, List, NameServers, Outcome, Percent, Selection, SendOptions, Workspace, campaign_file,
+};
 use crate::journal::InDoubt;
 use crate::mail::{Address, Domain};
 use crate::preflight::sender::{self, Sender};
@@ -44,7 +46,7 @@ enum Command {
 /// `mailrun sender verify`.
 #[derive(Debug, clap::Args)]
 struct Verify {
-    /// Registry [default: `senders.toml` here or in the state directory]
+    /// Registry [default: the one of --campaign, or `senders.toml` here or in the state directory]
     #[arg(long, value_name = "FILE")]
     senders: Option<PathBuf>,
     /// Send a mail with a token to this registered address, which is pending until the token is
@@ -83,7 +85,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 fn load(workspace: &Workspace, args: &Verify) -> Result<(PathBuf, Senders), Diagnostic> {
     let file = match &args.senders {
         Some(file) => file.clone(),
-        None => registry(workspace)?,
+        None => registry(workspace, args.campaign.as_deref())?,
     };
     let registry = Senders::load(&file)?;
     Ok((file, registry))
@@ -92,13 +94,13 @@ fn load(workspace: &Workspace, args: &Verify) -> Result<(PathBuf, Senders), Diag
 /// Sends a mail with a token to an address.
 fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, Diagnostic> {
     let (_, registry) = load(workspace, args)?;
-    let campaign = args.campaign.as_deref().unwrap_or(Path::new(CAMPAIGN));
+    let campaign = args.campaign.as_deref().map_or_else(|| CAMPAIGN.into(), campaign_file);
     if args.campaign.is_none() && !campaign.is_file() {
         return Err(Diagnostic::new("no campaign says which relay sends the mail").hint(
             "name one with `--campaign FILE`; with the token of an earlier mail, use `--token TOKEN`",
         ));
     }
-    let job = Job::open(workspace, workspace.verification(campaign, &registry, address)?)?;
+    let job = Job::open(workspace, workspace.verification(&campaign, &registry, address)?)?;
     let mut run = job.freeze_or_resume(&Selection::List(List::default()))?;
     let options = SendOptions {
         in_doubt: InDoubt::Keep,
@@ -185,8 +187,12 @@ fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
     Ok(if wrong > 0 { Exit::Refused } else { Exit::Ok })
 }
 
-/// `senders.toml` in this folder or in the state directory.
-fn registry(workspace: &Workspace) -> Result<PathBuf, Diagnostic> {
+/// The registry of the campaign, where one is named; `senders.toml` in this folder or in the state
+/// directory.
+fn registry(workspace: &Workspace, campaign: Option<&Path>) -> Result<PathBuf, Diagnostic> {
+    if let Some(registry) = campaign.map(|file| workspace.registry_named_by(file)).transpose()?.flatten() {
+        return Ok(registry);
+    }
     let here = Path::new("senders.toml");
     if here.is_file() {
         return Ok(here.to_owned());

@@ -12,7 +12,7 @@ use super::name_servers::DnsOptions;
 use super::runtime::runtime;
 use super::{confirm, signals, summary};
 use crate::campaign::{Campaign, RouteKind};
-use crate::job::{Checks, Ended, Job, Outcome, Percent, Selection, SendOptions};
+use crate::job::{Checks, Ended, FrozenRun, Job, Outcome, Percent, Selection, SendOptions};
 use crate::journal;
 use crate::mail::Timestamp;
 
@@ -121,6 +121,7 @@ impl Sending {
         let mut run = job.freeze_or_resume(selection)?;
         report.of_run(&run.manifest);
         if run.is_finished() {
+            self.check_nothing_kept(&run)?;
             return summary::print_finished(&run, self.fail_above, self.json);
         }
         let runtime = runtime()?;
@@ -172,6 +173,15 @@ impl Sending {
                 Err(error)
             }
         }
+    }
+
+    /// Refuses to end well where messages should be kept and none are: the rehearsal is over.
+    fn check_nothing_kept(&self, run: &FrozenRun) -> Result<(), Diagnostic> {
+        let Some(place) = self.sandbox_keep.as_ref().or(self.sandbox_record.as_ref()) else { return Ok(()) };
+        let when = run.manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
+        let text =
+            format!("nothing was kept in `{}`: rehearsal {} finished{when}", place.display(), run.name());
+        Err(Diagnostic::new(text).hint("`mailrun send --again` rehearses once more"))
     }
 
     fn options(&self) -> SendOptions {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{JobError, SenderRefused, WorkspaceError};
 use super::secret::token_secret;
 use super::token_error::VerificationError;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, Senders};
 use crate::kit::file::{self, PRIVATE, create_private_folders};
 use crate::kit::seal::Sealer;
@@ -80,6 +80,11 @@ impl Workspace {
         Ok(SenderNotes { path, notes })
     }
 
+    /// The registry of the campaign in `file`, or in the folder `file`.
+    pub(crate) fn registry_named_by(&self, file: &Path) -> Result<Option<PathBuf>, JobError> {
+        self.registry_of(Some(&Campaign::load_with(&campaign_file(file), self.parameters())?))
+    }
+
     /// The campaign that sends a mail with a token to `address`, from that address and on the ways
     /// of `base`. From here on the address is pending.
     pub(crate) fn verification(
@@ -88,7 +93,7 @@ impl Workspace {
         registry: &Senders,
         address: &Address,
     ) -> Result<Campaign, JobError> {
-        let base = Campaign::load(base)?;
+        let base = Campaign::load_with(base, self.parameters())?;
         let now = self.clock().wall();
         let token = sealer(self)?.seal(text(address, now).into_bytes());
         let mut campaign = self.letter(address, &token, now)?;

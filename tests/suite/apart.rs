@@ -90,3 +90,19 @@ fn a_campaign_may_have_the_name_of_their_folder() {
     assert!(dir.run(&["status", "tests"]).ended(0).stdout().contains("2"));
     assert_eq!(dir.run(&["status"]).ended(0).stdout().lines().count(), 2);
 }
+
+#[test]
+fn a_second_rehearsal_that_keeps_nothing_says_so() {
+    let dir = Dir::new();
+    list(&dir, "one", 2);
+    let file = campaign(&dir, "one", 9, "", "");
+    let kept = |folder: &str| fs::read_dir(dir.path().join(folder)).map_or(0, Iterator::count);
+    let rehearse = |more: &[&str]| dir.run(&[&["send", &file, "--sandbox", "--unpaced"], more].concat());
+    rehearse(&["--sandbox-keep", "first"]).ended(0);
+    assert_eq!(kept("first"), 2);
+    rehearse(&["--sandbox-keep", "second"]).ended(2).says("nothing was kept in `second`: rehearsal one/");
+    rehearse(&["--sandbox-record", "second.jsonl"]).ended(2).says("--again");
+    rehearse(&["--sandbox-keep", "second", "--again"]).ended(0);
+    assert_eq!(kept("second"), 2);
+    rehearse(&[]).ended(0).says("nothing is sent again");
+}

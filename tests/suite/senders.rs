@@ -68,3 +68,26 @@ fn a_sender_that_demands_tls_sends_nothing_in_clear() {
     let ran = dir.run(&["send", &file, "--no-check"]).ended(2);
     ran.says("`mail.example.com` is registered twice: `[[sender]]` 1 and 2");
 }
+
+#[test]
+fn the_registry_beside_a_campaign_counts_wherever_its_address_is_verified_from() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "c", relay.port(), "", "");
+    let text = fs::read_to_string(dir.path().join(file)).unwrap();
+    dir.write("news/campaign.toml", &text);
+    let registry = "[[sender]]\ndomain = \"mail.example.com\"\n";
+    dir.write("news/senders.toml", registry);
+    for campaign in ["news", "news/campaign.toml"] {
+        dir.run(&["sender", "verify", "--address", ADDRESS, "--campaign", campaign]).ended(0);
+    }
+    // So does the one that the campaign names.
+    dir.write("registries/ours.toml", registry.replace("mail.", "other."));
+    dir.write(
+        "news/campaign.toml",
+        text.replace("[sender]", "[sender]\nregistry = \"../registries/ours.toml\""),
+    );
+    let named = dir.run(&["sender", "verify", "--address", ADDRESS, "--campaign", "news"]).ended(3);
+    named.says("is not registered").says("ours.toml");
+    assert_eq!(relay.stop().accepted, 2);
+}
