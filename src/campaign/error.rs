@@ -26,6 +26,12 @@ pub struct CampaignError {
 }
 
 impl CampaignError {
+    /// The file, with line and column where they are known.
+    pub fn at(&self) -> String {
+        let path = self.path.display();
+        self.place.map_or_else(|| path.to_string(), |(line, column)| format!("{path}:{line}:{column}"))
+    }
+
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         let hint = (source.kind() == io::ErrorKind::NotFound)
             .then(|| "`mailrun init DIR` creates a ready-to-run campaign folder".to_owned());

@@ -145,6 +145,13 @@ impl Campaign {
         Self::parse_with(&text, path, given)
     }
 
+    /// The id in the campaign file at `path`, with `given` in place of what the file says; `None`
+    /// where it says none. The rest of the file may be wrong.
+    pub fn id_in(path: &Path, given: &Parameters) -> Result<Option<String>, CampaignError> {
+        let text = std::fs::read_to_string(path).map_err(|source| CampaignError::read(path, source))?;
+        given.id_in(&text, path)
+    }
+
     /// Reads and checks the text of a campaign file. Relative paths start from the folder of
     /// `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, CampaignError> {

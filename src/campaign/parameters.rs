@@ -45,6 +45,17 @@ impl Parameters {
         all
     }
 
+    /// The id of the campaign in the text of a campaign file; nothing else in it is looked at.
+    pub(super) fn id_in(&self, text: &str, path: &Path) -> Result<Option<String>, CampaignError> {
+        let table = DeTable::parse(text).map_err(|error| CampaignError::toml(path, text, &error))?;
+        let set = self.set.get("campaign.id").map(|value| value_of(value));
+        let written = || Some(table.get_ref().get("campaign")?.get_ref().get("id")?.get_ref().clone());
+        let Some(DeValue::String(id)) = set.or_else(written) else { return Ok(None) };
+        let mut expansion = Expansion { given: self, used: BTreeMap::new() };
+        let expanded = expansion.text(&id, 0);
+        expanded.map(Some).map_err(|Unset { name, at }| CampaignError::unset(path, text, at, &name))
+    }
+
     /// The key and the value of `set` that have this place behind the text.
     pub(super) fn setting_at(&self, place: usize, text: &str) -> Option<(&str, &str)> {
         let (key, value) = self.set.iter().nth(place.checked_sub(text.len() + 1)?)?;

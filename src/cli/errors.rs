@@ -62,39 +62,20 @@ impl From<JobError> for Diagnostic {
 
 impl From<CampaignError> for Diagnostic {
     fn from(error: CampaignError) -> Self {
-        let path = error.path.display();
-        let place = match error.place {
-            Some((line, column)) => format!("{path}:{line}:{column}"),
-            None => path.to_string(),
-        };
         let line = error.line.clone();
-        Self::new(chain(&error)).at(place).maybe_line(error.place, line).maybe_hint(error.hint.clone())
+        Self::new(chain(&error)).at(error.at()).maybe_line(error.place, line).maybe_hint(error.hint.clone())
     }
 }
 
 impl From<TargetGroupError> for Diagnostic {
     fn from(error: TargetGroupError) -> Self {
-        let mut place = error.file.clone().map(String::from).unwrap_or_default();
-        if let Some(line) = error.line {
-            place.push_str(&format!(":{line}"));
-        }
-        if let Some(column) = &error.column {
-            let comma = if place.is_empty() { "" } else { ", " };
-            place.push_str(&format!("{comma}column `{column}`"));
-        }
-        let place = (!place.is_empty()).then_some(place);
-        Self::new(chain(&error)).maybe_at(place).maybe_hint(error.hint.clone())
+        Self::new(chain(&error)).maybe_at(error.at()).maybe_hint(error.hint.clone())
     }
 }
 
 impl From<TemplateError> for Diagnostic {
     fn from(error: TemplateError) -> Self {
-        let path = error.path.display();
-        let place = match error.place {
-            Some((line, column)) => format!("{path}:{line}:{column}"),
-            None => path.to_string(),
-        };
-        Self::new(chain(&error)).at(place).maybe_hint(error.hint.clone())
+        Self::new(chain(&error)).at(error.at()).maybe_hint(error.hint.clone())
     }
 }
 

@@ -2,6 +2,7 @@
 //! the exit code.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -10,8 +11,8 @@ use super::exit::Exit;
 use super::output::out;
 use super::table::table;
 use super::{log, runs, summary};
-use crate::job::{ListedRun, Outcome, Percent, RunFacts, Workspace, chain};
-use crate::run_dir::RunState;
+use crate::job::{JobError, ListedRun, Outcome, Percent, RunFacts, Workspace, chain};
+use crate::run_dir::{RefusedStart, RunDirError, RunState};
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes of --check, the worst of all runs:
@@ -31,25 +32,41 @@ pub(super) fn run(
     fail_above: Percent,
     as_json: bool,
 ) -> Result<Exit, Diagnostic> {
-    let looked_at = match run {
-        Some(run) => vec![workspace.listed(&workspace.find_run(run)?)],
+    let (looked_at, refused) = match run {
+        Some(run) => one(workspace, run)?,
         None => {
             let mut campaigns = HashSet::new();
             let mut latest = workspace.runs()?;
-            latest.retain(|run| campaigns.insert(run.dir.campaign_id().to_owned()));
-            latest
+            // Two folders may have campaigns with the same id.
+            latest.retain(|run| campaigns.insert(run.dir.path().parent().map(Path::to_owned)));
+            (latest, workspace.refused_starts()?)
         }
     };
     let found: Vec<(Exit, &ListedRun)> = looked_at.iter().map(|run| (of(run, fail_above), run)).collect();
     let rank = |exit: &Exit| WORSE.iter().position(|other| other == exit);
-    let worst = found.iter().map(|(exit, _)| *exit).max_by_key(rank).unwrap_or(Exit::Ok);
+    let exits = found.iter().map(|(exit, _)| *exit).chain(refused.iter().map(|_| Exit::Refused));
+    let worst = exits.max_by_key(rank).unwrap_or(Exit::Ok);
     if as_json {
         let runs: Vec<Value> = found.iter().map(|(exit, run)| with_exit(runs::json(run), *exit)).collect();
-        out(&format!("{:#}\n", with_exit(json!({ "runs": runs }), worst)))?;
+        let refused: Vec<Value> =
+            refused.iter().map(|start| with_exit(json!(start), Exit::Refused)).collect();
+        let all = json!({ "runs": runs, "refused_starts": refused });
+        out(&format!("{:#}\n", with_exit(all, worst)))?;
     } else if !log::is_quiet() {
-        out(&text(&found))?;
+        out(&text(&found, &refused))?;
     }
     Ok(worst)
+}
+
+/// The run that is meant, and the start of its campaign that was refused since.
+fn one(workspace: &Workspace, run: &str) -> Result<(Vec<ListedRun>, Vec<RefusedStart>), JobError> {
+    match workspace.find_run(run) {
+        Ok(found) => {
+            Ok((vec![workspace.listed(&found)?], workspace.refused_start(run)?.into_iter().collect()))
+        }
+        Err(JobError::RunDir(RunDirError::RefusedBefore(start))) => Ok((Vec::new(), vec![*start])),
+        Err(error) => Err(error),
+    }
 }
 
 /// How a run is, as an exit code.
@@ -73,8 +90,8 @@ fn with_exit(mut value: Value, exit: Exit) -> Value {
     value
 }
 
-fn text(found: &[(Exit, &ListedRun)]) -> String {
-    if found.is_empty() {
+fn text(found: &[(Exit, &ListedRun)], refused: &[RefusedStart]) -> String {
+    if found.is_empty() && refused.is_empty() {
         return "no runs yet\n".to_owned();
     }
     let rows = found.iter().map(|(exit, run)| {
@@ -90,5 +107,8 @@ fn text(found: &[(Exit, &ListedRun)]) -> String {
         };
         vec![word.to_owned(), run.dir.name(), state, counts, next]
     });
-    table(&rows.collect::<Vec<_>>())
+    let of_starts = refused.iter().map(|start| {
+        ["not well".into(), start.name(), "refused".into(), String::new(), runs::check(start)].to_vec()
+    });
+    table(&rows.chain(of_starts).collect::<Vec<_>>()) + &runs::reasons(refused)
 }

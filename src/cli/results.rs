@@ -3,7 +3,7 @@
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::summary;
+use super::{log, runs, summary};
 use crate::job::rewrite_results;
 
 /// `mailrun results`.
@@ -21,6 +21,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let run = workspace.find_run(&args.run)?;
     let (manifest, results) = rewrite_results(&workspace, &run)?;
+    if let Some(start) = workspace.refused_start(&args.run)? {
+        let (name, refused) = (start.name(), runs::refused(&start));
+        log::warn(&format!(
+            "warning: the last start of {name} was {refused}; these are the results before it"
+        ));
+    }
     summary::print(run.dir(), &manifest, &results, args.json)?;
     Ok(Exit::Ok)
 }

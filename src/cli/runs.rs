@@ -9,26 +9,30 @@ use super::table::table;
 use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
 use crate::kit::text::{duration, grouped};
 use crate::mail::Timestamp;
-use crate::run_dir::{Manifest, RunState};
+use crate::run_dir::{Manifest, RefusedStart, RunState};
 
 pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
-    let runs = workspace.runs()?;
+    let (runs, refused) = (workspace.runs()?, workspace.refused_starts()?);
     if as_json {
         let runs: Vec<Value> = runs.iter().map(json).collect();
-        out(&format!("{:#}\n", json!({ "runs": runs })))?;
+        out(&format!("{:#}\n", json!({ "runs": runs, "refused_starts": refused })))?;
     } else {
-        out(&text(&runs, workspace.clock().wall()))?;
+        out(&text(&runs, &refused, workspace.clock().wall()))?;
     }
     Ok(Exit::Ok)
 }
 
-fn text(runs: &[ListedRun], now: Timestamp) -> String {
-    if runs.is_empty() {
+fn text(runs: &[ListedRun], refused: &[RefusedStart], now: Timestamp) -> String {
+    if runs.is_empty() && refused.is_empty() {
         return "no runs yet: `mailrun send CAMPAIGN` starts one\n".to_owned();
     }
     let mut rows = vec![["run", "state", "rows", "age", "next step"].map(String::from).to_vec()];
+    let age = |at: Timestamp| format!("{} ago", duration(now.since(at)));
+    rows.extend(refused.iter().map(|start| {
+        let at = age(start.refused.at);
+        vec![start.name(), "refused".to_owned(), String::new(), at, check(start)]
+    }));
     rows.extend(runs.iter().map(|run| {
-        let age = format!("{} ago", duration(now.since(run.created)));
         let [state, counts, next] = match &run.facts {
             Ok(facts) => [
                 state(&facts.manifest, facts.running).to_owned(),
@@ -37,9 +41,27 @@ fn text(runs: &[ListedRun], now: Timestamp) -> String {
             ],
             Err(error) => ["unreadable".to_owned(), String::new(), chain(error)],
         };
-        vec![run.dir.name(), state, counts, age, next]
+        vec![run.dir.name(), state, counts, age(run.created), next]
     }));
-    table(&rows)
+    table(&rows) + &reasons(refused)
+}
+
+/// Why starts were refused, a line each below a table.
+pub(super) fn reasons(refused: &[RefusedStart]) -> String {
+    let lines =
+        refused.iter().map(|start| format!("  {}: last start {}\n", start.name(), self::refused(start)));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
+}
+
+/// When and why a start was refused.
+pub(super) fn refused(start: &RefusedStart) -> String {
+    format!("refused at {}, nothing sent: {}", start.refused.at, start.refused.why)
+}
+
+/// The command that shows what is wrong with a campaign.
+pub(super) fn check(start: &RefusedStart) -> String {
+    format!("mailrun check {}", quoted(&start.campaign_file.display().to_string()))
 }
 
 /// The state in a word or two.

@@ -89,21 +89,23 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 }
 
 fn send(common: &Common, args: &Args, report: &mut Report) -> Result<Exit, Diagnostic> {
-    report.leave_out(args.sending.is_rehearsal() || args.dry_run || !args.to.is_empty());
+    let is_real = !args.sending.is_rehearsal() && !args.dry_run && args.to.is_empty();
+    report.leave_out(!is_real);
     let workspace = common.workspace();
-    let mut campaign = workspace.load(&args.campaign)?;
+    let start = workspace.start(&args.campaign, is_real);
+    let mut campaign = start.keep(workspace.load(&args.campaign))?;
     if args.edition.is_some() {
         campaign.identity.edition.clone_from(&args.edition);
     }
     let rehearses = args.sending.rehearse(&mut campaign);
     report.of_campaign(&campaign);
     args.sending.wait()?;
-    let job = Job::open(&workspace, campaign)?.rehearsing(rehearses);
+    let job = start.keep(Job::open(&workspace, campaign))?.rehearsing(rehearses);
     if args.dry_run {
         return print_dry_run(&job.dry_run(args.limit())?);
     }
     if let Some(hash) = args.approved {
-        job.gate_approved(args.limit(), hash)?;
+        start.keep(job.gate_approved(args.limit(), hash))?;
     }
     args.sending.carry_out(&job, &args.selection(), &args.sending.checks(!args.no_check), report)
 }

@@ -9,10 +9,10 @@ use super::exit::Exit;
 use super::output::out;
 use super::table::table;
 use super::{health, recipient, runs};
-use crate::job::{Asked, Live, Percent, Workspace, recipient_of_return_path, standing};
+use crate::job::{Asked, JobError, Live, Percent, Workspace, recipient_of_return_path, standing};
 use crate::kit::text::{duration, grouped};
 use crate::mail::{Address, Timestamp};
-use crate::run_dir::{Manifest, RunDir, RunState};
+use crate::run_dir::{Manifest, RefusedStart, RunDir, RunDirError, RunState};
 
 /// `mailrun status`.
 #[derive(Debug, clap::Args)]
@@ -51,10 +51,16 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         return health::run(&workspace, args.run.as_deref(), args.fail_above, args.json);
     }
     let run = match (&args.run, &args.notification) {
-        (Some(run), _) => workspace.find_run(run)?,
+        (Some(run), _) => match workspace.find_run(run) {
+            Err(JobError::RunDir(RunDirError::RefusedBefore(start))) => {
+                return print_refused(&start, args.json);
+            }
+            found => found?,
+        },
         (None, Some(id)) => workspace.find_notified(id)?,
         (None, None) => return runs::run(&workspace, args.json),
     };
+    let refused = args.run.as_ref().map(|run| workspace.refused_start(run)).transpose()?.flatten();
     let (dir, manifest) = (run.dir(), run.manifest()?);
     if let Some(asked) = asked(&workspace, dir, &manifest, args)? {
         return recipient::run(&workspace, dir, &manifest, &asked, args.json);
@@ -70,7 +76,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             "finished": manifest.finished.map(|at| at.to_string()),
             "planned": manifest.screening.accepted, "rows": manifest.screening.rows,
             "counts": counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect::<serde_json::Map<_, _>>(),
-            "now": live,
+            "now": live, "refused_start": refused,
         });
         out(&format!("{value:#}\n"))?;
         return Ok(Exit::Ok);
@@ -83,7 +89,18 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             .collect::<Vec<_>>(),
     ));
     text.extend(live.as_ref().map(|live| progress(live, workspace.clock().wall())));
+    text.extend(refused.map(|start| format!("\n  last start {}\n", runs::refused(&start))));
     out(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// A campaign that has no run, since its start was refused.
+fn print_refused(start: &RefusedStart, as_json: bool) -> Result<Exit, Diagnostic> {
+    if as_json {
+        out(&format!("{:#}\n", json!({ "run": null, "refused_start": start })))?;
+    } else {
+        out(&format!("{}  {}\n", start.name(), runs::refused(start)))?;
+    }
     Ok(Exit::Ok)
 }
 

@@ -35,6 +35,18 @@ pub(crate) struct List {
 
 impl Job<'_> {
     pub(super) fn freeze_list(&self, list: &List) -> Result<FrozenRun, JobError> {
+        let (lease, manifest) = self.start().keep(self.hold_list(list))?;
+        if !self.is_rehearsal() {
+            self.workspace.forget_refusals(self.campaign());
+        }
+        if manifest.plan.is_some() {
+            return Ok(FrozenRun::open(lease, manifest)?.resume_with(self.campaign()));
+        }
+        self.freeze(lease, manifest, list.only_new)
+    }
+
+    /// The run of the list, held by this process; its plan is not yet made where the run is new.
+    fn hold_list(&self, list: &List) -> Result<(Box<dyn Lease>, Manifest), JobError> {
         let campaign = self.campaign();
         let (inputs, contents) = (inputs(self.target_group()?)?, self.contents()?);
         let runs = self.runs();
@@ -58,13 +70,13 @@ impl Job<'_> {
             check_same_content(lease.run(), &manifest, &inputs, &contents, &options)?;
             if manifest.plan.is_some() {
                 self.workspace.check_belongs(&manifest, lease.run())?;
-                return Ok(FrozenRun::open(lease, manifest)?.resume_with(campaign));
+                return Ok((lease, manifest));
             }
             // Cut off while the plan was made: nothing was sent, it is made again.
             lease.discard_plan()?;
         }
-        let manifest = Manifest::new(campaign, id, inputs, contents, options, self.workspace.clock().wall());
-        self.freeze(lease, manifest, list.only_new)
+        let now = self.workspace.clock().wall();
+        Ok((lease, Manifest::new(campaign, id, inputs, contents, options, now)))
     }
 
     fn is_finished(&self, runs: &dyn RunStore, id: &RunId) -> Result<bool, JobError> {

@@ -34,6 +34,7 @@ mod next_hops;
 mod observer;
 mod open;
 mod outlook;
+mod refused_starts;
 mod render;
 mod resources;
 mod retry;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::error::{JobError, SenderRefused, SetupError};
+use super::refused_starts::Start;
 use super::secret::token_secret;
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, Dkim, NotRegistered, Parameters, RouteKind, Senders};
@@ -120,6 +121,11 @@ impl<'w> Job<'w> {
     /// Whether its runs are rehearsals.
     pub(super) fn is_rehearsal(&self) -> bool {
         self.rehearses
+    }
+
+    /// Its start, until it is a run.
+    pub(super) fn start(&self) -> Start<'_> {
+        self.workspace.start(&self.campaign.path, !self.rehearses)
     }
 
     /// The place with its runs.

@@ -1,10 +1,12 @@
 //! All runs in the folders that are known: how far they are, and what to do next.
 
+use std::sync::Arc;
+
 use super::error::JobError;
 use super::standing::standing;
 use super::workspace::Workspace;
 use crate::mail::{Disposition, Timestamp};
-use crate::run_dir::{Manifest, RunDir, RunState, StoredRun, run_id};
+use crate::run_dir::{Manifest, RunDir, RunState, RunStore, StoredRun, run_id};
 use crate::state;
 
 /// Dispositions that `retry` is offered for.
@@ -51,17 +53,32 @@ impl Workspace {
     pub(crate) fn runs(&self) -> Result<Vec<ListedRun>, JobError> {
         let mut found = Vec::new();
         for folder in self.known_runs()? {
-            let runs = state::runs(&folder);
-            for dir in runs.list()? {
-                found.push(self.listed(&StoredRun::new(runs.clone(), dir)));
-            }
+            found.extend(self.runs_in(&state::runs(&folder))?);
         }
         found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.dir.cmp(&b.dir)));
         Ok(found)
     }
 
     /// One run, with what is known of it.
-    pub(crate) fn listed(&self, run: &StoredRun) -> ListedRun {
+    pub(crate) fn listed(&self, run: &StoredRun) -> Result<ListedRun, JobError> {
+        let beside = self.runs_in(run.store())?;
+        let found = beside.into_iter().find(|listed| listed.dir == *run.dir());
+        Ok(found.unwrap_or_else(|| self.alone(run)))
+    }
+
+    /// The runs of one store. What to do next with a run depends on the others.
+    fn runs_in(&self, store: &Arc<dyn RunStore>) -> Result<Vec<ListedRun>, JobError> {
+        let runs = store.list()?.into_iter().map(|dir| self.alone(&StoredRun::new(Arc::clone(store), dir)));
+        let mut runs: Vec<ListedRun> = runs.collect();
+        let known = |run: &ListedRun| run.facts.as_ref().ok().map(|facts| facts.manifest.clone());
+        let all: Vec<Manifest> = runs.iter().filter_map(known).collect();
+        for facts in runs.iter_mut().filter_map(|run| run.facts.as_mut().ok()) {
+            leave_out_done(facts, &all);
+        }
+        Ok(runs)
+    }
+
+    fn alone(&self, run: &StoredRun) -> ListedRun {
         ListedRun { dir: run.dir().clone(), created: run.created(), facts: self.facts(run) }
     }
 
@@ -96,6 +113,44 @@ fn next_step(manifest: &Manifest, running: bool, counts: &[(String, u64)]) -> Ne
     }
 }
 
+/// Removes from the next step of a run what another of `all` has done, or has taken over.
+fn leave_out_done(facts: &mut RunFacts, all: &[Manifest]) {
+    let (run, next) = (&facts.manifest, &mut facts.next);
+    let others = || all.iter().filter(|other| other.campaign_id == run.campaign_id);
+    let is_later = |other: &Manifest| other.created > run.created && other.started.is_some();
+    match next {
+        NextStep::Watch | NextStep::Nothing => {}
+        // A later run of the list has left out whom this one mailed, and was sent to the rest.
+        NextStep::Resume(_) => {
+            if run.options.retry.is_none()
+                && others().any(|other| is_later(other) && other.options.retry.is_none())
+            {
+                *next = NextStep::Nothing;
+            }
+        }
+        NextStep::Retry(left) => {
+            let retries = || others().filter_map(|other| other.options.retry.as_ref());
+            let is_retried = |disposition: &Disposition| {
+                let word = disposition.as_str();
+                retries().any(|retry| {
+                    retry.run_id == run.run_id && retry.dispositions.iter().any(|own| own == word)
+                })
+            };
+            let edition = |run: &Manifest| run.campaign.identity.edition.clone();
+            let is_whole = |other: &Manifest| other.options.limit.is_none() && other.options.retry.is_none();
+            // What `--limit` left out is sent by a run of the whole list.
+            let is_rest_sent = run.options.limit.is_some()
+                && others().any(|other| is_later(other) && is_whole(other) && edition(other) == edition(run));
+            left.retain(|disposition| {
+                !is_retried(disposition) && !(is_rest_sent && *disposition == Disposition::NotAttempted)
+            });
+            if left.is_empty() {
+                *next = NextStep::Nothing;
+            }
+        }
+    }
+}
+
 /// The arguments that resume an unfinished run.
 fn resume(manifest: &Manifest) -> Vec<String> {
     let (file, options) = (manifest.campaign_file.display().to_string(), &manifest.options);
@@ -113,6 +168,12 @@ fn resume(manifest: &Manifest) -> Vec<String> {
     add("--edition", manifest.campaign.identity.edition.clone());
     let derived = run_id(&manifest.campaign, &manifest.inputs, &manifest.contents, options);
     add("--run-id", (derived != manifest.run_id).then(|| manifest.run_id.to_string()));
+    for file in &manifest.parameters.list {
+        add("--list", Some(file.clone()));
+    }
+    for (key, value) in &manifest.parameters.set {
+        add("--set", Some(format!("{key}={value}")));
+    }
     if options.again.is_some() {
         args.push("--again".into());
     }

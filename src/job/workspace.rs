@@ -17,7 +17,7 @@ use super::observer::{Notice, Observer};
 use crate::campaign::{Campaign, Parameters};
 use crate::kit::file::{PRIVATE, create_private_folders};
 use crate::pacing::Clock;
-use crate::run_dir::{RunDirError, RunStore, StoredRun};
+use crate::run_dir::{self, RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
 use crate::suppression::Suppressions;
 
@@ -109,7 +109,14 @@ impl Workspace {
 
     /// The place with this campaign's runs.
     pub(crate) fn runs_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
-        state::runs(&self.places.runs.clone().unwrap_or_else(|| campaign.folder().join("runs")))
+        self.runs_beside(&campaign.path)
+    }
+
+    /// The place with the runs of the campaign in `file`, whatever is in it.
+    pub(super) fn runs_beside(&self, file: &Path) -> Arc<dyn RunStore> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let beside = || folder.unwrap_or(Path::new(".")).join("runs");
+        state::runs(&self.places.runs.clone().unwrap_or_else(beside))
     }
 
     /// The place with the tests of this campaign.
@@ -142,39 +149,46 @@ impl Workspace {
     }
 
     /// The run that a user means: its id, the start of it, its directory, or for the latest run of
-    /// a campaign its id, file or folder.
+    /// a campaign its id, file or folder. Of the campaign file only the id is read.
     pub(crate) fn find_run(&self, text: &str) -> Result<StoredRun, JobError> {
         let path = Path::new(text);
         let file = campaign_file(path);
         if file.is_file() {
-            let campaign = Campaign::load_with(&file, &self.parameters)?;
-            let runs = self.runs_of(&campaign);
-            let found = runs.find(&campaign.identity.id)?;
-            return Ok(StoredRun::new(runs, found));
+            let id = self.id_in(&file).map_err(|error| self.without_run(text, error))?;
+            let found = run_dir::find(&id, &[self.runs_beside(&file)], &[]);
+            return found.map_err(|error| self.not_found(text, error));
         }
         // A run directory given by its path is found without any list.
         if let Some(run) = state::run_at(path) {
             return Ok(run);
         }
-        let mut missed = RunDirError::NotFound { text: text.to_owned(), runs: path.to_owned() };
-        for folder in self.known_runs()? {
-            let runs = state::runs(&folder);
-            match runs.find(text) {
-                Ok(found) => return Ok(StoredRun::new(runs, found)),
-                Err(error @ RunDirError::NotFound { .. }) => missed = error,
-                Err(error) => return Err(error.into()),
-            }
-            // Tests and rehearsals have names of their own, and never answer to the campaign's.
-            for aside in [TESTS, REHEARSALS] {
-                let runs = state::runs(&folder.join(aside));
-                match runs.find(text) {
-                    Ok(found) if found.campaign_id() != text => return Ok(StoredRun::new(runs, found)),
-                    Ok(_) | Err(RunDirError::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+        let folders = self.known_runs()?;
+        let stores: Vec<_> = folders.iter().map(|folder| state::runs(folder)).collect();
+        // Tests and rehearsals have names of their own, and never answer to the campaign's.
+        let aside = folders.iter().flat_map(|folder| [TESTS, REHEARSALS].map(|name| folder.join(name)));
+        let aside: Vec<_> = aside.map(|folder| state::runs(&folder)).collect();
+        run_dir::find(text, &stores, &aside).map_err(|error| self.not_found(text, error))
+    }
+
+    fn not_found(&self, text: &str, error: RunDirError) -> JobError {
+        match error {
+            RunDirError::NotFound { .. } => self.without_run(text, error.into()),
+            error => error.into(),
         }
-        Err(missed.into())
+    }
+
+    /// The id of the campaign in `file`; where the file can't be read, as its runs have it.
+    fn id_in(&self, file: &Path) -> Result<String, JobError> {
+        let read = Campaign::id_in(file, &self.parameters);
+        if let Ok(Some(id)) = read {
+            return Ok(id);
+        }
+        match (self.campaign_in(file), read) {
+            (Some(id), _) => Ok(id),
+            (None, Err(error)) => Err(error.into()),
+            // It says what is wrong with the id.
+            (None, Ok(_)) => Ok(Campaign::load_with(file, &self.parameters)?.identity.id),
+        }
     }
 
     /// The folders in which runs are: the one given, else `runs` here and those remembered.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::manifest::Refused;
+use super::refused_start::RefusedStart;
 use crate::plan::{PlanError, io_hint};
 
 /// A run directory can't be created, found or worked on.
@@ -58,6 +59,9 @@ pub enum RunDirError {
         /// Why it was refused, if it was.
         refused: Option<Refused>,
     },
+    /// The campaign's last start was refused before it had a run.
+    #[error("campaign `{}` has no run: its last start was refused at {}: {}", .0.name(), .0.refused.at, .0.refused.why)]
+    RefusedBefore(Box<RefusedStart>),
     /// The manifest can't be read or written.
     #[error(transparent)]
     Manifest(#[from] PlanError),
@@ -77,7 +81,9 @@ impl RunDirError {
             ),
             Self::Ambiguous { .. } => Some("give more letters of the run id"),
             Self::NoManifest(_) => Some("the run stopped before it began: `mailrun send` starts it again"),
-            Self::NotStarted { .. } => Some("`mailrun send` starts it again once the cause is fixed"),
+            Self::NotStarted { .. } | Self::RefusedBefore(_) => {
+                Some("`mailrun send` starts it again once the cause is fixed")
+            }
             Self::Manifest(error) => error.hint(),
         }
     }

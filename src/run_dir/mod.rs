@@ -8,6 +8,7 @@
 //!   screened.arrow    the other rows, with their reason and place
 //!   journal.db        intents and outcomes
 //!   results/          the result files
+//! runs/refused-*.json a start that was refused before it was a run, until a start gets further
 //! ```
 
 mod content;
@@ -16,6 +17,7 @@ mod dir;
 mod error;
 mod inputs;
 mod manifest;
+mod refused_start;
 mod run_id;
 mod stop_reason;
 mod store;
@@ -29,6 +31,7 @@ pub use dir::RunDir;
 pub use error::RunDirError;
 pub use inputs::{Input, RetryOf, RunOptions};
 pub use manifest::{Manifest, Refused, RunState};
+pub use refused_start::RefusedStart;
 pub use run_id::{BadRunId, RunId};
 pub use stop_reason::StopReason;
-pub use store::{Lease, RunStore, StoredRun};
+pub use store::{Lease, RunStore, StoredRun, find};

@@ -1,5 +1,6 @@
 //! Where runs are kept: the traits that the file system and other stores implement.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use super::dir::RunDir;
 use super::error::RunDirError;
 use super::manifest::Manifest;
+use super::refused_start::RefusedStart;
 use super::run_id::RunId;
 use crate::mail::Timestamp;
 
@@ -40,37 +42,14 @@ pub trait RunStore: fmt::Debug + Send + Sync {
     /// Whether a process has the right to work on the run. Works on a read-only disk.
     fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError>;
 
-    /// The run that a user means: a run id or the first letters of one (with or without `<campaign
-    /// id>/`), or a campaign id for its latest run. A run without a manifest, which was cut off
-    /// before it began, stands for its campaign only if there is no other.
-    fn find(&self, text: &str) -> Result<RunDir, RunDirError> {
-        let text = text.trim_end_matches('/');
-        let all = self.list()?;
-        let fits = |test: &dyn Fn(&RunDir) -> bool| all.iter().filter(|run| test(run)).collect::<Vec<_>>();
-        let exact = fits(&|run| run.run_id() == text || run.name() == text);
-        let of_campaign = fits(&|run| run.campaign_id() == text);
-        let begins = fits(&|run| {
-            !text.is_empty()
-                && (run.run_id().starts_with(text) || (text.contains('/') && run.name().starts_with(text)))
-        });
-        let found = match (exact.as_slice(), of_campaign.as_slice(), begins.as_slice()) {
-            ([], [], found) => found,
-            ([], of_campaign, _) => {
-                let has_begun = |run: &RunDir| !matches!(self.manifest(run), Ok(None));
-                let latest = of_campaign.iter().max_by_key(|run| (has_begun(run), self.created(run)));
-                return Ok(RunDir::clone(latest.expect("the list is not empty here")));
-            }
-            (found, _, _) => found,
-        };
-        match found {
-            [] => Err(RunDirError::NotFound { text: text.to_owned(), runs: self.folder().to_owned() }),
-            [one] => Ok(RunDir::clone(one)),
-            several => Err(RunDirError::Ambiguous {
-                text: text.to_owned(),
-                candidates: several.iter().map(|run| run.name()).collect(),
-            }),
-        }
-    }
+    /// The starts that were refused before they were runs, one a campaign file.
+    fn refused_starts(&self) -> Result<Vec<RefusedStart>, RunDirError>;
+
+    /// Keeps a refused start, in place of an earlier one of the same campaign file.
+    fn keep_refused_start(&self, refused: &RefusedStart) -> Result<(), RunDirError>;
+
+    /// Removes the refused starts of the campaign with this file or this id.
+    fn forget_refused_starts(&self, file: &Path, id: &str) -> Result<(), RunDirError>;
 }
 
 /// The right to work on a run. It ends when it is dropped, when the process ends for any reason, or
@@ -122,6 +101,11 @@ impl StoredRun {
         Self { store, dir }
     }
 
+    /// The store that it is in.
+    pub fn store(&self) -> &Arc<dyn RunStore> {
+        &self.store
+    }
+
     /// The folder with the runs of its store.
     pub fn folder(&self) -> &Path {
         self.store.folder()
@@ -155,4 +139,60 @@ impl StoredRun {
     pub fn is_leased(&self) -> Result<bool, RunDirError> {
         self.store.is_leased(&self.dir)
     }
+}
+
+/// The run that a user means, among all in `stores`: a run id or the first letters of one (with or
+/// without `<campaign id>/`), or a campaign id for its latest run. Runs in the stores `aside` never
+/// answer to their campaign's id.
+///
+/// A run without a manifest, which was cut off before it began, stands for its campaign only if
+/// there is no other. Of copies with the same name the latest is meant, and of the same age that in
+/// the first store.
+pub fn find(
+    text: &str,
+    stores: &[Arc<dyn RunStore>],
+    aside: &[Arc<dyn RunStore>],
+) -> Result<StoredRun, RunDirError> {
+    let text = text.trim_end_matches('/');
+    let all = list(stores)?;
+    let of_campaign: Vec<_> = all.iter().filter(|run| run.dir.campaign_id() == text).cloned().collect();
+    let all = [all, list(aside)?].concat();
+    let fits = |test: &dyn Fn(&RunDir) -> bool| -> Vec<StoredRun> {
+        all.iter().filter(|run| test(&run.dir)).cloned().collect()
+    };
+    let exact = fits(&|run| run.run_id() == text || run.name() == text);
+    let begins = fits(&|run| {
+        !text.is_empty()
+            && (run.run_id().starts_with(text) || (text.contains('/') && run.name().starts_with(text)))
+    });
+    let found = match (exact.as_slice(), of_campaign.as_slice()) {
+        ([], []) => begins,
+        ([], of_campaign) => return Ok(latest(of_campaign).expect("the list is not empty here").clone()),
+        (exact, _) => exact.to_vec(),
+    };
+    let names: BTreeSet<String> = found.iter().map(|run| run.dir.name()).collect();
+    match latest(&found) {
+        Some(run) if names.len() == 1 => Ok(run.clone()),
+        Some(_) => {
+            Err(RunDirError::Ambiguous { text: text.to_owned(), candidates: names.into_iter().collect() })
+        }
+        None => {
+            let runs = stores.first().map_or_else(|| text.into(), |store| store.folder().to_owned());
+            Err(RunDirError::NotFound { text: text.to_owned(), runs })
+        }
+    }
+}
+
+fn list(stores: &[Arc<dyn RunStore>]) -> Result<Vec<StoredRun>, RunDirError> {
+    let mut found = Vec::new();
+    for store in stores {
+        found.extend(store.list()?.into_iter().map(|dir| StoredRun::new(Arc::clone(store), dir)));
+    }
+    Ok(found)
+}
+
+/// The run that was created last, among those that have a manifest if any has.
+fn latest(runs: &[StoredRun]) -> Option<&StoredRun> {
+    let has_begun = |run: &StoredRun| !matches!(run.store.manifest(&run.dir), Ok(None));
+    runs.iter().rev().max_by_key(|run| (has_begun(run), run.created()))
 }

@@ -1,7 +1,9 @@
 //! Runs in a folder: a directory each, and a locked file as the lease.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -9,13 +11,17 @@ use std::time::UNIX_EPOCH;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::kit::file::{PRIVATE, create_private_folders, sync_folder};
+use crate::kit::file::{PRIVATE, create_private_folders, replace, sync_folder};
 use crate::mail::Timestamp;
-use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
+use crate::plan::PlanError;
+use crate::run_dir::{Lease, Manifest, RefusedStart, RunDir, RunDirError, RunId, RunStore};
 
 /// Folders beside those of the campaigns, which hold folders of campaigns themselves. A campaign
 /// may have such a name too; the content of the folder shows which it is.
 const ASIDE: [&str; 2] = ["tests", "rehearsals"];
+/// How the names of files with refused starts begin and end.
+const REFUSED: &str = "refused-";
+const JSON: &str = ".json";
 
 /// The runs in a folder, as `<campaign id>/<run id>/`.
 #[derive(Debug, Clone)]
@@ -85,24 +91,60 @@ impl RunStore for FileRuns {
             },
         }
     }
+
+    fn refused_starts(&self) -> Result<Vec<RefusedStart>, RunDirError> {
+        refusal_files(&self.folder)?.iter().map(|path| read_refusal(path)).collect()
+    }
+
+    fn keep_refused_start(&self, refused: &RefusedStart) -> Result<(), RunDirError> {
+        let hash = blake3::hash(refused.campaign_file.as_os_str().as_bytes()).to_hex();
+        let path = self.folder.join(format!("{REFUSED}{}{JSON}", &hash[..16]));
+        let mut text = serde_json::to_vec_pretty(refused).expect("paths of campaigns are texts");
+        text.push(b'\n');
+        create_private_folders(&self.folder)
+            .and_then(|()| replace(&path, &text, PRIVATE))
+            .map_err(|source| RunDirError::Io { action: "write", path: path.clone(), source })
+    }
+
+    fn forget_refused_starts(&self, file: &Path, id: &str) -> Result<(), RunDirError> {
+        let is_of = |path: &PathBuf| read_refusal(path).is_ok_and(|refused| refused.is_of(file, Some(id)));
+        refusal_files(&self.folder)?.into_iter().filter(is_of).try_for_each(remove)
+    }
+}
+
+/// The files that each keep a refused start.
+fn refusal_files(folder: &Path) -> Result<Vec<PathBuf>, RunDirError> {
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        name.starts_with(REFUSED) && name.ends_with(JSON)
+    };
+    let mut found: Vec<PathBuf> = entries(folder)?.into_iter().filter(is_one).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn read_refusal(path: &Path) -> Result<RefusedStart, RunDirError> {
+    let io = |source| RunDirError::Io { action: "read", path: path.to_owned(), source };
+    let text = fs::read(path).map_err(io)?;
+    Ok(serde_json::from_slice(&text).map_err(|error| PlanError::damaged(path, error.to_string()))?)
 }
 
 /// The directories in one; none when it does not exist.
 fn folders(path: &Path) -> Result<Vec<PathBuf>, RunDirError> {
+    let mut found = entries(path)?;
+    found.retain(|path| path.is_dir());
+    Ok(found)
+}
+
+/// What is in a directory; nothing when it does not exist.
+fn entries(path: &Path) -> Result<Vec<PathBuf>, RunDirError> {
     let io = |source| RunDirError::Io { action: "list", path: path.to_owned(), source };
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io(error)),
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(io)?.path();
-        if path.is_dir() {
-            found.push(path);
-        }
-    }
-    Ok(found)
+    entries.map(|entry| Ok(entry.map_err(io)?.path())).collect()
 }
 
 /// The file `lock`: the process that has it locked works on the run. Two lines tell people its id

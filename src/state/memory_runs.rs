@@ -1,20 +1,21 @@
 //! Runs in memory. Plans and results are files, in a folder that goes with the last clone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
 use crate::kit::file::create_private_folders;
 use crate::mail::Timestamp;
-use crate::run_dir::{Lease, Manifest, RunDir, RunDirError, RunId, RunStore};
+use crate::run_dir::{Lease, Manifest, RefusedStart, RunDir, RunDirError, RunId, RunStore};
 
 /// Starts empty; clones share the runs, as processes would.
 #[derive(Debug, Clone)]
 pub(super) struct MemoryRuns {
     folder: Arc<TempDir>,
     runs: Arc<Mutex<BTreeMap<RunDir, Entry>>>,
+    refused: Arc<Mutex<BTreeMap<PathBuf, RefusedStart>>>,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +30,11 @@ impl MemoryRuns {
     /// # Errors
     /// Those of the file system, when there is no place for temporary files.
     pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self { folder: Arc::new(TempDir::with_prefix("mailrun-runs-")?), runs: Arc::default() })
+        Ok(Self {
+            folder: Arc::new(TempDir::with_prefix("mailrun-runs-")?),
+            runs: Arc::default(),
+            refused: Arc::default(),
+        })
     }
 
     /// Ends the lease of a run whoever has it, as a store does that counts time.
@@ -40,6 +45,10 @@ impl MemoryRuns {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunDir, Entry>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<PathBuf, RefusedStart>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,6 +95,20 @@ impl RunStore for MemoryRuns {
 
     fn is_leased(&self, run: &RunDir) -> Result<bool, RunDirError> {
         Ok(self.lock().get(run).is_some_and(|entry| entry.is_leased))
+    }
+
+    fn refused_starts(&self) -> Result<Vec<RefusedStart>, RunDirError> {
+        Ok(self.refused().values().cloned().collect())
+    }
+
+    fn keep_refused_start(&self, refused: &RefusedStart) -> Result<(), RunDirError> {
+        self.refused().insert(refused.campaign_file.clone(), refused.clone());
+        Ok(())
+    }
+
+    fn forget_refused_starts(&self, file: &Path, id: &str) -> Result<(), RunDirError> {
+        self.refused().retain(|_, refused| !refused.is_of(file, Some(id)));
+        Ok(())
     }
 }
 

@@ -24,6 +24,19 @@ pub struct TargetGroupError {
 }
 
 impl TargetGroupError {
+    /// The file, with line and column where they are known.
+    pub fn at(&self) -> Option<String> {
+        let mut place = self.file.clone().map(String::from).unwrap_or_default();
+        if let Some(line) = self.line {
+            place.push_str(&format!(":{line}"));
+        }
+        if let Some(column) = &self.column {
+            let comma = if place.is_empty() { "" } else { ", " };
+            place.push_str(&format!("{comma}column `{column}`"));
+        }
+        (!place.is_empty()).then_some(place)
+    }
+
     pub(super) fn new(problem: impl Into<String>) -> Self {
         Self { file: None, line: None, column: None, problem: problem.into(), hint: None, source: None }
     }

@@ -25,6 +25,12 @@ pub struct TemplateError {
 }
 
 impl TemplateError {
+    /// The file, with line and column where they are known.
+    pub fn at(&self) -> String {
+        let path = self.path.display();
+        self.place.map_or_else(|| path.to_string(), |(line, column)| format!("{path}:{line}:{column}"))
+    }
+
     pub(crate) fn new(path: &Path, place: Option<(usize, usize)>, problem: impl Into<String>) -> Self {
         Self { path: path.to_owned(), place, problem: problem.into(), hint: None, source: None }
     }

@@ -57,3 +57,83 @@ fn a_run_that_was_refused_while_it_was_planned_says_so() {
     fs::remove_dir_all(first).unwrap();
     check_trace(&dir, "got this edition already");
 }
+
+/// `status`, its probe and `results` say that the start was refused, and why.
+#[track_caller]
+fn check_refused_start(dir: &Dir, why: &str) {
+    for args in [["status", "one"].as_slice(), &["status", "one.toml"], &["status"], &["status", "--check"]] {
+        let ran = dir.run(args);
+        assert_eq!(ran.code(), if args.len() == 2 && args[1] == "--check" { 3 } else { 0 }, "{args:?}");
+        let text = ran.stdout();
+        assert!(
+            text.contains("refused at") && text.contains(why) && text.contains("one"),
+            "{args:?}: {text}"
+        );
+        let json = dir.run(&[args, &["--json"]].concat()).stdout();
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let start = match args {
+            ["status", "one" | "one.toml"] => &json["refused_start"],
+            _ => &json["refused_starts"][0],
+        };
+        assert!(start["why"].as_str().unwrap().contains(why), "{args:?}: {json}");
+        assert!(start["campaign_file"].as_str().unwrap().ends_with("/one.toml"), "{json}");
+    }
+    let probe = dir.run(&["status", "one", "--check", "--json"]).ended(3);
+    let json: Value = serde_json::from_str(&probe.stdout()).unwrap();
+    assert_eq!((&json["healthy"], &json["exit_code"]), (&false.into(), &3.into()));
+}
+
+#[test]
+fn a_start_that_was_refused_before_there_was_a_run_says_so_until_one_gets_further() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    // Nothing is kept of the name of a file that never was a campaign, of a test or a rehearsal.
+    dir.run(&["send", "non.toml"]).ended(2);
+    for aside in ["--sandbox", "--dry-run", "--to=me@a.example"] {
+        dir.run(&["send", &file, aside]).ended(2).says("one.csv");
+    }
+    assert!(dir.run(&["status", "--check"]).ended(0).stdout().contains("no runs yet"));
+
+    dir.run(&["send", &file]).ended(2).says("one.csv");
+    check_refused_start(&dir, "one.csv");
+    dir.run(&["results", "one"]).ended(2).says("campaign `one` has no run: its last start was refused at");
+    list(&dir, "one", 2);
+    dir.write("letter.hbs", "Hello {{#if}}\n");
+    dir.run(&["send", &file]).ended(2).says("letter.hbs");
+    check_refused_start(&dir, "letter.hbs:1");
+    dir.write("letter.hbs", "Hello {{n}}\n");
+    dir.run(&["send", &file]).ended(0);
+    let ends_well = || {
+        assert!(!dir.run(&["status", "one"]).ended(0).stdout().contains("refused"));
+        let json = dir.run(&["status", "--check", "--json"]).ended(0).stdout();
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["healthy"], &json["refused_starts"]), (&true.into(), &Value::Array(Vec::new())));
+    };
+    ends_well();
+
+    // The campaign has a run now, and its next start is refused: the approval is of something else,
+    // or its file can't be read.
+    let good = fs::read_to_string(dir.path().join(&file)).unwrap();
+    let refuse = |args: &[&str], code: i32, why: &str| {
+        dir.run(&[&["send", file.as_str()], args].concat()).ended(code);
+        check_refused_start(&dir, why);
+        let results = dir.run(&["results", "one"]).ended(0);
+        results.says("the last start of one was refused at").says(why);
+        dir.run(&["status", "one/", "--check"]).ended(3);
+        let id = dir.run_of("one").file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(!dir.run(&["status", &id]).ended(0).stdout().contains("refused"), "it is the run's own name");
+    };
+    refuse(&["--approved", &"ab".repeat(32)], 3, "differs from what was approved");
+    dir.write(&file, good.replace("port = ", "prot = "));
+    refuse(&[], 2, "unknown key `prot`");
+    dir.write(&file, format!("{good}\n=\n"));
+    refuse(&[], 2, "one.toml:");
+    dir.write(&file, good.replace("127.0.0.1", "${RELAY}"));
+    refuse(&[], 2, "the variable `RELAY` is not set");
+    fs::remove_file(dir.path().join(&file)).unwrap();
+    refuse(&[], 2, "can't read the campaign file");
+    dir.write(&file, good);
+    dir.run(&["send", &file]).ended(0);
+    ends_well();
+}

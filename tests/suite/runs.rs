@@ -109,3 +109,107 @@ fn an_unfinished_run_says_what_differs() {
     list(&dir, "one", 2);
     dir.run(&["send", &file, "--run-id", "a"]).ended(0);
 }
+
+/// The campaign `one` in a folder of its own.
+fn in_folder(dir: &Dir, folder: &str, relay: &Relay, rows: &str) -> String {
+    let file = campaign(dir, "one", relay.port(), "", "");
+    dir.write(&format!("{folder}/letter.hbs"), "Hello {{n}}\n");
+    dir.write(&format!("{folder}/one.csv"), format!("email,n\n{rows}"));
+    let text = fs::read_to_string(dir.path().join(file)).unwrap();
+    dir.write(&format!("{folder}/campaign.toml"), &text);
+    text
+}
+
+#[test]
+fn a_campaign_is_found_by_its_folder_whatever_its_file_says() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let text = in_folder(&dir, "news", &relay, "ann@a.example,1\nrcpt-550@a.example,2\n");
+    dir.run(&["send", "news"]).ended(1);
+    for broken in [text.replace("127.0.0.1", "${RELAY}"), text.replace("port", "prot"), format!("{text}=\n")]
+    {
+        dir.write("news/campaign.toml", broken);
+        let status = dir.run(&["status", "news"]).ended(0).stdout();
+        assert!(status.starts_with("one/") && status.contains("bounced"), "{status}");
+        dir.run(&["status", "news/campaign.toml", "--recipient", "ann@a.example"]).ended(0);
+        dir.run(&["results", "news"]).ended(0);
+        dir.run(&["capacity", "audit", "news"]).ended(0);
+    }
+    // What sends again needs the campaign, and says what is missing in it.
+    dir.write("news/campaign.toml", text.replace("127.0.0.1", "${RELAY}"));
+    dir.run(&["retry", "news", "--disposition", "bounced"]).ended(2).says("the variable `RELAY` is not set");
+    fs::remove_dir_all(dir.path().join("news/runs")).unwrap();
+    dir.write("news/campaign.toml", format!("{text}=\n"));
+    dir.run(&["status", "news"]).ended(2).says("news/campaign.toml:");
+}
+
+#[test]
+fn of_two_folders_with_one_campaign_id_the_latest_run_answers() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    for (folder, rows) in [("a", "ann@a.example,1\n"), ("b", "bob@b.example,1\neve@b.example,2\n")] {
+        in_folder(&dir, folder, &relay, rows);
+        dir.run(&["send", folder]).ended(0);
+        // Of each folder the probe looks at the latest run.
+        let probe = dir.run(&["status", "--check", "--json"]).ended(0).stdout();
+        let probe: Value = serde_json::from_str(&probe).unwrap();
+        assert_eq!(probe["runs"].as_array().unwrap().len(), if folder == "a" { 1 } else { 2 });
+    }
+    let rows = |name: &str| {
+        let json = dir.run(&["status", name, "--json"]).ended(0).stdout();
+        serde_json::from_str::<Value>(&json).unwrap()["rows"].clone()
+    };
+    assert_eq!((rows("one"), rows("a"), rows("b")), (2.into(), 1.into(), 2.into()));
+    in_folder(&dir, "a", &relay, "ann@a.example,1\numa@a.example,2\nkim@a.example,3\n");
+    dir.run(&["send", "a"]).ended(0);
+    assert_eq!((rows("one"), rows("b")), (3.into(), 2.into()));
+}
+
+/// The next step of each run, the latest first.
+fn next_steps(dir: &Dir) -> Vec<Value> {
+    let json: Value = serde_json::from_str(&dir.run(&["status", "--json"]).ended(0).stdout()).unwrap();
+    json["runs"].as_array().unwrap().iter().map(|run| run["next"].clone()).collect()
+}
+
+#[test]
+fn no_next_step_repeats_what_another_run_did() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let give_up = "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\ngive-up-after = \"200ms\"";
+    let file = campaign(&dir, "one", relay.port(), "", give_up);
+    dir.write("one.csv", "email,n\nann@a.example,1\nrcpt-451-always@a.example,2\nbob@a.example,3\n");
+    dir.run(&["send", &file, "--limit", "2"]).ended(1);
+    let first = dir.run_of("one").file_name().unwrap().to_str().unwrap().to_owned();
+    let step = |run: &str, dispositions: &str| {
+        Value::from(format!("mailrun retry one/{run} --disposition {dispositions}"))
+    };
+    assert_eq!(next_steps(&dir), [step(&first, "deferred,not_attempted")]);
+    dir.run(&["retry", "one", "--disposition", "deferred"]).ended(1);
+    let steps = next_steps(&dir);
+    assert_eq!(steps[1], step(&first, "not_attempted"), "{steps:?}");
+    assert!(steps[0].as_str().unwrap().ends_with("--disposition deferred"), "{steps:?}");
+    // The whole list is sent: nothing is left that `--limit` left out.
+    dir.run(&["retry", &first, "--disposition", "not_attempted"]).ended(1);
+    assert_eq!(next_steps(&dir)[2], Value::Null);
+    let status = dir.run(&["status", &first, "--check"]).ended(1).stdout();
+    assert!(!status.contains("mailrun retry"), "{status}");
+}
+
+#[test]
+fn a_run_that_a_later_one_replaced_is_not_resumed() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    list(&dir, "one", 2);
+    dir.run(&[&["send", &file], BEGIN_ONLY.as_slice()].concat()).ended(4);
+    assert_eq!(next_steps(&dir), ["mailrun send one.toml"]);
+    let set = ["--set", "template.subject=Hello, you"];
+    dir.run(&[&["send", &file, "--new-run"], set.as_slice(), &BEGIN_ONLY].concat()).ended(4);
+    assert_eq!(
+        next_steps(&dir),
+        ["mailrun send one.toml --set 'template.subject=Hello, you'".into(), Value::Null]
+    );
+    list(&dir, "one", 3);
+    dir.run(&["send", &file, "--new-run"]).ended(0);
+    assert_eq!(next_steps(&dir), [Value::Null, Value::Null, Value::Null]);
+}

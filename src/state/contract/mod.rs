@@ -217,6 +217,8 @@ contract! {
         #[test] fn runs_are_listed_by_campaign_and_id_and_created_once();
         #[test] fn runs_are_found_by_what_a_user_types();
         #[test] fn a_campaign_stands_for_its_latest_run();
+        #[test] fn the_latest_run_is_found_among_several_stores();
+        #[test] fn the_last_refused_start_of_a_campaign_is_kept_until_it_is_forgotten();
         #[test] fn one_process_at_a_time_works_on_a_run();
         #[test] fn each_lease_has_a_larger_epoch();
         #[test] fn the_manifest_of_a_run_is_replaced_as_a_whole();

@@ -2,12 +2,14 @@
 //! replaces.
 
 use std::fs;
+use std::path::Path;
+use std::slice;
 use std::sync::Arc;
 
 use super::{Fresh, Store};
 use crate::mail::Timestamp;
 use crate::run_dir::testing::manifest;
-use crate::run_dir::{RunDir, RunDirError, RunState, RunStore};
+use crate::run_dir::{self, Refused, RefusedStart, RunDir, RunDirError, RunState, RunStore, StoredRun};
 
 impl Fresh {
     /// Opens the runs once more, as another process would.
@@ -25,6 +27,10 @@ impl Fresh {
             Store::Memory { runs, .. } => runs.expire(run),
         }
     }
+}
+
+fn find(runs: &Arc<dyn RunStore>, text: &str) -> Result<StoredRun, RunDirError> {
+    run_dir::find(text, slice::from_ref(runs), &[])
 }
 
 fn create(runs: &dyn RunStore, campaign: &str, id: &str) -> RunDir {
@@ -48,7 +54,7 @@ pub(in crate::state) fn runs_are_found_by_what_a_user_types(fresh: &Fresh) {
     for (campaign, id) in [("spring", "abc1"), ("spring", "abd2"), ("autumn", "xyz"), ("winter", "xyz")] {
         create(&*runs, campaign, id);
     }
-    let found = |text: &str| runs.find(text).unwrap().name();
+    let found = |text: &str| find(&runs, text).unwrap().dir().name();
     assert_eq!(found("abc1"), "spring/abc1");
     assert_eq!(found("abd"), "spring/abd2");
     assert_eq!(found("autumn/xyz"), "autumn/xyz");
@@ -56,12 +62,12 @@ pub(in crate::state) fn runs_are_found_by_what_a_user_types(fresh: &Fresh) {
     assert_eq!(found("winter/x"), "winter/xyz");
     assert_eq!(found("autumn"), "autumn/xyz");
     for text in ["ab", "xyz"] {
-        let error = runs.find(text).unwrap_err();
+        let error = find(&runs, text).unwrap_err();
         let RunDirError::Ambiguous { candidates, .. } = &error else { panic!("{error}") };
         assert_eq!(candidates.len(), 2, "{error}");
     }
     for text in ["nothing", "", "spr"] {
-        let error = runs.find(text).unwrap_err();
+        let error = find(&runs, text).unwrap_err();
         assert!(matches!(error, RunDirError::NotFound { .. }), "{text}: {error}");
     }
 }
@@ -72,7 +78,7 @@ pub(in crate::state) fn a_campaign_stands_for_its_latest_run(fresh: &Fresh) {
         let run = create(&*runs, "spring", id);
         runs.lease(&run).unwrap().keep(&manifest(Timestamp(created))).unwrap();
     }
-    assert_eq!(runs.find("spring").unwrap().name(), "spring/bbb");
+    assert_eq!(find(&runs, "spring").unwrap().dir().name(), "spring/bbb");
 }
 
 pub(in crate::state) fn one_process_at_a_time_works_on_a_run(fresh: &Fresh) {
@@ -157,5 +163,45 @@ pub(in crate::state) fn a_run_that_never_began_hides_no_other(fresh: &Fresh) {
     let run = create(&*runs, "spring", "a");
     runs.lease(&run).unwrap().keep(&manifest(Timestamp(1))).unwrap();
     create(&*runs, "spring", "b");
-    assert_eq!(runs.find("spring").unwrap(), run);
+    assert_eq!(find(&runs, "spring").unwrap().dir(), &run);
+}
+
+pub(in crate::state) fn the_latest_run_is_found_among_several_stores(fresh: &Fresh) {
+    let (runs, other) = (fresh.runs(), Fresh::memory().runs());
+    for (runs, id, created) in [(&runs, "aaa", 300), (&other, "bbb", 900), (&other, "aaa", 200)] {
+        let run = create(&**runs, "spring", id);
+        runs.lease(&run).unwrap().keep(&manifest(Timestamp(created))).unwrap();
+    }
+    for stores in [[Arc::clone(&runs), Arc::clone(&other)], [Arc::clone(&other), Arc::clone(&runs)]] {
+        let found = |text: &str| run_dir::find(text, &stores, &[]).unwrap();
+        assert_eq!(found("spring").dir().name(), "spring/bbb");
+        assert_eq!(found("aa").folder(), runs.folder(), "the later one of two with one name");
+        let aside = run_dir::find("spring", &stores[..0], &stores);
+        assert!(matches!(aside, Err(RunDirError::NotFound { .. })), "{aside:?}");
+        assert_eq!(run_dir::find("bb", &stores[..0], &stores).unwrap().dir().name(), "spring/bbb");
+    }
+}
+
+pub(in crate::state) fn the_last_refused_start_of_a_campaign_is_kept_until_it_is_forgotten(fresh: &Fresh) {
+    let runs = fresh.runs();
+    assert_eq!(runs.refused_starts().unwrap(), []);
+    let refused = |file: &str, id: Option<&str>, at: i64| RefusedStart {
+        campaign: id.map(str::to_owned),
+        campaign_file: file.into(),
+        refused: Refused { at: Timestamp(at), why: "no list".into() },
+    };
+    let [first, second] = [300, 400].map(|at| refused("/a/spring.toml", None, at));
+    let (moved, other) =
+        (refused("/old/spring.toml", Some("spring"), 200), refused("/a/x.toml", Some("x"), 1));
+    for start in [&first, &second, &moved, &other] {
+        runs.keep_refused_start(start).unwrap();
+    }
+    let kept = fresh.runs().refused_starts().unwrap();
+    assert!(
+        kept.len() == 3 && [&second, &moved, &other].iter().all(|start| kept.contains(start)),
+        "{kept:?}"
+    );
+    assert_eq!(runs.list().unwrap(), [], "no run");
+    runs.forget_refused_starts(Path::new("/a/spring.toml"), "spring").unwrap();
+    assert_eq!(fresh.runs().refused_starts().unwrap(), [other]);
 }
