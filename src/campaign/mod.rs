@@ -63,7 +63,7 @@ pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
-pub use target_group::{ColumnType, Duplicates, Encoding, NamedIn, TargetGroupSource};
+pub use target_group::{ColumnType, Duplicates, Encoding, NamedIn, StrayQuotes, TargetGroupSource};
 pub use template::{Inline, Template};
 pub use units::{ByteSize, Frequency, Span};
 pub use unsubscribe::Unsubscribe;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::Mistake;
 
@@ -29,6 +30,9 @@ pub struct TargetGroupSource {
     /// CSV: the encoding; detected by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
+    /// CSV: quoted fields with line breaks and an address in them.
+    #[serde(default, skip_serializing_if = "StrayQuotes::is_usual")]
+    pub stray_quotes: StrayQuotes,
     /// The types of CSV columns that are not text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, ColumnType>,
@@ -53,22 +57,73 @@ pub enum NamedIn {
     CommandLine,
 }
 
-/// How a CSV file is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Encoding {
+/// How a CSV file is encoded: one of the encodings of the WHATWG's Encoding Standard, by any of its
+/// labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding(&'static encoding_rs::Encoding);
+
+impl Encoding {
     /// UTF-8, with or without a byte order mark.
-    #[serde(rename = "utf-8")]
-    Utf8,
+    pub const UTF_8: Self = Self(encoding_rs::UTF_8);
     /// UTF-16, little endian.
-    #[serde(rename = "utf-16le")]
-    Utf16Le,
+    pub const UTF_16LE: Self = Self(encoding_rs::UTF_16LE);
     /// UTF-16, big endian.
-    #[serde(rename = "utf-16be")]
-    Utf16Be,
-    /// Windows-1252.
-    #[serde(rename = "windows-1252")]
-    Windows1252,
+    pub const UTF_16BE: Self = Self(encoding_rs::UTF_16BE);
+
+    /// The encoding that has this table.
+    pub fn of(table: &'static encoding_rs::Encoding) -> Self {
+        Self(table)
+    }
+
+    /// Its table.
+    pub fn table(self) -> &'static encoding_rs::Encoding {
+        self.0
+    }
+
+    /// Its name, as people write it: `windows-1252`.
+    pub fn name(self) -> String {
+        self.0.name().to_ascii_lowercase()
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = String;
+
+    fn from_str(label: &str) -> Result<Self, String> {
+        encoding_rs::Encoding::for_label_no_replacement(label.as_bytes()).map(Self).ok_or_else(|| {
+            format!("`{label}` is no encoding that is known here: use a name such as `windows-1252`")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Encoding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Encoding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.name().serialize(serializer)
+    }
+}
+
+/// What becomes of quoted fields that seem to hold other rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrayQuotes {
+    /// A list with such a field is not sent to.
+    #[default]
+    Refuse,
+    /// They are as they should be.
+    Allow,
+}
+
+impl StrayQuotes {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The type of a CSV column. A value that does not parse makes its row `invalid`.
@@ -117,6 +172,7 @@ impl TargetGroupSource {
             name: None,
             delimiter: None,
             encoding: None,
+            stray_quotes: StrayQuotes::default(),
             types: BTreeMap::new(),
             duplicates: Duplicates::Keep,
             folder: PathBuf::new(),

@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::moment;
 use super::name_servers::DnsOptions;
 use super::output::out;
+use super::reading;
 use super::runtime::runtime;
 use super::table::table;
 use super::terminal::{Colour, Terminal};
@@ -21,6 +22,7 @@ use crate::mail::Timestamp;
 use crate::preflight::Level;
 use crate::preflight::finish_time::Estimate;
 use crate::preflight::list::FailedRow;
+use crate::target_group::SourceFile;
 
 /// Slots and shares that are listed.
 const LISTED: usize = 8;
@@ -81,17 +83,20 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     })?;
     let refused = report.findings.refuse(args.strict);
     if args.json {
-        out(&format!("{:#}\n", json(&job, &report, refused)))?;
+        let files = job.target_group()?.files();
+        out(&format!("{:#}\n", json(&job, files, &report, refused)))?;
     } else {
-        out(&text(&report, refused, Terminal::of_stdout()))?;
+        out(&text(job.target_group()?.files(), &report, refused, Terminal::of_stdout()))?;
     }
     Ok(if refused { Exit::Refused } else { Exit::Ok })
 }
 
-fn text(report: &CheckReport, refused: bool, terminal: Terminal) -> String {
+fn text(files: &[SourceFile], report: &CheckReport, refused: bool, terminal: Terminal) -> String {
     let CheckReport { findings, estimate, inspection } = report;
     let columns = terminal.columns.unwrap_or(usize::MAX);
     let mut text = findings.report(columns, &|level, word| terminal.painted(colour(level), word));
+    text.push_str(&reading::list(files));
+    text.push('\n');
     let failures = inspection.dry_run.failures();
     if !failures.is_empty() {
         text.push_str("rows that can't be rendered\n");
@@ -172,7 +177,7 @@ fn schedule(estimate: &Estimate) -> String {
     text
 }
 
-fn json(job: &Job<'_>, report: &CheckReport, refused: bool) -> Value {
+fn json(job: &Job<'_>, files: &[SourceFile], report: &CheckReport, refused: bool) -> Value {
     let CheckReport { findings, estimate, inspection } = report;
     let dry_run = &inspection.dry_run;
     let failures: Vec<_> = dry_run
@@ -187,6 +192,7 @@ fn json(job: &Job<'_>, report: &CheckReport, refused: bool) -> Value {
         "campaign": job.campaign().identity.id,
         "refused": refused,
         "findings": findings.iter().collect::<Vec<_>>(),
+        "files": files.iter().map(reading::file).collect::<Vec<_>>(),
         "list": {
             "screening": inspection.counts, "suppressed": inspection.suppressed, "rendered": dry_run.rows(),
             "failed": dry_run.failed(), "failures": failures, "sizes": dry_run.sizes(),

@@ -26,6 +26,7 @@ mod mx;
 mod name_servers;
 mod output;
 mod plan;
+mod reading;
 mod recipient;
 mod render;
 mod results;

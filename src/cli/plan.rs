@@ -9,6 +9,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
+use super::reading;
 use super::runtime::runtime;
 use super::table::table;
 use crate::campaign::RouteKind;
@@ -54,7 +55,11 @@ fn json(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> Value {
     let files: Vec<_> = files
         .iter()
         .zip(&outlook.rows_by_file)
-        .map(|(file, rows)| json!({"file": file.shown, "rows": rows, "bytes": file.bytes}))
+        .map(|(file, rows)| {
+            let mut shown = reading::file(file);
+            shown["rows"] = json!(rows);
+            shown
+        })
         .collect();
     let domains = outlook.domains.iter();
     let domains: Vec<_> = domains.map(|(domain, rows)| json!({"domain": domain, "rows": rows})).collect();
@@ -72,10 +77,11 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
     let Outlook { rows_by_file, counts, invalid, refusals, domains, estimate } = outlook;
     let mut text = String::new();
     let rows = |rows: u64| if rows == 1 { "row" } else { "rows" }.to_owned();
-    let files = files.iter().zip(rows_by_file);
+    let counted = files.iter().zip(rows_by_file);
     text.push_str(&table(
-        &files.map(|(file, n)| vec![file.shown.clone(), grouped(*n), rows(*n)]).collect::<Vec<_>>(),
+        &counted.map(|(file, n)| vec![file.shown.clone(), grouped(*n), rows(*n)]).collect::<Vec<_>>(),
     ));
+    text.push_str(&reading::list(files));
     let rows = [
         ("to send", counts.accepted),
         ("invalid", counts.invalid),

@@ -49,7 +49,8 @@ impl Job<'_> {
             findings.extend(relay_findings(self).await?);
         }
         findings.extend(inspection.findings()?);
-        findings.extend(beyond_limits(&campaign.stop, &inspection.counts));
+        let files: Vec<&str> = self.target_group()?.files().iter().map(|file| file.shown.as_str()).collect();
+        findings.extend(beyond_limits(campaign, &inspection.counts, &files));
         let asked = (!options.offline || name_servers.is_given()).then_some(name_servers);
         let estimate =
             self.estimate(plan, inspection.to_send(), top_domains(plan, DOMAINS_LOOKED_UP), asked).await?;

@@ -225,11 +225,13 @@ fn different_content(
     contents: &[Content],
     options: &RunOptions,
 ) -> Vec<&'static str> {
-    let hashes = |inputs: &[Input]| inputs.iter().map(|input| input.hash.clone()).collect::<Vec<_>>();
+    let rows = |inputs: &[Input]| {
+        inputs.iter().map(|input| (input.hash.clone(), input.partition.clone())).collect::<Vec<_>>()
+    };
     // Every option counts: one that is added later is not forgotten here.
     let RunOptions { limit, to, again, dry_run, retry } = options;
     let compared = [
-        (hashes(&manifest.inputs) != hashes(inputs), "the target group"),
+        (rows(&manifest.inputs) != rows(inputs), "the target group"),
         (manifest.contents != contents, "a template or an attachment"),
         (manifest.options.limit != *limit, "`--limit`"),
         (manifest.options.to != *to, "`--to`"),

@@ -68,13 +68,16 @@ impl Job<'_> {
         if run.has_begun() || options.retry.is_some() || options.to.is_some() {
             return Ok(());
         }
-        let findings = self.list_refusals(&run.manifest.screening);
+        let files: Vec<&str> = run.manifest.inputs.iter().map(|input| input.shown.as_str()).collect();
+        let findings = self.list_refusals(&run.manifest.screening, &files);
         if findings.is_empty() { Ok(()) } else { Err(Refusal::List { findings }) }
     }
 
-    /// Why a new run of a list with these counts is refused.
-    pub(super) fn list_refusals(&self, counts: &Counts) -> Vec<Finding> {
-        list::beyond_limits(&self.campaign().stop, counts)
+    /// Why a new run of a list with these counts is refused. `files` are its files, as shown.
+    pub(super) fn list_refusals(&self, counts: &Counts, files: &[&str]) -> Vec<Finding> {
+        let mut findings = list::beyond_limits(self.campaign(), counts, files);
+        findings.retain(|finding| finding.level == Level::Refused);
+        findings
     }
 
     /// Problems that receivers will see in the sender's domains; none for a rehearsal.

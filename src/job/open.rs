@@ -250,6 +250,9 @@ pub(super) fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
             shown: file.shown.clone(),
             bytes: file.bytes,
             hash: file.content_hash()?.to_hex().to_string(),
+            partition: (file.partition.columns())
+                .map(|(key, value)| (key.to_owned(), value.map(str::to_owned)))
+                .collect(),
             rows: None,
         })
     };

@@ -37,7 +37,8 @@ impl Job<'_> {
         let domains = largest.iter().take(domains).cloned().collect();
         let estimate = self.estimate(&plan, screening.counts.accepted, largest, None).await?;
         let (rows_by_file, counts) = (screening.rows_by_file.clone(), screening.counts);
-        let (invalid, refusals) = (files.why_invalid()?, self.list_refusals(&counts));
+        let shown: Vec<&str> = self.target_group()?.files().iter().map(|file| file.shown.as_str()).collect();
+        let (invalid, refusals) = (files.why_invalid()?, self.list_refusals(&counts, &shown));
         Ok(Outlook { rows_by_file, counts, invalid, refusals, domains, estimate })
     }
 }

@@ -297,7 +297,7 @@ mod tests {
         let mut screener =
             Screener::new(&records.schema(), columns, Limits::default(), files, checker).unwrap();
         let places = (1..=3).map(|row| Place { row, line: None }).collect();
-        let batch = Batch { file: 0, records, places, unreadable: vec![] };
+        let batch = Batch { file: 0, records, places, unreadable: vec![], stray: vec![] };
         let batch = screener.accept(screener.parser().parse(batch).unwrap()).unwrap();
         let encoded = layout.encode(&batch.accepted).unwrap();
 

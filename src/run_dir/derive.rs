@@ -24,7 +24,11 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
     contents.sort();
     let contents: Vec<Value> =
         contents.iter().map(|content| json!([content.role, content.name, content.hash])).collect();
-    let inputs: Vec<&str> = inputs.iter().map(|input| input.hash.as_str()).collect();
+    let inputs = inputs.iter().map(|input| match input.partition.is_empty() {
+        true => json!(input.hash),
+        false => json!([input.hash, input.partition]),
+    });
+    let inputs: Vec<Value> = inputs.collect();
     let mut content = recipients_part(campaign);
     content["route"] = json!(campaign.delivery.route);
     content["inputs"] = json!(inputs);

@@ -1,6 +1,7 @@
 //! What a run is made of: the files of its target group, and the options that choose among their
 //! rows.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ pub struct Input {
     pub bytes: u64,
     /// BLAKE3, in hexadecimal digits.
     pub hash: String,
+    /// The columns that the names of its folders give all its rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partition: BTreeMap<String, Option<String>>,
     /// The number of its rows, known once it was screened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,

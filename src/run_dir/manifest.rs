@@ -295,7 +295,8 @@ pub(crate) mod tests {
     use crate::screen::testing::batch;
 
     pub(crate) fn input(shown: &str, hash: &str) -> Input {
-        Input { path: shown.into(), shown: shown.into(), bytes: 1, hash: hash.into(), rows: None }
+        let (path, shown, hash) = (shown.into(), shown.into(), hash.into());
+        Input { path, shown, bytes: 1, hash, partition: BTreeMap::new(), rows: None }
     }
 
     pub(crate) fn content(role: &str, name: &str, hash: &str) -> Content {

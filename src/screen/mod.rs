@@ -16,4 +16,4 @@ pub(crate) mod testing;
 
 pub use error::ScreenError;
 pub use parse::{Columns, Parsed, Parser};
-pub use screener::{Accepted, Counts, Limits, Screened, ScreenedBatch, Screener};
+pub use screener::{Accepted, Counts, Limits, Screened, ScreenedBatch, Screener, Stray};

@@ -40,6 +40,7 @@ pub struct Parsed {
     pub(super) file: usize,
     pub(super) places: Vec<Place>,
     pub(super) unreadable: Vec<Unreadable>,
+    pub(super) stray: Vec<Place>,
     /// All columns of the records.
     pub(super) records: RecordBatch,
     /// The address as given; null if the cell is.
@@ -88,7 +89,7 @@ impl Parser {
     /// # Errors
     /// Only when Arrow can't convert one of the columns to text.
     pub fn parse(&self, batch: Batch) -> Result<Parsed, ScreenError> {
-        let Batch { file, records, places, unreadable } = batch;
+        let Batch { file, records, places, unreadable, stray } = batch;
         assert_eq!(records.num_rows(), places.len(), "a batch holds a place for each of its records");
         let emails = text(records.column(self.columns.email))?;
         let ids = self.columns.id.map(|column| text(records.column(column))).transpose()?;
@@ -148,6 +149,7 @@ impl Parser {
             file,
             places,
             unreadable,
+            stray,
             records,
             emails,
             ids,

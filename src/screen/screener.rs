@@ -79,7 +79,7 @@ pub struct ScreenedBatch {
 }
 
 /// How many rows passed screening, and why the rest did not. `rows` is the sum of all but
-/// `smtputf8`.
+/// `smtputf8` and `stray_quotes`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// All rows.
@@ -99,6 +99,22 @@ pub struct Counts {
     pub already_sent: u64,
     /// Of the accepted ones, those whose address needs SMTPUTF8 (RFC 6531).
     pub smtputf8: u64,
+    /// Rows with a quoted field that seems to hold other rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stray_quotes: Option<Stray>,
+}
+
+/// Rows with a quoted field that seems to hold other rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    /// How many.
+    pub rows: u64,
+    /// The file of the first one: an index into the target group's files.
+    pub file: usize,
+    /// Its number in the file.
+    pub row: u64,
+    /// The line it starts on.
+    pub line: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -183,6 +199,11 @@ impl Screener {
     pub fn accept(&mut self, mut parsed: Parsed) -> Result<ScreenedBatch, ScreenError> {
         self.enter(&parsed)?;
         let mut screened = Vec::new();
+        if let [first, ..] = parsed.stray.as_slice() {
+            let (file, row, line) = (parsed.file, first.row, first.line.unwrap_or_default());
+            let stray = self.counts.stray_quotes.get_or_insert(Stray { rows: 0, file, row, line });
+            stray.rows += parsed.stray.len() as u64;
+        }
         for row in std::mem::take(&mut parsed.unreadable) {
             self.counts.invalid += 1;
             screened.push(Screened {

@@ -51,6 +51,7 @@ pub(crate) fn batch_at(file: usize, first_row: u64, emails: &[&str]) -> Batch {
         records: RecordBatch::try_new(schema(), columns).unwrap(),
         places: rows().map(|row| Place { row, line: Some(row + 1) }).collect(),
         unreadable: Vec::new(),
+        stray: Vec::new(),
     }
 }
 

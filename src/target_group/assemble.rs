@@ -6,7 +6,7 @@ use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 
 use super::batch::{Batch, Place, Unreadable};
-use super::convert::Faults;
+use super::convert::{self, Faults};
 use super::error::TargetGroupError;
 use super::schema::Unified;
 
@@ -24,7 +24,10 @@ pub(super) struct Columns {
 
 /// Assembles a batch.
 pub(super) fn batch(unified: &Unified, file: usize, columns: Columns) -> Result<Batch, TargetGroupError> {
-    let Columns { arrays, mut places, faults, mut unreadable } = columns;
+    let Columns { arrays, mut places, mut faults, mut unreadable } = columns;
+    for (array, field) in arrays.iter().zip(unified.schema.fields()) {
+        convert::refuse_controls(array, field.name(), &mut faults);
+    }
     let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
     let mut records =
         RecordBatch::try_new_with_options(unified.schema.clone(), arrays, &options).map_err(|error| {
@@ -45,7 +48,7 @@ pub(super) fn batch(unified: &Unified, file: usize, columns: Columns) -> Result<
         let mut kept = keep.values().iter();
         places.retain(|_| kept.next() == Some(true));
     }
-    Ok(Batch { file, records, places, unreadable })
+    Ok(Batch { file, records, places, unreadable, stray: Vec::new() })
 }
 
 fn text_at(records: &RecordBatch, column: usize, row: usize) -> Option<String> {

@@ -42,4 +42,6 @@ pub struct Batch {
     pub places: Vec<Place>,
     /// The unreadable records, in the order of the file.
     pub unreadable: Vec<Unreadable>,
+    /// Records with a quoted field that seems to hold other rows.
+    pub stray: Vec<Place>,
 }

@@ -57,7 +57,9 @@ enum Reader<'a> {
 
 /// Some consecutive records of one file, not converted yet.
 pub struct RawBatch<'a> {
-    shown: &'a str,
+    group: &'a TargetGroup,
+    /// Which file.
+    file: usize,
     records: RawRecords<'a>,
 }
 
@@ -93,12 +95,18 @@ impl<'a> Reader<'a> {
 impl RawBatch<'_> {
     /// Checks the records and converts them to the columns of the target group.
     pub fn read(self) -> Result<Batch, TargetGroupError> {
-        let batch = match self.records {
+        let Self { group, file, records } = self;
+        let batch = match records {
             RawRecords::Csv(csv) => csv.read(),
             RawRecords::Json(json) => json.read(),
             RawRecords::Parquet(parquet) => parquet.read(),
         };
-        batch.map_err(|error| error.in_file(self.shown))
+        let file = &group.files[file];
+        let filled = batch.and_then(|mut batch| {
+            file.partition.fill(&mut batch, &group.unified)?;
+            Ok(batch)
+        });
+        filled.map_err(|error| error.in_file(&file.shown))
     }
 }
 
@@ -135,7 +143,7 @@ impl<'a> Iterator for RawBatches<'a> {
         let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
         let records = self.advance().map_err(|error| error.in_file(shown));
         self.ended = !matches!(records, Ok(Some(_)));
-        let shown = self.group.files.get(self.file).map_or("", |file| file.shown.as_str());
-        Some(records.transpose()?.map(|records| RawBatch { shown, records }))
+        let (group, file) = (self.group, self.file);
+        Some(records.transpose()?.map(|records| RawBatch { group, file, records }))
     }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::encoding;
 use super::error::TargetGroupError;
-use super::files::FileKind;
 use super::json;
+use super::reading::FileKind;
 use super::source::Packing;
 use crate::campaign::Encoding;
 
@@ -156,10 +156,10 @@ fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, Hint)
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
         return Some(("text in UTF-32", Hint::Say("write it in UTF-8")));
     }
-    let utf16 = matches!(declared, Some(Encoding::Utf16Le | Encoding::Utf16Be))
+    let utf16 = declared.is_some_and(|named| [Encoding::UTF_16LE, Encoding::UTF_16BE].contains(&named))
         || encoding::mark(head).is_some()
         || encoding::looks_like_utf16(head);
-    if !utf16 && head.contains(&0) {
+    if !utf16 && is_binary(head) {
         return Some(("binary data: it holds NUL bytes", NEITHER));
     }
     let text = text_of(head);
@@ -181,6 +181,13 @@ fn known(head: &[u8], declared: Option<Encoding>) -> Option<(&'static str, Hint)
         JSON,
         Hint::Duckdb("write one object a line, or write it as Parquet", "read_json('FILE')"),
     ))
+}
+
+/// A NUL in a cell costs its row. One in the first line, or many of them, are no text at all.
+fn is_binary(head: &[u8]) -> bool {
+    let first_line = head.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    let nuls = head.iter().filter(|&&byte| byte == 0).count();
+    first_line.contains(&0) || nuls * 10 > head.len()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
@@ -228,7 +235,7 @@ mod tests {
             ("a.csv", b" \n<!DOCTYPE HTML>", "the file is an HTML page, although it is named `.csv`"),
             (
                 "a.csv",
-                b"email\nbob\0@example.com\n",
+                b"email\0\nbob@example.com\n",
                 "the file is binary data: it holds NUL bytes, although it is named `.csv`",
             ),
             ("a.csv", b"\xff\xfe\0\0e\0\0\0", "the file is text in UTF-32, although it is named `.csv`"),

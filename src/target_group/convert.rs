@@ -1,6 +1,7 @@
 //! Converts columns of a file to columns of the target group. A value that can't be converted makes
 //! its row unreadable.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,11 +20,43 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::campaign::Encoding;
 
+/// Characters that are no text: NUL and escape.
+const CONTROLS: [u8; 2] = [0, 0x1b];
+
 /// Values in reasons are truncated to this many characters.
 const SHOWN_CHARACTERS: usize = 60;
 
 /// The unusable rows of a batch by index, each with its first reason.
 pub(super) type Faults = BTreeMap<usize, String>;
+
+/// Finds NUL and escape characters in the text of a column, in lists and structs too: they are no
+/// text. Escapes command terminals, and announce other characters in ISO-2022-JP.
+pub(super) fn refuse_controls(array: &ArrayRef, name: &str, faults: &mut Faults) {
+    if !holds_controls(array) {
+        return;
+    }
+    for index in (0..array.len()).filter(|index| array.is_valid(*index)) {
+        let value = match array.as_string_opt::<i32>() {
+            Some(text) => Cow::Borrowed(text.value(index)),
+            None => Cow::Owned(shown(array, index)),
+        };
+        let Some(control) = value.bytes().find(|byte| CONTROLS.contains(byte)) else { continue };
+        let what = if control == 0 { "a NUL character" } else { "an escape character (0x1B)" };
+        faults.entry(index).or_insert_with(|| format!("column `{name}` holds {what}"));
+    }
+}
+
+fn holds_controls(array: &ArrayRef) -> bool {
+    match array.data_type() {
+        DataType::Utf8 => {
+            let text = array.as_string::<i32>().value_data();
+            memchr::memchr2(CONTROLS[0], CONTROLS[1], text).is_some()
+        }
+        DataType::List(_) => holds_controls(array.as_list::<i32>().values()),
+        DataType::Struct(_) => array.as_struct().columns().iter().any(holds_controls),
+        _ => false,
+    }
+}
 
 /// A CSV column's bytes as text; an empty field is null.
 pub(super) fn text(bytes: BinaryArray, name: &str, encoding: Encoding, faults: &mut Faults) -> StringArray {
@@ -49,13 +82,14 @@ pub(super) fn text(bytes: BinaryArray, name: &str, encoding: Encoding, faults: &
 }
 
 fn not_text(name: &str, encoding: Encoding, bad: u8) -> String {
-    match encoding {
-        Encoding::Utf8 => {
-            format!("column `{name}` holds the byte 0x{bad:02X}, which is not UTF-8 (is it Windows-1252?)")
-        }
-        Encoding::Utf16Le | Encoding::Utf16Be => format!("column `{name}` holds what is not UTF-16"),
-        Encoding::Windows1252 => format!("column `{name}` holds what is not Windows-1252"),
+    if encoding == Encoding::UTF_8 {
+        return format!(
+            "column `{name}` holds the byte 0x{bad:02X}, which is not UTF-8 (is it Windows-1252?)"
+        );
     }
+    let is_wide = [Encoding::UTF_16LE, Encoding::UTF_16BE].contains(&encoding);
+    let called = if is_wide { "UTF-16" } else { encoding.table().name() };
+    format!("column `{name}` holds what is not {called}")
 }
 
 /// Converts a text column of a CSV file to `wanted`, ignoring white space around values.

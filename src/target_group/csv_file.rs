@@ -6,13 +6,14 @@ use std::io::{self, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow_array::builder::BinaryBuilder;
-use arrow_array::{ArrayRef, BinaryArray, new_null_array};
+use arrow_array::{Array, ArrayRef, BinaryArray, new_null_array};
 
 use super::assemble::{self, Columns};
 use super::batch::{BATCH_BYTES, BATCH_ROWS, Batch, Place, Unreadable};
 use super::convert::{self, Faults};
 use super::error::TargetGroupError;
-use super::records::{Record, Records};
+use super::reading::{self, Header, Known, LineEnds, TextReading};
+use super::records::{Fields, Record, Records};
 use super::schema::{Given, Unified};
 use super::source::Source;
 use super::{delimiter, encoding, header};
@@ -20,6 +21,13 @@ use crate::campaign::{self, Encoding, NamedIn};
 
 /// How much text decides the delimiter.
 const SAMPLE_BYTES: usize = 128 * 1024;
+
+/// A field with line breaks and more bytes than this is compared with its column.
+const LONG_FIELD: usize = 1024;
+/// It is far longer than its column from so many times the column's mean on.
+const FAR_LONGER: usize = 50;
+/// The mean of fewer values says nothing.
+const KNOWN_VALUES: usize = 20;
 
 /// How a CSV file is written.
 #[derive(Debug)]
@@ -33,6 +41,7 @@ pub(super) struct CsvFile {
     /// only.
     has_header: bool,
     pub names: Vec<String>,
+    pub reading: TextReading,
 }
 
 impl CsvFile {
@@ -44,10 +53,9 @@ impl CsvFile {
         spec: &campaign::TargetGroupSource,
     ) -> Result<Self, TargetGroupError> {
         let cant_read = |error: io::Error| TargetGroupError::new("can't read the file").caused_by(error);
-        let (encoding, mark_bytes) =
-            encoding::detect(&mut file, bytes, head, spec.encoding).map_err(cant_read)?;
-        file.seek(SeekFrom::Start(mark_bytes)).map_err(cant_read)?;
-        let mut text = encoding::Text::new(&mut file, encoding);
+        let found = encoding::detect(&mut file, bytes, head, spec.encoding, spec.named_in)?;
+        file.seek(SeekFrom::Start(found.mark_bytes)).map_err(cant_read)?;
+        let mut text = encoding::Text::new(&mut file, found.encoding);
         let sample = delimiter::sample(&mut text, SAMPLE_BYTES).map_err(cant_read)?;
         let told = delimiter::told(&sample);
         let given = spec.delimiter.and_then(|given| u8::try_from(given).ok());
@@ -55,21 +63,36 @@ impl CsvFile {
             Some(_) => &sample[sample.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0)..],
             None => &sample,
         };
-        let delimiter = given.or(told).unwrap_or_else(|| delimiter::find(rest, spec.email.trim()));
+        let (delimiter, known) = match (given, told) {
+            (Some(given), _) => (given, Known::Named),
+            (None, Some(told)) => (told, Known::FirstLine),
+            (None, None) => (delimiter::find(rest, spec.email.trim()), Known::Detected),
+        };
+        let has_header = !is_bare(rest, delimiter, spec.email.trim());
+        let mut samples = reading::samples(&found.lines(), char::from(delimiter));
+        if samples.is_empty() {
+            samples = reading::samples(&String::from_utf8_lossy(&sample), char::from(delimiter));
+        }
+        let reading = TextReading {
+            encoding: (found.encoding, found.known),
+            delimiter: Some((char::from(delimiter), known)),
+            line_ends: LineEnds::of(&sample),
+            header: if has_header { Header::Line } else { Header::None },
+            samples,
+        };
         let mut csv = Self {
-            encoding,
-            mark_bytes,
+            encoding: found.encoding,
+            mark_bytes: found.mark_bytes,
             delimiter,
             told: told.is_some(),
-            has_header: true,
-            names: Vec::new(),
+            has_header,
+            names: vec![spec.email.trim().to_owned()],
+            reading,
         };
-        let mut records = csv.records(file).map_err(cant_read)?;
-        csv.has_header = !is_bare(rest, csv.delimiter, spec.email.trim());
-        csv.names = match csv.has_header {
-            true => csv.header(&mut records, spec.named_in)?,
-            false => vec![spec.email.trim().to_owned()],
-        };
+        if csv.has_header {
+            let mut records = csv.records(file).map_err(cant_read)?;
+            csv.names = csv.header(&mut records, spec.named_in)?;
+        }
         Ok(csv)
     }
 
@@ -106,6 +129,14 @@ impl CsvFile {
                 })
                 .caused_by(error)
         })?;
+        if let Some(name) = given.iter().find(|name| name.contains(['\0', '\u{1b}'])) {
+            return Err(TargetGroupError::new(format!(
+                "the header holds a control character, in `{}`",
+                name.escape_debug()
+            ))
+            .at_line(line)
+            .hint("write the file as plain text"));
+        }
         header::names(given).map_err(|error| error.at_line(line))
     }
 
@@ -149,6 +180,7 @@ impl CsvFile {
             unified,
             email: of_schema(unified.email),
             id: unified.id.and_then(of_schema),
+            before: vec![(0, 0); self.names.len()],
             builders: used.map(|used| used.then(BinaryBuilder::new)).collect(),
             sources: sources.into(),
             row: 0,
@@ -169,6 +201,8 @@ pub(super) struct CsvReader<'a> {
     sources: Arc<[Option<usize>]>,
     /// One per field of the file; none for unused fields.
     builders: Vec<Option<BinaryBuilder>>,
+    /// Of each field in earlier batches: its bytes, and how many were not empty.
+    before: Vec<(usize, usize)>,
     row: u64,
 }
 
@@ -182,6 +216,7 @@ pub(super) struct RawCsv<'a> {
     fields: Vec<Option<BinaryArray>>,
     places: Vec<Place>,
     unreadable: Vec<Unreadable>,
+    stray: Vec<Place>,
 }
 
 impl<'a> CsvReader<'a> {
@@ -189,6 +224,7 @@ impl<'a> CsvReader<'a> {
     pub(super) fn next(&mut self) -> Result<Option<RawCsv<'a>>, TargetGroupError> {
         let mut places = Vec::with_capacity(BATCH_ROWS);
         let mut unreadable = Vec::new();
+        let mut stray = Vec::new();
         let mut bytes = 0;
         while places.len() + unreadable.len() < BATCH_ROWS && bytes < BATCH_BYTES {
             let record = self.records.next().map_err(|error| {
@@ -199,6 +235,9 @@ impl<'a> CsvReader<'a> {
             let place = Place { row: self.row, line: Some(line) };
             match fields {
                 Ok(fields) if fields.len() == self.builders.len() => {
+                    if lines > 1 && is_stray(&fields, &self.builders, &self.before) {
+                        stray.push(place);
+                    }
                     fields.each(|index, field| {
                         let Some(builder) = &mut self.builders[index] else { return };
                         bytes += field.len();
@@ -225,18 +264,24 @@ impl<'a> CsvReader<'a> {
         if places.is_empty() && unreadable.is_empty() {
             return Ok(None);
         }
-        let fields =
+        let fields: Vec<Option<BinaryArray>> =
             self.builders.iter_mut().map(|builder| builder.as_mut().map(BinaryBuilder::finish)).collect();
+        for (before, field) in self.before.iter_mut().zip(&fields) {
+            if let Some(field) = field {
+                before.0 += field.values().len();
+                before.1 += field.len() - field.null_count();
+            }
+        }
         let sources = Arc::clone(&self.sources);
         let (csv, number, unified) = (self.csv, self.number, self.unified);
-        Ok(Some(RawCsv { csv, number, unified, sources, fields, places, unreadable }))
+        Ok(Some(RawCsv { csv, number, unified, sources, fields, places, unreadable, stray }))
     }
 }
 
 impl RawCsv<'_> {
     /// Converts the fields to columns.
     pub(super) fn read(self) -> Result<Batch, TargetGroupError> {
-        let Self { csv, number, unified, sources, fields, places, unreadable } = self;
+        let Self { csv, number, unified, sources, fields, places, unreadable, stray } = self;
         let mut faults = Faults::new();
         let mut texts: Vec<Option<_>> = Vec::with_capacity(fields.len());
         for (field, name) in fields.into_iter().zip(&csv.names) {
@@ -252,8 +297,33 @@ impl RawCsv<'_> {
             columns.push(column);
         }
         let columns = Columns { arrays: columns, places, faults, unreadable };
-        assemble::batch(unified, number, columns)
+        Ok(Batch { stray, ..assemble::batch(unified, number, columns)? })
     }
+}
+
+/// Whether a field of a record that goes over several lines seems to hold rows: between two stray
+/// quotes there is at least one address, or far more text than in the field's other rows.
+fn is_stray(fields: &Fields<'_>, builders: &[Option<BinaryBuilder>], before: &[(usize, usize)]) -> bool {
+    let mut stray = false;
+    fields.each(|index, field| {
+        if !field.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            return;
+        }
+        stray |= holds_address(field);
+        let Some(builder) = builders[index].as_ref().filter(|_| field.len() > LONG_FIELD) else { return };
+        let (mut bytes, mut values) = before[index];
+        bytes += builder.values_slice().len();
+        values += builder.offsets_slice().windows(2).filter(|pair| pair[0] < pair[1]).count();
+        stray |= values >= KNOWN_VALUES && field.len() / FAR_LONGER > bytes / values;
+    });
+    stray
+}
+
+/// Whether there is something like `bob@example` in `field`.
+fn holds_address(field: &[u8]) -> bool {
+    let part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80);
+    let mut ats = field.iter().enumerate().filter(|(_, byte)| **byte == b'@');
+    ats.any(|(at, _)| at > 0 && part(field.get(at - 1)) && part(field.get(at + 1)))
 }
 
 /// A row whose fields can't be split, or are too many or too few. The address is reported only if

@@ -1,14 +1,19 @@
 //! From a CSV file's bytes to UTF-8, as a stream in constant memory.
 //!
 //! A byte order mark decides first, then the campaign file, then samples from all over the file.
-//! Undecodable input is never replaced with something that looks like text: it becomes [`BROKEN`],
-//! which is never part of UTF-8, so that its row is detected.
+//! Where they leave it open, nothing is guessed. Undecodable input is never replaced with something
+//! that looks like text: it becomes [`BROKEN`], which is never part of UTF-8, so that its row is
+//! detected.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Decoder, DecoderResult};
 
-use crate::campaign::Encoding;
+use super::error::TargetGroupError;
+use super::guess::{self, Unsure};
+use super::reading::Known;
+use super::utf7;
+use crate::campaign::{Encoding, NamedIn};
 
 /// Replaces input that can't be decoded.
 const BROKEN: u8 = 0xff;
@@ -19,16 +24,18 @@ pub(super) const HEAD_BYTES: usize = 64 * 1024;
 /// How many raw bytes are read at once.
 const RAW_BYTES: usize = 64 * 1024;
 
-/// Besides the head, this many samples decide between UTF-8 and Windows-1252.
+/// Besides the head, this many samples decide on the encoding.
 const SAMPLES: u64 = 15;
 const SAMPLE_BYTES: usize = 64 * 1024;
+/// Of each sample, so many bytes of lines beyond ASCII are evidence.
+const EVIDENCE_BYTES: usize = 4 * 1024;
 
 /// The encoding that a byte order mark at the start of `head` announces, and the mark's length.
 pub(super) fn mark(head: &[u8]) -> Option<(Encoding, u64)> {
     match head {
-        [0xef, 0xbb, 0xbf, ..] => Some((Encoding::Utf8, 3)),
-        [0xff, 0xfe, ..] => Some((Encoding::Utf16Le, 2)),
-        [0xfe, 0xff, ..] => Some((Encoding::Utf16Be, 2)),
+        [0xef, 0xbb, 0xbf, ..] => Some((Encoding::UTF_8, 3)),
+        [0xff, 0xfe, ..] => Some((Encoding::UTF_16LE, 2)),
+        [0xfe, 0xff, ..] => Some((Encoding::UTF_16BE, 2)),
         _ => None,
     }
 }
@@ -47,43 +54,89 @@ fn utf16(head: &[u8]) -> Option<Encoding> {
     if pairs == 0 {
         None
     } else if clear(second, first) {
-        Some(Encoding::Utf16Le)
+        Some(Encoding::UTF_16LE)
     } else if clear(first, second) {
-        Some(Encoding::Utf16Be)
+        Some(Encoding::UTF_16BE)
     } else {
         None
     }
 }
 
-/// The encoding of `file` and the length of its mark.
+/// What is known of a file's encoding.
+#[derive(Debug)]
+pub(super) struct Detected {
+    pub encoding: Encoding,
+    pub known: Known,
+    /// The length of the byte order mark.
+    pub mark_bytes: u64,
+    /// Lines from all over the file with bytes beyond ASCII, as they are; none for UTF-16.
+    lines: Vec<u8>,
+}
+
+impl Detected {
+    /// Some of the lines with characters beyond ASCII.
+    pub(super) fn lines(&self) -> String {
+        self.encoding.table().decode_with_bom_removal(&self.lines).0.into_owned()
+    }
+}
+
+/// Detects the encoding of `file`, which has `bytes` bytes.
 pub(super) fn detect(
     file: &mut (impl Read + Seek),
     bytes: u64,
     head: &[u8],
     declared: Option<Encoding>,
-) -> io::Result<(Encoding, u64)> {
-    if let Some(found) = mark(head) {
-        return Ok(found);
+    named_in: NamedIn,
+) -> Result<Detected, TargetGroupError> {
+    let told = mark(head).map(|(encoding, mark_bytes)| (encoding, Known::Mark, mark_bytes));
+    let told = told.or(declared.map(|encoding| (encoding, Known::Named, 0)));
+    let told = told.or(utf16(head).map(|encoding| (encoding, Known::Detected, 0)));
+    if let Some((encoding, known, mark_bytes)) = told
+        && [Encoding::UTF_16LE, Encoding::UTF_16BE].contains(&encoding)
+    {
+        return Ok(Detected { encoding, known, mark_bytes, lines: Vec::new() });
     }
-    if let Some(encoding) = declared.or_else(|| utf16(head)) {
-        return Ok((encoding, 0));
+    let evidence = Evidence::of_file(file, bytes, head)
+        .map_err(|error| TargetGroupError::new("can't read the file").caused_by(error))?;
+    let lines = evidence.lines;
+    if let Some((encoding, known, mark_bytes)) = told {
+        return Ok(Detected { encoding, known, mark_bytes, lines });
     }
-    let mut evidence = Evidence::default();
-    let head_bytes = head.len() as u64;
-    evidence.add(head, head_bytes == bytes);
-    if bytes > head_bytes {
-        let mut sample = vec![0; SAMPLE_BYTES];
-        let rest = bytes - head_bytes;
-        for index in 0..SAMPLES {
-            let at = (head_bytes + rest * index / SAMPLES).min(bytes.saturating_sub(SAMPLE_BYTES as u64));
-            file.seek(SeekFrom::Start(at))?;
-            let length = read_full(file, &mut sample)?;
-            // A sample may start inside a character.
-            let inside = sample[..length].iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
-            evidence.add(&sample[inside..length], at + length as u64 == bytes);
-        }
+    let encoding = if evidence.broken > evidence.characters {
+        let table = guess::guess(&lines).map_err(|unsure| cant_tell(&unsure, named_in))?;
+        Encoding::of(table)
+    } else if lines.is_empty() && guess::is_iso_2022_jp(&evidence.escaped) {
+        Encoding::of(encoding_rs::ISO_2022_JP)
+    } else if lines.is_empty()
+        && let Some(text) = evidence.utf7
+    {
+        return Err(TargetGroupError::new(format!("the file seems to be UTF-7: it holds `{text}`")).hint(
+            name_it(named_in, "write it in UTF-8; if it is plain text, say so: `encoding = \"utf-8\"`"),
+        ));
+    } else {
+        Encoding::UTF_8
+    };
+    Ok(Detected { encoding, known: Known::Detected, mark_bytes: 0, lines })
+}
+
+/// The text makes sense in several encodings, or in none.
+fn cant_tell(unsure: &Unsure, named_in: NamedIn) -> TargetGroupError {
+    let readings: Vec<String> = (unsure.readings.iter())
+        .map(|(table, text)| format!("`{text}` in {}", Encoding::of(table).name()))
+        .collect();
+    let problem = match readings.as_slice() {
+        [] => "the file's encoding can't be told: it is not UTF-8".to_owned(),
+        readings => format!("the file's encoding can't be told: it reads {}", readings.join(", ")),
+    };
+    let name = "name it in [target-group], such as `encoding = \"windows-1252\"`, or write the file in UTF-8";
+    TargetGroupError::new(problem).hint(name_it(named_in, name))
+}
+
+fn name_it(named_in: NamedIn, in_campaign: &'static str) -> &'static str {
+    match named_in {
+        NamedIn::Campaign => in_campaign,
+        NamedIn::CommandLine => "write the file in UTF-8",
     }
-    Ok((evidence.decides(), 0))
 }
 
 /// Reads until `buffer` is full or the file ends.
@@ -100,15 +153,40 @@ pub(super) fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<u
     Ok(filled)
 }
 
-/// The evidence for and against UTF-8.
+/// The evidence for and against UTF-8, and for other encodings.
 #[derive(Default)]
 struct Evidence {
     characters: usize,
     broken: usize,
+    /// Lines beyond ASCII.
+    lines: Vec<u8>,
+    /// Lines of ASCII with an escape in them.
+    escaped: Vec<u8>,
+    /// A word that UTF-7 would write like this.
+    utf7: Option<String>,
 }
 
 impl Evidence {
-    fn add(&mut self, sample: &[u8], ends_the_file: bool) {
+    fn of_file(file: &mut (impl Read + Seek), bytes: u64, head: &[u8]) -> io::Result<Self> {
+        let mut evidence = Self::default();
+        let head_bytes = head.len() as u64;
+        evidence.add(head, true, head_bytes == bytes);
+        if bytes > head_bytes {
+            let mut sample = vec![0; SAMPLE_BYTES];
+            let rest = bytes - head_bytes;
+            for index in 0..SAMPLES {
+                let at = (head_bytes + rest * index / SAMPLES).min(bytes.saturating_sub(SAMPLE_BYTES as u64));
+                file.seek(SeekFrom::Start(at))?;
+                let length = read_full(file, &mut sample)?;
+                // A sample may start inside a character.
+                let inside = sample[..length].iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
+                evidence.add(&sample[inside..length], false, at + length as u64 == bytes);
+            }
+        }
+        Ok(evidence)
+    }
+
+    fn add(&mut self, sample: &[u8], begins: bool, ends_the_file: bool) {
         let mut chunks = sample.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
             if !chunk.valid().is_ascii() {
@@ -119,12 +197,34 @@ impl Evidence {
                 self.broken += 1;
             }
         }
+        self.keep_lines(sample, begins, ends_the_file);
     }
 
-    /// Windows-1252 text hardly ever holds a valid UTF-8 sequence, so a few of them outweigh as
-    /// many broken bytes: such a file is UTF-8 with some broken rows.
-    fn decides(&self) -> Encoding {
-        if self.broken > self.characters { Encoding::Windows1252 } else { Encoding::Utf8 }
+    /// Keeps lines that tell something. In no encoding is a line end part of another character.
+    fn keep_lines(&mut self, sample: &[u8], begins: bool, ends_the_file: bool) {
+        let mut lines: Vec<&[u8]> = sample.split(|byte| matches!(byte, b'\n' | b'\r')).collect();
+        // The first and the last one may be parts of lines, cut inside a character.
+        if lines.len() > 2 && !ends_the_file {
+            lines.pop();
+        }
+        let whole = usize::from(lines.len() > 1 && !begins);
+        let (mut kept, mut escaped) = (0, 0);
+        for line in lines.into_iter().skip(whole) {
+            if !line.is_ascii() {
+                let line = &line[..line.len().min(EVIDENCE_BYTES)];
+                if kept < EVIDENCE_BYTES {
+                    self.lines.extend_from_slice(line);
+                    self.lines.push(b'\n');
+                }
+                kept += line.len();
+            } else if escaped < EVIDENCE_BYTES && line.contains(&0x1b) {
+                self.escaped.extend_from_slice(line);
+                self.escaped.push(b'\n');
+                escaped += line.len();
+            } else if self.utf7.is_none() && line.contains(&b'+') {
+                self.utf7 = utf7::word(line);
+            }
+        }
     }
 }
 
@@ -147,14 +247,8 @@ struct Decoding {
 impl<R: Read> Text<R> {
     /// `file` is positioned after the byte order mark.
     pub(super) fn new(file: R, encoding: Encoding) -> Self {
-        let table = match encoding {
-            Encoding::Utf8 => None,
-            Encoding::Utf16Le => Some(UTF_16LE),
-            Encoding::Utf16Be => Some(UTF_16BE),
-            Encoding::Windows1252 => Some(WINDOWS_1252),
-        };
-        let decoding = table.map(|table| Decoding {
-            decoder: table.new_decoder_without_bom_handling(),
+        let decoding = (encoding != Encoding::UTF_8).then(|| Decoding {
+            decoder: encoding.table().new_decoder_without_bom_handling(),
             raw: vec![0; RAW_BYTES],
             at: 0,
             filled: 0,
@@ -220,6 +314,8 @@ pub(super) fn head(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    const CP1252: fn() -> Encoding = || Encoding::of(encoding_rs::WINDOWS_1252);
+
     fn decoded(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
         let mut text = Text::new(bytes, encoding);
         let mut out = Vec::new();
@@ -244,10 +340,10 @@ mod tests {
     #[test]
     fn text_decodes_in_small_steps() {
         let text = "Zoë;Müller;😀;日本\r\n".repeat(20);
-        assert_eq!(decoded(&utf16le(&text), Encoding::Utf16Le), text.as_bytes());
-        assert_eq!(decoded(&utf16be(&text), Encoding::Utf16Be), text.as_bytes());
-        assert_eq!(decoded(text.as_bytes(), Encoding::Utf8), text.as_bytes());
-        assert_eq!(decoded(b"Zo\xeb \x80", Encoding::Windows1252), "Zoë €".as_bytes());
+        assert_eq!(decoded(&utf16le(&text), Encoding::UTF_16LE), text.as_bytes());
+        assert_eq!(decoded(&utf16be(&text), Encoding::UTF_16BE), text.as_bytes());
+        assert_eq!(decoded(text.as_bytes(), Encoding::UTF_8), text.as_bytes());
+        assert_eq!(decoded(b"Zo\xeb \x80", CP1252()), "Zoë €".as_bytes());
     }
 
     #[test]
@@ -256,7 +352,7 @@ mod tests {
         bytes.extend([0x00, 0xd8]); // half of a surrogate pair
         bytes.extend(utf16le("cd"));
         bytes.push(b'x'); // half of a unit
-        assert_eq!(decoded(&bytes, Encoding::Utf16Le), b"ab\xffcd\xff");
+        assert_eq!(decoded(&bytes, Encoding::UTF_16LE), b"ab\xffcd\xff");
     }
 
     #[test]
@@ -269,30 +365,35 @@ mod tests {
         let check = |bytes: &[u8], declared, expected| {
             let mut file = file(bytes);
             let head = head(&mut file).unwrap();
-            let found = detect(&mut file, bytes.len() as u64, &head, declared).unwrap();
-            assert_eq!(found, expected, "{:?}", bytes[..bytes.len().min(40)].escape_ascii().to_string());
+            let found = detect(&mut file, bytes.len() as u64, &head, declared, NamedIn::Campaign).unwrap();
+            assert_eq!(
+                (found.encoding, found.mark_bytes),
+                expected,
+                "{:?}",
+                bytes[..bytes.len().min(40)].escape_ascii().to_string()
+            );
         };
-        check(b"email\n", None, (Encoding::Utf8, 0));
-        check("Zoë".as_bytes(), None, (Encoding::Utf8, 0));
-        check(b"\xef\xbb\xbfemail\n", Some(Encoding::Windows1252), (Encoding::Utf8, 3));
-        check(b"\xff\xfee\0", None, (Encoding::Utf16Le, 2));
-        check(b"\xfe\xff\0e", None, (Encoding::Utf16Be, 2));
-        check(&utf16le("email;name\nbob@example.com;Bob\n"), None, (Encoding::Utf16Le, 0));
-        check(&utf16be("email;name\nbob@example.com;Bob\n"), None, (Encoding::Utf16Be, 0));
-        check(b"email\nZo\xeb,\n", None, (Encoding::Windows1252, 0));
-        check(b"email\nZo\xeb", None, (Encoding::Windows1252, 0));
-        check(b"email\nZo\xeb,\n", Some(Encoding::Utf8), (Encoding::Utf8, 0));
+        check(b"email\n", None, (Encoding::UTF_8, 0));
+        check("Zoë".as_bytes(), None, (Encoding::UTF_8, 0));
+        check(b"\xef\xbb\xbfemail\n", Some(CP1252()), (Encoding::UTF_8, 3));
+        check(b"\xff\xfee\0", None, (Encoding::UTF_16LE, 2));
+        check(b"\xfe\xff\0e", None, (Encoding::UTF_16BE, 2));
+        check(&utf16le("email;name\nbob@example.com;Bob\n"), None, (Encoding::UTF_16LE, 0));
+        check(&utf16be("email;name\nbob@example.com;Bob\n"), None, (Encoding::UTF_16BE, 0));
+        check(b"email\nZo\xeb,\n", None, (CP1252(), 0));
+        check(b"email\nZo\xeb", None, (CP1252(), 0));
+        check(b"email\nZo\xeb,\n", Some(Encoding::UTF_8), (Encoding::UTF_8, 0));
         // One broken row does not garble the rest.
         check(
             "Zoë\nMüller\nJosé\nZo".bytes().chain([0xeb, b'\n']).collect::<Vec<_>>().as_slice(),
             None,
-            (Encoding::Utf8, 0),
+            (Encoding::UTF_8, 0),
         );
         // The first accent may come late.
         let mut late = b"plain,ascii\n".repeat(100_000);
         late.extend(b"Zo\xeb,x\n".repeat(30_000));
-        check(&late, None, (Encoding::Windows1252, 0));
+        check(&late, None, (CP1252(), 0));
         // A sample may begin and end inside a character.
-        check("日本語".repeat(200_000).as_bytes(), None, (Encoding::Utf8, 0));
+        check("日本語".repeat(200_000).as_bytes(), None, (Encoding::UTF_8, 0));
     }
 }

@@ -3,23 +3,15 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::TargetGroupError;
-use super::source::{Packing, Source};
+use super::partition::Partition;
+use super::reading::Reading;
+use super::source::Source;
 use crate::campaign::{self, NamedIn};
-
-/// The format of a file, as detected from its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// Delimited text.
-    Csv,
-    /// One JSON object a line.
-    JsonLines,
-    /// Parquet.
-    Parquet,
-}
 
 /// One file of a target group.
 #[derive(Debug, Clone)]
@@ -28,10 +20,10 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// Its name in results and messages: relative to the campaign file's folder if it is inside.
     pub shown: String,
-    /// Its format.
-    pub kind: FileKind,
-    /// How it is compressed as a whole, if it is.
-    pub packing: Option<Packing>,
+    /// The columns that its folders give.
+    pub partition: Partition,
+    /// How it is read, and why.
+    pub reading: Reading,
     /// Its size on disk.
     pub bytes: u64,
     stamp: Stamp,
@@ -71,9 +63,9 @@ impl Found {
         self.stamp.bytes
     }
 
-    pub(super) fn into_source(self, kind: FileKind, packing: Option<Packing>) -> SourceFile {
+    pub(super) fn into_source(self, partition: Partition, reading: Reading) -> SourceFile {
         let Self { path, shown, stamp, file: _ } = self;
-        SourceFile { path, shown, kind, packing, bytes: stamp.bytes, stamp }
+        SourceFile { path, shown, partition, reading, bytes: stamp.bytes, stamp }
     }
 }
 
@@ -97,7 +89,7 @@ impl SourceFile {
 
     /// Opens the file again, if it is still the same, to read what is in it.
     pub(super) fn source(&self) -> Result<Source, TargetGroupError> {
-        Source::new(self.open()?, self.packing).map_err(|error| unreadable(&self.shown, error))
+        Source::new(self.open()?, self.reading.packing).map_err(|error| unreadable(&self.shown, error))
     }
 
     /// Fails if the file at this path is no longer the one that was found.
@@ -145,16 +137,20 @@ fn expand(pattern: &str, spec: &campaign::TargetGroupSource) -> Result<Vec<PathB
         return Ok(vec![pattern.into()]);
     }
     let shown = shown(Path::new(pattern), &spec.folder);
-    let paths = glob::glob(&escape_folders(pattern)).map_err(|error| {
+    let not_a_pattern = |error: glob::PatternError| {
         TargetGroupError::new(format!("`{shown}` is not a pattern: {}", error.msg))
             .hint("`*` stands for any text, `?` for a character, `**` for any folders")
-    })?;
+    };
+    let (base, parts) = parts(pattern);
+    let parts = parts.into_iter().map(Part::of).collect::<Result<Vec<_>, _>>().map_err(not_a_pattern)?;
     let mut files = Vec::new();
-    for path in paths {
-        let path = path.map_err(|error| unreadable(&shown, error.into()))?;
-        if !path.is_dir() {
-            files.push(path);
-        }
+    find_below(&base, &parts, &[], &mut files).map_err(|error| unreadable(&shown, error))?;
+    if let Some(path) = files.iter().find(|path| path.to_str().is_none()) {
+        return Err(TargetGroupError::new(format!(
+            "the name of `{}` is not UTF-8, and `{shown}` matches it",
+            path.as_os_str().as_bytes().escape_ascii()
+        ))
+        .hint("rename it: results name the file of each row"));
     }
     if files.is_empty() {
         return Err(TargetGroupError::new(format!("no file matches `{shown}`")).hint(where_paths_start(spec)));
@@ -163,17 +159,88 @@ fn expand(pattern: &str, spec: &campaign::TargetGroupSource) -> Result<Vec<PathB
     Ok(files)
 }
 
-/// Folders whose name exists literally are not patterns, such as `/data/[2026]/` in
-/// `/data/[2026]/*.csv`.
-fn escape_folders(pattern: &str) -> String {
+/// One name of a pattern's path.
+enum Part {
+    /// `**`: any folders, or none.
+    AnyFolders,
+    Name(glob::Pattern),
+}
+
+impl Part {
+    fn of(text: &str) -> Result<Self, glob::PatternError> {
+        Ok(if text == "**" { Self::AnyFolders } else { Self::Name(glob::Pattern::new(text)?) })
+    }
+}
+
+/// The folder that a pattern starts from, and the rest of its names. Folders whose name exists
+/// literally are not patterns, such as `/data/[2026]/` in `/data/[2026]/*.csv`.
+fn parts(pattern: &str) -> (PathBuf, Vec<&str>) {
     let parts: Vec<&str> = pattern.split('/').collect();
     let literal = (1..parts.len())
         .rev()
         .find(|&count| parts[count - 1].is_empty() || Path::new(&parts[..count].join("/")).is_dir())
         .unwrap_or(0);
-    let mut escaped: Vec<String> = parts[..literal].iter().map(|part| glob::Pattern::escape(part)).collect();
-    escaped.extend(parts[literal..].iter().map(|part| (*part).to_owned()));
-    escaped.join("/")
+    let base = match parts[..literal].join("/") {
+        base if base.is_empty() && literal > 0 => "/".to_owned(),
+        base => base,
+    };
+    (base.into(), parts[literal..].to_vec())
+}
+
+/// Adds all files below `folder` that match `parts`, whatever the bytes of their names: none may be
+/// missing without a word. `above` are the folders that `**` went through.
+fn find_below(
+    folder: &Path,
+    parts: &[Part],
+    above: &[(u64, u64)],
+    files: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+    let name = match part {
+        Part::AnyFolders => {
+            find_below(folder, rest, above, files)?;
+            let metadata = fs::metadata(within(folder))?;
+            let this = (metadata.dev(), metadata.ino());
+            // A link may lead back to a folder above it.
+            if above.contains(&this) {
+                return Ok(());
+            }
+            let above = [above, &[this]].concat();
+            for path in entries(folder)? {
+                match path.is_dir() {
+                    true => find_below(&path, parts, &above, files)?,
+                    false if rest.is_empty() => files.push(path),
+                    false => {}
+                }
+            }
+            return Ok(());
+        }
+        Part::Name(name) => name,
+    };
+    if matches!(name.as_str(), "." | "..") {
+        return find_below(&folder.join(name.as_str()), rest, above, files);
+    }
+    for path in entries(folder)? {
+        if !path.file_name().is_some_and(|own| name.matches(&own.to_string_lossy())) {
+            continue;
+        }
+        match (path.is_dir(), rest.is_empty()) {
+            (true, false) => find_below(&path, rest, above, files)?,
+            (false, true) => files.push(path),
+            (true, true) | (false, false) => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(within(folder))?.map(|entry| Ok(folder.join(entry?.file_name()))).collect()
+}
+
+/// The current folder has no name.
+fn within(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 fn look_at(path: &Path, spec: &campaign::TargetGroupSource) -> Result<Found, TargetGroupError> {

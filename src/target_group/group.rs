@@ -9,9 +9,11 @@ use super::content::Content;
 use super::csv_file::CsvFile;
 use super::encoding;
 use super::error::TargetGroupError;
-use super::files::{self, FileKind, Found, SourceFile};
+use super::files::{self, Found, SourceFile};
 use super::json::JsonFile;
 use super::parquet_file::ParquetFile;
+use super::partition::Partition;
+use super::reading::{FileKind, Reading};
 use super::schema::{self, FileColumns, Unified};
 use super::source::{Packing, Source};
 use crate::campaign;
@@ -40,16 +42,22 @@ pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGro
     for found in files::find(spec)? {
         let shown = found.shown.clone();
         let (packing, format) = look_into(&found, spec).map_err(|error| error.in_file(&shown))?;
-        let (kind, given) = match &format {
-            Format::Csv(csv) => (FileKind::Csv, csv.columns()),
-            Format::Json(json) => (FileKind::JsonLines, json.columns()),
-            Format::Parquet(parquet) => (FileKind::Parquet, parquet.columns()),
+        let (kind, given, text) = match &format {
+            Format::Csv(csv) => (FileKind::Csv, csv.columns(), Some(csv.reading.clone())),
+            Format::Json(json) => (FileKind::JsonLines, json.columns(), Some(json.reading.clone())),
+            Format::Parquet(parquet) => (FileKind::Parquet, parquet.columns(), None),
         };
-        files.push(found.into_source(kind, packing));
+        let partition = Partition::of(&shown).map_err(|error| error.in_file(&shown))?;
+        let mut given = FileColumns { shown: shown.clone(), columns: given };
+        partition.add_to(&mut given).map_err(|error| error.in_file(&shown))?;
+        files.push(found.into_source(partition, Reading { kind, packing, text }));
         formats.push(format);
-        columns.push(FileColumns { shown, columns: given });
+        columns.push(given);
     }
     let unified = schema::unify(spec, &columns)?;
+    for file in &files {
+        file.partition.check(&unified).map_err(|error| error.in_file(&file.shown))?;
+    }
     for (file, format) in files.iter().zip(&formats) {
         if let Format::Parquet(parquet) = format {
             let checked = parquet
@@ -84,7 +92,8 @@ fn look_into(
     let format = match content.detect(spec.encoding)? {
         FileKind::Csv => Format::Csv(CsvFile::open(source, bytes, &head, spec)?),
         FileKind::JsonLines => {
-            Format::Json(JsonFile::open(source, encoding::mark(&head).map_or(0, |(_, bytes)| bytes))?)
+            let mark_bytes = encoding::mark(&head).map_or(0, |(_, bytes)| bytes);
+            Format::Json(JsonFile::open(source, mark_bytes, &head)?)
         }
         FileKind::Parquet => Format::Parquet(ParquetFile::open(&file)?),
     };

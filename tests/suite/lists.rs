@@ -1,10 +1,12 @@
 //! Lists as they come: compressed, JSON lines, bare addresses; in runs and in imports.
 
+use std::fs;
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mailrun::sandbox::Options;
+use serde_json::{Value, json};
 
 use crate::kit::{Dir, Relay, campaign};
 
@@ -77,4 +79,68 @@ fn an_import_takes_the_same_lists_and_speaks_of_its_own_options() {
         let said = ran.stderr();
         assert!(!said.contains("target-group") && !said.contains("campaign"), "{said}");
     }
+}
+
+#[test]
+fn a_list_with_rows_between_stray_quotes_is_not_sent_to() {
+    let relay = Relay::start(Options::default());
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", relay.port(), "", "");
+    dir.write("a.csv", "email,n\nann@x.example,\"1\nbob@x.example,2\"\ncid@x.example,3\n");
+    let send = ["send", &file, "--list", "a.csv"];
+    for _ in 0..2 {
+        dir.run(&send).ended(2).says("stray-quotes").says("a.csv:2, row 1");
+    }
+    let check = ["check", &file, "--list", "a.csv", "--sandbox", "--offline", "--json"];
+    let report: Value = serde_json::from_str(&dir.run(&check).ended(3).stdout()).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["id"] == "stray-quotes" && finding["level"] == "refused"));
+    // The run that was refused is not in the way of the one that is allowed.
+    dir.run(&[&send[..], &["--set", "target-group.stray-quotes=allow"]].concat()).ended(0);
+    assert_eq!(relay.stop().accepted, 2);
+}
+
+#[test]
+fn plan_and_check_show_how_a_list_is_read() {
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", 25, "", "");
+    let (text, ..) = encoding_rs::KOI8_R
+        .encode("email;n\r\nann@x.example;Иван\r\nbob@x.example;Ольга\r\nc@x.example;Мария\r\n");
+    dir.write("a.csv", text);
+    let reading = json!({
+        "format": "CSV", "encoding": {"is": "koi8-u", "from": "detected"},
+        "delimiter": {"is": ";", "from": "detected"}, "line_ends": "CRLF", "header": "header line",
+        "samples": ["Иван", "Ольга", "Мария"],
+    });
+    for args in [&["plan"][..], &["check", "--sandbox", "--offline"]] {
+        let args = [args, &[file.as_str(), "--list", "a.csv"]].concat();
+        let ran = dir.run(&[&args[..], &["--json"]].concat()).ended(0);
+        let report: Value = serde_json::from_str(&ran.stdout()).unwrap();
+        assert_eq!(report["files"][0]["reading"], reading);
+        let text = dir.run(&args).ended(0).stdout();
+        let line = "a.csv: CSV, koi8-u (detected), `;` (detected), CRLF line ends, header line; reads `Иван`, \
+                    `Ольга`, `Мария`";
+        assert!(text.contains(line), "{text}");
+    }
+    dir.write("a.csv", b"email,n\nann@x.example,Pe\xf1a\n");
+    dir.run(&["plan", &file, "--list", "a.csv"]).ended(2).says("the file's encoding can't be told");
+    let named = ["plan", &file, "--list", "a.csv", "--set", "target-group.encoding=latin1"];
+    assert!(dir.run(&named).ended(0).stdout().contains("windows-1252 (campaign file)"));
+}
+
+#[test]
+fn folders_give_columns_and_belong_to_the_run() {
+    let relay = Relay::start(Options::default());
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", relay.port(), "", "");
+    for (n, name) in [("7", "ann"), ("8", "bob")] {
+        dir.write(&format!("n={n}/a.csv"), format!("email\n{name}@x.example\n"));
+    }
+    let send = ["send", &file, "--list", "n=*/a.csv"];
+    dir.run(&send).ended(0);
+    let manifest = fs::read(dir.run_of("c").join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["inputs"][1]["partition"], json!({"n": "8"}));
+    dir.run(&send).ended(0);
+    assert_eq!(relay.stop().accepted, 2);
 }

@@ -272,6 +272,10 @@ catalogue! {
             why "the list is probably not what it should be: another column, another file, a damaged export";
         TooFewRows "too-few-rows" Refused: "fewer rows pass screening than `[stop] min-rows`",
             why "the list is probably cut off or empty";
+        StrayQuotes "stray-quotes" Note or Refused if "the campaign does not say `stray-quotes = \"allow\"`":
+            "a quoted field goes over several lines and holds an address, or is far longer than its column",
+            why "between two stray quotes, rows become one: their recipients get nothing, and one message \
+                 holds their data";
         DuplicateRows "duplicate-rows" Note: "some rows repeat an address",
             why "each address gets one message";
         SuppressedRows "suppressed-rows" Note: "some addresses are on this machine's suppression list",

@@ -1,13 +1,34 @@
-//! Lists that `[stop]` refuses before anything is sent: with too few rows, or too many invalid
-//! ones.
+//! Lists that are refused before anything is sent: with too few rows, too many invalid ones, or
+//! rows in stray quotes.
 
 use super::super::finding::{Finding, Id};
-use crate::campaign::Stop;
+use crate::campaign::{Campaign, Stop, StrayQuotes};
 use crate::kit::text::{counted, grouped};
-use crate::screen::Counts;
+use crate::screen::{Counts, Stray};
 
-/// The limits of `stop` that the list exceeds.
-pub(crate) fn beyond_limits(stop: &Stop, counts: &Counts) -> Vec<Finding> {
+/// Why the list is refused. `files` are the target group's, as shown.
+pub(crate) fn beyond_limits(campaign: &Campaign, counts: &Counts, files: &[&str]) -> Vec<Finding> {
+    let mut findings = share_of_rows(&campaign.stop, counts);
+    findings.extend(
+        counts.stray_quotes.map(|stray| stray_quotes(campaign.target_group.stray_quotes, stray, files)),
+    );
+    findings
+}
+
+/// Rows in quotes that make one of several: others' data would be in somebody's message.
+fn stray_quotes(setting: StrayQuotes, stray: Stray, files: &[&str]) -> Finding {
+    let Stray { rows, file, row, line } = stray;
+    let file = files.get(file).copied().unwrap_or_default();
+    let seen = format!(
+        "{} a quoted field that goes over several lines and seems to hold other rows: {file}:{line}, row {row}",
+        counted(rows, "row has", "rows have")
+    );
+    Finding::new(Id::StrayQuotes, seen).worse_if(setting == StrayQuotes::Refuse).fix(
+        "look for a stray quote on that line; if the field is as it should be, say so: `stray-quotes = \"allow\"` in [target-group]",
+    )
+}
+
+fn share_of_rows(stop: &Stop, counts: &Counts) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Beyond `--limit`, or with this edition in their mailbox: good rows all the same.
     let good = counts.accepted + counts.not_attempted + counts.already_sent;
@@ -40,7 +61,7 @@ mod tests {
 
     #[track_caller]
     fn check(stop: &Stop, counts: Counts, expected: &[&str]) {
-        let found = beyond_limits(stop, &counts);
+        let found = share_of_rows(stop, &counts);
         assert_eq!(found.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), expected);
     }
 

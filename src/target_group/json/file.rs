@@ -11,11 +11,13 @@ use super::column::{by_name, column, texts};
 use super::lines::{Line, Lines};
 use super::shape::{Clash, Columns as Shapes, MOST_NAMES};
 use super::text::{self, Members, Value};
+use crate::campaign::Encoding;
 use crate::target_group::assemble::{self, Columns};
 use crate::target_group::batch::{BATCH_BYTES, BATCH_ROWS, Batch, Place, Unreadable};
 use crate::target_group::convert::{self, Faults};
 use crate::target_group::error::TargetGroupError;
 use crate::target_group::header;
+use crate::target_group::reading::{self, Header, Known, LineEnds, TextReading};
 use crate::target_group::schema::{Given, Unified};
 use crate::target_group::source::Source;
 
@@ -33,12 +35,17 @@ pub(in crate::target_group) struct JsonFile {
     types: Vec<DataType>,
     /// All names of the file, nested ones too.
     all_names: usize,
+    pub(in crate::target_group) reading: TextReading,
 }
 
 impl JsonFile {
     /// Reads the whole file for the types of its columns; `start` is the length of its byte order
-    /// mark. Rows that can't be read have none.
-    pub(in crate::target_group) fn open(source: Source, start: u64) -> Result<Self, TargetGroupError> {
+    /// mark, `head` its start. Rows that can't be read have none.
+    pub(in crate::target_group) fn open(
+        source: Source,
+        start: u64,
+        head: &[u8],
+    ) -> Result<Self, TargetGroupError> {
         let cant_read = |error: io::Error| TargetGroupError::new("can't read the file").caused_by(error);
         let mut lines = lines(source, start).map_err(cant_read)?;
         let (mut shapes, mut all_names) = (Shapes::default(), 0);
@@ -59,7 +66,14 @@ impl JsonFile {
                 .hint("write one JSON object a line"));
         }
         let names = header::names(keys.iter().cloned())?;
-        Ok(Self { start, keys, names, types, all_names })
+        let reading = TextReading {
+            encoding: (Encoding::UTF_8, Known::Format),
+            delimiter: None,
+            line_ends: LineEnds::of(head),
+            header: Header::Keys,
+            samples: reading::samples(&String::from_utf8_lossy(head), '"'),
+        };
+        Ok(Self { start, keys, names, types, all_names, reading })
     }
 
     pub(in crate::target_group) fn columns(&self) -> Vec<(String, Given)> {

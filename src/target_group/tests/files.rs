@@ -16,7 +16,7 @@ fn globs_are_sorted_and_each_file_is_read_once() {
     assert_eq!(shown, ["sub/../sub/c.csv", "a.csv", "also-b.csv"]);
     assert_eq!(contents(&group).unwrap().lines(), ["c@x.example", "a@x.example", "b@x.example"]);
     assert_eq!(group.files()[1].bytes, 18);
-    assert_eq!(group.files()[1].kind, FileKind::Csv);
+    assert_eq!(group.files()[1].reading.kind, FileKind::Csv);
     let files: Vec<usize> = group.batches().map(|batch| batch.unwrap().file).collect();
     assert_eq!(files, [0, 1, 2]);
 }
@@ -59,7 +59,7 @@ fn a_file_that_is_not_what_it_says_is_refused() {
         ),
         (
             "a.csv",
-            b"email\nbob\0@x\n",
+            b"email\0\nbob@x\n",
             "the file is binary data: it holds NUL bytes, although it is named `.csv`",
         ),
         ("a.parquet", b"PAR1 and then nothing", "a Parquet file that was cut short: its end is missing"),
@@ -79,7 +79,7 @@ fn a_file_that_is_not_what_it_says_is_refused() {
 #[test]
 fn a_parquet_file_is_known_by_its_content() {
     let kit = kit().parquet("a.csv", vec![("email", array(arrow_array::StringArray::from(vec!["a@x"])))]);
-    assert_eq!(kit.open().unwrap().files()[0].kind, FileKind::Parquet);
+    assert_eq!(kit.open().unwrap().files()[0].reading.kind, FileKind::Parquet);
     assert_eq!(kit.contents().lines(), ["a@x"]);
 }
 

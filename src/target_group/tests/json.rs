@@ -32,7 +32,10 @@ fn keys_are_columns_and_missing_ones_are_null() {
         ["a@x.example|7|true|0.5|-|-", "b@x.example|-|-|2.0|Zoë 😀|-", "c@x.example|-|-|-|-|-"]
     );
     assert_eq!(read.places(), [(1, Some(1)), (2, Some(3)), (3, Some(4))]);
-    assert_eq!(one(&[r#"{"email":"a@x.example"}"#]).open().unwrap().files()[0].kind, FileKind::JsonLines);
+    assert_eq!(
+        one(&[r#"{"email":"a@x.example"}"#]).open().unwrap().files()[0].reading.kind,
+        FileKind::JsonLines
+    );
 }
 
 #[test]

@@ -7,7 +7,9 @@ mod fuzz;
 mod json;
 mod packed;
 mod parquet;
+mod partitions;
 mod random;
+mod reading;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -43,7 +43,7 @@ fn a_packed_list_is_the_list_that_is_in_it() {
         let kit = kit().file(name, &packed);
         let group = kit.open().unwrap();
         let file = &group.files()[0];
-        assert_eq!((file.kind, file.packing), (FileKind::Csv, Some(packing)), "{name}");
+        assert_eq!((file.reading.kind, file.reading.packing), (FileKind::Csv, Some(packing)), "{name}");
         assert_eq!(file.bytes, packed.len() as u64);
         // A run is known by what is on disk.
         assert_eq!(file.content_hash().unwrap(), blake3::hash(&packed));

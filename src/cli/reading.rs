@@ -1,0 +1,78 @@
+//! How the files of a list are read, and why: for people and as JSON.
+
+use serde_json::{Value, json};
+
+use crate::kit::text::counted;
+use crate::target_group::{FileKind, LineEnds, Reading, SourceFile, TextReading};
+
+/// For programs.
+fn json(reading: &Reading) -> Value {
+    let Reading { kind, packing, text } = reading;
+    let mut value = json!({"format": name(*kind)});
+    if let Some(packing) = packing {
+        value["compression"] = json!(packing.name());
+    }
+    if let Some(TextReading { encoding: (encoding, known), delimiter, line_ends, header, samples }) = text {
+        value["encoding"] = json!({"is": encoding.name(), "from": known.text()});
+        if let Some((delimiter, known)) = delimiter {
+            value["delimiter"] = json!({"is": delimiter, "from": known.text()});
+        }
+        value["line_ends"] = json!(line_ends.to_string());
+        value["header"] = json!(header.text());
+        value["samples"] = json!(samples);
+    }
+    value
+}
+
+/// The file and how it is read, as an object of a list of files.
+pub(super) fn file(file: &SourceFile) -> Value {
+    json!({"file": file.shown, "bytes": file.bytes, "reading": json(&file.reading)})
+}
+
+/// All files, for people. Many of them are not listed.
+pub(super) fn list(files: &[SourceFile]) -> String {
+    const LISTED: usize = 20;
+    let mut text = "\n  how the list is read\n".to_owned();
+    for file in files.iter().take(LISTED) {
+        text.push_str(&format!("  {}: {}\n", file.shown, line(&file.reading)));
+    }
+    let more = files.len().saturating_sub(LISTED);
+    if more > 0 {
+        text.push_str(&format!("  … and {}\n", counted(more as u64, "file more", "files more")));
+    }
+    text
+}
+
+/// For people, in one line.
+fn line(reading: &Reading) -> String {
+    let Reading { kind, packing, text } = reading;
+    let mut parts = vec![name(*kind).to_owned()];
+    parts.extend(packing.map(|packing| packing.name().to_owned()));
+    let Some(TextReading { encoding: (encoding, known), delimiter, line_ends, header, samples }) = text
+    else {
+        return parts.join(", ");
+    };
+    parts.push(format!("{} ({})", encoding.name(), known.text()));
+    if let Some((delimiter, known)) = delimiter {
+        let delimiter = if *delimiter == '\t' { "tab".to_owned() } else { format!("`{delimiter}`") };
+        parts.push(format!("{delimiter} ({})", known.text()));
+    }
+    if *line_ends != LineEnds::None {
+        parts.push(format!("{line_ends} line ends"));
+    }
+    parts.push(header.text().to_owned());
+    let mut line = parts.join(", ");
+    if !samples.is_empty() {
+        let samples: Vec<String> = samples.iter().map(|sample| format!("`{sample}`")).collect();
+        line.push_str(&format!("; reads {}", samples.join(", ")));
+    }
+    line
+}
+
+fn name(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Csv => "CSV",
+        FileKind::JsonLines => "JSON lines",
+        FileKind::Parquet => "Parquet",
+    }
+}
