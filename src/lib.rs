@@ -24,6 +24,7 @@
 //! | [`route`] | DNS, relay, MX, sites, per-provider limits, MTA-STS, retry schedule, reply classification |
 //! | [`journal`] | intents and outcomes |
 //! | [`results`] | the Parquet schema, writer, reader |
+//! | [`feedback`] | what comes back: bounces, complaints, auto-replies; sources, readers, events |
 //! | [`state`] | the backends: SQLite and memory; one suite of behaviour for all |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
@@ -111,6 +112,7 @@ pub mod smtp;
 pub mod route;
 pub mod journal;
 pub mod results;
+pub mod feedback;
 pub mod state;
 pub mod run;
 pub mod sandbox;

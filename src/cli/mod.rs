@@ -16,6 +16,7 @@ mod dkim;
 mod dns;
 mod errors;
 mod exit;
+mod feedback;
 mod health;
 mod init;
 mod log;
@@ -111,6 +112,8 @@ enum Command {
     Capacity(capacity::Args),
     /// Manage the suppression list: addresses that get no mail
     Suppress(suppress::Args),
+    /// Read what comes back: bounces, complaints, unsubscribes, auto-replies
+    Feedback(feedback::Args),
     /// Run the embedded SMTP receiver alone, for load tests
     Sandbox(sandbox::Args),
     /// Generate a target group of any size, for load tests
@@ -198,6 +201,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Mx(args) => mx::run(common, &args),
         Command::Capacity(args) => capacity::run(common, &args),
         Command::Suppress(args) => suppress::run(common, &args),
+        Command::Feedback(args) => feedback::run(common, &args),
         Command::Sandbox(args) => sandbox::run(common, args),
         Command::Synth(args) => synth::run(common, args),
         Command::Man(args) => man::run(&args, command()),

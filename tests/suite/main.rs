@@ -14,6 +14,7 @@ mod disk;
 mod earlier;
 mod editions;
 mod exit_codes;
+mod feedback;
 mod json;
 mod kit;
 mod lists;

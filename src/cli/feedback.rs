@@ -1,0 +1,99 @@
+//! `mailrun feedback`: what comes back.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::common::Common;
+use super::diagnostic::Diagnostic;
+use super::exit::Exit;
+use super::output::ended_pipe;
+use crate::feedback::{Event, Feedback, Found, Reader, Source, content_hash, each_mail};
+
+/// `mailrun feedback`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with what comes back.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show what mails that came back say: bounces, complaints, unsubscribes, auto-replies; changes
+    /// nothing
+    Read {
+        /// Files with one mail, mboxes, Maildirs, folders; `-` reads standard input
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Print a JSON object for each mail
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(_common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    let Command::Read { paths, json } = &args.command;
+    let reader = Reader::default();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut printed = Ok(());
+    each_mail(paths, io::stdin(), |source, mail| {
+        let feedback = reader.read(mail.bytes);
+        printed = if *json {
+            as_json(&mut out, source, mail, &feedback)
+        } else {
+            as_text(&mut out, source, &feedback)
+        };
+        printed.is_ok()
+    })
+    .map_err(|error| Diagnostic::of("feedback can't be read", &error))?;
+    printed.and_then(|()| out.flush()).map(|()| Exit::Ok).or_else(ended_pipe)
+}
+
+/// A mail as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Mail<'a> {
+    path: &'a str,
+    number: Option<u64>,
+    hash: &'a str,
+    #[serde(flatten)]
+    feedback: &'a Feedback,
+    cut: bool,
+}
+
+fn as_json(out: &mut impl Write, source: &Source, mail: Found<'_>, feedback: &Feedback) -> io::Result<()> {
+    let path = source.path.to_string_lossy();
+    let hash = content_hash(mail.bytes);
+    let shown = Mail { path: &path, number: source.number, hash: &hash, feedback, cut: mail.is_cut };
+    serde_json::to_writer(&mut *out, &shown)?;
+    out.write_all(b"\n")
+}
+
+/// A line for each recipient.
+fn as_text(out: &mut impl Write, source: &Source, feedback: &Feedback) -> io::Result<()> {
+    for event in &feedback.events {
+        write!(out, "{}", source.path.display())?;
+        if let Some(number) = source.number {
+            write!(out, ":{number}")?;
+        }
+        writeln!(out, "  {}", line(event))?;
+    }
+    Ok(())
+}
+
+/// `bounce  a@b.example  bad_mailbox  5.1.1  hard`.
+fn line(event: &Event) -> String {
+    let term = match (event.hard, event.permanent) {
+        (true, _) => "hard",
+        (false, Some(true)) => "permanent",
+        (false, Some(false)) => "temporary",
+        (false, None) => "",
+    };
+    let address = event.address.as_deref().unwrap_or("-");
+    let class = event.class.map_or("", |class| class.as_str());
+    let status = event.status.map(|status| status.to_string()).unwrap_or_default();
+    let words = [event.kind.as_str(), address, class, &status, term];
+    words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join("  ")
+}

@@ -1,0 +1,26 @@
+//! What comes back after a mail was handed over: bounces, complaints, unsubscribes, automatic
+//! replies.
+//!
+//! A mail is read in three steps: [`each_mail`] finds it, [`Reader`] understands it, and what it
+//! says is a [`Feedback`] with an [`Event`] for each recipient. Reading has no side effects, sends
+//! nothing, and is bounded whatever comes: bytes of a mail, parts, depth, decoded text, recipients.
+//!
+//! The classes of failures are those of replies while sending (`route::classify`), so the same
+//! refusal has the same class whether it comes now or later.
+
+mod address;
+mod complaint;
+mod event;
+mod mime;
+mod reader;
+mod reply;
+mod report;
+mod rules;
+mod source;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use event::{Event, Feedback, Kind};
+pub use reader::Reader;
+pub use source::{Found, Source, SourceError, content_hash, each_mail};

@@ -1,0 +1,168 @@
+//! Mails as they come, through the reader.
+
+use super::*;
+use crate::mail::Class;
+
+fn read(mail: &str) -> Feedback {
+    Reader::default().read(mail.as_bytes())
+}
+
+/// Kind, address, class, hard and permanent of the events of a mail.
+fn told(mail: &str) -> Vec<(Kind, Option<String>, Option<Class>, bool, Option<bool>)> {
+    let events = read(mail).events;
+    events.into_iter().map(|e| (e.kind, e.address, e.class, e.hard, e.permanent)).collect()
+}
+
+#[track_caller]
+fn check(mail: &str, address: &str, kind: Kind, class: Class, hard: bool, permanent: Option<bool>) {
+    assert_eq!(told(mail), [(kind, Some(address.to_owned()), Some(class), hard, permanent)], "{mail}");
+}
+
+/// A report of Postfix with one recipient.
+fn report(fields: &str) -> String {
+    format!(
+        "Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nTo: news@sender.example\nSubject: Undelivered Mail\n\
+         Auto-Submitted: auto-replied\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+         --b\nContent-Type: text/plain\n\nThis is the mail system.\n\n--b\nContent-Type: message/delivery-status\n\n\
+         Reporting-MTA: dns; mx.example\n\n{fields}\n--b\nContent-Type: message/rfc822\n\n\
+         Message-ID: <1.2@sender.example>\nFrom: news@sender.example\nTo: bob@x.example\n\nHello\n--b--\n"
+    )
+}
+
+#[test]
+fn a_delivery_status_is_read() {
+    let mail = report(
+        "Final-Recipient: rfc822; bob@x.example\nAction: failed\nStatus: 5.1.1\n\
+         Diagnostic-Code: smtp; 550 5.1.1 <bob@x.example>: User unknown\n",
+    );
+    check(&mail, "bob@x.example", Kind::Bounce, Class::BadMailbox, true, Some(true));
+    let feedback = read(&mail);
+    assert_eq!(feedback.original_message_id.as_deref(), Some("1.2@sender.example"));
+    assert_eq!(feedback.reader, "delivery-status");
+
+    let full = report("Final-Recipient: rfc822; bob@x.example\nAction: failed\nStatus: 5.2.2\n");
+    check(&full, "bob@x.example", Kind::Bounce, Class::MailboxFull, false, Some(true));
+    let delay = report("Final-Recipient: rfc822; bob@x.example\nAction: delayed\nStatus: 4.4.1\n");
+    check(&delay, "bob@x.example", Kind::Delay, Class::Network, false, Some(false));
+    let expired = report(
+        "Final-Recipient: rfc822; bob@x.example\nAction: failed\nStatus: 4.4.7\nDiagnostic-Code: smtp; 550 4.4.7 expired\n",
+    );
+    check(&expired, "bob@x.example", Kind::Bounce, Class::Network, false, Some(false));
+}
+
+#[test]
+fn a_refused_sender_makes_no_address_bad() {
+    let mail = report(
+        "Final-Recipient: rfc822; bob@x.example\nAction: failed\nStatus: 5.1.2\n\
+         Diagnostic-Code: smtp; 550 5.1.2 unknown domain (in reply to MAIL FROM command)\n",
+    );
+    check(&mail, "bob@x.example", Kind::Bounce, Class::Policy, false, Some(true));
+}
+
+#[test]
+fn the_address_that_was_sent_to_comes_first() {
+    let mail = report(
+        "Original-Recipient: rfc822;bob@x.example\nFinal-Recipient: rfc822; robert@y.example\nAction: failed\n\
+         Status: 5.1.1\nDiagnostic-Code: smtp; 550 User unknown\n",
+    );
+    let event = read(&mail).events.remove(0);
+    assert_eq!(event.address.as_deref(), Some("bob@x.example"));
+    assert_eq!(event.final_address.as_deref(), Some("robert@y.example"));
+}
+
+#[test]
+fn what_was_delivered_is_no_bounce() {
+    let mail = report("Final-Recipient: rfc822; bob@x.example\nAction: relayed\nStatus: 2.0.0\n");
+    assert_eq!(told(&mail), [(Kind::Delivered, Some("bob@x.example".to_owned()), None, false, None)]);
+}
+
+/// A report in words.
+fn words(text: &str) -> String {
+    format!("From: MAILER-DAEMON@mx.example\nTo: news@sender.example\nSubject: failure notice\n\n{text}")
+}
+
+#[test]
+fn words_of_mail_systems_are_read() {
+    let qmail = words(
+        "Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to deliver your message to the \
+         following addresses.\n\n<bob@x.example>:\nSorry, no mailbox here by that name. (#5.1.1)\n\n\
+         --- Below this line is a copy of the message.\n\nFrom: news@sender.example\nTo: other@x.example\n",
+    );
+    check(&qmail, "bob@x.example", Kind::Bounce, Class::BadMailbox, true, Some(true));
+    let exim = words(
+        "A message that you sent could not be delivered to one or more of its\nrecipients. The following address(es) \
+         failed:\n\n  bob@x.example\n    SMTP error from remote mail server after RCPT TO:<bob@x.example>:\n    \
+         host mx.x.example [192.0.2.1]: 452 4.2.2 mailbox full\n",
+    );
+    check(&exim, "bob@x.example", Kind::Bounce, Class::MailboxFull, false, Some(false));
+}
+
+#[test]
+fn nobody_is_bad_by_what_is_no_bounce() {
+    for (subject, kind) in [
+        ("Automatic reply: your news", Kind::AutoReply),
+        ("Please confirm your message", Kind::Challenge),
+        ("unsubscribe", Kind::Unsubscribe),
+        ("Re: Undelivered Mail Returned to Sender", Kind::Other),
+    ] {
+        let mail = format!(
+            "From: Bob <bob@x.example>\nTo: news@sender.example\nSubject: {subject}\n\nHello\n\n\
+             > <carol@x.example>: 550 5.1.1 User unknown\n"
+        );
+        let events = told(&mail);
+        assert_eq!((events.len(), events[0].0, events[0].3), (1, kind, false), "{subject}");
+    }
+}
+
+#[test]
+fn complaints_name_their_recipients() {
+    let arf = |kind: &str| {
+        format!(
+            "From: fbl@isp.example\nSubject: FW: news\nContent-Type: multipart/report; boundary=b\n\n--b\n\n\
+             Complaint\n--b\nContent-Type: message/feedback-report\n\nFeedback-Type: {kind}\nUser-Agent: x\n\
+             Version: 1\nOriginal-Rcpt-To: <bob@x.example>\nOriginal-Rcpt-To: carol@x.example\n--b\n\
+             Content-Type: message/rfc822\n\nMessage-ID: <1@sender.example>\nTo: bob@x.example\n\nHello\n--b--\n"
+        )
+    };
+    for (word, kind) in [
+        ("abuse", Kind::Complaint),
+        ("Opt-Out", Kind::Unsubscribe),
+        ("not-spam", Kind::NotSpam),
+        ("auth-failure", Kind::AuthFailure),
+        ("new-kind", Kind::Complaint),
+    ] {
+        let feedback = read(&arf(word));
+        let addresses: Vec<_> = feedback.events.iter().filter_map(|event| event.address.as_deref()).collect();
+        assert_eq!((feedback.kind, addresses), (kind, vec!["bob@x.example", "carol@x.example"]), "{word}");
+    }
+    let jmrp = "From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1\n\
+                Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
+                X-HmXmrOriginalRecipient: bob@x.example\nFrom: news@sender.example\nTo: x@y.example\n\nHello\n--b--\n";
+    let feedback = read(jmrp);
+    assert_eq!(
+        (feedback.kind, feedback.events[0].address.as_deref()),
+        (Kind::Complaint, Some("bob@x.example"))
+    );
+}
+
+mod fuzz {
+    use super::*;
+    use crate::fuzzing::{fuzz, texts};
+
+    #[test]
+    fn every_mail_is_read_without_a_panic() {
+        let reader = Reader::default();
+        let status = report("Final-Recipient: rfc822; bob@x.example\nAction: failed\nStatus: 5.1.1\n");
+        let qmail = words("<bob@x.example>:\nSorry, no mailbox here by that name. (#5.1.1)\n");
+        let html = "From: postmaster@x.example\nSubject: =?utf-8?b?VW5kZWxpdmVyZWQ=?=\nContent-Type: text/html\n\
+                    Content-Transfer-Encoding: quoted-printable\n\n<p>a@b.example=20&lt;x&#64;y</p><!-- -->";
+        let arf = "Content-Type: multipart/report; boundary=\"b\"\n\n--b\nContent-Type: message/feedback-report\n\n\
+                   Feedback-Type: abuse\nOriginal-Rcpt-To: a@b.example\n--b--\n";
+        fuzz("mails that came back", &texts(&[&status, &qmail, html, arf]), |mail| {
+            let feedback = reader.read(mail);
+            assert!(!feedback.events.is_empty());
+            let bad = feedback.events.iter().filter(|event| event.hard);
+            assert!(bad.into_iter().all(|event| event.kind == Kind::Bounce && event.permanent == Some(true)));
+        });
+    }
+}
