@@ -9,7 +9,8 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::ended_pipe;
-use crate::feedback::{Event, Feedback, Found, Reader, Source, content_hash, each_mail};
+use crate::feedback::{Event, Feedback, Found, Reader, Report, Source, content_hash, each_mail};
+use crate::kit::text::{counted, grouped};
 
 /// `mailrun feedback`.
 #[derive(Debug, clap::Args)]
@@ -22,8 +23,8 @@ pub(super) struct Args {
 /// What can be done with what comes back.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show what mails that came back say: bounces, complaints, unsubscribes, auto-replies; changes
-    /// nothing
+    /// Show what mails that came back say: bounces, complaints, unsubscribes, auto-replies, DMARC
+    /// and TLS reports; changes nothing
     Read {
         /// Files with one mail, mboxes, Maildirs, folders; `-` reads standard input
         #[arg(required = true)]
@@ -73,14 +74,34 @@ fn as_json(out: &mut impl Write, source: &Source, mail: Found<'_>, feedback: &Fe
 
 /// A line for each recipient.
 fn as_text(out: &mut impl Write, source: &Source, feedback: &Feedback) -> io::Result<()> {
-    for event in &feedback.events {
+    let report = feedback.report.iter().map(|report| format!("{}  {}", feedback.kind.as_str(), sums(report)));
+    for line in feedback.events.iter().map(line).chain(report) {
         write!(out, "{}", source.path.display())?;
         if let Some(number) = source.number {
             write!(out, ":{number}")?;
         }
-        writeln!(out, "  {}", line(event))?;
+        writeln!(out, "  {line}")?;
     }
     Ok(())
+}
+
+/// `x.example  by google.com  9 mails, 8 pass`.
+fn sums(report: &Report) -> String {
+    match report {
+        Report::Dmarc(report) => {
+            let mails = counted(report.messages, "mail", "mails");
+            format!("{}  by {}  {mails}, {} pass", report.domain, report.org, grouped(report.dmarc_pass))
+        }
+        Report::Tls(report) => {
+            let sessions = counted(report.ok.saturating_add(report.failed), "session", "sessions");
+            format!(
+                "{}  by {}  {sessions}, {} failed",
+                report.domains.join(", "),
+                report.org,
+                grouped(report.failed)
+            )
+        }
+    }
 }
 
 /// `bounce  a@b.example  bad_mailbox  5.1.1  hard`.

@@ -26,13 +26,17 @@ pub enum Kind {
     AutoReply,
     /// The receiver asks the sender to prove to be human.
     Challenge,
+    /// A DMARC aggregate report (RFC 7489, RFC 9990): who sent in the name of a domain.
+    DmarcAggregate,
+    /// A TLS report (RFC 8460).
+    TlsReport,
     /// None of these.
     Other,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Bounce,
         Self::Delay,
         Self::Delivered,
@@ -42,6 +46,8 @@ impl Kind {
         Self::AuthFailure,
         Self::AutoReply,
         Self::Challenge,
+        Self::DmarcAggregate,
+        Self::TlsReport,
         Self::Other,
     ];
 
@@ -57,6 +63,8 @@ impl Kind {
             Self::AuthFailure => "auth_failure",
             Self::AutoReply => "auto_reply",
             Self::Challenge => "challenge",
+            Self::DmarcAggregate => "dmarc_aggregate",
+            Self::TlsReport => "tls_report",
             Self::Other => "other",
         }
     }
@@ -112,19 +120,4 @@ fn status_text<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     status.map(|status| status.to_string()).serialize(serializer)
-}
-
-/// What one mail says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Feedback {
-    /// The kind of the mail: that of its events, the gravest first.
-    pub kind: Kind,
-    /// Which reader understood it, such as `delivery-status` or `text`.
-    pub reader: &'static str,
-    /// `Feedback-Type` of a complaint, in lower case (RFC 5965 §7.3).
-    pub feedback_type: Option<String>,
-    /// `Message-ID` of the mail that this is about, without `<>`.
-    pub original_message_id: Option<String>,
-    /// One for each recipient that the mail names, or a single one without an address.
-    pub events: Vec<Event>,
 }

@@ -1,5 +1,5 @@
 //! What comes back after a mail was handed over: bounces, complaints, unsubscribes, automatic
-//! replies.
+//! replies, reports about domains.
 //!
 //! A mail is read in three steps: [`each_mail`] finds it, [`Reader`] understands it, and what it
 //! says is a [`Feedback`] with an [`Event`] for each recipient. Reading has no side effects, sends
@@ -15,12 +15,16 @@ mod mime;
 mod reader;
 mod reply;
 mod report;
+mod reports;
 mod rules;
+mod said;
 mod source;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use event::{Event, Feedback, Kind};
+pub use event::{Event, Kind};
 pub use reader::Reader;
+pub use reports::{DmarcReport, Report, TlsReport};
+pub use said::Feedback;
 pub use source::{Found, Source, SourceError, content_hash, each_mail};

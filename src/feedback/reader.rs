@@ -5,11 +5,13 @@
 
 use super::address;
 use super::complaint;
-use super::event::{Event, Feedback, Kind};
+use super::event::{Event, Kind};
 use super::mime::{Header, Message, Part};
 use super::reply::{self, Judgement};
 use super::report::{self, Record};
+use super::reports::{self, Report};
 use super::rules::{Rules, Signs};
+use super::said::Feedback;
 use super::text::{Entry, Note};
 use crate::route::Classifier;
 
@@ -19,6 +21,10 @@ const TEXT_BYTES: usize = 96 << 10;
 const STATUS_BYTES: usize = 2 << 20;
 /// Of a returned message, as much is looked at.
 const ORIGINAL_BYTES: usize = 256 << 10;
+/// A report about a domain is in one of the first parts.
+const REPORT_PARTS: usize = 10;
+/// A packed report is not longer.
+const REPORT_BYTES: usize = 12 << 20;
 /// What an event keeps of the words.
 const EVENT_TEXT: usize = 500;
 
@@ -32,7 +38,13 @@ pub struct Reader {
 impl Reader {
     /// What a mail says. Never fails: a mail that nobody understands is [`Kind::Other`].
     pub fn read(&self, bytes: &[u8]) -> Feedback {
+        if let Some(report) = domain_report(bytes) {
+            return report;
+        }
         let message = Message::read(bytes);
+        if let Some(report) = message.parts.iter().take(REPORT_PARTS).find_map(attached_report) {
+            return report;
+        }
         let returned = message.parts.iter().find(|part| is_returned(part));
         let returned_bytes = returned.map(|part| part.bytes(ORIGINAL_BYTES));
         let original = match (&returned_bytes, returned) {
@@ -51,6 +63,7 @@ impl Reader {
                 feedback_type: complaint.feedback_type,
                 original_message_id: original.and_then(message_id),
                 events: complaint.events,
+                report: None,
             };
         }
         let note = Note::read(&self.rules, &self.words(&message));
@@ -70,6 +83,7 @@ impl Reader {
             feedback_type: None,
             original_message_id: mail.original.and_then(message_id),
             events,
+            report: None,
         }
     }
 
@@ -285,6 +299,27 @@ impl Reader {
     }
 }
 
+/// A report about a domain, as a file of its own or unpacked from a part.
+fn domain_report(bytes: &[u8]) -> Option<Feedback> {
+    let report: Report = reports::read(bytes)?;
+    Some(Feedback {
+        kind: report.kind(),
+        reader: "domain-report",
+        feedback_type: None,
+        original_message_id: None,
+        events: Vec::new(),
+        report: Some(report),
+    })
+}
+
+fn attached_report(part: &Part<'_>) -> Option<Feedback> {
+    let is_data = part.is("application/") || part.is("text/xml") || part.is("text/json");
+    if !is_data {
+        return None;
+    }
+    domain_report(&part.bytes(REPORT_BYTES))
+}
+
 /// A mail, as the readers look at it.
 struct Mail<'a> {
     message: &'a Message<'a>,
@@ -463,7 +498,9 @@ fn rank(kind: Kind) -> usize {
         Kind::Challenge => 6,
         Kind::AutoReply => 7,
         Kind::Delivered => 8,
-        Kind::Other => 9,
+        Kind::DmarcAggregate => 9,
+        Kind::TlsReport => 10,
+        Kind::Other => 11,
     }
 }
 

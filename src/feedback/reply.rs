@@ -12,7 +12,7 @@ use crate::route::Classifier;
 /// A code, an enhanced status behind it and the separator, as they begin a reply.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?:^|[\s:;,>(\[='|#])([245][0-5][0-9])(?:[ -]+[#(\[]{0,2}([245]\.[0-9]{1,3}\.[0-9]{1,3})\b[\])]{0,2}|[ -]+|:[ ]?|$)",
+        r#"(?:^|[\s:;,>(\[='|#])([245][0-5][0-9])(?:[ -]+[#(\['"]{0,2}([245]\.[0-9]{1,3}\.[0-9]{1,3})\b[\])]{0,2}|[ -]+|:[ ]?|$)"#,
     )
     .expect("the tests compile it")
 });

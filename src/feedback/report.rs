@@ -31,7 +31,8 @@ pub(super) fn read(bytes: &[u8]) -> Vec<Record> {
         let length =
             if length == 0 { memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1) } else { length };
         rest = &rest[length..];
-        records.extend(record(&header));
+        let groups = header.groups(&["final-recipient", "original-recipient", "action"]);
+        records.extend(groups.iter().filter_map(record));
     }
     records
 }
@@ -95,6 +96,14 @@ mod tests {
         };
         assert_eq!(records[0], first);
         assert_eq!((records[1].action, records.len()), (Kind::Delay, 2));
+    }
+
+    #[test]
+    fn groups_need_no_blank_line() {
+        let text = "Final-Recipient: rfc822;a@x.example\nAction: failed\nFinal-Recipient: rfc822;b@x.example\n\
+                    Action: delayed\n";
+        let kinds: Vec<Kind> = read(text.as_bytes()).iter().map(|record| record.action).collect();
+        assert_eq!(kinds, [Kind::Bounce, Kind::Delay]);
     }
 
     #[test]

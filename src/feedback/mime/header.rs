@@ -75,6 +75,23 @@ impl<'a> Header<'a> {
         self.fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()))
     }
 
+    /// Takes it apart where one of these names comes again: some write groups of fields without a
+    /// blank line between them.
+    pub(crate) fn groups(self, names: &[&str]) -> Vec<Self> {
+        let is_name = |field: &[u8], name: &str| field.eq_ignore_ascii_case(name.as_bytes());
+        let mut groups = vec![Self::default()];
+        for field in self.fields {
+            let group = groups.last_mut().expect("there is one from the start");
+            let repeats = names.iter().any(|name| is_name(field.0, name) && group.has(name));
+            if repeats {
+                groups.push(Self { fields: vec![field] });
+            } else {
+                group.fields.push(field);
+            }
+        }
+        groups
+    }
+
     /// The values of all fields of this name, unfolded; encoded words stay.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
         let named = move |field: &&(&'a [u8], &'a [u8])| field.0.eq_ignore_ascii_case(name.as_bytes());

@@ -1,0 +1,112 @@
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
+
+use super::*;
+use crate::fuzzing::{fuzz, texts};
+
+const XML: &str = "<?xml version=\"1.0\"?><!-- a --><feedback><report_metadata><org_name>A &amp; B</org_name>\
+    <report_id>1</report_id><date_range><begin>100</begin><end>200</end></date_range></report_metadata>\
+    <policy_published><domain>x.example</domain><p>none</p></policy_published>\
+    <record><row><source_ip>192.0.2.1</source_ip><count>3</count><policy_evaluated><dkim>pass</dkim><spf>fail</spf>\
+    </policy_evaluated></row><auth_results><spf><domain>y.example</domain><result>pass</result></spf></auth_results></record>\
+    <record><row><source_ip>192.0.2.1</source_ip><count>2</count><policy_evaluated><dkim>fail</dkim><spf>fail</spf>\
+    </policy_evaluated></row></record></feedback>";
+/// The shape of RFC 8460's own example: `mx-host` is a text.
+const JSON: &str = r#"{"organization-name": "A", "report-id": "2", "policies": [{"policy": {"policy-type": "sts",
+    "policy-domain": "x.example", "mx-host": "*.mail.example"}, "summary": {"total-successful-session-count": 5326,
+    "total-failure-session-count": 303}}]}"#;
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An archive of files; with the sizes in front, or behind as streams have them.
+fn zip(files: &[&str], is_stream: bool) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for file in files {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(file.as_bytes()).unwrap();
+        let packed = encoder.finish().unwrap();
+        let size = if is_stream { 0 } else { packed.len() as u32 };
+        archive.extend_from_slice(b"PK\x03\x04\x14\0");
+        archive.extend_from_slice(&[if is_stream { 8 } else { 0 }, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        archive.extend_from_slice(&size.to_le_bytes());
+        archive.extend_from_slice(&[0; 4]);
+        archive.extend_from_slice(&[1, 0, 0, 0, b'x']);
+        archive.extend_from_slice(&packed);
+        if is_stream {
+            archive.extend_from_slice(b"PK\x07\x08............");
+        }
+    }
+    archive
+}
+
+fn dmarc() -> Report {
+    Report::Dmarc(DmarcReport {
+        org: "A & B".to_owned(),
+        report_id: "1".to_owned(),
+        begin: 100,
+        end: 200,
+        domain: "x.example".to_owned(),
+        p: "none".to_owned(),
+        records: 2,
+        messages: 5,
+        dmarc_pass: 3,
+        sources: 1,
+    })
+}
+
+#[test]
+fn reports_are_known_by_their_first_bytes() {
+    for bytes in [
+        XML.as_bytes().to_vec(),
+        gzip(XML),
+        zip(&[XML], false),
+        zip(&["no report", XML], false),
+        zip(&["no report", XML], true),
+    ] {
+        assert_eq!(read(&bytes), Some(dmarc()));
+    }
+    let tls = TlsReport {
+        org: "A".to_owned(),
+        report_id: "2".to_owned(),
+        policies: 1,
+        domains: vec!["x.example".to_owned()],
+        ok: 5326,
+        failed: 303,
+    };
+    for bytes in [JSON.as_bytes().to_vec(), gzip(JSON), zip(&[JSON], false)] {
+        assert_eq!(read(&bytes), Some(Report::Tls(tls.clone())));
+    }
+    for none in ["", "<html></html>", "{}", "{\"a\": 1}", "text", "\x1f\u{8b}"] {
+        assert_eq!(read(none.as_bytes()), None, "{none:?}");
+    }
+}
+
+#[test]
+fn what_unpacks_to_too_much_is_cut() {
+    let bomb = gzip(&format!("{XML}{}", " ".repeat(30 << 20)));
+    assert!(bomb.len() < 1 << 20);
+    assert_eq!(read(&bomb), Some(dmarc()));
+    assert_eq!(read(&zip(&[&" ".repeat(30 << 20), XML], false)), None);
+}
+
+mod fuzz {
+    use super::*;
+
+    #[test]
+    fn every_report_is_read_without_a_panic() {
+        let seeds =
+            [texts(&[XML, JSON]), vec![gzip(XML), zip(&["x", XML], false), zip(&[JSON, XML], true)]].concat();
+        fuzz("reports about domains", &seeds, |bytes| {
+            let report = read(bytes);
+            if let Some(Report::Dmarc(report)) = report {
+                assert!(report.dmarc_pass <= report.messages);
+            }
+        });
+    }
+}
