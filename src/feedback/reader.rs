@@ -25,6 +25,8 @@ const ORIGINAL_BYTES: usize = 256 << 10;
 const REPORT_PARTS: usize = 10;
 /// A packed report is not longer.
 const REPORT_BYTES: usize = 12 << 20;
+/// More addresses of headers are not compared.
+const KNOWN_ADDRESSES: usize = 1_000;
 /// What an event keeps of the words.
 const EVENT_TEXT: usize = 500;
 
@@ -354,13 +356,16 @@ impl Mail<'_> {
                 own.extend(original.all(name).flat_map(|value| addresses(&value)));
             }
         }
+        own.truncate(KNOWN_ADDRESSES);
         self.note.entries(rules, &own, &self.recipients())
     }
 
     /// Whom the returned message was for, as its header says.
     fn recipients(&self) -> Vec<String> {
         let Some(original) = self.original else { return Vec::new() };
-        ["to", "cc"].iter().flat_map(|name| original.all(name).flat_map(|value| addresses(&value))).collect()
+        let named =
+            ["to", "cc"].iter().flat_map(|name| original.all(name).flat_map(|value| addresses(&value)));
+        named.take(KNOWN_ADDRESSES).collect()
     }
 
     fn only_recipient(&self) -> Option<String> {
@@ -372,7 +377,8 @@ impl Mail<'_> {
 
     /// `X-Failed-Recipients` of Exim and Gmail.
     fn failed_recipients(&self) -> Vec<String> {
-        self.message.header.all("x-failed-recipients").flat_map(|value| addresses(&value)).collect()
+        let named = self.message.header.all("x-failed-recipients").flat_map(|value| addresses(&value));
+        named.take(KNOWN_ADDRESSES).collect()
     }
 
     /// How much speaks for a mail system as the sender.

@@ -190,7 +190,13 @@ impl Rules {
                 Kind::Delivered => signs.delivered = true,
                 Kind::AutoReply => signs.auto_reply = true,
                 Kind::Challenge => signs.challenge = true,
-                Kind::Complaint | Kind::NotSpam | Kind::Unsubscribe | Kind::AuthFailure | Kind::Other => {
+                Kind::Complaint
+                | Kind::NotSpam
+                | Kind::Unsubscribe
+                | Kind::AuthFailure
+                | Kind::DmarcAggregate
+                | Kind::TlsReport
+                | Kind::Other => {
                     unreachable!("the tests see the kinds of all rules")
                 }
             }

@@ -145,6 +145,35 @@ fn complaints_name_their_recipients() {
     );
 }
 
+#[test]
+fn no_shape_of_a_mail_costs_more_than_its_bytes() {
+    let reader = Reader::default();
+    let head = "From: MAILER-DAEMON@x.example\nSubject: failure notice\nX-Failed-Recipients: a@b.example\n";
+    let many = |piece: &str| piece.repeat((1 << 20) / piece.len());
+    for mail in [
+        format!("{head}\n{}", many("<a@b.example>: ")),
+        format!("{head}\n{}", many("a@b.example\n")),
+        format!("{head}\n{}", many("From: a@b.example\n")),
+        format!("{head}\n{}", many("\"@\"<")),
+        format!("{head}\n{}", many("550 5.1.1 ")),
+        format!("{head}{}", many("To: a@b.example\n")),
+        format!("{head}Subject: {}", many("=?utf-8?q?")),
+        format!("{head}Content-Type: multipart/mixed; boundary=\"=\"\n\n{}", many("--=\nA: b;\n")),
+        format!("{head}Content-Type: text/html\n\n{}", many("<style><!--&")),
+        format!(
+            "{head}Content-Type: message/delivery-status\n\n{}",
+            many("Final-Recipient: rfc822;a@b.example\n")
+        ),
+        format!("Content-Type: message/feedback-report\n\n{}", many("Original-Rcpt-To: a@b.example\n")),
+        many("<feedback><record>"),
+    ] {
+        let start = std::time::Instant::now();
+        reader.read(mail.as_bytes());
+        // Without optimisation, on a busy machine; what is quadratic takes minutes.
+        assert!(start.elapsed().as_secs() < 20, "{} s: {}", start.elapsed().as_secs(), &mail[..200]);
+    }
+}
+
 mod fuzz {
     use super::*;
     use crate::fuzzing::{fuzz, texts};
