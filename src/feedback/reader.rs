@@ -261,7 +261,13 @@ impl Reader {
             event.final_address = entry.original.is_some().then(|| entry.address.clone());
             let own = reply::judge(&self.classifier, &self.rules, &entry.reason, None);
             match own.is_telling {
-                true => describe(&mut event, own, &entry.reason),
+                true => {
+                    // Who still tries has no permanent failure to quote.
+                    if own.permanent == Some(true) && reply::has_reply(&entry.reason) {
+                        event.kind = Kind::Bounce;
+                    }
+                    describe(&mut event, own, &entry.reason);
+                }
                 false => describe(&mut event, whole, &text),
             }
             events.push(event);
@@ -270,6 +276,11 @@ impl Reader {
             let mut event = Event::new(kind, None);
             describe(&mut event, whole, &text);
             events.push(event);
+        }
+        if self.rules.says_permanent(&text) {
+            let open =
+                events.iter_mut().filter(|event| event.kind == Kind::Bounce && event.permanent.is_none());
+            open.for_each(|event| event.permanent = Some(true));
         }
         Some(("text", events))
     }
@@ -388,9 +399,20 @@ impl Mail<'_> {
         let lower = from.to_ascii_lowercase();
         let sender = address::first(&from);
         let is_system = sender.is_some_and(address::is_system)
-            || ["mailer-daemon", "mail deliver", "postmaster", "mail system", "mail administrator"]
-                .iter()
-                .any(|name| lower.contains(name));
+            || [
+                "mailer-daemon",
+                "mail deliver",
+                "mail.deliver",
+                "delivery system",
+                "delivery subsystem",
+                "postmaster",
+                "mail system",
+                "mail administrator",
+                "system administrator",
+                "mail gateway",
+            ]
+            .iter()
+            .any(|name| lower.contains(name));
         let null = |name: &str| header.get(name).is_some_and(|value| value.replace(' ', "").contains("<>"));
         usize::from(is_system) * 2
             + usize::from(null("return-path") || null("from"))

@@ -12,13 +12,13 @@ use crate::route::Classifier;
 /// A code, an enhanced status behind it and the separator, as they begin a reply.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r#"(?:^|[\s:;,>(\[='|#])([245][0-5][0-9])(?:[ -]+[#(\['"]{0,2}([245]\.[0-9]{1,3}\.[0-9]{1,3})\b[\])]{0,2}|[ -]+|:[ ]?|$)"#,
+        r#"(?:^|[\s:;,>(\[='|#])([245][0-5][0-9])(?:[ -]+[#(\['"]{0,2}([245]\.[0-9]{1,3}\.[0-9]{1,3})\b[\])]{0,2}|[ -]+|[:,] ?|$)"#,
     )
     .expect("the tests compile it")
 });
 /// An enhanced status by itself: not a part of an IP address or a version.
 static STATUS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^0-9.])([245]\.[0-9]{1,2}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)")
+    Regex::new(r"(?:^|[^0-9.])([45]\.[0-9]{1,2}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)")
         .expect("the tests compile it")
 });
 /// The codes of the further lines of a reply that were joined.
@@ -64,6 +64,28 @@ fn codes(text: &str) -> Codes {
     let end = found.get(0).expect("a match has a place").end();
     let status = found.get(2).and_then(|status| status.as_str().parse().ok());
     Codes { code: found[1].parse().ok(), status: status.or_else(|| status_of(&text[end..])), text: end }
+}
+
+/// Whether the cause is one that stays.
+fn lasts(class: Class) -> bool {
+    match class {
+        Class::BadMailbox
+        | Class::BadDomain
+        | Class::Policy
+        | Class::Spam
+        | Class::Blocklist
+        | Class::Authentication
+        | Class::TlsRequired
+        | Class::TooLarge
+        | Class::Routing
+        | Class::Protocol => true,
+        Class::MailboxFull
+        | Class::RateLimited
+        | Class::Greylisted
+        | Class::Unavailable
+        | Class::Network
+        | Class::Other => false,
+    }
 }
 
 /// Whether a text holds a negative reply of a server.

@@ -47,7 +47,7 @@ fn record(header: &Header<'_>) -> Option<Record> {
     let status = header.get("status").and_then(|value| status(&value));
     let action = match (action.as_str(), status.map(|status| status.class)) {
         ("delayed", _) => Kind::Delay,
-        ("delivered" | "relayed" | "expanded", _) => Kind::Delivered,
+        ("delivered" | "relayed" | "expanded" | "deliverable", _) => Kind::Delivered,
         ("failed", _) => Kind::Bounce,
         (_, Some(2)) => Kind::Delivered,
         _ => Kind::Bounce,

@@ -23,6 +23,7 @@ pub(super) struct Rules {
     mails: Vec<Mail>,
     originals: RegexSet,
     asides: RegexSet,
+    permanents: RegexSet,
     recipients: RegexSet,
     addresses: Vec<Regex>,
     reasons: RegexSet,
@@ -63,6 +64,7 @@ struct File {
     mail: Vec<Mail>,
     original: Vec<Plain>,
     aside: Vec<Plain>,
+    permanent: Vec<Plain>,
     recipient: Vec<Recipient>,
     reason: Vec<ReasonRule>,
 }
@@ -172,6 +174,7 @@ impl Rules {
             texts: set(file.mail.iter().filter(in_place(Place::Text)).map(|rule| rule.text.as_str())),
             originals: set(file.original.iter().map(|rule| rule.text.as_str())),
             asides: set(file.aside.iter().map(|rule| rule.text.as_str())),
+            permanents: set(file.permanent.iter().map(|rule| rule.text.as_str())),
             recipients: set(recipients.iter().map(String::as_str)),
             addresses: file.recipient.iter().map(exact).collect(),
             reasons: set(file.reason.iter().map(|rule| rule.text.as_str())),
@@ -217,6 +220,11 @@ impl Rules {
     /// Whether the returned message begins behind this line.
     pub(super) fn begins_original(&self, line: &str) -> bool {
         self.originals.is_match(line.as_bytes())
+    }
+
+    /// Whether words say that the failure is permanent, whatever the cause.
+    pub(super) fn says_permanent(&self, text: &str) -> bool {
+        self.permanents.is_match(text.as_bytes())
     }
 
     /// Whether the addresses of this line are not those of recipients.
@@ -268,7 +276,7 @@ mod tests {
                     .map(|t| (rule.name.clone(), t.clone())),
             );
         }
-        for rule in file.original.iter().chain(&file.aside) {
+        for rule in file.original.iter().chain(&file.aside).chain(&file.permanent) {
             wrong.extend(
                 rule.tests
                     .iter()
@@ -301,7 +309,9 @@ mod tests {
     fn each_rule_has_tests() {
         let file: File = toml::from_str(RULES).unwrap();
         assert!(file.mail.iter().all(|rule| !rule.tests.is_empty()));
-        assert!(file.original.iter().chain(&file.aside).all(|rule| !rule.tests.is_empty()));
+        assert!(
+            file.original.iter().chain(&file.aside).chain(&file.permanent).all(|rule| !rule.tests.is_empty())
+        );
         assert!(file.recipient.iter().all(|rule| !rule.tests.is_empty()));
         assert!(file.reason.iter().all(|rule| !rule.tests.is_empty()));
     }

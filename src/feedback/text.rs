@@ -112,20 +112,23 @@ impl Note {
             !is_likely(address)
                 && (own.iter().any(|other| address::same(other, address)) || address::is_system(address))
         };
-        let mut named: Vec<(usize, Named)> = Vec::new();
-        for (at, line) in self.lines.iter().enumerate() {
-            if named.len() >= RECIPIENTS || !line.contains('@') || rules.is_aside(line) {
-                continue;
-            }
-            if let Some(found) = rules.recipient(line).filter(|found| !is_own(&found.address)) {
-                named.push((at, found));
-            }
+        let mut named = self.named(rules, &is_own);
+        if named.is_empty() {
+            // Some write to themselves, and reports travel through the very mailbox.
+            named = self.named(rules, &|address| address::is_system(address));
         }
         if named.is_empty() {
             named = self.any_address(rules, &is_own, &is_likely);
         }
         let mut entries: Vec<Entry> = Vec::new();
         for (index, (at, found)) in named.iter().enumerate() {
+            // The address that the one above was made from is no recipient of its own.
+            let is_known = |entry: &Entry| {
+                entry.original.as_deref().is_some_and(|original| address::same(original, &found.address))
+            };
+            if entries.iter().any(is_known) {
+                continue;
+            }
             let next = named.get(index + 1).map_or(self.lines.len(), |(next, _)| *next);
             let reason = self.words_beside(*at, next.max(at + 1), found.end);
             match entries.iter_mut().find(|entry| address::same(&entry.address, &found.address)) {
@@ -140,6 +143,14 @@ impl Note {
             }
         }
         entries
+    }
+
+    /// The recipients that lines name by a rule, but for those that can't be one.
+    fn named(&self, rules: &Rules, is_other: &dyn Fn(&str) -> bool) -> Vec<(usize, Named)> {
+        let lines =
+            self.lines.iter().enumerate().filter(|(_, line)| line.contains('@') && !rules.is_aside(line));
+        let named = lines.filter_map(|(at, line)| Some((at, rules.recipient(line)?)));
+        named.filter(|(_, found)| !is_other(&found.address)).take(RECIPIENTS).collect()
     }
 
     /// Without a line that names a recipient: the only address that can be one, or those that the
@@ -174,10 +185,12 @@ impl Note {
         }
     }
 
-    /// Sendmail: `(expanded from: <a@b.example>)` on the line below.
+    /// On the line below, of Sendmail: `(expanded from: <a@b.example>)`; of Exim: `(generated from
+    /// a@b.example)`.
     fn expanded_from(&self, at: usize) -> Option<String> {
         let line = self.lines.get(at)?.trim_start();
-        let rest = line.strip_prefix("(expanded from:")?;
+        let words = ["(expanded from:", "(generated from", "(ultimately generated from"];
+        let rest = words.iter().find_map(|words| line.strip_prefix(words))?;
         address::first(rest).map(str::to_owned)
     }
 
