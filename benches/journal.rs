@@ -163,6 +163,7 @@ impl Scene {
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: Vec::new(),
             archive: None,
+            one_text: false,
             seeds: None,
             clock: Clock::system(),
         };

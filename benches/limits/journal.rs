@@ -102,7 +102,7 @@ fn message_id(row: u32) -> String {
 }
 
 fn intent(row: u32, connection: u32) -> Intent {
-    Intent { row, attempt: 1, at: NOW, connection, message_id: message_id(row) }
+    Intent { row, attempt: 1, at: NOW, connection, message_id: message_id(row), is_copy: false }
 }
 
 fn outcome(row: u32, connection: u32) -> Outcome {

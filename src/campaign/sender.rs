@@ -26,6 +26,10 @@ pub struct Sender {
     /// An address that gets a copy of every message, in the envelope only; not with route `mx`.
     #[serde(default, with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub archive_bcc: Option<Address>,
+    /// The archive also has what was written for a recipient who was refused: content then goes
+    /// along with its envelope where the server allows that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archive_strict: bool,
     /// One return path per recipient: `local+<token>@domain`.
     #[serde(default)]
     pub verp: bool,

@@ -251,6 +251,8 @@ fn add_steps(steps: &mut Vec<Step>, attempts: &[Attempt]) {
                 (ended(disposition), format!("{disposition}: {why}"))
             }
             Verdict::Retry { at } => ("CH_RETRY", format!("retry at {at}: {why}")),
+            // Copies for the archive are not among the attempts.
+            Verdict::Copy { .. } => continue,
             Verdict::Withdrawn => ("CAAS_RECEIVED", "not started, waiting again".into()),
         };
         steps.push(Step { code, text, at: outcome.at });

@@ -92,7 +92,7 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, JobError
         security: Security::None,
         credentials: None,
         timeouts: campaign.delivery.timeouts.clone(),
-        extensions: Extensions::default(),
+        extensions: Extensions { archive_strict: campaign.sender.archive_strict, ..Extensions::default() },
         secrets: Secrets::default(),
     };
     let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
@@ -145,7 +145,11 @@ fn connection_limits(depth: usize, max_messages: u64) -> ConnectionLimits {
 
 /// What the campaign asks of every hop.
 fn extensions(campaign: &Campaign) -> Extensions {
-    Extensions { dsn: campaign.delivery.dsn.clone(), require_tls: campaign.delivery.require_tls }
+    Extensions {
+        dsn: campaign.delivery.dsn.clone(),
+        require_tls: campaign.delivery.require_tls,
+        archive_strict: campaign.sender.archive_strict,
+    }
 }
 
 /// The passwords of all relays: none may show another's either.

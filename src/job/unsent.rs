@@ -12,7 +12,7 @@ use crate::run::{Directory, Lane, NextHops, Routed, Segment, Task};
 pub(super) struct Unsent {
     /// Those that were never touched.
     fresh: Vec<u32>,
-    /// Those that were tried before, and when they are due.
+    /// Those that were tried before, and when they are due; the archive's copies too.
     tried: Vec<(Task, Timestamp)>,
     /// The number of rows that are done.
     pub done: u64,
@@ -36,13 +36,14 @@ impl Unsent {
                         details.outcome(states, row)?.expect("a row that is pending has an outcome");
                     let at = match outcome.verdict {
                         Verdict::Retry { at } => at,
-                        Verdict::Final(_) | Verdict::Withdrawn => now,
+                        Verdict::Final(_) | Verdict::Withdrawn | Verdict::Copy { .. } => now,
                     };
                     let task = Task {
                         row,
                         attempts: outcome.attempt,
                         first_attempt_at: outcome.first_attempt_at,
                         last_attempt_at: outcome.last_attempt_at,
+                        is_copy: false,
                     };
                     unsent.tried.push((task, schedule.due(at, now)));
                 }
@@ -50,6 +51,11 @@ impl Unsent {
                 // `resolve_open_intents` has left none, and a damaged journal is refused.
                 RowState::Open | RowState::Unknown => unsent.done += 1,
             }
+        }
+        for row in states.waiting_copies() {
+            let outcome = details.outcome(states, row)?;
+            let sent_at = outcome.and_then(|outcome| outcome.last_attempt_at);
+            unsent.tried.push((Task::copy(row, sent_at.unwrap_or(now)), now));
         }
         Ok(unsent)
     }

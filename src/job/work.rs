@@ -68,10 +68,14 @@ impl Job<'_> {
             not_after: options.not_after,
             drain: Duration::from_secs(campaign.delivery.drain_seconds),
             per_second: (!options.unpaced).then(|| campaign.capacity.per_hour as f64 / 3_600.0),
-            // A test message goes to one address as often as there are rows: each in a transaction
-            // of its own.
-            one_text: !campaign.template.personalised && run.redirect.is_empty(),
+            one_text: self.has_one_text(run),
         }
+    }
+
+    /// Whether one message serves many rows. A test message goes to one address as often as there
+    /// are rows: each in a transaction of its own.
+    fn has_one_text(&self, run: &FrozenRun) -> bool {
+        !self.campaign().template.personalised && run.redirect.is_empty()
     }
 
     fn pacer(
@@ -125,6 +129,7 @@ impl Job<'_> {
             return_paths: self.return_paths(run.id())?,
             redirect: run.redirect.clone(),
             archive: self.campaign().sender.archive_bcc.clone(),
+            one_text: self.has_one_text(run),
             seeds: match run.manifest.seed_rows() {
                 rows if rows.is_empty() => None,
                 // Their links unsubscribe nobody.

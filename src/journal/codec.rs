@@ -9,6 +9,7 @@ use crate::mail::{Class, Disposition, EnhancedStatus, Reply, Timestamp};
 /// The first byte of a record.
 const INTENT: u8 = 1;
 const OUTCOME: u8 = 2;
+const INTENT_OF_COPY: u8 = 3;
 
 /// The longest text that is kept of a reply or a detail, in bytes: some servers answer with a page
 /// of help.
@@ -26,6 +27,7 @@ mod has {
     pub(super) const MESSAGE_ID: u64 = 1 << 7;
     pub(super) const DETAIL: u64 = 1 << 8;
     pub(super) const ARCHIVE: u64 = 1 << 9;
+    pub(super) const COPIED_BY: u64 = 1 << 10;
 }
 
 /// A group holds something that is not a record.
@@ -50,11 +52,15 @@ pub(super) struct Head {
     /// `None` for an intent.
     pub verdict: Option<Verdict>,
     pub attempt: u16,
+    /// An intent or an outcome of the archive's copy alone.
+    pub is_copy: bool,
+    /// The outcome says who carries the archive's copy.
+    pub names_copy: bool,
 }
 
 pub(super) fn put_intent(out: &mut Vec<u8>, intent: &Intent) {
     framed(out, |out| {
-        out.push(INTENT);
+        out.push(if intent.is_copy { INTENT_OF_COPY } else { INTENT });
         varint(out, intent.row.into());
         varint(out, intent.attempt.into());
         moment(out, intent.at);
@@ -74,7 +80,8 @@ pub(super) fn put_outcome(out: &mut Vec<u8>, outcome: &Outcome) {
         | flag(outcome.bytes.is_some(), has::BYTES)
         | flag(outcome.message_id.is_some(), has::MESSAGE_ID)
         | flag(outcome.detail.is_some(), has::DETAIL)
-        | flag(outcome.archive.is_some(), has::ARCHIVE);
+        | flag(outcome.archive.is_some(), has::ARCHIVE)
+        | flag(outcome.copied_by.is_some(), has::COPIED_BY);
     framed(out, |out| {
         out.push(OUTCOME);
         varint(out, flags);
@@ -88,6 +95,8 @@ pub(super) fn put_outcome(out: &mut Vec<u8>, outcome: &Outcome) {
                 moment(out, at);
             }
             Verdict::Withdrawn => out.push(VERDICT_WITHDRAWN),
+            Verdict::Copy { ended: false } => out.push(VERDICT_COPY_LATER),
+            Verdict::Copy { ended: true } => out.push(VERDICT_COPY_ENDED),
         }
         if let Some(connection) = outcome.connection {
             varint(out, connection.into());
@@ -110,6 +119,9 @@ pub(super) fn put_outcome(out: &mut Vec<u8>, outcome: &Outcome) {
         if let Some(reply) = &outcome.archive {
             put_reply(out, reply);
         }
+        if let Some(row) = outcome.copied_by {
+            varint(out, row.into());
+        }
     });
 }
 
@@ -127,6 +139,8 @@ fn put_reply(out: &mut Vec<u8>, reply: &Reply) {
 const NO_STATUS: EnhancedStatus = EnhancedStatus { class: 0, subject: 0, detail: 0 };
 const VERDICT_RETRY: u8 = 100;
 const VERDICT_WITHDRAWN: u8 = 101;
+const VERDICT_COPY_LATER: u8 = 102;
+const VERDICT_COPY_ENDED: u8 = 103;
 
 /// Numbers on disk: never changed, only added to.
 const fn disposition_number(disposition: Disposition) -> u8 {
@@ -250,7 +264,7 @@ impl Raw<'_> {
     pub(super) fn head(&self) -> Result<Head, BadRecord> {
         let mut input = Input { bytes: self.bytes };
         self.good(match input.byte() {
-            Some(INTENT) => input.intent_head(),
+            Some(kind @ (INTENT | INTENT_OF_COPY)) => input.intent_head(kind == INTENT_OF_COPY),
             Some(OUTCOME) => input.outcome_head().map(|(head, ..)| head),
             _ => None,
         })
@@ -260,7 +274,9 @@ impl Raw<'_> {
     pub(super) fn record(&self) -> Result<Record, BadRecord> {
         let mut input = Input { bytes: self.bytes };
         let record = match input.byte() {
-            Some(INTENT) => input.intent().map(Record::Intent),
+            Some(kind @ (INTENT | INTENT_OF_COPY)) => {
+                input.intent(kind == INTENT_OF_COPY).map(Record::Intent)
+            }
             Some(OUTCOME) => input.outcome().map(Record::Outcome),
             _ => None,
         };
@@ -326,18 +342,20 @@ impl<'a> Input<'a> {
         str::from_utf8(self.take(length)?).ok().map(str::to_owned)
     }
 
-    fn intent_head(&mut self) -> Option<Head> {
-        Some(Head { row: self.number()?, attempt: self.number()?, verdict: None })
+    fn intent_head(&mut self, is_copy: bool) -> Option<Head> {
+        let (row, attempt) = (self.number()?, self.number()?);
+        Some(Head { row, attempt, verdict: None, is_copy, names_copy: false })
     }
 
-    fn intent(&mut self) -> Option<Intent> {
-        let head = self.intent_head()?;
+    fn intent(&mut self, is_copy: bool) -> Option<Intent> {
+        let head = self.intent_head(is_copy)?;
         Some(Intent {
             row: head.row,
             attempt: head.attempt,
             at: self.moment()?,
             connection: self.number()?,
             message_id: self.text()?,
+            is_copy,
         })
     }
 
@@ -347,11 +365,15 @@ impl<'a> Input<'a> {
         let verdict = match self.byte()? {
             VERDICT_RETRY => Verdict::Retry { at: self.moment()? },
             VERDICT_WITHDRAWN => Verdict::Withdrawn,
+            VERDICT_COPY_LATER => Verdict::Copy { ended: false },
+            VERDICT_COPY_ENDED => Verdict::Copy { ended: true },
             number => {
                 Verdict::Final(Disposition::ALL.into_iter().find(|d| disposition_number(*d) == number)?)
             }
         };
-        Some((Head { row, attempt, verdict: Some(verdict) }, flags, at, verdict))
+        let is_copy = matches!(verdict, Verdict::Copy { .. });
+        let names_copy = flags & has::COPIED_BY != 0;
+        Some((Head { row, attempt, verdict: Some(verdict), is_copy, names_copy }, flags, at, verdict))
     }
 
     fn outcome(&mut self) -> Option<Outcome> {
@@ -388,6 +410,9 @@ impl<'a> Input<'a> {
         }
         if there(has::ARCHIVE) {
             outcome.archive = Some(self.reply()?);
+        }
+        if there(has::COPIED_BY) {
+            outcome.copied_by = Some(self.number()?);
         }
         Some(outcome)
     }

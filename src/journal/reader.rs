@@ -78,6 +78,7 @@ impl Reader {
             for raw in Records::new(group.records).map_while(Result::ok) {
                 if let Ok(head) = raw.head()
                     && rows.contains(&head.row)
+                    && !head.is_copy
                     && let Ok(record) = raw.record()
                 {
                     add(&mut attempts[(head.row - rows.start) as usize], record);
@@ -169,6 +170,16 @@ impl<'a> Details<'a> {
         match self.record(place)? {
             Record::Intent(intent) => Ok(Some(intent)),
             Record::Outcome(_) => Err(self.moved(place)),
+        }
+    }
+
+    /// The last outcome of the archive's copy that goes with `row`; `None` while it was not sent
+    /// again.
+    pub fn copy(&mut self, states: &States, row: u32) -> Result<Option<Outcome>, JournalError> {
+        let Some(place) = states.copy_place(row) else { return Ok(None) };
+        match self.record(place)? {
+            Record::Outcome(outcome) => Ok(Some(outcome)),
+            Record::Intent(_) => Err(self.moved(place)),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::mail::{Class, Disposition, Reply, Timestamp};
 
 /// "The message of this row is about to be handed to this connection."
 ///
-/// Bytes: `1`, row, attempt, at, connection, message id.
+/// Bytes: `1`, or `3` for a copy that only the archive gets; row, attempt, at, connection, message id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// The plan row.
@@ -24,6 +24,9 @@ pub struct Intent {
     pub connection: u32,
     /// The `Message-ID`: what to look for at the next hop if this stays in doubt.
     pub message_id: String,
+    /// The archive's copy of a message that its recipient has: a kill leaves no row in doubt, and
+    /// the copy is sent again.
+    pub is_copy: bool,
 }
 
 /// What became of a row: of its last intent, or without an intent.
@@ -65,6 +68,9 @@ pub struct Outcome {
     pub detail: Option<String>,
     /// The reply about the archive's copy.
     pub archive: Option<Reply>,
+    /// The archive's copy was refused for now and is sent again, as the copy of this row: another
+    /// one's if they shared the message.
+    pub copied_by: Option<u32>,
 }
 
 /// What an outcome means for its row.
@@ -79,6 +85,11 @@ pub enum Verdict {
     },
     /// Nothing of the message was sent: the row is as it was before the intent.
     Withdrawn,
+    /// Says nothing of the row, but what became of the archive's copy: `archive` or `detail`.
+    Copy {
+        /// It is not tried again.
+        ended: bool,
+    },
 }
 
 /// What all messages of one connection share.
@@ -114,6 +125,7 @@ impl Outcome {
             message_id: None,
             detail: None,
             archive: None,
+            copied_by: None,
         }
     }
 

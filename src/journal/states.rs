@@ -40,12 +40,22 @@ pub struct States {
     open: FxHashMap<u32, Place>,
     /// The attempts that are neither the first nor the last of their row, as (row, attempt, start).
     between: Vec<(u32, u16, Timestamp)>,
+    /// The archive's copies that were put off: the last outcome of each, if any, and whether it is
+    /// over.
+    copies: FxHashMap<u32, CopyState>,
     /// The last group that was read.
     group: u64,
     /// The run that the journal belongs to.
     pub run: RunKey,
     /// Set when not all of the journal could be read.
     pub damage: Option<Damage>,
+}
+
+/// The archive's copy of a message that its recipient has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct CopyState {
+    place: Option<Place>,
+    ended: bool,
 }
 
 /// Where a record is: its group, and its number within the group.
@@ -100,6 +110,7 @@ impl States {
             rows: vec![0; run.plan_rows as usize],
             open: FxHashMap::default(),
             between: Vec::new(),
+            copies: FxHashMap::default(),
             group: 0,
             run,
             damage: None,
@@ -155,6 +166,19 @@ impl States {
         rows
     }
 
+    /// The rows whose archive copy is to be sent again, in order.
+    pub fn waiting_copies(&self) -> Vec<u32> {
+        let waiting = self.copies.iter().filter(|(_, copy)| !copy.ended);
+        let mut rows: Vec<u32> = waiting.map(|(row, _)| *row).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Where the last outcome of the archive's copy is that goes with `row`.
+    pub(super) fn copy_place(&self, row: u32) -> Option<Place> {
+        self.copies.get(&row)?.place
+    }
+
     fn last(&self, row: u32) -> Option<Last> {
         Last::unpack(*self.rows.get(row as usize)?)
     }
@@ -205,8 +229,13 @@ impl States {
 
     fn apply_one(&mut self, head: Head, place: Place, raw: Raw<'_>) -> Result<(), BadRecord> {
         let disposition = match head.verdict {
+            None if head.is_copy => return Ok(()),
             None => {
                 self.open.insert(head.row, place);
+                return Ok(());
+            }
+            Some(Verdict::Copy { ended }) => {
+                self.copies.insert(head.row, CopyState { place: Some(place), ended });
                 return Ok(());
             }
             Some(Verdict::Withdrawn) => {
@@ -235,6 +264,12 @@ impl States {
                     let last = Last { disposition: Some(disposition), place: last.place };
                     self.rows[head.row as usize] = last.pack();
                     return Ok(());
+                }
+                if head.names_copy
+                    && let Record::Outcome(outcome) = raw.record()?
+                    && outcome.copied_by == Some(head.row)
+                {
+                    self.copies.entry(head.row).or_default();
                 }
                 Some(disposition)
             }

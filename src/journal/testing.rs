@@ -90,7 +90,14 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn intent(row: u32, attempt: u16, second: i64) -> Intent {
-    Intent { row, attempt, at: at(second), connection: 1, message_id: format!("{row}.{attempt}@example.com") }
+    Intent {
+        row,
+        attempt,
+        at: at(second),
+        connection: 1,
+        message_id: format!("{row}.{attempt}@example.com"),
+        is_copy: false,
+    }
 }
 
 pub(crate) fn accepted(row: u32, attempt: u16, second: i64) -> Outcome {

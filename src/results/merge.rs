@@ -139,6 +139,10 @@ impl<'a> Results<'a> {
         let Known { states, details } = &mut self.known;
         let state = states.state(index);
         let outcome = details.outcome(states, index)?;
+        let copy = match outcome.as_ref().and_then(|outcome| outcome.copied_by) {
+            Some(row) => details.copy(states, row)?,
+            None => None,
+        };
         let intent = details.open_intent(states, index)?;
         let number = intent.as_ref().map(|intent| intent.connection);
         let number = number.or(outcome.as_ref().and_then(|outcome| outcome.connection));
@@ -156,6 +160,10 @@ impl<'a> Results<'a> {
         row.delivered_to = delivered_to.map(|to| Cow::Owned(to.clone()));
         if let Some(outcome) = &outcome {
             fill_from_outcome(&mut row, outcome, details.between(states, index, outcome.attempt));
+        }
+        if let Some(Outcome { archive, detail, .. }) = &copy {
+            let reply = archive.as_ref().map(ToString::to_string);
+            row.archive = reply.or(detail.clone()).map(Cow::Owned);
         }
         if let Some(intent) = &intent {
             fill_from_intent(&mut row, intent);
@@ -189,7 +197,7 @@ impl<'a> Results<'a> {
 fn pending(outcome: Option<&Outcome>) -> String {
     let next = outcome.and_then(|outcome| match outcome.verdict {
         Verdict::Retry { at } => Some(at),
-        Verdict::Final(_) | Verdict::Withdrawn => None,
+        Verdict::Final(_) | Verdict::Withdrawn | Verdict::Copy { .. } => None,
     });
     match next {
         Some(at) => format!("to be tried again at {at}"),

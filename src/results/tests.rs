@@ -83,7 +83,17 @@ impl Run {
 }
 
 fn intent(row: u32, attempt: u16, second: i64, connection: u32) -> (Intent, ()) {
-    (Intent { row, attempt, at: at(second), connection, message_id: format!("{row}.{attempt}@x") }, ())
+    (
+        Intent {
+            row,
+            attempt,
+            at: at(second),
+            connection,
+            message_id: format!("{row}.{attempt}@x"),
+            is_copy: false,
+        },
+        (),
+    )
 }
 
 fn outcome(row: u32, attempt: u16, verdict: Verdict, second: i64) -> Outcome {

@@ -158,6 +158,7 @@ mod tests {
             at: Timestamp(0),
             connection: 1,
             message_id: "all@example.com".into(),
+            is_copy: false,
         };
         let address = |row| Address::parse(&format!("r{row}@example.com")).unwrap();
         let message = Message {
@@ -173,6 +174,7 @@ mod tests {
                 return_path: None,
                 recipients: rows.clone().map(address).collect(),
                 archive: None,
+                is_copy: false,
             },
             message: SignedMessage::new(Bytes::new(), message),
             valid_until: None,

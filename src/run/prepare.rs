@@ -16,7 +16,7 @@ use crate::compose::{Composer, RenderFailure, ReturnPaths};
 use crate::dkim::Signer;
 use crate::mail::{Address, Envelope, Message, SignedMessage};
 use crate::pacing::Clock;
-use crate::plan::Plan;
+use crate::plan::{Plan, Row};
 use crate::run_dir::StopReason;
 use crate::suppression::Watch;
 
@@ -40,6 +40,8 @@ pub struct Preparer {
     pub redirect: Vec<Address>,
     /// Gets a copy of every message that is not a test.
     pub archive: Option<Address>,
+    /// All rows get the same text.
+    pub one_text: bool,
     /// The rows that are copies for seed addresses, and what composes them. They are asked of no
     /// suppression list.
     pub seeds: Option<(Range<u32>, Composer)>,
@@ -69,7 +71,7 @@ impl Preparer {
                     return this.prepare_shared(tasks, one_domain, report);
                 }
                 for task in tasks {
-                    let message = this.prepare(task.row);
+                    let message = this.prepare_task(&task);
                     report(vec![task], message);
                 }
             });
@@ -84,10 +86,40 @@ impl Preparer {
         }
     }
 
+    /// Composes and signs what `task` still needs.
+    fn prepare_task(&self, task: &Task) -> Result<Composed, NotComposed> {
+        match &self.archive {
+            Some(archive) if task.is_copy => self.prepare_copy(task, archive),
+            Some(_) | None => self.prepare(task.row),
+        }
+    }
+
+    /// The message that a row's recipient has, for the archive alone. It is composed again, dated as
+    /// the first one was; whether the recipient may still be mailed is no question any more.
+    fn prepare_copy(&self, task: &Task, archive: &Address) -> Result<Composed, NotComposed> {
+        let date = task.first_attempt_at.unwrap_or_else(|| self.clock.wall());
+        let composed = if self.one_text {
+            self.composer.compose_for_all(date)
+        } else {
+            let composer = self.seeds_with(task.row).map_or(&self.composer, |(_, composer)| composer);
+            composer.compose(&self.row(task.row)?, date)
+        };
+        let return_path = Some(self.return_paths.of(task.row));
+        Ok(Composed {
+            envelope: Envelope::of_copy(return_path, archive.clone()),
+            message: self.sign(composed)?,
+        })
+    }
+
+    fn row(&self, row: u32) -> Result<Row, NotComposed> {
+        self.plan
+            .row(row)
+            .map_err(|error| NotComposed::Stop(StopReason::PlanUnreadable { detail: error.to_string() }))
+    }
+
     /// Composes and signs one row.
     pub fn prepare(&self, row: u32) -> Result<Composed, NotComposed> {
-        let unreadable = |detail| NotComposed::Stop(StopReason::PlanUnreadable { detail });
-        let row = self.plan.row(row).map_err(|error| unreadable(error.to_string()))?;
+        let row = self.row(row)?;
         self.check_suppression(row.index, &row.address)?;
         let composer = self.seeds_with(row.index).map_or(&self.composer, |(_, composer)| composer);
         let message = self.sign(composer.compose(&row, self.clock.wall()))?;
@@ -106,6 +138,11 @@ impl Preparer {
         report: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
     ) {
         let mut envelopes = Envelopes::new(one_domain);
+        let (copies, tasks): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.is_copy);
+        for copy in copies {
+            let message = self.prepare_task(&copy);
+            report(vec![copy], message);
+        }
         for task in tasks {
             let address = self.plan.address(task.row);
             match self.check_suppression(task.row, &address) {
@@ -122,8 +159,8 @@ impl Preparer {
             // It has no token, so it is the same for every row.
             let return_path = Some(self.return_paths.of(tasks[0].row));
             let archive = self.archive.clone();
-            let composed =
-                |message| Composed { envelope: Envelope { return_path, recipients, archive }, message };
+            let envelope = Envelope { return_path, recipients, archive, is_copy: false };
+            let composed = |message| Composed { envelope, message };
             report(tasks, message.clone().map(composed));
         }
     }

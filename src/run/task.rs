@@ -15,12 +15,20 @@ pub struct Task {
     pub first_attempt_at: Option<Timestamp>,
     /// The last transmission, if any.
     pub last_attempt_at: Option<Timestamp>,
+    /// The recipient has the message, and only the archive's copy of it is to be sent. Then the
+    /// attempts are those of the copy, and the first was the recipient's.
+    pub is_copy: bool,
 }
 
 impl Task {
     /// A row that was never tried.
     pub fn fresh(row: u32) -> Self {
-        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None }
+        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None, is_copy: false }
+    }
+
+    /// The archive's copy of a message that went to this row at `sent_at`.
+    pub fn copy(row: u32, sent_at: Timestamp) -> Self {
+        Self { first_attempt_at: Some(sent_at), is_copy: true, ..Self::fresh(row) }
     }
 }
 

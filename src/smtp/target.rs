@@ -38,6 +38,9 @@ pub struct Extensions {
     pub dsn: Option<Dsn>,
     /// REQUIRETLS (RFC 8689): without it the message is not sent.
     pub require_tls: bool,
+    /// The archive may get what was written for a recipient who was refused. Without it the content
+    /// of a message with an archive waits for the replies to its envelope.
+    pub archive_strict: bool,
 }
 
 impl Extensions {

@@ -22,24 +22,32 @@ fn verdicts() -> impl Strategy<Value = Verdict> {
         (0..Disposition::ALL.len()).prop_map(|n| Verdict::Final(Disposition::ALL[n])),
         moments().prop_map(|at| Verdict::Retry { at }),
         Just(Verdict::Withdrawn),
+        any::<bool>().prop_map(|ended| Verdict::Copy { ended }),
     ]
 }
 
 fn records() -> impl Strategy<Value = Record> {
     use proptest::option::of;
-    let intents = (any::<u32>(), any::<u16>(), moments(), any::<u32>(), ".{0,80}").prop_map(
-        |(row, attempt, at, connection, message_id)| {
-            Record::Intent(Intent { row, attempt, at, connection, message_id })
+    let intents = (any::<u32>(), any::<u16>(), moments(), any::<u32>(), ".{0,80}", any::<bool>()).prop_map(
+        |(row, attempt, at, connection, message_id, is_copy)| {
+            Record::Intent(Intent { row, attempt, at, connection, message_id, is_copy })
         },
     );
     let heads = (any::<u32>(), any::<u16>(), verdicts(), moments());
     let times = (of(moments()), of(moments()), of(any::<u64>()), of(any::<u32>()), of(any::<u32>()));
-    let words = (of(0..Class::ALL.len()), of(replies()), of(".{0,80}"), of(".{0,80}"), of(replies()));
+    let words = (
+        of(0..Class::ALL.len()),
+        of(replies()),
+        of(".{0,80}"),
+        of(".{0,80}"),
+        of(replies()),
+        of(any::<u32>()),
+    );
     let outcomes = (heads, times, words).prop_map(
         |(
             (row, attempt, verdict, at),
             (first_attempt_at, last_attempt_at, latency_us, bytes, connection),
-            (class, reply, message_id, detail, archive),
+            (class, reply, message_id, detail, archive, copied_by),
         )| {
             let class = class.map(|n| Class::ALL[n]);
             Record::Outcome(Outcome {
@@ -57,6 +65,7 @@ fn records() -> impl Strategy<Value = Record> {
                 message_id,
                 detail,
                 archive,
+                copied_by,
             })
         },
     );

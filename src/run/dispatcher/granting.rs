@@ -88,6 +88,7 @@ impl Dispatcher {
             at: now,
             connection: place.number,
             message_id: message_id.clone(),
+            is_copy: task.is_copy,
         };
         let intents = tasks.iter().map(intent).collect();
         let number = self.next_transaction;

@@ -4,6 +4,7 @@
 //! It does no I/O and reads no clock: [`Dispatcher::handle`] takes one event and the time, and
 //! returns actions. So a whole run can be tested in simulated time.
 
+mod copies;
 mod files;
 mod granting;
 mod outlook;
@@ -139,7 +140,7 @@ pub struct Dispatcher {
     /// Rows that they are for.
     rows_in_flight: usize,
     next_transaction: u64,
-    /// Rows that have no outcome yet.
+    /// Rows that have no outcome yet, and copies that the archive is still to get.
     left: u64,
     /// Rows that are being composed.
     preparing: usize,
@@ -451,6 +452,9 @@ impl Dispatcher {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
+        if task.is_copy {
+            return self.end_copy_unsent(&task, detail, now, actions);
+        }
         self.count(disposition);
         actions.push(Action::Record(Outcome {
             class,

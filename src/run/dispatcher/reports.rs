@@ -35,7 +35,7 @@ impl Dispatcher {
     /// The intents of these rows are void: nothing went out for them, and they wait for their turn
     /// again.
     fn withdraw(&mut self, in_flight: &InFlight, tasks: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
-        for task in tasks {
+        for task in tasks.iter().filter(|task| !task.is_copy) {
             let attempt = task.attempts.saturating_add(1);
             let mut outcome = Outcome::new(task.row, attempt, Verdict::Withdrawn, now);
             outcome.connection = Some(in_flight.connection);
@@ -60,12 +60,16 @@ impl Dispatcher {
             self.lanes[in_flight.lane].proven(id);
         }
         let fates = std::mem::take(&mut report.fates);
+        if let [task @ Task { is_copy: true, .. }] = in_flight.tasks[..] {
+            return self.on_copy(&in_flight, task, fates, now, actions);
+        }
         let too_many = too_many(&fates);
         if let Some(too_many) = &too_many {
             self.send_again_at_once(&in_flight, too_many, now, actions);
         }
         let lane_id = in_flight.lane;
         let only_way = self.lanes[lane_id].limits.only_way;
+        let copied_by = self.put_copy_off(&in_flight, &fates, &report, now);
         let (mut accepted, mut complaint) = (0, None);
         for (at, fate) in fates.into_iter().enumerate() {
             if too_many.as_ref().is_some_and(|too_many| too_many.beyond.contains(&at)) {
@@ -81,7 +85,7 @@ impl Dispatcher {
                 let of_rate = judged.reply.is_some() && judged.pause.is_none();
                 complaint.get_or_insert_with(|| (judged.cause(), of_rate));
             }
-            self.conclude(&in_flight, at, judged, &report, now, actions);
+            self.conclude(&in_flight, at, judged, copied_by, &report, now, actions);
         }
         // However many recipients it had, a transaction is one sign of how much its site can take.
         if let Some((cause, of_rate)) = complaint
@@ -126,6 +130,7 @@ impl Dispatcher {
         in_flight: &InFlight,
         at: usize,
         judged: Judged,
+        copied_by: Option<u32>,
         report: &Report,
         now: Timestamp,
         actions: &mut Vec<Action>,
@@ -166,7 +171,7 @@ impl Dispatcher {
                 self.counts.retries += 1;
                 self.lanes[*lane].put_off(task, at);
             }
-            Verdict::Withdrawn => {}
+            Verdict::Withdrawn | Verdict::Copy { .. } => {}
         }
         let outcome = Outcome {
             connection: Some(*connection),
@@ -179,6 +184,7 @@ impl Dispatcher {
             message_id: Some(message_id.clone()),
             detail: judged.detail,
             archive: report.archive.clone(),
+            copied_by: copied_by.filter(|_| verdict == Verdict::Final(Disposition::Accepted)),
             ..Outcome::new(row, task.attempts, verdict, finished_at)
         };
         if let Some(reason) = judged.stop.or_else(|| self.breaker.observe(&outcome)) {

@@ -159,6 +159,11 @@ impl Dispatcher {
     /// Ends rows whose time is over. What their last attempts brought stays their result.
     fn end_late(&mut self, late: &[Task], now: Timestamp, actions: &mut Vec<Action>) {
         for task in late {
+            if task.is_copy {
+                let detail = "not archived: its time was over".to_owned();
+                self.end_copy_unsent(task, detail, now, actions);
+                continue;
+            }
             self.count(Disposition::Deferred);
             actions.push(Action::Record(Outcome {
                 first_attempt_at: task.first_attempt_at,

@@ -175,6 +175,7 @@ impl Backlog {
             return_path: envelope.return_path.clone(),
             recipients: envelope.recipients.drain(..rows).collect(),
             archive: envelope.archive.clone(),
+            is_copy: envelope.is_copy,
         };
         let composed = Composed { envelope, message: message.clone() };
         Ready { tasks: first.tasks.drain(..rows).collect(), composed, at: first.at }

@@ -1,6 +1,7 @@
 //! Whole runs in simulated time: the test plays `prepare`, the sites, DNS and the ledger; the
 //! dispatcher is real.
 
+mod copies;
 mod many_sites;
 mod one_site;
 mod one_text;
@@ -30,7 +31,7 @@ use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedM
 use crate::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading};
 use crate::route::{Classifier, Schedule};
 use crate::run_dir::StopReason;
-use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError};
+use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError, Transaction};
 
 const START: Timestamp = Timestamp(1_800_000_000_000_000);
 
@@ -41,6 +42,9 @@ type Site = Box<dyn FnMut(Sent) -> (Duration, Fate)>;
 type Opens = Box<dyn FnMut(&str, Timestamp) -> Result<(), Trouble>>;
 /// Where a row's domain goes.
 type Routes = Box<dyn FnMut(u32, Timestamp) -> Result<Routed, NoRoute>>;
+
+/// The reply of an archive to a row's copy.
+type Archive = Box<dyn FnMut(u32, Timestamp) -> Reply>;
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {
@@ -73,6 +77,10 @@ struct World {
     lookups: usize,
     /// When the ledger can't answer.
     ledger_fails: Box<dyn Fn(Timestamp) -> bool>,
+    /// What the archive answers in a recipient's transaction, and to a copy of its own.
+    archive: Option<Archive>,
+    /// The copies that went to the archive alone, by their rows.
+    copies: Vec<(u32, Timestamp)>,
     /// Rows that can't be composed.
     broken: BTreeMap<u32, NotComposed>,
     sent: Vec<Sent>,
@@ -214,6 +222,8 @@ impl World {
             loses: None,
             routes: Box::new(|_, _| unreachable!("every row has its lane")),
             ledger_fails: Box::new(|_| false),
+            archive: None,
+            copies: Vec::new(),
             sites: HashMap::new(),
             lookups: 0,
             broken: BTreeMap::new(),
@@ -312,6 +322,10 @@ impl World {
                     let site = self.sites[&connection];
                     let recipients: Vec<String> =
                         transaction.envelope.recipients.iter().map(Address::to_string).collect();
+                    if let [Intent { row, is_copy: true, .. }] = intents[..] {
+                        self.send_copy(connection, row, &transaction);
+                        continue;
+                    }
                     let rows: Vec<String> =
                         intents.iter().map(|intent| format!("r{}@example.com", intent.row)).collect();
                     assert_eq!(rows, recipients, "an intent for each recipient");
@@ -325,10 +339,12 @@ impl World {
                         longest = longest.max(wait);
                         fates.push(fate);
                     }
+                    let first = self.transactions.last().expect("it was just added")[0];
+                    let now = self.now;
                     let report = Report {
                         id: transaction.id,
                         fates,
-                        archive: None,
+                        archive: self.archive.as_mut().map(|archive| archive(first, now)),
                         started_at: self.now,
                         finished_at: self.now + longest,
                     };
@@ -349,6 +365,18 @@ impl World {
         }
     }
 
+    /// A copy for the archive alone.
+    fn send_copy(&mut self, connection: ConnectionId, row: u32, transaction: &Transaction) {
+        assert!(transaction.envelope.is_copy);
+        self.copies.push((row, self.now));
+        let reply = (self.archive.as_mut().expect("there is an archive"))(row, self.now);
+        let to = if reply.is_positive() { Command::EndOfMessage } else { Command::Rcpt };
+        let (started_at, finished_at) = (self.now, self.now + MS);
+        let fates = vec![Fate::Replied { reply, to }];
+        let report = Report { id: transaction.id, fates, archive: None, started_at, finished_at };
+        self.later(MS, Event::Reported(connection, report));
+    }
+
     /// One message for `tasks`, without those that can't be composed.
     fn prepare(&mut self, lane: LaneId, tasks: &[Task]) -> Vec<Prepared> {
         let at = self.now;
@@ -359,20 +387,19 @@ impl World {
             Prepared { tasks: vec![*task], lane, at, message }
         });
         let mut prepared: Vec<Prepared> = without.collect();
+        let (copies, whole): (Vec<Task>, Vec<Task>) = whole.into_iter().partition(|task| task.is_copy);
+        for task in copies {
+            let envelope = Envelope::of_copy(None, Address::parse("archive@example.com").unwrap());
+            let message = Ok(Composed { envelope, message: message_of(task.row) });
+            prepared.push(Prepared { tasks: vec![task], lane, at, message });
+        }
         if let Some(first) = whole.first() {
             self.composed += 1;
-            let message = Message {
-                header: Bytes::from_static(b"Subject: x\r\n"),
-                body: vec![Bytes::from_static(b"x\r\n")],
-                message_id: format!("{}@example.com", first.row),
-                eight_bit: false,
-                needs_smtputf8: false,
-            };
             let address = |task: &Task| Address::parse(&format!("r{}@example.com", task.row)).unwrap();
             let recipients = whole.iter().map(address).collect();
             let composed = Composed {
-                envelope: Envelope { return_path: None, recipients, archive: None },
-                message: SignedMessage::new(Bytes::new(), message),
+                envelope: Envelope { return_path: None, recipients, archive: None, is_copy: false },
+                message: message_of(first.row),
             };
             prepared.push(Prepared { tasks: whole, lane, at, message: Ok(composed) });
         }
@@ -402,6 +429,17 @@ impl World {
             other => panic!("not stopped but {other:?}"),
         }
     }
+}
+
+fn message_of(row: u32) -> SignedMessage {
+    let message = Message {
+        header: Bytes::from_static(b"Subject: x\r\n"),
+        body: vec![Bytes::from_static(b"x\r\n")],
+        message_id: format!("{row}@example.com"),
+        eight_bit: false,
+        needs_smtputf8: false,
+    };
+    SignedMessage::new(Bytes::new(), message)
 }
 
 const MS: Duration = Duration::from_millis(1);

@@ -17,7 +17,8 @@
 //!
 //! An archive address gets a RCPT of its own after the recipients'. Its reply never decides a
 //! recipient's fate; it is part of their report, which waits for it. If all recipients are refused,
-//! the archive gets no copy, unless the content was already written in the same go (BDAT).
+//! the archive gets no copy: the content waits for the replies to the envelope. With
+//! [`Extensions::archive_strict`] it doesn't, and what was written in one go reaches the archive.
 //!
 //! With a depth above one the next message follows in the same write, after a RSET: it is not known
 //! yet whether the message before it left a transaction open at the server (RCPT refused, BDAT

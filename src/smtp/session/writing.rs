@@ -3,7 +3,7 @@
 use crate::campaign::{Dsn, Notify};
 use crate::mail::Timestamp;
 use crate::smtp::codec::command;
-use crate::smtp::{Capabilities, Command, Fate, NotStarted, SessionError};
+use crate::smtp::{Capabilities, Command, Extensions, Fate, NotStarted, SessionError, Transaction};
 
 use super::{Active, Session, Step, needs_smtputf8};
 
@@ -22,7 +22,7 @@ impl Session {
     fn step(&mut self, now: Timestamp) -> bool {
         let Self { active, outgoing, capabilities, extensions, .. } = self;
         let Some(last) = active.back_mut() else { return false };
-        if last.waits(capabilities) {
+        if last.waits(capabilities, extensions) {
             return false;
         }
         if last.reported {
@@ -51,7 +51,8 @@ impl Session {
             Step::Rcpt(at) => {
                 let envelope = &last.transaction.envelope;
                 let recipient = &envelope.recipients[at];
-                let dsn = extensions.dsn(capabilities);
+                let never = envelope.is_copy.then(|| no_notification(capabilities)).flatten();
+                let dsn = if envelope.is_copy { never.as_ref() } else { extensions.dsn(capabilities) };
                 outgoing.command(Command::Rcpt, |out| command::rcpt(out, recipient, dsn));
                 match &envelope.archive {
                     _ if at + 1 < envelope.recipients.len() => Step::Rcpt(at + 1),
@@ -61,9 +62,7 @@ impl Session {
             }
             Step::ArchiveRcpt => {
                 if let Some(archive) = &last.transaction.envelope.archive {
-                    // A notification about the archive's copy would go to the recipient's return
-                    // path.
-                    let never = capabilities.dsn.then(|| Dsn { notify: vec![Notify::Never], ret: None });
+                    let never = no_notification(capabilities);
                     let write = |out: &mut _| command::rcpt(out, archive, never.as_ref());
                     outgoing.command(Command::ArchiveRcpt, write);
                     last.unanswered += 1;
@@ -144,15 +143,23 @@ fn after_rcpt(offered: &Capabilities) -> Step {
     if offered.chunking { Step::Chunk } else { Step::Data }
 }
 
+/// For the archive's copy: a notification about it would go to the recipient's return path.
+fn no_notification(offered: &Capabilities) -> Option<Dsn> {
+    offered.dsn.then(|| Dsn { notify: vec![Notify::Never], ret: None })
+}
+
 impl Active {
     /// True when the next step needs the replies to those before it.
-    fn waits(&self, offered: &Capabilities) -> bool {
+    fn waits(&self, offered: &Capabilities, asked: &Extensions) -> bool {
+        let Transaction { envelope, message, .. } = &self.transaction;
         let gate = match self.next {
             Step::Begin | Step::Done => false,
             // RFC 2920 §3.1: DATA ends a group of commands, since content is sent only after its
             // 354.
             Step::Content => true,
-            Step::Chunk => !offered.pipelining || self.transaction.message.bytes > EAGER_BYTES,
+            // Written in one go, it would reach the archive even if its recipients are refused.
+            Step::Chunk if envelope.archive.is_some() && !asked.archive_strict => true,
+            Step::Chunk => !offered.pipelining || message.bytes > EAGER_BYTES,
             Step::Reset | Step::Mail | Step::Rcpt(_) | Step::ArchiveRcpt | Step::Data => !offered.pipelining,
         };
         gate && self.unanswered > 0

@@ -178,7 +178,7 @@ async fn notifications_and_tls_all_the_way_are_asked_for_where_they_are_offered(
     .await;
     let dsn = Dsn { notify: vec![Notify::Failure, Notify::Delay], ret: Some(Return::Headers) };
     let send = async |security: Security, require_tls: bool| {
-        let extensions = Extensions { dsn: Some(dsn.clone()), require_tls };
+        let extensions = Extensions { dsn: Some(dsn.clone()), require_tls, ..Extensions::default() };
         let target = Target { extensions, ..target(address, security) };
         let mut serving = Serving::new(connect(&target).await.unwrap(), ConnectionLimits::default());
         let mut transaction = transaction(1, 10);

@@ -118,7 +118,7 @@ proptest! {
                 prop_assert_eq!(outcome.row, row);
                 let says = match outcome.verdict {
                     Verdict::Final(disposition) => RowState::Final(disposition),
-                    Verdict::Retry { .. } | Verdict::Withdrawn => RowState::Pending,
+                    Verdict::Retry { .. } | Verdict::Withdrawn | Verdict::Copy { .. } => RowState::Pending,
                 };
                 prop_assert_eq!(says, model.last);
             }
