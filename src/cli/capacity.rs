@@ -6,7 +6,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
-use super::output::out;
+use super::output::{out, out_json};
 use super::table::table;
 use crate::campaign::Capacity;
 use crate::kit::text::{counted, grouped};
@@ -84,7 +84,7 @@ fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
     let accounts = common.workspace().state()?.ledger().usage()?;
     if as_json {
         let value: Vec<_> = accounts.iter().map(account_json).collect();
-        out(&format!("{:#}\n", json!(value)))?;
+        out_json(&json!(value))?;
         return Ok(Exit::Ok);
     }
     if accounts.is_empty() {
@@ -185,7 +185,7 @@ fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, D
         ))?;
     }
     if as_json {
-        out(&format!("{:#}\n", json!(all)))?;
+        out_json(&json!(all))?;
     }
     Ok(if holds { Exit::Ok } else { Exit::SomeNotAccepted })
 }

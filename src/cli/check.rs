@@ -10,13 +10,14 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::moment;
 use super::name_servers::DnsOptions;
-use super::output::out;
+use super::output::{out_json, out_painted};
 use super::reading;
 use super::runtime::runtime;
 use super::table::table;
 use super::terminal::{Colour, Terminal};
 use crate::campaign::RouteKind;
 use crate::job::{CheckOptions, CheckReport, Job, chain};
+use crate::kit::outside_text;
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Timestamp;
 use crate::preflight::Level;
@@ -83,10 +84,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     })?;
     let refused = report.findings.refuse(args.strict);
     if args.json {
-        let files = job.target_group()?.files();
-        out(&format!("{:#}\n", json(&job, files, &report, refused)))?;
+        out_json(&json(&job, job.target_group()?.files(), &report, refused))?;
     } else {
-        out(&text(job.target_group()?.files(), &report, refused, Terminal::of_stdout()))?;
+        out_painted(&text(job.target_group()?.files(), &report, refused, Terminal::of_stdout()))?;
     }
     Ok(if refused { Exit::Refused } else { Exit::Ok })
 }
@@ -100,7 +100,10 @@ fn text(files: &[SourceFile], report: &CheckReport, refused: bool, terminal: Ter
     let failures = inspection.dry_run.failures();
     if !failures.is_empty() {
         text.push_str("rows that can't be rendered\n");
-        let line = |failed: &FailedRow| format!("  {}: {}\n", inspection.place(failed.index), failed.reason);
+        let line = |failed: &FailedRow| {
+            let line = format!("  {}: {}", inspection.place(failed.index), failed.reason);
+            outside_text::line(&line).into_owned() + "\n"
+        };
         text.extend(failures.iter().take(FAILURES_NAMED).map(line));
         let more = inspection.dry_run.failed().saturating_sub(FAILURES_NAMED as u64);
         if more > 0 {
@@ -168,7 +171,7 @@ fn schedule(estimate: &Estimate) -> String {
     let rows: Vec<_> = (estimate.shares.iter().take(LISTED))
         .map(|part| {
             let limit = part.per_second.map_or(String::new(), |rate| format!("at most {rate:.0}/s"));
-            vec![part.name.clone(), grouped(part.rows), share(part.rows), limit]
+            vec![outside_text::line(&part.name).into_owned(), grouped(part.rows), share(part.rows), limit]
         })
         .collect();
     text.push('\n');

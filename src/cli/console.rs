@@ -10,6 +10,7 @@ use super::log::{self, LogFormat};
 use crate::campaign::Campaign;
 use crate::job::{Notice, Observer, Stage};
 use crate::journal::InDoubt;
+use crate::kit::outside_text;
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Timestamp;
 use crate::plan::forecast;
@@ -73,7 +74,7 @@ impl Console {
                 let bar = shown.bar(BAR);
                 bar.set_length(snapshot.planned);
                 bar.set_position(snapshot.done());
-                bar.set_message(describe(snapshot));
+                bar.set_message(outside_text::line(&describe(snapshot)).into_owned());
             } else if shown.is_due(LINE_EVERY) {
                 let (done, planned) = (grouped(snapshot.done()), grouped(snapshot.planned));
                 log::print(&format!("sending: {done} of {planned}, {}", describe(snapshot)));

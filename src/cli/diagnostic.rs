@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::exit::Exit;
 use crate::job::chain;
+use crate::kit::outside_text;
 
 /// An error as it is printed:
 ///
@@ -85,7 +86,7 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;
         if let Some(place) = &self.place {
-            write!(f, "\n  --> {place}")?;
+            write!(f, "\n  --> {}", outside_text::line(place))?;
         }
         if let Some((number, column, text)) = &self.line {
             let number = number.to_string();

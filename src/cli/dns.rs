@@ -8,7 +8,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::name_servers::DnsOptions;
-use super::output::out;
+use super::output::{out, out_json};
 use super::runtime::runtime;
 use crate::job::{Job, NameServers};
 use crate::mail::Domain;
@@ -55,7 +55,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         if !knows_spf {
             shown["unknown"] = json!({"spf": ADDRESS_UNKNOWN});
         }
-        out(&format!("{shown:#}\n"))?;
+        out_json(&shown)?;
         return Ok(Exit::Ok);
     }
     let mut shown: String = records.iter().map(text).collect();

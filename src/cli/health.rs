@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::out;
+use super::output::{out, out_json};
 use super::table::table;
 use super::{log, runs, summary};
 use crate::job::{JobError, ListedRun, Outcome, Percent, RunFacts, Workspace, chain};
@@ -51,7 +51,7 @@ pub(super) fn run(
         let refused: Vec<Value> =
             refused.iter().map(|start| with_exit(json!(start), Exit::Refused)).collect();
         let all = json!({ "runs": runs, "refused_starts": refused });
-        out(&format!("{:#}\n", with_exit(all, worst)))?;
+        out_json(&with_exit(all, worst))?;
     } else if !log::is_quiet() {
         out(&text(&found, &refused))?;
     }

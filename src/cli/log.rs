@@ -1,6 +1,6 @@
 //! The log on stderr, and how it gets along with a progress bar.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::ValueEnum;
@@ -9,6 +9,7 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::kit::outside_text;
 use crate::mail::Timestamp;
 
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -37,7 +38,8 @@ pub(super) fn start(format: LogFormat, quiet: bool, verbose: u8) {
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_ansi(io::stderr().is_terminal())
+        // Colours are escape sequences, which nothing in a line may be.
+        .with_ansi(false)
         .with_writer(AroundBar);
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
@@ -80,7 +82,7 @@ fn style() -> (LogFormat, bool) {
 /// (`2>&1 | head`): then they are lost, and the run goes on.
 fn emit(level: &str, lines: &str) {
     let line = match style().0 {
-        LogFormat::Text => lines.to_owned(),
+        LogFormat::Text => outside_text::lines(lines).into_owned(),
         LogFormat::Json => as_json(level, lines),
     };
     around_bar(|| _ = writeln!(io::stderr(), "{line}"));
@@ -89,7 +91,8 @@ fn emit(level: &str, lines: &str) {
 /// One object, with the keys that the log's own lines have.
 fn as_json(level: &str, lines: &str) -> String {
     let message = lines.strip_prefix("error: ").or(lines.strip_prefix("warning: ")).unwrap_or(lines);
-    json!({ "timestamp": Timestamp::wall().to_string(), "level": level, "message": message }).to_string()
+    let object = json!({ "timestamp": Timestamp::wall().to_string(), "level": level, "message": message });
+    outside_text::json(&object.to_string()).into_owned()
 }
 
 fn around_bar<T>(write: impl FnOnce() -> T) -> T {
@@ -102,10 +105,16 @@ fn around_bar<T>(write: impl FnOnce() -> T) -> T {
 
 struct AroundBar;
 
-/// Never fails: the subscriber would report that on stderr too, and panic.
+/// Gets one line at a time. Never fails: the subscriber would report that on stderr too, and panic.
 impl Write for AroundBar {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        around_bar(|| _ = io::stderr().write_all(bytes));
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let safe = match style().0 {
+            LogFormat::Text => outside_text::line(line),
+            LogFormat::Json => outside_text::json(line),
+        };
+        around_bar(|| _ = writeln!(io::stderr(), "{safe}"));
         Ok(bytes.len())
     }
 

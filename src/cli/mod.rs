@@ -50,7 +50,7 @@ mod terminal;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::kit::open_files;
+use crate::kit::{open_files, outside_text};
 use common::Common;
 use diagnostic::Diagnostic;
 
@@ -140,9 +140,15 @@ pub fn parse() -> Cli {
 
 /// Ends the program with what clap says: help, the version, or an error, as JSON where the log is.
 fn end(error: &clap::Error) -> ! {
-    if error.use_stderr() && wants_json(&std::env::args().collect::<Vec<_>>()) {
-        log::start(log::LogFormat::Json, false, 0);
-        log::error(error.render().to_string().trim_end());
+    let text = error.render().to_string();
+    let format = match wants_json(&std::env::args().collect::<Vec<_>>()) {
+        true => log::LogFormat::Json,
+        false => log::LogFormat::Text,
+    };
+    // clap's own form has colours, and repeats what was typed as it is.
+    if error.use_stderr() && (format == log::LogFormat::Json || outside_text::lines(&text) != text) {
+        log::start(format, false, 0);
+        log::error(text.trim_end());
         std::process::exit(Exit::Usage.code().into());
     }
     error.exit()

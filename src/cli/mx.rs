@@ -9,7 +9,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::name_servers::DnsOptions;
-use super::output::out;
+use super::output::{out, out_json};
 use super::runtime::runtime;
 use crate::campaign::{Campaign, Mx};
 use crate::job::{NameServers, campaign_file, mx_router};
@@ -67,7 +67,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if let Some(mta_sts) = router.mta_sts() {
         mta_sts.save(&policies)?;
     }
-    out(&if args.json { format!("{:#}\n", Value::Array(values)) } else { text })?;
+    if args.json { out_json(&Value::Array(values)) } else { out(&text) }?;
     Ok(exit)
 }
 

@@ -8,7 +8,7 @@ use super::causes;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::out;
+use super::output::{out, out_json};
 use super::reading;
 use super::runtime::runtime;
 use super::table::table;
@@ -40,7 +40,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let outlook = runtime()?.block_on(job.outlook(args.limit.map(u64::from), LISTED))?;
     let files = job.target_group()?.files();
     if args.json {
-        out(&format!("{:#}\n", json(&job, files, &outlook)))?;
+        out_json(&json(&job, files, &outlook))?;
     } else {
         out(&text(&job, files, &outlook))?;
     }

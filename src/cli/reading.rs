@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::kit::outside_text;
 use crate::kit::text::counted;
 use crate::target_group::{FileKind, LineEnds, Reading, SourceFile, TextReading};
 
@@ -34,7 +35,8 @@ pub(super) fn list(files: &[SourceFile]) -> String {
     const LISTED: usize = 20;
     let mut text = "\n  how the list is read\n".to_owned();
     for file in files.iter().take(LISTED) {
-        text.push_str(&format!("  {}: {}\n", file.shown, line(&file.reading)));
+        let shown = format!("  {}: {}", file.shown, line(&file.reading));
+        text.push_str(&format!("{}\n", outside_text::line(&shown)));
     }
     let more = files.len().saturating_sub(LISTED);
     if more > 0 {

@@ -12,6 +12,7 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::ended_pipe;
 use crate::job::{Asked, History, Workspace, histories};
+use crate::kit::outside_text;
 use crate::run_dir::{Manifest, RunDir};
 
 pub(super) fn run(
@@ -29,8 +30,9 @@ pub(super) fn run(
     if !is_over {
         histories(workspace, dir, manifest, asked, &mut |history| {
             found += 1;
-            let shown = if as_json { format!("{}\n", notification(&history)) } else { text(&history) };
-            written = out.write_all(shown.as_bytes());
+            let shown = if as_json { notification(&history).to_string() } else { text(&history) };
+            let safe = if as_json { outside_text::json(&shown) } else { outside_text::lines(&shown) };
+            written = writeln!(out, "{safe}");
             written.is_ok()
         })?;
     }
@@ -46,17 +48,17 @@ fn nobody(dir: &RunDir, asked: &Asked) -> Diagnostic {
     let what = match asked {
         Asked::Everybody => String::new(),
         Asked::Address(address) => format!(" with the address `{address}`"),
-        Asked::Text(text) => format!(" with the address `{}`", text.escape_debug()),
-        Asked::Notification(id) => format!(" with the notification id `{}`", id.escape_debug()),
+        Asked::Text(text) => format!(" with the address `{}`", outside_text::line(text)),
+        Asked::Notification(id) => format!(" with the notification id `{}`", outside_text::line(id)),
     };
     Diagnostic::new(format!("run `{}` has no row{what}", dir.name()))
 }
 
 fn text(history: &History) -> String {
-    let recipient = history.recipient.as_deref().unwrap_or("(no address)").escape_debug();
-    let mut text = format!("{recipient}  {}  {}\n", history.place, history.notification);
+    let recipient = outside_text::line(history.recipient.as_deref().unwrap_or("(no address)"));
+    let mut text = format!("{recipient}  {}  {}", history.place, history.notification);
     for step in &history.steps {
-        text.push_str(&format!("  {}  {:<13}  {}\n", step.at, step.code, step.text));
+        text.push_str(&format!("\n  {}  {:<13}  {}", step.at, step.code, outside_text::line(&step.text)));
     }
     text
 }

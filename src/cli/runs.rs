@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::out;
+use super::output::{out, out_json};
 use super::table::table;
 use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
 use crate::kit::text::{duration, grouped};
@@ -15,7 +15,7 @@ pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnost
     let (runs, refused) = (workspace.runs()?, workspace.refused_starts()?);
     if as_json {
         let runs: Vec<Value> = runs.iter().map(json).collect();
-        out(&format!("{:#}\n", json!({ "runs": runs, "refused_starts": refused })))?;
+        out_json(&json!({ "runs": runs, "refused_starts": refused }))?;
     } else {
         out(&text(&runs, &refused, workspace.clock().wall()))?;
     }

@@ -10,7 +10,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::name_servers::DnsOptions;
-use super::output::out;
+use super::output::{out, out_json};
 use super::runtime::runtime;
 use super::{log, signals};
 use crate::campaign::{RegisteredSender, Senders};
@@ -180,7 +180,7 @@ fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
     }
     let addresses: BTreeMap<_, _> = addresses().collect();
     if args.json {
-        out(&format!("{:#}\n", json!({"registry": file, "senders": values, "addresses": addresses})))?;
+        out_json(&json!({"registry": file, "senders": values, "addresses": addresses}))?;
     } else {
         out(&text)?;
     }

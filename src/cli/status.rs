@@ -6,7 +6,7 @@ use serde_json::json;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::out;
+use super::output::{out, out_json};
 use super::table::table;
 use super::{health, recipient, runs};
 use crate::job::{Asked, JobError, Live, Percent, Workspace, recipient_of_return_path, standing};
@@ -78,7 +78,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             "counts": counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect::<serde_json::Map<_, _>>(),
             "now": live, "refused_start": refused,
         });
-        out(&format!("{value:#}\n"))?;
+        out_json(&value)?;
         return Ok(Exit::Ok);
     }
     let mut text = format!("{}  {}\n\n", dir.name(), describe(&manifest, running));
@@ -97,7 +97,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 /// A campaign that has no run, since its start was refused.
 fn print_refused(start: &RefusedStart, as_json: bool) -> Result<Exit, Diagnostic> {
     if as_json {
-        out(&format!("{:#}\n", json!({ "run": null, "refused_start": start })))?;
+        out_json(&json!({ "run": null, "refused_start": start }))?;
     } else {
         out(&format!("{}  {}\n", start.name(), runs::refused(start)))?;
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
-use super::output::out;
+use super::output::{out, out_json};
 use super::table::table;
 use super::terminal::Terminal;
 use crate::campaign::ByteSize;
@@ -25,7 +25,7 @@ pub(super) fn print(
     as_json: bool,
 ) -> Result<(), Diagnostic> {
     if as_json {
-        return out(&format!("{:#}\n", json(dir, manifest, summary)));
+        return out_json(&json(dir, manifest, summary));
     }
     if log::is_quiet() {
         return Ok(());
@@ -63,7 +63,7 @@ pub(super) fn print_finished(
             "run": dir.name(), "state": state(manifest), "dispositions": manifest.outcomes,
             "results": dir.results(),
         });
-        out(&format!("{value:#}\n"))?;
+        out_json(&value)?;
         return Ok(exit(Outcome::of_finished(manifest, fail_above)));
     }
     if log::is_quiet() {

@@ -10,6 +10,7 @@ use super::log;
 use super::output::ended_pipe;
 use crate::campaign::Span;
 use crate::job::{JobError, Unsubscribed, Unsubscribes, Workspace};
+use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
 use crate::mail::{Address, Timestamp};
 use crate::suppression::{AddressKey, Entries, Filter, NewEntry, Reason, Suppressions, Term};
@@ -182,14 +183,15 @@ fn print(list: &dyn Suppressions, filter: Filter, json: bool) -> Result<Exit, Di
         let entry = entry?;
         let expires = entry.expires.map(|at| at.to_string());
         let line = if json {
-            serde_json::json!({
+            let object = serde_json::json!({
                 "email": entry.email, "reason": entry.reason.as_str(), "source": entry.source,
                 "added": entry.added.to_string(), "expires": expires,
-            })
-            .to_string()
+            });
+            outside_text::json(&object.to_string()).into_owned()
         } else {
             let until = expires.unwrap_or_else(|| "never expires".into());
-            format!("{:<40} {:<12} {:<24} {}", entry.email, entry.reason, until, entry.source)
+            let line = format!("{:<40} {:<12} {:<24} {}", entry.email, entry.reason, until, entry.source);
+            outside_text::line(&line).into_owned()
         };
         if let Err(error) = writeln!(out, "{line}") {
             return ended_pipe(error);
@@ -208,7 +210,9 @@ fn import(
     let (usual_column, usual_reason) =
         if tokens.is_some() { ("token", Reason::Unsubscribe) } else { ("email", Reason::Manual) };
     let (column, reason) = (column.unwrap_or(usual_column), reason.unwrap_or(&usual_reason));
-    let refused = |file: &str, row, problem: &str| log::warn(&format!("{file}, row {row}: {problem}"));
+    let refused = |file: &str, row, problem: &str| {
+        log::warn(&outside_text::line(&format!("{file}, row {row}: {problem}")))
+    };
     let imported = workspace.import_suppressions(files, column, tokens, reason, refused)?;
     log::print(&format!(
         "{} read: {} added, {} renewed, {} already permanent, {} refused",

@@ -10,7 +10,7 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
-use super::output::out;
+use super::output::out_json;
 use crate::campaign::ByteSize;
 use crate::kit::text::{counted, grouped};
 use crate::synth::{self, DomainMix, RowCount, Share, Spec};
@@ -99,7 +99,7 @@ pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
         if let (Value::Object(value), Value::Object(counts)) = (&mut value, json!(written)) {
             value.extend(counts);
         }
-        out(&format!("{value:#}\n"))?;
+        out_json(&value)?;
     } else if !common.quiet {
         log::print(&format!(
             "{}: {}, {} duplicate, {} invalid, {} not ASCII ({} need SMTPUTF8), {}, {}",

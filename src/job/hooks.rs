@@ -19,6 +19,7 @@ use super::conclude::Outcome;
 use super::error::chain;
 use super::open::Job;
 use super::standing::standing;
+use crate::kit::outside_text;
 use crate::kit::text::duration;
 use crate::mail::Timestamp;
 use crate::results::Summary;
@@ -186,5 +187,5 @@ fn last_line(mut file: File) -> io::Result<Option<String>> {
     file.take(TAIL).read_to_end(&mut text)?;
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    Ok(line.map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()))
+    Ok(line.map(|line| outside_text::line(line).chars().take(300).collect()))
 }

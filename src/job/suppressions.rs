@@ -12,6 +12,7 @@ use super::unsubscribes::Unsubscribes;
 use super::workspace::Workspace;
 use crate::campaign::TargetGroupSource;
 use crate::kit::file::Draft;
+use crate::kit::outside_text;
 use crate::kit::store::StoreError;
 use crate::mail::{Address, Timestamp};
 use crate::results::TableWriter;
@@ -116,7 +117,8 @@ impl Columns {
     ) -> Result<NewEntry, String> {
         let text = |column: usize| -> Option<&str> {
             let array = records.column(column).as_any().downcast_ref::<StringArray>()?;
-            array.is_valid(row).then(|| array.value(row).trim()).filter(|text| !text.is_empty())
+            let text = array.is_valid(row).then(|| outside_text::from_csv_cell(array.value(row)).trim());
+            text.filter(|text| !text.is_empty())
         };
         let named = text(self.email).unwrap_or_default();
         let (address, email, source) = match tokens {
@@ -200,7 +202,8 @@ fn write_csv(entries: impl Iterator<Item = Result<Entry, StoreError>>, file: &Pa
         let expires = entry.expires.map_or("never".into(), |at| at.to_string());
         let (added, reason) = (entry.added.to_string(), entry.reason.as_str());
         let record = [&entry.email, reason, &entry.source, &added, &expires];
-        out.write_record(record).map_err(ExportError::write(file))?;
+        out.write_record(record.map(|cell| outside_text::csv_cell(cell).into_owned()))
+            .map_err(ExportError::write(file))?;
         written += 1;
     }
     out.flush().map_err(ExportError::write(file))?;

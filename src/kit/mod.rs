@@ -6,6 +6,7 @@ pub mod file;
 pub mod nearest;
 pub(crate) mod net;
 pub(crate) mod open_files;
+pub(crate) mod outside_text;
 pub(crate) mod seal;
 pub mod store;
 pub(crate) mod text;

@@ -59,7 +59,7 @@ pub struct Reply {
     pub code: u16,
     /// The enhanced status code, where the server gives one.
     pub enhanced: Option<EnhancedStatus>,
-    /// The text, control characters removed.
+    /// The text; what is not visible is written out as `\u{1b}`.
     pub text: String,
 }
 

@@ -16,6 +16,7 @@ use super::row::{InputRow, ScreeningOutcome};
 use super::summary::{Counts, Summary};
 use crate::campaign::{Compression, FileMode};
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
+use crate::kit::outside_text;
 use crate::mail::{Disposition, Timestamp};
 
 /// Default rows per file: about 100 MB.
@@ -107,7 +108,7 @@ impl<'a> Results<'a> {
     ) -> Result<(), ResultsError> {
         match input.screening {
             ScreeningOutcome::Screened { disposition, detail } => {
-                let detail = detail.map(Cow::Borrowed);
+                let detail = detail.map(outside_text::line);
                 self.put(&ResultRow { detail, ..ResultRow::new(input, disposition) }, cells)
             }
             ScreeningOutcome::Planned { index } => self.push_planned(input, index, cells),
@@ -221,7 +222,7 @@ fn fill_from_outcome<'a>(row: &mut ResultRow<'a>, outcome: &'a Outcome, between:
     row.latency_us = outcome.latency_us;
     row.bytes = outcome.bytes;
     row.message_id = outcome.message_id.as_deref().map(Cow::Borrowed);
-    row.detail = outcome.detail.as_deref().map(Cow::Borrowed);
+    row.detail = outcome.detail.as_deref().map(outside_text::line);
     row.archive = outcome.archive.as_ref().map(|reply| Cow::Owned(reply.to_string()));
     if let Some(reply) = &outcome.reply {
         row.smtp_code = Some(reply.code);

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use crate::kit::outside_text;
+
 /// How long to wait for a daemon that says nothing: the first scan loads SpamAssassin's rules.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A daemon on the same machine or next to it connects at once.
@@ -48,5 +50,5 @@ pub(super) fn read_to_end(stream: &mut dyn Duplex) -> io::Result<Vec<u8>> {
 /// The error for an answer that does not follow the protocol.
 pub(super) fn bad_answer(answer: &[u8]) -> io::Error {
     let shown = String::from_utf8_lossy(&answer[..answer.len().min(200)]);
-    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected answer: {}", shown.escape_debug()))
+    io::Error::new(io::ErrorKind::InvalidData, format!("unexpected answer: {}", outside_text::line(&shown)))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 
 use super::codec::TEXT_BYTES;
+use crate::kit::outside_text;
 use crate::mail::Reply;
 
 /// What is shown in place of a secret.
@@ -26,11 +27,12 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// These and `secret`: as it is, and in base64 wherever in a longer text it is.
+    /// These and `secret`: as it is, as a reply shows it, and in base64 wherever in a longer text
+    /// it is.
     pub fn and(self, secret: &str) -> Self {
         let encoded = (0..3).map(|before| encoded_behind(before, secret.as_bytes()));
         let encoded = encoded.filter(|form| form.len() >= SHORTEST_BASE64);
-        self.with(std::iter::once(secret.to_owned()).chain(encoded))
+        self.with([secret.to_owned(), outside_text::line(secret).into_owned()].into_iter().chain(encoded))
     }
 
     /// These and a line of AUTH as it goes on the wire, without its end.
@@ -52,7 +54,7 @@ impl Secrets {
     pub(super) fn hide_in(&self, reply: &mut Reply) {
         if !self.forms.is_empty() {
             // A character more than fits is left out.
-            let is_cut = reply.text.len() + char::MAX.len_utf8() > TEXT_BYTES;
+            let is_cut = reply.text.len() + outside_text::LONGEST > TEXT_BYTES;
             self.hide(&mut reply.text, is_cut);
         }
     }

@@ -24,6 +24,7 @@ mod mx;
 mod mx_command;
 mod one_text;
 mod output;
+mod outside_text;
 mod parameters;
 mod passthrough;
 mod private;

@@ -125,7 +125,8 @@ fn a_hook_that_fails_or_hangs_changes_nothing_and_is_said() {
     };
     send("[\"/bin/true\"]", "1");
     let ran = send("[\"/bin/sh\", \"-c\", \"echo a; echo '\\u001b[31mno pager' >&2; exit 3\"]", "2");
-    let ran = ran.says("warning: the hook on-finish (`/bin/sh`) ended with exit status: 3:  [31mno pager");
+    let ran =
+        ran.says("warning: the hook on-finish (`/bin/sh`) ended with exit status: 3: \\u{1b}[31mno pager");
     assert!(!ran.stderr().contains('\u{1b}') && !ran.stdout().contains("no pager"), "{}", ran.stderr());
     send("[\"./nothing\"]", "3").says("the hook on-finish (`./nothing`) can't be run: No such file");
     let begun = Instant::now();

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Findings, Group, Level};
+use crate::kit::outside_text;
 
 /// The columns of a finding's text at most: longer lines are hard to read.
 const WIDTH: usize = 100;
@@ -25,15 +26,17 @@ impl Findings {
             }
             text.push_str(&format!("{}\n", group.as_str()));
             for finding in found {
-                let mut lines = wrapped(&format!("{}  ({})", finding.seen, finding.id), width).into_iter();
+                let seen = outside_text::line(&finding.seen);
+                let mut lines = wrapped(&format!("{seen}  ({})", finding.id), width).into_iter();
                 let word = painted(finding.level, &format!("{:<7}", finding.level));
                 text.push_str(&format!("  {word}  {}\n", lines.next().unwrap_or_default()));
                 text.extend(lines.map(|line| format!("           {line}\n")));
                 if finding.level > Level::Ok {
                     let why = wrapped(finding.why, width - 5);
                     continued(&mut text, "why", why.iter().map(String::as_str));
+                    let fix = outside_text::lines(finding.fix.as_deref().unwrap_or_default());
                     // Never wrapped: a record or a line of a file is there to be copied.
-                    continued(&mut text, "fix", finding.fix.as_deref().unwrap_or_default().lines());
+                    continued(&mut text, "fix", fix.lines());
                 }
             }
             text.push('\n');

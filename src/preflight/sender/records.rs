@@ -42,9 +42,14 @@ pub(super) fn tags(record: &str) -> Option<Vec<(&str, &str)>> {
 }
 
 /// A TXT record as a line of a zone file, its text in strings of at most 255 octets
-/// (RFC 1035 §3.3.14).
+/// (RFC 1035 §3.3.14); what is not visible ASCII in numbers (§5.1).
 pub(crate) fn zone_line(name: &str, text: &str) -> String {
-    let escaped = |part: &[u8]| String::from_utf8_lossy(part).replace('\\', "\\\\").replace('"', "\\\"");
+    let escape = |byte: &u8| match byte {
+        b'\\' | b'"' => format!("\\{}", char::from(*byte)),
+        b' '..=b'~' => char::from(*byte).to_string(),
+        _ => format!("\\{byte:03}"),
+    };
+    let escaped = |part: &[u8]| part.iter().map(escape).collect::<String>();
     let strings: Vec<String> =
         text.as_bytes().chunks(255).map(|part| format!("\"{}\"", escaped(part))).collect();
     format!("{name}. IN TXT {}", strings.join(" "))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::kit::outside_text;
+
 /// The longest time that a policy may be kept (RFC 8461 §3.2).
 const LONGEST_AGE: u64 = 31_557_600;
 
@@ -125,7 +127,7 @@ fn is_pattern(pattern: &str) -> bool {
 
 /// As much of a stranger's text as an error needs.
 fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
+    outside_text::line(&text.chars().take(80).collect::<String>()).into_owned()
 }
 
 #[cfg(test)]

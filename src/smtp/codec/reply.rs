@@ -4,6 +4,7 @@
 //! `smtp-proto` has such a parser, but it keeps each number of an enhanced status in one byte:
 //! `5.7.515` becomes `5.7.255`, and that status may decide whether a run stops.
 
+use crate::kit::outside_text;
 use crate::mail::{EnhancedStatus, Reply};
 
 /// The longest line. RFC 5321 §4.5.3.1.5 has 512 octets; servers in the wild write more.
@@ -122,11 +123,8 @@ impl ReplyParser {
         }
         for c in line.chars() {
             let c = if c == '\t' { ' ' } else { c };
-            if self.text.len() + c.len_utf8() > TEXT_BYTES {
+            if !outside_text::push_within(&mut self.text, c, TEXT_BYTES) {
                 break;
-            }
-            if !c.is_control() {
-                self.text.push(c);
             }
         }
     }
@@ -143,7 +141,7 @@ impl ReplyParser {
 
 fn malformed(line: &[u8]) -> Malformed {
     let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN_BYTES)]);
-    Malformed::Line(shown.chars().filter(|c| !c.is_control()).collect())
+    Malformed::Line(outside_text::line(&shown).into_owned())
 }
 
 #[cfg(test)]
@@ -205,8 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_removed() {
-        check("250 a\tb\x00\x1b[31mc\rd\u{85}\r\n", 250, "", "a b[31mcd");
+    fn what_is_not_visible_is_written_out() {
+        check("250 a\tb\x00\x1b[31mc\rd\u{85}e\r\n", 250, "", "a b\\u{0}\\u{1b}[31mc\\rd\\u{85}e");
+        check("550 5.1.1 \u{202e}oo\u{2028}t\r\n", 550, "5.1.1", "\\u{202e}oo\\u{2028}t");
         let (replies, _) = read(&[b"250 caf\xe9 \xff\r\n"]);
         assert_eq!(replies[0].text, "caf\u{fffd} \u{fffd}");
     }
