@@ -91,6 +91,8 @@ pub(super) struct Settings {
     pub root: PathBuf,
     /// The folder with the partials.
     pub partials: Option<PathBuf>,
+    /// The bytes of the largest message: what a template may give.
+    pub largest: usize,
 }
 
 impl Settings {
@@ -101,6 +103,7 @@ impl Settings {
             strict: template.strict,
             root: campaign.folder().to_owned(),
             partials: template.partials.as_deref().or_else(own_folder).map(Path::to_owned),
+            largest: template.largest.0.try_into().unwrap_or(usize::MAX),
         }
     }
 }

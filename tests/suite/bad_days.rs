@@ -361,3 +361,27 @@ fn a_low_limit_of_open_files_defers_no_row() {
         "{codes:#?}"
     );
 }
+
+#[test]
+fn a_row_whose_message_would_not_end_costs_itself_only() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    dir.write(&file, text.replace("one.csv", "one.jsonl"));
+    dir.write(
+        "letter.hbs",
+        "{{#each a}}{{#each @root.a}}{{#each @root.a}}{{/each}}{{/each}}{{/each}}Hello\n",
+    );
+    let row = |name: &str, items: usize| {
+        format!("{{\"email\": \"{name}@one.example\", \"n\": 1, \"a\": [{}0]}}\n", "0,".repeat(items - 1))
+    };
+    dir.write("one.jsonl", row("ann", 2) + &row("bob", 2_000) + &row("cid", 3));
+    dir.run(&["send", &file]).ended(1);
+    let expected = [("accepted".to_owned(), 2), ("render_failed".to_owned(), 1)];
+    assert_eq!(dir.dispositions("one"), expected);
+    let failed = dir.results("one").into_iter().nth(1).unwrap();
+    assert_eq!((failed.row, failed.email.as_deref()), (2, Some("bob@one.example")));
+    let detail = failed.detail.as_deref().unwrap_or_default().to_owned();
+    assert!(detail.contains("more than 1,000,000 steps (letter.hbs:1:"), "{detail}");
+}

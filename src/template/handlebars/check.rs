@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::super::error::TemplateError;
 use super::super::helpers::{Helper, Literals};
-use super::helpers::{self, PRINT, Signature, Sort};
+use super::helpers::{self, PRINT, ROUND, Signature, Sort};
 
 type Place = Option<(usize, usize)>;
 
@@ -65,6 +65,9 @@ impl Rewriter<'_> {
                 if !raw {
                     for inner in [&mut call.template, &mut call.inverse].into_iter().flatten() {
                         self.template(inner, at)?;
+                    }
+                    if let ("each", Some(round)) = (signature.name, &mut call.template) {
+                        count_rounds(round);
                     }
                 }
                 Ok(())
@@ -227,6 +230,23 @@ impl Rewriter<'_> {
     fn error(&self, at: Place, problem: impl Into<String>) -> TemplateError {
         TemplateError::new(self.path, at, problem)
     }
+}
+
+/// Makes each round of a loop count as a step, in the budget of a rendering.
+fn count_rounds(round: &mut Template) {
+    let texts = round.elements.iter().map(|element| match element {
+        TemplateElement::RawString(text) => text.len(),
+        _ => 0,
+    });
+    let bytes: usize = texts.sum();
+    // The crate has no constructor for a call.
+    let mut counted = Template::compile("{{x 0}}").expect("it is a constant that parses");
+    if let Some(TemplateElement::Expression(call)) = counted.elements.first_mut() {
+        call.name = Parameter::Name(ROUND.to_owned());
+        call.params = vec![Parameter::Literal(Value::from(bytes))];
+    }
+    round.elements.splice(0..0, counted.elements);
+    round.mapping.splice(0..0, round.mapping.first().cloned());
 }
 
 /// `lookup prices this.code`

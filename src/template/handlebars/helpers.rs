@@ -6,14 +6,15 @@
 //! instead, whose name ends in `?` and can't be written in a template.
 
 use handlebars::{
-    Context, Handlebars, HelperDef, HelperResult, Output, RenderContext, RenderError, RenderErrorReason,
-    Renderable, ScopedJson,
+    Context, Handlebars, HelperDef, HelperResult, Output, RenderContext, RenderError, Renderable, ScopedJson,
 };
 use serde_json::Value;
 
 use super::super::helpers::{Call, HELPERS, Helper, scalar};
 use super::super::values::is_blank;
+use super::budget;
 use super::compare::{self, Test};
+use super::problem::Problem;
 
 /// How a helper is called, for [`super::check`].
 #[derive(Clone, Copy)]
@@ -84,6 +85,9 @@ pub(super) fn all() -> impl Iterator<Item = Signature> {
 /// The helper that prints a plain name; templates can't write its name.
 pub(super) const PRINT: &str = "print?";
 
+/// The helper that counts the rounds of `{{#each}}`; its argument is the text of a round in bytes.
+pub(super) const ROUND: &str = "round?";
+
 /// The lenient twin of a helper that makes a value.
 pub(super) fn lenient(name: &str) -> String {
     format!("{name}?")
@@ -93,6 +97,7 @@ pub(super) fn lenient(name: &str) -> String {
 pub(super) fn register(registry: &mut Handlebars<'static>, strict: bool) {
     registry.unregister_helper("log");
     registry.register_helper(PRINT, Box::new(Print { strict }));
+    registry.register_helper(ROUND, Box::new(Round));
     registry.register_helper("default", Box::new(Default { strict }));
     registry.register_helper(&lenient("default"), Box::new(Default { strict: false }));
     for helper in &HELPERS {
@@ -101,21 +106,6 @@ pub(super) fn register(registry: &mut Handlebars<'static>, strict: bool) {
     }
     for (name, test) in compare::ALL {
         registry.register_helper(name, Box::new(Comparison { test }));
-    }
-}
-
-/// Why a helper failed; travels inside handlebars' error.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Problem {
-    #[error("`{0}` has no value")]
-    NoValue(String),
-    #[error("{0}")]
-    Value(String),
-}
-
-impl From<Problem> for RenderError {
-    fn from(problem: Problem) -> Self {
-        RenderErrorReason::NestedError(Box::new(problem)).into()
     }
 }
 
@@ -140,6 +130,7 @@ impl HelperDef for Print {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let value = helper.param(0).map_or(&Value::Null, |argument| argument.value());
+        budget::spend(value.as_str().map_or(0, str::len))?;
         // A subexpression has no name of its own: the template's check has put one beside it.
         let name = || match helper.hash_get("name").and_then(|name| scalar(name.value())) {
             Some(name) => name,
@@ -163,6 +154,23 @@ impl HelperDef for Print {
     }
 }
 
+/// Writes nothing.
+struct Round;
+
+impl HelperDef for Round {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &handlebars::Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        _: &mut dyn Output,
+    ) -> HelperResult {
+        let bytes = helper.param(0).and_then(|bytes| bytes.value().as_u64()).unwrap_or(0);
+        Ok(budget::spend(usize::try_from(bytes).unwrap_or(usize::MAX))?)
+    }
+}
+
 /// `{{default nickname first_name "friend"}}`: the first that has a value.
 struct Default {
     strict: bool,
@@ -179,6 +187,7 @@ impl HelperDef for Default {
         let arguments = helper.params();
         let found = arguments.iter().find(|argument| !is_blank(argument.value()));
         if let Some(found) = found {
+            budget::spend(found.value().as_str().map_or(0, str::len))?;
             return Ok(ScopedJson::Derived(found.value().clone()));
         }
         // An empty text that the template itself gives is what its author wants.
@@ -225,6 +234,7 @@ impl HelperDef for Common {
             shown: &|| argument_name(helper, 0),
         };
         let made = (self.helper.make)(&call).map_err(Problem::Value)?;
+        budget::spend(made.len())?;
         Ok(ScopedJson::Derived(Value::String(made)))
     }
 }
@@ -242,6 +252,7 @@ impl HelperDef for Comparison {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
+        budget::spend(0)?;
         let side = |at| helper.param(at).map_or(&Value::Null, |argument| argument.value());
         Ok(ScopedJson::Derived(Value::Bool((self.test)(side(0), side(1)))))
     }

@@ -8,7 +8,8 @@ use handlebars::{Handlebars, Template};
 
 use super::super::engine::{Origin, Part, Settings, Source};
 use super::super::error::TemplateError;
-use super::{check, helpers, syntax};
+use super::{check, depth, helpers, syntax};
+use crate::kit::text::line_and_column;
 
 /// The name under which the template itself is registered; no file of a partial can have it.
 pub(super) const MAIN: &str = "main:template";
@@ -38,13 +39,24 @@ impl Library {
             registry.register_escape_fn(handlebars::no_escape);
         }
         let mut library = Self { part, settings: settings.clone(), registry, known: BTreeMap::new() };
-        library.add(MAIN, source)?;
+        let mut included = library.add(MAIN, source)?;
+        while let Some(partial) = included.pop() {
+            if !library.known.contains_key(&partial)
+                && let Some(file) = library.file_of(&partial)
+            {
+                included.extend(library.add(&partial, Source::read(&file, &settings.root, "partial")?)?);
+            }
+        }
         Ok(library)
     }
 
-    /// Adds a template under `name`, and the partials that it includes.
-    fn add(&mut self, name: &str, source: Source) -> Result<(), TemplateError> {
+    /// Adds a template under `name`. The names of the partials that it includes.
+    fn add(&mut self, name: &str, source: Source) -> Result<Vec<String>, TemplateError> {
         let Source { origin, text } = source;
+        if let Some(at) = depth::too_deep(&text) {
+            let place = line_and_column(&text, at);
+            return Err(TemplateError::new(&origin.path, Some(place), depth::problem()));
+        }
         let template = syntax::compile(&text, &origin.shown).map_err(|(place, problem)| {
             TemplateError::new(&origin.path, place, problem).hint("see https://handlebarsjs.com/guide/")
         })?;
@@ -52,14 +64,7 @@ impl Library {
         let partials = check::rewrite(&mut rewritten, &origin.path, self.settings.strict)?;
         self.registry.register_template(name, rewritten);
         self.known.insert(name.to_owned(), Written { origin, template });
-        for partial in partials {
-            if !self.known.contains_key(&partial)
-                && let Some(file) = self.file_of(&partial)
-            {
-                self.add(&partial, Source::read(&file, &self.settings.root, "partial")?)?;
-            }
-        }
-        Ok(())
+        Ok(partials)
     }
 
     fn file_of(&self, partial: &str) -> Option<PathBuf> {

@@ -4,12 +4,18 @@
 //! The crate `handlebars` parses and renders. It prints nothing for a name without a value and
 //! looks helpers up when a row needs them, so [`check`] rewrites what is printed and checks every
 //! call before the first row. [`fast`] renders what most templates are made of without the crate.
+//!
+//! What a template can cost is bounded: its [`depth`] before it is parsed, its size with all
+//! partials when it is compiled ([`walk`]), and the steps and bytes of each rendering ([`budget`]).
 
+mod budget;
 mod check;
 mod compare;
+mod depth;
 mod fast;
 mod helpers;
 mod library;
+mod problem;
 mod render;
 mod syntax;
 mod walk;
@@ -87,13 +93,48 @@ impl Template for Compiled {
 
     fn render(&self, values: &Values<'_>, out: &mut dyn Output) -> Result<(), Fault> {
         if let Some(fast) = &self.fast {
-            if fast.render(&self.library.registry, values, out).is_ok() {
+            budget::start(self.library.settings.largest);
+            let mut bounded = Bounded { texts: &self.texts, left: Some(self.library.settings.largest), out };
+            if fast.render(&self.library.registry, values, &mut bounded).is_ok() && bounded.left.is_some() {
                 return Ok(());
             }
             out.restart();
         }
         out.value(&render::render(&self.library, values.all(), self.room)?);
         Ok(())
+    }
+}
+
+/// Passes on what fits.
+struct Bounded<'a> {
+    texts: &'a [String],
+    /// The bytes that still fit; nothing once there were more.
+    left: Option<usize>,
+    out: &'a mut dyn Output,
+}
+
+impl Bounded<'_> {
+    fn fits(&mut self, bytes: usize) -> bool {
+        self.left = self.left.and_then(|left| left.checked_sub(bytes));
+        self.left.is_some()
+    }
+}
+
+impl Output for Bounded<'_> {
+    fn text(&mut self, number: usize) {
+        if self.fits(self.texts[number].len()) {
+            self.out.text(number);
+        }
+    }
+
+    fn value(&mut self, text: &str) {
+        if self.fits(text.len()) {
+            self.out.value(text);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.out.restart();
     }
 }
 

@@ -5,16 +5,23 @@ use std::io;
 use handlebars::{Context, Output, RenderContext, RenderError, RenderErrorReason, Renderable};
 
 use super::super::error::{Fault, Place};
-use super::helpers::Problem;
+use super::budget;
 use super::library::{Library, MAIN};
+use super::problem::Problem;
 
 /// Where rendered text goes.
-#[derive(Default)]
-pub(super) struct Buffer(pub String);
+pub(super) struct Buffer {
+    pub text: String,
+    /// The most bytes of it.
+    pub largest: usize,
+}
 
 impl Output for Buffer {
     fn write(&mut self, text: &str) -> io::Result<()> {
-        self.0.push_str(text);
+        if self.text.len() + text.len() > self.largest {
+            return Err(io::Error::other(budget::too_large()));
+        }
+        self.text.push_str(text);
         Ok(())
     }
 }
@@ -22,11 +29,13 @@ impl Output for Buffer {
 /// Renders the whole template.
 pub(super) fn render(library: &Library, context: &Context, room: usize) -> Result<String, Fault> {
     let template = library.registry.get_template(MAIN).expect("it is registered when it is read");
-    let mut out = Buffer(String::with_capacity(room));
+    let largest = library.settings.largest;
+    let mut out = Buffer { text: String::with_capacity(room.min(largest)), largest };
+    budget::start(largest);
     template
         .render(&library.registry, context, &mut RenderContext::new(None), &mut out)
         .map_err(|error| fault(&error))?;
-    Ok(out.0)
+    Ok(out.text)
 }
 
 fn fault(error: &RenderError) -> Fault {
@@ -35,9 +44,12 @@ fn fault(error: &RenderError) -> Fault {
         line: error.line_no.unwrap_or(0),
         column: error.column_no.unwrap_or(0),
     };
-    if let RenderErrorReason::NestedError(inner) = error.reason()
-        && let Some(problem) = inner.downcast_ref::<Problem>()
-    {
+    let inner = match error.reason() {
+        RenderErrorReason::NestedError(inner) => inner.downcast_ref::<Problem>(),
+        RenderErrorReason::IOError(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    if let Some(problem) = inner {
         return match problem {
             Problem::NoValue(name) => Fault::NoValue { name: name.clone(), place },
             Problem::Value(problem) => Fault::Value { problem: problem.clone(), place },

@@ -8,13 +8,16 @@ use handlebars::{Path, PathSeg, Template};
 
 use super::super::error::{Place, TemplateError};
 use super::super::uses::{BUILT_IN, Uses};
+use super::budget::STEPS;
+use super::depth::{self, DEEPEST};
 use super::helpers::{self, Sort};
 use super::library::{Library, MAIN, Written};
 
 /// What a template and its partials use.
 ///
 /// # Errors
-/// For a partial that does not exist or includes itself.
+/// For a partial that does not exist or includes itself, and for what becomes too deep or too large
+/// by its partials.
 pub(super) fn uses_of(library: &Library) -> Result<Uses, TemplateError> {
     let source = &library.known[MAIN];
     let mut walker = Walker {
@@ -26,6 +29,9 @@ pub(super) fn uses_of(library: &Library) -> Result<Uses, TemplateError> {
         source,
         at: None,
         partial_block: false,
+        depth: 0,
+        elements: 0,
+        bytes: 0,
     };
     walker.template(&source.template)?;
     Ok(walker.uses)
@@ -57,21 +63,39 @@ struct Walker<'a> {
     source: &'a Written,
     at: Option<(usize, usize)>,
     partial_block: bool,
+    /// How many templates are inside one another here.
+    depth: usize,
+    /// What the template has with all that it includes, as often as it includes it.
+    elements: usize,
+    bytes: usize,
 }
 
 impl<'a> Walker<'a> {
     fn template(&mut self, template: &'a Template) -> Result<(), TemplateError> {
         let outer = self.at;
+        self.depth += 1;
+        if self.depth > DEEPEST + 1 {
+            return Err(self.error(&depth::problem()));
+        }
         for (index, element) in template.elements.iter().enumerate() {
             self.at = template.mapping.get(index).map(|at| (at.0, at.1)).or(outer);
             self.element(element)?;
         }
         self.at = outer;
+        self.depth -= 1;
         Ok(())
     }
 
     fn element(&mut self, element: &'a TemplateElement) -> Result<(), TemplateError> {
+        self.elements += 1;
+        if self.elements > STEPS || self.bytes > self.library.settings.largest {
+            return Err(self.error("with its partials the template is larger than a message may be"));
+        }
         match element {
+            TemplateElement::RawString(text) => {
+                self.bytes += text.len();
+                Ok(())
+            }
             TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
                 self.call(call, true);
                 Ok(())

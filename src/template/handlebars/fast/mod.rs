@@ -20,7 +20,7 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Handlebars, Path, PathSeg, RenderContext, Renderable, Template};
 use serde_json::Value;
 
-use super::super::engine::{Output, Part};
+use super::super::engine::{Output, Part, Settings};
 use super::super::values::{Found, Values};
 use super::helpers::PRINT;
 use super::library::{Library, MAIN};
@@ -31,6 +31,8 @@ use super::render::Buffer;
 pub(super) struct Fast {
     part: Part,
     strict: bool,
+    /// The most bytes of a step.
+    largest: usize,
     steps: Vec<Step>,
 }
 
@@ -63,7 +65,8 @@ impl Fast {
         let template = library.registry.get_template(MAIN)?;
         let mut maker = Maker { library, texts: Vec::new() };
         let steps = maker.steps(template).ok()?;
-        Some((Self { part: library.part, strict: library.settings.strict, steps }, maker.texts))
+        let Settings { strict, largest, .. } = library.settings;
+        Some((Self { part: library.part, strict, largest, steps }, maker.texts))
     }
 
     /// Renders the template for one row. After an error, `out` holds a part of it.
@@ -92,11 +95,11 @@ impl Fast {
                     self.steps(chosen, registry, values, out)?;
                 }
                 Step::Other(element) => {
-                    let mut rendered = Buffer::default();
+                    let mut rendered = Buffer { text: String::new(), largest: self.largest };
                     element
                         .render(registry, values.all(), &mut RenderContext::new(None), &mut rendered)
                         .map_err(|_| Elsewhere)?;
-                    out.value(&rendered.0);
+                    out.value(&rendered.text);
                 }
             }
         }

@@ -87,11 +87,16 @@ fn row(values: Value) -> Row {
     }
 }
 
+fn settings(folder: &std::path::Path, strict: bool) -> Settings {
+    let partials = Some(folder.to_owned());
+    Settings { strict, root: folder.to_owned(), partials, largest: 1_000_000 }
+}
+
 /// Renders `text` with and without the steps; the errors as texts.
 fn both(text: &str, part: Part, strict: bool, row: &Row) -> [Result<String, String>; 2] {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sign.hbs"), "Yours\n{{#if b}}{{b}}\n{{/if}}\n").unwrap();
-    let settings = Settings { strict, root: folder.path().into(), partials: Some(folder.path().to_owned()) };
+    let settings = settings(folder.path(), strict);
     let columns = Columns { email: "email".into(), id: None, name: None };
     let defaults: Map<String, Value> = [("d", json!("by <default>")), ("z", json!(0)), ("blank", json!(" "))]
         .map(|(name, value)| (name.to_owned(), value))
@@ -129,8 +134,7 @@ proptest! {
 fn what_templates_are_mostly_made_of_is_rendered_fast() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sign.hbs"), "Yours\n{{#if b}}{{b}}\n{{/if}}\n").unwrap();
-    let settings =
-        Settings { strict: true, root: folder.path().into(), partials: Some(folder.path().to_owned()) };
+    let settings = settings(folder.path(), true);
     let text = "Dear {{a}},\n{{#if b}}\nYour {{b}} is ready.\n{{/if}}\n{{! why }}{{> sign}}\n";
     let source = Source::value(&folder.path().join("t.hbs"), "t.hbs", text);
     let library = Library::read(&settings, Part::Text, source).unwrap();
