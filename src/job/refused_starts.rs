@@ -125,7 +125,10 @@ fn reason(error: &JobError) -> String {
         _ => None,
     };
     let why = chain(error);
-    place.map_or(why.clone(), |place| format!("{why} ({place})"))
+    match place {
+        Some(place) if !why.contains(&place) => format!("{why} ({place})"),
+        Some(_) | None => why,
+    }
 }
 
 fn is_missing(error: &CampaignError) -> bool {
