@@ -141,9 +141,8 @@ fn leave_out_done(facts: &mut RunFacts, all: &[Manifest]) {
             // What `--limit` left out is sent by a run of the whole list.
             let is_rest_sent = run.options.limit.is_some()
                 && others().any(|other| is_later(other) && is_whole(other) && edition(other) == edition(run));
-            left.retain(|disposition| {
-                !is_retried(disposition) && !(is_rest_sent && *disposition == Disposition::NotAttempted)
-            });
+            let is_sent = |left: &Disposition| is_rest_sent && *left == Disposition::NotAttempted;
+            left.retain(|disposition| !is_retried(disposition) && !is_sent(disposition));
             if left.is_empty() {
                 *next = NextStep::Nothing;
             }
