@@ -18,6 +18,7 @@ mod report;
 mod reports;
 mod rules;
 mod said;
+mod ses;
 mod source;
 #[cfg(test)]
 mod tests;

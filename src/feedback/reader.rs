@@ -12,6 +12,7 @@ use super::report::{self, Record};
 use super::reports::{self, Report};
 use super::rules::{Rules, Signs};
 use super::said::Feedback;
+use super::ses;
 use super::text::{Entry, Note};
 use crate::route::Classifier;
 
@@ -68,7 +69,11 @@ impl Reader {
                 report: None,
             };
         }
-        let note = Note::read(&self.rules, &self.words(&message));
+        let words = self.words(&message);
+        if let Some(feedback) = self.notification(&words) {
+            return feedback;
+        }
+        let note = Note::read(&self.rules, &words);
         let inline = (original.is_none() && !note.original.is_empty())
             .then(|| Header::read(trim_start(note.original.as_bytes())).0)
             .filter(|header| !header.is_empty());
@@ -110,6 +115,30 @@ impl Reader {
             return plain;
         }
         gather(&mut own().filter(|part| part.is("text/")))
+    }
+
+    /// An event of a provider, as JSON.
+    fn notification(&self, words: &str) -> Option<Feedback> {
+        let notification = ses::read(words)?;
+        let event = |record: &ses::Record| {
+            let mut event = Event::new(record.kind, Some(record.address.clone()));
+            if matches!(record.kind, Kind::Bounce | Kind::Delay) {
+                let words = report::without_type(&record.diagnostic);
+                let judgement = reply::judge(&self.classifier, &self.rules, words, record.status);
+                describe(&mut event, judgement, words);
+                event.permanent = event.permanent.or(record.permanent);
+            }
+            event
+        };
+        let events: Vec<Event> = notification.records.iter().map(event).collect();
+        Some(Feedback {
+            kind: gravest(&events),
+            reader: "notification",
+            feedback_type: notification.feedback_type,
+            original_message_id: notification.original_message_id,
+            events,
+            report: None,
+        })
     }
 
     /// RFC 3464, in a part of its own or in the words.
@@ -169,7 +198,8 @@ impl Reader {
             .clone()
             .or(expanded_from)
             .or_else(|| final_address.clone())
-            .or_else(|| mail.only_recipient());
+            .or_else(|| mail.only_recipient())
+            .or_else(|| record.name.clone());
         let mut event = Event::new(record.action, address);
         event.final_address = final_address
             .filter(|last| event.address.as_deref().is_none_or(|address| !address::same(last, address)));

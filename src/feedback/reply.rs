@@ -102,7 +102,10 @@ pub(super) fn judge(
 ) -> Judgement {
     let text = text.trim();
     let found = codes(text);
-    let words = FURTHER.replace_all(&text[found.text..], " ");
+    let behind = &text[found.text..];
+    // Words may also come before the code.
+    let has_words = behind.bytes().filter(u8::is_ascii_alphabetic).count() > 3;
+    let words = FURTHER.replace_all(if has_words { behind } else { text }, " ");
     // `5.0.0` and the like say only that it failed.
     let says_more = |status: &EnhancedStatus| (status.subject, status.detail) != (0, 0);
     let status = found.status.or(stated);
@@ -125,7 +128,10 @@ pub(super) fn judge(
     let reason = rules.reason(&words);
     let permanent = match (told, reason) {
         (Some(false), _) => Some(false),
-        (_, Some(reason)) if reason.permanent == Some(false) && found.code.is_none() => Some(false),
+        // `5.0.0` is what some programs say whatever happened.
+        (_, Some(reason)) if reason.permanent == Some(false) && found.code.is_none() && exact.is_none() => {
+            Some(false)
+        }
         (Some(true), _) => Some(true),
         (None, reason) => reason.and_then(|reason| reason.permanent),
     };
@@ -148,6 +154,8 @@ pub(super) fn judge(
     let about_sender = SENDER.is_match(text);
     let is_bad = matches!(class, Class::BadMailbox | Class::BadDomain);
     let class = if is_bad && about_sender { Class::Policy } else { class };
+    // Who has given up, for a reason that does not pass, says that it is for good.
+    let permanent = permanent.or_else(|| lasts(class).then_some(true));
     let hard = is_bad && !about_sender && permanent == Some(true);
     let is_telling =
         reason.is_some() || !matches!(class, Class::Other) && (found.code.is_some() || exact.is_some());

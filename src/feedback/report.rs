@@ -15,6 +15,8 @@ pub(super) struct Record {
     pub(super) final_address: Option<String>,
     /// Whom the sender named.
     pub(super) original_address: Option<String>,
+    /// What stands for the recipient where that is no address: a name of another mail system.
+    pub(super) name: Option<String>,
     pub(super) action: Kind,
     pub(super) status: Option<EnhancedStatus>,
     /// The reply of the remote server, or the program's words.
@@ -56,10 +58,19 @@ fn record(header: &Header<'_>) -> Option<Record> {
     Some(Record {
         final_address: address("final-recipient"),
         original_address: address("original-recipient"),
+        name: header.get("final-recipient").and_then(|value| name(&value)),
         action,
         status,
         diagnostic: without_type(&diagnostic).to_owned(),
     })
+}
+
+/// `unknown; nair_s`: a word, not a path or a command.
+fn name(value: &str) -> Option<String> {
+    let name = value.split_once(';').map_or(value, |(_, name)| name).trim();
+    let is_word =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    (!name.is_empty() && name.len() <= 64 && is_word(name)).then(|| name.to_owned())
 }
 
 /// The first enhanced status of a field: `5.1.1 (no such user)`.
@@ -69,7 +80,7 @@ fn status(value: &str) -> Option<EnhancedStatus> {
 }
 
 /// `smtp; 550 …` without the type.
-fn without_type(diagnostic: &str) -> &str {
+pub(super) fn without_type(diagnostic: &str) -> &str {
     match diagnostic.split_once(';') {
         Some((kind, text)) if kind.len() < 20 && !kind.trim().contains(' ') => text.trim(),
         _ => diagnostic.trim(),
@@ -90,6 +101,7 @@ mod tests {
         let first = Record {
             final_address: Some("b@y.example".to_owned()),
             original_address: Some("a@x.example".to_owned()),
+            name: None,
             action: Kind::Bounce,
             status: Some("5.1.1".parse().unwrap()),
             diagnostic: "550 5.1.1 <b@y.example>: unknown".to_owned(),

@@ -26,6 +26,7 @@ pub(super) struct Rules {
     permanents: RegexSet,
     recipients: RegexSet,
     addresses: Vec<Regex>,
+    lists: Vec<bool>,
     reasons: RegexSet,
     reason_of: Vec<Reason>,
 }
@@ -46,6 +47,8 @@ pub(super) struct Named {
     pub(super) original: Option<String>,
     /// Where the words behind the address start.
     pub(super) end: usize,
+    /// The line has the form of a list of those that failed.
+    pub(super) is_listed: bool,
 }
 
 /// Which kinds some text speaks of.
@@ -101,6 +104,8 @@ struct Plain {
 #[cfg_attr(not(test), expect(dead_code, reason = "the tests of the rules read names and tests"))]
 struct Recipient {
     name: String,
+    #[serde(default)]
+    lists: bool,
     text: String,
     tests: Vec<(String, String)>,
 }
@@ -177,6 +182,7 @@ impl Rules {
             permanents: set(file.permanent.iter().map(|rule| rule.text.as_str())),
             recipients: set(recipients.iter().map(String::as_str)),
             addresses: file.recipient.iter().map(exact).collect(),
+            lists: file.recipient.iter().map(|rule| rule.lists).collect(),
             reasons: set(file.reason.iter().map(|rule| rule.text.as_str())),
             reason_of: file.reason.iter().map(reason).collect(),
             mails: file.mail,
@@ -242,7 +248,12 @@ impl Rules {
             let address = found.name("address").expect("each rule has one");
             if address::is_plausible(address.as_str()) {
                 let original = found.name("original").map(|original| original.as_str().to_owned());
-                return Some(Named { address: address.as_str().to_owned(), original, end: address.end() });
+                return Some(Named {
+                    address: address.as_str().to_owned(),
+                    original,
+                    end: address.end(),
+                    is_listed: self.lists[at],
+                });
             }
         }
         None

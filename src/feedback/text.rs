@@ -120,13 +120,21 @@ impl Note {
         if named.is_empty() {
             named = self.any_address(rules, &is_own, &is_likely);
         }
+        // A dialogue with a server may name an address that the listed one was forwarded to.
+        let listed: Vec<String> = named
+            .iter()
+            .filter(|(_, found)| found.is_listed)
+            .map(|(_, found)| found.address.clone())
+            .collect();
+        let is_listed =
+            |address: &str| is_likely(address) || listed.iter().any(|other| address::same(other, address));
         let mut entries: Vec<Entry> = Vec::new();
         for (index, (at, found)) in named.iter().enumerate() {
             // The address that the one above was made from is no recipient of its own.
             let is_known = |entry: &Entry| {
                 entry.original.as_deref().is_some_and(|original| address::same(original, &found.address))
             };
-            if entries.iter().any(is_known) {
+            if entries.iter().any(is_known) || !listed.is_empty() && !is_listed(&found.address) {
                 continue;
             }
             let next = named.get(index + 1).map_or(self.lines.len(), |(next, _)| *next);
@@ -166,8 +174,12 @@ impl Note {
         for (at, line) in lines.filter(|(_, line)| !rules.is_aside(line)) {
             for (start, address) in address::find(line).filter(|(_, address)| !is_own(address)) {
                 if found.len() < RECIPIENTS {
-                    let named =
-                        Named { address: address.to_owned(), original: None, end: start + address.len() };
+                    let named = Named {
+                        address: address.to_owned(),
+                        original: None,
+                        end: start + address.len(),
+                        is_listed: false,
+                    };
                     found.push((at, named));
                 }
             }

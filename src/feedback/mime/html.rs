@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn words_of_html() {
         let check = |html: &str, expected: &str| assert_eq!(text(html), expected, "{html}");
-        check("<p>to <b>a&#64;b.example</b> &lt;x&gt;</p>\nend", "\nto a@b.example <x>\n end");
+        check("<p>to <b>a&#64;b.example</b> &lt;x&gt;</p>\nend", "\nto a@b.example <x>\nend");
         check("<STYLE>p{}</style>a<br/>b", "a\nb");
         check("<script>a", "");
-        check("a<!-- <b> -->c & d&unknown;<", "ac & d&unknown;");
+        check("a<!-- <b> -->c & d&unknown;<", "ac & d&unknown;<");
     }
 }

@@ -148,7 +148,9 @@ fn split<'a>(bytes: &'a [u8], boundary: Vec<u8>, parts: &mut Vec<Part<'a>>) {
             }
         }
     }
-    if let Some(part) = start {
+    if let Some(part) = start
+        && parts.len() < PARTS
+    {
         parts.push(Part { body: &bytes[body..], ..part });
     }
 }
