@@ -22,8 +22,8 @@ use mailrun::pacing::Clock;
 use mailrun::plan::{Freeze, Layout, Plan};
 use mailrun::route::{Classifier, Schedule};
 use mailrun::run::{
-    self, Breaker, Departure, Directory, Dispatcher, Lane, NextHop, NextHops, Parts, Preparer, RelayHop,
-    Segment, Settings, Site, SourceLimits, Sources, Suppressor, Work,
+    self, Breaker, Departure, Directory, Dispatcher, Earlier, Lane, NextHop, NextHops, Parts, Preparer,
+    RelayHop, Segment, Settings, Site, SourceLimits, Sources, Suppressor, Work,
 };
 use mailrun::run_dir::RunDir;
 use mailrun::sandbox::{Options, Sandbox};
@@ -199,7 +199,7 @@ impl Scene {
             ledger: None,
             suppressor: Suppressor::none(),
             planned: u64::from(self.rows),
-            done_before: 0,
+            earlier: Earlier::default(),
             clock: Clock::system(),
         };
         let (_signals, demands) = mpsc::channel(1);

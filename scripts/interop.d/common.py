@@ -83,17 +83,8 @@ def count(rows):
     return counts
 
 
-def counts_within(value):
-    """The first object of a JSON value that counts dispositions; screening's counts are something else."""
-    if isinstance(value, dict):
-        if isinstance(value.get("accepted"), int):
-            return {name: number for name, number in value.items() if isinstance(number, int) and number}
-        value = [inner for name, inner in value.items() if name != "screening"]
-    if isinstance(value, list):
-        for inner in value:
-            if found := counts_within(inner):
-                return found
-    return None
+def without_zeros(counts):
+    return {name: number for name, number in counts.items() if number}
 
 
 @dataclass

@@ -155,7 +155,7 @@ def ask(server, home, *domains, exits):
     command = [os.environ["MAILRUN"], "mx", "--json", "--dns-server", server, "--campaign", str(home / "campaign.toml"), *domains]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"MAILRUN_STATE": str(home / "state")})
     holds(done.returncode == exits, f"`{' '.join(command)}` ended with {done.returncode}, not {exits}:\n{done.stdout}{done.stderr}")
-    return {answer["domain"]: answer for answer in json.loads(done.stdout)}
+    return {answer["domain"]: answer for answer in json.loads(done.stdout)["domains"]}
 
 
 def hosts(answer):
@@ -191,7 +191,7 @@ def check(folder):
             same(f"names: {name}.example", told[name], ("bad_domain", True))
         for name in ("broken", "hole"):
             same(f"names: {name}.example", told[name], ("network", False))
-        holds("null MX" in found["null.example"]["error"], f"names: {found['null.example']}")
-        holds("SERVFAIL" in found["broken.example"]["error"], f"names: {found['broken.example']}")
+        holds("null MX" in found["null.example"]["problem"], f"names: {found['null.example']}")
+        holds("SERVFAIL" in found["broken.example"]["problem"], f"names: {found['broken.example']}")
         holds("does not exist" in found["dead.example"]["hosts"][0]["problem"], f"names: {found['dead.example']}")
         ok("null MX, NXDOMAIN, no mail host, bad MX records, a dead MX, SERVFAIL and a black hole are told apart")

@@ -9,7 +9,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 import common
-from common import Failed, by_message_id, check_envelope, count, counts_within, holds, key_of, money, ok, same, verify, wire
+from common import Failed, by_message_id, check_envelope, count, holds, key_of, money, ok, same, verify, wire, without_zeros
 
 UNSUBSCRIBE = "https://mail.harbourlane.example/u/"
 FEEDBACK_ID = "welcome:news:mailrun:mail.harbourlane.example"
@@ -62,7 +62,7 @@ def check_dispositions(result, rows):
             same(f"{key}: smtp_code", found[key]["smtp_code"], code)
             holds(found[key]["class"] and found[key]["reply"], f"{key}: a bounce without class or reply")
     counts = count(result.rows)
-    same("counts of --json", counts_within(result.summary), counts)
+    same("counts of --json", without_zeros(result.summary["summary"]["dispositions"]), counts)
     ok(f"{len(rows)} rows, {len(rows)} results, each as its row wants: {counts}")
 
 

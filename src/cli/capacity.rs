@@ -5,12 +5,12 @@ use serde_json::json;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
-use super::output::{out, out_json};
+use super::output::out;
 use super::table::table;
+use super::{json, log};
 use crate::campaign::Capacity;
 use crate::kit::text::{counted, grouped};
-use crate::pacing::{Agreement, Fullest, Usage};
+use crate::pacing::{Agreement, Audit, Fullest, Usage};
 
 /// `mailrun capacity`.
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,9 @@ enum Command {
         /// How far five minutes may exceed their share, in percent
         #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=1_100))]
         burst_percent: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Prove from result files alone that no window was exceeded
     Audit {
@@ -52,19 +55,34 @@ enum Command {
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         None => show(common, args.json),
-        Some(Command::Set { account, per_hour, burst_percent }) => {
-            set(common, account, *per_hour, *burst_percent)
+        Some(Command::Set { account, per_hour, burst_percent, json }) => {
+            set(common, account, *per_hour, *burst_percent, *json)
         }
         Some(Command::Audit { runs, json }) => audit_runs(common, runs, *json || args.json),
     }
 }
 
-fn set(common: &Common, account: &str, per_hour: u64, burst_percent: u32) -> Result<Exit, Diagnostic> {
+fn set(
+    common: &Common,
+    account: &str,
+    per_hour: u64,
+    burst_percent: u32,
+    as_json: bool,
+) -> Result<Exit, Diagnostic> {
     let capacity = Capacity { account: account.to_owned(), per_hour, burst_percent, ..Capacity::default() };
     let limits = Agreement::from(&capacity);
     let ledger = common.workspace().state()?.ledger();
     let changed = ledger.set_limits(account, limits)?;
     let is_known = ledger.usage()?.iter().any(|usage| usage.account == account);
+    if as_json {
+        return json::print(
+            Exit::Ok,
+            json!({
+                "account": account, "per_hour": limits.per_hour, "per_slot": limits.per_slot,
+                "changed": changed > 0, "known": changed > 0 || is_known,
+            }),
+        );
+    }
     log::print(&match (changed, is_known) {
         (0, false) => {
             format!("the account `{account}` was not used within the last hour: campaigns' own limits apply")
@@ -83,9 +101,8 @@ fn set(common: &Common, account: &str, per_hour: u64, burst_percent: u32) -> Res
 fn show(common: &Common, as_json: bool) -> Result<Exit, Diagnostic> {
     let accounts = common.workspace().state()?.ledger().usage()?;
     if as_json {
-        let value: Vec<_> = accounts.iter().map(account_json).collect();
-        out_json(&json!(value))?;
-        return Ok(Exit::Ok);
+        let accounts: Vec<_> = accounts.iter().map(account_json).collect();
+        return json::print(Exit::Ok, json!({ "accounts": accounts }));
     }
     if accounts.is_empty() {
         out("no account has been used yet\n")?;
@@ -150,11 +167,11 @@ fn account_json(account: &Usage) -> serde_json::Value {
             json!({"start": slot.start.to_string(), "used": slot.used, "by": by})
         })
         .collect();
-    let named: serde_json::Map<_, _> = account
+    let named: Vec<_> = account
         .named
         .iter()
         .map(|(campaign, limits)| {
-            (campaign.clone(), json!({"per_hour": limits.per_hour, "per_slot": limits.per_slot}))
+            json!({"campaign": campaign, "per_hour": limits.per_hour, "per_slot": limits.per_slot})
         })
         .collect();
     json!({
@@ -173,8 +190,12 @@ fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, D
         if as_json {
             all.push(json!({
                 "account": account, "attempts": audit.attempts, "holds": audit.holds(),
-                "slot": fullest(&audit.slot), "hour": fullest(&audit.hour),
+                "slot": fullest(&audit, &audit.slot), "hour": fullest(&audit, &audit.hour),
             }));
+            continue;
+        }
+        if audit.attempts == 0 {
+            out(&format!("{account}: nothing was attempted\n"))?;
             continue;
         }
         let verdict = if audit.holds() { "kept" } else { "EXCEEDED" };
@@ -184,10 +205,11 @@ fn audit_runs(common: &Common, runs: &[String], as_json: bool) -> Result<Exit, D
             table(&[line("fullest 300 s", &audit.slot), line("fullest 3,600 s", &audit.hour)])
         ))?;
     }
+    let exit = if holds { Exit::Ok } else { Exit::SomeNotAccepted };
     if as_json {
-        out_json(&json!(all))?;
+        return json::print(exit, json!({"holds": holds, "accounts": all}));
     }
-    Ok(if holds { Exit::Ok } else { Exit::SomeNotAccepted })
+    Ok(exit)
 }
 
 fn line(name: &str, window: &Fullest) -> Vec<String> {
@@ -200,6 +222,8 @@ fn line(name: &str, window: &Fullest) -> Vec<String> {
     ]
 }
 
-fn fullest(window: &Fullest) -> serde_json::Value {
-    json!({"count": window.count, "limit": window.limit, "start": window.start.to_string()})
+/// A window; it begins nowhere where nothing was attempted.
+fn fullest(audit: &Audit, window: &Fullest) -> serde_json::Value {
+    let start = (audit.attempts > 0).then(|| window.start.to_string());
+    json!({"count": window.count, "limit": window.limit, "start": start})
 }

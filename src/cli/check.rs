@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::json;
 use super::moment;
 use super::name_servers::DnsOptions;
-use super::output::{out_json, out_painted};
+use super::output::out_painted;
 use super::reading;
 use super::runtime::runtime;
 use super::table::table;
@@ -83,12 +84,12 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             .hint("choose another place with `--manifest FILE`")
     })?;
     let refused = report.findings.refuse(args.strict);
+    let exit = if refused { Exit::Refused } else { Exit::Ok };
     if args.json {
-        out_json(&json(&job, job.target_group()?.files(), &report, refused))?;
-    } else {
-        out_painted(&text(job.target_group()?.files(), &report, refused, Terminal::of_stdout()))?;
+        return json::print(exit, answer(&job, &report, refused)?);
     }
-    Ok(if refused { Exit::Refused } else { Exit::Ok })
+    out_painted(&text(job.target_group()?.files(), &report, refused, Terminal::of_stdout()))?;
+    Ok(exit)
 }
 
 fn text(files: &[SourceFile], report: &CheckReport, refused: bool, terminal: Terminal) -> String {
@@ -180,28 +181,25 @@ fn schedule(estimate: &Estimate) -> String {
     text
 }
 
-fn json(job: &Job<'_>, files: &[SourceFile], report: &CheckReport, refused: bool) -> Value {
+fn answer(job: &Job<'_>, report: &CheckReport, refused: bool) -> Result<Value, Diagnostic> {
     let CheckReport { findings, estimate, inspection } = report;
     let dry_run = &inspection.dry_run;
-    let failures: Vec<_> = dry_run
-        .failures()
-        .iter()
-        .map(|failed| {
-            let (file, row) = inspection.file_and_row(failed.index);
-            json!({"file": file, "row": row, "column": failed.column, "reason": failed.reason})
-        })
-        .collect();
-    json!({
-        "campaign": job.campaign().identity.id,
+    let failures = dry_run.failures().iter().map(|failed| {
+        let (file, row) = inspection.file_and_row(failed.index);
+        json!({"file": file, "row": row, "column": failed.column, "reason": failed.reason})
+    });
+    Ok(json!({
+        "campaign": job.campaign().identity.id, "edition": job.campaign().identity.edition,
         "refused": refused,
         "findings": findings.iter().collect::<Vec<_>>(),
-        "files": files.iter().map(reading::file).collect::<Vec<_>>(),
-        "list": {
-            "screening": inspection.counts, "suppressed": inspection.suppressed, "rendered": dry_run.rows(),
-            "failed": dry_run.failed(), "failures": failures, "sizes": dry_run.sizes(),
-            "seconds": dry_run.took.as_secs_f64(), "rows-per-second": dry_run.rate(),
+        "files": reading::files(job.target_group()?.files(), &inspection.rows_by_file),
+        "screening": inspection.counts, "suppressed": inspection.suppressed,
+        "rendering": {
+            "rows": dry_run.rows(), "failed": dry_run.failed(), "failures": failures.collect::<Vec<_>>(),
+            "message_bytes": dry_run.sizes(), "took_seconds": dry_run.took.as_secs_f64(),
+            "rows_per_second": dry_run.rate(),
         },
-        "night": estimate,
+        "estimate": estimate,
         "approval": inspection.approval.hash,
-    })
+    }))
 }

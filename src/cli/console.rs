@@ -73,10 +73,10 @@ impl Console {
             if self.is_terminal {
                 let bar = shown.bar(BAR);
                 bar.set_length(snapshot.planned);
-                bar.set_position(snapshot.done());
+                bar.set_position(snapshot.done);
                 bar.set_message(outside_text::line(&describe(snapshot)).into_owned());
             } else if shown.is_due(LINE_EVERY) {
-                let (done, planned) = (grouped(snapshot.done()), grouped(snapshot.planned));
+                let (done, planned) = (grouped(snapshot.done), grouped(snapshot.planned));
                 log::print(&format!("sending: {done} of {planned}, {}", describe(snapshot)));
             }
         });
@@ -202,7 +202,7 @@ fn describe(snapshot: &Snapshot) -> String {
         }
     }
     // What the rest waits for is no rate, and no time follows from one.
-    let left = snapshot.planned.saturating_sub(snapshot.done());
+    let left = snapshot.planned.saturating_sub(snapshot.done);
     if snapshot.waiting_for_retry > 0 && snapshot.waiting_for_retry >= left {
         text.push_str(", the rest waits to be tried again");
         return text;
@@ -227,7 +227,7 @@ mod tests {
         let counts = OutcomeCounts { accepted: 90, ..OutcomeCounts::default() };
         let snapshot = Snapshot {
             planned: 100,
-            done_before: 0,
+            done: 90,
             counts,
             in_flight: 0,
             waiting_for_retry: 10,

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use super::exit::Exit;
 use crate::job::chain;
 use crate::kit::outside_text;
@@ -22,12 +24,14 @@ pub(super) struct Diagnostic {
     line: Option<(usize, usize, Box<str>)>,
     hint: Option<String>,
     exit: Exit,
+    /// What is known of the run that it is about, for `--json`.
+    run: Option<Box<Value>>,
 }
 
 impl Diagnostic {
     /// An error with its message; it ends the program with [`Exit::Usage`] by default.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, line: None, hint: None, exit: Exit::Usage }
+        Self { message: message.into(), place: None, line: None, hint: None, exit: Exit::Usage, run: None }
     }
 
     /// `context`, then the error and its causes.
@@ -71,9 +75,22 @@ impl Diagnostic {
         self
     }
 
-    /// What is wrong, without place and hint.
-    pub(super) fn message(&self) -> &str {
-        &self.message
+    /// What is known of the run that it is about, as its command prints it with `--json`.
+    pub(super) fn of_run(mut self, run: Value) -> Self {
+        self.run = Some(Box::new(run));
+        self
+    }
+
+    /// What is known of the run that it is about.
+    pub(super) fn run(&self) -> Option<&Value> {
+        self.run.as_deref()
+    }
+
+    /// The error for programs.
+    pub(super) fn json(&self) -> Value {
+        let line = self.line.as_ref();
+        let line = line.map(|(line, column, text)| json!({"number": line, "column": column, "text": text}));
+        json!({"message": self.message, "place": self.place, "line": line, "hint": self.hint})
     }
 
     /// How the program ends.

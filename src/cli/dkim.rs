@@ -5,9 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use serde_json::json;
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::json;
 use super::output::out;
 use crate::campaign::Dkim;
 use crate::dkim::{KeyKind, Signer, generate};
@@ -44,6 +46,9 @@ struct Generate {
     /// Key file, readable by its owner only [default: `keys/<selector>.pem`]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// The kinds of DKIM keys.
@@ -92,10 +97,22 @@ fn generate_key(args: &Generate) -> Result<Exit, Diagnostic> {
     })?;
     let signer = Signer::load(std::slice::from_ref(&dkim))?;
     let key = signer.keys().next().expect("one signature was asked for");
+    let line = zone_line(&key.record_name(), &key.public_key_record());
+    if args.json {
+        return json::print(
+            Exit::Ok,
+            json!({
+                "domain": dkim.domain.as_str(), "selector": dkim.selector, "key": path,
+                "record": {
+                    "name": key.record_name(), "type": "TXT", "value": key.public_key_record(), "line": line,
+                },
+            }),
+        );
+    }
     out(&format!(
         "; publish this record, wait until it is visible, then sign with the key\n{}\n\n\
          # in the campaign file, or in senders.toml as [[sender.dkim]]\n[[dkim]]\ndomain   = \"{}\"\nselector = \"{}\"\nkey      = \"{}\"\n",
-        zone_line(&key.record_name(), &key.public_key_record()),
+        line,
         dkim.domain,
         dkim.selector,
         path.display()

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::json;
 use super::name_servers::DnsOptions;
-use super::output::{out, out_json};
+use super::output::out;
 use super::runtime::runtime;
 use crate::job::{Job, NameServers};
 use crate::mail::Domain;
@@ -51,12 +52,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
                 value
             })
             .collect();
-        let mut shown = json!({"campaign": job.campaign().identity.id, "records": records});
-        if !knows_spf {
-            shown["unknown"] = json!({"spf": ADDRESS_UNKNOWN});
-        }
-        out_json(&shown)?;
-        return Ok(Exit::Ok);
+        let campaign = &job.campaign().identity.id;
+        let unknown = if knows_spf { json!({}) } else { json!({"spf": ADDRESS_UNKNOWN}) };
+        let answer = json!({"campaign": campaign, "records": records, "unknown": unknown});
+        return json::print(Exit::Ok, answer);
     }
     let mut shown: String = records.iter().map(text).collect();
     if !knows_spf {

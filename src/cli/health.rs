@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::{out, out_json};
+use super::output::out;
 use super::table::table;
-use super::{log, runs, summary};
+use super::{json, log, runs, summary};
 use crate::job::{JobError, ListedRun, Outcome, Percent, RunFacts, Workspace, chain};
 use crate::run_dir::{RefusedStart, RunDirError, RunState};
 
@@ -47,12 +47,15 @@ pub(super) fn run(
     let exits = found.iter().map(|(exit, _)| *exit).chain(refused.iter().map(|_| Exit::Refused));
     let worst = exits.max_by_key(rank).unwrap_or(Exit::Ok);
     if as_json {
-        let runs: Vec<Value> = found.iter().map(|(exit, run)| with_exit(runs::json(run), *exit)).collect();
-        let refused: Vec<Value> =
-            refused.iter().map(|start| with_exit(json!(start), Exit::Refused)).collect();
-        let all = json!({ "runs": runs, "refused_starts": refused });
-        out_json(&with_exit(all, worst))?;
-    } else if !log::is_quiet() {
+        let run = |(exit, run): &(Exit, &ListedRun)| with_exit(runs::listed(run), *exit);
+        let start = |start: &RefusedStart| with_exit(json!(start), Exit::Refused);
+        let answer = json!({
+            "healthy": worst == Exit::Ok, "runs": found.iter().map(run).collect::<Vec<_>>(),
+            "refused_starts": refused.iter().map(start).collect::<Vec<_>>(),
+        });
+        return json::print(worst, answer);
+    }
+    if !log::is_quiet() {
         out(&text(&found, &refused))?;
     }
     Ok(worst)

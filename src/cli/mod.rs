@@ -19,6 +19,7 @@ mod exit;
 mod feedback;
 mod health;
 mod init;
+mod json;
 mod log;
 mod man;
 mod metrics;
@@ -76,6 +77,9 @@ pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
     common: Common,
+    /// Whether the answer is wanted as JSON, errors too.
+    #[arg(skip)]
+    json: bool,
 }
 
 /// The commands.
@@ -135,16 +139,20 @@ pub fn command() -> clap::Command {
 pub fn parse() -> Cli {
     let matches = command().try_get_matches();
     let matches = matches.unwrap_or_else(|error| end(&with_usage(error, std::env::args())));
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| end(&error))
+    let json = json::is_wanted(&matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| end(&error));
+    Cli { json, ..cli }
 }
 
-/// Ends the program with what clap says: help, the version, or an error, as JSON where the log is.
+/// Ends the program with what clap says: help, the version, or an error, as JSON where the answer
+/// or the log is.
 fn end(error: &clap::Error) -> ! {
+    let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let format = if logs_json(&args) { log::LogFormat::Json } else { log::LogFormat::Text };
+    if error.use_stderr() && json::is_among(&args) {
+        json::print_error(&json::of_clap(error));
+    }
     let text = error.render().to_string();
-    let format = match wants_json(&std::env::args().collect::<Vec<_>>()) {
-        true => log::LogFormat::Json,
-        false => log::LogFormat::Text,
-    };
     // clap's own form has colours, and repeats what was typed as it is.
     if error.use_stderr() && (format == log::LogFormat::Json || outside_text::lines(&text) != text) {
         log::start(format, false, 0);
@@ -155,7 +163,7 @@ fn end(error: &clap::Error) -> ! {
 }
 
 /// Whether `--log-format json` is there, in arguments that can't be understood.
-fn wants_json(args: &[String]) -> bool {
+fn logs_json(args: &[String]) -> bool {
     let is_pair = |pair: &[String]| pair[0] == "--log-format" && pair[1] == "json";
     args.windows(2).any(is_pair) || args.iter().any(|arg| arg == "--log-format=json")
 }
@@ -180,10 +188,14 @@ fn with_usage(mut error: clap::Error, args: impl Iterator<Item = String>) -> cla
 pub fn run(cli: Cli) -> Exit {
     open_files::raise_limit();
     log::start(cli.common.log_format, cli.common.quiet, cli.common.verbose);
+    let json = cli.json;
     match carry_out(cli) {
         Ok(exit) => exit,
         Err(diagnostic) => {
             log::error(&diagnostic.to_string());
+            if json {
+                json::print_error(&diagnostic);
+            }
             diagnostic.code()
         }
     }

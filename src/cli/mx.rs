@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::json;
 use super::name_servers::DnsOptions;
-use super::output::{out, out_json};
+use super::output::out;
 use super::runtime::runtime;
 use crate::campaign::{Campaign, Mx};
 use crate::job::{NameServers, campaign_file, mx_router};
@@ -67,7 +68,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if let Some(mta_sts) = router.mta_sts() {
         mta_sts.save(&policies)?;
     }
-    if args.json { out_json(&Value::Array(values)) } else { out(&text) }?;
+    if args.json {
+        return json::print(exit, json!({ "domains": values }));
+    }
+    out(&text)?;
     Ok(exit)
 }
 
@@ -151,7 +155,7 @@ fn value(domain: &Domain, found: &Result<Route, Unroutable>, hosts: &[Host]) -> 
         Ok(route) => route,
         Err(error) => {
             return json!({
-                "domain": domain.as_str(), "error": error.to_string(), "permanent": error.is_permanent(),
+                "domain": domain.as_str(), "problem": error.to_string(), "permanent": error.is_permanent(),
                 "class": error.classification().class.as_str(),
             });
         }
@@ -169,11 +173,11 @@ fn value(domain: &Domain, found: &Result<Route, Unroutable>, hosts: &[Host]) -> 
     json!({
         "domain": domain.as_str(), "site": route.name, "key": route.key.as_str(),
         "implicit": route.destination.implicit, "hosts": hosts, "provider": shaping.provider,
-        "connections": shaping.connections, "messages-per-connection": shaping.messages_per_connection,
-        "messages-per-second": shaping.messages_per_second,
-        "new-connections-per-minute": shaping.new_connections_per_minute,
-        "provider-connections": shaping.provider_connections,
-        "provider-messages-per-second": shaping.provider_messages_per_second,
-        "tls": route.tls.as_str(), "mta-sts": route.policy.map(mode_name),
+        "connections": shaping.connections, "messages_per_connection": shaping.messages_per_connection,
+        "messages_per_second": shaping.messages_per_second,
+        "new_connections_per_minute": shaping.new_connections_per_minute,
+        "provider_connections": shaping.provider_connections,
+        "provider_messages_per_second": shaping.provider_messages_per_second,
+        "tls": route.tls.as_str(), "mta_sts": route.policy.map(mode_name),
     })
 }

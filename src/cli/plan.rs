@@ -8,7 +8,8 @@ use super::causes;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::{out, out_json};
+use super::json;
+use super::output::out;
 use super::reading;
 use super::runtime::runtime;
 use super::table::table;
@@ -40,36 +41,26 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let outlook = runtime()?.block_on(job.outlook(args.limit.map(u64::from), LISTED))?;
     let files = job.target_group()?.files();
     if args.json {
-        out_json(&json(&job, files, &outlook))?;
-    } else {
-        out(&text(&job, files, &outlook))?;
+        return json::print(Exit::Ok, answer(&job, files, &outlook));
     }
+    out(&text(&job, files, &outlook))?;
     Ok(Exit::Ok)
 }
 
-fn json(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> Value {
-    let estimate = &outlook.estimate;
-    let slots = estimate.slots.iter();
-    let slots: Vec<_> =
-        slots.map(|(slot, messages)| json!({"slot": slot.to_string(), "messages": messages})).collect();
-    let files: Vec<_> = files
-        .iter()
-        .zip(&outlook.rows_by_file)
-        .map(|(file, rows)| {
-            let mut shown = reading::file(file);
-            shown["rows"] = json!(rows);
-            shown
-        })
-        .collect();
-    let domains = outlook.domains.iter();
-    let domains: Vec<_> = domains.map(|(domain, rows)| json!({"domain": domain, "rows": rows})).collect();
+fn answer(job: &Job<'_>, list: &[SourceFile], outlook: &Outlook) -> Value {
+    let Outlook { rows_by_file, counts, invalid, refusals, domains, estimate } = outlook;
+    let domains = domains.iter().map(|(domain, rows)| json!({"domain": domain, "rows": rows}));
     let campaign = job.campaign();
+    let capacity = &campaign.capacity;
     json!({
-        "campaign": campaign.identity.id, "files": files, "screening": outlook.counts,
-        "domains": domains, "capacity": campaign.capacity, "start": estimate.start.to_string(),
-        "finish": estimate.finish.to_string(), "limited_by": estimate.limited_by, "slots": slots,
-        "personalised": campaign.template.personalised, "refusals": outlook.refusals,
-        "invalid": causes::json(&outlook.invalid),
+        "campaign": campaign.identity.id, "edition": campaign.identity.edition,
+        "files": reading::files(list, rows_by_file), "screening": counts,
+        "invalid": causes::json(invalid), "refusals": refusals, "domains": domains.collect::<Vec<_>>(),
+        "capacity": {
+            "account": campaign.capacity_account(), "per_hour": capacity.per_hour,
+            "per_slot": capacity.per_slot(), "burst_percent": capacity.burst_percent, "pace": capacity.pace,
+        },
+        "estimate": estimate, "personalised": campaign.template.personalised,
     })
 }
 

@@ -25,9 +25,13 @@ fn json(reading: &Reading) -> Value {
     value
 }
 
-/// The file and how it is read, as an object of a list of files.
-pub(super) fn file(file: &SourceFile) -> Value {
-    json!({"file": file.shown, "bytes": file.bytes, "reading": json(&file.reading)})
+/// The files of a list for programs: each with its rows and how it is read.
+pub(super) fn files(files: &[SourceFile], rows_by_file: &[u64]) -> Vec<Value> {
+    let file = |(file, rows): (&SourceFile, &u64)| {
+        let reading = json(&file.reading);
+        json!({"file": file.shown, "rows": rows, "bytes": file.bytes, "reading": reading})
+    };
+    files.iter().zip(rows_by_file).map(file).collect()
 }
 
 /// All files, for people. Many of them are not listed.

@@ -5,11 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
 use super::output::out_bytes;
+use super::{json, log};
 use crate::job::{Job, RowChoice};
 use crate::kit::file::{PRIVATE, create_private_folders};
 use crate::kit::text::counted;
@@ -32,6 +34,9 @@ pub(super) struct Args {
     /// Write `<row>.eml` files to this folder instead of printing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// With --out: print what was written as JSON
+    #[arg(long, requires = "out")]
+    json: bool,
 }
 
 impl Args {
@@ -49,7 +54,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
     let choice = args.choice();
     let renderer = job.renderer(&choice)?;
-    let (mut written, mut failed) = (0, 0);
+    let (mut written, mut failures) = (0, Vec::new());
     for index in renderer.rows(&choice)? {
         match (renderer.message(index), &args.out) {
             (Ok(message), Some(folder)) => {
@@ -58,21 +63,27 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             }
             (Ok(message), None) => out_bytes(&message)?,
             (Err(error), _) if args.all => {
-                failed += 1;
-                log::error(&Diagnostic::from(error).to_string());
+                let diagnostic = Diagnostic::from(error);
+                log::error(&diagnostic.to_string());
+                failures.push(diagnostic);
             }
             (Err(error), _) => return Err(error.into()),
         }
+    }
+    let exit = if failures.is_empty() { Exit::Ok } else { Exit::SomeNotAccepted };
+    if args.json {
+        let failures: Vec<_> = failures.iter().map(Diagnostic::json).collect();
+        return json::print(exit, json!({"folder": args.out, "written": written, "failures": failures}));
     }
     if let (true, Some(folder)) = (args.all, &args.out) {
         log::print(&format!(
             "{} in {}, {} can't be rendered",
             counted(written, "message", "messages"),
             folder.display(),
-            counted(failed, "row", "rows")
+            counted(failures.len() as u64, "row", "rows")
         ));
     }
-    Ok(if failed == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
+    Ok(exit)
 }
 
 fn write(folder: &Path, index: u32, message: &[u8]) -> Result<(), Diagnostic> {

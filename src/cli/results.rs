@@ -27,6 +27,5 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             "warning: the last start of {name} was {refused}; these are the results before it"
         ));
     }
-    summary::print(run.dir(), &manifest, &results, args.json)?;
-    Ok(Exit::Ok)
+    summary::print(run.dir(), &manifest, &results, Exit::Ok, args.json)
 }

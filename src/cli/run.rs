@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
+use super::{json, log};
 
 /// `mailrun run`.
 #[derive(Debug, clap::Args)]
@@ -21,13 +23,20 @@ enum Command {
     Adopt {
         /// Run directory
         dir: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
-        Command::Adopt { dir } => {
+        Command::Adopt { dir, json } => {
             let manifest = common.workspace().adopt(dir)?;
+            if *json {
+                let run = format!("{}/{}", manifest.campaign_id, manifest.run_id);
+                return json::print(Exit::Ok, json!({"run": run, "directory": dir, "state": manifest.state}));
+            }
             log::print(&format!(
                 "adopted run {}/{}; `mailrun send` resumes it if it is unfinished. What another process sent after \
                  a copy was made is not known here, unless it used this state directory",

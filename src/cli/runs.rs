@@ -4,21 +4,21 @@ use serde_json::{Map, Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::{out, out_json};
+use super::output::out;
 use super::table::table;
+use super::{json, summary};
 use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
 use crate::kit::text::{duration, grouped};
 use crate::mail::Timestamp;
-use crate::run_dir::{Manifest, RefusedStart, RunState};
+use crate::run_dir::{Manifest, RefusedStart, RunDir, RunState};
 
 pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
     let (runs, refused) = (workspace.runs()?, workspace.refused_starts()?);
     if as_json {
-        let runs: Vec<Value> = runs.iter().map(json).collect();
-        out_json(&json!({ "runs": runs, "refused_starts": refused }))?;
-    } else {
-        out(&text(&runs, &refused, workspace.clock().wall()))?;
+        let runs: Vec<Value> = runs.iter().map(listed).collect();
+        return json::print(Exit::Ok, json!({ "runs": runs, "refused_starts": refused }));
     }
+    out(&text(&runs, &refused, workspace.clock().wall()))?;
     Ok(Exit::Ok)
 }
 
@@ -78,9 +78,13 @@ pub(super) fn state(manifest: &Manifest, running: bool) -> &'static str {
     }
 }
 
-/// The word for people; in JSON the old one stays.
+/// The word for people. Dispositions are written as in the results.
 pub(super) fn shown(word: &str) -> &str {
-    if word == "under way" { "in flight" } else { word }
+    match word {
+        "to_retry" => "to retry",
+        "in_flight" => "in flight",
+        word => word,
+    }
 }
 
 /// The rows per word, in one line.
@@ -115,28 +119,26 @@ fn quoted(word: &str) -> String {
 }
 
 /// What is known of a run, for programs.
-pub(super) fn json(run: &ListedRun) -> Value {
-    let mut value = json!({ "run": run.dir.name(), "created": run.created.to_string() });
-    let more = match &run.facts {
-        Ok(RunFacts { manifest, running, counts, next }) => json!({
-            "running": running, "state": manifest.state, "refused": manifest.refused,
-            "started": manifest.started.map(|at| at.to_string()),
-            "finished": manifest.finished.map(|at| at.to_string()),
-            "planned": manifest.screening.accepted, "rows": manifest.screening.rows,
-            "counts": counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect::<Map<_, _>>(),
-            "next": match next {
-                NextStep::Nothing => Value::Null,
-                NextStep::Watch | NextStep::Resume(_) | NextStep::Retry(_) => {
-                    json!(next_step(&run.dir.name(), next))
-                }
-            },
+pub(super) fn listed(run: &ListedRun) -> Value {
+    match &run.facts {
+        Ok(facts) => known(&run.dir, facts),
+        Err(error) => json!({
+            "run": run.dir.name(), "created": run.created.to_string(), "problem": chain(error),
         }),
-        Err(error) => json!({ "error": chain(error) }),
-    };
-    if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
-        value.extend(more);
     }
-    value
+}
+
+/// How far a run is, for programs.
+pub(super) fn known(dir: &RunDir, facts: &RunFacts) -> Value {
+    let RunFacts { manifest, running, counts, next } = facts;
+    let mut run = summary::head(dir, manifest);
+    let counts: Map<_, _> = counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect();
+    let next = match next {
+        NextStep::Nothing => None,
+        NextStep::Watch | NextStep::Resume(_) | NextStep::Retry(_) => Some(next_step(&dir.name(), next)),
+    };
+    json::extend(&mut run, json!({"running": running, "counts": counts, "next": next}));
+    run
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out;
 use super::runtime::runtime;
-use super::{log, signals};
+use super::{json, log, signals};
 use crate::kit::text::{counted, grouped};
 use crate::sandbox::{BEHAVIOUR_SUFFIXES, BEHAVIOURS, Credentials, Keep, Options, Sandbox, Stats};
 
@@ -44,6 +46,9 @@ pub(super) struct Args {
     /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    /// Print JSON lines: where it listens, and the totals at the end
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
@@ -63,7 +68,12 @@ pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
             std::fs::write(&path, sandbox.certificate_pem())
                 .map_err(|error| Diagnostic::of("can't write the certificate", &error).at(path.display()))?;
         }
-        out(&format!("listening on {}\n", sandbox.addr()))?;
+        let addr = sandbox.addr();
+        out(&if args.json {
+            json::line(json!({"listening": addr.to_string()})) + "\n"
+        } else {
+            format!("listening on {addr}\n")
+        })?;
         let end = async {
             match args.seconds {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -86,7 +96,15 @@ pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
             () = totals => {}
             stopped = signals::first() => stopped?,
         }
-        out(&format!("{}\n", describe(&sandbox.stop().await)))?;
+        let stats = sandbox.stop().await;
+        out(&if args.json {
+            json::line(json!({
+                "accepted": stats.accepted, "recipients": stats.recipients, "refused": stats.rejected,
+                "connections": stats.connections, "bytes": stats.bytes,
+            })) + "\n"
+        } else {
+            describe(&stats) + "\n"
+        })?;
         Ok(Exit::Ok)
     })
 }

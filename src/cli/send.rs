@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
 use super::metrics::Report;
 use super::output::out;
 use super::sending::Sending;
+use super::{json, log};
 use crate::campaign::ByteSize;
 use crate::job::{DryRunTotals, Job, List, Selection, TestMessage};
 use crate::kit::text::{counted, grouped};
@@ -102,7 +104,7 @@ fn send(common: &Common, args: &Args, report: &mut Report) -> Result<Exit, Diagn
     args.sending.wait()?;
     let job = start.keep(Job::open(&workspace, campaign))?.rehearsing(rehearses);
     if args.dry_run {
-        return print_dry_run(&job.dry_run(args.limit())?);
+        return print_dry_run(&job, &job.dry_run(args.limit())?, args.sending.is_json());
     }
     if let Some(hash) = args.approved {
         start.keep(job.gate_approved(args.limit(), hash))?;
@@ -110,7 +112,24 @@ fn send(common: &Common, args: &Args, report: &mut Report) -> Result<Exit, Diagn
     args.sending.carry_out(&job, &args.selection(), &args.sending.checks(!args.no_check), report)
 }
 
-fn print_dry_run(totals: &DryRunTotals) -> Result<Exit, Diagnostic> {
+fn print_dry_run(job: &Job<'_>, totals: &DryRunTotals, as_json: bool) -> Result<Exit, Diagnostic> {
+    let exit = if totals.failed == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
+    let per_second = totals.composed as f64 / totals.took.as_secs_f64().max(1e-6);
+    if as_json {
+        let failures = totals.failures.iter();
+        let failures = failures.map(|(place, reason)| json!({"place": place, "reason": reason}));
+        let campaign = &job.campaign().identity;
+        return json::print(
+            exit,
+            json!({
+                "campaign": campaign.id, "edition": campaign.edition, "dry_run": true,
+                "screening": totals.counts, "composed": totals.composed, "failed": totals.failed,
+                "failures": failures.collect::<Vec<_>>(), "bytes": totals.bytes,
+                "largest_bytes": totals.largest, "took_seconds": totals.took.as_secs_f64(),
+                "per_second": per_second,
+            }),
+        );
+    }
     for (place, reason) in &totals.failures {
         log::warn(&format!("{place}: {reason}"));
     }
@@ -130,7 +149,7 @@ fn print_dry_run(totals: &DryRunTotals) -> Result<Exit, Diagnostic> {
         grouped(counts.suppressed),
         ByteSize(totals.bytes),
         counted(totals.largest, "byte", "bytes"),
-        totals.composed as f64 / totals.took.as_secs_f64().max(1e-6)
+        per_second
     ))?;
-    Ok(if totals.failed == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
+    Ok(exit)
 }

@@ -1,7 +1,6 @@
 //! `mailrun sender`: the registry of senders against DNS, with a note of when each was last right,
 //! and addresses verified by a mail with a token.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -10,9 +9,9 @@ use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::name_servers::DnsOptions;
-use super::output::{out, out_json};
+use super::output::out;
 use super::runtime::runtime;
-use super::{log, signals};
+use super::{json, log, signals, summary};
 use crate::campaign::{RegisteredSender, Senders};
 use crate::dkim::Signer;
 use crate::job::{
@@ -51,7 +50,7 @@ struct Verify {
     senders: Option<PathBuf>,
     /// Send a mail with a token to this registered address, which is pending until the token is
     /// given
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["strict", "json"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "strict")]
     address: Option<Address>,
     /// With --address: the token of the mail
     #[arg(long, value_name = "TOKEN", requires = "address", allow_hyphen_values = true)]
@@ -74,7 +73,7 @@ struct Verify {
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         Command::Verify(args) => match (&args.address, &args.token) {
-            (Some(address), Some(token)) => confirm(&common.workspace(), address, token),
+            (Some(address), Some(token)) => confirm(&common.workspace(), address, token, args.json),
             (Some(address), None) => ask(&common.workspace(), args, address),
             (None, _) => verify(&common.workspace(), args),
         },
@@ -115,27 +114,36 @@ fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, 
         Ok::<_, Diagnostic>(job.send(&mut run, &options, signals::listen()?).await?)
     })?;
     let conclusion = job.conclude(run, &end, Percent::default())?;
-    Ok(match conclusion.outcome {
-        Outcome::AllAccepted => {
-            log::print(&format!(
-                "a mail with a token was sent to {address}: it is pending until \
-                 `mailrun sender verify --address {address} --token TOKEN`"
-            ));
-            Exit::Ok
-        }
-        Outcome::SomeNotAccepted => {
-            log::warn(&format!(
-                "the mail to {address} was not accepted; `mailrun results {}` shows why",
-                conclusion.dir.name()
-            ));
-            Exit::SomeNotAccepted
-        }
-        Outcome::Interrupted => Exit::Interrupted,
-    })
+    let exit = summary::exit(conclusion.outcome);
+    if args.json {
+        let state = if exit == Exit::Ok { "pending" } else { "not verified" };
+        return json::print(
+            exit,
+            json!({"address": address.to_string(), "state": state, "run": conclusion.dir.name()}),
+        );
+    }
+    match conclusion.outcome {
+        Outcome::AllAccepted => log::print(&format!(
+            "a mail with a token was sent to {address}: it is pending until \
+             `mailrun sender verify --address {address} --token TOKEN`"
+        )),
+        Outcome::SomeNotAccepted => log::warn(&format!(
+            "the mail to {address} was not accepted; `mailrun results {}` shows why",
+            conclusion.dir.name()
+        )),
+        Outcome::Interrupted => {}
+    }
+    Ok(exit)
 }
 
-fn confirm(workspace: &Workspace, address: &Address, token: &str) -> Result<Exit, Diagnostic> {
+fn confirm(workspace: &Workspace, address: &Address, token: &str, as_json: bool) -> Result<Exit, Diagnostic> {
     workspace.confirm_sender(address, token)?;
+    if as_json {
+        return json::print(
+            Exit::Ok,
+            json!({"address": address.to_string(), "state": "verified", "run": null}),
+        );
+    }
     log::print(&format!("{address} is verified"));
     Ok(Exit::Ok)
 }
@@ -169,7 +177,7 @@ fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
         }
         let findings: Vec<_> = findings.iter().collect();
         values.push(json!({
-            "sender": name, "right": !refused, "last-right": note.last_right, "address": address,
+            "sender": name, "right": !refused, "last_right": note.last_right, "address": address,
             "findings": findings,
         }));
     }
@@ -178,13 +186,15 @@ fn verify(workspace: &Workspace, args: &Verify) -> Result<Exit, Diagnostic> {
     for (name, state) in addresses().filter(|(name, _)| !is_listed(&registry, name)) {
         text.push_str(&format!("{name}: address {state}\n"));
     }
-    let addresses: BTreeMap<_, _> = addresses().collect();
+    let exit = if wrong > 0 { Exit::Refused } else { Exit::Ok };
     if args.json {
-        out_json(&json!({"registry": file, "senders": values, "addresses": addresses}))?;
-    } else {
-        out(&text)?;
+        let addresses = addresses().map(|(address, state)| json!({"address": address, "state": state}));
+        let addresses: Vec<_> = addresses.collect();
+        let answer = json!({"registry": file, "senders": values, "addresses": addresses});
+        return json::print(exit, answer);
     }
-    Ok(if wrong > 0 { Exit::Refused } else { Exit::Ok })
+    out(&text)?;
+    Ok(exit)
 }
 
 /// The registry of the campaign, where one is named; `senders.toml` in this folder or in the state

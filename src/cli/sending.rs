@@ -92,6 +92,11 @@ impl Sending {
         Checks { content: content.then(|| self.dns.clone().into()), deadline: self.deadline }
     }
 
+    /// Whether the answer is wanted as JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whether it is a rehearsal by its options.
     pub(super) fn is_rehearsal(&self) -> bool {
         self.sandbox
@@ -125,7 +130,10 @@ impl Sending {
             return summary::print_finished(&run, self.fail_above, self.json);
         }
         let runtime = runtime()?;
-        runtime.block_on(job.gate(&mut run, checks))?;
+        let gate = runtime.block_on(job.gate(&mut run, checks));
+        let about =
+            |run: &FrozenRun, error: Diagnostic| error.of_run(summary::run(run.dir(), &run.manifest, None));
+        gate.map_err(|error| about(&run, error.into()))?;
         // Who is asked before the first message is not asked when the run resumes.
         let is_real =
             job.campaign().delivery.route != RouteKind::Sandbox && run.manifest.options.to.is_none();
@@ -136,7 +144,8 @@ impl Sending {
             && recipients > 0
             && !confirm::is_wanted(job.campaign(), recipients)
         {
-            return Err(Diagnostic::new("not confirmed; nothing was sent").hint("`--yes` asks nothing"));
+            let error = Diagnostic::new("not confirmed; nothing was sent").hint("`--yes` asks nothing");
+            return Err(about(&run, error));
         }
         let end = runtime.block_on(async {
             let signals = signals::listen()?;
@@ -166,11 +175,11 @@ impl Sending {
                         manifest: &manifest,
                         results: None,
                         outcome: Outcome::Interrupted,
-                        error: Some(error.message()),
+                        error: Some(error.json()),
                         exit_code: Exit::Interrupted.code(),
                     });
                 }
-                Err(error)
+                Err(error.of_run(summary::run(&dir, &manifest, None)))
             }
         }
     }

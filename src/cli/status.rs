@@ -6,10 +6,10 @@ use serde_json::json;
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::{out, out_json};
+use super::output::out;
 use super::table::table;
-use super::{health, recipient, runs};
-use crate::job::{Asked, JobError, Live, Percent, Workspace, recipient_of_return_path, standing};
+use super::{health, json, recipient, runs};
+use crate::job::{Asked, JobError, Live, Percent, RunFacts, Workspace, recipient_of_return_path};
 use crate::kit::text::{duration, grouped};
 use crate::mail::{Address, Timestamp};
 use crate::run_dir::{Manifest, RefusedStart, RunDir, RunDirError, RunState};
@@ -65,23 +65,15 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if let Some(asked) = asked(&workspace, dir, &manifest, args)? {
         return recipient::run(&workspace, dir, &manifest, &asked, args.json);
     }
-    let running = run.is_leased()?;
-    let live = running.then(|| Live::read(dir)).flatten();
-    let counts = standing(&workspace, dir, &manifest, running)?;
+    let facts = workspace.listed(&run)?.facts?;
+    let live = facts.running.then(|| Live::read(dir)).flatten();
     if args.json {
-        let value = json!({
-            "run": dir.name(), "running": running, "state": manifest.state,
-            "refused": manifest.refused, "created": manifest.created.to_string(),
-            "started": manifest.started.map(|at| at.to_string()),
-            "finished": manifest.finished.map(|at| at.to_string()),
-            "planned": manifest.screening.accepted, "rows": manifest.screening.rows,
-            "counts": counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect::<serde_json::Map<_, _>>(),
-            "now": live, "refused_start": refused,
-        });
-        out_json(&value)?;
-        return Ok(Exit::Ok);
+        let mut answer = runs::known(dir, &facts);
+        json::extend(&mut answer, json!({"progress": live, "refused_start": refused}));
+        return json::print(Exit::Ok, answer);
     }
-    let mut text = format!("{}  {}\n\n", dir.name(), describe(&manifest, running));
+    let RunFacts { manifest, running, counts, .. } = &facts;
+    let mut text = format!("{}  {}\n\n", dir.name(), describe(manifest, *running));
     text.push_str(&table(
         &counts
             .iter()
@@ -97,10 +89,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
 /// A campaign that has no run, since its start was refused.
 fn print_refused(start: &RefusedStart, as_json: bool) -> Result<Exit, Diagnostic> {
     if as_json {
-        out_json(&json!({ "run": null, "refused_start": start }))?;
-    } else {
-        out(&format!("{}  {}\n", start.name(), runs::refused(start)))?;
+        return json::print(Exit::Ok, json!({"run": null, "refused_start": start}));
     }
+    out(&format!("{}  {}\n", start.name(), runs::refused(start)))?;
     Ok(Exit::Ok)
 }
 

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
-use super::output::{out, out_json};
+use super::output::out;
 use super::table::table;
 use super::terminal::Terminal;
+use super::{json, log};
 use crate::campaign::ByteSize;
-use crate::job::{Conclusion, FrozenRun, Outcome, Percent};
+use crate::job::{Conclusion, FrozenRun, Outcome, Percent, chain};
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Disposition;
-use crate::results::Summary;
+use crate::results::{ResultFiles, Summary};
 use crate::run_dir::{Manifest, RunDir, RunState};
 
 /// Prints the summary of results just written.
@@ -22,59 +22,81 @@ pub(super) fn print(
     dir: &RunDir,
     manifest: &Manifest,
     summary: &Summary,
+    exit: Exit,
     as_json: bool,
-) -> Result<(), Diagnostic> {
+) -> Result<Exit, Diagnostic> {
     if as_json {
-        return out_json(&json(dir, manifest, summary));
+        return json::print(exit, run(dir, manifest, Some(summary)));
     }
-    if log::is_quiet() {
-        return Ok(());
+    if !log::is_quiet() {
+        out(&text(dir, manifest, summary))?;
     }
-    out(&text(dir, manifest, summary))
+    Ok(exit)
 }
 
 /// Prints how a run ended, and turns it into an exit code.
 pub(super) fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, Diagnostic> {
     let Conclusion { dir, manifest, results, outcome } = conclusion;
-    match results {
-        Some(results) => print(dir, manifest, results, as_json)?,
-        None => log::print(&format!(
-            "everything known is in the journal; `mailrun results {}` writes the result files",
-            dir.name()
-        )),
+    let exit = exit(*outcome);
+    if let Some(results) = results {
+        return print(dir, manifest, results, exit, as_json);
     }
-    Ok(exit(*outcome))
+    log::print(&format!(
+        "everything known is in the journal; `mailrun results {}` writes the result files",
+        dir.name()
+    ));
+    if as_json { json::print(exit, run(dir, manifest, None)) } else { Ok(exit) }
 }
 
 /// Prints the outcome of a run that had already finished.
 pub(super) fn print_finished(
-    run: &FrozenRun,
+    finished: &FrozenRun,
     fail_above: Percent,
     as_json: bool,
 ) -> Result<Exit, Diagnostic> {
-    let (dir, manifest) = (run.dir(), &run.manifest);
+    let (dir, manifest) = (finished.dir(), &finished.manifest);
+    let exit = exit(Outcome::of_finished(manifest, fail_above));
     let when = manifest.finished.map_or(String::new(), |at| format!(" at {at}"));
     log::print(&format!(
         "run {} finished{when}; nothing is sent again (`--again` sends it once more)",
         dir.name()
     ));
     if as_json {
-        let value = json!({
-            "run": dir.name(), "state": state(manifest), "dispositions": manifest.outcomes,
-            "results": dir.results(),
+        let summary = ResultFiles::open(&dir.results()).and_then(|files| Summary::of(&files));
+        let summary = summary.inspect_err(|error| {
+            let way_on = format!("`mailrun results {}` writes the result files again", dir.name());
+            log::warn(&format!("warning: {}; {way_on}", chain(error)));
         });
-        out_json(&value)?;
-        return Ok(exit(Outcome::of_finished(manifest, fail_above)));
+        return json::print(exit, run(dir, manifest, summary.ok().as_ref()));
     }
     if log::is_quiet() {
-        return Ok(exit(Outcome::of_finished(manifest, fail_above)));
+        return Ok(exit);
     }
     let rows = Disposition::ALL.into_iter().filter_map(|disposition| {
         let rows = manifest.outcomes.get(disposition.as_str()).filter(|rows| **rows > 0)?;
         Some(vec![disposition.to_string(), grouped(*rows)])
     });
     out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))?;
-    Ok(exit(Outcome::of_finished(manifest, fail_above)))
+    Ok(exit)
+}
+
+/// What `send`, `retry` and `results` print of a run; without a summary where there are no results.
+pub(super) fn run(dir: &RunDir, manifest: &Manifest, summary: Option<&Summary>) -> Value {
+    let mut run = head(dir, manifest);
+    json::extend(&mut run, json!({"results": summary.map(|_| dir.results()), "summary": summary}));
+    run
+}
+
+/// What each command says first of a run.
+pub(super) fn head(dir: &RunDir, manifest: &Manifest) -> Value {
+    json!({
+        "run": dir.name(), "campaign": manifest.campaign_id, "edition": manifest.campaign.identity.edition,
+        "state": manifest.state, "refused": manifest.refused,
+        "rows": manifest.screening.rows, "planned": manifest.screening.accepted,
+        "created": manifest.created.to_string(),
+        "started": manifest.started.map(|at| at.to_string()),
+        "finished": manifest.finished.map(|at| at.to_string()),
+    })
 }
 
 /// The exit code of a run that ended so.
@@ -84,21 +106,6 @@ pub(super) fn exit(outcome: Outcome) -> Exit {
         Outcome::SomeNotAccepted => Exit::SomeNotAccepted,
         Outcome::Interrupted => Exit::Interrupted,
     }
-}
-
-fn state(manifest: &Manifest) -> Value {
-    json!(manifest.state)
-}
-
-/// The run, its state and the summary as one object.
-fn json(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> Value {
-    let mut value = json!(summary);
-    if let Some(object) = value.as_object_mut() {
-        object.insert("run".into(), json!(dir.name()));
-        object.insert("state".into(), state(manifest));
-        object.insert("results".into(), json!(dir.results()));
-    }
-    value
 }
 
 fn shown(dir: &RunDir) -> String {
@@ -155,7 +162,6 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     if let (Some(latency), Some(first), Some(last)) =
         (summary.latency, summary.first_attempt_at, summary.last_attempt_at)
     {
-        let time = |us: u64| duration_us(us);
         text.push_str(&format!(
             "\n  sent      {}, {}, {} to {} ({})\n",
             counted(summary.attempts, "attempt", "attempts"),
@@ -173,10 +179,10 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         }
         text.push_str(&format!(
             "  latency   p50 {}, p90 {}, p99 {}, longest {}\n",
-            time(latency.p50_us),
-            time(latency.p90_us),
-            time(latency.p99_us),
-            time(latency.max_us)
+            short(latency.p50),
+            short(latency.p90),
+            short(latency.p99),
+            short(latency.max)
         ));
     }
     if summary.archive_refused > 0 {
@@ -217,10 +223,11 @@ fn reasons(summary: &Summary) -> String {
     text
 }
 
-fn duration_us(us: u64) -> String {
-    match us {
-        0..=999 => format!("{us} µs"),
-        1_000..=999_999 => format!("{:.1} ms", us as f64 / 1e3),
-        _ => duration(Duration::from_micros(us)),
+/// A duration that may be less than a millisecond.
+fn short(time: Duration) -> String {
+    match time.as_micros() {
+        us @ 0..=999 => format!("{us} µs"),
+        us @ 1_000..=999_999 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => duration(time),
     }
 }

@@ -3,11 +3,13 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
 use super::output::ended_pipe;
+use super::{json, log};
 use crate::campaign::Span;
 use crate::job::{JobError, Unsubscribed, Unsubscribes, Workspace};
 use crate::kit::outside_text;
@@ -45,12 +47,18 @@ enum Command {
         /// How long the entry lasts, such as 45d, or `never` to keep it forever
         #[arg(long, value_name = "SPAN", value_parser = parse_term)]
         r#for: Option<Term>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Remove addresses
     Remove {
         /// Addresses
         #[arg(required = true)]
         addresses: Vec<Address>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List the entries that have not expired
     List {
@@ -84,11 +92,17 @@ enum Command {
         /// Reason for rows without one [default: `manual`; `unsubscribe` for tokens]
         #[arg(long)]
         reason: Option<Reason>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Write the list to a CSV or Parquet file
     Export {
         /// File; its extension decides the format
         file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -97,22 +111,22 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let list = &*workspace.suppressions()?;
     let now = workspace.clock().wall();
     match &args.command {
-        Command::Add { addresses, token, campaign, reason, r#for } => {
+        Command::Add { addresses, token, campaign, reason, r#for, json } => {
             let unsubscribed = read_tokens(&workspace, token, campaign)?;
             let (reason, term) = (reason.as_ref(), r#for.unwrap_or(Term::Default));
-            add(list, addresses, &unsubscribed, reason, term, now)
+            add(list, addresses, &unsubscribed, reason, term, now, *json)
         }
-        Command::Remove { addresses } => remove(list, addresses),
+        Command::Remove { addresses, json } => remove(list, addresses, *json),
         Command::List { reason, expired, json } => {
             let filter =
                 Filter { reason: reason.clone(), live_at: (!expired).then_some(now), ..Filter::default() };
             print(list, filter, *json)
         }
-        Command::Import { files, column, tokens, campaign, reason } => {
+        Command::Import { files, column, tokens, campaign, reason, json } => {
             let tokens = tokens.then(|| Unsubscribes::open(&workspace, campaign)).transpose()?;
-            import(&workspace, files, column.as_deref(), tokens.as_ref(), reason.as_ref())
+            import(&workspace, files, column.as_deref(), tokens.as_ref(), reason.as_ref(), *json)
         }
-        Command::Export { file } => export(&workspace, file),
+        Command::Export { file, json } => export(&workspace, file, *json),
     }
 }
 
@@ -143,6 +157,7 @@ fn add(
     reason: Option<&Reason>,
     term: Term,
     now: Timestamp,
+    as_json: bool,
 ) -> Result<Exit, Diagnostic> {
     let entry = |address: &Address, by_default: Reason, source: String| NewEntry {
         email: address.to_string(),
@@ -154,6 +169,21 @@ fn add(
     let named = addresses.iter().map(|address| entry(address, Reason::Manual, "command line".into()));
     let by_token = unsubscribed.iter().map(|one| entry(&one.address, Reason::Unsubscribe, one.run()));
     let counts = list.import(&mut named.chain(by_token), now)?;
+    if as_json {
+        let by_token = unsubscribed.iter().map(|one| {
+            json!({
+                "email": one.address.to_string(), "run": one.run(), "row": one.token.row,
+                "recipient": one.token.recipient,
+            })
+        });
+        let by_token: Vec<_> = by_token.collect();
+        return json::print(
+            Exit::Ok,
+            json!({
+                "added": counts.new, "renewed": counts.renewed, "permanent": counts.kept, "tokens": by_token,
+            }),
+        );
+    }
     for one in unsubscribed {
         let row = one.token.row.map_or(String::new(), |row| format!(", row {row} of its plan"));
         log::print(&format!("{}: run {}{row}, recipient `{}`", one.address, one.run(), one.token.recipient));
@@ -165,29 +195,33 @@ fn add(
     Ok(Exit::Ok)
 }
 
-fn remove(list: &dyn Suppressions, addresses: &[Address]) -> Result<Exit, Diagnostic> {
-    let mut missing = 0;
+fn remove(list: &dyn Suppressions, addresses: &[Address], as_json: bool) -> Result<Exit, Diagnostic> {
+    let mut missing = Vec::new();
     for address in addresses {
         if !list.remove(&AddressKey::from(address))? {
             log::warn(&format!("`{address}` was not on the list"));
-            missing += 1;
+            missing.push(address.to_string());
         }
     }
-    log::print(&format!("{} removed", addresses.len() - missing));
-    Ok(if missing == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
+    let removed = addresses.len() - missing.len();
+    let exit = if missing.is_empty() { Exit::Ok } else { Exit::SomeNotAccepted };
+    if as_json {
+        return json::print(exit, json!({"removed": removed, "missing": missing}));
+    }
+    log::print(&format!("{removed} removed"));
+    Ok(exit)
 }
 
-fn print(list: &dyn Suppressions, filter: Filter, json: bool) -> Result<Exit, Diagnostic> {
+fn print(list: &dyn Suppressions, filter: Filter, as_json: bool) -> Result<Exit, Diagnostic> {
     let mut out = BufWriter::new(io::stdout().lock());
     for entry in Entries::new(list, filter) {
         let entry = entry?;
         let expires = entry.expires.map(|at| at.to_string());
-        let line = if json {
-            let object = serde_json::json!({
+        let line = if as_json {
+            json::line(json!({
                 "email": entry.email, "reason": entry.reason.as_str(), "source": entry.source,
                 "added": entry.added.to_string(), "expires": expires,
-            });
-            outside_text::json(&object.to_string()).into_owned()
+            }))
         } else {
             let until = expires.unwrap_or_else(|| "never expires".into());
             let line = format!("{:<40} {:<12} {:<24} {}", entry.email, entry.reason, until, entry.source);
@@ -206,6 +240,7 @@ fn import(
     column: Option<&str>,
     tokens: Option<&Unsubscribes<'_>>,
     reason: Option<&Reason>,
+    as_json: bool,
 ) -> Result<Exit, Diagnostic> {
     let (usual_column, usual_reason) =
         if tokens.is_some() { ("token", Reason::Unsubscribe) } else { ("email", Reason::Manual) };
@@ -214,6 +249,17 @@ fn import(
         log::warn(&outside_text::line(&format!("{file}, row {row}: {problem}")))
     };
     let imported = workspace.import_suppressions(files, column, tokens, reason, refused)?;
+    let exit = if imported.refused == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
+    if as_json {
+        let counts = &imported.counts;
+        return json::print(
+            exit,
+            json!({
+                "rows": imported.rows, "added": counts.new, "renewed": counts.renewed,
+                "permanent": counts.kept, "refused": imported.refused,
+            }),
+        );
+    }
     log::print(&format!(
         "{} read: {} added, {} renewed, {} already permanent, {} refused",
         counted(imported.rows, "row", "rows"),
@@ -222,11 +268,14 @@ fn import(
         grouped(imported.counts.kept),
         grouped(imported.refused)
     ));
-    Ok(if imported.refused == 0 { Exit::Ok } else { Exit::SomeNotAccepted })
+    Ok(exit)
 }
 
-fn export(workspace: &Workspace, file: &Path) -> Result<Exit, Diagnostic> {
+fn export(workspace: &Workspace, file: &Path, as_json: bool) -> Result<Exit, Diagnostic> {
     let written = workspace.export_suppressions(file)?;
+    if as_json {
+        return json::print(Exit::Ok, json!({"file": file, "entries": written}));
+    }
     log::print(&format!("{} written to {}", counted(written, "entry", "entries"), file.display()));
     Ok(Exit::Ok)
 }

@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::log;
-use super::output::out_json;
+use super::{json, log};
 use crate::campaign::ByteSize;
 use crate::kit::text::{counted, grouped};
 use crate::synth::{self, DomainMix, RowCount, Share, Spec};
@@ -94,13 +92,12 @@ pub(super) fn run(common: &Common, args: Args) -> Result<Exit, Diagnostic> {
     console.done();
     let written = written?;
     if args.json {
-        let mut value =
+        let mut answer =
             json!({"file": args.file, "format": format, "seed": spec.seed, "columns": spec.columns});
-        if let (Value::Object(value), Value::Object(counts)) = (&mut value, json!(written)) {
-            value.extend(counts);
-        }
-        out_json(&value)?;
-    } else if !common.quiet {
+        json::extend(&mut answer, json!(written));
+        return json::print(Exit::Ok, answer);
+    }
+    if !common.quiet {
         log::print(&format!(
             "{}: {}, {} duplicate, {} invalid, {} not ASCII ({} need SMTPUTF8), {}, {}",
             args.file.display(),

@@ -25,8 +25,8 @@ use crate::mail::Timestamp;
 use crate::results::Summary;
 use crate::run_dir::{Manifest, RunDir};
 
-/// The version of what hooks read.
-const SCHEMA_VERSION: u32 = 1;
+/// The version of what programs read: the answers of `--json`, and what hooks get.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 /// How often a hook is asked whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How much of the end of its output is looked at.
@@ -43,7 +43,7 @@ pub(crate) struct Ended<'a> {
     /// How it ended in a word.
     pub outcome: Outcome,
     /// The error that ended it, if one did.
-    pub error: Option<&'a str>,
+    pub error: Option<Value>,
     /// The exit code of the command.
     pub exit_code: u8,
 }
@@ -91,7 +91,7 @@ impl Job<'_> {
             None => standing(self.workspace, ended.dir, manifest, false)
                 .unwrap_or_default()
                 .into_iter()
-                .map(|(word, rows)| (word.replace(' ', "_"), json!(rows)))
+                .map(|(word, rows)| (word, json!(rows)))
                 .collect(),
         };
         let absolute = |path: PathBuf| path::absolute(&path).unwrap_or(path);
@@ -109,7 +109,7 @@ impl Job<'_> {
             },
             "exit_code": ended.exit_code,
             "state": manifest.state,
-            "error": ended.error,
+            "error": &ended.error,
             "rows": manifest.screening.rows,
             "planned": manifest.screening.accepted,
             "counts": counts,

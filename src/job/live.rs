@@ -28,6 +28,7 @@ pub(crate) struct Live {
     /// The id of the process.
     pub process: u32,
     /// How far it is.
+    #[serde(flatten)]
     pub snapshot: Snapshot,
 }
 

@@ -88,7 +88,7 @@ impl Job<'_> {
         let unsent = Unsent::of(&self.schedule(), &journal, &states, now)?;
         if run.has_begun() {
             let of = u64::from(run.plan.len());
-            self.workspace.observer().notice(&Notice::Resuming { done: unsent.done, of });
+            self.workspace.observer().notice(&Notice::Resuming { done: unsent.earlier.done, of });
         }
         Ok((journal, unsent))
     }

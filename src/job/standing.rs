@@ -6,7 +6,7 @@ use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::run_dir::{Manifest, RunDir};
 
-/// Rows per word: `waiting`, `to retry`, `under way`, or a disposition. `running` says that a
+/// Rows per word: `waiting`, `to_retry`, `in_flight`, or a disposition. `running` says that a
 /// process works on the run.
 pub(crate) fn standing(
     workspace: &Workspace,
@@ -33,9 +33,9 @@ pub(crate) fn standing(
         for (_, state) in states.iter().filter(|(row, _)| !seeds.contains(row)) {
             match state {
                 RowState::Untouched => add("waiting".into(), 1),
-                RowState::Pending => add("to retry".into(), 1),
+                RowState::Pending => add("to_retry".into(), 1),
                 RowState::Final(disposition) => add(disposition.to_string(), 1),
-                RowState::Open if running => add("under way".into(), 1),
+                RowState::Open if running => add("in_flight".into(), 1),
                 RowState::Open | RowState::Unknown => add(Disposition::InDoubt.to_string(), 1),
             }
         }

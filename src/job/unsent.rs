@@ -6,7 +6,7 @@ use super::error::JobError;
 use crate::journal::{Journal, RowState, States, Verdict};
 use crate::mail::Timestamp;
 use crate::route::Schedule;
-use crate::run::{Directory, Lane, NextHops, Routed, Segment, Task};
+use crate::run::{Directory, Earlier, Lane, NextHops, Routed, Segment, Task};
 
 /// The rows of a run that are still to be sent.
 pub(super) struct Unsent {
@@ -14,8 +14,8 @@ pub(super) struct Unsent {
     fresh: Vec<u32>,
     /// Those that were tried before, and when they are due; the archive's copies too.
     tried: Vec<(Task, Timestamp)>,
-    /// The number of rows that are done.
-    pub done: u64,
+    /// The rows that are done.
+    pub earlier: Earlier,
 }
 
 impl Unsent {
@@ -26,7 +26,7 @@ impl Unsent {
         states: &States,
         now: Timestamp,
     ) -> Result<Self, JobError> {
-        let mut unsent = Self { fresh: Vec::new(), tried: Vec::new(), done: 0 };
+        let mut unsent = Self { fresh: Vec::new(), tried: Vec::new(), earlier: Earlier::default() };
         let mut details = journal.details();
         for (row, state) in states.iter() {
             match state {
@@ -47,9 +47,12 @@ impl Unsent {
                     };
                     unsent.tried.push((task, schedule.due(at, now)));
                 }
-                RowState::Final(_) => unsent.done += 1,
+                RowState::Final(disposition) => {
+                    unsent.earlier.done += 1;
+                    unsent.earlier.counts.add(disposition);
+                }
                 // `resolve_open_intents` has left none, and a damaged journal is refused.
-                RowState::Open | RowState::Unknown => unsent.done += 1,
+                RowState::Open | RowState::Unknown => unsent.earlier.done += 1,
             }
         }
         for row in states.waiting_copies() {

@@ -31,7 +31,7 @@ impl Job<'_> {
     ) -> Result<run::Work, JobError> {
         let clock = self.workspace.clock().clone();
         let (pacer, ledger) = self.pacer(run, options)?;
-        let done_before = unsent.done;
+        let earlier = unsent.earlier;
         let (lanes, directory) = unsent.place(&resources.next_hops, |row| run.plan.domain(row), clock.now());
         let dispatcher = Dispatcher::new(run::Parts {
             settings: self.settings(run, options),
@@ -51,7 +51,7 @@ impl Job<'_> {
             ledger,
             suppressor: self.suppressor(run, Arc::clone(&resources.list))?,
             planned: u64::from(run.plan.len()),
-            done_before,
+            earlier,
             clock,
         })
     }

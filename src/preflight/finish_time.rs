@@ -26,8 +26,9 @@ pub(crate) struct Share {
     pub per_second: Option<f64>,
 }
 
-/// What decides when a run finishes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What decides when a run finishes; for programs `{"what": "share", "name": "Orange"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", content = "name", rename_all = "snake_case")]
 pub(crate) enum Limit {
     /// The agreed capacity.
     Capacity,
@@ -40,16 +41,6 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Its name for programs: `capacity`, `egress rate`, `warm-up`, or the share's.
-    fn name(&self) -> &str {
-        match self {
-            Self::Capacity => "capacity",
-            Self::Share(name) => name,
-            Self::EgressRate => "egress rate",
-            Self::WarmUp => "warm-up",
-        }
-    }
-
     /// The same for people: `the rate that Orange accepts`.
     pub(crate) fn text(&self, capacity: &Capacity) -> String {
         match self {
@@ -58,12 +49,6 @@ impl Limit {
             Self::EgressRate => "the rates of the local addresses (`[[egress]]`)".to_owned(),
             Self::WarmUp => "the warm-up of the local addresses: start a run on each day".to_owned(),
         }
-    }
-}
-
-impl Serialize for Limit {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
     }
 }
 
@@ -81,10 +66,20 @@ pub(crate) struct Estimate {
     /// What decides when it finishes.
     pub limited_by: Limit,
     /// The slots in which messages leave, each with its number of messages.
-    #[serde(skip)]
+    #[serde(serialize_with = "as_slots")]
     pub slots: Vec<(Timestamp, u64)>,
     /// The parts of the list, the largest first.
     pub shares: Vec<Share>,
+}
+
+fn as_slots<S: serde::Serializer>(slots: &[(Timestamp, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Slot {
+        slot: String,
+        messages: u64,
+    }
+    let slot = |(slot, messages): &(Timestamp, u64)| Slot { slot: slot.to_string(), messages: *messages };
+    serializer.collect_seq(slots.iter().map(slot))
 }
 
 fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

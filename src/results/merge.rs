@@ -13,7 +13,7 @@ use super::columns::{self, ResultRow};
 use super::error::ResultsError;
 use super::parts::Parts;
 use super::row::{InputRow, ScreeningOutcome};
-use super::summary::{Counts, Summary};
+use super::summary::{Counts, Summary, TOP_DOMAINS};
 use crate::campaign::{Compression, FileMode};
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
 use crate::kit::outside_text;
@@ -54,7 +54,7 @@ impl Default for Options {
             compression: Compression::Zstd,
             mode: FileMode::default(),
             rows_per_part: ROWS_PER_PART,
-            top_domains: 10,
+            top_domains: TOP_DOMAINS,
             running: false,
             not_attempted: "the run ended before its turn".to_owned(),
             delivered_to: Vec::new(),

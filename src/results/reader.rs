@@ -42,6 +42,11 @@ impl ResultFiles {
         Ok(Self { files, run_id })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.files.len()).unwrap_or(u32::MAX)
+    }
+
     /// The run that they belong to.
     pub fn run_id(&self) -> &str {
         &self.run_id

@@ -1,15 +1,20 @@
 //! The summary of results, counted while they are written.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
-use super::columns::ResultRow;
+use super::columns::{Column, ResultRow};
+use super::error::ResultsError;
+use super::reader::ResultFiles;
 use crate::kit::causes::Causes;
 use crate::mail::{Class, Disposition, Timestamp};
 
+/// The domains of a summary.
+pub(super) const TOP_DOMAINS: usize = 10;
 /// How many domains are counted individually; further ones are ignored to bound memory. A domain
 /// that matters appears before that many others.
 const MOST_DOMAINS: usize = 65_536;
@@ -112,17 +117,21 @@ pub struct FailedRow {
     pub why: String,
 }
 
-/// Percentiles in microseconds, within 0.1 percent.
+/// Percentiles, within 0.1 percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Latency {
     /// Half took at most this long.
-    pub p50_us: u64,
+    #[serde(rename = "p50_seconds", serialize_with = "as_seconds")]
+    pub p50: Duration,
     /// 90 of 100.
-    pub p90_us: u64,
+    #[serde(rename = "p90_seconds", serialize_with = "as_seconds")]
+    pub p90: Duration,
     /// 99 of 100.
-    pub p99_us: u64,
+    #[serde(rename = "p99_seconds", serialize_with = "as_seconds")]
+    pub p99: Duration,
     /// The longest.
-    pub max_us: u64,
+    #[serde(rename = "max_seconds", serialize_with = "as_seconds")]
+    pub max: Duration,
 }
 
 impl Summary {
@@ -134,6 +143,15 @@ impl Summary {
     /// Rows whose recipients did not get the message, or may not have.
     pub fn failed(&self) -> u64 {
         FAILED.into_iter().map(|disposition| self.count(disposition)).sum()
+    }
+
+    /// The summary of results that were written before.
+    pub fn of(files: &ResultFiles) -> Result<Self, ResultsError> {
+        let mut counts = Counts::new();
+        for row in files.rows(&Column::ALL) {
+            counts.add(&row?);
+        }
+        Ok(counts.summary(files.count(), TOP_DOMAINS))
     }
 }
 
@@ -266,10 +284,10 @@ impl Counts {
             bytes: self.bytes,
             archive_refused: self.archive_refused,
             latency: (!self.latency.is_empty()).then(|| Latency {
-                p50_us: self.latency.value_at_quantile(0.5),
-                p90_us: self.latency.value_at_quantile(0.9),
-                p99_us: self.latency.value_at_quantile(0.99),
-                max_us: self.latency.max(),
+                p50: Duration::from_micros(self.latency.value_at_quantile(0.5)),
+                p90: Duration::from_micros(self.latency.value_at_quantile(0.9)),
+                p99: Duration::from_micros(self.latency.value_at_quantile(0.99)),
+                max: Duration::from_micros(self.latency.max()),
             }),
             slots_used: self.slots.len() as u64,
             fullest_slot: self.slots.values().copied().max().unwrap_or(0),
@@ -338,6 +356,10 @@ fn by_word<K: ToString, S: Serializer>(counts: &[(K, u64)], serializer: S) -> Re
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn as_word<S: Serializer>(disposition: &Disposition, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(disposition)
+}
+
+fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 fn as_text<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {

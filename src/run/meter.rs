@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
 use super::lane::Lane;
-use super::snapshot::{Hold, LaneSnapshot, Snapshot};
+use super::snapshot::{Earlier, Hold, LaneSnapshot, OutcomeCounts, Snapshot};
 use crate::mail::Timestamp;
 
 /// How many lanes a snapshot names.
@@ -17,12 +17,14 @@ const RATE_OVER: Duration = Duration::from_secs(10);
 pub(super) struct Meter {
     planned: u64,
     done_before: u64,
+    before: OutcomeCounts,
     readings: VecDeque<(Timestamp, u64)>,
 }
 
 impl Meter {
-    pub(super) fn new(planned: u64, done_before: u64, now: Timestamp) -> Self {
-        Self { planned, done_before, readings: VecDeque::from([(now, 0)]) }
+    pub(super) fn new(planned: u64, earlier: Earlier, now: Timestamp) -> Self {
+        let Earlier { done: done_before, counts: before } = earlier;
+        Self { planned, done_before, before, readings: VecDeque::from([(now, 0)]) }
     }
 
     pub(super) fn read(&mut self, dispatcher: &Dispatcher, now: Timestamp) -> Snapshot {
@@ -34,7 +36,8 @@ impl Meter {
         let (since, before) = self.readings[0];
         let seconds = now.since(since).as_secs_f64();
         let per_second = if seconds > 0.0 { (counts.done() - before) as f64 / seconds } else { 0.0 };
-        let left = self.planned.saturating_sub(self.done_before + counts.done());
+        let done = self.done_before + counts.done();
+        let left = self.planned.saturating_sub(done);
         let at_this_rate = (per_second > 0.0 && seconds >= 1.0)
             .then(|| Duration::try_from_secs_f64(left as f64 / per_second).ok())
             .flatten();
@@ -51,8 +54,8 @@ impl Meter {
         };
         Snapshot {
             planned: self.planned,
-            done_before: self.done_before,
-            counts,
+            done,
+            counts: counts.after(self.before),
             in_flight: dispatcher.in_flight() as u64,
             waiting_for_retry: dispatcher.lanes().iter().map(|lane| lane.retries() as u64).sum(),
             per_second,

@@ -62,7 +62,7 @@ pub use next_hops::{MxHop, NextHop, NextHops, NoRoute, Routed, relay_limits};
 pub use planning::{PlanningError, Screening, freeze};
 pub use prepare::Preparer;
 pub use site::{Departure, MxShared, RelayHop, Site};
-pub use snapshot::{Hold, LaneSnapshot, OutcomeCounts, Snapshot};
+pub use snapshot::{Earlier, Hold, LaneSnapshot, OutcomeCounts, Snapshot};
 pub use source::Sources;
 pub use suppress::Suppressor;
 pub use task::{Composed, NotComposed, Task};
@@ -105,8 +105,8 @@ pub struct Work {
     pub suppressor: Suppressor,
     /// Rows of the plan.
     pub planned: u64,
-    /// Rows that had their outcome before this process began.
-    pub done_before: u64,
+    /// What earlier processes came to.
+    pub earlier: Earlier,
     /// The time of all decisions.
     pub clock: Clock,
 }
@@ -137,7 +137,7 @@ pub async fn send(
         ledger,
         suppressor,
         planned,
-        done_before,
+        earlier,
         clock,
     } = work;
     let (events_in, mut events) = mpsc::channel::<Event>(EVENTS);
@@ -146,7 +146,7 @@ pub async fn send(
     let mut connections = Connections::new(departures, Arc::clone(&writer), events_in.clone());
     let mut lookups = Lookups::new(next_hops, events_in.clone());
     dispatcher.keep_to_open_files(open_files::free(), open_files::limit(), clock.now());
-    let mut meter = Meter::new(planned, done_before, clock.now());
+    let mut meter = Meter::new(planned, earlier, clock.now());
     let mut tick = tokio::time::interval(OBSERVE_EVERY);
     let mut actions = Vec::new();
     let mut incoming = Vec::new();

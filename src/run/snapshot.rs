@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::Timestamp;
+use crate::mail::{Disposition, Timestamp};
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Rows of the plan.
     pub planned: u64,
-    /// Rows that had their outcome before this process began.
-    pub done_before: u64,
-    /// The outcomes since.
+    /// Rows that have their outcome.
+    pub done: u64,
+    /// The outcomes, those of earlier processes included.
     pub counts: OutcomeCounts,
     /// Rows whose message is granted and not answered.
-    #[serde(rename = "under_way")]
     pub in_flight: u64,
     /// Rows that wait for another attempt.
     pub waiting_for_retry: u64,
     /// Outcomes a second, over the last ten seconds.
     pub per_second: f64,
     /// The time that the rest takes: at that rate, or for as long as something holds it back.
+    #[serde(rename = "time_left_seconds", with = "seconds")]
     pub time_left: Option<Duration>,
     /// What holds the rest back most, where that decides the time left.
     #[serde(default)]
@@ -35,6 +35,27 @@ pub struct Snapshot {
     pub lanes: Vec<LaneSnapshot>,
 }
 
+/// A duration as a number of seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.as_secs_f64()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let seconds = Option::<f64>::deserialize(deserializer)?;
+        Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)))
+    }
+}
+
 /// The state of one lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneSnapshot {
@@ -43,7 +64,6 @@ pub struct LaneSnapshot {
     /// Rows that wait, those for another attempt included.
     pub waiting: u64,
     /// Messages handed to its connections and not yet answered.
-    #[serde(rename = "under_way")]
     pub in_flight: u64,
     /// Open connections.
     pub connections: u64,
@@ -62,14 +82,16 @@ pub struct Hold {
     pub why: String,
 }
 
-impl Snapshot {
+/// What earlier processes of a run came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Earlier {
     /// Rows that have their outcome.
-    pub fn done(&self) -> u64 {
-        self.done_before + self.counts.done()
-    }
+    pub done: u64,
+    /// What became of them.
+    pub counts: OutcomeCounts,
 }
 
-/// Rows by what became of them since this process began.
+/// Rows by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeCounts {
     /// Rows that ended `accepted`.
@@ -84,11 +106,40 @@ pub struct OutcomeCounts {
     pub suppressed: u64,
     /// Rows that ended `render_failed`.
     pub render_failed: u64,
-    /// Transmissions that will be repeated.
+    /// Transmissions of this process that will be repeated.
     pub retries: u64,
 }
 
 impl OutcomeCounts {
+    /// Counts a row that ended so.
+    pub fn add(&mut self, disposition: Disposition) {
+        match disposition {
+            Disposition::Accepted => self.accepted += 1,
+            Disposition::Bounced => self.bounced += 1,
+            Disposition::Deferred => self.deferred += 1,
+            Disposition::InDoubt => self.in_doubt += 1,
+            Disposition::Suppressed => self.suppressed += 1,
+            Disposition::RenderFailed => self.render_failed += 1,
+            Disposition::Duplicate
+            | Disposition::Invalid
+            | Disposition::NotAttempted
+            | Disposition::AlreadySent => {}
+        }
+    }
+
+    /// These and those of earlier processes, which tell no retries.
+    pub(super) fn after(self, before: Self) -> Self {
+        Self {
+            accepted: before.accepted + self.accepted,
+            bounced: before.bounced + self.bounced,
+            deferred: before.deferred + self.deferred,
+            in_doubt: before.in_doubt + self.in_doubt,
+            suppressed: before.suppressed + self.suppressed,
+            render_failed: before.render_failed + self.render_failed,
+            retries: self.retries,
+        }
+    }
+
     /// Rows that have their outcome.
     pub fn done(&self) -> u64 {
         self.accepted + self.bounced + self.deferred + self.in_doubt + self.suppressed + self.render_failed

@@ -14,7 +14,6 @@ use crate::kit::file::{Draft, ORDINARY};
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Written {
     /// All rows.
     pub rows: u64,

@@ -87,8 +87,8 @@ fn the_welcome_campaign_shows_what_good_looks_like() {
     assert_eq!(ids(&report, "sender", "note"), [""; 0]);
     // The list holds two rows that can't be rendered, as the comment in its campaign file says.
     assert_eq!(ids(&report, "list", "warning"), ["render-failed"]);
-    assert_eq!(report["list"]["failed"], 2);
-    let failure = &report["list"]["failures"][0];
+    assert_eq!(report["rendering"]["failed"], 2);
+    let failure = &report["rendering"]["failures"][0];
     assert_eq!(
         (failure["column"].as_str(), failure["row"].as_u64()),
         (Some("member_since"), Some(85)),
@@ -185,8 +185,8 @@ fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
     let young =
         format!("address = \"127.0.0.1\"\nwarm-up = {{ from = \"{today}\", per-day = [100, 100, 100] }}");
     for (more, limit, least) in [
-        ("[[egress]]\naddress = \"127.0.0.1\"\nrate = \"1/s\"", "egress rate", 1_999),
-        (&format!("[[egress]]\n{young}"), "warm-up", 2 * 86_400),
+        ("[[egress]]\naddress = \"127.0.0.1\"\nrate = \"1/s\"", "egress_rate", 1_999),
+        (&format!("[[egress]]\n{young}"), "warm_up", 2 * 86_400),
         (
             "[[shaping]]\nname = \"own\"\nmx-suffixes = [\"127.0.0.1\"]\nmessages-per-second = 2",
             "the relay 127.0.0.1",
@@ -201,8 +201,11 @@ fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
     ] {
         let file = campaign(&dir, "one", relay.port(), "", more);
         let plan = json(&dir.run(&["plan", &file, "--json"]).ended(0).stdout());
-        assert_eq!(plan["limited_by"], limit, "{more}");
-        let moment = |key: &str| chrono::DateTime::parse_from_rfc3339(plan[key].as_str().unwrap()).unwrap();
+        let estimate = &plan["estimate"];
+        let by = &estimate["limited_by"];
+        assert_eq!(by.get("name").unwrap_or(&by["what"]), limit, "{more}");
+        let moment =
+            |key: &str| chrono::DateTime::parse_from_rfc3339(estimate[key].as_str().unwrap()).unwrap();
         let seconds = (moment("finish") - moment("start")).num_seconds();
         assert!((least..least + 2 * 86_400).contains(&seconds), "{more}: {seconds} s");
         let shown = dir.run(&["plan", &file]).ended(0).stdout();
@@ -315,7 +318,7 @@ fn an_spf_record_that_forbids_all_mail_is_never_advised() {
         let report = json(&dir.run(&["check", &file, "--json"]).stdout());
         let all = report["findings"].as_array().unwrap();
         assert!(all.iter().any(|finding| finding["id"] == id), "{id}: {report:#}");
-        for advised in all.iter().filter_map(|finding| finding["mend"].as_str()) {
+        for advised in all.iter().filter_map(|finding| finding["fix"].as_str()) {
             let words: Vec<&str> = advised.split_whitespace().collect();
             assert!(!words.join(" ").contains("v=spf1 -all"), "{id}: {advised}");
         }
@@ -427,7 +430,7 @@ fn with_a_registry_only_its_senders_send() {
     );
     let verified = json(&dir.run(&["sender", "verify", "--json"]).ended(0).stdout());
     assert_eq!(verified["senders"][0]["right"], true, "{verified:#}");
-    assert!(verified["senders"][0]["last-right"].is_string());
+    assert!(verified["senders"][0]["last_right"].is_string());
     dir.run(&["send", &file]).ended(0);
     assert_eq!(relay.stop().accepted, 2);
     let manifest = fs::read_to_string(dir.run_of("one").join("manifest.json")).unwrap();
@@ -436,7 +439,7 @@ fn with_a_registry_only_its_senders_send() {
     fs::write(dir.path().join("dns/zone"), "com. 300 IN TXT \"x\"\n").unwrap();
     let wrong = json(&dir.run(&["sender", "verify", "--json"]).ended(3).stdout());
     assert_eq!(wrong["senders"][0]["right"], false);
-    assert_eq!(wrong["senders"][0]["last-right"], verified["senders"][0]["last-right"]);
+    assert_eq!(wrong["senders"][0]["last_right"], verified["senders"][0]["last_right"]);
 }
 
 /// A campaign whose rows choose their files from `folder`, with a key, and its list `rows`.

@@ -101,7 +101,7 @@ fn an_error_that_ends_a_run_stops_it_too() {
     fs::write(&results, "").unwrap();
     dir.run(&["send", &file]).ended(4).says("results");
     let stopped = told(&dir, "stop.json").unwrap();
-    assert!(stopped["error"].as_str().unwrap().contains("results"), "{stopped}");
+    assert!(stopped["error"]["message"].as_str().unwrap().contains("results"), "{stopped}");
     assert_eq!((&stopped["counts"]["accepted"], &stopped["results"]), (&2.into(), &Value::Null));
 }
 

@@ -60,12 +60,13 @@ fn domains_without_a_way_say_why() {
     let dir = dir();
     let domains = ["none.example", "gone.example", "broken.example", "dead.example"];
     let args = [&["mx", "--json", "--campaign", "c.toml", "--dns-zone", "zone"], domains.as_slice()].concat();
-    let values: Vec<Value> = serde_json::from_str(&dir.run(&args).ended(1).stdout()).unwrap();
+    let answer: Value = serde_json::from_str(&dir.run(&args).ended(1).stdout()).unwrap();
+    let values = answer["domains"].as_array().unwrap();
     let told: Vec<_> = values[..3].iter().map(|value| (&value["class"], &value["permanent"])).collect();
     let (bad_domain, network) = (Value::from("bad_domain"), Value::from("network"));
     let (yes, no) = (Value::from(true), Value::from(false));
     assert_eq!(told, [(&bad_domain, &yes), (&bad_domain, &yes), (&network, &no)]);
-    assert!(values[0]["error"].as_str().unwrap().contains("null MX"), "{}", values[0]);
+    assert!(values[0]["problem"].as_str().unwrap().contains("null MX"), "{}", values[0]);
     let host = &values[3]["hosts"][0];
     assert!(host["problem"].as_str().unwrap().contains("`gone.dead.example` does not exist"), "{host}");
 }

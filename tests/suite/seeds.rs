@@ -61,7 +61,7 @@ fn each_run_has_copies_for_seed_addresses_that_its_results_mark() {
         .ended(4)
         .says("2 of 3 rows to send and 2 seed addresses");
     let ran = dir.run(&["send", &file, "--json"]).ended(0);
-    let summary = json(&ran);
+    let summary = &json(&ran)["summary"];
     assert_eq!((&summary["rows"], &summary["dispositions"]["accepted"]), (&3.into(), &2.into()));
     assert_eq!(summary["dispositions"]["bounced"], 0);
     assert_eq!(summary["seeds"], serde_json::json!({ "accepted": 1, "bounced": 1 }));
@@ -91,7 +91,7 @@ fn each_run_has_copies_for_seed_addresses_that_its_results_mark() {
 
     // They count against the capacity, and their bounces suppress nobody.
     let audit = dir.run(&["capacity", "audit", dir.run_of("news").to_str().unwrap(), "--json"]).ended(0);
-    assert_eq!(json(&audit)[0]["attempts"], 4);
+    assert_eq!(json(&audit)["accounts"][0]["attempts"], 4);
     assert_eq!(dir.run(&["suppress", "list"]).ended(0).stdout().matches('@').count(), 0);
     let status = json(&dir.run(&["status", "news", "--json"]).ended(0));
     assert_eq!(status["counts"], serde_json::json!({ "accepted": 2, "invalid": 1 }));
@@ -175,7 +175,7 @@ fn tests_have_no_seeds_and_rehearsals_rehearse_them() {
     dir.run(&["send", &file, "--to", "me@b.example"]).ended(0);
     assert_eq!(relay.stop().accepted, 1);
     let ran = dir.run(&["send", &file, "--sandbox", "--unpaced", "--json"]).ended(0);
-    assert_eq!(json(&ran)["seeds"], serde_json::json!({ "accepted": 1 }));
+    assert_eq!(json(&ran)["summary"]["seeds"], serde_json::json!({ "accepted": 1 }));
 }
 
 #[test]

@@ -350,7 +350,8 @@ fn status_and_audit_tell_what_happened() {
     dir.run(&["capacity"]).ended(0);
     let audit = dir.run(&["capacity", "audit", "one", "--json"]).ended(0).stdout();
     let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
-    assert_eq!((audit[0]["attempts"].as_u64(), audit[0]["holds"].as_bool()), (Some(2), Some(true)));
+    let account = &audit["accounts"][0];
+    assert_eq!((account["attempts"].as_u64(), account["holds"].as_bool()), (Some(2), Some(true)));
 }
 
 #[test]

@@ -48,7 +48,11 @@ fn an_address_must_be_verified_where_the_registry_says_so() {
     dir.run(&["sender", "verify", "--address", ADDRESS, "--token", token]).ended(0).says("is verified");
     let report = dir.run(&["sender", "verify", "--json"]).stdout();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["addresses"][ADDRESS], "verified", "{report:#}");
+    assert_eq!(
+        report["addresses"][0],
+        serde_json::json!({"address": ADDRESS, "state": "verified"}),
+        "{report:#}"
+    );
     dir.run(&["send", &file, "--no-check"]).ended(0);
     assert_eq!(relay.stop().accepted, 2, "the mail with the token and the campaign's");
 }

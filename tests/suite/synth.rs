@@ -28,7 +28,7 @@ fn screening_finds_exactly_what_was_made_up() {
         }
         if rows != "1" {
             assert_eq!((&written["duplicates"], &written["invalid"]), (&600.into(), &500.into()));
-            assert_eq!((&written["non-ascii"], &written["smtputf8"]), (&1_000.into(), &200.into()));
+            assert_eq!((&written["non_ascii"], &written["smtputf8"]), (&1_000.into(), &200.into()));
         }
     }
 }

@@ -25,6 +25,8 @@ const SCREENED_SEEN: usize = 10_000;
 pub(crate) struct Inspection {
     /// The rows that pass screening.
     pub plan: Plan,
+    /// The number of rows in each file of the target group.
+    pub rows_by_file: Vec<u64>,
     /// What screening made of the list.
     pub counts: Counts,
     /// Accepted rows whose address is on the suppression list now.
@@ -58,8 +60,8 @@ impl Inspection {
         let (signatures, signer) = (job.signatures(), job.signer()?);
         let approval = Approval::new(campaign, &signatures, &signer, &inputs, &contents, limit, &dry_run);
         let suppressed = suppressed(job.workspace, &plan)?;
-        let counts = files.screening.counts;
-        Ok(Self { plan, counts, suppressed, dry_run, approval, inputs, files })
+        let (rows_by_file, counts) = (files.screening.rows_by_file.clone(), files.screening.counts);
+        Ok(Self { plan, rows_by_file, counts, suppressed, dry_run, approval, inputs, files })
     }
 
     /// What is to be said of the list.

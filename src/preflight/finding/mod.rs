@@ -55,7 +55,7 @@ pub(crate) struct Finding {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub why: &'static str,
     /// The exact record or line that fixes it, or what to do.
-    #[serde(rename = "mend", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
 

@@ -467,18 +467,7 @@ impl Dispatcher {
 
     fn count(&mut self, disposition: Disposition) {
         self.left -= 1;
-        match disposition {
-            Disposition::Accepted => self.counts.accepted += 1,
-            Disposition::Bounced => self.counts.bounced += 1,
-            Disposition::Deferred => self.counts.deferred += 1,
-            Disposition::InDoubt => self.counts.in_doubt += 1,
-            Disposition::Suppressed => self.counts.suppressed += 1,
-            Disposition::RenderFailed => self.counts.render_failed += 1,
-            Disposition::Duplicate
-            | Disposition::Invalid
-            | Disposition::NotAttempted
-            | Disposition::AlreadySent => {}
-        }
+        self.counts.add(disposition);
     }
 
     /// Ends the run when no row is left, or when the drain is over.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::*;
 use crate::pacing::Rate;
 use crate::run::meter::Meter;
+use crate::run::snapshot::Earlier;
 
 /// How a site counts its ten messages a second.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +107,7 @@ fn the_state_of_a_lane_names_the_rate_and_the_reply() {
 
 /// What is left after 20 s, and what holds it back.
 fn seen(world: &mut World, rows: u32) -> (u64, Option<String>) {
-    let mut meter = Meter::new(u64::from(rows), 0, START);
+    let mut meter = Meter::new(u64::from(rows), Earlier::default(), START);
     world.run_until(START + Duration::from_secs(10));
     meter.read(&world.dispatcher, world.now);
     world.run_until(START + Duration::from_secs(20));
