@@ -14,6 +14,7 @@ use super::accounts::{self, Account, Defaults};
 use super::error::Mistake;
 use super::units::optional_text;
 use super::{Campaign, CampaignError, Dkim, MxTls, RelayTls, RouteKind};
+use crate::kit::text::command;
 use crate::mail::{Address, Domain, Mailbox};
 
 /// The account of a campaign that names no account.
@@ -142,14 +143,12 @@ impl NotRegistered {
                 "use route `relay`: recipients' servers take no mail for the archive".into()
             }
             Self::Unverified { from, is_pending: true } => {
-                format!(
-                    "hand the token of the mail to `mailrun sender verify --address {from} --token TOKEN`"
-                )
+                let verify = command(["sender", "verify", "--address", from, "--token", "TOKEN"]);
+                format!("hand the token of the mail to `{verify}`")
             }
             Self::Unverified { from, is_pending: false } => {
-                format!(
-                    "`mailrun sender verify --address {from} --campaign FILE` sends a mail with a token to it"
-                )
+                let verify = command(["sender", "verify", "--address", from, "--campaign", "FILE"]);
+                format!("`{verify}` sends a mail with a token to it")
             }
         }
     }

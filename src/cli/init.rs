@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
+use crate::kit::text::command;
 
 /// What the folder holds: path and content.
 const FILES: [(&str, &str); 5] = [
@@ -38,12 +39,14 @@ pub(super) fn run(args: &Args) -> Result<Exit, Diagnostic> {
         );
         write(&dir.join(name), &content)?;
     }
-    let file = dir.join("campaign.toml");
+    let file = dir.join("campaign.toml").to_string_lossy().into_owned();
     log::print(&format!(
         "{} is ready; nothing leaves this machine until you change its route:\n\n  \
-         mailrun plan {file}\n  mailrun render {file} --row 1\n  mailrun send {file}",
+         {}\n  {}\n  {}",
         dir.display(),
-        file = file.display(),
+        command(["plan", &file]),
+        command(["render", &file, "--row", "1"]),
+        command(["send", &file]),
     ));
     Ok(Exit::Ok)
 }

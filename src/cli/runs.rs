@@ -8,7 +8,7 @@ use super::output::out;
 use super::table::table;
 use super::{json, summary};
 use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
-use crate::kit::text::{duration, grouped};
+use crate::kit::text::{command, duration, grouped};
 use crate::mail::Timestamp;
 use crate::run_dir::{Manifest, RefusedStart, RunDir, RunState};
 
@@ -61,7 +61,7 @@ pub(super) fn refused(start: &RefusedStart) -> String {
 
 /// The command that shows what is wrong with a campaign.
 pub(super) fn check(start: &RefusedStart) -> String {
-    format!("mailrun check {}", quoted(&start.campaign_file.display().to_string()))
+    command(["check", &start.campaign_file.to_string_lossy()])
 }
 
 /// The state in a word or two.
@@ -97,25 +97,14 @@ pub(super) fn counts(counts: &[(String, u64)]) -> String {
 /// The command to continue with.
 pub(super) fn next_step(run: &str, next: &NextStep) -> String {
     match next {
-        NextStep::Watch => format!("mailrun status {run}"),
-        NextStep::Resume(args) => {
-            format!("mailrun {}", args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" "))
-        }
+        NextStep::Watch => command(["status", run]),
+        NextStep::Resume(args) => command(args.iter().map(String::as_str)),
         NextStep::Retry(dispositions) => {
             let words: Vec<String> = dispositions.iter().map(ToString::to_string).collect();
-            format!("mailrun retry {run} --disposition {}", words.join(","))
+            command(["retry", run, "--disposition", &words.join(",")])
         }
         NextStep::Nothing => "–".to_owned(),
     }
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+@%=".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// What is known of a run, for programs.
@@ -149,6 +138,6 @@ mod tests {
     fn a_next_step_can_be_pasted_into_a_shell() {
         let args = ["send", "it's here/campaign.toml", "--limit", "5"].map(String::from).to_vec();
         let step = next_step("spring/abc", &NextStep::Resume(args));
-        assert_eq!(step, r"mailrun send 'it'\''s here/campaign.toml' --limit 5");
+        assert_eq!(step, "mailrun send \"it's here/campaign.toml\" --limit 5");
     }
 }

@@ -18,6 +18,7 @@ use crate::job::{
     Checks, Job, List, NameServers, Outcome, Percent, Selection, SendOptions, Workspace, campaign_file,
 };
 use crate::journal::InDoubt;
+use crate::kit::text::command;
 use crate::mail::{Address, Domain};
 use crate::preflight::sender::{self, Sender};
 use crate::preflight::{Findings, Level};
@@ -124,8 +125,8 @@ fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, 
     }
     match conclusion.outcome {
         Outcome::AllAccepted => log::print(&format!(
-            "a mail with a token was sent to {address}: it is pending until \
-             `mailrun sender verify --address {address} --token TOKEN`"
+            "a mail with a token was sent to {address}: it is pending until `{}`",
+            command(["sender", "verify", "--address", &address.to_string(), "--token", "TOKEN"])
         )),
         Outcome::SomeNotAccepted => log::warn(&format!(
             "the mail to {address} was not accepted; `mailrun results {}` shows why",

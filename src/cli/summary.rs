@@ -38,6 +38,7 @@ pub(super) fn print(
 pub(super) fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result<Exit, Diagnostic> {
     let Conclusion { dir, manifest, results, outcome } = conclusion;
     let exit = exit(*outcome);
+    warn_of_nobody(manifest);
     if let Some(results) = results {
         return print(dir, manifest, results, exit, as_json);
     }
@@ -61,6 +62,7 @@ pub(super) fn print_finished(
         "run {} finished{when}; nothing is sent again (`--again` sends it once more)",
         dir.name()
     ));
+    warn_of_nobody(manifest);
     if as_json {
         let summary = ResultFiles::open(&dir.results()).and_then(|files| Summary::of(&files));
         let summary = summary.inspect_err(|error| {
@@ -78,6 +80,29 @@ pub(super) fn print_finished(
     });
     out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))?;
     Ok(exit)
+}
+
+/// Says why a run had nobody to send to: its exit code is 1.
+fn warn_of_nobody(manifest: &Manifest) {
+    let screening = &manifest.screening;
+    if screening.accepted + screening.already_sent > 0 {
+        return;
+    }
+    let why = if screening.rows == 0 {
+        "the list has no rows".to_owned()
+    } else {
+        let reasons = [
+            (screening.invalid, Disposition::Invalid),
+            (screening.duplicate, Disposition::Duplicate),
+            (screening.suppressed, Disposition::Suppressed),
+            (screening.not_attempted, Disposition::NotAttempted),
+        ];
+        let reasons = reasons.into_iter().filter(|(rows, _)| *rows > 0);
+        let reasons: Vec<_> = reasons.map(|(rows, why)| format!("{} {why}", grouped(rows))).collect();
+        let of = counted(screening.rows, "row", "rows");
+        format!("of {of} none can be sent to: {}", reasons.join(", "))
+    };
+    log::warn(&format!("warning: nothing was sent: {why}"));
 }
 
 /// What `send`, `retry` and `results` print of a run; without a summary where there are no results.

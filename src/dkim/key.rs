@@ -19,6 +19,7 @@ use mail_auth::common::crypto::Algorithm;
 
 use super::pkcs::{self, Kind};
 use crate::campaign::Dkim;
+use crate::kit::text::shell_word;
 
 /// Verifiers need not take fewer bits than 1,024 or more than 4,096 (RFC 8301 §3.2); signing with
 /// fewer than 2,048 is discouraged.
@@ -110,8 +111,9 @@ pub struct KeyWarning {
 
 impl fmt::Display for KeyWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        write!(f, "the DKIM key `{path}` can be read by others (mode {:04o}): `chmod 600 {path}`", self.mode)
+        let path = self.path.to_string_lossy();
+        let word = shell_word(&path);
+        write!(f, "the DKIM key `{path}` can be read by others (mode {:04o}): `chmod 600 {word}`", self.mode)
     }
 }
 

@@ -16,6 +16,7 @@ use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, Senders};
 use crate::kit::file::{self, PRIVATE, create_private_folders};
 use crate::kit::seal::Sealer;
+use crate::kit::text::command;
 use crate::mail::{Address, Timestamp};
 
 /// Where it is noted, in the state directory.
@@ -133,8 +134,9 @@ impl Workspace {
         let letter = format!(
             "Somebody wants to send mail from {address} with mailrun.\n\n\
              If that is you, confirm that mail to this address arrives:\n\n  \
-             mailrun sender verify --address {address} --token {token}\n\n\
-             If not, there is nothing to do: without the token the address is not used.\n"
+             {}\n\n\
+             If not, there is nothing to do: without the token the address is not used.\n",
+            command(["sender", "verify", "--address", &address.to_string(), "--token", token])
         );
         write("letter.txt", letter.as_bytes())?;
         let quoted = address.to_string().replace('"', "\"\"");

@@ -13,7 +13,7 @@ use super::send_options::SendOptions;
 use super::unsent::Unsent;
 use crate::campaign::{Capacity, RouteKind};
 use crate::journal::Journal;
-use crate::kit::text::{counted, grouped};
+use crate::kit::text::{command, counted, grouped};
 use crate::pacing::{Holder, LedgerThread, Pacer};
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Preparer, Settings, Suppressor};
@@ -109,12 +109,19 @@ impl Job<'_> {
         self.workspace.warn(format!(
             "the account `{account}` is held to {} an hour, {} in five minutes, until {until} at least: it was used with \
              these limits within the last hour. The campaign's {} an hour apply afterwards; if the provider has agreed to \
-             them, `mailrun capacity set {account} --per-hour {} --burst-percent {}` applies them now",
+             them, `{}` applies them now",
             grouped(limits.per_hour),
             grouped(limits.per_slot),
             grouped(capacity.per_hour),
-            capacity.per_hour,
-            capacity.burst_percent
+            command([
+                "capacity",
+                "set",
+                account,
+                "--per-hour",
+                &capacity.per_hour.to_string(),
+                "--burst-percent",
+                &capacity.burst_percent.to_string(),
+            ])
         ));
         Ok(())
     }

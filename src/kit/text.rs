@@ -1,5 +1,6 @@
 //! Numbers and times as people read them, and places in a text.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
@@ -18,6 +19,25 @@ pub(crate) fn grouped(number: u64) -> String {
 /// A number with the words for one and for more: `1 row is`, `1,234 rows are`.
 pub(crate) fn counted(number: u64, one: &str, more: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { more })
+}
+
+/// A word as a shell reads it: as is where it can be, or else in quotes.
+pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+@%=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    // Within double quotes a shell still looks for these; an interactive one for `!` too.
+    if word.contains('\'') && !word.contains(['"', '$', '`', '\\', '!']) {
+        return Cow::Owned(format!("\"{word}\""));
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+/// A command of this program, to be pasted into a shell.
+pub(crate) fn command<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let words: Vec<_> = words.into_iter().map(shell_word).collect();
+    format!("mailrun {}", words.join(" "))
 }
 
 /// The two largest units: `2h 5m`, `3m 20s`, `4.2s`, `310ms`.

@@ -3,7 +3,7 @@
 use mailrun::sandbox::Options;
 use serde_json::Value;
 
-use crate::kit::{Dir, Ran, Relay, campaign, list};
+use crate::kit::{Dir, Ran, Relay, campaign, list, program};
 
 fn json_lines(ran: &Ran) -> Vec<Value> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -70,4 +70,45 @@ fn a_run_that_resumes_says_how_far_it_is() {
     let file = campaign(&dir, "one", relay.port(), "", "");
     dir.run(&["send", &file, "--not-after", "2001-01-01T00:00:00Z"]).ended(4);
     dir.run(&["send", &file, "--yes"]).ended(0).says("resuming: 0 of 3 done");
+}
+
+#[test]
+fn a_run_with_nobody_to_send_to_says_why_also_when_quiet() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "[stop]\nmax-invalid-percent = 100");
+    dir.write("one.csv", "email,n\n");
+    let quiet = || dir.run(&["send", &file, "-q", "--no-check"]).ended(1).stderr();
+    assert_eq!(quiet(), "warning: nothing was sent: the list has no rows\n");
+    assert_eq!(quiet(), "warning: nothing was sent: the list has no rows\n", "also when it is asked again");
+    let audit = dir.run(&["capacity", "audit", "one"]).ended(0).stdout();
+    assert_eq!(audit, "default: nothing was attempted\n");
+    dir.write("one.csv", "email,n\nbob@@a.example,1\nann@a.example,2\n");
+    dir.run(&["suppress", "add", "ann@a.example"]).ended(0);
+    assert_eq!(
+        quiet(),
+        "warning: nothing was sent: of 2 rows none can be sent to: 1 invalid, 1 suppressed\n"
+    );
+}
+
+#[test]
+fn commands_that_are_printed_can_be_pasted_into_a_shell() {
+    let dir = Dir::new();
+    for folder in ["odd name", "it's $HOME"] {
+        let said = dir.run(&["init", folder]).ended(0).stderr();
+        let commands: Vec<&str> =
+            said.lines().map(str::trim).filter(|line| line.starts_with("mailrun ")).collect();
+        assert_eq!(commands.len(), 3, "{said}");
+        for command in commands {
+            let (_, arguments) = command.split_once(' ').unwrap();
+            let ran = std::process::Command::new("/bin/sh")
+                .args(["-c", &format!("\"$0\" {arguments}"), program().to_str().unwrap()])
+                .current_dir(dir.path())
+                .env("MAILRUN_STATE", dir.path().join("state"))
+                .output()
+                .unwrap();
+            let stderr = String::from_utf8_lossy(&ran.stderr);
+            assert!(ran.status.success(), "{command}: {stderr}");
+        }
+    }
 }
