@@ -63,7 +63,9 @@ pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
-pub use target_group::{ColumnType, Duplicates, Encoding, NamedIn, StrayQuotes, TargetGroupSource};
+pub use target_group::{
+    Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, StrayQuotes, TargetGroupSource,
+};
 pub use template::{Inline, Template};
 pub use units::{ByteSize, Frequency, Span};
 pub use unsubscribe::Unsubscribe;
@@ -173,6 +175,7 @@ impl Campaign {
         campaign.resolve_paths();
         if !given.list.is_empty() {
             campaign.target_group.files.clone_from(&given.list);
+            campaign.target_group.files_from = FilesFrom::CommandLine;
         }
         campaign.check().map_err(|mistake| {
             let key = Some(mistake.key).filter(|key| given.set.contains_key(*key));

@@ -42,12 +42,38 @@ pub struct TargetGroupSource {
     /// The folder of the campaign file; reports show files below it without it.
     #[serde(skip)]
     pub folder: PathBuf,
-    /// Who names the files and the columns, for messages.
+    /// Who names the files, for messages.
+    #[serde(skip)]
+    pub files_from: FilesFrom,
+    /// Who names the columns, for messages.
     #[serde(skip)]
     pub named_in: NamedIn,
+    /// What a list without a header holds.
+    #[serde(skip)]
+    pub bare: Bare,
 }
 
-/// Where files and their columns are named.
+/// Where paths of files start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FilesFrom {
+    /// In the campaign file's folder: `files`.
+    #[default]
+    Campaign,
+    /// In the current folder: the command line.
+    CommandLine,
+}
+
+/// What a list without a header holds, one a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bare {
+    /// Addresses.
+    #[default]
+    Addresses,
+    /// Tokens of unsubscribe links.
+    Tokens,
+}
+
+/// Where columns are named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NamedIn {
     /// In `[target-group]`.
@@ -163,8 +189,8 @@ fn default_email() -> String {
 
 impl TargetGroupSource {
     /// These files of a command line, with the addresses in the column `email` and default
-    /// settings; duplicates are kept.
-    pub fn of_files(files: Vec<String>, email: &str) -> Self {
+    /// settings; duplicates are kept. Lists without a header hold `bare`.
+    pub fn of_files(files: Vec<String>, email: &str, bare: Bare) -> Self {
         Self {
             files,
             email: email.to_owned(),
@@ -176,7 +202,9 @@ impl TargetGroupSource {
             types: BTreeMap::new(),
             duplicates: Duplicates::Keep,
             folder: PathBuf::new(),
+            files_from: FilesFrom::CommandLine,
             named_in: NamedIn::CommandLine,
+            bare,
         }
     }
 

@@ -36,9 +36,9 @@ enum Command {
         /// Token of an unsubscribe link, instead of an address; can be repeated
         #[arg(long, value_name = "TOKEN", allow_hyphen_values = true)]
         token: Vec<String>,
-        /// With --token: campaign whose `[unsubscribe]` names the secret [default: the secret in
-        /// the state directory]
-        #[arg(long, value_name = "FILE", requires = "token")]
+        /// With --token: campaign, or the folder with its `campaign.toml`, whose `[unsubscribe]`
+        /// names the secret [default: the secret in the state directory]
+        #[arg(long, value_name = "CAMPAIGN", requires = "token")]
         campaign: Vec<PathBuf>,
         /// Reason [default: `manual`; `unsubscribe` for tokens]; entries with `unsubscribe` and
         /// `complaint` never expire
@@ -75,8 +75,8 @@ enum Command {
     /// Add the addresses in files: CSV, JSON lines, Parquet or one address a line
     Import {
         /// Files with a column `email`, or `token` with --tokens; `reason`, `source` and `expires`
-        /// are used if they exist. A bare list of addresses needs no header; gzip and zstd are
-        /// unpacked
+        /// are used if they exist. A bare list of addresses or tokens needs no header; gzip and zstd
+        /// are unpacked
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Column with the address [default: `email`; `token` with --tokens]
@@ -85,9 +85,9 @@ enum Command {
         /// The column holds tokens of unsubscribe links instead of addresses
         #[arg(long)]
         tokens: bool,
-        /// With --tokens: campaign whose `[unsubscribe]` names the secret [default: the secret in
-        /// the state directory]
-        #[arg(long, value_name = "FILE", requires = "tokens")]
+        /// With --tokens: campaign, or the folder with its `campaign.toml`, whose `[unsubscribe]`
+        /// names the secret [default: the secret in the state directory]
+        #[arg(long, value_name = "CAMPAIGN", requires = "tokens")]
         campaign: Vec<PathBuf>,
         /// Reason for rows without one [default: `manual`; `unsubscribe` for tokens]
         #[arg(long)]

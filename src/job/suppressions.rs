@@ -4,13 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use chrono::{DateTime, NaiveDate};
 
 use super::error::{ExportError, JobError};
 use super::unsubscribes::Unsubscribes;
 use super::workspace::Workspace;
-use crate::campaign::TargetGroupSource;
+use crate::campaign::{Bare, TargetGroupSource};
 use crate::kit::file::Draft;
 use crate::kit::outside_text;
 use crate::kit::store::StoreError;
@@ -21,6 +25,7 @@ use crate::target_group;
 
 /// Entries written to a file at once.
 const ENTRIES_PER_BATCH: usize = 8_192;
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// What became of the rows of imported files.
 #[derive(Debug, Default)]
@@ -48,7 +53,8 @@ impl Workspace {
     ) -> Result<Imported, JobError> {
         let (list, now) = (self.suppressions()?, self.clock().wall());
         let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
-        let group = target_group::open(&TargetGroupSource::of_files(names, column))?;
+        let bare = if tokens.is_some() { Bare::Tokens } else { Bare::Addresses };
+        let group = target_group::open(&TargetGroupSource::of_files(names, column, bare))?;
         let schema = group.schema();
         let index = |name: &str| schema.index_of(name).ok();
         let columns = Columns {
@@ -133,40 +139,61 @@ impl Columns {
                 (unsubscribed.address.clone(), email, unsubscribed.run())
             }
         };
+        let said = self.reason.and_then(text).map(|text| {
+            let Ok(reason) = text.parse::<Reason>();
+            reason
+        });
+        let reason = said.unwrap_or_else(|| reason.clone());
         let term = match self.expires {
+            // Whatever is there: who complained or unsubscribed must not be lost for a typing error.
+            _ if reason.is_permanent() => Term::Permanent,
             Some(column) => term_of(records.column(column), row, now)?,
             None => Term::Default,
         };
-        let said = self.reason.and_then(text).map(|text| {
-            let Ok(reason) = text.parse();
-            reason
-        });
         Ok(NewEntry {
             address,
             email,
-            reason: said.unwrap_or_else(|| reason.clone()),
+            reason,
             source: self.source.and_then(text).map_or(source, str::to_owned),
             term,
         })
     }
 }
 
-/// The term that ends at the moment in a cell: RFC 3339 or `never` as text, or a timestamp. An
-/// empty text is the usual term; a timestamp that is null never ends, as an export writes it.
+/// The term that ends at the moment in a cell: a day, to its end in UTC, RFC 3339 or `never` as
+/// text, or a date or a timestamp. An empty text is the usual term; a date or a timestamp that is
+/// null never ends, as an export writes it.
 fn term_of(array: &ArrayRef, row: usize, now: Timestamp) -> Result<Term, String> {
-    if let Some(times) = array.as_any().downcast_ref::<TimestampMicrosecondArray>() {
-        let until = |at: i64| Term::For(Timestamp(at).since(now));
-        return Ok(if times.is_valid(row) { until(times.value(row)) } else { Term::Permanent });
+    let until = |micros: i64| Term::For(Timestamp(micros).since(now));
+    match array.data_type() {
+        DataType::Utf8 => {}
+        DataType::Null => return Ok(Term::Default),
+        DataType::Date32 | DataType::Timestamp(..) if array.is_null(row) => return Ok(Term::Permanent),
+        DataType::Date32 => {
+            return Ok(until((i64::from(array.as_primitive::<Date32Type>().value(row)) + 1) * DAY_MICROS));
+        }
+        DataType::Timestamp(..) => {
+            let wanted = DataType::Timestamp(TimeUnit::Microsecond, None);
+            let times = cast(&array.slice(row, 1), &wanted).map_err(|error| error.to_string())?;
+            return Ok(until(times.as_primitive::<TimestampMicrosecondType>().value(0)));
+        }
+        other => return Err(format!("`expires` is {other}, which is no time")),
     }
-    let text = array.as_any().downcast_ref::<StringArray>().filter(|texts| texts.is_valid(row));
-    match text.map(|texts| texts.value(row).trim()) {
-        None | Some("") => Ok(Term::Default),
-        Some("never") => Ok(Term::Permanent),
-        Some(text) => {
-            let at = chrono::DateTime::parse_from_rfc3339(text).map_err(|_| {
-                format!("`{text}` is not a time: use RFC 3339, such as 2026-12-31T00:00:00Z, or `never`")
+    let text = array.as_string::<i32>();
+    match if text.is_valid(row) { text.value(row).trim() } else { "" } {
+        "" => Ok(Term::Default),
+        "never" => Ok(Term::Permanent),
+        text => {
+            if let Ok(day) = text.parse::<NaiveDate>() {
+                let days = i64::from(day.to_epoch_days());
+                return Ok(until((days + 1) * DAY_MICROS));
+            }
+            let at = DateTime::parse_from_rfc3339(text).map_err(|_| {
+                format!(
+                    "`{text}` is not a time: use 2026-12-31, RFC 3339 such as 2026-12-31T12:00:00Z, or `never`"
+                )
             })?;
-            Ok(Term::For(Timestamp(at.timestamp_micros()).since(now)))
+            Ok(until(at.timestamp_micros()))
         }
     }
 }

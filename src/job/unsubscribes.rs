@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::error::JobError;
 use super::secret::token_secret;
 use super::token_error::TokenRefused;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, campaign_file};
 use crate::campaign::Campaign;
 use crate::compose::token::{self, Purpose, Token, TokenError};
 use crate::mail::Address;
@@ -41,7 +41,7 @@ impl<'w> Unsubscribes<'w> {
     /// in the state directory.
     pub(crate) fn open(workspace: &'w Workspace, campaigns: &[PathBuf]) -> Result<Self, JobError> {
         let secret_of = |path: &PathBuf| -> Result<Vec<u8>, JobError> {
-            token_secret(workspace, Campaign::load(path)?.unsubscribe.as_ref())
+            token_secret(workspace, Campaign::load(&campaign_file(path))?.unsubscribe.as_ref())
         };
         let secrets = match campaigns {
             [] => vec![token_secret(workspace, None)?],

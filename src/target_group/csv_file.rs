@@ -17,7 +17,7 @@ use super::records::{Fields, Record, Records};
 use super::schema::{Given, Unified};
 use super::source::Source;
 use super::{delimiter, encoding, header};
-use crate::campaign::{self, Encoding, NamedIn};
+use crate::campaign::{self, Bare, Encoding, NamedIn};
 
 /// How much text decides the delimiter.
 const SAMPLE_BYTES: usize = 128 * 1024;
@@ -28,6 +28,9 @@ const LONG_FIELD: usize = 1024;
 const FAR_LONGER: usize = 50;
 /// The mean of fewer values says nothing.
 const KNOWN_VALUES: usize = 20;
+
+/// A token's tag of 16 bytes and a byte of text, in base64.
+const SHORTEST_TOKEN: usize = 23;
 
 /// How a CSV file is written.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl CsvFile {
             (None, Some(told)) => (told, Known::FirstLine),
             (None, None) => (delimiter::find(rest, spec.email.trim()), Known::Detected),
         };
-        let has_header = !is_bare(rest, delimiter, spec.email.trim());
+        let has_header = !is_bare(rest, delimiter, spec);
         let mut samples = reading::samples(&found.lines(), char::from(delimiter));
         if samples.is_empty() {
             samples = reading::samples(&String::from_utf8_lossy(&sample), char::from(delimiter));
@@ -335,16 +338,24 @@ fn unreadable_row(place: Place, email: Option<&[u8]>, id: Option<&[u8]>, reason:
     Unreadable { place, email, id, reason }
 }
 
-/// Whether a text that starts with `sample` is a bare list of addresses, one a line, without a
-/// header: its first line is one field with an `@` in it and isn't the name of the column, and most
-/// lines are one field.
-fn is_bare(sample: &[u8], delimiter: u8, email: &str) -> bool {
+/// Whether a text that starts with `sample` is a bare list of addresses or tokens, one a line,
+/// without a header: its first line is one field that looks like one and isn't the name of the
+/// column, and most lines are one field.
+fn is_bare(sample: &[u8], delimiter: u8, spec: &campaign::TargetGroupSource) -> bool {
+    let looks_like_one = |field: &[u8]| match spec.bare {
+        Bare::Addresses => field.contains(&b'@'),
+        // A name of a column is shorter.
+        Bare::Tokens => {
+            let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            field.trim_ascii().len() >= SHORTEST_TOKEN && field.trim_ascii().iter().all(letter)
+        }
+    };
     let mut records = Records::new(sample, delimiter);
     let (mut seen, mut single) = (0, 0);
     while let Ok(Some(Record { fields, .. })) = records.next() {
         let field = fields.ok().filter(|fields| fields.len() == 1).and_then(|fields| fields.get(0));
-        let begins =
-            field.is_some_and(|field| field.contains(&b'@') && field.trim_ascii() != email.as_bytes());
+        let begins = field
+            .is_some_and(|field| looks_like_one(field) && field.trim_ascii() != spec.email.trim().as_bytes());
         if seen == 0 && !begins {
             return false;
         }

@@ -11,7 +11,7 @@ use super::error::TargetGroupError;
 use super::partition::Partition;
 use super::reading::Reading;
 use super::source::Source;
-use crate::campaign::{self, NamedIn};
+use crate::campaign::{self, FilesFrom};
 
 /// One file of a target group.
 #[derive(Debug, Clone)]
@@ -268,9 +268,9 @@ fn shown(path: &Path, folder: &Path) -> String {
 }
 
 fn where_paths_start(spec: &campaign::TargetGroupSource) -> &'static str {
-    match spec.named_in {
-        NamedIn::Campaign => "paths start from the campaign file's folder",
-        NamedIn::CommandLine => "paths start from the current folder",
+    match spec.files_from {
+        FilesFrom::Campaign => "paths start from the campaign file's folder",
+        FilesFrom::CommandLine => "paths start from the current folder",
     }
 }
 

@@ -129,3 +129,21 @@ fn a_newsletter_without_the_header_is_refused_unless_it_says_so() {
     dir.run(&["send", "news.toml"]).ended(0);
     assert_eq!(relay.stop().accepted, 3);
 }
+
+#[test]
+fn tokens_come_one_a_line_and_a_campaign_may_be_its_folder() {
+    let dir = dir(25, &format!("{HTTPS}secret-file = \"own.key\"\n"));
+    dir.write("own.key", "a secret of the campaign's own, which is long enough");
+    let (one, other) = (token(&dir, "1"), token(&dir, "2"));
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    let text = fs::read_to_string(dir.path().join("news.toml")).unwrap();
+    dir.write("folder/campaign.toml", text);
+    dir.write("folder/own.key", "a secret of the campaign's own, which is long enough");
+    dir.write("folder/letter.hbs", "Hello\n");
+
+    dir.run(&["suppress", "add", "--token", &one, "--campaign", "folder"]).ended(0).says("1 added");
+    dir.write("tokens.txt", format!("{one}\n{other}\nmade-up\n"));
+    let import = ["suppress", "import", "--tokens", "--campaign", "folder", "tokens.txt"];
+    dir.run(&import).ended(1).says("3 rows read: 1 added, 0 renewed, 1 already permanent, 1 refused");
+    assert_eq!(suppressed(&dir).len(), 2);
+}
