@@ -80,5 +80,6 @@ fn name(kind: FileKind) -> &'static str {
         FileKind::Csv => "CSV",
         FileKind::JsonLines => "JSON lines",
         FileKind::Parquet => "Parquet",
+        FileKind::Arrow => "Arrow",
     }
 }

@@ -5,7 +5,7 @@ use super::csv_file::{CsvReader, RawCsv};
 use super::error::TargetGroupError;
 use super::group::{Format, TargetGroup};
 use super::json::{JsonReader, RawJson};
-use super::parquet_file::{ParquetReader, RawParquet};
+use super::typed::{RawTyped, TypedReader};
 
 impl TargetGroup {
     /// Reads the files one after the other, from the start. Every record is in exactly one batch,
@@ -52,7 +52,7 @@ pub struct RawBatches<'a> {
 enum Reader<'a> {
     Csv(Box<CsvReader<'a>>),
     Json(Box<JsonReader<'a>>),
-    Parquet(Box<ParquetReader<'a>>),
+    Typed(Box<TypedReader<'a>>),
 }
 
 /// Some consecutive records of one file, not converted yet.
@@ -66,7 +66,7 @@ pub struct RawBatch<'a> {
 enum RawRecords<'a> {
     Csv(RawCsv<'a>),
     Json(RawJson<'a>),
-    Parquet(RawParquet<'a>),
+    Typed(RawTyped<'a>),
 }
 
 impl<'a> Reader<'a> {
@@ -86,7 +86,11 @@ impl<'a> Reader<'a> {
             }
             Format::Parquet(parquet) => {
                 let reader = parquet.read(file.open()?, number, &group.unified);
-                Ok(Reader::Parquet(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
+                Ok(Reader::Typed(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
+            }
+            Format::Arrow(arrow) => {
+                let reader = arrow.read(file.open()?, number, &group.unified);
+                Ok(Reader::Typed(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
             }
         }
     }
@@ -99,7 +103,7 @@ impl RawBatch<'_> {
         let batch = match records {
             RawRecords::Csv(csv) => csv.read(),
             RawRecords::Json(json) => json.read(),
-            RawRecords::Parquet(parquet) => parquet.read(),
+            RawRecords::Typed(typed) => typed.read(),
         };
         let file = &group.files[file];
         let filled = batch.and_then(|mut batch| {
@@ -119,7 +123,7 @@ impl<'a> RawBatches<'a> {
             let records = match &mut self.reader {
                 Some(Reader::Csv(csv)) => csv.next()?.map(RawRecords::Csv),
                 Some(Reader::Json(json)) => json.next()?.map(RawRecords::Json),
-                Some(Reader::Parquet(parquet)) => parquet.next()?.map(RawRecords::Parquet),
+                Some(Reader::Typed(typed)) => typed.next()?.map(RawRecords::Typed),
                 None => None,
             };
             if records.is_some() {

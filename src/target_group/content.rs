@@ -10,6 +10,10 @@ use super::source::Packing;
 use crate::campaign::Encoding;
 
 const PARQUET: &[u8] = b"PAR1";
+/// How an Arrow IPC file begins, and a stream: a marker, and the length of its first message, which
+/// is less than 16 MB.
+const ARROW_FILE: &[u8] = b"ARROW1\0\0";
+const ARROW_STREAM: &[u8] = b"\xff\xff\xff\xff";
 /// Two magic numbers and the length of the footer.
 const SMALLEST_PARQUET: u64 = 12;
 /// What text in JSON is called.
@@ -25,11 +29,12 @@ enum Hint {
 
 const SAVE_AS_CSV: Hint = Hint::Say("save the sheet as CSV (UTF-8)");
 const UNPACK: Hint = Hint::Say("unpack it first");
-const NEITHER: Hint = Hint::Say("a list is CSV, JSON lines or Parquet, or has one address a line");
+const NEITHER: Hint = Hint::Say("a list is CSV, JSON lines, Parquet or Arrow, or has one address a line");
 const AS_PARQUET: Hint = Hint::Say("write it as Parquet");
 
 /// Extensions of files that should be target groups.
-const MEANT: [&str; 7] = ["csv", "tsv", "tab", "txt", "parquet", "jsonl", "ndjson"];
+const MEANT: [&str; 10] =
+    ["csv", "tsv", "tab", "txt", "parquet", "jsonl", "ndjson", "arrow", "arrows", "feather"];
 
 /// First bytes, what they indicate, and what to do.
 const SIGNATURES: [(&[u8], &str, Hint); 19] = [
@@ -51,7 +56,7 @@ const SIGNATURES: [(&[u8], &str, Hint); 19] = [
         "a SQLite database",
         Hint::Duckdb("export the table as CSV or Parquet", "sqlite_scan('FILE', 'TABLE')"),
     ),
-    (b"ARROW1", "an Arrow IPC file", AS_PARQUET),
+    (b"FEA1", "a Feather file of version 1", AS_PARQUET),
     (b"ORC", "an ORC file", AS_PARQUET),
     (b"Obj\x01", "an Avro file", Hint::Duckdb("write it as Parquet", "read_avro('FILE')")),
     (b"\x7fELF", "a program", NEITHER),
@@ -109,10 +114,22 @@ impl Content<'_> {
             }
             return Ok(FileKind::Parquet);
         }
+        let is_stream = head.starts_with(ARROW_STREAM) && head.get(7) == Some(&0) && head.len() > 8;
+        if head.starts_with(ARROW_FILE) || is_stream {
+            if let Some(packing) = packing {
+                let problem = format!("the file is Arrow IPC compressed with {}", packing.name());
+                return Err(TargetGroupError::new(problem)
+                    .hint("unpack it first: an Arrow file compresses its columns itself"));
+            }
+            return Ok(FileKind::Arrow);
+        }
         let (what, hint) = match known(head, declared) {
             Some((JSON, _)) if self.is_json_lines(&extension) => return Ok(FileKind::JsonLines),
             Some(known) => known,
             None if extension == "parquet" => ("not Parquet, although it is named so", AS_PARQUET),
+            None if matches!(extension.as_str(), "arrow" | "arrows" | "feather") => {
+                ("not Arrow IPC, although it is named so", AS_PARQUET)
+            }
             None => return Ok(FileKind::Csv),
         };
         // A name such as `list.xlsx` or `list.json` says what the file is.

@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom};
 
 use arrow_schema::{DataType, SchemaRef};
 
+use super::arrow_file::ArrowFile;
 use super::content::Content;
 use super::csv_file::CsvFile;
 use super::encoding;
@@ -32,6 +33,7 @@ pub(super) enum Format {
     Csv(CsvFile),
     Json(JsonFile),
     Parquet(ParquetFile),
+    Arrow(ArrowFile),
 }
 
 /// Finds the files, reads their headers and footers, and unifies their columns.
@@ -46,6 +48,7 @@ pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGro
             Format::Csv(csv) => (FileKind::Csv, csv.columns(), Some(csv.reading.clone())),
             Format::Json(json) => (FileKind::JsonLines, json.columns(), Some(json.reading.clone())),
             Format::Parquet(parquet) => (FileKind::Parquet, parquet.columns(), None),
+            Format::Arrow(arrow) => (FileKind::Arrow, arrow.columns(), None),
         };
         let partition = Partition::of(&shown).map_err(|error| error.in_file(&shown))?;
         let mut given = FileColumns { shown: shown.clone(), columns: given };
@@ -96,6 +99,7 @@ fn look_into(
             Format::Json(JsonFile::open(source, mark_bytes, &head)?)
         }
         FileKind::Parquet => Format::Parquet(ParquetFile::open(&file)?),
+        FileKind::Arrow => Format::Arrow(ArrowFile::open(&file, bytes)?),
     };
     Ok((packing, format))
 }

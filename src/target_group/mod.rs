@@ -5,6 +5,7 @@
 //! them in constant memory. An unreadable row is reported with its reason and reading continues:
 //! nothing is guessed, and no row is dropped silently.
 
+mod arrow_file;
 mod assemble;
 mod batch;
 mod batches;
@@ -26,6 +27,7 @@ mod reading;
 mod records;
 mod schema;
 mod source;
+mod typed;
 mod types;
 mod utf7;
 

@@ -19,6 +19,8 @@ pub enum FileKind {
     JsonLines,
     /// Parquet.
     Parquet,
+    /// Arrow IPC: a file or a stream.
+    Arrow,
 }
 
 /// How a file is read.
@@ -28,7 +30,7 @@ pub struct Reading {
     pub kind: FileKind,
     /// How it is compressed as a whole, if it is.
     pub packing: Option<Packing>,
-    /// How its text is read; none for Parquet.
+    /// How its text is read; none for Parquet and Arrow.
     pub text: Option<TextReading>,
 }
 

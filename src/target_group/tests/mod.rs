@@ -1,5 +1,6 @@
 //! A target group in a folder of its own, read to its end.
 
+mod arrow;
 mod corpora;
 mod csv;
 mod files;
