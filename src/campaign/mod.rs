@@ -64,7 +64,7 @@ pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{
-    Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, StrayQuotes, TargetGroupSource,
+    Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, STDIN, StrayQuotes, TargetGroupSource,
 };
 pub use template::{Inline, Template};
 pub use units::{ByteSize, Frequency, Span};

@@ -51,7 +51,13 @@ pub struct TargetGroupSource {
     /// What a list without a header holds.
     #[serde(skip)]
     pub bare: Bare,
+    /// The file with what came from stdin, which [`STDIN`] names.
+    #[serde(skip)]
+    pub stdin: Option<PathBuf>,
 }
+
+/// A list that comes from stdin.
+pub const STDIN: &str = "-";
 
 /// Where paths of files start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -189,8 +195,8 @@ fn default_email() -> String {
 
 impl TargetGroupSource {
     /// These files of a command line, with the addresses in the column `email` and default
-    /// settings; duplicates are kept. Lists without a header hold `bare`.
-    pub fn of_files(files: Vec<String>, email: &str, bare: Bare) -> Self {
+    /// settings; duplicates are kept.
+    pub fn of_files(files: Vec<String>, email: &str) -> Self {
         Self {
             files,
             email: email.to_owned(),
@@ -204,7 +210,8 @@ impl TargetGroupSource {
             folder: PathBuf::new(),
             files_from: FilesFrom::CommandLine,
             named_in: NamedIn::CommandLine,
-            bare,
+            bare: Bare::default(),
+            stdin: None,
         }
     }
 

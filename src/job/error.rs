@@ -350,6 +350,12 @@ pub(crate) enum SetupError {
     /// A folder for files that are not kept.
     #[error("can't create a temporary folder")]
     Temporary(#[source] io::Error),
+    /// The list that comes from stdin.
+    #[error("can't keep the list from stdin")]
+    Stdin(#[source] io::Error),
+    /// Nobody types a list.
+    #[error("the list is to come from stdin, which is a terminal")]
+    StdinIsTerminal,
     /// Real mail must be paced.
     #[error("`--unpaced` ignores the agreed capacity and works only with the sandbox")]
     Unpaced,
@@ -368,6 +374,8 @@ impl SetupError {
             | Self::Sandbox(_)
             | Self::Thread { .. }
             | Self::Temporary(_)
+            | Self::Stdin(_)
+            | Self::StdinIsTerminal
             | Self::Unpaced => None,
         }
     }
@@ -378,6 +386,8 @@ impl SetupError {
             Self::Ehlo(_) => Some("use this machine's host name"),
             Self::ReturnPath { .. } => Some("shorten its local part, or set `verp = false`"),
             Self::Unpaced => Some("add `--sandbox` to rehearse"),
+            Self::Stdin(_) => Some("`TMPDIR` names the folder for it; the run keeps a copy"),
+            Self::StdinIsTerminal => Some("send it there: `cat list.csv | mailrun send --list - CAMPAIGN`"),
             Self::Tls(_) | Self::Sign(_) | Self::Sandbox(_) | Self::Thread { .. } | Self::Temporary(_) => {
                 None
             }

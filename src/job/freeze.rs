@@ -76,7 +76,12 @@ impl Job<'_> {
             lease.discard_plan()?;
         }
         let now = self.workspace.clock().wall();
-        Ok((lease, Manifest::new(campaign, id, inputs, contents, options, now)))
+        let mut manifest = Manifest::new(campaign, id, inputs, contents, options, now);
+        if let Some(stdin) = &self.stdin {
+            let kept = stdin.keep(lease.run())?;
+            manifest.came_from_stdin(stdin.path(), &kept);
+        }
+        Ok((lease, manifest))
     }
 
     fn is_finished(&self, runs: &dyn RunStore, id: &RunId) -> Result<bool, JobError> {

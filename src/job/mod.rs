@@ -45,6 +45,7 @@ mod send;
 mod send_options;
 mod senders;
 mod standing;
+mod stdin;
 mod suppressions;
 mod temporary_plan;
 mod test_message;

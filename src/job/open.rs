@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::error::{JobError, SenderRefused, SetupError};
 use super::refused_starts::Start;
 use super::secret::token_secret;
+use super::stdin::Spool;
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, Dkim, NotRegistered, Parameters, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
@@ -34,6 +35,8 @@ pub(crate) struct Job<'w> {
     rehearses: bool,
     /// Opened when it is first needed.
     group: OnceLock<TargetGroup>,
+    /// What came from stdin, where the list does.
+    pub(super) stdin: Option<Spool>,
 }
 
 impl Workspace {
@@ -87,7 +90,8 @@ impl Workspace {
 
 impl<'w> Job<'w> {
     /// Opens and checks a campaign, all but its target group.
-    pub(crate) fn open(workspace: &'w Workspace, campaign: Campaign) -> Result<Self, JobError> {
+    pub(crate) fn open(workspace: &'w Workspace, mut campaign: Campaign) -> Result<Self, JobError> {
+        let stdin = Spool::of(&mut campaign.target_group)?;
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
         let templates = compose(&campaign, "check", &secret, false)?;
         let signer = Signer::load(&campaign.dkim)?;
@@ -108,6 +112,7 @@ impl<'w> Job<'w> {
             columns,
             rehearses: false,
             group: OnceLock::new(),
+            stdin,
         };
         job.return_paths(&"check".parse().expect("it is made of letters"))?;
         Ok(job)

@@ -53,8 +53,9 @@ impl Workspace {
     ) -> Result<Imported, JobError> {
         let (list, now) = (self.suppressions()?, self.clock().wall());
         let names = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
-        let bare = if tokens.is_some() { Bare::Tokens } else { Bare::Addresses };
-        let group = target_group::open(&TargetGroupSource::of_files(names, column, bare))?;
+        let mut source = TargetGroupSource::of_files(names, column);
+        source.bare = if tokens.is_some() { Bare::Tokens } else { Bare::Addresses };
+        let group = target_group::open(&source)?;
         let schema = group.schema();
         let index = |name: &str| schema.index_of(name).ok();
         let columns = Columns {

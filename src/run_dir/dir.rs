@@ -52,6 +52,11 @@ impl RunDir {
         self.path.join("results")
     }
 
+    /// `stdin`: the list that came from there.
+    pub fn stdin(&self) -> PathBuf {
+        self.path.join("stdin")
+    }
+
     /// `<campaign id>/<run id>`
     pub fn name(&self) -> String {
         format!("{}/{}", self.campaign_id(), self.run_id())

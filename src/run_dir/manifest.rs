@@ -15,7 +15,7 @@ use super::content::Content;
 use super::inputs::{Input, RunOptions};
 use super::run_id::RunId;
 use super::stop_reason::{self, StopReason};
-use crate::campaign::{Campaign, Parameters};
+use crate::campaign::{Campaign, Parameters, STDIN};
 use crate::kit::file::Draft;
 use crate::mail::Timestamp;
 use crate::plan::{FileFacts, Plan, PlanError, SEED_SOURCE};
@@ -153,6 +153,18 @@ impl Manifest {
             parameters: campaign.parameters.clone(),
             campaign: campaign.clone(),
         }
+    }
+
+    /// Names the copy in `kept` of the list that came from stdin, in place of what is deleted, so
+    /// that the run can be resumed and resent from it.
+    pub fn came_from_stdin(&mut self, deleted: &Path, kept: &Path) {
+        self.inputs
+            .iter_mut()
+            .filter(|input| input.path == deleted)
+            .for_each(|input| input.path = kept.into());
+        let name = kept.to_string_lossy();
+        let lists = self.parameters.list.iter_mut().chain(&mut self.campaign.target_group.files);
+        lists.filter(|list| *list == STDIN).for_each(|list| *list = name.clone().into_owned());
     }
 
     /// The rows of the plan that are copies for seed addresses: the last ones.

@@ -229,6 +229,7 @@ impl Lease for FileLease {
         if self.run.manifest().exists() {
             return Ok(());
         }
+        remove(self.run.stdin())?;
         remove(lock_file(&self.run))?;
         // What else is in it is not this program's.
         let _ = fs::remove_dir(self.run.path());

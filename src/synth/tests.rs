@@ -137,12 +137,8 @@ fn both_formats_hold_the_same_rows() {
     let read = |name: &str, kind| {
         let (_folder, path, counts) = written(&spec, name, kind);
         let files = vec![path.to_str().unwrap().to_owned()];
-        let group = crate::target_group::open(&campaign::TargetGroupSource::of_files(
-            files,
-            "email",
-            campaign::Bare::Addresses,
-        ))
-        .unwrap();
+        let group =
+            crate::target_group::open(&campaign::TargetGroupSource::of_files(files, "email")).unwrap();
         let batches: Vec<RecordBatch> = group
             .batches()
             .map(|batch| {

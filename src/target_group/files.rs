@@ -11,7 +11,7 @@ use super::error::TargetGroupError;
 use super::partition::Partition;
 use super::reading::Reading;
 use super::source::Source;
-use crate::campaign::{self, FilesFrom};
+use crate::campaign::{self, FilesFrom, STDIN};
 
 /// One file of a target group.
 #[derive(Debug, Clone)]
@@ -133,6 +133,10 @@ pub(crate) fn paths(spec: &campaign::TargetGroupSource) -> Vec<PathBuf> {
 
 /// The paths that match `pattern`; `pattern` itself if a file has exactly this name.
 fn expand(pattern: &str, spec: &campaign::TargetGroupSource) -> Result<Vec<PathBuf>, TargetGroupError> {
+    if pattern == STDIN && spec.files_from == FilesFrom::CommandLine {
+        let none = || TargetGroupError::new("the list came from stdin, which is not kept");
+        return spec.stdin.clone().map(|file| vec![file]).ok_or_else(none);
+    }
     if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
         return Ok(vec![pattern.into()]);
     }
@@ -244,7 +248,8 @@ fn within(folder: &Path) -> &Path {
 }
 
 fn look_at(path: &Path, spec: &campaign::TargetGroupSource) -> Result<Found, TargetGroupError> {
-    let shown = shown(path, &spec.folder);
+    let is_stdin = spec.stdin.as_deref() == Some(path);
+    let shown = if is_stdin { "stdin".to_owned() } else { shown(path, &spec.folder) };
     // Checked before opening: opening a named pipe would block.
     let metadata = fs::metadata(path).map_err(|error| {
         let is_missing = error.kind() == io::ErrorKind::NotFound;

@@ -5,6 +5,7 @@
 //! of pages decide how many rows are read at once; and rows become a batch of a few megabytes at a
 //! time.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -61,13 +62,13 @@ impl ParquetFile {
 
     /// Fails if a column of the target group uses a compression that can't be read.
     pub(super) fn check_compression(&self, unified: &Unified) -> Result<(), TargetGroupError> {
-        let sources = self.sources(unified);
+        let sources: HashSet<usize> = self.sources(unified).into_iter().flatten().collect();
         let parquet_schema = self.metadata.parquet_schema();
         for group in self.metadata.metadata().row_groups() {
             for (leaf, chunk) in group.columns().iter().enumerate() {
                 let root = parquet_schema.get_column_root_idx(leaf);
                 let refused = matches!(chunk.compression(), Compression::BROTLI(_) | Compression::LZO);
-                if refused && sources.contains(&Some(root)) {
+                if refused && sources.contains(&root) {
                     let name = &self.names[root];
                     return Err(TargetGroupError::new(format!(
                         "column `{name}` is compressed with {}, which can't be read",
@@ -101,8 +102,7 @@ impl ParquetFile {
 
     /// Fails if a page of the target group's columns is too large to read.
     pub(super) fn check_pages(&self, file: &File, unified: &Unified) -> Result<(), TargetGroupError> {
-        let sources = self.sources(unified);
-        let roots: Vec<usize> = sources.iter().flatten().copied().collect();
+        let (roots, _) = typed::projected(&self.sources(unified));
         for chunk in self.large_chunks(&roots) {
             // Pages that can't be read here are reported when their rows are read.
             let Ok(pages) = parquet_pages::pages(file, chunk.metadata) else { continue };
@@ -140,7 +140,7 @@ impl ParquetFile {
         usize::try_from(READ_BYTES / most_a_row).unwrap_or(BATCH_ROWS).clamp(1, BATCH_ROWS)
     }
 
-    /// The column chunks of these columns that are no small ones.
+    /// The column chunks of these columns, in ascending order, that are no small ones.
     fn large_chunks<'a>(&'a self, roots: &'a [usize]) -> impl Iterator<Item = LargeChunk<'a>> {
         let parquet_schema = self.metadata.parquet_schema();
         let mut before = 1;
@@ -149,7 +149,8 @@ impl ParquetFile {
             before += u64::try_from(group.num_rows()).unwrap_or(0);
             group.columns().iter().enumerate().filter_map(move |(leaf, metadata)| {
                 let root = parquet_schema.get_column_root_idx(leaf);
-                let is_large = metadata.uncompressed_size() > SMALL_CHUNK && roots.contains(&root);
+                let is_large =
+                    metadata.uncompressed_size() > SMALL_CHUNK && roots.binary_search(&root).is_ok();
                 is_large.then_some(LargeChunk { root, first_row, metadata })
             })
         })
@@ -168,14 +169,14 @@ struct LargeChunk<'a> {
 fn load(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
     let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
     let parquet_schema = metadata.parquet_schema();
-    let int96 = |name: &str| {
-        parquet_schema.root_schema().get_fields().iter().any(|field| {
-            field.is_primitive() && field.name() == name && field.get_physical_type() == PhysicalType::INT96
-        })
-    };
+    // A file may have a hundred thousand columns: they are looked up, not searched.
+    let int96: HashSet<&str> = (parquet_schema.root_schema().get_fields().iter())
+        .filter(|field| field.is_primitive() && field.get_physical_type() == PhysicalType::INT96)
+        .map(|field| field.name())
+        .collect();
     let read_as = |field: &Arc<Field>| match field.data_type() {
         // Nanoseconds reach from 1677 to 2262 only, and INT96 goes further.
-        DataType::Timestamp(TimeUnit::Nanosecond, zone) if int96(field.name()) => {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) if int96.contains(field.name().as_str()) => {
             let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
             Arc::new(field.as_ref().clone().with_data_type(data_type))
         }

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mailrun::sandbox::Options;
 use serde_json::{Value, json};
 
-use crate::kit::{Dir, Relay, campaign};
+use crate::kit::{Dir, Ran, Relay, campaign};
 
 fn gz(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -143,4 +145,63 @@ fn folders_give_columns_and_belong_to_the_run() {
     assert_eq!(manifest["inputs"][1]["partition"], json!({"n": "8"}));
     dir.run(&send).ended(0);
     assert_eq!(relay.stop().accepted, 2);
+}
+
+#[test]
+fn a_list_from_stdin_is_kept_with_its_run() {
+    let relay = Relay::start(Options::default());
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", relay.port(), "", "");
+    let piped = |args: &[&str], text: &str| {
+        let mut child = dir
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        Ran(child.wait_with_output().unwrap())
+    };
+    let (rows, send) = ("email;n\nann@x.example;1\nbob@x.example;2\n", ["send", &file, "--list", "-"]);
+    let plan = piped(&["plan", &file, "--list", "-"], rows).ended(0).stdout();
+    assert!(plan.contains("stdin: CSV, utf-8 (detected), `;` (detected)"), "{plan}");
+    piped(&send, rows).ended(0);
+    let kept = dir.run_of("c").join("stdin");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), rows);
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(dir.results("c").iter().all(|row| row.source_file == "stdin"));
+    // The same rows are the same run, from stdin or from what was kept.
+    piped(&send, rows).ended(0);
+    dir.run(&["send", &file, "--list", kept.to_str().unwrap()]).ended(0);
+    assert_eq!(relay.stop().accepted, 2);
+    dir.run_of("c");
+    piped(&["plan", &file, "--list", "-"], "").ended(2).says("the file is empty");
+}
+
+#[test]
+fn a_list_of_the_command_line_has_its_own_words() {
+    let dir = Dir::new();
+    fs::create_dir(dir.path().join("c")).unwrap();
+    let file = campaign(&dir, "c", 25, "", "");
+    for list in ["none.csv", "none-*.csv"] {
+        let ran = dir.run(&["plan", &file, "--list", list]).ended(2);
+        ran.says("none").says("paths start from the current folder");
+    }
+}
+
+#[test]
+fn complaints_are_suppressed_whatever_their_expires_says() {
+    let dir = Dir::new();
+    let rows = "email,reason,expires\nann@x.example,complaint,2026-12-31\nbob@x.example,complaint,soon\n\
+                cid@x.example,manual,2999-12-31\ndan@x.example,manual,soon\n";
+    dir.write("c.csv", rows);
+    let ran = dir.run(&["suppress", "import", "c.csv"]).ended(1);
+    ran.says("4 rows read: 3 added").says("c.csv, row 4: `soon` is not a time");
+    let list = dir.run(&["suppress", "list"]).ended(0).stdout();
+    assert!(list.contains("ann@x.example") && list.contains("bob@x.example"), "{list}");
+    assert!(
+        list.lines().any(|line| line.starts_with("cid@x.example") && line.contains("3000-01-01")),
+        "{list}"
+    );
 }

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use arrow_array::cast::*;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::*;
@@ -269,6 +271,15 @@ fn many_columns_are_looked_up_by_name() {
     let kit = kit().file("a.csv", format!("email{header}\na@x.example{row}\n"));
     let group = kit.open().unwrap();
     assert_eq!((group.schema().fields().len(), group.batches().count()), (50_001, 1));
+    let times = |n: usize| (format!("t{n}"), array(TimestampNanosecondArray::from(vec![1])));
+    let emails = ("email".to_owned(), array(StringArray::from(vec!["a@x.example"])));
+    let columns: Vec<(String, ArrayRef)> = std::iter::once(emails).chain((0..20_000).map(times)).collect();
+    let columns = columns.iter().map(|(name, column)| (name.as_str(), Arc::clone(column))).collect();
+    let kit = super::kit().parquet("a.parquet", columns);
+    let before = Instant::now();
+    let group = kit.open().unwrap();
+    assert_eq!((group.schema().fields().len(), group.batches().count()), (20_001, 1));
+    assert!(before.elapsed() < Duration::from_secs(20), "{:?}", before.elapsed());
 }
 
 #[test]
