@@ -69,7 +69,25 @@ impl Reader {
                 report: None,
             };
         }
-        let words = self.words(&message);
+        // A mailing list or a gateway may pass a report on as an attachment.
+        if let Some(bytes) = &returned_bytes
+            && !message.parts.iter().any(is_status)
+            && memchr::memmem::find(bytes, b"delivery-status").is_some()
+        {
+            let inner = Message::read(trim_start(bytes));
+            if inner.parts.iter().any(is_status) {
+                let original =
+                    inner.parts.iter().find(|part| is_returned(part)).map(|part| part.bytes(ORIGINAL_BYTES));
+                let original = original.as_ref().map(|bytes| Header::read(trim_start(bytes)).0);
+                return self.read_mail(&inner, original.as_ref());
+            }
+        }
+        self.read_mail(&message, original)
+    }
+
+    /// What a mail says that is no complaint.
+    fn read_mail(&self, message: &Message<'_>, original: Option<&Header<'_>>) -> Feedback {
+        let words = self.words(message);
         if let Some(feedback) = self.notification(&words) {
             return feedback;
         }
@@ -77,7 +95,7 @@ impl Reader {
         let inline = (original.is_none() && !note.original.is_empty())
             .then(|| Header::read(trim_start(note.original.as_bytes())).0)
             .filter(|header| !header.is_empty());
-        let mail = Mail { message: &message, note: &note, original: original.or(inline.as_ref()) };
+        let mail = Mail { message, note: &note, original: original.or(inline.as_ref()) };
         let (reader, events) = self
             .status(&mail)
             .or_else(|| self.receipt(&mail))
@@ -143,10 +161,7 @@ impl Reader {
 
     /// RFC 3464, in a part of its own or in the words.
     fn status(&self, mail: &Mail<'_>) -> Option<(&'static str, Vec<Event>)> {
-        let is_status = |part: &&Part<'_>| {
-            part.is("message/delivery-status") || part.is("message/global-delivery-status")
-        };
-        let part = mail.message.parts.iter().find(is_status);
+        let part = mail.message.parts.iter().find(|part| is_status(part));
         let records = match part {
             Some(part) => report::read(&part.bytes(STATUS_BYTES)),
             // Words may hold one where a gateway flattened the report.
@@ -444,10 +459,20 @@ impl Mail<'_> {
             .iter()
             .any(|name| lower.contains(name));
         let null = |name: &str| header.get(name).is_some_and(|value| value.replace(' ', "").contains("<>"));
+        // Managers of mailing lists refuse mails too.
+        let is_manager = sender.is_some_and(|sender| {
+            let local = sender.split('@').next().unwrap_or_default();
+            ["-admin", "-owner", "-request", "-bounces"].iter().any(|end| local.ends_with(end))
+        });
         usize::from(is_system) * 2
+            + usize::from(is_manager)
             + usize::from(null("return-path") || null("from"))
             + usize::from(from.trim().is_empty())
     }
+}
+
+fn is_status(part: &Part<'_>) -> bool {
+    part.is("message/delivery-status") || part.is("message/global-delivery-status")
 }
 
 /// Whether this part is the mail that came back, or its header.
