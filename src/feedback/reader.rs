@@ -25,7 +25,7 @@ const ORIGINAL_BYTES: usize = 256 << 10;
 /// A report about a domain is in one of the first parts.
 const REPORT_PARTS: usize = 10;
 /// A packed report is not longer.
-const REPORT_BYTES: usize = 12 << 20;
+const REPORT_BYTES: usize = 8 << 20;
 /// More addresses of headers are not compared.
 const KNOWN_ADDRESSES: usize = 1_000;
 /// What an event keeps of the words.
@@ -285,7 +285,9 @@ impl Reader {
         let kind = kind_of_words(by_subject, by_text);
         let mut entries = mail.entries(&self.rules);
         if !failed.is_empty() {
-            entries.retain(|entry| failed.iter().any(|address| address::same(address, &entry.address)));
+            entries.retain(|entry| {
+                entry.is_listed || failed.iter().any(|address| address::same(address, &entry.address))
+            });
             let is_new =
                 |address: &&String| !entries.iter().any(|entry| address::same(&entry.address, address));
             let new: Vec<Entry> =
@@ -394,17 +396,8 @@ impl Mail<'_> {
     fn entries(&self, rules: &Rules) -> Vec<Entry> {
         let header = &self.message.header;
         let mut own = Vec::new();
-        for name in [
-            "to",
-            "from",
-            "sender",
-            "reply-to",
-            "return-path",
-            "delivered-to",
-            "x-original-to",
-            "cc",
-            "envelope-to",
-        ] {
+        // Not where it was delivered: some programs write the failed recipient there.
+        for name in ["to", "from", "sender", "reply-to", "return-path"] {
             own.extend(header.all(name).flat_map(|value| addresses(&value)));
         }
         if let Some(original) = self.original {
@@ -513,7 +506,7 @@ fn addresses(value: &str) -> Vec<String> {
 }
 
 fn silent(address: String) -> Entry {
-    Entry { address, original: None, reason: String::new() }
+    Entry { address, original: None, reason: String::new(), is_listed: false }
 }
 
 fn message_id(header: &Header<'_>) -> Option<String> {

@@ -8,6 +8,9 @@ use crate::mail::EnhancedStatus;
 /// More recipients of one report are not read.
 const RECIPIENTS: usize = 2_000;
 
+/// A longer reply is cut.
+const DIAGNOSTIC_CHARS: usize = 2_000;
+
 /// What a report says of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
@@ -61,7 +64,7 @@ fn record(header: &Header<'_>) -> Option<Record> {
         name: header.get("final-recipient").and_then(|value| name(&value)),
         action,
         status,
-        diagnostic: without_type(&diagnostic).to_owned(),
+        diagnostic: without_type(&diagnostic).chars().take(DIAGNOSTIC_CHARS).collect(),
     })
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// A longer mail is cut here: what a report says comes before the mail that it returns.
 pub(super) const MAIL_BYTES: usize = 16 << 20;
+/// A longer line of an mbox is cut too.
+const LINE_BYTES: usize = 1 << 20;
 /// Folders below folders, this deep.
 const DEPTH: usize = 16;
 const BUFFER_BYTES: usize = 64 << 10;
@@ -111,7 +113,7 @@ fn mails(
     let is_mbox = starts_with_from(&mut input)?;
     let mut mail = Vec::new();
     if !is_mbox {
-        let is_cut = copy_line(&mut input, &mut mail, None)?;
+        let is_cut = copy_line(&mut input, &mut mail, None, MAIL_BYTES)?;
         let source = Source { path: path.to_owned(), number: None };
         return Ok(mail.is_empty() || visit(&source, Found { bytes: &mail, is_cut }));
     }
@@ -120,8 +122,7 @@ fn mails(
     let mut line = Vec::new();
     loop {
         line.clear();
-        // A line that is too long for memory is cut like a mail.
-        let cut_line = copy_line(&mut input, &mut line, Some(b'\n'))?;
+        let cut_line = copy_line(&mut input, &mut line, Some(b'\n'), LINE_BYTES)?;
         let is_end = line.is_empty();
         if is_end || (after_blank && is_from_line(&line, is_first)) {
             if !is_first {
@@ -168,8 +169,9 @@ fn unquoted(line: &[u8]) -> &[u8] {
     if quotes > 0 && line[quotes..].starts_with(b"From ") { &line[1..] } else { line }
 }
 
-/// Appends a line, or all that is left, to `to`; says whether something was too long for it.
-fn copy_line(input: &mut impl BufRead, to: &mut Vec<u8>, end: Option<u8>) -> io::Result<bool> {
+/// Appends a line, or all that is left, to `to`, so that it has at most so many bytes; says whether
+/// there were more.
+fn copy_line(input: &mut impl BufRead, to: &mut Vec<u8>, end: Option<u8>, most: usize) -> io::Result<bool> {
     let mut is_cut = false;
     loop {
         let buffer = match input.fill_buf() {
@@ -182,7 +184,7 @@ fn copy_line(input: &mut impl BufRead, to: &mut Vec<u8>, end: Option<u8>) -> io:
         }
         let found = end.and_then(|end| memchr::memchr(end, buffer));
         let length = found.map_or(buffer.len(), |at| at + 1);
-        let room = MAIL_BYTES.saturating_sub(to.len());
+        let room = most.saturating_sub(to.len());
         is_cut |= length > room;
         to.extend_from_slice(&buffer[..length.min(room)]);
         input.consume(length);
@@ -259,16 +261,20 @@ mod tests {
 
     #[test]
     fn long_mails_are_cut_in_bounded_memory() {
-        for start in ["", "From a 12:00\n"] {
-            let text = format!("{start}{}", "x".repeat(MAIL_BYTES + 10));
-            let mut cut = None;
+        let sizes = |text: &str| {
+            let mut sizes = None;
             each_mail(&[PathBuf::from("-")], text.as_bytes(), |_, mail| {
-                cut = Some((mail.bytes.len(), mail.is_cut));
+                sizes = Some((mail.bytes.len(), mail.is_cut));
                 true
             })
             .unwrap();
-            assert_eq!(cut, Some((MAIL_BYTES, true)));
-        }
+            sizes
+        };
+        let from = "From a 12:00\n";
+        assert_eq!(sizes(&"x".repeat(MAIL_BYTES + 10)), Some((MAIL_BYTES, true)));
+        assert_eq!(sizes(&format!("{from}{}", "x".repeat(LINE_BYTES + 10))), Some((LINE_BYTES, true)));
+        let lines = format!("{from}{}", "x\n".repeat(MAIL_BYTES / 2 + 10));
+        assert_eq!(sizes(&lines), Some((MAIL_BYTES, true)));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) original: Option<String>,
     /// The words right beside it.
     pub(super) reason: String,
+    /// A list of those that failed has it.
+    pub(super) is_listed: bool,
 }
 
 /// Longer lines are cut.
@@ -146,7 +148,8 @@ impl Note {
                 }
                 None => {
                     let original = found.original.clone().or_else(|| self.expanded_from(at + 1));
-                    entries.push(Entry { address: found.address.clone(), original, reason });
+                    let is_listed = found.is_listed;
+                    entries.push(Entry { address: found.address.clone(), original, reason, is_listed });
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! DMARC aggregate reports: RFC 7489 appendix C, and RFC 9990, which adds to it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -45,9 +46,20 @@ struct Row {
     passes: bool,
 }
 
+/// Above this, text that is not UTF-8 is read as far as it is: a copy would take the memory again.
+const COPIED_BYTES: usize = 1 << 20;
+
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) if bytes.len() <= COPIED_BYTES => String::from_utf8_lossy(bytes),
+        Err(error) => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
+    }
+}
+
 /// Reads a report; `None` if it is none.
 pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text(bytes);
     let mut report = DmarcReport::default();
     let mut sources: HashSet<IpAddr> = HashSet::new();
     let mut path: Vec<String> = Vec::new();

@@ -6,7 +6,7 @@ use std::io::Read;
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
 
 /// Unpacked, a report is not longer; what is beyond is not read.
-const UNPACKED_BYTES: u64 = 24 << 20;
+const UNPACKED_BYTES: u64 = 16 << 20;
 /// A ZIP archive holds one report; a few more files are looked at.
 const ENTRIES: usize = 8;
 /// The fixed part of a local file header.
