@@ -26,6 +26,19 @@ const ORIGINAL_BYTES: usize = 256 << 10;
 const REPORT_PARTS: usize = 10;
 /// A packed report is not longer.
 const REPORT_BYTES: usize = 8 << 20;
+/// What mail systems call themselves.
+const SYSTEM_NAMES: [&str; 10] = [
+    "mailer-daemon",
+    "mail deliver",
+    "mail.deliver",
+    "delivery system",
+    "delivery subsystem",
+    "postmaster",
+    "mail system",
+    "mail administrator",
+    "system administrator",
+    "mail gateway",
+];
 /// More addresses of headers are not compared.
 const KNOWN_ADDRESSES: usize = 1_000;
 /// What an event keeps of the words.
@@ -265,18 +278,21 @@ impl Reader {
         let by_subject = self.rules.signs_of_subject(&subject);
         let by_text = self.rules.signs_of_text(&text);
         let failed = mail.failed_recipients();
-        let signs = mail.signs_of_system()
+        let is_system = mail.is_from_system();
+        let signs = usize::from(is_system) * 2
+            + usize::from(mail.has_null_path())
             + usize::from(by_subject.bounce || by_subject.delay) * 2
             + usize::from(by_text.bounce || by_text.delay) * 2
             + usize::from(!failed.is_empty()) * 3
             + usize::from(mail.original.is_some())
             + usize::from(reply::has_reply(&text));
-        let is_person = mail.signs_of_system() == 0 && failed.is_empty();
+        // People write of bounces too; what looks like one must do so in every way.
+        let is_report = mail.has_null_path() && !is_automatic(&mail.message.header);
+        let is_sure = by_text.bounce
+            && (by_subject.bounce || is_report)
+            && (mail.original.is_some() || mail.has_null_path());
         let is_answer = by_subject.auto_reply || by_subject.challenge || by_subject.delivered;
-        if signs < 4
-            || is_answer
-            || (is_person && !(by_subject.bounce && by_text.bounce && mail.original.is_some()))
-        {
+        if signs < 4 || is_answer || !(is_system || is_sure || !failed.is_empty()) {
             return None;
         }
         if by_text.delivered && !by_text.bounce && !by_subject.bounce {
@@ -342,7 +358,7 @@ impl Reader {
         let sender = header.get("from").and_then(|from| address::of_field(&from));
         let kind = if by_subject.challenge || by_text.challenge && is_automatic(header) {
             Kind::Challenge
-        } else if by_subject.delivered || by_text.delivered && mail.signs_of_system() > 0 {
+        } else if by_subject.delivered || by_text.delivered && mail.is_from_system() {
             Kind::Delivered
         } else if by_subject.auto_reply || is_automatic(header) {
             Kind::AutoReply
@@ -430,37 +446,20 @@ impl Mail<'_> {
         named.take(KNOWN_ADDRESSES).collect()
     }
 
-    /// How much speaks for a mail system as the sender.
-    fn signs_of_system(&self) -> usize {
-        let header = &self.message.header;
-        let from = header.text("from").unwrap_or_default();
-        let lower = from.to_ascii_lowercase();
+    /// Whether a mail system sent it, or the manager of a mailing list, which refuses mails too.
+    fn is_from_system(&self) -> bool {
+        let from = self.message.header.text("from").unwrap_or_default().to_ascii_lowercase();
+        let is_named = SYSTEM_NAMES.iter().any(|name| from.contains(name));
         let sender = address::first(&from);
-        let is_system = sender.is_some_and(address::is_system)
-            || [
-                "mailer-daemon",
-                "mail deliver",
-                "mail.deliver",
-                "delivery system",
-                "delivery subsystem",
-                "postmaster",
-                "mail system",
-                "mail administrator",
-                "system administrator",
-                "mail gateway",
-            ]
-            .iter()
-            .any(|name| lower.contains(name));
-        let null = |name: &str| header.get(name).is_some_and(|value| value.replace(' ', "").contains("<>"));
-        // Managers of mailing lists refuse mails too.
-        let is_manager = sender.is_some_and(|sender| {
-            let local = sender.split('@').next().unwrap_or_default();
-            ["-admin", "-owner", "-request", "-bounces"].iter().any(|end| local.ends_with(end))
-        });
-        usize::from(is_system) * 2
-            + usize::from(is_manager)
-            + usize::from(null("return-path") || null("from"))
-            + usize::from(from.trim().is_empty())
+        let local = sender.and_then(|sender| sender.split('@').next()).unwrap_or_default();
+        let is_manager = ["-admin", "-owner", "-request", "-bounces"].iter().any(|end| local.ends_with(end));
+        let is_empty = from.trim().is_empty() || from.trim() == "<>";
+        is_named || is_manager || is_empty || sender.is_some_and(address::is_system)
+    }
+
+    /// RFC 3834 §3.3, RFC 5321 §4.5.5: nobody waits for an answer.
+    fn has_null_path(&self) -> bool {
+        self.message.header.get("return-path").is_some_and(|path| path.trim() == "<>")
     }
 }
 
