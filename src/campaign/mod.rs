@@ -66,7 +66,7 @@ pub use stop::Stop;
 pub use target_group::{
     Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, STDIN, StrayQuotes, TargetGroupSource,
 };
-pub use template::{Inline, Template};
+pub use template::{Inline, Language, Template};
 pub use units::{ByteSize, Frequency, Span};
 pub use unsubscribe::Unsubscribe;
 

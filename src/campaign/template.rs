@@ -21,6 +21,10 @@ pub struct Template {
     /// The file with the HTML template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<PathBuf>,
+    /// The language of the subject, the header fields and the files whose names end in neither
+    /// `.hbs` nor `.ftl`. By default, FreeMarker where a file ends in `.ftl`, or else Handlebars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Language>,
     /// The folder with the partials (`{{> name}}` is `name.hbs`); the templates' own folder by
     /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +61,27 @@ pub struct Template {
     pub largest: ByteSize,
 }
 
+/// A language of templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    /// Files that end in `.hbs`.
+    Handlebars,
+    /// Files that end in `.ftl`.
+    Freemarker,
+}
+
+impl Language {
+    /// The language of a file, by its name.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "hbs" => Some(Self::Handlebars),
+            "ftl" => Some(Self::Freemarker),
+            _ => None,
+        }
+    }
+}
+
 /// One inline image.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -80,6 +105,12 @@ fn default_largest() -> ByteSize {
 }
 
 impl Template {
+    /// The language of what is no file of its own, such as the subject.
+    pub(crate) fn language(&self) -> Language {
+        let mut files = self.html.iter().chain(&self.text);
+        self.engine.or_else(|| files.find_map(|file| Language::of_file(file))).unwrap_or(Language::Handlebars)
+    }
+
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
         let files = self.attachments.iter_mut().chain(self.inline.iter_mut().map(|inline| &mut inline.file));
         let folders = self.partials.iter_mut().chain(&mut self.attachment_folder);

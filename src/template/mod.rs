@@ -1,10 +1,10 @@
 //! Template languages. A template is read and checked before the first row, and rendered for each.
 //!
-//! Every language is an `Engine`, which compiles a `Source` to a `Template`. Handlebars is the
-//! only one so far. What holds for all of them:
+//! Every language is an `Engine`, which compiles a `Source` to a `Template`: Handlebars and
+//! FreeMarker. A campaign may mix them. What holds for all of them:
 //!
 //! - Printing a name that has no value fails the row ([`Fault::NoValue`]), unless
-//!   `[template] strict = false`. Testing such a name (`{{#if x}}`) is fine.
+//!   `[template] strict = false`. Testing such a name (`{{#if x}}`, `x??`) is fine.
 //! - Values are escaped in HTML and printed as they are in text (`Part`).
 //! - Whatever can be known without a row is an error before the first one ([`TemplateError`]):
 //!   syntax, helpers, partials. Errors of both kinds name file, line and column ([`Place`]).
@@ -21,12 +21,13 @@
 mod engine;
 mod error;
 mod format;
+mod freemarker;
 mod handlebars;
 mod helpers;
 mod uses;
 mod values;
 
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Language};
 
 pub(crate) use error::{Fault, Place, TemplateError};
 
@@ -38,9 +39,32 @@ pub(crate) use values::{Columns, Values, is_blank};
 pub(crate) use handlebars::without_fast;
 
 use self::engine::Settings;
+use self::freemarker::FreeMarkerEngine;
 use self::handlebars::HandlebarsEngine;
 
-/// The engine of a campaign's templates.
+/// The engine of a campaign's templates, which chooses the language of each.
 pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
-    Box::new(HandlebarsEngine::new(Settings::of(campaign)))
+    let settings = Settings::of(campaign);
+    Box::new(ByLanguage {
+        handlebars: HandlebarsEngine::new(settings.clone()),
+        freemarker: FreeMarkerEngine::new(settings),
+        default: campaign.template.language(),
+    })
+}
+
+/// All languages, chosen by the names of the files.
+struct ByLanguage {
+    handlebars: HandlebarsEngine,
+    freemarker: FreeMarkerEngine,
+    /// Of what is no file of its own, and of files with other names.
+    default: Language,
+}
+
+impl Engine for ByLanguage {
+    fn compile(&self, source: Source, part: Part) -> Result<Box<dyn Template>, TemplateError> {
+        match Language::of_file(&source.origin.path).unwrap_or(self.default) {
+            Language::Handlebars => self.handlebars.compile(source, part),
+            Language::Freemarker => self.freemarker.compile(source, part),
+        }
+    }
 }

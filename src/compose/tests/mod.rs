@@ -2,6 +2,7 @@
 //! apart.
 
 mod encoded;
+mod freemarker;
 mod values;
 mod partials;
 mod startup;
