@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::table::table;
 use crate::kit::causes::Causes;
+use crate::kit::outside_text;
 use crate::kit::text::grouped;
 
 /// Reasons that are listed.
@@ -15,8 +16,10 @@ pub(super) fn text(heading: &str, causes: &Causes) -> String {
     if top.is_empty() {
         return String::new();
     }
-    let mut rows: Vec<Vec<String>> =
-        top.iter().map(|(why, count)| vec![format!("  {why}"), grouped(*count)]).collect();
+    let mut rows: Vec<Vec<String>> = top
+        .iter()
+        .map(|(why, count)| vec![format!("  {}", outside_text::line(why)), grouped(*count)])
+        .collect();
     if more > 0 {
         rows.push(vec!["  other reasons".into(), grouped(more)]);
     }
@@ -28,4 +31,18 @@ pub(super) fn json(causes: &Causes) -> Value {
     let (top, more) = causes.top(LISTED);
     let top: Vec<Value> = top.iter().map(|(why, count)| json!({ "why": why, "rows": count })).collect();
     json!({ "causes": top, "other": more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_from_outside_stays_in_its_line() {
+        let mut causes = Causes::default();
+        causes.add("no `a\n\u{1b}[2J\u{202e}b`");
+        let text = text("why", &causes);
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
 }

@@ -8,6 +8,7 @@ use super::output::out;
 use super::table::table;
 use super::{json, summary};
 use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
+use crate::kit::outside_text;
 use crate::kit::text::{command, duration, grouped};
 use crate::mail::Timestamp;
 use crate::run_dir::{Manifest, RefusedStart, RunDir, RunState};
@@ -56,7 +57,8 @@ pub(super) fn reasons(refused: &[RefusedStart]) -> String {
 
 /// When and why a start was refused.
 pub(super) fn refused(start: &RefusedStart) -> String {
-    format!("refused at {}, nothing sent: {}", start.refused.at, start.refused.why)
+    let why = outside_text::line(&start.refused.why);
+    format!("refused at {}, nothing sent: {why}", start.refused.at)
 }
 
 /// The command that shows what is wrong with a campaign.

@@ -12,6 +12,7 @@ use super::terminal::Terminal;
 use super::{json, log};
 use crate::campaign::ByteSize;
 use crate::job::{Conclusion, FrozenRun, Outcome, Percent, chain};
+use crate::kit::outside_text;
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Disposition;
 use crate::results::{ResultFiles, Summary};
@@ -226,14 +227,15 @@ fn reasons(summary: &Summary) -> String {
     if !summary.causes.is_empty() {
         let causes = summary.causes.iter().map(|cause| {
             let why = cause.why.as_deref().unwrap_or("other reasons");
-            vec![format!("  {}", cause.disposition), grouped(cause.rows), why.to_owned()]
+            let why = outside_text::line(why).into_owned();
+            vec![format!("  {}", cause.disposition), grouped(cause.rows), why]
         });
         text.push_str(&format!("\n  reasons\n{}", table(&causes.collect::<Vec<_>>())));
     }
     if !summary.failed_last.is_empty() {
         let failed = summary.failed_last.iter().map(|row| {
-            let place = format!("  {}, row {}", row.file, row.row);
-            vec![place, row.disposition.to_string(), row.why.clone()]
+            let place = format!("  {}, row {}", outside_text::line(&row.file), row.row);
+            vec![place, row.disposition.to_string(), outside_text::line(&row.why).into_owned()]
         });
         let shown = summary.failed_last.len() as u64;
         let heading = match summary.failed() {
