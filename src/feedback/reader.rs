@@ -193,11 +193,7 @@ impl Reader {
         let mut events: Vec<Event> = Vec::new();
         for record in &records {
             let event = self.event_of_record(mail, record, &entries, only);
-            let known = events.iter_mut().find(|other| {
-                other.address.is_some()
-                    && other.address == event.address
-                    && other.final_address == event.final_address
-            });
+            let known = events.iter_mut().find(|other| is_about_one(other, &event));
             match known {
                 // The gravest record of a recipient counts.
                 Some(other) if rank(event.kind) < rank(other.kind) => *other = event,
@@ -461,6 +457,14 @@ impl Mail<'_> {
     fn has_null_path(&self) -> bool {
         self.message.header.get("return-path").is_some_and(|path| path.trim() == "<>")
     }
+}
+
+/// Whether both name one recipient, by either address.
+fn is_about_one(one: &Event, other: &Event) -> bool {
+    let one = [one.address.as_deref(), one.final_address.as_deref()];
+    let other = [other.address.as_deref(), other.final_address.as_deref()];
+    let mut other = other.into_iter().flatten();
+    other.any(|address| one.into_iter().flatten().any(|one| address::same(one, address)))
 }
 
 fn is_status(part: &Part<'_>) -> bool {

@@ -10,8 +10,10 @@ use crate::mail::Class;
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
-/// One regular expression may take this much memory, compiled or as the states that texts lead to.
+/// One regular expression may take this much memory.
 const REGEX_BYTES: usize = 8 << 20;
+/// Memory for the states that texts lead to, for each kind of rules.
+const STATE_BYTES: usize = 4 << 20;
 /// Stands for an address where it need not be found exactly.
 const ROUGH_ADDRESS: &str = r#"(?:"[^"]+"|[^\s<>]+)@[^\s<>]+"#;
 
@@ -149,7 +151,7 @@ fn set<'a>(texts: impl Iterator<Item = &'a str>) -> RegexSet {
         .case_insensitive(true)
         .unicode(false)
         .size_limit(REGEX_BYTES)
-        .dfa_size_limit(REGEX_BYTES)
+        .dfa_size_limit(STATE_BYTES)
         .build()
         .expect("the tests compile the rules")
 }

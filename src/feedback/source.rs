@@ -1,5 +1,6 @@
 //! Where mails come from: files, mboxes, Maildirs, folders of files, a pipe.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ pub(super) const MAIL_BYTES: usize = 16 << 20;
 const LINE_BYTES: usize = 1 << 20;
 /// Folders below folders, this deep.
 const DEPTH: usize = 16;
+/// So many names of a folder are held, and put in order, at a time.
+const NAMES: usize = 100_000;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Where one mail is.
@@ -70,37 +73,50 @@ fn folder(
     visit: &mut impl FnMut(&Source, Found<'_>) -> bool,
 ) -> Result<bool, SourceError> {
     let failed = |source| SourceError { path: path.to_owned(), source };
-    let entries = fs::read_dir(path).map_err(failed)?;
-    let mut names =
-        entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    names.sort();
+    let mut entries = fs::read_dir(path).map_err(failed)?;
     let is_maildir = path.join("cur").is_dir() && path.join("new").is_dir();
-    for name in names {
-        let inside = path.join(&name);
-        // What is in `tmp` is not yet delivered; a moved mail is found again where it went.
-        let Ok(kind) = fs::symlink_metadata(&inside) else { continue };
-        if kind.is_dir() {
-            if depth > 0 && !(is_maildir && name == "tmp") && !folder(&inside, depth - 1, visit)? {
+    loop {
+        let some = entries.by_ref().take(NAMES).map(|entry| Ok(entry?.file_name()));
+        let mut names = some.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        if names.is_empty() {
+            return Ok(true);
+        }
+        names.sort();
+        for name in names {
+            if !entry(&path.join(&name), &name, is_maildir, depth, visit)? {
                 return Ok(false);
             }
-            continue;
-        }
-        let is_hidden = name.as_encoded_bytes().starts_with(b".");
-        let is_file = fs::metadata(&inside).is_ok_and(|target| target.is_file());
-        // The files beside `cur` and `new` are those of the mail server.
-        if is_hidden || is_maildir || !is_file {
-            continue;
-        }
-        let read = match File::open(&inside) {
-            Ok(file) => mails(&inside, file, visit),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error),
-        };
-        if !read.map_err(|source| SourceError { path: inside.clone(), source })? {
-            return Ok(false);
         }
     }
-    Ok(true)
+}
+
+/// One name in a folder.
+fn entry(
+    path: &Path,
+    name: &OsStr,
+    is_in_maildir: bool,
+    depth: usize,
+    visit: &mut impl FnMut(&Source, Found<'_>) -> bool,
+) -> Result<bool, SourceError> {
+    // A mail that was moved in the meantime is found where it went, or the next time.
+    let Ok(kind) = fs::symlink_metadata(path) else { return Ok(true) };
+    if kind.is_dir() {
+        // What is in `tmp` is not yet delivered.
+        let is_open = depth > 0 && !(is_in_maildir && name == "tmp");
+        return if is_open { folder(path, depth - 1, visit) } else { Ok(true) };
+    }
+    let is_hidden = name.as_encoded_bytes().starts_with(b".");
+    let is_file = fs::metadata(path).is_ok_and(|target| target.is_file());
+    // The files beside `cur` and `new` are those of the mail server.
+    if is_hidden || is_in_maildir || !is_file {
+        return Ok(true);
+    }
+    let read = match File::open(path) {
+        Ok(file) => mails(path, file, visit),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    };
+    read.map_err(|source| SourceError { path: path.to_owned(), source })
 }
 
 /// The mails of a file: those of an mbox when it begins as one.
