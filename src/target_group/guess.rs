@@ -27,6 +27,9 @@ const TELLING_WORDS: usize = 2;
 /// One odd word in so many: lists hold some rubbish.
 const ODD_ONE_IN: usize = 20;
 
+/// So many readings are shown of a text whose encoding can't be told.
+const READINGS_SHOWN: usize = 8;
+
 /// Text whose encoding can't be told.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unsure {
@@ -81,14 +84,22 @@ fn known_as(table: &'static Encoding) -> &'static Encoding {
 }
 
 fn unsure(first: Option<&Reading>, others: &[Reading]) -> Unsure {
-    let shown = |reading: &Reading| (reading.table, reading.words.iter().next().cloned().unwrap_or_default());
-    Unsure { readings: first.into_iter().chain(others).take(3).map(shown).collect() }
+    let mut readings: Vec<(&'static Encoding, String)> = Vec::new();
+    for reading in first.into_iter().chain(others) {
+        if readings.iter().all(|(_, other)| *other != reading.first_word) {
+            readings.push((reading.table, reading.first_word.clone()));
+        }
+    }
+    readings.truncate(READINGS_SHOWN);
+    Unsure { readings }
 }
 
 /// A text, as it is if it is in some encoding.
 struct Reading {
     table: &'static Encoding,
     text: String,
+    /// The first word that is not ASCII.
+    first_word: String,
     /// The different words that are not ASCII.
     words: BTreeSet<String>,
     /// How many of them no language writes like this.
@@ -100,9 +111,11 @@ impl Reading {
         let text = table.decode_without_bom_handling(lines).0.into_owned();
         let between = |c: char| c.is_ascii() && !(c.is_ascii_alphanumeric() || matches!(c, '\'' | '-' | '.'));
         let words = text.split(between).filter(|word| !word.is_ascii()).map(str::to_owned);
-        let words: BTreeSet<String> = words.collect();
+        let words: Vec<String> = words.collect();
+        let first_word = words.first().cloned().unwrap_or_default();
+        let words = BTreeSet::from_iter(words);
         let odd = words.iter().filter(|word| is_odd(word)).count();
-        Self { table, text, words, odd }
+        Self { table, text, first_word, words, odd }
     }
 
     fn is_plausible(&self) -> bool {
