@@ -4,10 +4,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::json;
 use super::output::ended_pipe;
 use crate::feedback::{Event, Feedback, Found, Reader, Report, Source, content_hash, each_mail};
 use crate::kit::text::{counted, grouped};
@@ -68,8 +70,7 @@ fn as_json(out: &mut impl Write, source: &Source, mail: Found<'_>, feedback: &Fe
     let path = source.path.to_string_lossy();
     let hash = content_hash(mail.bytes);
     let shown = Mail { path: &path, number: source.number, hash: &hash, feedback, cut: mail.is_cut };
-    serde_json::to_writer(&mut *out, &shown)?;
-    out.write_all(b"\n")
+    writeln!(out, "{}", json::line(json!(shown)))
 }
 
 /// A line for each recipient.

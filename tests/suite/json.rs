@@ -248,6 +248,10 @@ fn every_command_with_json_prints_what_its_schema_says() {
     scene.ask(0, &["dkim", "generate"], &["--domain", "mail.example.com", "--selector", "s"]);
     scene.ask(0, &["sender", "verify"], &[]);
     scene.ask(0, &["sender", "verify"], &["--address", "news@mail.example.com", "--campaign", one]);
+    let bounce = "To: news@mail.example.com\n\n<bob@x.example>:\n550 5.1.1 User unknown\n";
+    dir.write("one.eml", bounce);
+    dir.write("two.eml", format!("From: ann@x.example\n{bounce}"));
+    assert_eq!(scene.ask_for_lines(0, &["feedback", "read"], &["one.eml", "two.eml"]).len(), 2);
     scene.ask(0, &["synth"], &["made.csv", "--rows", "10"]);
     assert_eq!(scene.ask_for_lines(0, &["sandbox"], &["--listen", "127.0.0.1:0", "--seconds", "0"]).len(), 2);
     fs::rename(dir.run_of("two"), dir.path().join("runs/two/moved")).unwrap();

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::xml::{self, Step};
+use crate::mail::Timestamp;
 
 /// Deeper elements than any report has are not looked at.
 const DEPTH: usize = 32;
@@ -21,8 +22,10 @@ pub struct DmarcReport {
     /// Repeats with some reporters: it is no key alone.
     pub report_id: String,
     /// The seconds since 1970 when the time of the report begins.
+    #[serde(serialize_with = "as_time")]
     pub begin: u64,
     /// And when it ends.
+    #[serde(serialize_with = "as_time")]
     pub end: u64,
     /// The domain with the policy.
     pub domain: String,
@@ -36,6 +39,12 @@ pub struct DmarcReport {
     pub dmarc_pass: u64,
     /// Addresses that sent them.
     pub sources: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn as_time<S: Serializer>(seconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    let micros = i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    serializer.collect_str(&Timestamp(micros))
 }
 
 /// One row while it is read.

@@ -1,5 +1,5 @@
-//! gzip (RFC 1952) and ZIP, by their first bytes and within bounds: a few entries, and so many bytes
-//! of all of them together.
+//! gzip (RFC 1952) and ZIP, by their first bytes and within bounds: a few entries, and so many
+//! bytes of all of them together.
 
 use std::io::Read;
 
