@@ -3,6 +3,8 @@
 //! Reports in a standard form come first, then words. A bounce is looked for before an automatic
 //! reply, because mail systems mark their reports as automatic too (RFC 3834 §5).
 
+use std::cell::LazyCell;
+
 use super::address;
 use super::complaint;
 use super::event::{Event, Kind};
@@ -185,14 +187,16 @@ impl Reader {
                 report::read(lines.join("\n").as_bytes())
             }
         };
-        let entries = mail.entries(&self.rules);
         if records.is_empty() {
             return None;
         }
+        // Words are read where the report leaves something open.
+        let entries = LazyCell::new(|| mail.entries(&self.rules));
+        let expands = ["expanded from", "generated from"].iter().any(|words| mail.note.says(words));
         let only = records.len() == 1;
         let mut events: Vec<Event> = Vec::new();
         for record in &records {
-            let event = self.event_of_record(mail, record, &entries, only);
+            let event = self.event_of_record(mail, record, &entries, expands, only);
             let known = events.iter_mut().find(|other| is_about_one(other, &event));
             match known {
                 // The gravest record of a recipient counts.
@@ -204,7 +208,17 @@ impl Reader {
         Some(("delivery-status", events))
     }
 
-    fn event_of_record(&self, mail: &Mail<'_>, record: &Record, entries: &[Entry], only: bool) -> Event {
+    fn event_of_record(
+        &self,
+        mail: &Mail<'_>,
+        record: &Record,
+        entries: &LazyCell<Vec<Entry>, impl FnOnce() -> Vec<Entry>>,
+        expands: bool,
+        only: bool,
+    ) -> Event {
+        let mut judgement = self.judge(&record.diagnostic, record);
+        let is_whole = record.final_address.is_some() && judgement.is_telling && !expands;
+        let entries: &[Entry] = if is_whole { &[] } else { entries };
         let beside = |address: &Option<String>| {
             let address = address.as_deref()?;
             entries.iter().find(|entry| {
@@ -232,7 +246,6 @@ impl Reader {
             return event;
         }
         let mut words = record.diagnostic.clone();
-        let mut judgement = self.judge(&words, record);
         if !judgement.is_telling
             && let Some(entry) = entry.filter(|entry| !entry.reason.trim().is_empty())
         {
@@ -306,7 +319,7 @@ impl Reader {
                 failed.iter().filter(is_new).map(|address| silent(address.clone())).collect();
             entries.extend(new);
         }
-        let whole = reply::judge(&self.classifier, &self.rules, &text, None);
+        let whole = LazyCell::new(|| reply::judge(&self.classifier, &self.rules, &text, None));
         if entries.is_empty() {
             entries.extend(mail.only_recipient().map(silent));
         }
@@ -327,13 +340,13 @@ impl Reader {
                     }
                     describe(&mut event, own, &entry.reason);
                 }
-                false => describe(&mut event, whole, &text),
+                false => describe(&mut event, *whole, &text),
             }
             events.push(event);
         }
         if events.is_empty() {
             let mut event = Event::new(kind, None);
-            describe(&mut event, whole, &text);
+            describe(&mut event, *whole, &text);
             events.push(event);
         }
         if self.rules.says_permanent(&text) {

@@ -125,7 +125,7 @@ pub(super) fn judge(
     };
     // A text rule knows what programs say in their own words; a server's reply is read as while
     // sending.
-    let reason = rules.reason(&words);
+    let reason = if found.code.is_none() { rules.reason(&words) } else { None };
     let permanent = match (told, reason) {
         (Some(false), _) => Some(false),
         // `5.0.0` is what some programs say whatever happened.
@@ -147,6 +147,10 @@ pub(super) fn judge(
         Reply { code, enhanced, text: words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let classified = classifier.classify(&reply).class;
     let is_vague = matches!(classified, Class::Other | Class::Unavailable | Class::Policy | Class::Network);
+    let reason = match found.code {
+        Some(_) if is_vague => rules.reason(&words),
+        _ => reason,
+    };
     let class = match reason {
         Some(reason) if is_vague || found.code.is_none() => reason.class,
         _ => classified,

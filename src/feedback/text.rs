@@ -101,6 +101,11 @@ impl Note {
         self.lines.push(line.to_owned());
     }
 
+    /// Whether a line has these words.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.lines.iter().any(|line| line.contains(words))
+    }
+
     /// The words, one line after the other.
     pub(super) fn text(&self) -> String {
         self.lines.join("\n")
