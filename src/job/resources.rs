@@ -41,7 +41,7 @@ impl Resources {
         let resolver = || options.name_servers.resolver(campaign);
         let next_hops = next_hops(campaign, sandbox.as_ref(), resolver, &workspace.policies()?)?;
         let (state, clock) = (workspace.state()?, workspace.clock().clone());
-        let list = state.suppressions()?;
+        let list = workspace.suppressions()?;
         let since = run.manifest.suppression_change;
         let watch = Arc::new(Watch::open(Arc::clone(&list), since, clock.wall())?);
         let today = clock.wall().to_utc().date_naive();

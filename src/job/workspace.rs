@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::error::{JobError, WorkspaceError};
 use super::observer::{Notice, Observer};
@@ -45,12 +45,15 @@ pub(crate) struct Workspace {
     parameters: Parameters,
     clock: Clock,
     observer: Arc<dyn Observer>,
+    /// Open from its first use on. As long as one connection is open, SQLite keeps its log: others
+    /// that come and go neither copy it to the database nor begin another, which takes four syncs.
+    suppressions: OnceLock<Arc<dyn Suppressions>>,
 }
 
 impl Workspace {
     /// The workspace at `places`. The state directory is created when it is first needed.
     pub(crate) fn new(places: Places, clock: Clock, observer: Arc<dyn Observer>) -> Self {
-        Self { places, parameters: Parameters::default(), clock, observer }
+        Self { places, parameters: Parameters::default(), clock, observer, suppressions: OnceLock::new() }
     }
 
     /// The same workspace, with what is said in place of campaign files.
@@ -104,7 +107,11 @@ impl Workspace {
 
     /// The suppression list.
     pub(crate) fn suppressions(&self) -> Result<Arc<dyn Suppressions>, JobError> {
-        Ok(self.state()?.suppressions()?)
+        if let Some(list) = self.suppressions.get() {
+            return Ok(Arc::clone(list));
+        }
+        let list = self.state()?.suppressions()?;
+        Ok(Arc::clone(self.suppressions.get_or_init(|| list)))
     }
 
     /// The place with this campaign's runs.
@@ -239,6 +246,20 @@ mod tests {
         }
         assert_eq!(workspace.find_run("abc").unwrap().dir().name(), run.name());
         assert_eq!(fs::read_to_string(state.join(PLACES)).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn one_list_stays_open_and_with_it_the_log_of_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = workspace(folder.path(), None);
+        let list = workspace.suppressions().unwrap();
+        assert!(Arc::ptr_eq(&list, &workspace.suppressions().unwrap()));
+        drop(list);
+        let log = folder.path().join("state.db-wal");
+        let written = || fs::metadata(&log).map_or(0, |log| log.len());
+        let before = written();
+        drop(workspace.state().unwrap().editions().unwrap());
+        assert!(before > 0 && written() > before, "{before}, {}", written());
     }
 
     #[test]

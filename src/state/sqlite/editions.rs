@@ -61,14 +61,17 @@ impl SqliteEditions {
     /// Opens the editions in the state database at `path`; creates the database where there is
     /// none.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let db = file::open(path)?;
+        let mut db = file::open(path)?;
         let store = error::store(&STATE, path);
         let failed = |error| error::sqlite(&store, "create the tables of editions in", error);
-        db.execute_batch(SCHEMA).map_err(failed)?;
+        // All tables for one sync; where they exist, for none.
+        let tables = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        tables.execute_batch(SCHEMA).map_err(failed)?;
         let random = RandomState::new();
         let state_id = format!("{:016x}{:016x}", random.hash_one(0), RandomState::new().hash_one(1));
         let insert = "INSERT OR IGNORE INTO edition_meta VALUES (1, ?1, ?2)";
-        db.execute(insert, params![FORMAT, state_id]).map_err(failed)?;
+        tables.execute(insert, params![FORMAT, state_id]).map_err(failed)?;
+        tables.commit().map_err(failed)?;
         let version = db.query_row("SELECT version FROM edition_meta", [], |row| row.get::<_, i64>(0));
         let found = version.map_err(failed)?;
         if found > FORMAT {

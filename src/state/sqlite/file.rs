@@ -54,6 +54,8 @@ fn create(path: &Path, store: &Store) -> Result<(), StoreError> {
     let unfinished = tempfile::Builder::new().prefix(".state.db.").tempfile_in(folder).map_err(io)?;
     let sqlite = |error| error::sqlite(store, "create", error);
     let db = Connection::open(unfinished.path()).map_err(sqlite)?;
+    // Without a sync for each statement: the file is synced whole, before it gets its name.
+    db.pragma_update(None, "synchronous", "OFF").map_err(sqlite)?;
     db.pragma_update(None, "application_id", APPLICATION_ID).map_err(sqlite)?;
     db.pragma_update(None, "user_version", FORMAT).map_err(sqlite)?;
     db.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
