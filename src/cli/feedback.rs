@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::json;
 use super::output::ended_pipe;
 use crate::feedback::{Event, Feedback, Found, Reader, Report, Source, content_hash, each_mail};
+use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
 
 /// `mailrun feedback`.
@@ -77,11 +78,9 @@ fn as_json(out: &mut impl Write, source: &Source, mail: Found<'_>, feedback: &Fe
 fn as_text(out: &mut impl Write, source: &Source, feedback: &Feedback) -> io::Result<()> {
     let report = feedback.report.iter().map(|report| format!("{}  {}", feedback.kind.as_str(), sums(report)));
     for line in feedback.events.iter().map(line).chain(report) {
-        write!(out, "{}", source.path.display())?;
-        if let Some(number) = source.number {
-            write!(out, ":{number}")?;
-        }
-        writeln!(out, "  {line}")?;
+        let number = source.number.map_or(String::new(), |number| format!(":{number}"));
+        let shown = format!("{}{number}  {line}", source.path.display());
+        writeln!(out, "{}", outside_text::line(&shown))?;
     }
     Ok(())
 }

@@ -131,6 +131,22 @@ fn names_of_files() {
 }
 
 #[test]
+fn mails_that_come_back() {
+    let dir = Dir::new();
+    let bounce = format!(
+        "From: MAILER-DAEMON@mx.example\nSubject: failure notice\n\n\
+         I'm afraid I wasn't able to deliver your message to the following addresses.\n\n\
+         <bob@x.example>:\nRemote host said: 550 5.1.1 {EVIL}\n"
+    );
+    let name = format!("{EVIL}.eml");
+    dir.write(&name, bounce);
+    let ran = both_safe(dir.run(&["feedback", "read", &name]).ended(0));
+    assert!(ran.stdout().contains(SHOWN), "{}", ran.stdout());
+    let json = both_safe(dir.run(&["feedback", "read", &name, "--json"]).ended(0)).stdout();
+    assert!(json.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{json}");
+}
+
+#[test]
 fn what_a_hook_prints() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
