@@ -75,8 +75,8 @@ enum Command {
     /// Add the addresses in files: CSV, JSON lines, Parquet or one address a line
     Import {
         /// Files with a column `email`, or `token` with --tokens; `reason`, `source` and `expires`
-        /// are used if they exist. A bare list of addresses or tokens needs no header; gzip and zstd
-        /// are unpacked
+        /// are used if they exist. A bare list of addresses or tokens needs no header; gzip and
+        /// zstd are unpacked
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Column with the address [default: `email`; `token` with --tokens]

@@ -146,7 +146,8 @@ impl Columns {
         });
         let reason = said.unwrap_or_else(|| reason.clone());
         let term = match self.expires {
-            // Whatever is there: who complained or unsubscribed must not be lost for a typing error.
+            // Whatever is there: who complained or unsubscribed must not be lost for a typing
+            // error.
             _ if reason.is_permanent() => Term::Permanent,
             Some(column) => term_of(records.column(column), row, now)?,
             None => Term::Default,

@@ -10,7 +10,8 @@ use crate::mail::{Class, Disposition, Reply, Timestamp};
 
 /// "The message of this row is about to be handed to this connection."
 ///
-/// Bytes: `1`, or `3` for a copy that only the archive gets; row, attempt, at, connection, message id.
+/// Bytes: `1`, or `3` for a copy that only the archive gets; row, attempt, at, connection, message
+/// id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// The plan row.

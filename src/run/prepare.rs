@@ -94,8 +94,8 @@ impl Preparer {
         }
     }
 
-    /// The message that a row's recipient has, for the archive alone. It is composed again, dated as
-    /// the first one was; whether the recipient may still be mailed is no question any more.
+    /// The message that a row's recipient has, for the archive alone. It is composed again, dated
+    /// as the first one was; whether the recipient may still be mailed is no question any more.
     fn prepare_copy(&self, task: &Task, archive: &Address) -> Result<Composed, NotComposed> {
         let date = task.first_attempt_at.unwrap_or_else(|| self.clock.wall());
         let composed = if self.one_text {

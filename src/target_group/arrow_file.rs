@@ -1,8 +1,8 @@
 //! One Arrow IPC file or stream: its schema, then its usable columns.
 //!
-//! A file is a stream between a magic number and a footer, and is read as one. Before a row of it is
-//! read, its messages are looked at: one that was cut short, or whose batches unpack to more than is
-//! read at once, is refused as a whole.
+//! A file is a stream between a magic number and a footer, and is read as one. Before a row of it
+//! is read, its messages are looked at: one that was cut short, or whose batches unpack to more
+//! than is read at once, is refused as a whole.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
