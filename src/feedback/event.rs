@@ -109,12 +109,10 @@ impl Event {
     }
 }
 
-#[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
 fn class_word<S: serde::Serializer>(class: &Option<Class>, serializer: S) -> Result<S::Ok, S::Error> {
     class.map(Class::as_str).serialize(serializer)
 }
 
-#[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
 fn status_text<S: serde::Serializer>(
     status: &Option<EnhancedStatus>,
     serializer: S,
