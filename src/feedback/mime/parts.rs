@@ -131,9 +131,8 @@ fn split<'a>(bytes: &'a [u8], boundary: Vec<u8>, parts: &mut Vec<Part<'a>>) {
             }
             Delimiter::Part(depth) => {
                 open.truncate(depth + 1);
-                // The header ends before the next delimiter, also where no empty line ends it.
-                let (header, length) = Header::read(&bytes[at..]);
-                let length = delimiter_within(&bytes[at..at + length], &open).unwrap_or(length);
+                let lines = lines_of_header(&bytes[at..], &open);
+                let (header, length) = Header::read(&bytes[at..at + lines]);
                 let content_type = ContentType::read(&header);
                 at += length;
                 body = at;
@@ -155,16 +154,19 @@ fn split<'a>(bytes: &'a [u8], boundary: Vec<u8>, parts: &mut Vec<Part<'a>>) {
     }
 }
 
-/// A header line may hold a colon and be a delimiter all the same.
-fn delimiter_within(header: &[u8], open: &[Vec<u8>]) -> Option<usize> {
-    let mut at = 0;
-    for line in header.split_inclusive(|byte| *byte == b'\n') {
+/// How many bytes a header has at most: it ends with an empty line, or before a delimiter.
+fn lines_of_header(bytes: &[u8], open: &[Vec<u8>]) -> usize {
+    let mut length = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         if line.strip_prefix(b"--").is_some_and(|rest| delimiter(rest, open).is_some()) {
-            return Some(at);
+            break;
         }
-        at += line.len();
+        length += line.len();
+        if line.trim_ascii().is_empty() {
+            break;
+        }
     }
-    None
+    length
 }
 
 fn delimiter(line: &[u8], open: &[Vec<u8>]) -> Option<Delimiter> {
@@ -237,6 +239,8 @@ mod tests {
         assert_eq!(texts("Subject: a\n\nhello"), [part("", "hello")]);
         let cut = "Content-Type: multipart/mixed;\nboundary=x\n\n--x\nA: b\n--x\n\nc";
         assert_eq!(texts(cut), [part("", ""), part("", "c")]);
+        let cut = "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/a;\n--x=\n--x\n\nc";
+        assert_eq!(texts(cut), [part("text/a", ""), part("", "c")]);
     }
 
     #[test]
