@@ -95,7 +95,8 @@ impl Dispatcher {
         self.next_transaction += 1;
         self.rows_in_flight += tasks.len();
         let bytes = u32::try_from(message.bytes).unwrap_or(u32::MAX);
-        let in_flight = InFlight { tasks, lane: id, connection: place.number, message_id, bytes };
+        let in_flight =
+            InFlight { tasks, lane: id, connection: place.number, message_id, bytes, copied_by: None };
         self.in_flight.insert(number, in_flight);
         let transaction = Transaction { id: number, envelope, message, valid_until };
         Granted { connection: place.connection, intents, transaction }

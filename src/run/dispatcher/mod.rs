@@ -96,6 +96,8 @@ struct InFlight {
     connection: u32,
     message_id: String,
     bytes: u32,
+    /// The row that carries the archive's copy, where that is sent again.
+    copied_by: Option<u32>,
 }
 
 /// What a dispatcher is made of.

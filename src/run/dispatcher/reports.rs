@@ -52,7 +52,7 @@ impl Dispatcher {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let Some(in_flight) = self.end_transaction(id, report.id) else { return };
+        let Some(mut in_flight) = self.end_transaction(id, report.id) else { return };
         if let [Fate::NotStarted { .. }, ..] = report.fates[..] {
             return self.withdraw(&in_flight, &in_flight.tasks, now, actions);
         }
@@ -69,7 +69,7 @@ impl Dispatcher {
         }
         let lane_id = in_flight.lane;
         let only_way = self.lanes[lane_id].limits.only_way;
-        let copied_by = self.put_copy_off(&in_flight, &fates, &report, now);
+        in_flight.copied_by = self.put_copy_off(&in_flight, &fates, &report, now);
         let (mut accepted, mut complaint) = (0, None);
         for (at, fate) in fates.into_iter().enumerate() {
             if too_many.as_ref().is_some_and(|too_many| too_many.beyond.contains(&at)) {
@@ -85,7 +85,7 @@ impl Dispatcher {
                 let of_rate = judged.reply.is_some() && judged.pause.is_none();
                 complaint.get_or_insert_with(|| (judged.cause(), of_rate));
             }
-            self.conclude(&in_flight, at, judged, copied_by, &report, now, actions);
+            self.conclude(&in_flight, at, judged, &report, now, actions);
         }
         // However many recipients it had, a transaction is one sign of how much its site can take.
         if let Some((cause, of_rate)) = complaint
@@ -130,13 +130,12 @@ impl Dispatcher {
         in_flight: &InFlight,
         at: usize,
         judged: Judged,
-        copied_by: Option<u32>,
         report: &Report,
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
         let Report { started_at, finished_at, .. } = *report;
-        let InFlight { tasks, lane, connection, message_id, bytes } = in_flight;
+        let InFlight { tasks, lane, connection, message_id, bytes, copied_by } = in_flight;
         let mut task = tasks[at];
         let row = task.row;
         task.attempts = task.attempts.saturating_add(1);
@@ -184,7 +183,7 @@ impl Dispatcher {
             message_id: Some(message_id.clone()),
             detail: judged.detail,
             archive: report.archive.clone(),
-            copied_by: copied_by.filter(|_| verdict == Verdict::Final(Disposition::Accepted)),
+            copied_by: (*copied_by).filter(|_| verdict == Verdict::Final(Disposition::Accepted)),
             ..Outcome::new(row, task.attempts, verdict, finished_at)
         };
         if let Some(reason) = judged.stop.or_else(|| self.breaker.observe(&outcome)) {
