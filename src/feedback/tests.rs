@@ -7,8 +7,10 @@ fn read(mail: &str) -> Feedback {
     Reader::default().read(mail.as_bytes())
 }
 
-/// Kind, address, class, hard and permanent of the events of a mail.
-fn told(mail: &str) -> Vec<(Kind, Option<String>, Option<Class>, bool, Option<bool>)> {
+/// Kind, address, class, hard and permanent of an event.
+type Told = (Kind, Option<String>, Option<Class>, bool, Option<bool>);
+
+fn told(mail: &str) -> Vec<Told> {
     let events = read(mail).events;
     events.into_iter().map(|e| (e.kind, e.address, e.class, e.hard, e.permanent)).collect()
 }

@@ -141,7 +141,7 @@ impl Reading {
         if alike.contains(&(self.table, other.table)) {
             return true;
         }
-        if other.table == ISO_8859_15 && !other.text.contains(|c| is_latin9_letter(c)) {
+        if other.table == ISO_8859_15 && !other.text.contains(is_latin9_letter) {
             return false;
         }
         // Signs alone, such as quotation marks and `€`, are what office programs write.

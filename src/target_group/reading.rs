@@ -145,7 +145,7 @@ impl fmt::Display for LineEnds {
 /// The first few values of `text` beyond ASCII. They end at `delimiter`, quotes and line ends.
 pub(super) fn samples(text: &str, delimiter: char) -> Vec<String> {
     let mut samples: Vec<String> = Vec::new();
-    for value in text.split(|c| c == delimiter || matches!(c, '"' | '\r' | '\n')) {
+    for value in text.split([delimiter, '"', '\r', '\n']) {
         let value = value.trim();
         if value.is_ascii() || value.contains(char::REPLACEMENT_CHARACTER) {
             continue;

@@ -16,15 +16,14 @@ pub(super) fn decode<'a>(encoding: &str, bytes: &'a [u8], most: usize) -> Cow<'a
 }
 
 fn base64_value(byte: u8) -> Option<u32> {
-    Some(match byte {
+    Some(u32::from(match byte {
         b'A'..=b'Z' => byte - b'A',
         b'a'..=b'z' => byte - b'a' + 26,
         b'0'..=b'9' => byte - b'0' + 52,
         b'+' | b'-' => 62,
         b'/' | b'_' => 63,
         _ => return None,
-    })
-    .map(u32::from)
+    }))
 }
 
 /// Skips what is no base64, stops at padding.
