@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Mistake;
+use super::units::ByteSize;
 use crate::kit::text::counted;
 
 /// `[capacity]`.
@@ -21,7 +22,14 @@ pub struct Capacity {
     /// Who goes first on a shared account, 0 to 9; by default 5 for alarms and 0 for other mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
+    /// The size of a message that the agreement assumes: a larger one counts as so many as it has
+    /// such sizes, begun ones included. By default each counts as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_basis: Option<ByteSize>,
 }
+
+/// The smallest `size-basis`, in bytes.
+const SMALLEST_BASIS: u64 = 1_000;
 
 /// The highest priority.
 const HIGHEST_PRIORITY: u8 = 9;
@@ -45,6 +53,7 @@ impl Default for Capacity {
             burst_percent: 25,
             pace: Pace::Even,
             priority: None,
+            size_basis: None,
         }
     }
 }
@@ -54,6 +63,13 @@ impl Capacity {
     pub fn per_slot(&self) -> u64 {
         let share = u128::from(self.per_hour) * (100 + u128::from(self.burst_percent)) / 1_200;
         u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    /// As how many messages one of so many bytes counts. What alone is more than a slot may carry
+    /// takes a whole slot.
+    pub fn cost(&self, bytes: u64) -> u64 {
+        let basis = self.size_basis.as_ref().map_or(u64::MAX, |basis| basis.0.max(1));
+        bytes.div_ceil(basis).clamp(1, self.per_slot().max(1))
     }
 
     pub(super) fn check(&self) -> Result<(), Mistake> {
@@ -80,6 +96,13 @@ impl Capacity {
         if self.priority.is_some_and(|priority| priority > HIGHEST_PRIORITY) {
             return Err(Mistake::new("capacity.priority", "a priority is 0 to 9", "9 goes first"));
         }
+        if self.size_basis.as_ref().is_some_and(|basis| basis.0 < SMALLEST_BASIS) {
+            return Err(Mistake::new(
+                "capacity.size-basis",
+                "a message has at least a kilobyte",
+                "write the size that the agreement assumes, such as \"200 kB\"",
+            ));
+        }
         if self.burst_percent > 1_100 {
             return Err(Mistake::new(
                 "capacity.burst-percent",
@@ -104,5 +127,19 @@ mod tests {
         check(150_000, 25, 15_625);
         check(150_000, 0, 12_500);
         check(100, 25, 10);
+    }
+
+    #[test]
+    fn a_message_counts_as_one_for_each_basis_begun() {
+        let check = |basis: Option<u64>, bytes, cost| {
+            let size_basis = basis.map(ByteSize);
+            let capacity = Capacity { per_hour: 1_200, burst_percent: 0, size_basis, ..Capacity::default() };
+            assert_eq!(capacity.cost(bytes), cost, "{bytes} bytes");
+        };
+        check(None, 20_000_000, 1);
+        for (bytes, cost) in [(0, 1), (200_000, 1), (200_001, 2), (400_000, 2), (1_000_000, 5)] {
+            check(Some(200_000), bytes, cost);
+        }
+        check(Some(200_000), 100_000_000, 100);
     }
 }

@@ -110,6 +110,9 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         grouped(capacity.per_slot()),
         json!(capacity.pace).as_str().unwrap_or_default()
     ));
+    if let Some(basis) = &capacity.size_basis {
+        text.push_str(&format!("  a message counts as {:.1} of {basis}\n", estimate.each));
+    }
     if estimate.limited_by == Limit::Capacity {
         let slots = estimate.slots.iter().take(LISTED);
         text.push_str(&table(

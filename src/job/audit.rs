@@ -13,21 +13,23 @@ impl Workspace {
     /// Holds the attempts of runs, named as [`Workspace::find_run`] takes them, against the
     /// strictest limits that the runs of an account name. One audit an account, by its name.
     pub(crate) fn audit(&self, runs: &[String]) -> Result<Vec<(String, Audit)>, JobError> {
-        let mut accounts: BTreeMap<String, (Capacity, Vec<Timestamp>)> = BTreeMap::new();
+        let mut accounts: BTreeMap<String, (Capacity, Vec<(Timestamp, u64)>)> = BTreeMap::new();
         for run in runs {
             let run = self.find_run(run)?;
             let campaign = run.manifest()?.campaign;
             let account = accounts.entry(campaign.capacity_account());
-            let (strictest, times) = account.or_insert_with(|| (campaign.capacity.clone(), Vec::new()));
+            let (strictest, attempts) = account.or_insert_with(|| (campaign.capacity.clone(), Vec::new()));
             strictest.per_hour = strictest.per_hour.min(campaign.capacity.per_hour);
             strictest.burst_percent = strictest.burst_percent.min(campaign.capacity.burst_percent);
-            for row in ResultFiles::open(&run.dir().results())?.rows(&[Column::AttemptsAt]) {
-                times.extend(row?.attempts_at);
+            for row in ResultFiles::open(&run.dir().results())?.rows(&[Column::AttemptsAt, Column::Bytes]) {
+                let row = row?;
+                let cost = campaign.capacity.cost(row.bytes.map_or(0, u64::from));
+                attempts.extend(row.attempts_at.into_iter().map(|at| (at, cost)));
             }
         }
-        let audits = accounts.into_iter().map(|(account, (capacity, mut times))| {
-            times.sort_unstable();
-            (account, audit(times.into_iter(), &capacity).expect("the times are sorted"))
+        let audits = accounts.into_iter().map(|(account, (capacity, mut attempts))| {
+            attempts.sort_unstable();
+            (account, audit(attempts.into_iter(), &capacity).expect("the times are sorted"))
         });
         Ok(audits.collect())
     }

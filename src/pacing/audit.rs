@@ -52,46 +52,53 @@ impl Audit {
     }
 }
 
-/// The fullest windows over the `times` of all attempts on one account, the earliest first. Keeps
-/// the times of one hour in memory.
-pub fn audit(times: impl Iterator<Item = Timestamp>, capacity: &Capacity) -> Result<Audit, OutOfOrder> {
+/// The fullest windows over all `attempts` on one account, the earliest first: when each was, and
+/// as how many messages it counts. Keeps those of one hour in memory.
+pub fn audit(
+    attempts: impl Iterator<Item = (Timestamp, u64)>,
+    capacity: &Capacity,
+) -> Result<Audit, OutOfOrder> {
     let agreement = Agreement::from(capacity);
     let mut slot = Sliding::new(SLOT, agreement.per_slot);
     let mut hour = Sliding::new(HOUR, agreement.per_hour);
-    let mut attempts = 0;
+    let mut number = 0;
     let mut span: Option<(Timestamp, Timestamp)> = None;
-    for at in times {
-        attempts += 1;
+    for (at, cost) in attempts {
+        number += 1;
         let (first, before) = span.unwrap_or((at, at));
         if at < before {
-            return Err(OutOfOrder { number: attempts, at, before });
+            return Err(OutOfOrder { number, at, before });
         }
         span = Some((first, at));
-        slot.push(at);
-        hour.push(at);
+        slot.push(at, cost);
+        hour.push(at, cost);
     }
-    Ok(Audit { attempts, span, slot: slot.fullest, hour: hour.fullest })
+    Ok(Audit { attempts: number, span, slot: slot.fullest, hour: hour.fullest })
 }
 
 struct Sliding {
-    times: VecDeque<Timestamp>,
+    attempts: VecDeque<(Timestamp, u64)>,
+    count: u64,
     fullest: Fullest,
 }
 
 impl Sliding {
     fn new(length: Duration, limit: u64) -> Self {
-        Self { times: VecDeque::new(), fullest: Fullest { length, limit, count: 0, start: Timestamp(0) } }
+        let fullest = Fullest { length, limit, count: 0, start: Timestamp(0) };
+        Self { attempts: VecDeque::new(), count: 0, fullest }
     }
 
-    fn push(&mut self, at: Timestamp) {
-        self.times.push_back(at);
-        while self.times.front().is_some_and(|&first| at.since(first) >= self.fullest.length) {
-            self.times.pop_front();
+    fn push(&mut self, at: Timestamp, cost: u64) {
+        self.attempts.push_back((at, cost));
+        self.count += cost;
+        while let Some((_, cost)) =
+            self.attempts.pop_front_if(|(first, _)| at.since(*first) >= self.fullest.length)
+        {
+            self.count -= cost;
         }
-        let count = self.times.len() as u64;
-        if count > self.fullest.count {
-            self.fullest.count = count;
-            self.fullest.start = self.times[0];
+        if self.count > self.fullest.count {
+            self.fullest.count = self.count;
+            self.fullest.start = self.attempts[0].0;
         }
     }
 }
@@ -103,8 +110,17 @@ mod tests {
     /// 100 an hour, 10 a slot.
     fn audited(seconds: impl IntoIterator<Item = i64>) -> Audit {
         let capacity = Capacity { per_hour: 100, ..Capacity::default() };
-        let times = seconds.into_iter().map(|second| Timestamp(second * 1_000_000));
-        audit(times, &capacity).unwrap()
+        let attempts = seconds.into_iter().map(|second| (Timestamp(second * 1_000_000), 1));
+        audit(attempts, &capacity).unwrap()
+    }
+
+    #[test]
+    fn a_large_message_counts_as_several() {
+        let capacity = Capacity { per_hour: 100, ..Capacity::default() };
+        let attempts =
+            [(0, 4), (100, 5), (350, 2)].map(|(second, cost)| (Timestamp(second * 1_000_000), cost));
+        let audit = audit(attempts.into_iter(), &capacity).unwrap();
+        assert_eq!((audit.attempts, audit.slot.count, audit.hour.count), (3, 9, 11));
     }
 
     #[test]
@@ -135,7 +151,7 @@ mod tests {
 
     #[test]
     fn times_out_of_order_prove_nothing() {
-        let times = [5, 7, 6].into_iter().map(Timestamp);
+        let times = [5, 7, 6].into_iter().map(|at| (Timestamp(at), 1));
         let error = audit(times, &Capacity::default()).unwrap_err();
         assert_eq!(error, OutOfOrder { number: 3, at: Timestamp(6), before: Timestamp(7) });
     }

@@ -16,13 +16,15 @@ pub struct Bucket {
     rate: Rate,
     /// In messages times `rate.micros`.
     credit: u64,
+    /// What was taken beyond the credit, in the same unit: it fills up first.
+    owed: u64,
     at: Timestamp,
 }
 
 impl Bucket {
     /// A full bucket.
     pub fn new(rate: Rate, now: Timestamp) -> Self {
-        let mut bucket = Self { rate, credit: 0, at: now };
+        let mut bucket = Self { rate, credit: 0, owed: 0, at: now };
         bucket.credit = bucket.capacity();
         bucket
     }
@@ -35,9 +37,14 @@ impl Bucket {
     /// Fills at another rate from now on.
     pub fn set_rate(&mut self, rate: Rate) {
         // Fractions of a message too: a rate may change with each one.
-        let credit = u128::from(self.credit) * u128::from(rate.micros) / u128::from(self.rate.micros);
+        let scaled = |amount: u64| {
+            let scaled = u128::from(amount) * u128::from(rate.micros) / u128::from(self.rate.micros);
+            u64::try_from(scaled).unwrap_or(u64::MAX)
+        };
+        let (credit, owed) = (scaled(self.credit), scaled(self.owed));
         self.rate = rate;
-        self.credit = u64::try_from(credit).unwrap_or(u64::MAX).min(self.capacity());
+        self.credit = credit.min(self.capacity());
+        self.owed = owed;
     }
 
     /// Below 1e18 for any agreement of up to a thousand million.
@@ -50,15 +57,25 @@ impl Bucket {
         if now > self.at {
             let elapsed = micros(now.since(self.at));
             let filled = elapsed.saturating_mul(self.rate.tokens).saturating_add(self.credit);
-            self.credit = filled.min(self.capacity());
+            self.fill(filled);
             self.at = now;
         }
         self.tokens()
     }
 
-    /// Takes as many as [`Self::refill`] returned, or fewer.
+    /// Takes as many as [`Self::refill`] returned, or fewer. More are owed: nothing else leaves
+    /// before they are paid.
     pub fn take(&mut self, count: u64) {
-        self.credit -= count * self.rate.micros;
+        let amount = count.saturating_mul(self.rate.micros);
+        self.owed = self.owed.saturating_add(amount.saturating_sub(self.credit));
+        self.credit = self.credit.saturating_sub(amount);
+    }
+
+    /// The credit is `filled`, less what is owed.
+    fn fill(&mut self, filled: u64) {
+        let paid = self.owed.min(filled);
+        self.owed -= paid;
+        self.credit = (filled - paid).min(self.capacity());
     }
 
     /// Takes one at `now`; if there is none, returns when there will be one.
@@ -78,12 +95,13 @@ impl Bucket {
 
     /// Puts back what was taken and not used.
     pub fn put_back(&mut self, count: u64) {
-        self.credit = self.credit.saturating_add(count.saturating_mul(self.rate.micros)).min(self.capacity());
+        self.fill(self.credit.saturating_add(count.saturating_mul(self.rate.micros)));
     }
 
     /// When `count` messages may leave.
     pub fn time_of(&self, count: u64) -> Timestamp {
-        let short = count.saturating_mul(self.rate.micros).min(self.capacity()).saturating_sub(self.credit);
+        let wanted = count.saturating_mul(self.rate.micros).min(self.capacity());
+        let short = wanted.saturating_add(self.owed).saturating_sub(self.credit);
         self.at + Duration::from_micros(short.div_ceil(self.rate.tokens.max(1)))
     }
 
@@ -105,6 +123,12 @@ mod tests {
         assert_eq!((bucket.refill(at(9)), bucket.refill(at(10))), (0, 1));
         assert_eq!(bucket.time_of(3), at(30));
         assert_eq!(bucket.refill(at(60_000)), 21);
+
+        // Five leave together a second later, and are paid off first.
+        let mut owing = Bucket::new(Rate { tokens: 1, micros: 1_000_000 }, at(0));
+        owing.take(5);
+        assert_eq!((owing.refill(at(4_799)), owing.time_of(1)), (0, at(4_800)));
+        assert_eq!(owing.refill(at(4_800)), 1);
 
         let mut slow = Bucket::new(Rate { tokens: 1, micros: 300_000_000 }, at(0));
         assert_eq!(slow.refill(at(0)), 1);

@@ -51,6 +51,7 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Pacer {
     own: Agreement,
+    capacity: Capacity,
     in_force: Agreement,
     /// The limits in force when they were reported last.
     told: Agreement,
@@ -89,6 +90,7 @@ impl Pacer {
         let own = Agreement::from(capacity);
         Self {
             own,
+            capacity: capacity.clone(),
             in_force: own,
             told: own,
             line_start: None,
@@ -109,16 +111,39 @@ impl Pacer {
     ///
     /// `now` never goes back. `ready` counts the messages that could leave at once.
     pub fn admit(&mut self, now: Timestamp, ready: u64) -> Admission {
+        self.admit_whole(now, ready, 1)
+    }
+
+    /// As [`Self::admit`], where messages count by their size: `ready` is the sum of what they count
+    /// as, and `first` is the first one's part. Fewer than `first` are not admitted; what is left
+    /// over goes back with [`Self::put_back`].
+    pub fn admit_whole(&mut self, now: Timestamp, ready: u64, first: u64) -> Admission {
         self.retire(now);
         let may_go = self.bucket.refill(now).min(ready);
-        let (count, valid_until) = self.release(now, may_go);
+        let (count, valid_until) = self.release(now, may_go, first);
         self.bucket.take(count);
         self.admitted += count;
-        let request = self.request(now, ready);
+        let request = self.request(now, ready, first);
         let left = ready - count;
         // With more to come, a whole portion is worth waiting for.
-        let ask_again_at = self.next_change(now, if left > 0 { left.max(self.backlog) } else { 0 });
+        let ask_again_at = self.next_change(now, if left > 0 { left.max(self.backlog) } else { 0 }, first);
         Admission { count, valid_until, request, ask_again_at }
+    }
+
+    /// Takes back what was admitted just now and not used.
+    pub fn put_back(&mut self, mut count: u64) {
+        self.bucket.put_back(count);
+        self.admitted = self.admitted.saturating_sub(count);
+        for held in self.held.iter_mut().rev() {
+            let back = held.admitted.min(count);
+            held.admitted -= back;
+            count -= back;
+        }
+    }
+
+    /// As how many messages one of so many bytes counts.
+    pub fn cost(&self, bytes: usize) -> u64 {
+        self.capacity.cost(bytes as u64).min(self.in_force.per_slot.max(1))
     }
 
     /// The most that [`Self::admit`] would admit at `now` if enough messages were ready. An upper
@@ -197,11 +222,20 @@ impl Pacer {
         }
     }
 
-    fn release(&mut self, now: Timestamp, may_go: u64) -> (u64, Timestamp) {
+    /// What of the blocks leaves now: what is due of them. A first message that counts for more
+    /// leaves as soon as they hold all of it, and the bucket owes the rest.
+    fn release(&mut self, now: Timestamp, may_go: u64, first: u64) -> (u64, Timestamp) {
+        let due = self.held.iter().map(|held| held.released(now).saturating_sub(held.admitted)).sum::<u64>();
+        let at_once = due.min(may_go) < first;
+        if at_once && (first <= 1 || may_go == 0 || self.on_hand(now) < first) {
+            return (0, now);
+        }
         let mut valid_until: Option<Timestamp> = None;
+        let may_go = if at_once { first } else { may_go };
         let mut left = may_go;
         for held in &mut self.held {
-            let count = held.released(now).saturating_sub(held.admitted).min(left);
+            let released = if at_once { held.on_hand(now) } else { held.released(now) };
+            let count = released.saturating_sub(held.admitted).min(left);
             if count > 0 {
                 held.admitted += count;
                 left -= count;
@@ -211,7 +245,12 @@ impl Pacer {
         (may_go - left, valid_until.unwrap_or(now))
     }
 
-    fn request(&mut self, now: Timestamp, ready: u64) -> Option<Request> {
+    /// What the blocks hold at `now`, due or not.
+    fn on_hand(&self, now: Timestamp) -> u64 {
+        self.held.iter().map(|held| held.on_hand(now).saturating_sub(held.admitted)).sum()
+    }
+
+    fn request(&mut self, now: Timestamp, ready: u64, first: u64) -> Option<Request> {
         let nothing_to_say = ready == 0 && self.unused.is_empty();
         if nothing_to_say || self.outstanding.is_some() || now < self.asking_time() {
             return None;
@@ -223,7 +262,7 @@ impl Pacer {
         self.admitted = 0;
         let unused = mem::take(&mut self.unused);
         self.outstanding = Some(Outstanding { since: now, unused: unused.clone() });
-        Some(self.asking(now, want, unused))
+        Some(Request { at_least: first, ..self.asking(now, want, unused) })
     }
 
     fn asking(&mut self, now: Timestamp, want: u64, unused: Vec<Unused>) -> Request {
@@ -233,6 +272,7 @@ impl Pacer {
         }
         Request {
             want,
+            at_least: 1,
             from: self.ask_at.max(expected),
             over: self.latency + EARLY,
             line_start: self.line_start.unwrap_or(expected),
@@ -245,12 +285,17 @@ impl Pacer {
     }
 
     /// When to look again, with `left` messages that could not go.
-    fn next_change(&self, now: Timestamp, left: u64) -> Timestamp {
+    fn next_change(&self, now: Timestamp, left: u64, first: u64) -> Timestamp {
         let mut next = now + IDLE;
         if let Some(held) = self.held.front() {
             next = next.min(held.block.admit_until + Duration::from_micros(1));
         }
-        if left > 0 {
+        if left > 0 && first > 1 {
+            // A part of a message is of no use.
+            let begins = self.held.iter().map(|held| held.block.from).filter(|from| *from > now).min();
+            let whole = (self.on_hand(now) >= first).then(|| self.bucket.time_of(1));
+            next = whole.or(begins).map_or(next, |at| next.min(at));
+        } else if left > 0 {
             let open = self.held.iter().filter(|held| held.block.admit_until > now);
             let releases = open.filter_map(|held| held.next_release(left));
             let release = releases.min_by_key(|&(time, _)| time);
@@ -283,6 +328,11 @@ impl Held {
         }
         let (past, over) = (micros(now.since(from)), micros(over));
         if past >= over { count } else { share(count, past, over).saturating_add(1).min(count) }
+    }
+
+    /// All of the block while it may leave.
+    fn on_hand(&self, now: Timestamp) -> u64 {
+        if self.block.from <= now && now <= self.block.admit_until { self.block.count } else { 0 }
     }
 
     /// When the next portion is due and how large it is, with `left` messages waiting.

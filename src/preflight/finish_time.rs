@@ -70,6 +70,9 @@ pub(crate) struct Estimate {
     pub slots: Vec<(Timestamp, u64)>,
     /// The parts of the list, the largest first.
     pub shares: Vec<Share>,
+    /// As how many messages one counts against the capacity, on average.
+    #[serde(skip)]
+    pub each: f64,
 }
 
 fn as_slots<S: serde::Serializer>(slots: &[(Timestamp, u64)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -88,15 +91,16 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 
 /// Estimates sending `rows` messages from `start` on. `shares` are parts of the list with their
 /// limits, `addresses` those that it leaves from: the slowest of them, or the capacity, decides
-/// when the run finishes.
+/// when the run finishes. Against the capacity, a message counts as `each`.
 pub(crate) fn estimate(
     rows: u64,
+    each: f64,
     capacity: &Capacity,
     shares: Vec<Share>,
     addresses: &[LocalAddress<'_>],
     start: Timestamp,
 ) -> Estimate {
-    let forecast = forecast(rows, capacity, start);
+    let forecast = forecast(counted_as(rows, each), capacity, start);
     let mut estimate = Estimate {
         rows,
         start,
@@ -104,6 +108,7 @@ pub(crate) fn estimate(
         limited_by: Limit::Capacity,
         slots: forecast.slots().map(|slot| (slot.slot, slot.rows)).collect(),
         shares,
+        each,
     };
     for share in &estimate.shares {
         let Some(per_second) = share.per_second else { continue };
@@ -126,6 +131,11 @@ pub(crate) fn estimate(
     estimate
 }
 
+/// As how many messages so many count.
+fn counted_as(rows: u64, each: f64) -> u64 {
+    (rows as f64 * each).ceil() as u64
+}
+
 impl Estimate {
     /// When the run finishes and whether that is before `deadline`; if not, what it would take.
     pub(crate) fn finding(&self, capacity: &Capacity, deadline: Option<Timestamp>) -> Finding {
@@ -138,6 +148,10 @@ impl Estimate {
             duration(took),
             self.limited_by.text(capacity)
         );
+        let seen = match &capacity.size_basis {
+            Some(basis) => format!("{seen}; a message counts as {:.1} of {basis}", self.each),
+            None => seen,
+        };
         let Some(deadline) = deadline else { return Finding::new(Id::Finish, seen) };
         if self.finish <= deadline {
             return Finding::new(Id::DeadlineMet, format!("{seen}; the deadline is {deadline}"));
@@ -165,7 +179,7 @@ impl Estimate {
                 );
             }
         }
-        let needed = (self.rows as f64 * 3_600.0 / left.as_secs_f64()).ceil() as u64;
+        let needed = (counted_as(self.rows, self.each) as f64 * 3_600.0 / left.as_secs_f64()).ceil() as u64;
         finding.fix(format!(
             "[capacity]\nper-hour = {needed}    # if the provider agrees; or start {late} earlier, or --limit {}",
             self.possible(capacity, deadline)
@@ -177,7 +191,7 @@ impl Estimate {
         let (mut low, mut high) = (0, self.rows);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            if forecast(middle, capacity, self.start).finish() <= deadline {
+            if forecast(counted_as(middle, self.each), capacity, self.start).finish() <= deadline {
                 low = middle;
             } else {
                 high = middle - 1;
@@ -205,11 +219,11 @@ mod tests {
     #[test]
     fn the_slowest_part_decides() {
         let capacity = Capacity::default();
-        let all = estimate(150_001, &capacity, vec![share("Google", 9_000, Some(10.0))], &[], NOON);
+        let all = estimate(150_001, 1.0, &capacity, vec![share("Google", 9_000, Some(10.0))], &[], NOON);
         assert_eq!((all.finish, &all.limited_by), (after(3_600), &Limit::Capacity));
-        let slow = estimate(150_001, &capacity, vec![share("Orange", 9_001, Some(2.0))], &[], NOON);
+        let slow = estimate(150_001, 1.0, &capacity, vec![share("Orange", 9_001, Some(2.0))], &[], NOON);
         assert_eq!((slow.finish, &slow.limited_by), (after(4_500), &Limit::Share("Orange".into())));
-        let unknown = estimate(150_001, &capacity, vec![share("Orange", 9_001, None)], &[], NOON);
+        let unknown = estimate(150_001, 1.0, &capacity, vec![share("Orange", 9_001, None)], &[], NOON);
         assert_eq!(unknown.finish, after(3_600));
         assert_eq!(all.slots.iter().map(|(_, rows)| rows).sum::<u64>(), 150_001);
     }
@@ -218,7 +232,7 @@ mod tests {
     fn the_local_addresses_count_too() {
         let egress = toml::from_str("address = \"192.0.2.1\"\nrate = \"1/s\"").unwrap();
         let addresses = [LocalAddress { egress: &egress, used_today: 0 }];
-        let slow = estimate(2_000, &Capacity::default(), Vec::new(), &addresses, NOON);
+        let slow = estimate(2_000, 1.0, &Capacity::default(), Vec::new(), &addresses, NOON);
         assert_eq!((slow.finish, &slow.limited_by), (after(1_999), &Limit::EgressRate));
         let late = slow.finding(&Capacity::default(), Some(after(120)));
         assert_eq!(late.level, Level::Refused);
@@ -227,9 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn large_messages_take_the_time_of_several() {
+        let size_basis = Some(crate::campaign::ByteSize(200_000));
+        let capacity = Capacity { size_basis, ..Capacity::default() };
+        let large = estimate(30_000, 5.0, &capacity, Vec::new(), &[], NOON);
+        assert_eq!(large.finish, estimate(150_000, 1.0, &capacity, Vec::new(), &[], NOON).finish);
+        assert_eq!(large.slots.iter().map(|(_, counted)| counted).sum::<u64>(), 150_000);
+        let late = large.finding(&capacity, Some(after(1_800)));
+        assert!(late.seen.contains("counts as 5.0 of 200.0 kB"), "{}", late.seen);
+        let fix = late.fix.unwrap();
+        assert!(fix.contains("per-hour = 300000") && fix.contains("--limit 15000"), "{fix}");
+    }
+
+    #[test]
     fn a_deadline_that_is_missed_is_refused_with_what_it_would_take() {
         let capacity = Capacity::default();
-        let all = estimate(300_000, &capacity, Vec::new(), &[], NOON);
+        let all = estimate(300_000, 1.0, &capacity, Vec::new(), &[], NOON);
         assert_eq!(all.finding(&capacity, None).id, Id::Finish);
         assert_eq!(all.finding(&capacity, Some(after(7_200))).level, Level::Ok);
         let late = all.finding(&capacity, Some(after(3_600)));

@@ -34,6 +34,15 @@ pub(super) struct Pick {
     pub lane: LaneId,
     /// The place on one of its connections.
     pub place: Place,
+    /// What one recipient counts as against the agreed capacity.
+    pub each: u64,
+}
+
+impl Pick {
+    /// What the message counts as.
+    pub(super) fn cost(&self) -> u64 {
+        self.each.saturating_mul(self.place.recipients as u64)
+    }
 }
 
 /// How much of a lane's ready messages is picked; the lane still has them.
@@ -45,8 +54,14 @@ struct Picked {
 }
 
 impl Picker<'_> {
-    /// Picks messages for up to `most` recipients, in turn, and takes their places.
-    pub(super) fn pick(&mut self, most: usize, actions: &mut Vec<Action>) -> Vec<Pick> {
+    /// Picks messages for up to `most` recipients, in turn, and takes their places. `cost` is what a
+    /// message of so many bytes counts as.
+    pub(super) fn pick(
+        &mut self,
+        most: usize,
+        cost: impl Fn(usize) -> u64,
+        actions: &mut Vec<Action>,
+    ) -> Vec<Pick> {
         let mut picks = Vec::new();
         let mut picked_of: HashMap<LaneId, Picked> = HashMap::new();
         let mut left = most;
@@ -56,6 +71,7 @@ impl Picker<'_> {
             let picked = picked_of.entry(id).or_default();
             let ready = lane.recipients_of_ready(picked.messages);
             let Some(ready) = ready.filter(|_| lane.can_send(self.now)) else { continue };
+            let each = lane.bytes_of_ready(picked.messages).map_or(1, &cost);
             let recipients = ready - picked.recipients;
             match self.take_place(id, recipients.min(lane.recipients()).min(left)) {
                 Ok(place) => {
@@ -65,7 +81,7 @@ impl Picker<'_> {
                     } else {
                         Picked { recipients: picked.recipients + place.recipients, ..*picked }
                     };
-                    picks.push(Pick { lane: id, place });
+                    picks.push(Pick { lane: id, place, each });
                     let lane = &self.lanes[id];
                     if lane.can_send(self.now) && lane.recipients_of_ready(picked.messages).is_some() {
                         self.lanes.join_rotation(id);
@@ -102,21 +118,23 @@ impl Picker<'_> {
         place
     }
 
-    /// Only `admitted` recipients may get their message now: the places of the rest are given back,
-    /// from the end.
-    pub(super) fn keep(&mut self, picks: &mut Vec<Pick>, admitted: usize) {
+    /// Only what counts as `admitted` may leave now: the places of the rest are given back, from the
+    /// end. Returns what the kept ones count as.
+    pub(super) fn keep(&mut self, picks: &mut Vec<Pick>, admitted: u64) -> u64 {
         let mut left = admitted;
         let whole = picks.iter().take_while(|pick| {
-            let fits = pick.place.recipients <= left;
-            left -= if fits { pick.place.recipients } else { 0 };
+            let fits = pick.cost() <= left;
+            left -= if fits { pick.cost() } else { 0 };
             fits
         });
         let mut kept = whole.count();
-        if left > 0
-            && let Some(pick) = picks.get_mut(kept)
+        if let Some(pick) = picks.get_mut(kept)
+            && left >= pick.each
         {
-            let beyond = pick.place.recipients - left;
-            pick.place.recipients = left;
+            let recipients = usize::try_from(left / pick.each).unwrap_or(usize::MAX);
+            let beyond = pick.place.recipients - recipients;
+            pick.place.recipients = recipients;
+            left -= pick.cost();
             self.put_back(pick, beyond);
             kept += 1;
         }
@@ -124,6 +142,7 @@ impl Picker<'_> {
             self.put_back(&pick, pick.place.recipients);
             self.lanes[pick.lane].free_place(pick.place.connection);
         }
+        admitted - left
     }
 
     /// Recipients that were picked do not get their message now.

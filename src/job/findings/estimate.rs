@@ -12,9 +12,13 @@ use crate::plan::Plan;
 use crate::preflight::finish_time::{self, Estimate, Share};
 use crate::preflight::local_addresses::LocalAddress;
 use crate::route::{Resolver, Shaping};
+use crate::run_dir::RunId;
 
 /// How many domains get their provider looked up: those with the most rows.
 pub(in crate::job) const DOMAINS_LOOKED_UP: usize = 100;
+
+/// How many messages are composed to learn how large they are.
+const SAMPLE: u32 = 20;
 
 impl Job<'_> {
     /// When the last of `rows` messages leaves if the run starts now. `domains` are those with the
@@ -31,7 +35,34 @@ impl Job<'_> {
         let shares = shares(plan, campaign, domains, name_servers).await?;
         let start = self.workspace.clock().wall();
         let addresses = self.local_addresses(start)?;
-        Ok(finish_time::estimate(rows, &campaign.capacity, shares, &addresses, start))
+        let each = self.cost_each(plan)?;
+        Ok(finish_time::estimate(rows, each, &campaign.capacity, shares, &addresses, start))
+    }
+
+    /// As how many messages one counts against the capacity: the mean of some that are composed for
+    /// it, where sizes count at all.
+    fn cost_each(&self, plan: &Plan) -> Result<f64, JobError> {
+        let capacity = &self.campaign().capacity;
+        if capacity.size_basis.is_none() || plan.is_empty() {
+            return Ok(1.0);
+        }
+        let id: RunId = "estimate".parse().expect("a word");
+        let (composer, signer) = (self.composer(&id, false)?, self.signer()?);
+        let now = self.workspace.clock().wall();
+        let mut costs = Vec::new();
+        let rows = plan.len().min(SAMPLE);
+        for number in 0..rows {
+            let at = u64::from(number) * u64::from(plan.len()) / u64::from(rows);
+            let row = plan.row(u32::try_from(at).expect("it is below the number of rows"))?;
+            // A row that can't be composed is not sent.
+            if let Ok(message) = composer.compose(&row, now) {
+                costs.push(capacity.cost(signer.sign(message, now)?.bytes as u64));
+            }
+        }
+        if costs.is_empty() {
+            return Ok(1.0);
+        }
+        Ok(costs.iter().sum::<u64>() as f64 / costs.len() as f64)
     }
 
     /// The local addresses that the mail leaves from; none where the system chooses, and for a

@@ -64,6 +64,8 @@ pub(crate) struct Claim<'a> {
     pub terms: &'a Terms,
     pub now: Uptime,
     pub want: u64,
+    /// As in [`Request`].
+    pub at_least: u64,
     pub from: Uptime,
     pub over: u64,
     pub line_start: Uptime,
@@ -78,6 +80,7 @@ impl<'a> Claim<'a> {
             terms,
             now,
             want: request.want,
+            at_least: request.at_least,
             from,
             over: micros(request.over.min(LONGEST_BLOCK)),
             line_start: at.uptime_of(request.line_start).min(from),
@@ -286,13 +289,23 @@ impl Book {
                 Pace::Burst => Room { count: u64::MAX, more_at: from },
             },
         ];
-        let free = rooms.iter().map(|room| room.count).fold(claim.want, u64::min);
+        let due = rooms.iter().map(|room| room.count).fold(claim.want, u64::min);
+        // A message that counts as several leaves when the first of them is due: the rest is owed to
+        // line and rate. The windows have room for all of it, or it waits.
+        let at_least = claim.at_least.clamp(1, in_force.per_slot).min(claim.want);
+        let in_windows = rooms[..2].iter().map(|room| room.count).fold(claim.want, u64::min);
+        let (free, lacking) = match due {
+            0 => (0, 0),
+            _ if due >= at_least => (due, due),
+            _ if in_windows >= at_least => (at_least, due),
+            _ => (0, in_windows),
+        };
         let next = from.plus(block.max(over));
         let is_displaced = self.is_displaced(claim);
         let is_starved = is_displaced && claim.now.since(self.served(claim)) >= micros(PATIENCE);
         let yields = is_displaced && !is_starved;
         let count = if yields { 0 } else { free };
-        let full = rooms.iter().filter(|room| room.count == free);
+        let full = rooms.iter().filter(|room| room.count == lacking);
         let next = if yields { claim.now.plus(micros(YIELDING)).max(next) } else { next };
         let ask_again_at = full.map(|room| room.more_at).fold(next, Uptime::max);
         let waiting = if claim.want <= count {

@@ -19,7 +19,7 @@ impl Desk {
     fn decide(&mut self, now: i64, from: i64, want: u64) -> Decision {
         let (now, from) = (Uptime(now), Uptime(from));
         let (holder, terms) = (&self.holder, &self.terms);
-        self.book.decide(&Claim { holder, terms, now, want, from, over: 0, line_start: now })
+        self.book.decide(&Claim { holder, terms, now, want, at_least: 1, from, over: 0, line_start: now })
     }
 
     /// A block of `count` that may be sent until `until`, begun as early as it needs not to hold up

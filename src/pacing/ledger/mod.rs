@@ -96,6 +96,8 @@ pub struct BlockId(pub u64);
 pub struct Request {
     /// The most tokens wanted; 0 when the request only gives tokens back.
     pub want: u64,
+    /// What the next message counts as: fewer are of no use. At most as many as a slot may carry.
+    pub at_least: u64,
     /// When the block should begin; it begins later when the ledger decides later.
     pub from: Timestamp,
     /// How long the block should last at least: longer than usual where the ledger is slow to

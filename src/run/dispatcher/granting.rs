@@ -31,28 +31,30 @@ impl Dispatcher {
             return;
         }
         let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
-        let Self { lanes, providers, sources, .. } = self;
+        let to_come = ((self.left - self.rows_in_flight as u64) as f64 * self.cost_each).ceil() as u64;
+        let Self { lanes, providers, sources, pacer, .. } = self;
+        let cost = |bytes| pacer.as_ref().map_or(1, |pacer| pacer.cost(bytes));
         let mut picker = Picker { lanes, providers, sources, now };
-        let mut picks = picker.pick(usize::try_from(most).unwrap_or(usize::MAX), actions);
+        let mut picks = picker.pick(usize::try_from(most).unwrap_or(usize::MAX), cost, actions);
         let valid_until = match &mut self.pacer {
             None => None,
             Some(_) if picks.is_empty() => None,
             Some(pacer) => {
                 // Every recipient counts, whether the message is shared or not.
-                let picked: usize = picks.iter().map(|pick| pick.place.recipients).sum();
-                pacer.expect(self.left - self.rows_in_flight as u64);
-                let admission = pacer.admit(now, picked as u64);
+                let picked: u64 = picks.iter().map(Pick::cost).sum();
+                pacer.expect(to_come);
+                let admission = pacer.admit_whole(now, picked, picks[0].each);
                 if let Some(request) = admission.request {
                     actions.push(Action::Reserve(request));
                 }
-                let admitted = usize::try_from(admission.count).unwrap_or(usize::MAX);
+                let admitted = admission.count;
                 if admitted < picked || !picker.lanes.rotation_is_empty() {
                     self.ask_pacer_at = Some(admission.ask_again_at);
                     if self.settings.one_text && admitted > 0 {
                         self.gather_until = Some(now + GATHER);
                     }
                 }
-                picker.keep(&mut picks, admitted);
+                pacer.put_back(admitted - picker.keep(&mut picks, admitted));
                 Some(admission.valid_until)
             }
         };
@@ -77,7 +79,7 @@ impl Dispatcher {
         now: Timestamp,
         valid_until: Option<Timestamp>,
     ) -> Granted {
-        let Pick { lane: id, place } = *pick;
+        let Pick { lane: id, place, .. } = *pick;
         let lane = &mut self.lanes[id];
         let Ready { tasks, composed: Composed { envelope, message }, .. } = lane.grant(place.recipients);
         self.lanes.touch(id);

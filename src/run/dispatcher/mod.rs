@@ -151,6 +151,8 @@ pub struct Dispatcher {
     looking_up: usize,
     /// The approximate size of a message.
     bytes_each: usize,
+    /// As how many messages one counts, about.
+    cost_each: f64,
     next_connection: u64,
     phase: Phase,
     counts: OutcomeCounts,
@@ -191,6 +193,7 @@ impl Dispatcher {
             hungry: Vec::new(),
             looking_up: 0,
             bytes_each: FIRST_GUESS,
+            cost_each: 1.0,
             next_connection: 1,
             phase: Phase::Running,
             counts: OutcomeCounts::default(),
@@ -345,6 +348,8 @@ impl Dispatcher {
             Ok(composed) => {
                 // A running mean in whole numbers.
                 self.bytes_each = (self.bytes_each * 15 + composed.message.own_bytes()) / 16;
+                let cost = self.pacer.as_ref().map_or(1, |pacer| pacer.cost(composed.message.bytes));
+                self.cost_each = (self.cost_each * 15.0 + cost as f64) / 16.0;
                 lane.stock(Ready { tasks, composed, at });
             }
             Err(NotComposed::RenderFailed(detail)) => {

@@ -35,7 +35,9 @@ impl Dispatcher {
         let through =
             |rows: u64, per_second: f64, from: Timestamp| from + Rate::per_second(per_second).time_for(rows);
         if let Some(per_second) = self.settings.per_second {
-            latest.take(through(self.left, per_second, now), || {
+            // A large message counts as several.
+            let counted = (self.left as f64 * self.cost_each).ceil() as u64;
+            latest.take(through(counted, per_second, now), || {
                 format!("the capacity is {} an hour", grouped((per_second * 3_600.0).round() as u64))
             });
         }

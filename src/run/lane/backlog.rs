@@ -253,6 +253,11 @@ impl Backlog {
         self.ready.get(nth).map(|ready| ready.tasks.len())
     }
 
+    /// The bytes of the `nth` ready message, from 0.
+    pub(super) fn bytes_of(&self, nth: usize) -> Option<usize> {
+        self.ready.get(nth).map(|ready| ready.composed.message.bytes)
+    }
+
     /// When the next row that was put off is due.
     pub(super) fn next_retry_at(&self) -> Option<Timestamp> {
         self.put_off.peek().map(|Reverse(put_off)| put_off.at)

@@ -153,6 +153,11 @@ impl Lane {
         self.backlog.recipients_of(nth)
     }
 
+    /// The bytes of the `nth` ready message, from 0.
+    pub(super) fn bytes_of_ready(&self, nth: usize) -> Option<usize> {
+        self.backlog.bytes_of(nth)
+    }
+
     /// Rows that wait to be composed.
     pub(super) fn waiting(&self) -> usize {
         self.backlog.waiting()

@@ -81,6 +81,8 @@ struct World {
     archive: Option<Archive>,
     /// The copies that went to the archive alone, by their rows.
     copies: Vec<(u32, Timestamp)>,
+    /// The bytes of a row's body.
+    bytes: fn(u32) -> usize,
     /// Rows that can't be composed.
     broken: BTreeMap<u32, NotComposed>,
     sent: Vec<Sent>,
@@ -224,6 +226,7 @@ impl World {
             ledger_fails: Box::new(|_| false),
             archive: None,
             copies: Vec::new(),
+            bytes: |_| 3,
             sites: HashMap::new(),
             lookups: 0,
             broken: BTreeMap::new(),
@@ -390,7 +393,7 @@ impl World {
         let (copies, whole): (Vec<Task>, Vec<Task>) = whole.into_iter().partition(|task| task.is_copy);
         for task in copies {
             let envelope = Envelope::of_copy(None, Address::parse("archive@example.com").unwrap());
-            let message = Ok(Composed { envelope, message: message_of(task.row) });
+            let message = Ok(Composed { envelope, message: message_of(task.row, self.bytes) });
             prepared.push(Prepared { tasks: vec![task], lane, at, message });
         }
         if let Some(first) = whole.first() {
@@ -399,7 +402,7 @@ impl World {
             let recipients = whole.iter().map(address).collect();
             let composed = Composed {
                 envelope: Envelope { return_path: None, recipients, archive: None, is_copy: false },
-                message: message_of(first.row),
+                message: message_of(first.row, self.bytes),
             };
             prepared.push(Prepared { tasks: whole, lane, at, message: Ok(composed) });
         }
@@ -431,10 +434,10 @@ impl World {
     }
 }
 
-fn message_of(row: u32) -> SignedMessage {
+fn message_of(row: u32, bytes: fn(u32) -> usize) -> SignedMessage {
     let message = Message {
         header: Bytes::from_static(b"Subject: x\r\n"),
-        body: vec![Bytes::from_static(b"x\r\n")],
+        body: vec![Bytes::from(vec![b'x'; bytes(row)])],
         message_id: format!("{row}@example.com"),
         eight_bit: false,
         needs_smtputf8: false,

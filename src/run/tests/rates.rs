@@ -156,3 +156,31 @@ fn the_finish_counts_what_holds_a_run_back_and_names_it() {
     let why = why.unwrap_or_default();
     assert!(why.starts_with("`relay` is paused until ") && why.contains("[TSS04]"), "{why}");
 }
+
+/// Sends `rows` messages of these sizes at 1,200 an hour, 125 in five minutes, 200 kB each.
+fn by_size(rows: u32, together: Option<usize>, bytes: fn(u32) -> usize) -> World {
+    let size_basis = Some(crate::campaign::ByteSize(200_000));
+    let capacity = Capacity { per_hour: 1_200, size_basis, ..Capacity::default() };
+    let setting = Setting { rows, together, capacity: Some(capacity.clone()), ..Setting::default() };
+    let mut world = World::new(setting, |_| (MS, accepted()));
+    world.bytes = bytes;
+    world.run().assert_all(rows, Disposition::Accepted);
+    let attempts = world.sent.iter().map(|sent| (sent.at, capacity.cost(bytes(sent.row) as u64 + 20)));
+    let audit = crate::pacing::audit(attempts, &capacity).unwrap();
+    assert!(audit.holds(), "{audit:?}");
+    world
+}
+
+#[test]
+fn large_messages_count_as_several_against_slot_and_hour() {
+    let took = |world: &World| world.now.since(START).as_secs();
+    let large = by_size(60, None, |_| 900_000);
+    assert!((840..=1_000).contains(&took(&large)), "300 at 1,200 an hour took {} s", took(&large));
+    let mixed = by_size(100, None, |row| if row % 2 == 0 { 900_000 } else { 1_000 });
+    assert!((840..=1_000).contains(&took(&mixed)), "{} s", took(&mixed));
+    let shared = by_size(60, Some(7), |_| 900_000);
+    assert!((840..=1_000).contains(&took(&shared)), "{} s", took(&shared));
+    // What alone is more than a slot takes one slot each.
+    let huge = by_size(4, None, |_| 90_000_000);
+    assert!((900..=1_600).contains(&took(&huge)), "{} s", took(&huge));
+}

@@ -17,7 +17,7 @@ fn join_with(fresh: &Fresh, process: &str, capacity: &Capacity) -> Box<dyn Accou
 fn request(micros: i64, want: u64) -> Request {
     let from = reading(micros).now;
     let line_start = from - Duration::from_secs(3_600);
-    Request { want, from, over: Duration::ZERO, line_start, unused: vec![] }
+    Request { want, at_least: 1, from, over: Duration::ZERO, line_start, unused: vec![] }
 }
 
 fn ask(fresh: &Fresh, account: &mut dyn Account, micros: i64, want: u64) -> Reservation {

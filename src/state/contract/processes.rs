@@ -150,7 +150,7 @@ fn reserve(number: u32, folder: &Path) {
     loop {
         let now = Timestamp::now();
         let over = Duration::ZERO;
-        let request = Request { want: 1, from: now, over, line_start: now, unused: vec![] };
+        let request = Request { want: 1, at_least: 1, from: now, over, line_start: now, unused: vec![] };
         if let Some(block) = account.reserve(&request).unwrap().block {
             promise(block.id.0);
         }

@@ -47,7 +47,14 @@ impl Desk {
         self.clock.set(reading(self.now));
         let from = reading(self.now).now;
         let line_start = from - Duration::from_secs(3_600);
-        account.reserve(&Request { want, from, over: Duration::ZERO, line_start, unused: vec![] })
+        account.reserve(&Request {
+            want,
+            at_least: 1,
+            from,
+            over: Duration::ZERO,
+            line_start,
+            unused: vec![],
+        })
     }
 
     fn try_usage(&self) -> Result<Vec<Usage>, LedgerError> {
