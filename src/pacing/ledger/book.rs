@@ -290,8 +290,8 @@ impl Book {
             },
         ];
         let due = rooms.iter().map(|room| room.count).fold(claim.want, u64::min);
-        // A message that counts as several leaves when the first of them is due: the rest is owed to
-        // line and rate. The windows have room for all of it, or it waits.
+        // A message that counts as several leaves when the first of them is due: the rest is owed
+        // to line and rate. The windows have room for all of it, or it waits.
         let at_least = claim.at_least.clamp(1, in_force.per_slot).min(claim.want);
         let in_windows = rooms[..2].iter().map(|room| room.count).fold(claim.want, u64::min);
         let (free, lacking) = match due {
