@@ -75,7 +75,7 @@ impl Kind {
 pub struct Event {
     /// What became of the recipient.
     pub kind: Kind,
-    /// The address that the mail was sent to, as far as it is told. None: the mail names nobody.
+    /// The address that the mail was sent to. None: the mail names nobody.
     pub address: Option<String>,
     /// Where it was forwarded to, where the report tells and it is another address.
     pub final_address: Option<String>,

@@ -113,7 +113,7 @@ fn next_step(manifest: &Manifest, running: bool, counts: &[(String, u64)]) -> Ne
     }
 }
 
-/// Removes from the next step of a run what another of `all` has done, or has taken over.
+/// Removes from the next step of a run what another of `all` has done already, or does instead.
 fn leave_out_done(facts: &mut RunFacts, all: &[Manifest]) {
     let (run, next) = (&facts.manifest, &mut facts.next);
     let others = || all.iter().filter(|other| other.campaign_id == run.campaign_id);

@@ -26,7 +26,7 @@ pub enum FileKind {
 /// How a file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// Its format, which is told by the content.
+    /// Its format, seen in its content.
     pub kind: FileKind,
     /// How it is compressed as a whole, if it is.
     pub packing: Option<Packing>,
