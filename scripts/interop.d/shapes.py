@@ -14,6 +14,7 @@ id = "{name}"
 [sender]
 from = "Shapes <shapes@mail.harbourlane.example>"
 [target-group]
+stray-quotes = "allow"
 files = ["list.csv"]
 [template]
 subject = {subject}
