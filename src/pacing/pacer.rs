@@ -114,9 +114,9 @@ impl Pacer {
         self.admit_whole(now, ready, 1)
     }
 
-    /// As [`Self::admit`], where messages count by their size: `ready` is the sum of what they count
-    /// as, and `first` is the first one's part. Fewer than `first` are not admitted; what is left
-    /// over goes back with [`Self::put_back`].
+    /// As [`Self::admit`], where messages count by their size: `ready` is the sum of what they
+    /// count as, and `first` is the first one's part. Fewer than `first` are not admitted; what is
+    /// left over goes back with [`Self::put_back`].
     pub fn admit_whole(&mut self, now: Timestamp, ready: u64, first: u64) -> Admission {
         self.retire(now);
         let may_go = self.bucket.refill(now).min(ready);

@@ -54,8 +54,8 @@ struct Picked {
 }
 
 impl Picker<'_> {
-    /// Picks messages for up to `most` recipients, in turn, and takes their places. `cost` is what a
-    /// message of so many bytes counts as.
+    /// Picks messages for up to `most` recipients, in turn, and takes their places. `cost` is what
+    /// a message of so many bytes counts as.
     pub(super) fn pick(
         &mut self,
         most: usize,
@@ -118,8 +118,8 @@ impl Picker<'_> {
         place
     }
 
-    /// Only what counts as `admitted` may leave now: the places of the rest are given back, from the
-    /// end. Returns what the kept ones count as.
+    /// Only what counts as `admitted` may leave now: the places of the rest are given back, from
+    /// the end. Returns what the kept ones count as.
     pub(super) fn keep(&mut self, picks: &mut Vec<Pick>, admitted: u64) -> u64 {
         let mut left = admitted;
         let whole = picks.iter().take_while(|pick| {
