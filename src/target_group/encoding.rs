@@ -187,29 +187,49 @@ impl Evidence {
     }
 
     fn add(&mut self, sample: &[u8], begins: bool, ends_the_file: bool) {
+        match std::str::from_utf8(sample) {
+            Ok(text) => self.count(text),
+            Err(_) => self.add_broken(sample, ends_the_file),
+        }
+        self.keep_lines(sample, begins, ends_the_file);
+    }
+
+    fn add_broken(&mut self, sample: &[u8], ends_the_file: bool) {
         let mut chunks = sample.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
-            if !chunk.valid().is_ascii() {
-                self.characters += chunk.valid().bytes().filter(|byte| byte & 0xc0 == 0xc0).count();
-            }
+            self.count(chunk.valid());
             // The end of a sample may be truncated.
             if !chunk.invalid().is_empty() && (ends_the_file || chunks.peek().is_some()) {
                 self.broken += 1;
             }
         }
-        self.keep_lines(sample, begins, ends_the_file);
+    }
+
+    fn count(&mut self, text: &str) {
+        if !text.is_ascii() {
+            self.characters += text.bytes().filter(|byte| byte & 0xc0 == 0xc0).count();
+        }
     }
 
     /// Keeps lines that tell something. In no encoding is a line end part of another character.
-    fn keep_lines(&mut self, sample: &[u8], begins: bool, ends_the_file: bool) {
-        let mut lines: Vec<&[u8]> = sample.split(|byte| matches!(byte, b'\n' | b'\r')).collect();
+    fn keep_lines(&mut self, mut sample: &[u8], begins: bool, ends_the_file: bool) {
         // The first and the last one may be parts of lines, cut inside a character.
-        if lines.len() > 2 && !ends_the_file {
-            lines.pop();
+        let first_end = memchr::memchr2(b'\n', b'\r', sample);
+        let last_end = memchr::memrchr2(b'\n', b'\r', sample);
+        if let (Some(first), Some(last)) = (first_end, last_end) {
+            if first < last && !ends_the_file {
+                sample = &sample[..last];
+            }
+            if !begins {
+                sample = &sample[first + 1..];
+            }
         }
-        let whole = usize::from(lines.len() > 1 && !begins);
+        let tells = |line: &[u8]| !line.is_ascii() || memchr::memchr2(0x1b, b'+', line).is_some();
+        if !tells(sample) {
+            return;
+        }
         let (mut kept, mut escaped) = (0, 0);
-        for line in lines.into_iter().skip(whole) {
+        for line in sample.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| tells(line)) {
             if !line.is_ascii() {
                 let line = &line[..line.len().min(EVIDENCE_BYTES)];
                 if kept < EVIDENCE_BYTES {
