@@ -370,14 +370,15 @@ class = "policy"
 [results]
 "#;
 
-/// The table of keys below one heading of the campaign file's page: heading, then key to default.
+/// The table of keys below one heading of the campaign file's pages: heading, then key to default.
 type Section = (String, BTreeMap<String, String>);
 
-/// The sections of the campaign file's page. A heading may name two tables that take the same keys.
+/// The sections of the campaign file's pages. A heading may name two tables that take the same
+/// keys.
 fn sections() -> Vec<Section> {
-    let page = read("docs/campaign-file.md");
+    let pages = ["docs/campaign-file.md", "docs/campaign-file-delivery.md"].map(read);
     let mut found = Vec::new();
-    for section in page.split("\n## ").skip(1) {
+    for section in pages.iter().flat_map(|page| page.split("\n## ").skip(1)) {
         let (heading, body) = section.split_once('\n').expect("a heading has a line of its own");
         let rows = body.lines().filter_map(|line| line.strip_prefix("| `"));
         let keys: BTreeMap<String, String> = rows
@@ -400,7 +401,7 @@ fn the_tables_of_the_campaign_file_show_every_key() {
     let sections = sections();
     let names: Vec<&str> = sections.iter().map(|(heading, _)| heading.trim_matches(['[', ']'])).collect();
     for key in known_keys("", ONE_OF_EACH) {
-        assert!(names.contains(&key.as_str()), "docs/campaign-file.md has no section `{key}`");
+        assert!(names.contains(&key.as_str()), "docs/campaign-file*.md have no section `{key}`");
     }
     for (heading, keys) in &sections {
         let name = heading.trim_matches(['[', ']']);
@@ -413,13 +414,13 @@ fn the_tables_of_the_campaign_file_show_every_key() {
             let has_section = names.contains(&format!("{name}.{key}").as_str());
             assert!(
                 keys.contains_key(key) || has_section,
-                "`{key}` of {heading} is not in docs/campaign-file.md"
+                "`{key}` of {heading} is not in docs/campaign-file*.md"
             );
         }
         for key in keys.keys() {
             assert!(
                 known.contains(key),
-                "docs/campaign-file.md shows `{key}`, and {heading} has no such key"
+                "docs/campaign-file*.md show `{key}`, and {heading} has no such key"
             );
         }
     }
