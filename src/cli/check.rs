@@ -96,7 +96,7 @@ fn text(files: &[SourceFile], report: &CheckReport, refused: bool, terminal: Ter
     let CheckReport { findings, estimate, inspection } = report;
     let columns = terminal.columns.unwrap_or(usize::MAX);
     let mut text = findings.report(columns, &|level, word| terminal.painted(colour(level), word));
-    text.push_str(&reading::list(files));
+    text.push_str(&reading::list(files, ""));
     text.push('\n');
     let failures = inspection.dry_run.failures();
     if !failures.is_empty() {
@@ -175,7 +175,7 @@ fn schedule(estimate: &Estimate) -> String {
             vec![outside_text::line(&part.name).into_owned(), grouped(part.rows), share(part.rows), limit]
         })
         .collect();
-    text.push('\n');
+    text.push_str("\nshares of the list\n");
     text.push_str(&table(&rows));
     text.push('\n');
     text

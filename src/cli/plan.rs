@@ -72,7 +72,8 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
     text.push_str(&table(
         &counted.map(|(file, n)| vec![file.shown.clone(), grouped(*n), rows(*n)]).collect::<Vec<_>>(),
     ));
-    text.push_str(&reading::list(files));
+    text.push('\n');
+    text.push_str(&reading::list(files, "  "));
     let rows = [
         ("to send", counts.accepted),
         ("invalid", counts.invalid),

@@ -34,17 +34,17 @@ pub(super) fn files(files: &[SourceFile], rows_by_file: &[u64]) -> Vec<Value> {
     files.iter().zip(rows_by_file).map(file).collect()
 }
 
-/// All files, for people. Many of them are not listed.
-pub(super) fn list(files: &[SourceFile]) -> String {
+/// All files, for people, under a heading that is indented by `margin`. Many of them are not listed.
+pub(super) fn list(files: &[SourceFile], margin: &str) -> String {
     const LISTED: usize = 20;
-    let mut text = "\n  how the list is read\n".to_owned();
+    let mut text = format!("{margin}how the list is read\n");
     for file in files.iter().take(LISTED) {
-        let shown = format!("  {}: {}", file.shown, line(&file.reading));
+        let shown = format!("{margin}  {}: {}", file.shown, line(&file.reading));
         text.push_str(&format!("{}\n", outside_text::line(&shown)));
     }
     let more = files.len().saturating_sub(LISTED);
     if more > 0 {
-        text.push_str(&format!("  … and {}\n", counted(more as u64, "file more", "files more")));
+        text.push_str(&format!("{margin}  … and {}\n", counted(more as u64, "file more", "files more")));
     }
     text
 }

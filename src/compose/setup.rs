@@ -182,10 +182,15 @@ impl Composer {
         for (name, place) in self.printed() {
             if !columns.contains(&name) {
                 let error = error(place, format!("`{name}` is printed, and there is no such column"));
-                return Err(match error.nearest(name, columns.iter()) {
-                    error if error.hint.is_some() => error,
-                    error => error.hint(format!("the columns are `{}`", columns.join("`, `"))),
-                });
+                return Err(
+                    match error.nearest(
+                        name,
+                        columns.iter().copied().chain(self.defaults.keys().map(String::as_str)),
+                    ) {
+                        error if error.hint.is_some() => error,
+                        error => error.hint(format!("the columns are `{}`", columns.join("`, `"))),
+                    },
+                );
             }
         }
         for column in &self.attachment_columns {

@@ -507,8 +507,9 @@ pub(crate) enum FreezeError {
     },
     /// Somebody on the list got this edition with other templates or from another sender.
     #[error(
-        "{} of this list got this edition already, with other templates or another sender (run {}); {} did not",
-        counted(*got, "recipient", "recipients"), runs.join(", "), grouped(*rest)
+        "{} of this list got this edition already, with other templates or another sender ({} {}); {} did not",
+        counted(*got, "recipient", "recipients"), if runs.len() == 1 { "run" } else { "runs" },
+        runs.join(", "), grouped(*rest)
     )]
     SentBefore {
         /// How many got it.

@@ -158,7 +158,7 @@ impl Dialogue {
             .map_err(|_| ConnectProblem::Handshake(format!("`{host}` is not a host name")))?;
         match timeout(self.timeouts.command.0, connector.connect(name, tcp)).await {
             Ok(Ok(stream)) => Ok(Self { stream: Stream::Tls(Box::new(stream)), ..self }),
-            Ok(Err(error)) => Err(ConnectProblem::Handshake(error.to_string())),
+            Ok(Err(error)) => Err(ConnectProblem::Handshake(tls::failure(&error))),
             Err(_) => Err(ConnectProblem::Handshake("timeout".into())),
         }
     }

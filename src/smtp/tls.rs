@@ -2,6 +2,7 @@
 //! resume.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio_rustls::TlsConnector;
 
 use crate::campaign::RelayTls;
@@ -107,6 +110,27 @@ pub(super) fn describe(connection: &ClientConnection) -> String {
     let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     // rustls calls the suites of TLS 1.3 `TLS13_…`; the registry has no such prefix.
     format!("{version} {}", suite.unwrap_or("unknown").replace("TLS13_", "TLS_"))
+}
+
+/// Why a handshake failed. rustls names some problems of certificates as its code does.
+pub(super) fn failure(error: &io::Error) -> String {
+    let rustls = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(problem)) = rustls else {
+        return error.to_string();
+    };
+    match problem {
+        // The latter: an issuer of the same name, and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is from an issuer that is not trusted here; `ca-file` names whom to trust"
+                .into()
+        }
+        // webpki's name, which rustls passes on as text only.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "the server shows the certificate of an issuer, or one that it signed itself (CA:TRUE), and not one for a server"
+                .into()
+        }
+        problem => format!("the server's certificate: {problem}"),
+    }
 }
 
 fn verified(ca_file: Option<&Path>, client: Option<ClientIdentity<'_>>) -> Result<TlsConnector, TlsError> {

@@ -96,7 +96,11 @@ pub(super) fn unify(
     let optional = optional.into_iter().filter_map(|(name, key)| Some((name?.trim(), key)));
     for (name, key) in optional.chain(declared) {
         if !given_by_name.contains_key(name) {
-            return Err(header::missing(name, key, spec.named_in, &names));
+            let error = header::missing(name, key, spec.named_in, &names);
+            return Err(match files {
+                [file] => error.in_file(&file.shown),
+                _ => error,
+            });
         }
     }
 

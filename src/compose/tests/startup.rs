@@ -46,6 +46,11 @@ fn columns_are_compared_with_what_is_printed() {
     assert_eq!(error.hint.as_deref(), Some("did you mean `invioce`?"));
     assert!(composer.check_columns(&["frist_name", "invoice"]).is_ok());
 
+    // A default with a typing mistake is what was meant, and no column is.
+    let dir = Dir::text("{{month}}").more("[template.defaults]\nmonht = \"May\"\n");
+    let error = dir.composer().check_columns(&["points"]).unwrap_err();
+    assert_eq!(error.hint.as_deref(), Some("did you mean `monht`?"));
+
     let html = Dir::both("x", "a\n {{upper nmae}}").composer();
     let error = html.check_columns(&["name"]).unwrap_err();
     assert!(error.path.ends_with("t.html.hbs"));

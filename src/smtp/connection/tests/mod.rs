@@ -148,7 +148,31 @@ struct Identity {
     key: KeyPair,
 }
 
+/// A server that shows this certificate.
+fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 impl Identity {
+    /// A server that shows the certificate of an issuer, which it signed itself.
+    fn self_signed(host: &str) -> Self {
+        let mut own = CertificateParams::new(vec![host.into()]).unwrap();
+        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = own.self_signed(&key).unwrap();
+        let mut ca_file = tempfile::NamedTempFile::new().unwrap();
+        ca_file.write_all(certificate.pem().as_bytes()).unwrap();
+        Self { acceptor: acceptor(certificate.der().clone(), &key), ca_file, ..Self::new(host) }
+    }
+
     fn new(host: &str) -> Self {
         let mut authority = CertificateParams::new(vec![]).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -160,18 +184,8 @@ impl Identity {
 
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(vec![host.into()]).unwrap().signed_by(&key, &issuer).unwrap();
-        let config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(
-                    vec![leaf.der().clone()],
-                    PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-                )
-                .unwrap();
         let leaf = leaf.der().clone();
-        Self { acceptor: TlsAcceptor::from(Arc::new(config)), ca_file, issuer, leaf, key }
+        Self { acceptor: acceptor(leaf.clone(), &key), ca_file, issuer, leaf, key }
     }
 
     /// A client's certificate and key of the same issuer.

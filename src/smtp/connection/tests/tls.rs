@@ -85,12 +85,23 @@ async fn the_end_of_a_message_is_not_held_back_by_tls() {
 async fn certificates_that_are_not_trusted() {
     let (identity, stranger, other_host) =
         (Identity::new(HOST), Identity::new(HOST), Identity::new("other.example"));
-    for (security, acceptor) in [
-        (identity.trusted(RelayTls::Required), stranger.acceptor.clone()),
-        (other_host.trusted(RelayTls::Required), other_host.acceptor.clone()),
+    let self_signed = Identity::self_signed(HOST);
+    for (security, acceptor, why) in [
+        (
+            identity.trusted(RelayTls::Required),
+            stranger.acceptor.clone(),
+            "an issuer that is not trusted here",
+        ),
+        (other_host.trusted(RelayTls::Required), other_host.acceptor.clone(), "only valid for"),
+        (
+            self_signed.trusted(RelayTls::Required),
+            self_signed.acceptor.clone(),
+            "or one that it signed itself",
+        ),
         (
             Security::new(RelayTls::Required, None).unwrap_or_else(|_| identity.trusted(RelayTls::Required)),
             stranger.acceptor.clone(),
+            "an issuer that is not trusted here",
         ),
     ] {
         let (address, server) = server(async move |listener| {
@@ -102,7 +113,7 @@ async fn certificates_that_are_not_trusted() {
         })
         .await;
         let (concern, problem) = problem(&target(address, security)).await;
-        assert!(matches!(problem, ConnectProblem::Handshake(_)), "{problem}");
+        assert!(matches!(&problem, ConnectProblem::Handshake(text) if text.contains(why)), "{problem}");
         assert_eq!(concern, Concern::Tls);
         server.await.unwrap();
     }
