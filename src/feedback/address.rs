@@ -44,7 +44,11 @@ pub(super) fn of_field(value: &str) -> Option<String> {
         Some((kind, rest)) if !kind.contains('@') => (kind.trim(), rest),
         _ => ("", value),
     };
-    let value = value.trim();
+    // Some write the type twice.
+    let value = match value.split_once(';') {
+        Some((again, rest)) if !again.contains('@') => rest.trim(),
+        _ => value.trim(),
+    };
     let value = match (value.find('<'), value.rfind('>')) {
         (Some(start), Some(end)) if start < end => &value[start + 1..end],
         _ => value.trim_matches(['<', '>', '\'', ' ']),
@@ -145,6 +149,7 @@ mod tests {
         };
         check("rfc822; a@x.example", Some("a@x.example"));
         check("RFC822;<a@x.example>", Some("a@x.example"));
+        check("rfc822; rfc822;a@x.example", Some("a@x.example"));
         check("a@x.example (was a@y.example)", Some("a@x.example"));
         check("\"A\" <a@x.example>", Some("a@x.example"));
         check("utf-8; \\x{FC}ser@x.example", Some("üser@x.example"));

@@ -41,6 +41,11 @@ const SYSTEM_NAMES: [&str; 10] = [
     "system administrator",
     "mail gateway",
 ];
+/// How the subject of a mail begins that somebody forwarded.
+const FORWARDED: [&str; 8] = ["fw:", "fwd:", "wg:", "tr:", "rv:", "enc:", "i:", "转发"];
+/// The programs that people write with.
+const MAILERS: [&str; 8] =
+    ["outlook", "apple mail", "iphone", "ipad", "thunderbird", "roundcube", "android", "zimbra"];
 /// More addresses of headers are not compared.
 const KNOWN_ADDRESSES: usize = 1_000;
 /// What an event keeps of the words.
@@ -91,13 +96,18 @@ impl Reader {
         {
             let inner = Message::read(trim_start(bytes));
             if inner.parts.iter().any(is_status) {
-                let original =
-                    inner.parts.iter().find(|part| is_returned(part)).map(|part| part.bytes(ORIGINAL_BYTES));
-                let original = original.as_ref().map(|bytes| Header::read(trim_start(bytes)).0);
-                return self.read_mail(&inner, original.as_ref());
+                return self.read_report(&inner);
             }
         }
         self.read_mail(&message, original)
+    }
+
+    /// What a report says that another mail passed on.
+    fn read_report(&self, message: &Message<'_>) -> Feedback {
+        let returned = message.parts.iter().find(|part| is_returned(part));
+        let bytes = returned.map(|part| part.bytes(ORIGINAL_BYTES));
+        let original = bytes.as_ref().map(|bytes| Header::read(trim_start(bytes)).0);
+        self.read_mail(message, original.as_ref())
     }
 
     /// What a mail says that is no complaint.
@@ -107,6 +117,13 @@ impl Reader {
             return feedback;
         }
         let note = Note::read(&self.rules, &words);
+        // A mail server may pass a report on as a text.
+        if !message.parts.iter().any(is_status) && note.original.contains("delivery-status") {
+            let inner = Message::read(trim_start(note.original.as_bytes()));
+            if inner.parts.iter().any(is_status) {
+                return self.read_report(&inner);
+            }
+        }
         let inline = (original.is_none() && !note.original.is_empty())
             .then(|| Header::read(trim_start(note.original.as_bytes())).0)
             .filter(|header| !header.is_empty());
@@ -269,7 +286,7 @@ impl Reader {
         reply::judge(&self.classifier, &self.rules, words, record.status)
     }
 
-    /// RFC 8098: what became of a mail that had been delivered.
+    /// RFC 8098: what became of a mail that had been delivered. Some refuse mails this way.
     fn receipt(&self, mail: &Mail<'_>) -> Option<(&'static str, Vec<Event>)> {
         let is_receipt = |part: &&Part<'_>| part.is("message/disposition-notification");
         let part = mail.message.parts.iter().find(is_receipt)?;
@@ -277,7 +294,16 @@ impl Reader {
         let (fields, _) = Header::read(trim_start(&bytes));
         let address = fields.get("original-recipient").or_else(|| fields.get("final-recipient"));
         let address = address.and_then(|value| address::of_field(&value));
-        Some(("disposition-notification", vec![Event::new(Kind::Delivered, address)]))
+        let disposition = fields.get("disposition").unwrap_or_default().to_ascii_lowercase();
+        let text = mail.note.text();
+        let is_refused = disposition.contains("automatic-action")
+            && ["deleted", "denied", "failed"].iter().any(|word| disposition.contains(word))
+            && self.rules.signs_of_text(&text).bounce;
+        let mut event = Event::new(if is_refused { Kind::Bounce } else { Kind::Delivered }, address);
+        if is_refused {
+            describe(&mut event, reply::judge(&self.classifier, &self.rules, &text, None), &text);
+        }
+        Some(("disposition-notification", vec![event]))
     }
 
     /// A report in a program's own words.
@@ -300,6 +326,13 @@ impl Reader {
         let is_sure = by_text.bounce
             && (by_subject.bounce || is_report)
             && (mail.original.is_some() || mail.has_null_path());
+        // Gateways have names of their own, and some neither a null path nor the returned mail.
+        let lists_failed = || mail.entries(&self.rules).iter().any(|entry| entry.is_listed);
+        let is_sure = is_sure
+            || by_subject.bounce
+                && (by_text.bounce || by_text.delay)
+                && !mail.is_by_person()
+                && lists_failed();
         let is_answer = by_subject.auto_reply || by_subject.challenge || by_subject.delivered;
         if signs < 4 || is_answer || !(is_system || is_sure || !failed.is_empty()) {
             return None;
@@ -322,6 +355,9 @@ impl Reader {
         let whole = LazyCell::new(|| reply::judge(&self.classifier, &self.rules, &text, None));
         if entries.is_empty() {
             entries.extend(mail.only_recipient().map(silent));
+        }
+        if entries.is_empty() && is_system {
+            entries.extend(mail.local_recipients(&self.rules));
         }
         if entries.is_empty() && !whole.is_telling && signs < 5 {
             return None;
@@ -449,6 +485,16 @@ impl Mail<'_> {
         }
     }
 
+    /// Mailboxes that the report names without their domain, which is that of the mail system.
+    fn local_recipients(&self, rules: &Rules) -> Vec<Entry> {
+        let from = self.message.header.get("from").unwrap_or_default();
+        let Some((_, domain)) = address::first(&from).and_then(|from| from.rsplit_once('@')) else {
+            return Vec::new();
+        };
+        let domain = domain.to_ascii_lowercase();
+        self.note.local_names(rules).map(|name| silent(format!("{name}@{domain}"))).collect()
+    }
+
     /// `X-Failed-Recipients` of Exim and Gmail.
     fn failed_recipients(&self) -> Vec<String> {
         let named = self.message.header.all("x-failed-recipients").flat_map(|value| addresses(&value));
@@ -464,6 +510,17 @@ impl Mail<'_> {
         let is_manager = ["-admin", "-owner", "-request", "-bounces"].iter().any(|end| local.ends_with(end));
         let is_empty = from.trim().is_empty() || from.trim() == "<>";
         is_named || is_manager || is_empty || sender.is_some_and(address::is_system)
+    }
+
+    /// Whether it looks like what a person wrote: an answer, or a mail that was forwarded.
+    fn is_by_person(&self) -> bool {
+        let header = &self.message.header;
+        let subject = self.subject().to_lowercase();
+        let is_forwarded = FORWARDED.iter().any(|prefix| subject.trim_start().starts_with(prefix));
+        let mailer = header.get("x-mailer").unwrap_or_default().to_ascii_lowercase();
+        is_forwarded
+            || ["in-reply-to", "references", "user-agent", "thread-index"].iter().any(|name| header.has(name))
+            || MAILERS.iter().any(|name| mailer.contains(name))
     }
 
     /// RFC 3834 §3.3, RFC 5321 §4.5.5: nobody waits for an answer.

@@ -29,7 +29,7 @@ static FURTHER: LazyLock<Regex> = LazyLock::new(|| {
 /// What was said to the server before it refused about the sender or the connection.
 static SENDER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)\(in reply to (?:MAIL FROM|HELO|EHLO|STARTTLS|AUTH)|\bafter (?:pipelined )?(?:MAIL FROM|EHLO|HELO|initial connection)\b|sender was rejected|did not like our (?:MAIL|HELO|EHLO)|smtp;.{0,80}\(in reply to MAIL",
+        r"(?i)\(in reply to (?:MAIL FROM|HELO|EHLO|STARTTLS|AUTH)|\bafter (?:pipelined )?(?:MAIL FROM|EHLO|HELO|initial connection)\b|sender (?:address )?(?:was )?rejected|domain of sender|(?:helo|ehlo) command rejected|client host rejected|did not like our (?:MAIL|HELO|EHLO)|smtp;.{0,80}\(in reply to MAIL",
     )
     .expect("the tests compile it")
 });
@@ -129,7 +129,13 @@ pub(super) fn judge(
     let permanent = match (told, reason) {
         (Some(false), _) => Some(false),
         // `5.0.0` is what some programs say whatever happened.
-        (_, Some(reason)) if reason.permanent == Some(false) && found.code.is_none() && exact.is_none() => {
+        // (Not of a full mailbox: who says so with a status means it.)
+        (_, Some(reason))
+            if reason.permanent == Some(false)
+                && found.code.is_none()
+                && exact.is_none()
+                && !(status.is_some() && reason.class == Class::MailboxFull) =>
+        {
             Some(false)
         }
         (Some(true), _) => Some(true),
@@ -146,15 +152,12 @@ pub(super) fn judge(
     let reply =
         Reply { code, enhanced, text: words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect() };
     let classified = classifier.classify(&reply).class;
-    let is_vague = matches!(classified, Class::Other | Class::Unavailable | Class::Policy | Class::Network);
+    // What a server said has the class that it has while sending, where it has one.
     let reason = match found.code {
-        Some(_) if is_vague => rules.reason(&words),
+        Some(_) if classified == Class::Other => rules.reason(&words),
         _ => reason,
     };
-    let class = match reason {
-        Some(reason) if is_vague || found.code.is_none() => reason.class,
-        _ => classified,
-    };
+    let class = reason.map_or(classified, |reason| reason.class);
     let about_sender = SENDER.is_match(text);
     let is_bad = matches!(class, Class::BadMailbox | Class::BadDomain);
     let class = if is_bad && about_sender { Class::Policy } else { class };
@@ -164,4 +167,51 @@ pub(super) fn judge(
     let is_telling =
         reason.is_some() || !matches!(class, Class::Other) && (found.code.is_some() || exact.is_some());
     Judgement { class, permanent, hard, status, is_telling }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feedback::report;
+
+    /// The test lines of the rules for replies.
+    fn replies() -> Vec<String> {
+        let rules: toml::Table = include_str!("../route/classify/rules.toml").parse().unwrap();
+        let rules = rules["rule"].as_array().unwrap();
+        let tests = rules.iter().flat_map(|rule| rule["tests"].as_array().unwrap());
+        tests.map(|test| test.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn class_while_sending(classifier: &Classifier, text: &str) -> Class {
+        let code = text[..3].parse().unwrap();
+        let rest = text.get(4..).unwrap_or_default();
+        let (enhanced, text) = match EnhancedStatus::split(rest) {
+            Some((enhanced, text)) => (Some(enhanced), text),
+            None => (None, rest),
+        };
+        classifier.classify(&Reply { code, enhanced, text: text.to_owned() }).class
+    }
+
+    /// The same refusal has the same class now and later.
+    #[test]
+    fn replies_have_one_class_while_sending_and_in_reports() {
+        let (classifier, rules) = (Classifier::default(), Rules::default());
+        let replies = replies();
+        assert!(replies.len() > 200, "{}", replies.len());
+        let mut wrong = Vec::new();
+        for reply in replies.iter().filter(|reply| reply.starts_with(['4', '5'])) {
+            let class = class_while_sending(&classifier, reply);
+            for words in [
+                format!("smtp; {reply}"),
+                format!("smtp;{reply}"),
+                format!("host mx.x.example[192.0.2.1] said: {reply} (in reply to RCPT TO command)"),
+            ] {
+                let judged = judge(&classifier, &rules, report::without_type(&words), None);
+                if judged.class != class {
+                    wrong.push(format!("{:?}, not {class:?}: {words}", judged.class));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}\n{} are wrong", wrong.join("\n"), wrong.len());
+    }
 }

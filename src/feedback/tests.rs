@@ -100,6 +100,73 @@ fn words_of_mail_systems_are_read() {
 }
 
 #[test]
+fn reports_in_the_words_of_gateways() {
+    // A name of its own, no null path, nothing returned.
+    let gateway = |subject: &str, field: &str| {
+        format!(
+            "From: Antivirus_Gateway@x.example\nTo: news@sender.example\nSubject: {subject}\n{field}\n\
+             Your message could not be delivered to the following recipients:\n\nbob@x.example\nuser unknown\n"
+        )
+    };
+    let mail = gateway("Delivery failure notification", "");
+    check(&mail, "bob@x.example", Kind::Bounce, Class::BadMailbox, true, Some(true));
+    for (subject, field) in [
+        ("Fwd: Delivery failure notification", ""),
+        ("Re: Delivery failure notification", "In-Reply-To: <1@x.example>\n"),
+        ("Delivery failure notification", "User-Agent: Mozilla Thunderbird\n"),
+    ] {
+        assert_eq!(read(&gateway(subject, field)).kind, Kind::Other, "what a person wrote: {subject}");
+    }
+    // Some name mailboxes without their domain.
+    let mail = words(
+        "Your mail to the following recipients could not be delivered because they are not accepting mail with \
+         attachments:\n\tbob77\n",
+    );
+    check(&mail, "bob77@mx.example", Kind::Bounce, Class::Policy, false, Some(true));
+    // The header of the mail comes before the list of those that failed.
+    let mail = words(
+        "Your message\n\n  To:      list@y.example\n  Subject: news\n  Sent:    Fri, 4 Oct 2002\n\n\
+         did not reach the following recipient(s):\n\nbob@x.example on Fri, 4 Oct 2002\n    \
+         The recipient name is not recognized\n",
+    );
+    check(&mail, "bob@x.example", Kind::Bounce, Class::BadMailbox, true, Some(true));
+    // Whom to ask is no recipient.
+    let mail = words(
+        "You are not a member of this mailing list <list@x.example>.\n\nFor the guide, please send mail with the \
+         body\n\n\tguide\n\nto the address\n\n\tlist-ctl@x.example\n",
+    );
+    check(&mail, "list@x.example", Kind::Bounce, Class::Policy, false, Some(true));
+}
+
+#[test]
+fn a_report_may_be_passed_on_as_text() {
+    let inner = report(
+        "Final-Recipient: rfc822; bob@x.example\nAction: failed\nStatus: 5.1.1\n\
+         Diagnostic-Code: smtp; 550 5.1.1 User unknown\n",
+    );
+    let mail = words(&format!(
+        "The message could not be delivered.\nFor further assistance, please contact <help@y.example>\n\n{inner}"
+    ));
+    check(&mail, "bob@x.example", Kind::Bounce, Class::BadMailbox, true, Some(true));
+}
+
+#[test]
+fn a_receipt_may_be_a_refusal() {
+    let mail = |words: &str| {
+        format!(
+            "From: mail@x.example\nSubject: Automatically rejected mail\n\
+             Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\n\n{words}\n\
+             --b\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; bob@x.example\n\
+             Disposition: automatic-action/MDN-sent-automatically; deleted\n--b--\n"
+        )
+    };
+    let full = mail("Your message to <bob@x.example> was automatically rejected:\nQuota exceeded");
+    check(&full, "bob@x.example", Kind::Bounce, Class::MailboxFull, false, Some(true));
+    let unread = mail("Your message was deleted without being read.");
+    assert_eq!(told(&unread), [(Kind::Delivered, Some("bob@x.example".to_owned()), None, false, None)]);
+}
+
+#[test]
 fn nobody_is_bad_by_what_is_no_bounce() {
     for (subject, kind) in [
         ("Automatic reply: your news", Kind::AutoReply),

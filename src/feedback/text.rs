@@ -27,6 +27,10 @@ pub(super) struct Entry {
 const LINE_BYTES: usize = 4 << 10;
 /// Later lines are not read.
 const LINES: usize = 1_500;
+/// A sentence that tells whom to ask is not longer.
+const SENTENCE_LINES: usize = 8;
+/// The header of the mail in a report is not longer, before or behind its recipients.
+const HEADER_LINES: usize = 5;
 /// More recipients of one mail are not looked for.
 pub(super) const RECIPIENTS: usize = 500;
 
@@ -127,6 +131,10 @@ impl Note {
         if named.is_empty() {
             named = self.any_address(rules, &is_own, &is_likely);
         }
+        // The header of the mail is no list of those that failed, where there is one.
+        if named.iter().any(|(at, found)| found.is_listed && !self.is_of_header(*at)) {
+            named.retain(|(at, _)| !self.is_of_header(*at));
+        }
         // A dialogue with a server may name an address that the listed one was forwarded to.
         let listed: Vec<String> = named
             .iter()
@@ -166,7 +174,47 @@ impl Note {
         let lines =
             self.lines.iter().enumerate().filter(|(_, line)| line.contains('@') && !rules.is_aside(line));
         let named = lines.filter_map(|(at, line)| Some((at, rules.recipient(line)?)));
-        named.filter(|(_, found)| !is_other(&found.address)).take(RECIPIENTS).collect()
+        let named = named.filter(|(_, found)| !is_other(&found.address));
+        let is_aside = |at: usize, found: &Named| {
+            found.is_listed && self.lines[at].len() < found.address.len() + 20 && self.is_asked_for(rules, at)
+        };
+        named.filter(|(at, found)| !is_aside(*at, found)).take(RECIPIENTS).collect()
+    }
+
+    /// Whether the sentence that this line ends says whom to ask, not who failed.
+    fn is_asked_for(&self, rules: &Rules, at: usize) -> bool {
+        let ends = |line: &String| line.trim_end().ends_with(['.', '!', '>']);
+        let start = self.lines[..at].iter().rposition(ends).map_or(0, |end| end + 1);
+        let start = start.max(at.saturating_sub(SENTENCE_LINES));
+        let sentence = self.lines[start..at].join(" ");
+        // A list of those that failed ends with a colon, whatever came before.
+        let sentence = sentence.rsplit_once(". ").map_or(sentence.as_str(), |(_, last)| last);
+        !sentence.trim().is_empty() && rules.is_aside(sentence) && !rules.signs_of_text(sentence).bounce
+    }
+
+    /// Whether this line is of the header of the mail, as some reports begin with it.
+    fn is_of_header(&self, at: usize) -> bool {
+        let is_to = |line: &str| starts_with_any(line.trim_start(), &["to:", "cc:", "an:", "para:"]);
+        let is_other =
+            |line: &String| starts_with_any(line.trim_start(), &["subject:", "sent:", "betreff:", "asunto:"]);
+        let near = at.saturating_sub(HEADER_LINES)..self.lines.len().min(at + HEADER_LINES);
+        is_to(&self.lines[at]) && self.lines[near].iter().any(is_other)
+    }
+
+    /// Names without a domain in a list of those that failed, each on a line of its own.
+    pub(super) fn local_names(&self, rules: &Rules) -> impl Iterator<Item = &str> {
+        let announces = |line: &String| line.trim_end().ends_with(':') && rules.signs_of_text(line).bounce;
+        let start = self.lines.iter().position(announces).map_or(self.lines.len(), |at| at + 1);
+        let is_name = |name: &str| {
+            name.len() >= 2
+                && name.len() <= 64
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let lines = self.lines[start..].iter().skip_while(|line| line.trim().is_empty());
+        lines
+            .take_while(move |line| line.starts_with([' ', '\t']) && is_name(line.trim()))
+            .map(|line| line.trim())
+            .take(RECIPIENTS)
     }
 
     /// Without a line that names a recipient: the only address that can be one, or those that the

@@ -55,7 +55,7 @@ fn replies_from_the_world() {
     check("550 Recipient not found", BadMailbox, GiveUp, true);
     check(
         "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302).",
-        Protocol,
+        BadMailbox,
         GiveUp,
         false,
     );
