@@ -14,8 +14,26 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(PATTERN).expect("t
 pub(super) fn find(text: &str) -> impl Iterator<Item = (usize, &str)> {
     ADDRESS
         .find_iter(text)
-        .map(|found| (found.start(), found.as_str()))
+        .map(|found| {
+            let address = without_words(found.as_str());
+            // It is a part of what was found.
+            (found.start() + (address.as_ptr() as usize - found.as_str().as_ptr() as usize), address)
+        })
         .filter(|(_, text)| is_plausible(text))
+}
+
+/// `address` without the words that stand right beside it, as in languages without blanks.
+pub(super) fn without_words(address: &str) -> &str {
+    let is_word = |c: char| c >= '\u{2e80}';
+    let Some((local, domain)) = address.rsplit_once('@') else { return address };
+    let start =
+        local.rfind(is_word).map_or(0, |at| at + local[at..].chars().next().map_or(0, char::len_utf8));
+    let end = domain.find(is_word).unwrap_or(domain.len());
+    let start = if start < local.len() { start } else { 0 };
+    // A domain may be of such letters itself.
+    let is_whole = domain[..end].contains('.') && !domain[..end].ends_with('.');
+    let end = if is_whole { end } else { domain.len() };
+    &address[start..local.len() + 1 + end]
 }
 
 /// The first address in `text`.
@@ -139,6 +157,8 @@ mod tests {
         check("RCPT TO:<o'neil@x.example>... Sent to a@b.example.", &["o'neil@x.example", "a@b.example"]);
         check("id 123@host and @x.example and a@", &[]);
         check("jürgen@müller.example:", &["jürgen@müller.example"]);
+        check("收件人bob@x.example的邮箱", &["bob@x.example"]);
+        check("さくら@例え.example a@例え.テスト", &["さくら@例え.example", "a@例え.テスト"]);
         check(r#"<"a b"@x.example>"#, &[r#""a b"@x.example"#]);
     }
 

@@ -29,7 +29,7 @@ const REPORT_PARTS: usize = 10;
 /// A packed report is not longer.
 const REPORT_BYTES: usize = 8 << 20;
 /// What mail systems call themselves.
-const SYSTEM_NAMES: [&str; 10] = [
+const SYSTEM_NAMES: [&str; 14] = [
     "mailer-daemon",
     "mail deliver",
     "mail.deliver",
@@ -39,7 +39,11 @@ const SYSTEM_NAMES: [&str; 10] = [
     "mail system",
     "mail administrator",
     "system administrator",
-    "mail gateway",
+    "gateway",
+    "interscan",
+    "antivirus",
+    "mail service",
+    "mail_service",
 ];
 /// How the subject of a mail begins that somebody forwarded.
 const FORWARDED: [&str; 8] = ["fw:", "fwd:", "wg:", "tr:", "rv:", "enc:", "i:", "转发"];
@@ -314,13 +318,23 @@ impl Reader {
         let by_text = self.rules.signs_of_text(&text);
         let failed = mail.failed_recipients();
         let is_system = mail.is_from_system();
-        let signs = usize::from(is_system) * 2
+        let is_failure = by_text.bounce || by_text.delay;
+        // Words that say of an address why it failed are as good as words of a failure.
+        let mut signs = usize::from(is_system) * 2
             + usize::from(mail.has_null_path())
             + usize::from(by_subject.bounce || by_subject.delay) * 2
-            + usize::from(by_text.bounce || by_text.delay) * 2
+            + usize::from(is_failure) * 2
             + usize::from(!failed.is_empty()) * 3
             + usize::from(mail.original.is_some())
             + usize::from(reply::has_reply(&text));
+        let is_told = LazyCell::new(|| {
+            let tells =
+                |entry: &Entry| reply::judge(&self.classifier, &self.rules, &entry.reason, None).is_telling;
+            mail.entries(&self.rules).iter().any(tells)
+        });
+        if !is_failure && (is_system && mail.has_null_path() || by_subject.bounce) && *is_told {
+            signs += 2;
+        }
         // People write of bounces too; what looks like one must do so in every way.
         let is_report = mail.has_null_path() && !is_automatic(&mail.message.header);
         let is_sure = by_text.bounce
@@ -329,10 +343,7 @@ impl Reader {
         // Gateways have names of their own, and some neither a null path nor the returned mail.
         let lists_failed = || mail.entries(&self.rules).iter().any(|entry| entry.is_listed);
         let is_sure = is_sure
-            || by_subject.bounce
-                && (by_text.bounce || by_text.delay)
-                && !mail.is_by_person()
-                && lists_failed();
+            || by_subject.bounce && !mail.is_by_person() && (is_failure || *is_told) && lists_failed();
         let is_answer = by_subject.auto_reply || by_subject.challenge || by_subject.delivered;
         if signs < 4 || is_answer || !(is_system || is_sure || !failed.is_empty()) {
             return None;

@@ -1,5 +1,7 @@
 //! The rules for texts: data in `rules.toml`, each with its tests.
 
+use std::borrow::Cow;
+
 use regex::bytes::{RegexSet, RegexSetBuilder, SetMatches};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
@@ -156,6 +158,11 @@ fn set<'a>(texts: impl Iterator<Item = &'a str>) -> RegexSet {
         .expect("the tests compile the rules")
 }
 
+/// The rules ignore the case of ASCII by themselves, and have other letters in lower case.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { text.into() } else { text.to_lowercase().into() }
+}
+
 fn with_addresses(text: &str) -> String {
     let capture = |name: &str| format!("(?<{name}>{})", address::PATTERN);
     text.replace("{A}", &capture("address")).replace("{O}", &capture("original"))
@@ -217,12 +224,12 @@ impl Rules {
 
     /// What a subject says about its mail.
     pub(super) fn signs_of_subject(&self, subject: &str) -> Signs {
-        self.signs(Place::Subject, &self.subjects.matches(subject.as_bytes()))
+        self.signs(Place::Subject, &self.subjects.matches(lower(subject).as_bytes()))
     }
 
     /// What words say about their mail.
     pub(super) fn signs_of_text(&self, text: &str) -> Signs {
-        self.signs(Place::Text, &self.texts.matches(text.as_bytes()))
+        self.signs(Place::Text, &self.texts.matches(lower(text).as_bytes()))
     }
 
     /// Whether the returned message begins behind this line.
@@ -248,10 +255,11 @@ impl Rules {
         for at in self.recipients.matches(line.as_bytes()) {
             let Some(found) = self.addresses[at].captures(line) else { continue };
             let address = found.name("address").expect("each rule has one");
-            if address::is_plausible(address.as_str()) {
+            let plain = address::without_words(address.as_str());
+            if address::is_plausible(plain) {
                 let original = found.name("original").map(|original| original.as_str().to_owned());
                 return Some(Named {
-                    address: address.as_str().to_owned(),
+                    address: plain.to_owned(),
                     original,
                     end: address.end(),
                     is_listed: self.lists[at],
@@ -263,7 +271,7 @@ impl Rules {
 
     /// What the words of a program mean: the first rule that matches.
     pub(super) fn reason(&self, text: &str) -> Option<Reason> {
-        self.reasons.matches(text.as_bytes()).iter().next().map(|at| self.reason_of[at])
+        self.reasons.matches(lower(text).as_bytes()).iter().next().map(|at| self.reason_of[at])
     }
 }
 
@@ -309,7 +317,7 @@ mod tests {
         }
         for (at, rule) in file.reason.iter().enumerate() {
             for test in &rule.tests {
-                let first = rules.reasons.matches(test.as_bytes()).iter().next();
+                let first = rules.reasons.matches(lower(test).as_bytes()).iter().next();
                 if first != Some(at) {
                     wrong.push((rule.name.clone(), format!("{test}: {first:?}")));
                 }

@@ -104,7 +104,7 @@ fn reports_in_the_words_of_gateways() {
     // A name of its own, no null path, nothing returned.
     let gateway = |subject: &str, field: &str| {
         format!(
-            "From: Antivirus_Gateway@x.example\nTo: news@sender.example\nSubject: {subject}\n{field}\n\
+            "From: E500_Filter@x.example\nTo: news@sender.example\nSubject: {subject}\n{field}\n\
              Your message could not be delivered to the following recipients:\n\nbob@x.example\nuser unknown\n"
         )
     };
@@ -116,6 +116,21 @@ fn reports_in_the_words_of_gateways() {
         ("Delivery failure notification", "User-Agent: Mozilla Thunderbird\n"),
     ] {
         assert_eq!(read(&gateway(subject, field)).kind, Kind::Other, "what a person wrote: {subject}");
+    }
+    // Words of other languages, with capitals of their own.
+    let mail = gateway("Не удалось доставить: новости", "").replace("user unknown", "Пользователь НЕ найден");
+    check(&mail, "bob@x.example", Kind::Bounce, Class::BadMailbox, true, Some(true));
+    // Who tells of a bounce is no mail system, nor is what answers for somebody.
+    for (from, subject, field) in [
+        ("Bob <bob@x.example>", "mail returned", ""),
+        ("help@x.example", "[Ticket 12] Undelivered mail", "Auto-Submitted: auto-generated\n"),
+        ("postmaster@x.example", "Account notice", ""),
+    ] {
+        let mail = format!(
+            "From: {from}\nTo: news@sender.example\nSubject: {subject}\n{field}\n\
+             The mail to carol@y.example came back: 550 5.1.1 user unknown\n"
+        );
+        assert!(read(&mail).events.iter().all(|event| !event.hard), "{subject}");
     }
     // Some name mailboxes without their domain.
     let mail = words(

@@ -212,8 +212,9 @@ impl Note {
         };
         let lines = self.lines[start..].iter().skip_while(|line| line.trim().is_empty());
         lines
-            .take_while(move |line| line.starts_with([' ', '\t']) && is_name(line.trim()))
-            .map(|line| line.trim())
+            .take_while(|line| line.starts_with([' ', '\t']))
+            .map(|line| line.split_once(" (").map_or(line.trim(), |(name, _)| name.trim()))
+            .take_while(move |name| is_name(name))
             .take(RECIPIENTS)
     }
 
