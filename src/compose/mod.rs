@@ -23,7 +23,7 @@ mod header;
 mod in_campaign;
 mod line_ends;
 mod lines;
-mod message_id;
+pub mod message_id;
 mod mime;
 mod plain;
 pub mod return_path;

@@ -18,12 +18,15 @@ const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// The letters of a token.
 const TOKEN_LETTERS: usize = (TOKEN_BYTES * 8).div_ceil(5);
 
+/// How tokens name a run.
+pub type RunHash = [u8; RUN_BYTES];
+
 /// Makes the return paths of a run.
 #[derive(Debug)]
 pub struct ReturnPaths {
     base: Address,
     /// `None` when all recipients share one return path.
-    verp: Option<(Key, [u8; RUN_BYTES])>,
+    verp: Option<(Key, RunHash)>,
 }
 
 /// The local part leaves no room for a token.
@@ -35,7 +38,7 @@ impl ReturnPaths {
     /// The return paths of the run `run_id`: `base` with a token, or `base` itself when `verp` is
     /// false.
     pub fn new(base: &Address, verp: bool, run_id: &str, secret: &[u8]) -> Result<Self, NoRoom> {
-        let verp = verp.then(|| (key(secret), run(run_id)));
+        let verp = verp.then(|| (key(secret), run_hash(run_id)));
         let paths = Self { base: base.clone(), verp };
         // Every token has the same length: if one fits, all do.
         paths.with_token(0).map(|_| paths)
@@ -60,20 +63,47 @@ impl ReturnPaths {
 
 /// The row of the run `run_id` that a return path names, when it was made with `secret`.
 pub fn decode(secret: &[u8], run_id: &str, return_path: &Address) -> Option<u32> {
-    let (_, token) = return_path.local().rsplit_once('+')?;
-    let bytes = decode_letters(token)?;
-    let (said, tag) = bytes.split_at(RUN_BYTES + 4);
-    let expected = hmac::sign(&key(secret), said);
-    let row = said[RUN_BYTES..].try_into().expect("a row has four bytes");
-    (seal::same(tag, &expected.as_ref()[..TAG_BYTES]) && said[..RUN_BYTES] == run(run_id))
-        .then(|| u32::from_be_bytes(row))
+    let token = PathToken::of(return_path)?;
+    token.row(secret).filter(|_| token.run() == run_hash(run_id))
+}
+
+/// The token of a return path: anybody may have written it until [`PathToken::row`] says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PathToken([u8; TOKEN_BYTES]);
+
+impl PathToken {
+    /// The token of a return path, if it has one.
+    pub fn of(return_path: &Address) -> Option<Self> {
+        let (_, token) = return_path.local().rsplit_once('+')?;
+        decode_letters(token.as_bytes()).map(Self)
+    }
+
+    /// The token of the return path whose local part goes on with `text` after its `+`.
+    pub fn at_start(text: &[u8]) -> Option<Self> {
+        let (token, behind) = text.split_at_checked(TOKEN_LETTERS)?;
+        behind.starts_with(b"@").then(|| decode_letters(token).map(Self))?
+    }
+
+    /// The hash of the run that it names.
+    pub fn run(&self) -> RunHash {
+        self.0[..RUN_BYTES].try_into().expect("a token is longer")
+    }
+
+    /// The row that it names, when it was made with `secret`.
+    pub fn row(&self, secret: &[u8]) -> Option<u32> {
+        let (said, tag) = self.0.split_at(RUN_BYTES + 4);
+        let expected = hmac::sign(&key(secret), said);
+        let row = said[RUN_BYTES..].try_into().expect("a row has four bytes");
+        seal::same(tag, &expected.as_ref()[..TAG_BYTES]).then(|| u32::from_be_bytes(row))
+    }
 }
 
 fn key(secret: &[u8]) -> Key {
     seal::derive(secret, "mailrun return path")
 }
 
-fn run(run_id: &str) -> [u8; RUN_BYTES] {
+/// How tokens name the run `run_id`.
+pub fn run_hash(run_id: &str) -> RunHash {
     blake3::hash(run_id.as_bytes()).as_bytes()[..RUN_BYTES].try_into().expect("a hash has 32 bytes")
 }
 
@@ -85,12 +115,12 @@ fn encode(bytes: &[u8; TOKEN_BYTES]) -> String {
     (0..TOKEN_LETTERS).map(|at| char::from(LETTERS[usize::from(letter(at))])).collect()
 }
 
-fn decode_letters(text: &str) -> Option<[u8; TOKEN_BYTES]> {
+fn decode_letters(text: &[u8]) -> Option<[u8; TOKEN_BYTES]> {
     let mut bytes = [0; TOKEN_BYTES];
     if text.len() != TOKEN_LETTERS {
         return None;
     }
-    for (at, letter) in text.bytes().enumerate() {
+    for (at, letter) in text.iter().enumerate() {
         let value = LETTERS.iter().position(|known| *known == letter.to_ascii_lowercase())?;
         for n in (0..5).filter(|n| value >> (4 - n) & 1 == 1) {
             let bit = at * 5 + n;
@@ -117,6 +147,21 @@ mod tests {
             assert_eq!(decode(b"secret", "4f2a9c01bd7e", &path), Some(row));
             let upper = Address::parse(&path.to_string().to_uppercase()).unwrap();
             assert_eq!(decode(b"secret", "4f2a9c01bd7e", &upper), Some(row), "some servers change the case");
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_behind_its_plus() {
+        let path = ReturnPaths::new(&base(), true, "run", b"secret").unwrap().of(7).to_string();
+        let token = PathToken::of(&Address::parse(&path).unwrap()).unwrap();
+        let (_, behind) = path.split_once('+').unwrap();
+        assert_eq!(PathToken::at_start(behind.as_bytes()), Some(token));
+        assert_eq!(
+            (token.run(), token.row(b"secret"), token.row(b"other")),
+            (run_hash("run"), Some(7), None)
+        );
+        for other in [&behind[1..], &behind[..20], &behind.replace('@', "a@")] {
+            assert_eq!(PathToken::at_start(other.as_bytes()), None, "{other}");
         }
     }
 

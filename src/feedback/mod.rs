@@ -9,6 +9,7 @@
 //! refusal has the same class whether it comes now or later.
 
 mod address;
+mod attribution;
 mod complaint;
 mod event;
 mod mime;
@@ -23,9 +24,12 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traces;
 
+pub use attribution::{By, Recipient};
 pub use event::{Event, Kind};
 pub use reader::Reader;
 pub use reports::{DmarcReport, Report, TlsReport};
 pub use said::Feedback;
 pub use source::{Found, Source, SourceError, content_hash, each_mail};
+pub use traces::Traces;

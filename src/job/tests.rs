@@ -37,24 +37,24 @@ route = "sandbox"
 "#;
 
 /// The clock set to `text`, RFC 3339.
-fn clock(text: &str) -> Clock {
+pub(super) fn clock(text: &str) -> Clock {
     let at = chrono::DateTime::parse_from_rfc3339(text).unwrap();
     Clock::simulated(Reading::simulated(Timestamp(at.timestamp_micros())))
 }
 
-fn workspace(folder: &Path, clock: Clock) -> Workspace {
+pub(super) fn workspace(folder: &Path, clock: Clock) -> Workspace {
     let places = Places { state: Some(folder.join("state")), runs: Some(folder.join("runs")) };
     Workspace::new(places, clock, Arc::new(Silent))
 }
 
-fn write_campaign(folder: &Path) {
+pub(super) fn write_campaign(folder: &Path) {
     fs::write(folder.join("campaign.toml"), CAMPAIGN).unwrap();
     fs::write(folder.join("list.csv"), "email\nann@a.example\nrcpt-550-5.1.1@b.example\n").unwrap();
     fs::write(folder.join("text.hbs"), "Hello {{email}}\n").unwrap();
 }
 
 /// Sends what is selected to the embedded receiver, which keeps the messages in `<folder>/mail`.
-async fn send(workspace: &Workspace, folder: &Path, selection: &Selection) -> Conclusion {
+pub(super) async fn send(workspace: &Workspace, folder: &Path, selection: &Selection) -> Conclusion {
     let campaign = workspace.load(&folder.join("campaign.toml")).unwrap();
     let job = Job::open(workspace, campaign).unwrap();
     let mut run = job.freeze_or_resume(selection).unwrap();

@@ -1,0 +1,422 @@
+//! Whom mails that came back concern: from tokens, `Message-ID`s and addresses to rows of runs.
+//!
+//! Tokens come first, since nobody can make them up; then the `Message-ID`; then the address, if it
+//! was a recipient lately. Mails are looked up many at a time, so that each run's plan and journal
+//! are read once for all of them, and only one run's at a time is in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::error::JobError;
+use super::read_mail::ReadMail;
+use super::secret::token_secret;
+use super::workspace::Workspace;
+use crate::compose::message_id::{self, Named};
+use crate::compose::return_path::{PathToken, RunHash, run_hash};
+use crate::compose::token::{self, Purpose, Token};
+use crate::feedback::{By, Event, Kind, Recipient};
+use crate::journal::{Reader, RowState, States};
+use crate::mail::{Address, Disposition, Timestamp};
+use crate::plan::Plan;
+use crate::run_dir::{Manifest, StoredRun};
+use crate::state;
+use crate::suppression::AddressKey;
+
+/// An address that is all that a mail says must have been a recipient within this time.
+const LATELY: Duration = Duration::from_secs(30 * 86_400);
+
+/// The runs of a workspace, by what mails that come back say of them.
+pub(super) struct RunIndex<'w> {
+    workspace: &'w Workspace,
+    runs: Vec<Known>,
+    by_hash: HashMap<RunHash, Vec<usize>>,
+    by_tag: HashMap<String, usize>,
+    /// All secrets in use.
+    secrets: Vec<Vec<u8>>,
+}
+
+/// A run, and what its mails say.
+struct Known {
+    run: StoredRun,
+    manifest: Manifest,
+    /// Its secret, as a place in [`RunIndex::secrets`]; none where it can't be read.
+    secret: Option<usize>,
+}
+
+/// A row that a mail may be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    run: usize,
+    row: u32,
+}
+
+/// What a mail says of its rows, before any run is opened.
+enum Said {
+    Rows(By, Vec<Candidate>),
+    /// The token of a link whose run is gone, or has no row for it.
+    Link(Token, Address),
+    /// A run whose rows share one message.
+    Run(usize),
+    Nothing,
+}
+
+/// An event without a row: which mail, which event.
+type Place = (usize, usize);
+
+impl<'w> RunIndex<'w> {
+    /// Reads the manifests of all runs that are known. What can't be read is reported and left out.
+    pub(super) fn open(workspace: &'w Workspace) -> Result<Self, JobError> {
+        let mut index = Self {
+            workspace,
+            runs: Vec::new(),
+            by_hash: HashMap::new(),
+            by_tag: HashMap::new(),
+            secrets: Vec::new(),
+        };
+        for folder in workspace.known_runs()? {
+            let store = state::runs(&folder);
+            for dir in store.list()? {
+                let run = StoredRun::new(store.clone(), dir);
+                match run.manifest() {
+                    Ok(manifest) => index.add(run, manifest),
+                    Err(error) => workspace.warn(format!("feedback on `{}`: {error}", run.dir().name())),
+                }
+            }
+        }
+        if index.secrets.is_empty() {
+            index.secrets.extend(token_secret(workspace, None));
+        }
+        Ok(index)
+    }
+
+    fn add(&mut self, run: StoredRun, manifest: Manifest) {
+        let secret = match token_secret(self.workspace, manifest.campaign.unsubscribe.as_ref()) {
+            Ok(secret) => {
+                let known = self.secrets.iter().position(|known| *known == secret);
+                Some(known.unwrap_or_else(|| {
+                    self.secrets.push(secret);
+                    self.secrets.len() - 1
+                }))
+            }
+            Err(error) => {
+                self.workspace
+                    .warn(format!("no token of run `{}` can be verified: {error}", run.dir().name()));
+                None
+            }
+        };
+        let (number, id) = (self.runs.len(), manifest.run_id.as_str());
+        self.by_hash.entry(run_hash(id)).or_default().push(number);
+        self.by_tag.insert(message_id::tag(&manifest.campaign_id, id), number);
+        self.runs.push(Known { run, manifest, secret });
+    }
+
+    /// Finds the recipients that the events of these mails concern.
+    pub(super) fn attribute(&self, mails: &mut [ReadMail]) -> Result<(), JobError> {
+        let mut rows: BTreeMap<usize, Vec<(usize, By, u32)>> = BTreeMap::new();
+        let mut within: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (number, mail) in mails.iter_mut().enumerate() {
+            self.note_unsubscribe(mail);
+            match self.said(mail) {
+                Said::Rows(by, candidates) => {
+                    if let Some(found) = self.only(&candidates, mail)? {
+                        rows.entry(found.run).or_default().push((number, by, found.row));
+                    }
+                }
+                Said::Link(token, address) => give(mail, recipient_of_link(&token, address)),
+                Said::Run(run) => {
+                    within.entry(run).or_default().insert(number);
+                }
+                Said::Nothing => {}
+            }
+        }
+        for (run, mut rows) in rows {
+            rows.sort_unstable_by_key(|(_, _, row)| *row);
+            let mut open = Open::new(self.workspace, &self.runs[run])?;
+            for (number, by, row) in rows {
+                if row < open.plan.len() {
+                    let found = open.recipient(row, by)?;
+                    give(&mut mails[number], found);
+                }
+            }
+        }
+        self.look_up_addresses(mails, &within)
+    }
+
+    /// A mail whose subject is the token of a link unsubscribes, whatever else it says: somebody
+    /// followed the `mailto:` of `List-Unsubscribe`.
+    fn note_unsubscribe(&self, mail: &mut ReadMail) {
+        let is_open = match mail.feedback.kind {
+            Kind::Other | Kind::AutoReply | Kind::Challenge | Kind::Delivered => true,
+            Kind::Bounce
+            | Kind::Delay
+            | Kind::Complaint
+            | Kind::NotSpam
+            | Kind::Unsubscribe
+            | Kind::AuthFailure
+            | Kind::DmarcAggregate
+            | Kind::TlsReport => false,
+        };
+        let link = mail.traces.subject.as_ref().and_then(|subject| self.link(subject));
+        if let Some(event) = mail.feedback.events.first_mut()
+            && is_open
+            && link.is_some_and(|link| link.purpose == Purpose::Unsubscribe)
+        {
+            (mail.feedback.kind, event.kind) = (Kind::Unsubscribe, Kind::Unsubscribe);
+        }
+    }
+
+    /// The rows that a mail names, by the surest way that names any.
+    fn said(&self, mail: &ReadMail) -> Said {
+        let traces = &mail.traces;
+        for (by, tokens) in [(By::Envelope, &traces.envelope), (By::Returned, &traces.returned)] {
+            let named: BTreeSet<Candidate> = tokens.iter().flat_map(|token| self.verified(token)).collect();
+            if !named.is_empty() {
+                return Said::Rows(by, named.into_iter().collect());
+            }
+        }
+        let links = traces
+            .subject
+            .iter()
+            .chain(traces.subject.is_none().then_some(&traces.links).into_iter().flatten());
+        let links: Vec<Token> = links.filter_map(|text| self.link(text)).collect();
+        if let Some(first) = links.first() {
+            let is_one = links.iter().all(|link| link.run == first.run && link.row == first.row);
+            let run = self.by_tag.get(&message_id::tag(&first.campaign, &first.run));
+            return match (run, first.row, &first.address) {
+                _ if !is_one || first.purpose != Purpose::Unsubscribe => Said::Nothing,
+                (Some(&run), Some(row), _) => Said::Rows(By::Link, vec![Candidate { run, row }]),
+                (_, _, Some(address)) => Said::Link(first.clone(), address.clone()),
+                _ => Said::Nothing,
+            };
+        }
+        for id in mail.feedback.original_message_id.iter().chain(&traces.answers) {
+            let Some(named) = Named::of(id) else { continue };
+            let Some(&run) = self.by_tag.get(&named.tag) else { continue };
+            return match named.row {
+                Some(row) => Said::Rows(By::MessageId, vec![Candidate { run, row }]),
+                None => Said::Run(run),
+            };
+        }
+        Said::Nothing
+    }
+
+    /// The rows that a token names, in runs of the same id too.
+    fn verified(&self, token: &PathToken) -> Vec<Candidate> {
+        let runs = self.by_hash.get(&token.run()).map(Vec::as_slice).unwrap_or_default();
+        let row_in = |run: usize| {
+            let row = token.row(self.secrets.get(self.runs[run].secret?)?)?;
+            Some(Candidate { run, row })
+        };
+        runs.iter().filter_map(|run| row_in(*run)).collect()
+    }
+
+    fn link(&self, text: &str) -> Option<Token> {
+        self.secrets.iter().find_map(|secret| token::decode(secret, text).ok())
+    }
+
+    /// The one candidate; of several, the one whose address the mail names.
+    fn only(&self, candidates: &[Candidate], mail: &ReadMail) -> Result<Option<Candidate>, JobError> {
+        if let [one] = candidates {
+            return Ok(Some(*one));
+        }
+        let mut named = Vec::new();
+        for candidate in candidates {
+            let known = &self.runs[candidate.run];
+            let plan = known.manifest.open_plan(&known.run.dir().plan())?;
+            if candidate.row < plan.len()
+                && mail.feedback.events.iter().any(|event| is_about(event, &plan.address(candidate.row)))
+            {
+                named.push(*candidate);
+            }
+        }
+        Ok(if let [one] = named[..] { Some(one) } else { None })
+    }
+
+    /// The last resort: addresses that were recipients lately. `within` names mails whose run is
+    /// known, without the row.
+    fn look_up_addresses(
+        &self,
+        mails: &mut [ReadMail],
+        within: &BTreeMap<usize, BTreeSet<usize>>,
+    ) -> Result<(), JobError> {
+        let mut wanted: HashMap<String, Vec<Place>> = HashMap::new();
+        for (number, mail) in mails.iter().enumerate() {
+            for (at, event) in mail.feedback.events.iter().enumerate() {
+                if mail.recipients[at].is_none() && acts(event.kind) {
+                    let named = [&event.address, &event.final_address].into_iter().flatten();
+                    for address in named.filter_map(|text| Address::parse(text).ok()) {
+                        wanted.entry(key(&address)).or_default().push((number, at));
+                    }
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let now = self.workspace.clock().wall();
+        let mut latest: Vec<usize> =
+            (0..self.runs.len()).filter(|run| self.runs[*run].is_later_than(now - LATELY)).collect();
+        latest.sort_by_key(|run| std::cmp::Reverse(self.runs[*run].manifest.started));
+        let mut found: HashMap<Place, Recipient> = HashMap::new();
+        for run in latest {
+            let known = &self.runs[run];
+            let plan = known.manifest.open_plan(&known.run.dir().plan())?;
+            let mut places: Vec<(u32, Place, bool)> = Vec::new();
+            let mut own = String::new();
+            for row in 0..plan.len() {
+                let local = plan.email(row).rsplit_once('@').map_or("", |(local, _)| local);
+                AddressKey::write(local, plan.domain(row), &mut own);
+                for place in wanted.get(&own).into_iter().flatten() {
+                    let elsewhere =
+                        within.iter().any(|(other, mails)| *other != run && mails.contains(&place.0));
+                    let event = &mails[place.0].feedback.events[place.1];
+                    let is_first = event
+                        .address
+                        .as_deref()
+                        .is_some_and(|text| Address::parse(text).is_ok_and(|address| key(&address) == own));
+                    if !elsewhere {
+                        places.push((row, *place, is_first));
+                    }
+                }
+            }
+            if places.is_empty() {
+                continue;
+            }
+            let mut open = Open::with(self.workspace, known, plan)?;
+            // Where a mail was sent to says more than where it was forwarded to.
+            places.sort_by_key(|(row, _, is_first)| (!is_first, *row));
+            for (row, place, _) in places {
+                let recipient = open.recipient(row, By::Address)?;
+                match found.get(&place) {
+                    Some(other) if worth(other) >= worth(&recipient) => {}
+                    Some(_) | None => drop(found.insert(place, recipient)),
+                }
+            }
+        }
+        for ((number, at), recipient) in found {
+            mails[number].recipients[at] = Some(recipient);
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    fn is_later_than(&self, time: Timestamp) -> bool {
+        let last = self.manifest.finished.max(self.manifest.started);
+        self.manifest.started.is_some() && last.is_some_and(|last| last > time)
+    }
+}
+
+/// A run whose rows are looked up.
+struct Open<'k> {
+    known: &'k Known,
+    plan: Plan,
+    journal: Option<(Reader, States)>,
+}
+
+impl<'k> Open<'k> {
+    fn new(workspace: &Workspace, known: &'k Known) -> Result<Self, JobError> {
+        let plan = known.manifest.open_plan(&known.run.dir().plan())?;
+        Self::with(workspace, known, plan)
+    }
+
+    fn with(workspace: &Workspace, known: &'k Known, plan: Plan) -> Result<Self, JobError> {
+        let (state, dir) = (workspace.state()?, known.run.dir());
+        let reader = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
+        let journal = reader.map(|reader| reader.states().map(|states| (reader, states))).transpose()?;
+        Ok(Self { known, plan, journal })
+    }
+
+    fn recipient(&mut self, row: u32, by: By) -> Result<Recipient, JobError> {
+        let manifest = &self.known.manifest;
+        Ok(Recipient {
+            campaign: manifest.campaign_id.clone(),
+            run: manifest.run_id.to_string(),
+            row: Some(row),
+            address: self.plan.address(row),
+            list_id: manifest.campaign.identity.list_id.clone(),
+            by,
+            trusted: by.is_token() || !manifest.campaign.sender.verp,
+            handed_over: self.handed_over(row)?,
+        })
+    }
+
+    /// When the next hop accepted the row's message, or may have.
+    fn handed_over(&self, row: u32) -> Result<Option<Timestamp>, JobError> {
+        let Some((journal, states)) = &self.journal else { return Ok(None) };
+        let started = self.known.manifest.started;
+        Ok(match states.state(row) {
+            RowState::Untouched | RowState::Pending => None,
+            RowState::Open | RowState::Unknown => started,
+            RowState::Final(Disposition::Accepted | Disposition::InDoubt) => {
+                let outcome = journal.details().outcome(states, row)?;
+                outcome.map(|outcome| outcome.last_attempt_at.unwrap_or(outcome.at)).or(started)
+            }
+            RowState::Final(
+                Disposition::Bounced
+                | Disposition::Deferred
+                | Disposition::Suppressed
+                | Disposition::Duplicate
+                | Disposition::Invalid
+                | Disposition::RenderFailed
+                | Disposition::NotAttempted
+                | Disposition::AlreadySent,
+            ) => None,
+        })
+    }
+}
+
+/// A link is of a run that is gone, and holds the address.
+fn recipient_of_link(token: &Token, address: Address) -> Recipient {
+    Recipient {
+        campaign: token.campaign.clone(),
+        run: token.run.clone(),
+        row: token.row,
+        address,
+        list_id: None,
+        by: By::Link,
+        trusted: true,
+        handed_over: None,
+    }
+}
+
+/// Gives a recipient that the mail as a whole names to the event that is about it: the one with its
+/// address, else the first of the gravest kind.
+fn give(mail: &mut ReadMail, found: Recipient) {
+    let events = &mail.feedback.events;
+    let named = events.iter().position(|event| is_about(event, &found.address));
+    let gravest = || events.iter().position(|event| event.kind == mail.feedback.kind);
+    if let Some(at) = named.or_else(gravest) {
+        mail.recipients[at] = Some(found);
+    }
+}
+
+fn is_about(event: &Event, address: &Address) -> bool {
+    let named = [&event.address, &event.final_address].into_iter().flatten();
+    named.filter_map(|text| Address::parse(text).ok()).any(|named| key(&named) == key(address))
+}
+
+fn key(address: &Address) -> String {
+    AddressKey::from(address).as_str().to_owned()
+}
+
+/// Whether events of this kind change anything for their recipients: only then an address is looked
+/// up in all runs.
+fn acts(kind: Kind) -> bool {
+    match kind {
+        Kind::Bounce | Kind::Complaint | Kind::NotSpam | Kind::Unsubscribe => true,
+        Kind::Delay
+        | Kind::Delivered
+        | Kind::AuthFailure
+        | Kind::AutoReply
+        | Kind::Challenge
+        | Kind::DmarcAggregate
+        | Kind::TlsReport
+        | Kind::Other => false,
+    }
+}
+
+/// Of several runs that mailed an address, one that can have caused the mail is meant.
+fn worth(recipient: &Recipient) -> (bool, bool) {
+    (recipient.handed_over.is_some(), recipient.trusted)
+}
