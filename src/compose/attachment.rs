@@ -49,7 +49,7 @@ pub(super) fn write_part(out: &mut Vec<u8>, file_name: &str, content: &[u8], rol
 }
 
 /// The media type for the extension of a file's name.
-fn media_type(file_name: &str) -> &'static str {
+pub(super) fn media_type(file_name: &str) -> &'static str {
     let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
     match extension.as_deref().unwrap_or_default() {
         "pdf" => "application/pdf",

@@ -26,6 +26,7 @@ mod lines;
 pub mod message_id;
 mod mime;
 mod plain;
+mod preview;
 pub mod return_path;
 mod row_files;
 mod setup;
@@ -34,6 +35,7 @@ mod unsubscribe;
 
 pub use composer::{Composer, Rendered};
 pub use error::RenderFailure;
+pub(crate) use preview::{InlineImages, preheader};
 pub use return_path::{NoRoom, ReturnPaths};
 pub use setup::RunFacts;
 

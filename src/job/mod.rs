@@ -80,7 +80,7 @@ pub(crate) use observer::{Notice, Observer, Stage};
 pub(crate) use open::Job;
 pub(crate) use outlook::Outlook;
 pub(crate) use read_mail::ReadMail;
-pub(crate) use render::RowChoice;
+pub(crate) use render::{Preview, Renderer, RowChoice};
 pub(crate) use retry::RetrySelection;
 pub(crate) use runs::{ListedRun, NextStep, RunFacts};
 pub(crate) use selection::Selection;

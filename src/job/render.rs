@@ -1,12 +1,13 @@
-//! The exact messages that `send` would make.
+//! The exact messages that `send` would make, and what recipients see of them.
 
 use super::error::{JobError, SelectionError};
 use super::open::{Job, inputs};
 use super::temporary_plan::TemporaryPlan;
-use crate::compose::Composer;
+use crate::campaign::ByteSize;
+use crate::compose::{Composer, InlineImages, RenderFailure, preheader};
 use crate::dkim::Signer;
 use crate::mail::Address;
-use crate::plan::Plan;
+use crate::plan::{Plan, Row};
 use crate::run_dir::{RunOptions, run_id};
 
 /// Which row's message.
@@ -16,8 +17,27 @@ pub(crate) enum RowChoice {
     Number(u32),
     /// The first row with this address.
     Address(Address),
+    /// So many rows, spread over the list.
+    Sample(u32),
     /// Every row.
     All,
+}
+
+/// A message as a recipient sees it.
+pub(crate) struct Preview {
+    /// Where its row is: `list.csv, row 3`.
+    pub place: String,
+    /// The recipient.
+    pub email: String,
+    pub subject: String,
+    /// What mailboxes show beside the subject.
+    pub preheader: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part for a browser, with its inline images.
+    pub html: Option<String>,
+    /// The size of the signed message.
+    pub bytes: ByteSize,
 }
 
 /// Makes the messages of a campaign's rows. Tokens and `Message-ID` are those of the run that
@@ -35,7 +55,7 @@ impl<'w> Job<'w> {
     pub(crate) fn renderer(&'w self, choice: &RowChoice) -> Result<Renderer<'w>, JobError> {
         let stop_after = match choice {
             RowChoice::Number(row) => Some(u64::from(*row).max(1)),
-            RowChoice::Address(_) | RowChoice::All => None,
+            RowChoice::Address(_) | RowChoice::Sample(_) | RowChoice::All => None,
         };
         let files = self.temporary_plan(None, stop_after)?;
         let plan = files.open()?;
@@ -47,30 +67,59 @@ impl<'w> Job<'w> {
 
 impl Renderer<'_> {
     /// The rows of `choice`, as indices of the plan.
-    pub(crate) fn rows(&self, choice: &RowChoice) -> Result<std::ops::Range<u32>, JobError> {
+    pub(crate) fn rows(&self, choice: &RowChoice) -> Result<Box<dyn Iterator<Item = u32>>, JobError> {
+        let all = self.plan.len();
         let index = match choice {
-            RowChoice::All => return Ok(0..self.plan.len()),
+            RowChoice::All => return Ok(Box::new(0..all)),
+            RowChoice::Sample(rows) => {
+                let rows = (*rows).min(all);
+                let spread = move |n| (u64::from(n) * u64::from(all) / u64::from(rows)) as u32;
+                return Ok(Box::new((0..rows).map(spread)));
+            }
             RowChoice::Number(row) => self.files.row((*row).max(1))?,
             RowChoice::Address(address) => (0..self.plan.len())
                 .find(|index| self.plan.address(*index) == *address)
                 .ok_or_else(|| SelectionError::NoAddress(address.clone()))?,
         };
-        Ok(index..index + 1)
+        Ok(Box::new(std::iter::once(index)))
     }
 
     /// The signed message of a row.
     pub(crate) fn message(&self, index: u32) -> Result<Vec<u8>, JobError> {
         let row = self.plan.row(index)?;
         let now = self.job.workspace.clock().wall();
-        let message = self.composer.compose(&row, now).map_err(|failure| {
-            let file = &self.job.target_group().expect("it is open").files()[row.file as usize].shown;
-            SelectionError::Render {
-                email: row.email.to_owned(),
-                place: format!("{file}, row {}", row.row),
-                reason: failure.to_string(),
-                hint: failure.hint(),
-            }
-        })?;
+        let message = self.composer.compose(&row, now).map_err(|failure| self.failed(&row, &failure))?;
         Ok(self.signer.sign(message, now)?.to_vec())
+    }
+
+    /// A row's message as its recipient sees it, with these images in it.
+    pub(crate) fn preview(&self, index: u32, images: &InlineImages) -> Result<Preview, JobError> {
+        let row = self.plan.row(index)?;
+        let now = self.job.workspace.clock().wall();
+        let (message, rendered) =
+            self.composer.compose_shown(&row, now).map_err(|failure| self.failed(&row, &failure))?;
+        Ok(Preview {
+            place: self.place(&row),
+            email: row.email.clone(),
+            preheader: preheader(&rendered),
+            html: images.page(&rendered),
+            subject: rendered.subject,
+            text: rendered.text.replace("\r\n", "\n"),
+            bytes: ByteSize(self.signer.sign(message, now)?.bytes as u64),
+        })
+    }
+
+    fn place(&self, row: &Row) -> String {
+        let file = &self.job.target_group().expect("it is open").files()[row.file as usize].shown;
+        format!("{file}, row {}", row.row)
+    }
+
+    fn failed(&self, row: &Row, failure: &RenderFailure) -> SelectionError {
+        SelectionError::Render {
+            email: row.email.clone(),
+            place: self.place(row),
+            reason: failure.to_string(),
+            hint: failure.hint(),
+        }
     }
 }

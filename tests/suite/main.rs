@@ -27,6 +27,7 @@ mod output;
 mod outside_text;
 mod parameters;
 mod passthrough;
+mod previews;
 mod private;
 mod refusals;
 mod relays;
