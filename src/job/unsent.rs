@@ -43,6 +43,7 @@ impl Unsent {
                         attempts: outcome.attempt,
                         first_attempt_at: outcome.first_attempt_at,
                         last_attempt_at: outcome.last_attempt_at,
+                        early: 0,
                         is_copy: false,
                     };
                     unsent.tried.push((task, schedule.due(at, now)));

@@ -44,6 +44,8 @@ pub(super) struct Judged {
     pub suppress: bool,
     /// The site is overloaded or does not work: it should get fewer connections.
     pub complains: bool,
+    /// The row came too fast: nothing but that kept it from being accepted.
+    pub too_fast: bool,
 }
 
 impl Judged {
@@ -57,6 +59,7 @@ impl Judged {
             stop: None,
             suppress: false,
             complains: false,
+            too_fast: false,
         }
     }
 
@@ -179,9 +182,13 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
             | Class::Routing => false,
         };
     let ending = if again { Ending::TryAgain } else { Ending::Final(Disposition::Bounced) };
+    let too_fast = again
+        && pause.is_none()
+        && matches!(meaning.class, Class::RateLimited | Class::Unavailable | Class::Other);
     Judged {
         class: Some(meaning.class),
         complains: complains || reply.code == 421,
+        too_fast,
         reply: Some(reply),
         pause,
         stop,

@@ -15,6 +15,9 @@ pub struct Task {
     pub first_attempt_at: Option<Timestamp>,
     /// The last transmission, if any.
     pub last_attempt_at: Option<Timestamp>,
+    /// How often it went out again before its schedule, at the rate that its site takes. The
+    /// schedule does not count these.
+    pub early: u8,
     /// The recipient has the message, and only the archive's copy of it is to be sent. Then the
     /// attempts are those of the copy, and the first was the recipient's.
     pub is_copy: bool,
@@ -23,7 +26,7 @@ pub struct Task {
 impl Task {
     /// A row that was never tried.
     pub fn fresh(row: u32) -> Self {
-        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None, is_copy: false }
+        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None, early: 0, is_copy: false }
     }
 
     /// The archive's copy of a message that went to this row at `sent_at`.

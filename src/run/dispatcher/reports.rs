@@ -103,6 +103,10 @@ impl Dispatcher {
             if lane.succeeded(accepted, report.started_at, now) {
                 tracing::debug!(site = lane.site.name, connections = lane.window(), "sped up");
             }
+            if let Some(rate) = lane.explain(report.started_at, now) {
+                let cause = lane.complaint().unwrap_or_default();
+                tracing::info!(site = lane.site.name, "slowed down to {rate:.1} messages a second: {cause}");
+            }
         }
     }
 
@@ -147,7 +151,8 @@ impl Dispatcher {
             // Rows that shared a message wait for the same time, so that they share the next one
             // too.
             Ending::TryAgain => {
-                match self.settings.schedule.next(tasks[0].row, task.attempts, first_attempt_at, now) {
+                let attempt = task.attempts.saturating_sub(u16::from(task.early));
+                match self.settings.schedule.next(tasks[0].row, attempt, first_attempt_at, now) {
                     // Nothing leaves before the pause is over, and then its time may be over too.
                     Next::At(at)
                         if !self
@@ -168,7 +173,11 @@ impl Dispatcher {
             Verdict::Final(disposition) => self.count(disposition),
             Verdict::Retry { at } => {
                 self.counts.retries += 1;
-                self.lanes[*lane].put_off(task, at);
+                if judged.too_fast {
+                    self.lanes[*lane].put_off_for_speed(task, at);
+                } else {
+                    self.lanes[*lane].put_off(task, at);
+                }
             }
             Verdict::Withdrawn | Verdict::Copy { .. } => {}
         }

@@ -12,6 +12,10 @@ use crate::run::task::{Composed, Task};
 /// A message that waited longer than this for its turn is composed again, so that `Date` and
 /// signature are fresh.
 const STALE_AFTER: Duration = Duration::from_secs(60);
+/// How often a row that its site refused for speed may go out before its schedule.
+const MOST_EARLY: u8 = 5;
+/// So long after its last attempt it may: sites count by the second.
+const EARLY_AFTER: Duration = Duration::from_secs(1);
 
 /// Rows that were never tried: a piece of a list that several lanes share.
 #[derive(Debug, Clone)]
@@ -92,6 +96,9 @@ pub(super) struct Backlog {
     fresh: VecDeque<Segment>,
     fresh_rows: usize,
     put_off: BinaryHeap<Reverse<PutOff>>,
+    /// Those of which the site only said that they came too fast: once it takes mail at a rate,
+    /// they follow the fresh rows and do not wait until they are due.
+    too_fast: BinaryHeap<Reverse<PutOff>>,
     /// The latest time that a row was put off until.
     latest: Option<Timestamp>,
     /// Rows that are being composed.
@@ -117,9 +124,22 @@ impl Backlog {
         self.put_off.push(Reverse(PutOff { at, task }));
     }
 
-    /// Takes up to `rows` rows to be composed; [`Self::prepared`] says that they are.
-    pub(super) fn start_preparing(&mut self, rows: usize, now: Timestamp) -> Vec<Task> {
-        let tasks: Vec<Task> = std::iter::from_fn(|| self.next(now)).take(rows).collect();
+    /// Puts a row that came too fast for the site off until `at`, or until its turn at the rate
+    /// that the site takes.
+    pub(super) fn put_off_for_speed(&mut self, task: Task, at: Timestamp) {
+        if task.early >= MOST_EARLY {
+            return self.put_off(task, at);
+        }
+        self.latest = self.latest.max(Some(at));
+        self.too_fast.push(Reverse(PutOff { at, task }));
+    }
+
+    /// Takes up to `rows` rows to be composed; [`Self::prepared`] says that they are. Rows that
+    /// came too fast are among them before they are due while fewer than `early` rows are in stock.
+    pub(super) fn start_preparing(&mut self, rows: usize, early: usize, now: Timestamp) -> Vec<Task> {
+        let mut tasks: Vec<Task> = std::iter::from_fn(|| self.next(now)).take(rows).collect();
+        let room = early.saturating_sub(self.in_stock() + tasks.len()).min(rows - tasks.len());
+        tasks.extend(std::iter::from_fn(|| self.next_early(now)).take(room));
         self.preparing += tasks.len();
         tasks
     }
@@ -129,8 +149,10 @@ impl Backlog {
         if let Some(task) = self.given_back.pop_front() {
             return Some(task);
         }
-        if self.next_retry_at().is_some_and(|at| at <= now) {
-            return self.put_off.pop().map(|Reverse(put_off)| put_off.task);
+        for put_off in [&mut self.put_off, &mut self.too_fast] {
+            if put_off.peek().is_some_and(|Reverse(first)| first.at <= now) {
+                return put_off.pop().map(|Reverse(put_off)| put_off.task);
+            }
         }
         while let Some(segment) = self.fresh.front_mut() {
             if let Some(row) = segment.next() {
@@ -140,6 +162,20 @@ impl Backlog {
             self.fresh.pop_front();
         }
         None
+    }
+
+    /// The next row that came too fast, although it is not due.
+    fn next_early(&mut self, now: Timestamp) -> Option<Task> {
+        self.early_at().filter(|at| *at <= now)?;
+        let Reverse(PutOff { task, .. }) = self.too_fast.pop()?;
+        Some(Task { early: task.early + 1, ..task })
+    }
+
+    /// When the next row that came too fast may go out before it is due.
+    fn early_at(&self) -> Option<Timestamp> {
+        let Reverse(first) = self.too_fast.peek()?;
+        let earliest = first.task.last_attempt_at.map_or(first.at, |last| last + EARLY_AFTER);
+        Some(earliest.min(first.at))
     }
 
     /// So many rows are no longer being composed.
@@ -183,7 +219,7 @@ impl Backlog {
 
     /// Rows that were given back or put off.
     pub(super) fn returned(&self) -> usize {
-        self.given_back.len() + self.put_off.len()
+        self.given_back.len() + self.retries()
     }
 
     /// Takes those of them that are late.
@@ -198,6 +234,7 @@ impl Backlog {
         };
         self.given_back.retain(&mut keep);
         self.put_off.retain(|Reverse(put_off)| keep(&put_off.task));
+        self.too_fast.retain(|Reverse(put_off)| keep(&put_off.task));
         late
     }
 
@@ -205,16 +242,18 @@ impl Backlog {
     pub(super) fn take_all(&mut self) -> Vec<Task> {
         self.fresh_rows = 0;
         let ready = self.ready.drain(..).flat_map(|ready| ready.tasks);
-        let put_off = self.put_off.drain().map(|Reverse(put_off)| put_off.task);
+        let put_off = self.put_off.drain().chain(self.too_fast.drain());
+        let put_off = put_off.map(|Reverse(put_off)| put_off.task);
         let fresh = self.fresh.drain(..).flatten().map(Task::fresh);
         ready.chain(self.given_back.drain(..)).chain(put_off).chain(fresh).collect()
     }
 
     /// True when rows could be composed at `now`, are being composed, or are ready.
-    pub(super) fn has_work(&self, now: Timestamp) -> bool {
+    /// `early` when those that came too fast need not be due.
+    pub(super) fn has_work(&self, early: bool, now: Timestamp) -> bool {
         let has_due = !self.given_back.is_empty()
             || self.fresh_rows > 0
-            || self.next_retry_at().is_some_and(|at| at <= now);
+            || self.next_retry_at(early).is_some_and(|at| at <= now);
         has_due || !self.ready.is_empty() || self.preparing > 0
     }
 
@@ -225,12 +264,12 @@ impl Backlog {
 
     /// Rows that wait to be composed, those for another attempt included.
     pub(super) fn waiting(&self) -> usize {
-        self.given_back.len() + self.put_off.len() + self.fresh_rows
+        self.given_back.len() + self.retries() + self.fresh_rows
     }
 
     /// Rows that wait for another attempt.
     pub(super) fn retries(&self) -> usize {
-        self.put_off.len()
+        self.put_off.len() + self.too_fast.len()
     }
 
     /// Rows that are being composed or whose message is ready.
@@ -258,14 +297,16 @@ impl Backlog {
         self.ready.get(nth).map(|ready| ready.composed.message.bytes)
     }
 
-    /// When the next row that was put off is due.
-    pub(super) fn next_retry_at(&self) -> Option<Timestamp> {
-        self.put_off.peek().map(|Reverse(put_off)| put_off.at)
+    /// When the next row that was put off may go out; `early` when those that came too fast need
+    /// not be due.
+    pub(super) fn next_retry_at(&self, early: bool) -> Option<Timestamp> {
+        let first = [self.put_off.peek(), self.too_fast.peek()].into_iter().flatten();
+        first.map(|Reverse(put_off)| put_off.at).chain(self.early_at().filter(|_| early)).min()
     }
 
     /// When the last row that was put off is due.
     pub(super) fn last_retry_at(&self) -> Option<Timestamp> {
-        self.latest.filter(|_| !self.put_off.is_empty())
+        self.latest.filter(|_| self.retries() > 0)
     }
 
     /// When the first ready message becomes stale.

@@ -91,6 +91,12 @@ impl Lane {
         self.backlog.put_off(task, at);
     }
 
+    /// Puts a row that came too fast for the site off until `at`, or until its turn at the rate
+    /// that the site takes.
+    pub(super) fn put_off_for_speed(&mut self, task: Task, at: Timestamp) {
+        self.backlog.put_off_for_speed(task, at);
+    }
+
     /// Puts rows in front of all others: their turn had come and nothing of them went out.
     pub(super) fn give_back(&mut self, tasks: impl IntoIterator<Item = Task, IntoIter: DoubleEndedIterator>) {
         self.backlog.give_back(tasks);
@@ -98,7 +104,7 @@ impl Lane {
 
     /// Takes up to `rows` rows to be composed; [`Self::prepared`] says that they are.
     pub(super) fn start_preparing(&mut self, rows: usize, now: Timestamp) -> Vec<Task> {
-        self.backlog.start_preparing(rows, now)
+        self.backlog.start_preparing(rows, self.health.speed.early_rows(), now)
     }
 
     /// So many rows are no longer being composed.
@@ -135,7 +141,7 @@ impl Lane {
 
     /// True when rows could be composed at `now`, are being composed, or are ready.
     pub(super) fn has_work(&self, now: Timestamp) -> bool {
-        self.backlog.has_work(now)
+        self.backlog.has_work(self.health.speed.early_rows() > 0, now)
     }
 
     /// Messages that are ready or being composed, when up to `recipients` rows share one.
@@ -371,8 +377,19 @@ impl Lane {
     /// at, when it slows down.
     pub(super) fn slow_down(&mut self, now: Timestamp) -> Option<f64> {
         let settled_at = self.health.speed.complained(now)?;
+        Some(self.settle(settled_at))
+    }
+
+    /// The site accepted a message that left at `started_at`: the rate in messages a second that
+    /// the lane continues at, when that explains what it refused before.
+    pub(super) fn explain(&mut self, started_at: Timestamp, now: Timestamp) -> Option<f64> {
+        let settled_at = self.health.speed.explained(started_at, now)?;
+        Some(self.settle(settled_at))
+    }
+
+    fn settle(&mut self, settled_at: Timestamp) -> f64 {
         self.throttled_until = self.throttled_until.max(Some(settled_at));
-        self.health.speed.learnt()
+        self.health.speed.learnt().expect("it was just learnt")
     }
 
     /// The site complained; what that changes.
@@ -420,7 +437,8 @@ impl Lane {
     ) -> Option<Timestamp> {
         let waits = self.has_ready();
         let has_work = self.waiting() > 0 || waits;
-        let retry_at = self.backlog.next_retry_at();
+        let early = self.health.speed.early_rows() > self.backlog.in_stock();
+        let retry_at = self.backlog.next_retry_at(early);
         let times = [
             paused_until.filter(|_| has_work),
             retry_at.map(|at| paused_until.map_or(at, |until| at.max(until))),

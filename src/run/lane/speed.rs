@@ -5,6 +5,10 @@
 //! that is accepted, and falls back again at the next complaints (additive increase, multiplicative
 //! decrease, as in RFC 5681 §3.1). Once the rate has doubled without a complaint, it is forgotten.
 //!
+//! Rows that were refused for speed come again behind the fresh ones, at this rate, as long as the
+//! site accepts mail. Without a rate, or once it refuses a few in a row, they wait until they are
+//! due.
+//!
 //! Not every refusal is about speed: a rule that concerns single messages refuses as many at any
 //! rate. So when complaints come again and again below the rate that was just accepted, the lane
 //! stops listening to them for a while.
@@ -28,6 +32,8 @@ const INCREASE: f64 = 1.0 / 200.0;
 const LEAST_INCREASE: f64 = 0.05;
 /// A site that complains once in so many messages, or less often, is not too slow.
 const SELDOM: f64 = 20.0;
+/// After so many refusals in a row a site gets no row before it is due.
+const MOST_IN_A_ROW: u32 = 3;
 /// Complaints at less than this part of what was accepted before are not about speed.
 const EARLY: f64 = 0.9;
 /// After so many in a row the lane stops listening.
@@ -46,6 +52,10 @@ pub(super) struct Speed {
     accepted: Accepted,
     /// Complaints, less a little for each message that was accepted since.
     complaints: f64,
+    /// Complaints since a message was accepted.
+    in_a_row: u32,
+    /// The last complaint.
+    complained_at: Option<Timestamp>,
     /// How often in a row complaints came below the rate that was just accepted.
     early: u32,
     /// Complaints do not count before this time.
@@ -104,6 +114,8 @@ impl Speed {
             learnt: None,
             accepted: Accepted::default(),
             complaints: 0.0,
+            in_a_row: 0,
+            complained_at: None,
             early: 0,
             deaf_until: None,
             settled_at: None,
@@ -113,6 +125,13 @@ impl Speed {
     /// What was learnt, in messages a second.
     pub(super) fn learnt(&self) -> Option<f64> {
         self.learnt.map(|learnt| learnt.now)
+    }
+
+    /// How many rows may be in stock when those that came too fast are sent before they are due: a
+    /// second's worth, none unless the site accepts mail at a rate that was learnt.
+    pub(super) fn early_rows(&self) -> usize {
+        let rate = self.learnt().filter(|_| self.in_a_row < MOST_IN_A_ROW);
+        rate.map_or(0, |rate| rate.ceil() as usize)
     }
 
     /// The rate that holds, configured or learnt, in messages a second.
@@ -146,6 +165,7 @@ impl Speed {
         let is_old = self.is_old(started_at);
         self.accepted.add(recipients as u64, now);
         self.complaints = (self.complaints - 1.0 / SELDOM).max(0.0);
+        self.in_a_row = 0;
         if let Some(learnt) = &mut self.learnt {
             if is_old {
                 learnt.accepted = learnt.accepted.max(self.accepted.per_second(now) as f64);
@@ -169,6 +189,20 @@ impl Speed {
     /// nothing leaves before the time that is returned.
     pub(super) fn complained(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.complaints += 1.0;
+        self.in_a_row += 1;
+        self.complained_at = Some(now);
+        self.learn(now)
+    }
+
+    /// The site accepted a message that left at `started_at`, before or beside others that it
+    /// refused: it does not only refuse, it takes less than it got. If no rate says so yet, the
+    /// lane slows down, and nothing leaves before the time that is returned.
+    pub(super) fn explained(&mut self, started_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let is_beside = self.learnt.is_none() && self.complained_at.is_some_and(|at| started_at <= at);
+        if is_beside { self.learn(now) } else { None }
+    }
+
+    fn learn(&mut self, now: Timestamp) -> Option<Timestamp> {
         let accepted = self.accepted.per_second(now) as f64;
         let is_deaf = self.deaf_until.is_some_and(|until| now < until);
         // One complaint is chance. A site that accepts nothing at all is not too slow: it rests.
@@ -177,7 +211,10 @@ impl Speed {
         }
         self.complaints = 0.0;
         let (least, most) = match self.learnt {
-            None => (LEAST_FIRST, f64::INFINITY),
+            None => {
+                self.in_a_row = 0;
+                (LEAST_FIRST, f64::INFINITY)
+            }
             Some(learnt) => {
                 self.early = if learnt.now < EARLY * learnt.accepted { self.early + 1 } else { 0 };
                 (learnt.now / 2.0, learnt.now * DECREASE)

@@ -55,6 +55,82 @@ fn a_site_that_takes_ten_a_second_has_300_rows_within_a_minute() {
     }
 }
 
+/// The same site as others see it: its answers take `5 + (0..=spread)` ms, by chance.
+fn with_latency(
+    seed: u32,
+    spread: u32,
+    mut site: impl FnMut(Sent) -> (Duration, Fate),
+) -> impl FnMut(Sent) -> (Duration, Fate) {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    move |sent| {
+        // Marsaglia's xorshift.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        let (_, fate) = site(sent);
+        // A refusal at RCPT comes sooner than what follows the whole message.
+        let least = if fate.is_accepted() { 5 } else { 1 };
+        (MS * (least + state % (spread + 1)), fate)
+    }
+}
+
+/// When the last row was accepted, and the most refusals of one row.
+fn measured(world: &World) -> (f64, u16) {
+    let most = world.sent.iter().map(|sent| sent.attempt).max().unwrap_or(0);
+    (world.now.since(START).as_secs_f64(), most - 1)
+}
+
+#[test]
+fn rows_that_came_too_fast_do_not_wait_for_the_schedule_where_the_site_accepts_others() {
+    for count in [Count::Sliding, Count::Seconds, Count::Spaced] {
+        for seed in 1..=10 {
+            for (rows, connections, most) in [(300, 20, 60.0), (300, 4, 60.0), (40, 20, 15.0), (40, 4, 15.0)]
+            {
+                let site = ten_a_second(count, "4.4.5 too many messages, slow down");
+                let setting = Setting { rows, connections, ..Setting::default() };
+                let mut world = World::new(setting, with_latency(seed, 60, site));
+                world.run().assert_all(rows, Disposition::Accepted);
+                let (took, refused) = measured(&world);
+                let what = format!("{count:?}, {rows} rows, {connections} connections, seed {seed}");
+                assert!(took <= most, "{what}: {took} s");
+                assert!(refused <= 6, "{what}: a row was refused {refused} times");
+                // Each transmission has its number and its record.
+                let tries = world
+                    .outcomes
+                    .iter()
+                    .filter(|o| matches!(o.verdict, Verdict::Retry { .. } | Verdict::Final(_)));
+                assert_eq!(tries.count(), world.sent.len(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_site_that_accepts_nothing_any_more_is_left_alone_until_rows_are_due() {
+    for (count, accepts_for) in [(Count::Sliding, 10), (Count::Spaced, 10), (Count::Sliding, 0)] {
+        let end = START + Duration::from_secs(accepts_for);
+        let mut site = ten_a_second(count, "4.4.5 too many messages, slow down");
+        let setting = Setting { rows: 300, connections: 20, ..Setting::default() };
+        let mut world = World::new(setting, move |sent| {
+            if sent.at < end { site(sent) } else { (5 * MS, refused(451, "4.4.5 congestion")) }
+        });
+        world.run();
+        let mut last: HashMap<u32, Timestamp> = HashMap::new();
+        let mut early = 0;
+        for Sent { row, at, .. } in &world.sent {
+            let waited = last.insert(*row, *at).map(|last| at.since(last));
+            early += usize::from(*at >= end && waited.is_some_and(|waited| waited < Duration::from_secs(27)));
+        }
+        // What was composed before the site's third refusal in a row: a second's worth.
+        let what = format!("{count:?}, {accepts_for} s");
+        assert!(early <= if accepts_for > 0 { 12 } else { 0 }, "{what}: {early} rows were not due");
+        let deferred = world.finals().values().filter(|end| **end == Disposition::Deferred).count();
+        assert!(deferred >= 200, "{what}: {deferred} deferred");
+        let each = world.sent.len() as f64 / 300.0;
+        assert!(each < 22.0, "{what}: {each} attempts a row in four hours");
+    }
+}
+
 #[test]
 fn a_large_list_uses_most_of_what_a_site_takes_and_is_seldom_refused() {
     for count in [Count::Sliding, Count::Seconds, Count::Spaced] {
