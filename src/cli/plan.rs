@@ -111,6 +111,9 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         grouped(capacity.per_slot()),
         json!(capacity.pace).as_str().unwrap_or_default()
     ));
+    if let Some(held) = &estimate.held {
+        text.push_str(&format!("  {}\n", held.text()));
+    }
     if let Some(basis) = &capacity.size_basis {
         text.push_str(&format!("  a message counts as {:.1} of {basis}\n", estimate.each));
     }
@@ -128,7 +131,7 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
     text.push_str(&format!(
         "\n  if started now, the last message leaves at {finish} ({}), limited by {}\n",
         duration(finish.since(estimate.start)),
-        estimate.limited_by.text(capacity)
+        estimate.limited_by.text(capacity, estimate.held.as_ref())
     ));
     if job.campaign().delivery.route == RouteKind::Mx {
         text.push_str(

@@ -188,7 +188,7 @@ impl Job<'_> {
             let ended = match &manifest.state {
                 RunState::Finished => true,
                 // That run was ended by choice.
-                RunState::Interrupted { reason: StopReason::NotAfter } => true,
+                RunState::Interrupted { reason: StopReason::NotAfter | StopReason::Deadline } => true,
                 RunState::Planned | RunState::Running | RunState::Interrupted { .. } => false,
             };
             let other = manifest.campaign_id == self.campaign().identity.id && manifest.run_id != *id;

@@ -95,7 +95,7 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, JobError
         extensions: Extensions { archive_strict: campaign.sender.archive_strict, ..Extensions::default() },
         secrets: Secrets::default(),
     };
-    let hop = RelayHop { target, port: sandbox.addr().port(), weight: 1 };
+    let hop = RelayHop { name: None, target, port: sandbox.addr().port(), weight: 1 };
     let limits = connection_limits(
         relay.map_or(1, |r| r.pipeline_depth),
         relay.map_or(0, |r| r.messages_per_connection),
@@ -118,7 +118,11 @@ fn to_relays(
     shaping: &Shaping,
 ) -> Result<Routed, JobError> {
     let hops = relays.iter().map(|relay| hop(campaign, relay)).collect::<Result<Vec<_>, _>>()?;
-    let hosts = relays.iter().map(|relay| relay.host.as_str()).collect::<Vec<_>>().join(", ");
+    let called = |relay: &&Relay| match &relay.name {
+        Some(name) if own.is_none() => format!("{name} ({})", relay.host),
+        Some(_) | None => relay.host.clone(),
+    };
+    let hosts = relays.iter().map(called).collect::<Vec<_>>().join(", ");
     // Keys of MX sites have no space.
     let (key, name) = match own {
         Some(own) => (format!("relay {own}"), format!("{own} ({hosts})")),
@@ -187,7 +191,7 @@ fn hop(campaign: &Campaign, relay: &Relay) -> Result<RelayHop, JobError> {
         extensions: extensions(campaign),
         secrets: passwords(campaign),
     };
-    Ok(RelayHop { target, port: relay.port(), weight: relay.weight })
+    Ok(RelayHop { name: relay.name.clone(), target, port: relay.port(), weight: relay.weight })
 }
 
 /// Where mail leaves from, in the order of the campaign; the system's choice where it names

@@ -15,6 +15,8 @@ pub(crate) struct SendOptions {
     pub unpaced: bool,
     /// Start no message after this time; what is left is `not_attempted`.
     pub not_after: Option<Timestamp>,
+    /// The same, for a run that was to be through by then.
+    pub deadline: Option<Timestamp>,
     /// Where names are looked up.
     pub name_servers: NameServers,
     /// With the sandbox: the folder for the messages.

@@ -62,6 +62,7 @@ pub(super) async fn send(workspace: &Workspace, folder: &Path, selection: &Selec
         in_doubt: InDoubt::Keep,
         unpaced: true,
         not_after: None,
+        deadline: None,
         name_servers: NameServers::default(),
         sandbox_keep: Some(folder.join("mail")),
         sandbox_record: None,

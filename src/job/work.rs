@@ -13,10 +13,12 @@ use super::send_options::SendOptions;
 use super::unsent::Unsent;
 use crate::campaign::{Capacity, RouteKind};
 use crate::journal::Journal;
-use crate::kit::text::{command, counted, grouped};
-use crate::pacing::{Holder, LedgerThread, Pacer};
+use crate::kit::text::{counted, grouped};
+use crate::pacing::{Agreement, Holder, LedgerThread, Pacer};
+use crate::preflight::finish_time::Held;
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, Preparer, Settings, Suppressor};
+use crate::run_dir::StopReason;
 use crate::suppression::{NewEntry, Reason, Suppressions, Term, Watch};
 
 impl Job<'_> {
@@ -65,7 +67,10 @@ impl Job<'_> {
         let campaign = self.campaign();
         Settings {
             schedule: self.schedule(),
-            not_after: options.not_after,
+            end: options
+                .not_after
+                .map(|at| (at, StopReason::NotAfter))
+                .or(options.deadline.map(|at| (at, StopReason::Deadline))),
             drain: Duration::from_secs(campaign.delivery.drain_seconds),
             per_second: (!options.unpaced).then(|| campaign.capacity.per_hour as f64 / 3_600.0),
             one_text: self.has_one_text(run),
@@ -87,7 +92,15 @@ impl Job<'_> {
             return Ok((None, None));
         }
         let account = self.campaign().capacity_account();
-        self.say_what_holds(&account)?;
+        if let Some(held) = self.held()? {
+            let own = &self.campaign().capacity;
+            self.workspace.warn(format!(
+                "{}. The campaign's {} an hour apply afterwards; if the provider has agreed to them, `{}` applies them now",
+                held.text(),
+                grouped(own.per_hour),
+                held.way_out(own)
+            ));
+        }
         let priority = Some(self.campaign().priority());
         let capacity = Capacity { account, priority, ..self.campaign().capacity.clone() };
         let process = format!("{}/{}", run.id(), std::process::id());
@@ -98,32 +111,13 @@ impl Job<'_> {
         Ok((Some(Pacer::new(&capacity, self.workspace.clock().now())), Some(thread)))
     }
 
-    /// Says where stricter limits of the account hold than this campaign names, and until when.
-    fn say_what_holds(&self, account: &str) -> Result<(), JobError> {
-        let capacity = &self.campaign().capacity;
+    /// Limits of the campaign's account that are stricter than its own, and until when they hold.
+    pub(in crate::job) fn held(&self) -> Result<Option<Held>, JobError> {
+        let (account, own) = (self.campaign().capacity_account(), Agreement::from(&self.campaign().capacity));
         let usage = self.workspace.state()?.ledger().usage()?;
         let usage = usage.iter().find(|usage| usage.account == account);
-        let Some((limits, until)) = usage.and_then(|usage| usage.stricter_than(capacity.into())) else {
-            return Ok(());
-        };
-        self.workspace.warn(format!(
-            "the account `{account}` is held to {} an hour, {} in five minutes, until {until} at least: it was used with \
-             these limits within the last hour. The campaign's {} an hour apply afterwards; if the provider has agreed to \
-             them, `{}` applies them now",
-            grouped(limits.per_hour),
-            grouped(limits.per_slot),
-            grouped(capacity.per_hour),
-            command([
-                "capacity",
-                "set",
-                account,
-                "--per-hour",
-                &capacity.per_hour.to_string(),
-                "--burst-percent",
-                &capacity.burst_percent.to_string(),
-            ])
-        ));
-        Ok(())
+        let held = usage.and_then(|usage| usage.stricter_than(own));
+        Ok(held.map(|(Agreement { per_hour, per_slot }, until)| Held { account, per_hour, per_slot, until }))
     }
 
     /// What composes and signs the run's messages.

@@ -53,6 +53,8 @@ pub struct Pacer {
     own: Agreement,
     capacity: Capacity,
     in_force: Agreement,
+    /// Others go first on the account.
+    yields: bool,
     /// The limits in force when they were reported last.
     told: Agreement,
     /// The first moment at which a message was ready.
@@ -92,6 +94,7 @@ impl Pacer {
             own,
             capacity: capacity.clone(),
             in_force: own,
+            yields: false,
             told: own,
             line_start: None,
             bucket: Bucket::new(own.peak(), start),
@@ -169,6 +172,7 @@ impl Pacer {
             self.in_force = reservation.in_force;
             self.bucket.set_rate(self.in_force.peak());
         }
+        self.yields = reservation.yields;
         self.line_start = self.line_start.map(|start| start.min(reservation.line_start));
         self.ask_at = reservation.ask_again_at;
         if reservation.shared {
@@ -197,6 +201,11 @@ impl Pacer {
         }
         let unused = mem::take(&mut self.unused);
         (!unused.is_empty()).then(|| self.asking(now, 0, unused))
+    }
+
+    /// True when others go first on the account: nothing was granted when it was last asked.
+    pub fn yields(&self) -> bool {
+        self.yields
     }
 
     /// The limits in force on the account, where another campaign has named stricter ones within

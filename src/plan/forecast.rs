@@ -31,9 +31,12 @@ pub struct SlotForecast {
 
 /// The schedule of sending `rows` messages from `start` on.
 pub fn forecast(rows: u64, capacity: &Capacity, start: Timestamp) -> Forecast {
-    let per_slot = capacity.per_slot();
-    let per_hour = capacity.per_hour.min(per_slot.saturating_mul(12));
-    Forecast { rows, start, pace: capacity.pace, per_hour, per_slot }
+    forecast_at(rows, capacity.pace, capacity.per_hour, capacity.per_slot(), start)
+}
+
+/// The same at these limits, in messages per hour and in five minutes.
+pub fn forecast_at(rows: u64, pace: Pace, per_hour: u64, per_slot: u64, start: Timestamp) -> Forecast {
+    Forecast { rows, start, pace, per_hour: per_hour.min(per_slot.saturating_mul(12)), per_slot }
 }
 
 impl Forecast {
@@ -75,7 +78,7 @@ impl Forecast {
     }
 
     /// How many messages leave before a moment.
-    fn gone_before(&self, moment: Timestamp) -> u64 {
+    pub fn gone_before(&self, moment: Timestamp) -> u64 {
         let elapsed = moment.since(self.start).as_micros();
         let (per_hour, per_slot) = (u128::from(self.per_hour), u128::from(self.per_slot));
         // The first message that leaves at or after `elapsed` microseconds.

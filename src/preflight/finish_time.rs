@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::finding::{Finding, Id};
 use super::local_addresses::{self, LocalAddress, Tightest};
 use crate::campaign::Capacity;
-use crate::kit::text::{counted, duration, grouped};
+use crate::kit::text::{command, counted, duration, grouped};
 use crate::mail::Timestamp;
-use crate::plan::forecast;
+use crate::plan::{Forecast, forecast, forecast_at};
 
 /// A part of the list with a limit of its own, such as the rows of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,14 +40,104 @@ pub(crate) enum Limit {
     WarmUp,
 }
 
+/// Limits of the capacity account that are stricter than the campaign's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Held {
+    /// The account.
+    pub account: String,
+    /// Messages in any hour.
+    pub per_hour: u64,
+    /// Messages in any five minutes.
+    pub per_slot: u64,
+    /// Until when they hold if nobody names them again.
+    #[serde(serialize_with = "as_text")]
+    pub until: Timestamp,
+}
+
+impl Held {
+    /// For people, a sentence without its full stop.
+    pub(crate) fn text(&self) -> String {
+        let Self { account, per_hour, per_slot, until } = self;
+        format!(
+            "the account `{account}` is held to {} an hour, {} in five minutes, until {until} at least: it was used with \
+             these limits within the last hour",
+            grouped(*per_hour),
+            grouped(*per_slot)
+        )
+    }
+
+    /// The command that applies the campaign's own limits now.
+    pub(crate) fn way_out(&self, own: &Capacity) -> String {
+        let (per_hour, percent) = (own.per_hour.to_string(), own.burst_percent.to_string());
+        let words = ["capacity", "set", &self.account, "--per-hour", &per_hour, "--burst-percent", &percent];
+        command(words)
+    }
+}
+
+/// The capacity of a run: the campaign's own, and what holds on its account instead for a while.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed<'a> {
+    /// The campaign's own.
+    pub own: &'a Capacity,
+    /// Stricter limits of the account.
+    pub held: Option<&'a Held>,
+}
+
+/// The course of a run by its capacity alone.
+struct Course {
+    /// At the stricter limits of the account, and at its own afterwards.
+    parts: Vec<Forecast>,
+}
+
+impl Allowed<'_> {
+    /// The course of as many messages as `counted`, from `start` on.
+    fn course(&self, counted: u64, start: Timestamp) -> Course {
+        let Self { own, held } = self;
+        let Some(held) = held.filter(|held| start < held.until) else {
+            return Course { parts: vec![forecast(counted, own, start)] };
+        };
+        let strict = |rows| forecast_at(rows, own.pace, held.per_hour, held.per_slot, start);
+        let gone = strict(counted).gone_before(held.until);
+        let mut parts = vec![strict(gone)];
+        if gone < counted {
+            parts.push(forecast(counted - gone, own, held.until));
+        }
+        Course { parts }
+    }
+}
+
+impl Course {
+    fn finish(&self) -> Timestamp {
+        self.parts.last().expect("there is always one").finish()
+    }
+
+    /// The slots in which messages leave, each with its number of messages.
+    fn slots(&self) -> Vec<(Timestamp, u64)> {
+        let mut slots: Vec<(Timestamp, u64)> = Vec::new();
+        for slot in self.parts.iter().flat_map(Forecast::slots) {
+            match slots.last_mut() {
+                Some((last, rows)) if *last == slot.slot => *rows += slot.rows,
+                Some(_) | None => slots.push((slot.slot, slot.rows)),
+            }
+        }
+        slots
+    }
+}
+
 impl Limit {
     /// The same for people: `the rate that Orange accepts`.
-    pub(crate) fn text(&self, capacity: &Capacity) -> String {
-        match self {
-            Self::Capacity => format!("the capacity of {} per hour", grouped(capacity.per_hour)),
-            Self::Share(name) => format!("the rate that {name} accepts"),
-            Self::EgressRate => "the rates of the local addresses (`[[egress]]`)".to_owned(),
-            Self::WarmUp => "the warm-up of the local addresses: start a run on each day".to_owned(),
+    pub(crate) fn text(&self, capacity: &Capacity, held: Option<&Held>) -> String {
+        match (self, held) {
+            (Self::Capacity, Some(held)) => format!(
+                "the capacity of {} per hour, to which the account `{}` is held until {}",
+                grouped(held.per_hour),
+                held.account,
+                held.until
+            ),
+            (Self::Capacity, None) => format!("the capacity of {} per hour", grouped(capacity.per_hour)),
+            (Self::Share(name), _) => format!("the rate that {name} accepts"),
+            (Self::EgressRate, _) => "the rates of the local addresses (`[[egress]]`)".to_owned(),
+            (Self::WarmUp, _) => "the warm-up of the local addresses: start a run on each day".to_owned(),
         }
     }
 }
@@ -70,6 +160,9 @@ pub(crate) struct Estimate {
     pub slots: Vec<(Timestamp, u64)>,
     /// The parts of the list, the largest first.
     pub shares: Vec<Share>,
+    /// Stricter limits of the account, which hold instead of the campaign's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// As how many messages one counts against the capacity, on average.
     #[serde(skip)]
     pub each: f64,
@@ -95,19 +188,20 @@ fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok,
 pub(crate) fn estimate(
     rows: u64,
     each: f64,
-    capacity: &Capacity,
+    allowed: Allowed<'_>,
     shares: Vec<Share>,
     addresses: &[LocalAddress<'_>],
     start: Timestamp,
 ) -> Estimate {
-    let forecast = forecast(counted_as(rows, each), capacity, start);
+    let course = allowed.course(counted_as(rows, each), start);
     let mut estimate = Estimate {
         rows,
         start,
-        finish: forecast.finish(),
+        finish: course.finish(),
         limited_by: Limit::Capacity,
-        slots: forecast.slots().map(|slot| (slot.slot, slot.rows)).collect(),
+        slots: course.slots(),
         shares,
+        held: allowed.held.cloned(),
         each,
     };
     for share in &estimate.shares {
@@ -146,7 +240,7 @@ impl Estimate {
             self.start,
             self.finish,
             duration(took),
-            self.limited_by.text(capacity)
+            self.limited_by.text(capacity, self.held.as_ref())
         );
         let seen = match &capacity.size_basis {
             Some(basis) => format!("{seen}; a message counts as {:.1} of {basis}", self.each),
@@ -164,7 +258,17 @@ impl Estimate {
             return finding.fix("name a later --deadline: this one passes before the first message leaves");
         }
         match &self.limited_by {
-            Limit::Capacity => {}
+            Limit::Capacity => {
+                let own = forecast(counted_as(self.rows, self.each), capacity, self.start);
+                if let Some(held) = self.held.as_ref().filter(|_| own.finish() <= deadline) {
+                    let (set, per_hour) = (held.way_out(capacity), grouped(capacity.per_hour));
+                    return finding.fix(format!(
+                        "`{set}`, if the provider has agreed to the campaign's {per_hour} an hour; or start {late} \
+                         earlier, or --limit {}",
+                        self.possible(capacity, deadline)
+                    ));
+                }
+            }
             Limit::Share(name) => {
                 return finding.fix(format!("start {late} earlier, or send fewer messages to {name}"));
             }
@@ -191,7 +295,8 @@ impl Estimate {
         let (mut low, mut high) = (0, self.rows);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            if forecast(counted_as(middle, self.each), capacity, self.start).finish() <= deadline {
+            let allowed = Allowed { own: capacity, held: self.held.as_ref() };
+            if allowed.course(counted_as(middle, self.each), self.start).finish() <= deadline {
                 low = middle;
             } else {
                 high = middle - 1;
@@ -212,6 +317,10 @@ mod tests {
         NOON + Duration::from_secs(seconds)
     }
 
+    fn own(capacity: &Capacity) -> Allowed<'_> {
+        Allowed { own: capacity, held: None }
+    }
+
     fn share(name: &str, rows: u64, per_second: Option<f64>) -> Share {
         Share { name: name.into(), rows, per_second }
     }
@@ -219,11 +328,11 @@ mod tests {
     #[test]
     fn the_slowest_part_decides() {
         let capacity = Capacity::default();
-        let all = estimate(150_001, 1.0, &capacity, vec![share("Google", 9_000, Some(10.0))], &[], NOON);
+        let all = estimate(150_001, 1.0, own(&capacity), vec![share("Google", 9_000, Some(10.0))], &[], NOON);
         assert_eq!((all.finish, &all.limited_by), (after(3_600), &Limit::Capacity));
-        let slow = estimate(150_001, 1.0, &capacity, vec![share("Orange", 9_001, Some(2.0))], &[], NOON);
+        let slow = estimate(150_001, 1.0, own(&capacity), vec![share("Orange", 9_001, Some(2.0))], &[], NOON);
         assert_eq!((slow.finish, &slow.limited_by), (after(4_500), &Limit::Share("Orange".into())));
-        let unknown = estimate(150_001, 1.0, &capacity, vec![share("Orange", 9_001, None)], &[], NOON);
+        let unknown = estimate(150_001, 1.0, own(&capacity), vec![share("Orange", 9_001, None)], &[], NOON);
         assert_eq!(unknown.finish, after(3_600));
         assert_eq!(all.slots.iter().map(|(_, rows)| rows).sum::<u64>(), 150_001);
     }
@@ -232,7 +341,7 @@ mod tests {
     fn the_local_addresses_count_too() {
         let egress = toml::from_str("address = \"192.0.2.1\"\nrate = \"1/s\"").unwrap();
         let addresses = [LocalAddress { egress: &egress, used_today: 0 }];
-        let slow = estimate(2_000, 1.0, &Capacity::default(), Vec::new(), &addresses, NOON);
+        let slow = estimate(2_000, 1.0, own(&Capacity::default()), Vec::new(), &addresses, NOON);
         assert_eq!((slow.finish, &slow.limited_by), (after(1_999), &Limit::EgressRate));
         let late = slow.finding(&Capacity::default(), Some(after(120)));
         assert_eq!(late.level, Level::Refused);
@@ -241,11 +350,42 @@ mod tests {
     }
 
     #[test]
+    fn what_the_account_is_held_to_counts_for_as_long_as_it_is() {
+        let capacity = Capacity::default();
+        let held = |until| Held { account: "a".into(), per_hour: 36_000, per_slot: 3_750, until };
+        let sends = |rows, held: &Held| {
+            estimate(rows, 1.0, Allowed { own: &capacity, held: Some(held) }, Vec::new(), &[], NOON)
+        };
+        // 10 a second for half an hour, then 150,000 an hour.
+        let half = held(after(1_800));
+        let all = sends(93_001, &half);
+        assert_eq!(all.finish, after(1_800 + 1_800));
+        assert_eq!(
+            all.slots.iter().map(|(_, rows)| *rows).collect::<Vec<_>>()[5..8],
+            [3_000, 12_500, 12_500]
+        );
+        assert_eq!(all.slots.iter().map(|(_, rows)| rows).sum::<u64>(), 93_001);
+        assert_eq!(sends(9_001, &half).finish, after(900), "it is through before");
+        let over = sends(150_001, &held(NOON));
+        assert_eq!((over.finish, over.held.is_some()), (after(3_600), true));
+
+        let late = sends(72_001, &held(after(36_000))).finding(&capacity, Some(after(3_600)));
+        assert!(
+            late.seen.contains("36,000 per hour, to which the account `a` is held until "),
+            "{}",
+            late.seen
+        );
+        let fix = late.fix.unwrap();
+        let set = "`mailrun capacity set a --per-hour 150000 --burst-percent 25`";
+        assert!(fix.starts_with(set) && fix.ends_with("or --limit 36001"), "{fix}");
+    }
+
+    #[test]
     fn large_messages_take_the_time_of_several() {
         let size_basis = Some(crate::campaign::ByteSize(200_000));
         let capacity = Capacity { size_basis, ..Capacity::default() };
-        let large = estimate(30_000, 5.0, &capacity, Vec::new(), &[], NOON);
-        assert_eq!(large.finish, estimate(150_000, 1.0, &capacity, Vec::new(), &[], NOON).finish);
+        let large = estimate(30_000, 5.0, own(&capacity), Vec::new(), &[], NOON);
+        assert_eq!(large.finish, estimate(150_000, 1.0, own(&capacity), Vec::new(), &[], NOON).finish);
         assert_eq!(large.slots.iter().map(|(_, counted)| counted).sum::<u64>(), 150_000);
         let late = large.finding(&capacity, Some(after(1_800)));
         assert!(late.seen.contains("counts as 5.0 of 200.0 kB"), "{}", late.seen);
@@ -256,7 +396,7 @@ mod tests {
     #[test]
     fn a_deadline_that_is_missed_is_refused_with_what_it_would_take() {
         let capacity = Capacity::default();
-        let all = estimate(300_000, 1.0, &capacity, Vec::new(), &[], NOON);
+        let all = estimate(300_000, 1.0, own(&capacity), Vec::new(), &[], NOON);
         assert_eq!(all.finding(&capacity, None).id, Id::Finish);
         assert_eq!(all.finding(&capacity, Some(after(7_200))).level, Level::Ok);
         let late = all.finding(&capacity, Some(after(3_600)));

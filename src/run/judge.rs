@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::mail::{Class, Disposition, Reply};
 use crate::route::{Classifier, Failure, Reaction, class_of_failure};
-use crate::run_dir::StopReason;
 use crate::smtp::{Command, Fate, SessionError, Unfit};
 
 /// How an attempt ends.
@@ -38,8 +37,8 @@ pub(super) struct Judged {
     pub detail: Option<String>,
     /// What follows for the site or its provider.
     pub pause: Option<Pause>,
-    /// Why the run must stop, if it must.
-    pub stop: Option<StopReason>,
+    /// The reply holds for every message of the run: it must stop.
+    pub stops: bool,
     /// The address goes on the suppression list.
     pub suppress: bool,
     /// The site is overloaded or does not work: it should get fewer connections.
@@ -56,7 +55,7 @@ impl Judged {
             reply: None,
             detail: None,
             pause: None,
-            stop: None,
+            stops: false,
             suppress: false,
             complains: false,
             too_fast: false,
@@ -151,15 +150,12 @@ pub(super) fn pause_of(classifier: &Classifier, reply: &Reply) -> Option<Pause> 
 
 fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_way: bool) -> Judged {
     let meaning = classifier.classify(&reply);
-    let (again, pause, stop) = match meaning.reaction {
-        Reaction::TryAgain => (true, None, None),
-        Reaction::GiveUp => (transient && !meaning.is_final, None, None),
-        Reaction::PauseSite(pause) => (transient, Some(Pause::Site(pause)), None),
-        Reaction::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), None),
-        Reaction::StopRun if only_way => {
-            (transient, None, Some(StopReason::RefusedByServer { reply: reply.to_string() }))
-        }
-        Reaction::StopRun => (transient, None, None),
+    let (again, pause, stops) = match meaning.reaction {
+        Reaction::TryAgain => (true, None, false),
+        Reaction::GiveUp => (transient && !meaning.is_final, None, false),
+        Reaction::PauseSite(pause) => (transient, Some(Pause::Site(pause)), false),
+        Reaction::PauseProvider(pause) => (transient, Some(Pause::Provider(pause)), false),
+        Reaction::StopRun => (transient, None, only_way),
     };
     // What concerns one mailbox or one message says nothing about the load that the site can take.
     let complains = again
@@ -191,7 +187,7 @@ fn judge_refusal(classifier: &Classifier, reply: Reply, transient: bool, only_wa
         too_fast,
         reply: Some(reply),
         pause,
-        stop,
+        stops,
         suppress: meaning.suppress && !again,
         ..Judged::of(ending)
     }

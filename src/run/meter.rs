@@ -43,7 +43,7 @@ impl Meter {
             .flatten();
         let (time_left, held_by) = match dispatcher.hold(now).filter(|_| left > 0) {
             None => (at_this_rate, None),
-            // It ends before all are through.
+            // It ends before all are through, or waits for others.
             Some(Hold { until: None, why }) => (None, Some(why)),
             Some(Hold { until: Some(until), why }) => {
                 let held = until.since(now);

@@ -41,6 +41,8 @@ enum Hosts {
 /// One relay.
 #[derive(Debug)]
 pub struct RelayHop {
+    /// Its own name, where it has one: several relays may have the same host.
+    pub name: Option<String>,
     /// The host to connect to; without addresses they are looked up for every connection.
     pub target: Target,
     /// Its port, for looking it up.
@@ -155,6 +157,10 @@ fn in_turn(relays: &[RelayHop], begun: u64) -> impl Iterator<Item = &RelayHop> {
 impl RelayHop {
     async fn connect(&self, departure: &Departure) -> Result<Connection, Trouble> {
         let host = &self.target.host;
+        let called = match &self.name {
+            Some(name) => format!("{name} ({host})"),
+            None => host.clone(),
+        };
         let mut target = self.target.clone();
         target.local_ip = departure.local_ip;
         target.ehlo = departure.ehlo.clone();
@@ -163,11 +169,11 @@ impl RelayHop {
                 of_machine: open_files::are_used_up(&error),
                 permanent: false,
                 class: class_of_failure(Failure::Dns).class,
-                text: format!("no address for `{host}`: {error}"),
+                text: format!("no address for `{called}`: {error}"),
                 reply: None,
             })?;
         }
-        smtp::connect(&target).await.map_err(|error| trouble(host, &error))
+        smtp::connect(&target).await.map_err(|error| trouble(&called, &error))
     }
 }
 

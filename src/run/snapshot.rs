@@ -76,7 +76,7 @@ pub struct LaneSnapshot {
 /// What holds a run back most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// The rest is not through before this time; `None` when the run ends before.
+    /// The rest is not through before this time; `None` when the run ends before, or nobody knows.
     pub until: Option<Timestamp>,
     /// Why.
     pub why: String,

@@ -16,6 +16,8 @@ pub enum StopReason {
     },
     /// The time given with `--not-after` was reached.
     NotAfter,
+    /// The time given with `--deadline` was reached.
+    Deadline,
     /// Each local address has sent what a day of its warm-up allows.
     WarmUpSpent,
     /// `[stop] bounce-percent`: too many of the last outcomes were bounces.
@@ -36,6 +38,9 @@ pub enum StopReason {
     },
     /// The only site that mail goes to refused a message for a reason that holds for all of them.
     RefusedByServer {
+        /// The site's name; a relay's own, where it has one. Version 0.1.0 did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        site: Option<String>,
         /// Its reply.
         reply: String,
     },
@@ -92,6 +97,7 @@ impl fmt::Display for StopReason {
         match self {
             Self::Signal { signal } => write!(f, "stopped by {signal}"),
             Self::NotAfter => f.write_str("reached the time given with --not-after"),
+            Self::Deadline => f.write_str("reached the time given with --deadline"),
             Self::WarmUpSpent => {
                 f.write_str("the local addresses have sent all that their warm-up allows today")
             }
@@ -101,7 +107,8 @@ impl fmt::Display for StopReason {
             Self::AuthenticationFailures { failures, replies } => {
                 write!(f, "{failures} authentication failures in a row; {}", Seen(replies))
             }
-            Self::RefusedByServer { reply } => write!(f, "the server replied `{reply}`"),
+            Self::RefusedByServer { site: Some(site), reply } => write!(f, "`{site}` replied `{reply}`"),
+            Self::RefusedByServer { site: None, reply } => write!(f, "the server replied `{reply}`"),
             Self::PlanUnreadable { detail } => write!(f, "the plan can't be read: {detail}"),
             Self::SuppressionsUnreadable { detail } => {
                 write!(f, "the suppression list can't be read: {detail}")

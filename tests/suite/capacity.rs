@@ -18,6 +18,22 @@ fn a_raised_capacity_is_said_to_wait_until_it_is_set() {
     let said = send("b", 72_000);
     assert!(said.contains(held), "{said}");
     assert!(said.contains("`mailrun capacity set default --per-hour 72000 --burst-percent 25`"), "{said}");
+    let planned = dir.run(&["plan", "b.toml"]).ended(0).stdout();
+    assert!(planned.contains(held), "{planned}");
+    let planned =
+        serde_json::from_str::<serde_json::Value>(&dir.run(&["plan", "b.toml", "--json"]).ended(0).stdout())
+            .unwrap();
+    assert_eq!(planned["estimate"]["held"]["per_hour"], 36_000);
+    // Two minutes by its own capacity, and nearly four by what the account is held to.
+    list(&dir, "many", 2_400);
+    let file = campaign(&dir, "many", relay.port(), "", "[capacity]\nper-hour = 72000\n");
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::seconds(180)).to_rfc3339();
+    let refused = dir.run(&["send", &file, "--deadline", &soon]).ended(3).stderr();
+    assert!(refused.contains("36,000 per hour, to which the account `default` is held until 2"), "{refused}");
+    assert!(
+        refused.contains("`mailrun capacity set default --per-hour 72000 --burst-percent 25`"),
+        "{refused}"
+    );
     assert!(!send("c", 36_000).contains("is held to"), "its own limits are the strictest");
 
     let ran = dir.run(&["capacity", "set", "default", "--per-hour", "72000"]).ended(0);

@@ -176,6 +176,18 @@ fn a_deadline_that_can_not_be_met_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_run_that_its_deadline_stops_says_so() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    dir.write("one.csv", "email,n\nrcpt-451@a.example,1\n");
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let soon = (chrono::Utc::now() + chrono::TimeDelta::seconds(5)).to_rfc3339();
+    dir.run(&["send", &file, "--no-check", "--deadline", &soon])
+        .ended(4)
+        .says("stopped: reached the time given with --deadline");
+}
+
+#[test]
 fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());

@@ -48,6 +48,33 @@ fn relays_on_one_host_get_their_own_mail_with_their_own_login() {
 }
 
 #[test]
+fn a_stop_names_the_relay_and_not_only_its_host() {
+    let dir = Dir::new();
+    let (main, partner) = (Relay::start(Options::default()), relay_of(&dir, "partner"));
+    dir.write("partner-password", "wrong\n");
+    dir.write("one.csv", "email,n\na@partner.example,1\n");
+    let route = |host: &str, port: u16, more: &str| {
+        format!(
+            "[[relay]]\nname = \"partner\"\nhost = \"{host}\"\nport = {port}\n{more}\n\
+             [[route]]\ndomains = [\"partner.example\"]\nrelay = \"partner\""
+        )
+    };
+    let login = route("localhost", partner.port(), &settings("partner"));
+    let file = campaign(&dir, "one", main.port(), "", &login);
+    let said = dir.run(&["send", &file]).ended(4).stderr();
+    assert!(said.contains("no session with `partner (localhost)` (127.0.0.1): "), "{said}");
+
+    dir.write("two.csv", "email,n\nrcpt-450-4.7.77@partner.example,1\n");
+    let open = Relay::start(Options::default());
+    let rule = "[[reply]]\nname = \"all\"\nstatus = [\"x.7.77\"]\nclass = \"policy\"\naction = \"stop\"\n\
+                tests = [\"450 4.7.77 closed for you\"]";
+    let more = format!("{}\n{rule}", route("127.0.0.1", open.port(), "tls = \"none\""));
+    let file = campaign(&dir, "two", main.port(), "", &more);
+    let said = dir.run(&["send", &file]).ended(4).stderr();
+    assert!(said.contains("stopped: `partner (127.0.0.1)` replied `450 4.7.77 "), "{said}");
+}
+
+#[test]
 fn a_sender_s_egress_pool_holds_with_relays() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());

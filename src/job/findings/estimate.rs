@@ -9,7 +9,7 @@ use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
 use crate::mail::{Domain, Timestamp};
 use crate::plan::Plan;
-use crate::preflight::finish_time::{self, Estimate, Share};
+use crate::preflight::finish_time::{self, Allowed, Estimate, Share};
 use crate::preflight::local_addresses::LocalAddress;
 use crate::route::{Resolver, Shaping};
 use crate::run_dir::RunId;
@@ -36,7 +36,9 @@ impl Job<'_> {
         let start = self.workspace.clock().wall();
         let addresses = self.local_addresses(start)?;
         let each = self.cost_each(plan)?;
-        Ok(finish_time::estimate(rows, each, &campaign.capacity, shares, &addresses, start))
+        let held = self.held()?;
+        let allowed = Allowed { own: &campaign.capacity, held: held.as_ref() };
+        Ok(finish_time::estimate(rows, each, allowed, shares, &addresses, start))
     }
 
     /// As how many messages one counts against the capacity: the mean of some that are composed for

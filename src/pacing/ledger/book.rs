@@ -98,6 +98,7 @@ pub(crate) struct Decision {
     grace: u64,
     ask_again_at: Uptime,
     shared: bool,
+    yields: bool,
     in_force: Agreement,
     line_start: Uptime,
     /// As [`BlockRecord::waiting`].
@@ -139,6 +140,7 @@ impl Decision {
             }),
             ask_again_at: at.time_of(self.ask_again_at),
             shared: self.shared,
+            yields: self.yields,
             in_force: self.in_force,
             line_start: at.time_of(self.line_start),
         }
@@ -327,6 +329,7 @@ impl Book {
             grace,
             ask_again_at,
             shared,
+            yields,
             in_force,
             line_start,
             waiting,

@@ -127,6 +127,8 @@ pub struct Reservation {
     pub ask_again_at: Timestamp,
     /// Other processes have used the account within the last seconds.
     pub shared: bool,
+    /// Another process that goes before this one wants all that there is.
+    pub yields: bool,
     /// The limits in force: the strictest that any campaign on the account has named within the
     /// last hour. When they are stricter than the campaign's own, the campaigns disagree, which is
     /// worth a warning.

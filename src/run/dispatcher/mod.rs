@@ -52,8 +52,8 @@ const MOST_LOOKUPS: usize = 64;
 pub struct Settings {
     /// When a transient failure is tried again.
     pub schedule: Schedule,
-    /// No message starts at or after this time.
-    pub not_after: Option<Timestamp>,
+    /// No message starts at or after this time, for this reason.
+    pub end: Option<(Timestamp, StopReason)>,
     /// How long a drain may take.
     pub drain: Duration,
     /// The agreed rate in messages a second; `None` when unpaced.
@@ -281,8 +281,10 @@ impl Dispatcher {
 
     /// Advances the run after events were handled: looks up, fills, opens, grants, ends.
     pub fn advance(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        if self.phase == Phase::Running && self.settings.not_after.is_some_and(|end| now >= end) {
-            self.drain(StopReason::NotAfter, now);
+        if self.phase == Phase::Running
+            && let Some((_, reason)) = self.settings.end.as_ref().filter(|(end, _)| now >= *end)
+        {
+            self.drain(reason.clone(), now);
         }
         if self.sources.are_spent() && self.left > self.rows_in_flight as u64 {
             self.drain(StopReason::WarmUpSpent, now);
@@ -305,7 +307,8 @@ impl Dispatcher {
             Phase::Running => {
                 let room = self.looking_up < MOST_LOOKUPS && self.lanes.active() < MOST_ACTIVE_LANES;
                 let lookup = self.directory.wake_at().filter(|_| room);
-                let times = [self.settings.not_after, lookup, self.lanes.wake_at(now), self.ask_pacer_at];
+                let end = self.settings.end.as_ref().map(|(end, _)| *end);
+                let times = [end, lookup, self.lanes.wake_at(now), self.ask_pacer_at];
                 times.into_iter().flatten().min()
             }
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Dispatcher;
 use crate::kit::text::{counted, grouped};
 use crate::mail::Timestamp;
-use crate::pacing::Rate;
+use crate::pacing::{Pacer, Rate};
 use crate::run::ids::ProviderId;
 use crate::run::lane::Lane;
 use crate::run::snapshot::Hold;
@@ -31,10 +31,17 @@ impl Dispatcher {
             let why = format!("the warm-up lets {} more leave today", grouped(allowance));
             return Some(Hold { until: None, why });
         }
+        if self.pacer.as_ref().is_some_and(Pacer::yields) {
+            let why =
+                "runs that go first use the capacity account (`[capacity] priority`: alarms before news)";
+            return Some(Hold { until: None, why: why.to_owned() });
+        }
         let mut latest = Latest::default();
         let through =
             |rows: u64, per_second: f64, from: Timestamp| from + Rate::per_second(per_second).time_for(rows);
-        if let Some(per_second) = self.settings.per_second {
+        let stricter = self.pacer.as_ref().and_then(Pacer::stricter);
+        let in_force = stricter.map_or(f64::INFINITY, |limits| limits.per_hour as f64 / 3_600.0);
+        if let Some(per_second) = self.settings.per_second.map(|own| own.min(in_force)) {
             // A large message counts as several.
             let counted = (self.left as f64 * self.cost_each).ceil() as u64;
             latest.take(through(counted, per_second, now), || {

@@ -8,6 +8,7 @@ use crate::run::event::Action;
 use crate::run::ids::LaneId;
 use crate::run::judge::{Ending, Judged, Pause, TooMany, judge, too_many};
 use crate::run::task::Task;
+use crate::run_dir::StopReason;
 use crate::smtp::{ConnectionId, Fate, Report};
 
 impl Dispatcher {
@@ -195,7 +196,11 @@ impl Dispatcher {
             copied_by: (*copied_by).filter(|_| verdict == Verdict::Final(Disposition::Accepted)),
             ..Outcome::new(row, task.attempts, verdict, finished_at)
         };
-        if let Some(reason) = judged.stop.or_else(|| self.breaker.observe(&outcome)) {
+        let refused = judged.stops.then(|| StopReason::RefusedByServer {
+            site: Some(self.lanes[*lane].site.name.clone()),
+            reply: outcome.reply.as_ref().map_or(String::new(), ToString::to_string),
+        });
+        if let Some(reason) = refused.or_else(|| self.breaker.observe(&outcome)) {
             self.drain(reason, now);
         }
         actions.push(Action::Record(outcome));

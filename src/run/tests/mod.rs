@@ -28,7 +28,7 @@ use super::task::{Composed, NotComposed, Prepared, Task};
 use crate::campaign::{Capacity, RetryPolicy, Span, Stop};
 use crate::journal::{Intent, Outcome, Verdict};
 use crate::mail::{Address, Class, Disposition, Envelope, Message, Reply, SignedMessage, Timestamp};
-use crate::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading};
+use crate::pacing::{Account, Clock, Holder, Ledger, MemoryLedger, Pacer, Reading, Request};
 use crate::route::{Classifier, Schedule};
 use crate::run_dir::StopReason;
 use crate::smtp::{Command, ConnectionId, Fate, NotStarted, Report, SessionError, Transaction};
@@ -104,7 +104,7 @@ struct Setting {
     capacity: Option<Capacity>,
     retry: RetryPolicy,
     stop: Stop,
-    not_after: Option<Timestamp>,
+    end: Option<(Timestamp, StopReason)>,
     sources: Vec<SourceLimits>,
     /// Recipients of one message, if all get the same text.
     together: Option<usize>,
@@ -120,7 +120,7 @@ impl Default for Setting {
             capacity: None,
             retry: RetryPolicy::default(),
             stop,
-            not_after: None,
+            end: None,
             sources: vec![SourceLimits::default()],
             together: None,
         }
@@ -193,7 +193,7 @@ impl World {
         let capacity = setting.capacity.clone();
         let settings = Settings {
             schedule: Schedule::new(&setting.retry),
-            not_after: setting.not_after,
+            end: setting.end.clone(),
             drain: Duration::from_secs(30),
             per_second: capacity.as_ref().map(|capacity| capacity.per_hour as f64 / 3_600.0),
             one_text: setting.together.is_some(),

@@ -190,8 +190,8 @@ fn a_drain_does_not_wait_for_ever() {
 fn nothing_starts_after_the_time_given() {
     let end = START + Duration::from_secs(60);
     let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
-    let setting =
-        Setting { rows: 10_000, capacity: Some(capacity), not_after: Some(end), ..Setting::default() };
+    let ends = Some((end, StopReason::NotAfter));
+    let setting = Setting { rows: 10_000, capacity: Some(capacity), end: ends, ..Setting::default() };
     let mut world = World::new(setting, |_| (MS, accepted()));
     world.run();
     assert_eq!(*world.stopped(), StopReason::NotAfter);

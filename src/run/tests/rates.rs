@@ -83,7 +83,7 @@ fn measured(world: &World) -> (f64, u16) {
 #[test]
 fn rows_that_came_too_fast_do_not_wait_for_the_schedule_where_the_site_accepts_others() {
     for count in [Count::Sliding, Count::Seconds, Count::Spaced] {
-        for seed in 1..=10 {
+        for seed in 1..=4 {
             for (rows, connections, most) in [(300, 20, 60.0), (300, 4, 60.0), (40, 20, 15.0), (40, 4, 15.0)]
             {
                 let site = ten_a_second(count, "4.4.5 too many messages, slow down");
@@ -231,6 +231,37 @@ fn the_finish_counts_what_holds_a_run_back_and_names_it() {
     assert!((7_150..=7_200).contains(&left), "{left} s");
     let why = why.unwrap_or_default();
     assert!(why.starts_with("`relay` is paused until ") && why.contains("[TSS04]"), "{why}");
+}
+
+#[test]
+fn news_that_waits_for_an_alarm_says_so() {
+    let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
+    let setting = Setting { rows: 1_000, capacity: Some(capacity.clone()), ..Setting::default() };
+    let mut world = World::new(setting, |_| (MS, accepted()));
+    let mut meter = Meter::new(1_000, Earlier::default(), START);
+    let mut why = |world: &mut World| {
+        world.run_until(world.now + Duration::from_millis(900));
+        meter.read(&world.dispatcher, world.now).held_by.unwrap_or_default()
+    };
+    why(&mut world);
+    assert!(why(&mut world).starts_with("the capacity is 36,000 an hour"));
+
+    let alarm = Capacity { priority: Some(5), ..capacity };
+    let mut account = world.ledger.join(Holder::new("alarm", "2"), (&alarm).into()).unwrap();
+    let (mut said, mut before) = (String::new(), 0);
+    for _ in 0..4 {
+        before = world.sent.len();
+        world.clock.set(Reading::simulated(world.now));
+        let (from, line_start) = (world.now, world.now);
+        let want = Request { want: 1_000_000, at_least: 1, from, over: MS, line_start, unused: Vec::new() };
+        account.reserve(&want).unwrap();
+        said = why(&mut world);
+    }
+    assert!(world.sent.len() <= before + 1, "the alarm goes first");
+    assert!(said.starts_with("runs that go first use the capacity account"), "{said}");
+    // The alarm has what it wanted.
+    (0..4).for_each(|_| said = why(&mut world));
+    assert!(said.starts_with("the capacity is 36,000 an hour"), "{said}");
 }
 
 /// Sends `rows` messages of these sizes at 1,200 an hour, 125 in five minutes, 200 kB each.
