@@ -12,6 +12,8 @@ mod address;
 mod attribution;
 mod complaint;
 mod event;
+#[cfg(test)]
+mod fuzz;
 mod mime;
 mod reader;
 mod reply;
