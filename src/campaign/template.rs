@@ -21,8 +21,9 @@ pub struct Template {
     /// The file with the HTML template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<PathBuf>,
-    /// The language of the subject, the header fields and the files whose names end in neither
-    /// `.hbs` nor `.ftl`. By default, FreeMarker where a file ends in `.ftl`, or else Handlebars.
+    /// The language of the subject, the header fields and the files whose names don't end in
+    /// `.hbs`, `.ftl`, `.j2` or `.jinja`. By default, that of the first file that has one, or
+    /// else Handlebars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<Language>,
     /// The folder with the partials (`{{> name}}` is `name.hbs`); the templates' own folder by
@@ -69,6 +70,8 @@ pub enum Language {
     Handlebars,
     /// Files that end in `.ftl`.
     Freemarker,
+    /// Files that end in `.j2` or `.jinja`.
+    Jinja,
 }
 
 impl Language {
@@ -77,6 +80,7 @@ impl Language {
         match path.extension()?.to_str()? {
             "hbs" => Some(Self::Handlebars),
             "ftl" => Some(Self::Freemarker),
+            "j2" | "jinja" => Some(Self::Jinja),
             _ => None,
         }
     }

@@ -108,6 +108,27 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The file `name` of the templates' folder, which a template includes; none where there is no
+    /// such file.
+    pub(super) fn included(&self, name: &str) -> Result<Option<Source>, TemplateError> {
+        let Some(folder) = &self.partials else { return Ok(None) };
+        let path = folder.join(name);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        // A link may lead out of the folder: what a template includes stays in it.
+        let inside = match (fs::canonicalize(folder), fs::canonicalize(&path)) {
+            (Ok(folder), Ok(path)) => path.starts_with(folder),
+            (Err(_), _) | (_, Err(_)) => false,
+        };
+        if !inside {
+            return Err(TemplateError::new(&path, None, "this file is outside of the templates' folder"));
+        }
+        Source::read(&path, &self.root, "included file").map(Some)
+    }
+}
+
 impl Source {
     /// A template that is a value in the campaign file `path`, under the key `shown`.
     pub(crate) fn value(path: &Path, shown: &str, text: &str) -> Self {

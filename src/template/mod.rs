@@ -1,10 +1,10 @@
 //! Template languages. A template is read and checked before the first row, and rendered for each.
 //!
-//! Every language is an `Engine`, which compiles a `Source` to a `Template`: Handlebars and
-//! FreeMarker. A campaign may mix them. What holds for all of them:
+//! Every language is an `Engine`, which compiles a `Source` to a `Template`: Handlebars, FreeMarker
+//! and Jinja. A campaign may mix them. What holds for all of them:
 //!
 //! - Printing a name that has no value fails the row ([`Fault::NoValue`]), unless
-//!   `[template] strict = false`. Testing such a name (`{{#if x}}`, `x??`) is fine.
+//!   `[template] strict = false`. Testing such a name (`{{#if x}}`, `x??`, `{% if x %}`) is fine.
 //! - Values are escaped in HTML and printed as they are in text (`Part`).
 //! - Whatever can be known without a row is an error before the first one ([`TemplateError`]):
 //!   syntax, helpers, partials. Errors of both kinds name file, line and column ([`Place`]).
@@ -24,6 +24,7 @@ mod format;
 mod freemarker;
 mod handlebars;
 mod helpers;
+mod jinja;
 mod uses;
 mod values;
 
@@ -41,13 +42,15 @@ pub(crate) use handlebars::without_fast;
 use self::engine::Settings;
 use self::freemarker::FreeMarkerEngine;
 use self::handlebars::HandlebarsEngine;
+use self::jinja::JinjaEngine;
 
 /// The engine of a campaign's templates, which chooses the language of each.
 pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
     let settings = Settings::of(campaign);
     Box::new(ByLanguage {
         handlebars: HandlebarsEngine::new(settings.clone()),
-        freemarker: FreeMarkerEngine::new(settings),
+        freemarker: FreeMarkerEngine::new(settings.clone()),
+        jinja: JinjaEngine::new(settings),
         default: campaign.template.language(),
     })
 }
@@ -56,6 +59,7 @@ pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
 struct ByLanguage {
     handlebars: HandlebarsEngine,
     freemarker: FreeMarkerEngine,
+    jinja: JinjaEngine,
     /// Of what is no file of its own, and of files with other names.
     default: Language,
 }
@@ -65,6 +69,7 @@ impl Engine for ByLanguage {
         match Language::of_file(&source.origin.path).unwrap_or(self.default) {
             Language::Handlebars => self.handlebars.compile(source, part),
             Language::Freemarker => self.freemarker.compile(source, part),
+            Language::Jinja => self.jinja.compile(source, part),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod encoded;
 mod freemarker;
+mod jinja;
 mod values;
 mod partials;
 mod startup;

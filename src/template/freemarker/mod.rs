@@ -38,7 +38,6 @@ mod tree;
 mod value;
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use self::elements::Begin;
@@ -63,24 +62,6 @@ impl FreeMarkerEngine {
         Self { settings }
     }
 
-    /// The text of the file `name`, and where it is; none where there is no such file.
-    fn read(&self, name: &str) -> Result<Option<Source>, TemplateError> {
-        let Some(folder) = &self.settings.partials else { return Ok(None) };
-        let path = folder.join(name);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        // A link may lead out of the folder: what a template includes stays in it.
-        let inside = match (fs::canonicalize(folder), fs::canonicalize(&path)) {
-            (Ok(folder), Ok(path)) => path.starts_with(folder),
-            (Err(_), _) | (_, Err(_)) => false,
-        };
-        if !inside {
-            return Err(TemplateError::new(&path, None, "this file is outside of the templates' folder"));
-        }
-        Source::read(&path, &self.settings.root, "included file").map(Some)
-    }
-
     /// The name that other files are included from: the path in the folder of templates.
     fn name_of(&self, path: &Path) -> String {
         let inside = self.settings.partials.as_deref().and_then(|folder| path.strip_prefix(folder).ok());
@@ -97,7 +78,7 @@ impl Engine for FreeMarkerEngine {
         let room = source.text.len() * 3 / 2;
         let name = self.name_of(&source.origin.path);
         let mut origins = vec![source.origin];
-        let loaded = load(&name, source.text, begin, |name| match self.read(name)? {
+        let loaded = load(&name, source.text, begin, |name| match self.settings.included(name)? {
             Some(source) => {
                 origins.push(source.origin);
                 Ok(Some(source.text))
