@@ -63,7 +63,7 @@ pub struct Template {
 }
 
 /// A language of templates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
     /// Files that end in `.hbs`.
@@ -75,6 +75,15 @@ pub enum Language {
 }
 
 impl Language {
+    /// Its name, as its own people write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Handlebars => "Handlebars",
+            Self::Freemarker => "FreeMarker",
+            Self::Jinja => "Jinja",
+        }
+    }
+
     /// The language of a file, by its name.
     pub(crate) fn of_file(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {

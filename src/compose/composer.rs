@@ -20,7 +20,7 @@ use crate::kit::nearest::nearest;
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 use crate::template::{
-    Columns, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank, render_to_string,
+    Columns, Foreign, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank, render_to_string,
 };
 
 /// Makes the messages of one run. Shared by all threads.
@@ -56,6 +56,8 @@ pub struct Composer {
     pub(super) files: Vec<PathBuf>,
     /// Where the templates and their partials are from.
     pub(super) origins: Vec<Origin>,
+    /// What the templates have of other languages.
+    pub(super) foreign: Vec<Foreign>,
     pub(super) in_campaign: InCampaign,
 }
 
@@ -146,6 +148,11 @@ impl Composer {
     /// The files whose content decides what is sent, templates first: what a run's id is made from.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// What the templates have of other languages: recipients would read it.
+    pub(crate) fn foreign(&self) -> &[Foreign] {
+        &self.foreign
     }
 
     /// The files that rows may name as their attachments, where the campaign has a folder for them.

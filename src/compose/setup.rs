@@ -21,7 +21,7 @@ use crate::campaign::Campaign;
 use crate::plan::Row;
 use crate::template::{
     BUILT_IN, Columns, Engine, Fault, Origin, Part, Place, Source, Template, TemplateError, UNSUBSCRIBE_URL,
-    Uses, Values, engine_for,
+    Uses, Values, engine_for, foreign_in,
 };
 
 /// The text of `To` when it names nobody.
@@ -70,7 +70,9 @@ impl Composer {
         let parts = parts(campaign, engine)?;
         let mut uses = Uses::default();
         let mut origins: Vec<Origin> = Vec::new();
+        let mut foreign = Vec::new();
         for template in parts.templates() {
+            foreign.extend(foreign_in(template));
             uses.extend(template.uses());
             origins.extend_from_slice(template.origins());
         }
@@ -78,6 +80,7 @@ impl Composer {
         let mut in_campaign = InCampaign::new(file);
         let mut compile = |key: &str, text: &str| -> Result<Box<dyn Template>, TemplateError> {
             let template = in_campaign.compile(engine, key, text)?;
+            foreign.extend(foreign_in(&*template));
             uses.extend(template.uses());
             origins.extend_from_slice(template.origins());
             Ok(template)
@@ -91,6 +94,10 @@ impl Composer {
             common::check_field_name(campaign, name)?;
             headers.push((name.clone(), compile(&format!("sender.headers.{name}"), value)?));
         }
+
+        // A file may be included by several.
+        foreign.sort();
+        foreign.dedup();
 
         let links = match &campaign.unsubscribe {
             Some(unsubscribe) => {
@@ -152,6 +159,7 @@ impl Composer {
             signatures: campaign.dkim.len() as u64 * SIGNATURE_BYTES,
             files,
             origins,
+            foreign,
             in_campaign,
         };
         if composer.is_one_text() {

@@ -15,6 +15,7 @@ mod finding;
 pub(crate) mod finish_time;
 pub(crate) mod list;
 pub(crate) mod local_addresses;
+pub(crate) mod other_language;
 pub(crate) mod relay;
 pub(crate) mod sender;
 pub(crate) mod unsubscribe;

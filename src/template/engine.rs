@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{Fault, TemplateError};
 use super::uses::Uses;
 use super::values::Values;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Language};
 use crate::kit::text::line_and_column;
 
 /// A template language, with the settings of a campaign.
@@ -24,6 +25,9 @@ pub(crate) trait Engine {
 pub(crate) trait Template: fmt::Debug + Send + Sync {
     /// The names that the template and its partials use.
     fn uses(&self) -> &Uses;
+
+    /// The language that it is in.
+    fn language(&self) -> Language;
 
     /// Where the template (first) and its partials were read from.
     fn origins(&self) -> &[Origin];
@@ -80,6 +84,8 @@ pub(crate) struct Origin {
     /// What results and errors call it: the path relative to the campaign file's folder, or a key
     /// such as `template.subject`.
     pub shown: String,
+    /// The template as it is written, with LF at the end of each line.
+    pub text: Arc<str>,
 }
 
 /// What holds for all templates of a campaign.
@@ -132,8 +138,9 @@ impl Settings {
 impl Source {
     /// A template that is a value in the campaign file `path`, under the key `shown`.
     pub(crate) fn value(path: &Path, shown: &str, text: &str) -> Self {
-        let origin = Origin { path: path.to_owned(), shown: shown.to_owned() };
-        Self { origin, text: text.replace("\r\n", "\n") }
+        let text = text.replace("\r\n", "\n");
+        let origin = Origin { path: path.to_owned(), shown: shown.to_owned(), text: text.as_str().into() };
+        Self { origin, text }
     }
 
     /// Reads a file, which `what` names in errors; its path is shown relative to `root`.

@@ -20,6 +20,7 @@
 
 mod engine;
 mod error;
+mod foreign;
 mod format;
 mod freemarker;
 mod handlebars;
@@ -33,6 +34,7 @@ use crate::campaign::{Campaign, Language};
 pub(crate) use error::{Fault, Place, TemplateError};
 
 pub(crate) use engine::{Engine, Origin, Output, Part, Source, Template, render_to_string};
+pub(crate) use foreign::{Foreign, foreign_in};
 pub(crate) use uses::{BUILT_IN, MESSAGE_ID, UNSUBSCRIBE_URL, Uses};
 pub(crate) use values::{Columns, Values, is_blank};
 

@@ -101,6 +101,23 @@ fn the_welcome_campaign_shows_what_good_looks_like() {
 }
 
 #[test]
+fn expressions_of_another_language_are_found() {
+    let dir = Dir::new();
+    let file = copy_of_welcome(&dir, "w", &[("welcome{{else}}", "welcome ${first_name}{{else}}")]);
+    fs::write(dir.path().join("w/templates/partials/note.txt.hbs"), "a\n{% if vip %}b").unwrap();
+    let text = dir.path().join("w/templates/welcome.txt.hbs");
+    let more = fs::read_to_string(&text).unwrap() + "{{> note}}";
+    fs::write(&text, more).unwrap();
+    let report = json(&dir.run(&["check", &file, "--offline", "--json"]).ended(0).stdout());
+    let all = report["findings"].as_array().unwrap();
+    let finding = all.iter().find(|finding| finding["id"] == "other-language").unwrap();
+    assert_eq!((finding["level"].as_str(), finding["group"].as_str()), (Some("warning"), Some("content")));
+    let seen = finding["seen"].as_str().unwrap();
+    assert!(seen.contains("`${first_name}` is FreeMarker (template.subject:1:"), "{seen}");
+    assert!(seen.contains("`{% if vip %}` is Jinja (templates/partials/note.txt.hbs:2:1)"), "{seen}");
+}
+
+#[test]
 fn a_certified_sender_is_checked_against_the_criteria() {
     let dir = Dir::new();
     let zone = welcome().join("zone");

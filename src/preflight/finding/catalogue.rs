@@ -321,6 +321,8 @@ catalogue! {
         HtmlClipped "html-clipped" Note: "messages have an HTML part that Gmail cuts off",
             why "Gmail shows the first 102 kB and hides the rest, including the unsubscribe link at \
                  the end";
+        OtherLanguage "other-language" Warning: "templates have expressions of another language, which are sent as they are written",
+            why "recipients read the expression instead of its value";
         AttachmentFolder "attachment-folder" Refused: "`attachment-folder` holds keys, secrets, lists, runs or state",
             why "whoever writes a row of the list could have any of them mailed out";
         SpamScore "spam-score" Ok: "SpamAssassin's score is below the threshold";

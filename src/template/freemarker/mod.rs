@@ -50,6 +50,7 @@ use super::engine::{Engine, Origin, Output, Part, Settings, Source, Template};
 use super::error::{Fault, Place, TemplateError};
 use super::uses::{BUILT_IN, Uses};
 use super::values::{Found, Values};
+use crate::campaign::Language;
 use crate::kit::text::line_and_column;
 
 /// The engine.
@@ -124,6 +125,10 @@ struct Compiled {
 impl Template for Compiled {
     fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    fn language(&self) -> Language {
+        Language::Freemarker
     }
 
     fn origins(&self) -> &[Origin] {

@@ -28,6 +28,7 @@ use super::engine::{Engine, Origin, Output, Part, Settings, Source, Template};
 use super::error::{Fault, TemplateError};
 use super::uses::Uses;
 use super::values::Values;
+use crate::campaign::Language;
 
 /// The engine.
 pub(super) struct HandlebarsEngine {
@@ -81,6 +82,10 @@ struct Compiled {
 impl Template for Compiled {
     fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    fn language(&self) -> Language {
+        Language::Handlebars
     }
 
     fn origins(&self) -> &[Origin] {

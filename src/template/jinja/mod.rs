@@ -22,6 +22,7 @@ use super::engine::{Engine, Origin, Output, Part, Settings, Source, Template};
 use super::error::{Fault, TemplateError};
 use super::uses::Uses;
 use super::values::Values;
+use crate::campaign::Language;
 
 /// The engine.
 pub(super) struct JinjaEngine {
@@ -62,6 +63,10 @@ struct Compiled {
 impl Template for Compiled {
     fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    fn language(&self) -> Language {
+        Language::Jinja
     }
 
     fn origins(&self) -> &[Origin] {
