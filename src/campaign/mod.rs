@@ -65,6 +65,7 @@ pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{
     Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, STDIN, StrayQuotes, TargetGroupSource,
+    TypedColumn,
 };
 pub use template::{Inline, Language, Template};
 pub use units::{ByteSize, Frequency, Span};

@@ -1,9 +1,11 @@
 //! `[target-group]`: the files with the recipients, and what their columns mean.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use chrono::format::{Item, StrftimeItems};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::Mistake;
@@ -35,7 +37,7 @@ pub struct TargetGroupSource {
     pub stray_quotes: StrayQuotes,
     /// The types of CSV columns that are not text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub types: BTreeMap<String, ColumnType>,
+    pub types: BTreeMap<String, TypedColumn>,
     /// Which addresses are the same.
     #[serde(default)]
     pub duplicates: Duplicates,
@@ -176,6 +178,93 @@ pub enum ColumnType {
     Timestamp,
 }
 
+/// What `[target-group.types]` says of a column: `"date"`, or with the way in which values are
+/// written: `{ type = "date", format = "%d.%m.%Y" }`, `{ type = "number", decimal = "," }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypedColumn {
+    /// Its type.
+    pub kind: ColumnType,
+    /// Of dates and timestamps: a strftime pattern; ISO 8601 by default.
+    pub format: Option<String>,
+    /// Of numbers: what comes before the decimals; a point by default.
+    pub decimal: Option<char>,
+}
+
+/// The long way to write a [`TypedColumn`].
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct LongTypedColumn {
+    #[serde(rename = "type")]
+    kind: ColumnType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decimal: Option<char>,
+}
+
+impl<'de> Deserialize<'de> for TypedColumn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> de::Visitor<'de> for Either {
+            type Value = TypedColumn;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a type such as \"date\", or { type = \"date\", format = \"%d.%m.%Y\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TypedColumn, E> {
+                let kind = ColumnType::deserialize(de::value::StrDeserializer::new(text))?;
+                Ok(TypedColumn { kind, format: None, decimal: None })
+            }
+
+            fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<TypedColumn, M::Error> {
+                let long = LongTypedColumn::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(TypedColumn { kind: long.kind, format: long.format, decimal: long.decimal })
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl Serialize for TypedColumn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { kind, format, decimal } = self;
+        match (format, decimal) {
+            (None, None) => kind.serialize(serializer),
+            _ => LongTypedColumn { kind: *kind, format: format.clone(), decimal: *decimal }
+                .serialize(serializer),
+        }
+    }
+}
+
+impl TypedColumn {
+    fn check(&self, name: &str) -> Result<(), Mistake> {
+        let is_time = matches!(self.kind, ColumnType::Date | ColumnType::Timestamp);
+        let is_number = matches!(self.kind, ColumnType::Integer | ColumnType::Number);
+        let wrong =
+            |problem: String, hint: &'static str| Err(Mistake::new("target-group.types", problem, hint));
+        match (&self.format, self.decimal) {
+            (Some(_), _) if !is_time => wrong(
+                format!("column `{name}` has a `format` and is neither date nor timestamp"),
+                "leave it out",
+            ),
+            (_, Some(_)) if !is_number => {
+                wrong(format!("column `{name}` has a `decimal` and is no number"), "leave it out")
+            }
+            (_, Some(other)) if ![',', '.'].contains(&other) => {
+                wrong(format!("`{other}` can't come before decimals"), "use `,` or `.`")
+            }
+            (Some(format), _) if StrftimeItems::new(format).any(|item| matches!(item, Item::Error)) => wrong(
+                format!("`{format}` of column `{name}` is not a date pattern"),
+                "see https://docs.rs/chrono/latest/chrono/format/strftime/index.html",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// When two addresses are the same. Domains are always compared in lower case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -226,6 +315,7 @@ impl TargetGroupSource {
         if self.files.is_empty() {
             return Err(Mistake::new("target-group.files", "`files` is empty", "name at least one file"));
         }
+        self.types.iter().try_for_each(|(name, column)| column.check(name))?;
         match self.delimiter {
             None | Some(',' | ';' | '\t' | '|') => Ok(()),
             Some(other) => Err(Mistake::new(

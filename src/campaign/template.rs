@@ -47,6 +47,18 @@ pub struct Template {
     /// Values for columns that are missing, null or empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defaults: BTreeMap<String, toml::Value>,
+    /// The language and country of the recipients, such as `de_AT`; English by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// The column with the row's own locale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale_column: Option<String>,
+    /// The time zone of the recipients, such as `Europe/Vienna`; UTC by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The column with the row's own zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_column: Option<String>,
     /// True: printing a name without a value fails the row. False: it prints nothing.
     #[serde(default = "yes")]
     pub strict: bool,

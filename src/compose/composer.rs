@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::body::Parts;
 use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
+use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
 use super::row_files::{self, RowFiles};
@@ -58,6 +59,7 @@ pub struct Composer {
     pub(super) origins: Vec<Origin>,
     /// What the templates have of other languages.
     pub(super) foreign: Vec<Foreign>,
+    pub(super) locals: Locals,
     pub(super) in_campaign: InCampaign,
 }
 
@@ -109,7 +111,8 @@ impl Composer {
             return None;
         }
         let named = self.uses.printed.iter().chain(&self.uses.tested).map(|(name, _)| name);
-        Some(named.chain(&self.attachment_columns).cloned().collect())
+        let locals = self.locals.columns().map(|(_, column)| column);
+        Some(named.chain(&self.attachment_columns).chain(locals).cloned().collect())
     }
 
     /// The columns that must have a value in every row, each with the places that print it; those
@@ -178,7 +181,7 @@ impl Composer {
     /// The message of one row, dated `date`.
     pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
         let names = self.names(row)?;
-        let values = self.values(row, &names);
+        let values = self.values(row, &names)?;
         let (out, _) = self.header(row, date, &names, &values)?;
         let (header, body) = match &self.same_body {
             Some(same) => same.append_to(out),
@@ -194,7 +197,7 @@ impl Composer {
         date: Timestamp,
     ) -> Result<(Message, Rendered<'_>), RenderFailure> {
         let names = self.names(row)?;
-        let values = self.values(row, &names);
+        let values = self.values(row, &names)?;
         let (out, subject) = self.header(row, date, &names, &values)?;
         let ((header, body), text, html) = match &self.same_body {
             Some(same) => {
@@ -224,12 +227,13 @@ impl Composer {
     }
 
     /// The row as templates see it.
-    pub(super) fn values<'a>(&'a self, row: &'a Row, names: &'a Names) -> Values<'a> {
+    pub(super) fn values<'a>(&'a self, row: &'a Row, names: &'a Names) -> Result<Values<'a>, RenderFailure> {
+        let local = self.locals.of_row(row)?;
         let built_in = self.uses.built_in.iter().map(|(name, _)| match name.as_str() {
             MESSAGE_ID => (name.as_str(), Some(names.message_id.as_str())),
             _ => (name.as_str(), names.unsubscribe_url.as_deref()),
         });
-        Values::new(row, &self.columns, &self.defaults, built_in.collect())
+        Ok(Values::new(row, &self.columns, &self.defaults, built_in.collect()).at(local))
     }
 
     /// The header section without the fields of the content, and the subject as it was rendered.

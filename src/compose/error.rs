@@ -18,6 +18,14 @@ pub enum RenderFailure {
         /// A lowercase fragment.
         problem: String,
     },
+    /// The row's language or time zone is not known.
+    #[error("column `{column}`: {problem}")]
+    Local {
+        /// The column.
+        column: String,
+        /// A lowercase fragment.
+        problem: String,
+    },
     /// Larger than `template.largest`, the signatures counted.
     #[error("the message has {bytes} bytes; at most {largest} are allowed")]
     TooLarge {
@@ -47,6 +55,7 @@ impl RenderFailure {
             Self::Template(Fault::NoValue { .. }) => "give the row a value or the template a default",
             Self::Template(Fault::Value { .. }) => "correct the row's value or the template",
             Self::Attachment { .. } => "correct the row's path, or put the file there",
+            Self::Local { .. } => "correct the row's value, or leave it empty",
             Self::TooLarge { .. } => "attach less, or raise `largest` in [template]",
             Self::LongId { .. } => "shorten the id, or name another column as `id` in [target-group]",
             Self::Boundary => "remove that line from the template or the row",

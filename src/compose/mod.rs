@@ -23,6 +23,7 @@ mod header;
 mod in_campaign;
 mod line_ends;
 mod lines;
+mod locals;
 pub mod message_id;
 mod mime;
 mod plain;

@@ -11,6 +11,7 @@ use super::body::{Parts, TextPart};
 use super::composer::{Composer, OneText, SameBody};
 use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
+use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::Layout;
 use super::row_files::RowFiles;
@@ -76,7 +77,9 @@ impl Composer {
             uses.extend(template.uses());
             origins.extend_from_slice(template.origins());
         }
-        let same_for_all = uses.is_nothing() && template.attachment_columns.is_empty();
+        let locals = Locals::of(campaign)?;
+        let same_for_all =
+            uses.is_nothing() && template.attachment_columns.is_empty() && locals.columns().next().is_none();
         let mut in_campaign = InCampaign::new(file);
         let mut compile = |key: &str, text: &str| -> Result<Box<dyn Template>, TemplateError> {
             let template = in_campaign.compile(engine, key, text)?;
@@ -160,6 +163,7 @@ impl Composer {
             files,
             origins,
             foreign,
+            locals,
             in_campaign,
         };
         if composer.is_one_text() {
@@ -201,9 +205,10 @@ impl Composer {
                 );
             }
         }
-        for column in &self.attachment_columns {
+        let attachments = self.attachment_columns.iter().map(|column| ("attachment-columns", column));
+        for (key, column) in attachments.chain(self.locals.columns()) {
             if !columns.contains(&column.as_str()) {
-                let problem = format!("attachment column `{column}` not found");
+                let problem = format!("column `{column}` of `template.{key}` not found");
                 return Err(
                     TemplateError::new(&self.in_campaign.path, None, problem).nearest(column, columns.iter())
                 );
@@ -222,6 +227,11 @@ impl Composer {
             let problem =
                 format!("`{name}` differs from row to row, and `personalised = false` is one text for all");
             return Err(self.at(place, problem).hint(hint));
+        }
+        if let Some((key, column)) = self.locals.columns().next() {
+            let problem =
+                format!("`{key}` is column `{column}`, and `personalised = false` is one text for all");
+            return Err(TemplateError::new(&self.in_campaign.path, None, problem).hint(hint));
         }
         if uses.whole_row {
             let problem = "a template looks at the whole row, and `personalised = false` is one text for all";
@@ -250,6 +260,7 @@ impl Composer {
     fn body_of_all(&self, campaign: &Campaign) -> Result<SameBody, TemplateError> {
         let anyone = nobody(campaign);
         let values = Values::new(&anyone, &self.columns, &self.defaults, Vec::new());
+        let values = values.at(self.locals.default);
         let body = self.body(Vec::new(), &anyone, &values).map_err(|failure| match failure {
             RenderFailure::Template(Fault::NoValue { name, place }) => {
                 self.at(&place, format!("`{name}` has no value"))

@@ -11,14 +11,18 @@ use arrow_array::types::{
     Float32Type, Float64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
-use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, make_array, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, StringArray, make_array, new_null_array,
+};
 use arrow_cast::display::array_value_to_string;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_ord::cmp::not_distinct;
 use arrow_schema::ArrowError;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
-use crate::campaign::Encoding;
+use super::schema::Unified;
+use crate::campaign::{ColumnType, Encoding, TypedColumn};
 
 /// Characters that are no text: NUL and escape.
 const CONTROLS: [u8; 2] = [0, 0x1b];
@@ -54,6 +58,7 @@ fn holds_controls(array: &ArrayRef) -> bool {
         }
         DataType::List(_) => holds_controls(array.as_list::<i32>().values()),
         DataType::Struct(_) => array.as_struct().columns().iter().any(holds_controls),
+        DataType::Map(..) => array.as_map().entries().columns().iter().any(holds_controls),
         _ => false,
     }
 }
@@ -92,21 +97,24 @@ fn not_text(name: &str, encoding: Encoding, bad: u8) -> String {
     format!("column `{name}` holds what is not {called}")
 }
 
-/// Converts a text column of a CSV file to `wanted`, ignoring white space around values.
+/// Converts a text column of a CSV file to the type of `field`, ignoring white space around values.
 pub(super) fn parse(
     text: StringArray,
-    wanted: &DataType,
-    name: &str,
+    unified: &Unified,
+    field: &Field,
     faults: &mut Faults,
 ) -> Result<ArrayRef, ArrowError> {
+    let (wanted, name) = (field.data_type(), field.name());
+    let written = unified.written.get(name);
     if *wanted == DataType::Utf8 {
         return Ok(Arc::new(text));
     }
     let date = *wanted == DataType::Date32;
-    let trimmed: StringArray = text
-        .iter()
-        .map(|value| value.map(str::trim).filter(|value| !(value.is_empty() || date && value.len() > 10)))
-        .collect();
+    let trimmed = text.iter().map(|value| value.map(str::trim).filter(|value| !value.is_empty()));
+    let trimmed: StringArray = match written {
+        Some(written) => trimmed.map(|value| plainly(value?, written)).collect(),
+        None => trimmed.map(|value| value.filter(|value| !(date && value.len() > 10))).collect(),
+    };
     let array = cast_zoned(&trimmed, wanted)?;
     let finite = |index| match wanted {
         DataType::Float64 => array.as_primitive::<Float64Type>().value(index).is_finite(),
@@ -116,10 +124,74 @@ pub(super) fn parse(
     for index in 0..text.len() {
         let asked = !text.is_null(index) && !text.value(index).trim().is_empty();
         if asked && (array.is_null(index) || !finite(index)) {
-            faults.entry(index).or_insert_with(|| does_not_read(name, text.value(index), wanted));
+            faults.entry(index).or_insert_with(|| {
+                let value = text.value(index);
+                match written.and_then(|column| column.format.as_deref()) {
+                    Some(format) => {
+                        format!("column `{name}`: `{}` is not written as `{format}`", short(value))
+                    }
+                    None => does_not_read(name, value, wanted),
+                }
+            });
         }
     }
     Ok(array)
+}
+
+/// A value that is written in the way of `column` as Arrow reads it; none if it is not.
+fn plainly(value: &str, column: &TypedColumn) -> Option<String> {
+    match (column.kind, &column.format, column.decimal) {
+        (ColumnType::Date, Some(format), _) => {
+            NaiveDate::parse_from_str(value, format).ok().map(|day| day.to_string())
+        }
+        (ColumnType::Timestamp, Some(format), _) => {
+            let zoned = DateTime::parse_from_str(value, format).map(|moment| moment.naive_utc());
+            let moment = zoned.or_else(|_| NaiveDateTime::parse_from_str(value, format));
+            let moment = moment.or_else(|_| NaiveDate::parse_from_str(value, format).map(|day| day.into()));
+            moment.ok().map(|moment| moment.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string())
+        }
+        (ColumnType::Integer | ColumnType::Number, _, Some(decimal)) => plain_number(value, decimal),
+        _ => Some(value.to_owned()),
+    }
+}
+
+/// `90.498,00` as `90498.00`: thousands may be grouped, by one mark, in threes.
+fn plain_number(value: &str, decimal: char) -> Option<String> {
+    let (whole, fraction) = match value.split_once(decimal) {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (value, None),
+    };
+    let (sign, digits) = match whole.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", whole.strip_prefix('+').unwrap_or(whole)),
+    };
+    let mark = digits.chars().find(|c| !c.is_ascii_digit());
+    if let Some(mark) = mark {
+        let is_mark = mark != decimal && (".,'’".contains(mark) || mark.is_whitespace());
+        let mut groups = digits.split(mark);
+        let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()));
+        if !is_mark || !first || !groups.all(|group| group.len() == 3) {
+            return None;
+        }
+    }
+    let digits: String = digits.chars().filter(|c| Some(*c) != mark).collect();
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(&digits) || !fraction.is_none_or(all_digits) {
+        return None;
+    }
+    Some(match fraction {
+        Some(fraction) => format!("{sign}{digits}.{fraction}"),
+        None => format!("{sign}{digits}"),
+    })
+}
+
+/// A column of UUIDs as text.
+fn uuids(array: &FixedSizeBinaryArray) -> StringArray {
+    let written = |bytes: &[u8]| {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    };
+    array.iter().map(|bytes| bytes.map(written)).collect()
 }
 
 /// Converts a Parquet column to `wanted`.
@@ -131,6 +203,10 @@ pub(super) fn cast(
 ) -> Result<ArrayRef, ArrowError> {
     if array.data_type() == wanted {
         return Ok(array.clone());
+    }
+    if let DataType::FixedSizeBinary(16) = array.data_type() {
+        let text: ArrayRef = Arc::new(uuids(array.as_fixed_size_binary()));
+        return cast(&text, wanted, name, faults);
     }
     if array.data_type().is_null() {
         return Ok(new_null_array(wanted, array.len()));
@@ -176,12 +252,18 @@ fn refuse_narrowed(
     Ok(())
 }
 
-/// The reason of a row with a value that is none of its column's type.
-pub(super) fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
+/// A value in a reason.
+fn short(value: &str) -> String {
     let mut shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
     if shown.len() < value.len() {
         shown.push('…');
     }
+    shown
+}
+
+/// The reason of a row with a value that is none of its column's type.
+pub(super) fn does_not_read(name: &str, value: &str, wanted: &DataType) -> String {
+    let shown = short(value);
     let what = match wanted {
         DataType::Boolean => "true or false".to_owned(),
         DataType::Date32 => "a date (2026-05-31)".to_owned(),

@@ -293,7 +293,7 @@ impl RawCsv<'_> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(sources.len());
         for (field, source) in unified.schema.fields().iter().zip(sources.iter()) {
             let column = match source.map(|source| texts[source].take().expect("a field has one column")) {
-                Some(text) => convert::parse(text, field.data_type(), field.name(), &mut faults)
+                Some(text) => convert::parse(text, unified, field, &mut faults)
                     .map_err(|error| assemble::failed(field.name(), error))?,
                 None => new_null_array(field.data_type(), places.len()),
             };

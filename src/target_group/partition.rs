@@ -112,10 +112,9 @@ fn column(
         return Ok(new_null_array(field.data_type(), rows));
     };
     let text = StringArray::from_iter_values(std::iter::repeat_n(value, rows));
-    let column: ArrayRef =
-        convert::parse(text, field.data_type(), field.name(), faults).map_err(|error| {
-            TargetGroupError::new(format!("column `{}` can't be read", field.name())).caused_by(error)
-        })?;
+    let column: ArrayRef = convert::parse(text, unified, field, faults).map_err(|error| {
+        TargetGroupError::new(format!("column `{}` can't be read", field.name())).caused_by(error)
+    })?;
     convert::refuse_controls(&column, field.name(), faults);
     Ok(column)
 }

@@ -1,6 +1,6 @@
 //! One schema for all files: types as declared by the campaign, else those of Parquet, else text.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use super::error::TargetGroupError;
 use super::header;
 use super::types;
-use crate::campaign::{self, NamedIn};
+use crate::campaign::{self, NamedIn, TypedColumn};
 
 /// What a file says about a column.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub(super) struct Unified {
     pub name: Option<usize>,
     /// The type that all files give the ids; text where they differ, or where there are none.
     pub id_type: DataType,
+    /// How the values of columns are written, where that is not the usual way.
+    pub written: BTreeMap<String, TypedColumn>,
     /// Warnings about dropped columns.
     pub warnings: Vec<String>,
 }
@@ -128,7 +130,10 @@ pub(super) fn unify(
     }
     let schema = Arc::new(Schema::new(fields));
     let index = |name: &str| schema.index_of(name.trim()).expect("a column with a role is kept or an error");
+    let written = spec.types.iter().filter(|(_, column)| column.format.is_some() || column.decimal.is_some());
+    let written = written.map(|(name, column)| (name.trim().to_owned(), column.clone())).collect();
     Ok(Unified {
+        written,
         email: index(email),
         id: spec.id.as_deref().map(index),
         name: spec.name.as_deref().map(index),
@@ -169,7 +174,10 @@ fn role(spec: &campaign::TargetGroupSource, name: &str) -> Role {
 }
 
 fn declared(spec: &campaign::TargetGroupSource, name: &str) -> Option<DataType> {
-    spec.types.iter().find(|(column, _)| column.trim() == name).map(|(_, column)| types::declared(*column))
+    spec.types
+        .iter()
+        .find(|(column, _)| column.trim() == name)
+        .map(|(_, column)| types::declared(column.kind))
 }
 
 /// Addresses, ids and names are text; fails if they can't be.

@@ -20,7 +20,7 @@ use super::types;
 
 /// The columns of a file with such a schema, called `names`.
 pub(super) fn columns(schema: &Schema, names: &[String]) -> Vec<(String, Given)> {
-    let given = |field: &Arc<Field>| match types::usable(field.data_type()) {
+    let given = |field: &Arc<Field>| match types::usable_column(field.data_type()) {
         Some(usable) => Given::Typed(usable),
         None => Given::Unusable(field.data_type().clone()),
     };
@@ -29,7 +29,7 @@ pub(super) fn columns(schema: &Schema, names: &[String]) -> Vec<(String, Given)>
 
 /// The field of the file for each column of the target group.
 pub(super) fn sources(schema: &Schema, names: &[String], unified: &Unified) -> Vec<Option<usize>> {
-    let usable = |index: &usize| types::usable(schema.field(*index).data_type()).is_some();
+    let usable = |index: &usize| types::usable_column(schema.field(*index).data_type()).is_some();
     let positions: HashMap<&str, usize> =
         names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
     let position = |name: &String| positions.get(name.as_str()).copied().filter(usable);
@@ -52,6 +52,7 @@ pub(super) fn viewed(field: &Arc<Field>) -> Arc<Field> {
         DataType::List(item) => DataType::List(viewed(item)),
         DataType::LargeList(item) => DataType::LargeList(viewed(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(viewed(entries), *sorted),
         _ => return Arc::clone(field),
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type))
@@ -151,6 +152,11 @@ fn text_bytes(column: &ArrayRef, rows: Range<usize>) -> usize {
         DataType::List(_) => {
             let (list, offsets) = (column.as_list::<i32>(), column.as_list::<i32>().value_offsets());
             text_bytes(list.values(), offsets[rows.start] as usize..offsets[rows.end] as usize)
+        }
+        DataType::Map(..) => {
+            let (map, offsets) = (column.as_map(), column.as_map().value_offsets());
+            let range = offsets[rows.start] as usize..offsets[rows.end] as usize;
+            map.entries().columns().iter().map(|field| text_bytes(field, range.clone())).sum()
         }
         DataType::Struct(_) => {
             column.as_struct().columns().iter().map(|field| text_bytes(field, rows.clone())).sum()

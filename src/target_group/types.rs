@@ -41,9 +41,25 @@ pub(super) fn usable(given: &DataType) -> Option<DataType> {
                 .map(|field| Some(Field::new(field.name(), usable(field.data_type())?, true)))
                 .collect::<Option<Fields>>()?,
         ),
-        // Maps, bytes, intervals, unions and future types of Arrow.
+        Map(entries, sorted) => {
+            let Struct(fields) = entries.data_type() else { return None };
+            let [key, value] = &**fields else { return None };
+            let key = Field::new(key.name(), usable(key.data_type())?, false);
+            let value = Field::new(value.name(), usable(value.data_type())?, true);
+            let entry = Struct(vec![key, value].into());
+            Map(Arc::new(Field::new(entries.name(), entry, false)), *sorted)
+        }
+        // Bytes, intervals, unions and future types of Arrow.
         _ => return None,
     })
+}
+
+/// The type as which a whole column is read: as [`usable`], and UUIDs, which are 16 bytes, as text.
+pub(super) fn usable_column(given: &DataType) -> Option<DataType> {
+    match given {
+        DataType::FixedSizeBinary(16) => Some(DataType::Utf8),
+        other => usable(other),
+    }
 }
 
 /// A type that holds the values of both; none if there is no such type.
@@ -175,10 +191,14 @@ mod tests {
     fn parquet_types_are_usable_or_not() {
         let dictionary = |value: DataType| Dictionary(Box::new(Int32), Box::new(value));
         let field = |name: &str, given: DataType| Field::new(name, given, false);
-        let map = Map(
-            Arc::new(field("entries", Struct(vec![field("key", Utf8), field("value", Int32)].into()))),
-            false,
-        );
+        let map = |key: DataType, value: DataType| {
+            let entry = Struct(vec![field("key", key), field("value", value)].into());
+            Map(Arc::new(field("entries", entry)), false)
+        };
+        let read = |value: DataType| {
+            let entry = Struct(vec![field("key", Utf8), Field::new("value", value, true)].into());
+            Map(Arc::new(field("entries", entry)), false)
+        };
         for (given, expected) in [
             (LargeUtf8, Some(Utf8)),
             (Utf8View, Some(Utf8)),
@@ -186,12 +206,13 @@ mod tests {
             (dictionary(Binary), None),
             (Date64, Some(Date32)),
             (Binary, None),
-            (map.clone(), None),
+            (map(Utf8, LargeUtf8), Some(read(Utf8))),
+            (map(Utf8, Binary), None),
             (
                 LargeList(Arc::new(field("element", Utf8View))),
                 Some(List(Arc::new(Field::new("item", Utf8, true)))),
             ),
-            (List(Arc::new(field("element", map))), None),
+            (List(Arc::new(field("element", map(Utf8, Binary)))), None),
             (
                 Struct(vec![field("a", LargeUtf8)].into()),
                 Some(Struct(vec![Field::new("a", Utf8, true)].into())),

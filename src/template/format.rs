@@ -3,8 +3,12 @@
 
 use std::fmt::Write;
 
-use chrono::format::{Item, StrftimeItems};
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
+use chrono::format::{Fixed, Item, Numeric, StrftimeItems};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Timelike, Utc};
+
+use super::local::Local;
+use super::locale::Locale;
+use super::zone::Zone;
 
 /// How a number is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +35,16 @@ impl NumberStyle {
             "fr" | "be" => ("\u{202f}", ",", true),
             "pl" | "cs" | "cz" | "sv" | "se" | "fi" | "nb" | "no" => ("\u{a0}", ",", true),
             "ch" | "li" => ("’", ".", false),
-            _ => return None,
+            _ => return Locale::parse(locale).map(Self::of),
         };
         Some(Self { decimals: None, thousands: thousands.into(), decimal: decimal.into(), symbol_last })
+    }
+
+    /// The habits of a locale of ours.
+    fn of(locale: Locale) -> Self {
+        let (thousands, decimal) = locale.separators();
+        let symbol_last = !locale.currency().0.starts_with('¤');
+        Self { decimals: None, thousands: thousands.into(), decimal: decimal.into(), symbol_last }
     }
 
     /// `1234567.891` as this style writes it; `None` when the text is not a number.
@@ -102,23 +113,56 @@ fn round(digits: &mut Vec<u8>, decimals: &mut Vec<u8>, wanted: usize) {
     digits.insert(0, b'1');
 }
 
-/// `value` as `pattern` (strftime) writes it, after moving it to `zone`. A day without a time of
-/// day belongs to no zone and stays what it is; a time without a zone is UTC.
-pub(crate) fn date(value: &str, pattern: &str, zone: Option<&str>) -> Result<String, String> {
+/// `value` as `pattern` (strftime) writes it in the language of `local`, after moving it to its zone.
+/// A day without a time of day belongs to no zone and stays what it is; a time without a zone is
+/// UTC.
+pub(crate) fn date(value: &str, pattern: &str, local: Local) -> Result<String, String> {
     let value = value.trim();
-    let moment = match day(value) {
-        Some(day) => day,
+    let (moment, zone) = match day(value) {
+        Some(day) => (day, None),
         None => {
             let moment = timestamp(value).ok_or_else(|| format!("`{value}` is not a date"))?;
-            match zone {
-                Some(zone) => moment.with_timezone(&offset(zone)?),
-                None => moment,
+            match local.zone {
+                Some(zone) => (moment.with_timezone(&zone.offset(moment.naive_utc())), Some(zone)),
+                None => (moment, None),
             }
         }
     };
+    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
+    let locale = local.locale.unwrap_or(Locale::EN_US);
+    let with_day = items.iter().any(|item| matches!(item, Item::Numeric(Numeric::Day, _)));
+    let items = items.iter().map(|item| match named(item, &moment, locale, zone, with_day) {
+        Some(name) => Item::OwnedLiteral(name.into()),
+        None => item.clone(),
+    });
     let mut out = String::new();
-    write!(out, "{}", moment.format(pattern)).map_err(|_| format!("`{pattern}` is not a date pattern"))?;
+    write!(out, "{}", moment.format_with_items(items))
+        .map_err(|_| format!("`{pattern}` is not a date pattern"))?;
     Ok(out)
+}
+
+/// What a language calls a part of a moment; none for numbers.
+fn named(
+    item: &Item<'_>,
+    moment: &DateTime<FixedOffset>,
+    locale: Locale,
+    zone: Option<Zone>,
+    with_day: bool,
+) -> Option<String> {
+    let Item::Fixed(part) = item else { return None };
+    let (month, day) = (moment.month0() as usize, moment.weekday().num_days_from_monday() as usize);
+    let half = if moment.hour() < 12 { locale.halves().0 } else { locale.halves().1 };
+    Some(match part {
+        Fixed::LongMonthName if with_day => locale.months()[month].to_owned(),
+        Fixed::LongMonthName => locale.months_alone()[month].to_owned(),
+        Fixed::ShortMonthName => locale.months_short()[month].to_owned(),
+        Fixed::LongWeekdayName => locale.days()[day].to_owned(),
+        Fixed::ShortWeekdayName => locale.days_short()[day].to_owned(),
+        Fixed::UpperAmPm => half.to_owned(),
+        Fixed::LowerAmPm => half.to_lowercase(),
+        Fixed::TimezoneName => zone?.name(moment.naive_utc()),
+        _ => return None,
+    })
 }
 
 /// Refuses a strftime pattern that chrono does not know.
@@ -126,15 +170,6 @@ pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
     match StrftimeItems::new(pattern).any(|item| matches!(item, Item::Error)) {
         true => Err(format!("`{pattern}` is not a date pattern")),
         false => Ok(()),
-    }
-}
-
-/// `Z`, `UTC` or `+02:00`.
-pub(crate) fn offset(zone: &str) -> Result<FixedOffset, String> {
-    let utc = || FixedOffset::east_opt(0).expect("zero is in range");
-    match zone {
-        "Z" | "z" | "UTC" | "utc" => Ok(utc()),
-        _ => zone.parse().map_err(|_| format!("`{zone}` is not a time zone offset such as +02:00")),
     }
 }
 
@@ -204,7 +239,8 @@ mod tests {
     #[test]
     fn dates() {
         let check = |value: &str, pattern: &str, zone: Option<&str>, written: &str| {
-            assert_eq!(date(value, pattern, zone).as_deref(), Ok(written), "{value}");
+            let local = Local { zone: zone.map(|zone| Zone::parse(zone).unwrap()), locale: None };
+            assert_eq!(date(value, pattern, local).as_deref(), Ok(written), "{value}");
         };
         check("2026-05-31", "%d.%m.%Y", None, "31.05.2026");
         check("2026-05-31", "%-d %B %Y", Some("+02:00"), "31 May 2026");
@@ -214,11 +250,30 @@ mod tests {
         check("2026-05-31 12:00:00+02:00", "%H:%M", Some("UTC"), "10:00");
         check("2026-05-31 12:00:00 UTC", "%H:%M", None, "12:00");
         for bad in ["soon", "31.05.2026", "2026-13-01", "1780000000", "2026-02-30"] {
-            assert_eq!(date(bad, "%Y", None), Err(format!("`{bad}` is not a date")));
+            assert_eq!(date(bad, "%Y", Local::default()), Err(format!("`{bad}` is not a date")));
         }
-        assert!(date("2026-05-31 10:00:00", "%Y", Some("Mars")).unwrap_err().contains("time zone"));
+        check("2026-01-31T12:00:00Z", "%H:%M %Z %z", Some("Europe/Berlin"), "13:00 CET +0100");
+        check("2026-07-31T12:00:00Z", "%H:%M %Z %z", Some("Europe/Berlin"), "14:00 CEST +0200");
         assert!(check_pattern("%d.%m.%Y %H:%M %z").is_ok());
         assert!(check_pattern("%Q").is_err());
+    }
+
+    #[test]
+    fn languages_have_names_for_months_and_days() {
+        let check = |locale: &str, pattern: &str, written: &str| {
+            let local = Local { zone: None, locale: Some(Locale::parse(locale).unwrap()) };
+            assert_eq!(date("2026-03-02T15:04:05Z", pattern, local).as_deref(), Ok(written), "{locale}");
+        };
+        check("en", "%A, %-d %B %Y, %a %b %I %p", "Monday, 2 March 2026, Mon Mar 03 PM");
+        check("de_DE", "%A, %-d. %B %Y (%a, %b)", "Montag, 2. März 2026 (Mo., März)");
+        check("de_AT", "%A %B", "Montag März");
+        check("fr", "%A %-d %B %Y", "lundi 2 mars 2026");
+        check("es", "%A, %-d de %B de %Y", "lunes, 2 de marzo de 2026");
+        check("it", "%A %-d %B %Y", "lunedì 2 marzo 2026");
+        check("nl", "%A %-d %B %Y", "maandag 2 maart 2026");
+        check("pl", "%A, %-d %B %Y", "poniedziałek, 2 marca 2026");
+        check("pl", "%B %Y", "marzec 2026");
+        check("pt_BR", "%A, %-d de %B de %Y", "segunda-feira, 2 de março de 2026");
     }
 
     #[test]

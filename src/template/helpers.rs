@@ -7,7 +7,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::format::{self, NumberStyle};
+use super::local::{Local, locale};
+use super::locale::Locale;
 use super::values::is_blank;
+use super::zone::Zone;
 
 /// All of them.
 pub(super) static HELPERS: [Helper; 8] = [
@@ -19,7 +22,13 @@ pub(super) static HELPERS: [Helper; 8] = [
         make: |call| Ok(utf8_percent_encode(&call.text()?, UNRESERVED).to_string()),
         ..PLAIN
     },
-    Helper { name: "date", arguments: (1, 2), options: &["format", "zone"], make: date, check: check_date },
+    Helper {
+        name: "date",
+        arguments: (1, 2),
+        options: &["format", "zone", "locale"],
+        make: date,
+        check: check_date,
+    },
     Helper { name: "number", options: NUMBER_OPTIONS, make: number, check: check_locale, ..PLAIN },
     Helper {
         name: "currency",
@@ -61,6 +70,8 @@ pub(super) struct Call<'a> {
     pub options: &'a [(&'a str, &'a Value)],
     /// What the template calls the first argument.
     pub shown: &'a dyn Fn() -> String,
+    /// Where the recipient is.
+    pub local: Local,
 }
 
 /// What the template itself gives a call, as texts; `None` for what comes from the row.
@@ -108,7 +119,14 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 
 fn date(call: &Call<'_>) -> Result<String, String> {
     let pattern = call.argument(1).or_else(|| call.option("format")).unwrap_or_else(|| "%Y-%m-%d".into());
-    format::date(&call.text()?, &pattern, call.option("zone").as_deref())
+    let mut local = call.local;
+    if let Some(zone) = call.option("zone") {
+        local.zone = Some(Zone::parse(&zone)?);
+    }
+    if let Some(name) = call.option("locale") {
+        local.locale = Some(locale(&name)?);
+    }
+    format::date(&call.text()?, &pattern, local)
 }
 
 fn check_date(literals: &Literals<'_>) -> Result<(), String> {
@@ -117,7 +135,8 @@ fn check_date(literals: &Literals<'_>) -> Result<(), String> {
         None => literals.option("format"),
     };
     pattern.map_or(Ok(()), format::check_pattern)?;
-    literals.option("zone").map_or(Ok(()), |zone| format::offset(zone).map(drop))
+    literals.option("locale").map_or(Ok(()), |name| locale(name).map(drop))?;
+    literals.option("zone").map_or(Ok(()), |zone| Zone::parse(zone).map(drop))
 }
 
 fn number(call: &Call<'_>) -> Result<String, String> {
@@ -138,7 +157,8 @@ fn style(locale: &str) -> Result<NumberStyle, String> {
 
 /// A number, with the symbol of a currency unless that is empty.
 fn written(call: &Call<'_>, decimals: Option<usize>, symbol: &str) -> Result<String, String> {
-    let mut style = style(call.option("locale").as_deref().unwrap_or("en"))?;
+    let own = || call.local.locale.map_or_else(|| "en".to_owned(), Locale::name);
+    let mut style = style(&call.option("locale").unwrap_or_else(own))?;
     style.decimals = decimals;
     if let Some(decimals) = call.option("decimals") {
         let wanted = decimals.parse().ok().filter(|wanted| *wanted <= 20);

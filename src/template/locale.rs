@@ -2,7 +2,7 @@
 
 /// A language, as Java's locales have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
+pub(crate) enum Language {
     En,
     De,
     Fr,
@@ -15,7 +15,7 @@ pub(super) enum Language {
 
 /// A language and perhaps a country, such as `de_AT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Locale {
+pub(crate) struct Locale {
     pub language: Language,
     country: [u8; 2],
 }

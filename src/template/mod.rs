@@ -26,8 +26,11 @@ mod freemarker;
 mod handlebars;
 mod helpers;
 mod jinja;
+mod local;
+mod locale;
 mod uses;
 mod values;
+mod zone;
 
 use crate::campaign::{Campaign, Language};
 
@@ -35,8 +38,10 @@ pub(crate) use error::{Fault, Place, TemplateError};
 
 pub(crate) use engine::{Engine, Origin, Output, Part, Source, Template, render_to_string};
 pub(crate) use foreign::{Foreign, foreign_in};
+pub(crate) use local::{Local, locale as locale_of};
 pub(crate) use uses::{BUILT_IN, MESSAGE_ID, UNSUBSCRIBE_URL, Uses};
 pub(crate) use values::{Columns, Values, is_blank};
+pub(crate) use zone::Zone;
 
 #[cfg(test)]
 pub(crate) use handlebars::without_fast;

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use handlebars::Context;
 use serde_json::{Map, Value};
 
+use super::local::Local;
 use crate::plan::Row;
 
 /// The names of the columns that a row has as fields of its own.
@@ -25,6 +26,7 @@ pub(crate) struct Values<'a> {
     defaults: &'a Map<String, Value>,
     /// The built-in names that the templates use, with their values.
     built_in: Vec<(&'a str, Option<&'a str>)>,
+    local: Local,
     /// All names, made when a template first asks for them: by Handlebars' own wrapper of JSON, so
     /// that it need not be copied for each template.
     all: OnceCell<Context>,
@@ -64,7 +66,17 @@ impl<'a> Values<'a> {
         defaults: &'a Map<String, Value>,
         built_in: Vec<(&'a str, Option<&'a str>)>,
     ) -> Self {
-        Self { row, columns, defaults, built_in, all: OnceCell::new() }
+        Self { row, columns, defaults, built_in, local: Local::default(), all: OnceCell::new() }
+    }
+
+    /// The values of a row whose recipient is there.
+    pub(crate) fn at(self, local: Local) -> Self {
+        Self { local, ..self }
+    }
+
+    /// Where the recipient is.
+    pub(super) fn local(&self) -> Local {
+        self.local
     }
 
     /// What `name` means.

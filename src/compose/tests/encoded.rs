@@ -88,7 +88,7 @@ impl Pair {
 /// The message with texts rendered by `handlebars` and parts written by `mail-builder`.
 fn by_crates(composer: &Composer, row: &Row) -> Result<Vec<u8>, RenderFailure> {
     let names = composer.names(row)?;
-    let values = composer.values(row, &names);
+    let values = composer.values(row, &names).unwrap();
     let (out, _) = composer.header(row, DATE, &names, &values)?;
     let rendered: Result<Vec<Leaf<'_>>, Fault> = composer
         .parts
@@ -131,7 +131,7 @@ fn most_lines_are_encoded_ahead() {
     for (a, b) in [("Ann", "book"), ("Jürgen", "<b>"), ("Ann", "")] {
         let row = row(values(a, b, true, 1));
         let names = pair.usual.names(&row).unwrap();
-        let texts = pair.usual.parts.render(&pair.usual.values(&row, &names)).unwrap();
+        let texts = pair.usual.parts.render(&pair.usual.values(&row, &names).unwrap()).unwrap();
         assert!(matches!(texts.text, Leaf::Lines(..)), "{a} {b}");
         assert!(matches!(texts.html, Some(Leaf::Lines(..))), "{a} {b}");
         pair.check(&row);
@@ -179,7 +179,7 @@ proptest! {
         prop_assert_eq!(whole(&message), whole(&pair.usual.compose(&row, DATE).unwrap()));
         let plain = &pair.plain;
         let names = plain.names(&row).unwrap();
-        let values = plain.values(&row, &names);
+        let values = plain.values(&row, &names).unwrap();
         let texts = plain.parts.templates().into_iter().map(|template| {
             line_ends::normalize(&render_to_string(template, &values).unwrap())
         });

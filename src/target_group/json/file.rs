@@ -222,7 +222,7 @@ impl RawJson<'_> {
             let cells = cells.next().expect("each key that is used has its cells");
             let (given, wanted, name) = (&json.types[*key], field.data_type(), field.name());
             let array = match (given, wanted) {
-                (DataType::Utf8, wanted) => convert::parse(texts(&cells), wanted, name, &mut faults),
+                (DataType::Utf8, _) => convert::parse(texts(&cells), unified, field, &mut faults),
                 (_, DataType::Utf8) => Ok(Arc::new(texts(&cells)) as ArrayRef),
                 (given, wanted) => {
                     let array = column(&cells, given, name, &mut faults);

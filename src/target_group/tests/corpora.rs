@@ -174,7 +174,7 @@ fn parquet_columns_of_every_encoding_are_read() {
         ("byte_stream_split.zstd.parquet", 300, 2),
         ("delta_byte_array.parquet", 1000, 9),
         ("int96_from_spark.parquet", 6, 1),
-        ("nested_maps.snappy.parquet", 6, 2),
+        ("nested_maps.snappy.parquet", 6, 3),
         ("rle_boolean_encoding.parquet", 68, 1),
     ] {
         let read = usable_columns(&folder.join(name));
@@ -205,7 +205,8 @@ fn usable_columns(path: &Path) -> RecordBatch {
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let id_type = DataType::Utf8;
-    let unified = Unified { schema, email: 0, id: None, name: None, id_type, warnings: Vec::new() };
+    let written = Default::default();
+    let unified = Unified { schema, email: 0, id: None, name: None, id_type, written, warnings: Vec::new() };
     let mut reader = parquet.read(file, 0, &unified).unwrap();
     let batch = reader.next().unwrap().unwrap().read().unwrap();
     assert_eq!(batch.unreadable, []);

@@ -303,6 +303,44 @@ fn declared_types() {
 }
 
 #[test]
+fn dates_and_numbers_are_read_as_people_write_them() {
+    let keys = "[types]\nd = { type = 'date', format = '%d.%m.%Y' }\nn = { type = 'number', decimal = ',' }\n\
+         i = { type = 'integer', decimal = ',' }\nt = { type = 'timestamp', format = '%d/%m/%y %H:%M' }";
+    let text = "email;d;n;i;t\n\
+        1@x;29.04.2015;90498,00;1.234.567;31/05/26 12:00\n\
+        2@x;\u{20}1.2.2026 ;-1.234,5;7;\n\
+        3@x;;;;\n\
+        4@x;2026-05-31;;;\n\
+        5@x;31.02.2026;;;\n\
+        6@x;;1,234.5;;\n\
+        7@x;;1.23;;\n\
+        8@x;;;1,5;\n\
+        9@x;;;;31.05.2026\n\
+        10@x;;1 234 567,25;12 345;01/02/03 23:59\n";
+    let read = kit().keys(keys).file("a.csv", text).contents();
+    assert_eq!(
+        read.lines(),
+        [
+            "1@x|2015-04-29|90498.0|1234567|2026-05-31T12:00:00Z",
+            "2@x|2026-02-01|-1234.5|7|-",
+            "3@x|-|-|-|-",
+            "10@x|-|1234567.25|12345|2003-02-01T23:59:00Z"
+        ]
+    );
+    assert_eq!(
+        read.reasons(),
+        [
+            "4:5 column `d`: `2026-05-31` is not written as `%d.%m.%Y`",
+            "5:6 column `d`: `31.02.2026` is not written as `%d.%m.%Y`",
+            "6:7 column `n`: `1,234.5` does not read as a number (Float64)",
+            "7:8 column `n`: `1.23` does not read as a number (Float64)",
+            "8:9 column `i`: `1,5` does not read as a whole number (Int64)",
+            "9:10 column `t`: `31.05.2026` is not written as `%d/%m/%y %H:%M`",
+        ]
+    );
+}
+
+#[test]
 fn unreadable_rows_come_in_the_order_of_the_file() {
     let text = "email,n\na@x.example,x\nb@x.example,1,2\nc@x.example,\"y\"\nd@x.example\n";
     let read = kit().keys("[types]\nn = 'integer'").file("a.csv", text).contents();

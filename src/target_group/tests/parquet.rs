@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
 use arrow_array::cast::*;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::*;
@@ -348,6 +349,28 @@ fn text_wins_over_numbers_in_a_mixed_column() {
     assert_eq!(read.types[1], "Utf8");
     assert_eq!(read.lines(), ["c@x.example|01234", "d@x.example|K1A", "a@x.example|1234", "b@x.example|7"]);
     assert_eq!(read.reasons(), Vec::<String>::new());
+}
+
+#[test]
+fn uuids_and_maps_are_read() {
+    let id = FixedSizeBinaryArray::try_from_iter(
+        [[0x12_u8; 16], *b"\x01\x23\x45\x67\x89\xab\xcd\xef\x01\x23\x45\x67\x89\xab\xcd\xef"].iter(),
+    );
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    map.keys().append_value("size");
+    map.values().append_value(5);
+    map.append(true).unwrap();
+    map.append(false).unwrap();
+    let columns = vec![emails(), ("id", array(id.unwrap())), ("traits", array(map.finish()))];
+    let read = kit().parquet("p.parquet", columns).contents();
+    assert_eq!(read.reasons(), Vec::<String>::new());
+    assert_eq!(
+        read.lines(),
+        [
+            "a@x.example|12121212-1212-1212-1212-121212121212|{size: 5}",
+            "b@x.example|01234567-89ab-cdef-0123-456789abcdef|-"
+        ]
+    );
 }
 
 #[test]

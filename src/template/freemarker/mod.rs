@@ -20,7 +20,6 @@ mod eval;
 mod exec;
 mod lex;
 mod load;
-mod locale;
 mod moment;
 mod names;
 mod number;
@@ -141,7 +140,8 @@ impl Template for Compiled {
             Found::Text(text) => Some(Value::Text(Text::Borrowed(text))),
             Found::Json(json) => data::borrowed(json),
         };
-        let text = render::render(&self.loaded, self.settings.clone(), self.strict, self.room, &row);
+        let settings = self.settings.at(values.local());
+        let text = render::render(&self.loaded, settings, self.strict, self.room, &row);
         match text {
             Ok(text) => {
                 out.value(&text);

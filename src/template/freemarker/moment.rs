@@ -1,8 +1,9 @@
 //! Days, times and moments: Java's `SimpleDateFormat` patterns, and ISO 8601.
 
-use chrono::{Datelike, Duration, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use chrono::{Datelike, Duration, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
-use super::locale::Locale;
+use super::super::locale::Locale;
+use super::super::zone::{Zone, shown_offset};
 
 /// A point in time.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,64 +20,6 @@ pub(super) enum MomentKind {
     DateTime,
 }
 
-/// A zone without daylight saving.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Zone {
-    offset: FixedOffset,
-    name: String,
-}
-
-impl Zone {
-    pub(super) fn utc() -> Self {
-        Self { offset: FixedOffset::east_opt(0).expect("zero is an offset"), name: "UTC".to_owned() }
-    }
-
-    /// `UTC`, `GMT`, `Z`, `GMT+1`, `GMT+02:30`, `+02:00`
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if matches!(text, "UTC" | "Z") {
-            return Ok(Self::utc());
-        }
-        if text == "GMT" {
-            return Ok(Self { name: text.to_owned(), ..Self::utc() });
-        }
-        let digits = text.strip_prefix("GMT").or_else(|| text.strip_prefix("UTC")).unwrap_or(text);
-        let seconds = (|| {
-            let sign = if digits.starts_with('-') { -1 } else { 1 };
-            let digits = digits.strip_prefix(['+', '-'])?;
-            let (hours, minutes) = match digits.split_once(':') {
-                Some(parts) => parts,
-                None if digits.len() == 4 => digits.split_at(2),
-                None => (digits, "0"),
-            };
-            let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-            (hours <= 18 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
-        })();
-        let offset = seconds.and_then(FixedOffset::east_opt);
-        let offset = offset.ok_or_else(|| format!("`{text}` is not a time zone such as `UTC` or `GMT+1`"))?;
-        Ok(Self { offset, name: format!("GMT{}", shown_offset(offset, true)) })
-    }
-
-    fn local(&self, utc: NaiveDateTime) -> NaiveDateTime {
-        utc.checked_add_signed(self.shift()).unwrap_or(utc)
-    }
-
-    fn to_utc(&self, local: NaiveDateTime) -> NaiveDateTime {
-        local.checked_sub_signed(self.shift()).unwrap_or(local)
-    }
-
-    fn shift(&self) -> Duration {
-        Duration::seconds(i64::from(self.offset.local_minus_utc()))
-    }
-}
-
-/// `+02:00`, or `+0200`.
-fn shown_offset(offset: FixedOffset, colon: bool) -> String {
-    let seconds = offset.local_minus_utc();
-    let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.abs() / 60);
-    let colon = if colon { ":" } else { "" };
-    format!("{sign}{:02}{colon}{:02}", minutes / 60, minutes % 60)
-}
-
 /// How exact an ISO 8601 text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accuracy {
@@ -90,7 +33,7 @@ pub(super) enum Accuracy {
 
 impl Moment {
     /// `short`, `medium_long`, `iso m`, `dd.MM.yyyy`; nothing is `medium`.
-    pub(super) fn format(&self, format: &str, locale: Locale, zone: &Zone) -> Result<String, String> {
+    pub(super) fn format(&self, format: &str, locale: Locale, zone: Zone) -> Result<String, String> {
         if let Some(options) = format.strip_prefix("iso").or_else(|| format.strip_prefix("xs")) {
             let xs = format.starts_with("xs");
             return self
@@ -99,14 +42,12 @@ impl Moment {
         }
         let pattern = self.kind.pattern(format, locale);
         let pattern = pattern.as_deref().unwrap_or(format);
-        written(zone.local(self.utc), pattern, locale, zone)
-            .ok_or_else(|| format!("`{format}` is not a date format"))
+        written(self.utc, pattern, locale, zone).ok_or_else(|| format!("`{format}` is not a date format"))
     }
 
-    fn iso_format(&self, options: &str, xs: bool, zone: &Zone) -> Option<String> {
+    fn iso_format(&self, options: &str, xs: bool, mut zone: Zone) -> Option<String> {
         let mut accuracy = Accuracy::Needed;
         let mut offset = None;
-        let mut zone = zone.clone();
         for option in options.split([' ', '_']).filter(|option| !option.is_empty()) {
             match option {
                 "h" => accuracy = Accuracy::Hours,
@@ -115,16 +56,16 @@ impl Moment {
                 "ms" => accuracy = Accuracy::Milliseconds,
                 "nz" => offset = Some(false),
                 "fz" => offset = Some(true),
-                "u" => zone = Zone::utc(),
+                "u" => zone = Zone::Utc,
                 _ => return None,
             }
         }
         let offset = offset.unwrap_or(xs || self.kind != MomentKind::Date);
-        Some(self.iso(accuracy, offset, &zone))
+        Some(self.iso(accuracy, offset, zone))
     }
 
     /// ISO 8601.
-    pub(super) fn iso(&self, accuracy: Accuracy, offset: bool, zone: &Zone) -> String {
+    pub(super) fn iso(&self, accuracy: Accuracy, offset: bool, zone: Zone) -> String {
         let local = zone.local(self.utc);
         let mut out = String::new();
         if self.kind != MomentKind::Time {
@@ -149,9 +90,9 @@ impl Moment {
             }
         }
         if offset && self.kind != MomentKind::Date {
-            match zone.offset.local_minus_utc() {
+            match zone.offset(self.utc).local_minus_utc() {
                 0 => out.push('Z'),
-                _ => out.push_str(&shown_offset(zone.offset, true)),
+                _ => out.push_str(&shown_offset(zone.offset(self.utc), true)),
             }
         }
         out
@@ -163,7 +104,7 @@ impl Moment {
         format: &str,
         kind: MomentKind,
         locale: Locale,
-        zone: &Zone,
+        zone: Zone,
     ) -> Result<Self, String> {
         let text = text.trim();
         let wrong = || format!("`{text}` is not a date that `{format}` describes");
@@ -178,7 +119,7 @@ impl Moment {
         }
         let pattern = kind.pattern(format, locale);
         let local = read(text, pattern.as_deref().unwrap_or(format), locale).ok_or_else(wrong)?;
-        Ok(Self { utc: local.1.map_or_else(|| zone.to_utc(local.0), |offset| local.0 - offset), kind })
+        Ok(Self { utc: local.1.unwrap_or(zone).to_utc(local.0), kind })
     }
 }
 
@@ -242,7 +183,8 @@ fn parts(pattern: &str) -> Option<Vec<(char, usize, String)>> {
     Some(parts)
 }
 
-fn written(local: NaiveDateTime, pattern: &str, locale: Locale, zone: &Zone) -> Option<String> {
+fn written(utc: NaiveDateTime, pattern: &str, locale: Locale, zone: Zone) -> Option<String> {
+    let (local, offset) = (zone.local(utc), zone.offset(utc));
     let mut out = String::new();
     for (letter, count, text) in parts(pattern)? {
         let month = local.month0() as usize;
@@ -281,12 +223,12 @@ fn written(local: NaiveDateTime, pattern: &str, locale: Locale, zone: &Zone) -> 
             'm' => number(local.minute()),
             's' => number(local.second()),
             'S' => number(local.nanosecond() / 1_000_000),
-            'z' if count >= 4 && zone.name == "UTC" => "Coordinated Universal Time".to_owned(),
-            'z' => zone.name.clone(),
-            'Z' => shown_offset(zone.offset, false),
-            _ if zone.offset.local_minus_utc() == 0 => "Z".to_owned(),
+            'z' if count >= 4 && zone == Zone::Utc => "Coordinated Universal Time".to_owned(),
+            'z' => zone.name(utc),
+            'Z' => shown_offset(offset, false),
+            _ if offset.local_minus_utc() == 0 => "Z".to_owned(),
             _ => {
-                let whole = shown_offset(zone.offset, count == 3);
+                let whole = shown_offset(offset, count == 3);
                 if count == 1 { whole[..3].to_owned() } else { whole }
             }
         });
@@ -304,7 +246,7 @@ fn week(local: NaiveDateTime, locale: Locale) -> (i32, u32) {
 }
 
 /// A local time and, where the text has one, its offset.
-fn read(text: &str, pattern: &str, locale: Locale) -> Option<(NaiveDateTime, Option<Duration>)> {
+fn read(text: &str, pattern: &str, locale: Locale) -> Option<(NaiveDateTime, Option<Zone>)> {
     let mut rest = text;
     let (mut year, mut month, mut day) = (1970_i32, 1_u32, 1_u32);
     let (mut hour, mut minute, mut second, mut millis) = (0_u32, 0_u32, 0_u32, 0_u32);
@@ -364,7 +306,7 @@ fn read(text: &str, pattern: &str, locale: Locale) -> Option<(NaiveDateTime, Opt
                 let length = rest
                     .find(|c: char| !(c.is_ascii_alphanumeric() || "+-:".contains(c)))
                     .unwrap_or(rest.len());
-                offset = Some(Zone::parse(&rest[..length]).ok()?.shift());
+                offset = Some(Zone::parse(&rest[..length]).ok()?);
                 rest = &rest[length..];
             }
             _ => return None,
@@ -390,7 +332,7 @@ fn name<const N: usize>(rest: &mut &str, tables: [&[&str; N]; 2]) -> Option<u32>
     None
 }
 
-fn read_iso(text: &str, kind: MomentKind, zone: &Zone) -> Option<NaiveDateTime> {
+fn read_iso(text: &str, kind: MomentKind, zone: Zone) -> Option<NaiveDateTime> {
     let midnight = NaiveTime::MIN;
     let split = text.find(['T', ' ']);
     let (day, time) = match (kind, split) {
@@ -411,5 +353,5 @@ fn read_iso(text: &str, kind: MomentKind, zone: &Zone) -> Option<NaiveDateTime> 
         ["%H:%M:%S%.f", "%H:%M"].iter().find_map(|format| NaiveTime::parse_from_str(clock, format).ok())?;
     let local = day.and_time(clock);
     let local = if kind == MomentKind::Date { day.and_time(midnight) } else { local };
-    Some(offset.as_ref().filter(|_| kind != MomentKind::Date).unwrap_or(zone).to_utc(local))
+    Some(offset.filter(|_| kind != MomentKind::Date).unwrap_or(zone).to_utc(local))
 }

@@ -1,6 +1,6 @@
 //! How numbers are written: Java's `DecimalFormat` patterns, and FreeMarker's names for some.
 
-use super::locale::Locale;
+use super::super::locale::Locale;
 use super::number::{Decimal, Rounding};
 
 /// A format.

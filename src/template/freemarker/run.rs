@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::locale::Locale;
-use super::moment::{MomentKind, Zone};
+use super::super::locale::Locale;
+use super::super::zone::Zone;
+use super::moment::MomentKind;
 use super::names::Names;
 use super::number_format::NumberFormat;
 use super::parser::stack_now;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::locale::Locale;
-use super::moment::Zone;
+use super::super::local::Local;
+use super::super::locale::Locale;
+use super::super::zone::Zone;
 use super::number_format::NumberFormat;
 use super::run::{LARGEST, Res, Run, Settings, problem};
 use super::tree::Setting;
@@ -21,13 +22,27 @@ impl Default for Settings {
             time: String::new(),
             datetime: String::new(),
             number_format: "number".to_owned(),
-            zone: Zone::utc(),
+            zone: Zone::Utc,
             largest: LARGEST,
         }
     }
 }
 
 impl Settings {
+    /// These, for a recipient who is there.
+    pub(super) fn at(&self, local: Local) -> Self {
+        let mut settings = self.clone();
+        if let Some(locale) = local.locale {
+            settings.locale = locale;
+            let number = NumberFormat::parse(&settings.number_format, locale);
+            settings.number = Arc::new(number.expect("it was read for another locale"));
+        }
+        if let Some(zone) = local.zone {
+            settings.zone = zone;
+        }
+        settings
+    }
+
     pub(super) fn set(&mut self, setting: Setting, text: &str) -> Result<(), String> {
         match setting {
             Setting::Locale => {

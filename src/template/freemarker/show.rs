@@ -22,7 +22,7 @@ impl<'a> Run<'a> {
             Value::Moment(moment) => {
                 let format = self.settings.moment_format(moment.kind);
                 moment
-                    .format(format, self.settings.locale, &self.settings.zone)
+                    .format(format, self.settings.locale, self.settings.zone)
                     .map(Cow::Owned)
                     .or_else(problem)
             }

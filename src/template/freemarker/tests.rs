@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
+use super::super::zone::Zone;
 use super::elements::Begin;
-use super::moment::Zone;
 use super::tree::Setting;
 use super::*;
 

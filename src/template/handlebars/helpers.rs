@@ -11,6 +11,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::super::helpers::{Call, HELPERS, Helper, scalar};
+use super::super::local;
 use super::super::values::is_blank;
 use super::budget;
 use super::compare::{self, Test};
@@ -232,6 +233,7 @@ impl HelperDef for Common {
             arguments: &arguments,
             options: &options,
             shown: &|| argument_name(helper, 0),
+            local: local::current(),
         };
         let made = (self.helper.make)(&call).map_err(Problem::Value)?;
         budget::spend(made.len())?;

@@ -26,6 +26,7 @@ use self::fast::Fast;
 use self::library::{Library, MAIN};
 use super::engine::{Engine, Origin, Output, Part, Settings, Source, Template};
 use super::error::{Fault, TemplateError};
+use super::local;
 use super::uses::Uses;
 use super::values::Values;
 use crate::campaign::Language;
@@ -97,6 +98,7 @@ impl Template for Compiled {
     }
 
     fn render(&self, values: &Values<'_>, out: &mut dyn Output) -> Result<(), Fault> {
+        local::begin(values.local());
         if let Some(fast) = &self.fast {
             budget::start(self.library.settings.largest);
             let mut bounded = Bounded { texts: &self.texts, left: Some(self.library.settings.largest), out };

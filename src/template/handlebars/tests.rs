@@ -50,7 +50,11 @@ fn calls_are_checked() {
     refused("{{default a}}", (1, 1), "`default` takes at least 2 arguments, not 1");
     refused("{{date d zoom=\"+01:00\"}}", (1, 1), "`date` has no option `zoom`");
     refused("{{date d \"%Q\"}}", (1, 1), "`%Q` is not a date pattern");
-    refused("{{date d zone=\"CET\"}}", (1, 1), "`CET` is not a time zone offset such as +02:00");
+    refused(
+        "{{date d zone=\"Europe/Pars\"}}",
+        (1, 1),
+        "`Europe/Pars` is not a time zone such as `Europe/Berlin` or `+02:00`; did you mean `Europe/Paris`?",
+    );
     refused("{{number n locale=\"xx\"}}", (1, 1), "locale `xx` is not known");
     refused("{{if a}}", (1, 1), "`if` is written `{{#if …}}…{{/if}}`");
     refused("{{#upper a}}{{/upper}}", (1, 1), "`upper` is written `{{upper …}}`");

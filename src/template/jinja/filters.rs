@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 
 use super::super::helpers::{Call, HELPERS, Helper};
+use super::super::local;
 use super::print::{html, problem};
 use super::values::to_json;
 
@@ -78,6 +79,7 @@ fn call(helper: &Helper, value: &Value, mut rest: Vec<Value>) -> Result<String, 
         arguments: &arguments,
         options: &options,
         shown: &shown,
+        local: local::current(),
     };
     (helper.make)(&call).map_err(problem)
 }

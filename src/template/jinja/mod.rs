@@ -20,6 +20,7 @@ use minijinja::Environment;
 use self::library::{Library, MAIN};
 use super::engine::{Engine, Origin, Output, Part, Settings, Source, Template};
 use super::error::{Fault, TemplateError};
+use super::local;
 use super::uses::Uses;
 use super::values::Values;
 use crate::campaign::Language;
@@ -74,6 +75,7 @@ impl Template for Compiled {
     }
 
     fn render(&self, values: &Values<'_>, out: &mut dyn Output) -> Result<(), Fault> {
+        local::begin(values.local());
         let template = self.environment.get_template(MAIN).expect("it is added when it is read");
         let text = template.render(values::of_row(&self.names, values));
         let text = text.map_err(|error| render::fault(&error, &self.library))?;

@@ -1,7 +1,8 @@
 //! Built-ins of dates.
 
+use super::super::super::zone::Zone;
 use super::super::built_in::BuiltIn;
-use super::super::moment::{Accuracy, Moment, MomentKind, Zone};
+use super::super::moment::{Accuracy, Moment, MomentKind};
 use super::super::run::{Res, Run, problem};
 use super::super::value::Value;
 
@@ -43,7 +44,7 @@ impl<'a> Run<'a> {
             Some(format) => self.shown(format)?.into_owned(),
             None => self.settings.moment_format(kind).to_owned(),
         };
-        match Moment::parse(&text, &format, kind, self.settings.locale, &self.settings.zone) {
+        match Moment::parse(&text, &format, kind, self.settings.locale, self.settings.zone) {
             Ok(moment) => Ok(Some(Value::Moment(moment))),
             Err(wrong) => problem(wrong),
         }
@@ -60,14 +61,14 @@ impl<'a> Run<'a> {
         let Value::Moment(moment) = target else {
             return problem(format!("`?{}` needs a date instead of {}", built_in.name(), target.kind()));
         };
-        let (mut zone, mut accuracy, mut offset) = (self.settings.zone.clone(), Accuracy::Seconds, true);
+        let (mut zone, mut accuracy, mut offset) = (self.settings.zone, Accuracy::Seconds, true);
         if let Some(given) = arguments.first() {
             let given = self.shown(given)?;
             zone = Zone::parse(&given).or_else(problem)?;
         }
         for word in rest.split('_') {
             match word {
-                "utc" => zone = Zone::utc(),
+                "utc" => zone = Zone::Utc,
                 "h" => accuracy = Accuracy::Hours,
                 "m" => accuracy = Accuracy::Minutes,
                 "ms" => accuracy = Accuracy::Needed,
@@ -75,7 +76,7 @@ impl<'a> Run<'a> {
                 _ => {}
             }
         }
-        let text = moment.iso(accuracy, offset, &zone);
+        let text = moment.iso(accuracy, offset, zone);
         self.text(text).map(Some)
     }
 }

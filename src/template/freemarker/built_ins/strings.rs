@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
             }
             (Value::Moment(moment), [pattern]) => {
                 let pattern = self.shown(pattern)?.into_owned();
-                match moment.format(&pattern, self.settings.locale, &self.settings.zone) {
+                match moment.format(&pattern, self.settings.locale, self.settings.zone) {
                     Ok(text) => self.text(text),
                     Err(wrong) => problem(wrong),
                 }
