@@ -12,8 +12,6 @@ mod address;
 mod attribution;
 mod complaint;
 mod event;
-#[cfg(test)]
-mod fuzz;
 mod mime;
 mod reader;
 mod reply;

@@ -28,12 +28,6 @@ const BOMB_BYTES: usize = 64 << 20;
 /// Reading takes no more memory, whatever comes.
 const MEMORY_KIB: u64 = 64 << 10;
 
-/// The CPU seconds of this thread, however busy the machine is.
-pub(super) fn own_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
 /// The memory of this process in KiB: what it has, or the most that it had.
 fn memory_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
