@@ -88,6 +88,13 @@ fn reports_are_known_by_their_first_bytes() {
 }
 
 #[test]
+fn a_tag_that_is_cut_in_a_character_says_nothing() {
+    for cut in ["<", "<\u{fffd}", "<feedback>\u{6d6}<org_\u{6d6}"] {
+        assert_eq!(read(cut.as_bytes()), None, "{cut}");
+    }
+}
+
+#[test]
 fn what_unpacks_to_too_much_is_cut() {
     let bomb = gzip(&format!("{XML}{}", " ".repeat(30 << 20)));
     assert!(bomb.len() < 1 << 20);

@@ -31,8 +31,9 @@ pub(super) fn walk(text: &str, mut visit: impl FnMut(Step<'_>)) {
         } else if rest.starts_with("<?") || rest.starts_with("<!") {
             rest = behind(rest, ">");
         } else {
-            let end = memchr::memchr(b'>', rest.as_bytes()).unwrap_or(rest.len() - 1);
-            tag(&rest[1..end.max(1)], &mut visit);
+            // A tag that was cut off says nothing.
+            let Some(end) = memchr::memchr(b'>', rest.as_bytes()) else { return };
+            tag(&rest[1..end], &mut visit);
             rest = &rest[end + 1..];
         }
     }
