@@ -22,6 +22,7 @@
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
 //! | [`smtp`] | codec and session state machine (no I/O), connection (tokio, TLS) |
 //! | [`route`] | DNS, relay, MX, sites, per-provider limits, MTA-STS, retry schedule, reply classification |
+//! | `objects` | lists in object stores, fetched before they are read |
 //! | [`journal`] | intents and outcomes |
 //! | [`results`] | the Parquet schema, writer, reader |
 //! | [`feedback`] | what comes back: bounces, complaints, auto-replies; sources, readers, events |
@@ -110,6 +111,7 @@ pub mod dkim;
 pub mod pacing;
 pub mod smtp;
 pub mod route;
+pub(crate) mod objects;
 pub mod journal;
 pub mod results;
 pub mod feedback;

@@ -64,8 +64,8 @@ pub use shaping::ShapingEntry;
 pub use signing::Dkim;
 pub use stop::Stop;
 pub use target_group::{
-    Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, STDIN, StrayQuotes, TargetGroupSource,
-    TypedColumn,
+    Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, S3, STDIN, StrayQuotes, TargetGroupSource,
+    TypedColumn, is_object_url,
 };
 pub use template::{Inline, Language, Template};
 pub use units::{ByteSize, Frequency, Span};

@@ -15,7 +15,7 @@ use super::error::Mistake;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TargetGroupSource {
     /// Paths or globs of CSV, JSON lines and Parquet files, and of lists of addresses; the text
-    /// formats may be compressed with gzip or zstd.
+    /// formats may be compressed with gzip or zstd. Or URLs of such files in an object store.
     pub files: Vec<String>,
     /// The column with the address.
     #[serde(default = "default_email")]
@@ -56,6 +56,14 @@ pub struct TargetGroupSource {
     /// The file with what came from stdin, which [`STDIN`] names.
     #[serde(skip)]
     pub stdin: Option<PathBuf>,
+}
+
+/// How the URL of a list in an object store begins.
+pub const S3: &str = "s3://";
+
+/// Whether a list is in an object store.
+pub fn is_object_url(file: &str) -> bool {
+    file.starts_with(S3)
 }
 
 /// A list that comes from stdin.
@@ -306,7 +314,7 @@ impl TargetGroupSource {
 
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
         self.folder = folder.to_owned();
-        for file in &mut self.files {
+        for file in self.files.iter_mut().filter(|file| !is_object_url(file)) {
             *file = folder.join(&*file).to_string_lossy().into_owned();
         }
     }

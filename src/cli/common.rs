@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::console::Console;
 use super::log::LogFormat;
-use crate::campaign::{Parameters, STDIN};
+use crate::campaign::{Parameters, STDIN, is_object_url};
 use crate::job::{Places, Workspace};
 use crate::pacing::Clock;
 
@@ -25,7 +25,8 @@ pub(super) struct Common {
     /// Set a key of the campaign file for this run, as in template.defaults.month=May
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting, help_heading = HEADING)]
     pub set: Vec<(String, String)>,
-    /// Use this file as target group, instead of the campaign's; `-` is stdin; can be repeated
+    /// Use this file or object (`s3://…`) as target group, instead of the campaign's; `-` is stdin;
+    /// can be repeated
     #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     pub list: Vec<PathBuf>,
     /// Format of the log on stderr
@@ -51,7 +52,8 @@ impl Common {
 
     /// What is said in place of the campaign file.
     pub(super) fn parameters(&self) -> Parameters {
-        let absolute = |file: &PathBuf| match file.as_os_str() == STDIN {
+        let is_path = |file: &PathBuf| file.as_os_str() != STDIN && !file.to_str().is_some_and(is_object_url);
+        let absolute = |file: &PathBuf| match !is_path(file) {
             true => file.clone(),
             false => path::absolute(file).unwrap_or_else(|_| file.clone()),
         };

@@ -34,7 +34,7 @@ pub(super) fn files(files: &[SourceFile], rows_by_file: &[u64]) -> Vec<Value> {
     files.iter().zip(rows_by_file).map(file).collect()
 }
 
-/// All files, for people, under a heading that is indented by `margin`. Many of them are not listed.
+/// All files, for people, under a heading that is indented by `margin`. Many are not listed.
 pub(super) fn list(files: &[SourceFile], margin: &str) -> String {
     const LISTED: usize = 20;
     let mut text = format!("{margin}how the list is read\n");

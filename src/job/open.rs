@@ -12,6 +12,7 @@ use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, Dkim, NotRegistered, Parameters, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
+use crate::objects;
 use crate::plan::Layout;
 use crate::results::Column;
 use crate::run_dir::{Content, Input, RunId, RunStore};
@@ -165,7 +166,8 @@ impl<'w> Job<'w> {
     }
 
     fn open_target_group(&self) -> Result<TargetGroup, JobError> {
-        let mut group = target_group::open(&self.campaign.target_group)?;
+        let objects = objects::fetch(&self.campaign.target_group.files)?;
+        let mut group = target_group::open_with(&self.campaign.target_group, &objects)?;
         group.warnings().iter().for_each(|warning| self.workspace.warn(warning));
         let schema = group.schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -251,10 +253,14 @@ impl<'w> Job<'w> {
 pub(super) fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
     let input = |file: &target_group::SourceFile| -> Result<Input, JobError> {
         Ok(Input {
-            path: file.path.clone(),
+            path: match &file.object {
+                Some(object) => PathBuf::from(&object.url),
+                None => file.path.clone(),
+            },
             shown: file.shown.clone(),
             bytes: file.bytes,
             hash: file.content_hash()?.to_hex().to_string(),
+            object: file.object.as_ref().map(|object| object.version.clone()),
             partition: (file.partition.columns())
                 .map(|(key, value)| (key.to_owned(), value.map(str::to_owned)))
                 .collect(),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::run_id::RunId;
+use crate::target_group::ObjectVersion;
 
 /// A file of the target group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Input {
     pub bytes: u64,
     /// BLAKE3, in hexadecimal digits.
     pub hash: String,
+    /// What the object store said of it, where it comes from one; then the path is its URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectVersion>,
     /// The columns that the names of its folders give all its rows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub partition: BTreeMap<String, Option<String>>,

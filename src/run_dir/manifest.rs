@@ -308,7 +308,7 @@ pub(crate) mod tests {
 
     pub(crate) fn input(shown: &str, hash: &str) -> Input {
         let (path, shown, hash) = (shown.into(), shown.into(), hash.into());
-        Input { path, shown, bytes: 1, hash, partition: BTreeMap::new(), rows: None }
+        Input { path, shown, bytes: 1, hash, object: None, partition: BTreeMap::new(), rows: None }
     }
 
     pub(crate) fn content(role: &str, name: &str, hash: &str) -> Content {

@@ -39,6 +39,8 @@ pub use probe::{Probe, probe};
 pub use secrets::Secrets;
 pub use session::Session;
 pub use target::{BadEhloName, EhloName, Extensions, Target};
+#[cfg(feature = "object-stores")]
+pub(crate) use tls::https_connector;
 pub use tls::{ClientIdentity, Security, TlsError};
 pub use token::{TokenError, TokenSource};
 pub use transaction::{Fate, NotStarted, Report, Transaction, Unfit};

@@ -141,6 +141,12 @@ fn verified(ca_file: Option<&Path>, client: Option<ClientIdentity<'_>>) -> Resul
     connector(builder().with_root_certificates(roots), client)
 }
 
+/// TLS for HTTPS, with certificates that the system trusts.
+#[cfg(feature = "object-stores")]
+pub(crate) fn https_connector() -> Result<TlsConnector, TlsError> {
+    verified(None, None)
+}
+
 fn unverified(client: Option<ClientIdentity<'_>>) -> Result<TlsConnector, TlsError> {
     let verifier = Arc::new(NoVerifier(ring::default_provider()));
     connector(builder().dangerous().with_custom_certificate_verifier(verifier), client)

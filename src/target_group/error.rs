@@ -41,6 +41,11 @@ impl TargetGroupError {
         Self { file: None, line: None, column: None, problem: problem.into(), hint: None, source: None }
     }
 
+    /// The object at `url` can't be read.
+    pub(crate) fn of_object(url: &str, problem: &str, hint: impl Into<String>) -> Self {
+        Self::new(problem).in_file(url).hint(hint)
+    }
+
     pub(super) fn in_file(mut self, shown: &str) -> Self {
         self.file.get_or_insert_with(|| shown.into());
         self
@@ -61,7 +66,7 @@ impl TargetGroupError {
         self
     }
 
-    pub(super) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }

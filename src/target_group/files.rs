@@ -6,12 +6,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::TargetGroupError;
+use super::object::FetchedObject;
 use super::partition::Partition;
 use super::reading::Reading;
 use super::source::Source;
-use crate::campaign::{self, FilesFrom, STDIN};
+use crate::campaign::{self, FilesFrom, STDIN, is_object_url};
 
 /// One file of a target group.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct SourceFile {
     pub reading: Reading,
     /// Its size on disk.
     pub bytes: u64,
+    /// The object that it was fetched from.
+    pub object: Option<Arc<FetchedObject>>,
     stamp: Stamp,
 }
 
@@ -56,6 +60,7 @@ pub(super) struct Found {
     pub shown: String,
     pub stamp: Stamp,
     pub file: File,
+    pub object: Option<Arc<FetchedObject>>,
 }
 
 impl Found {
@@ -64,8 +69,8 @@ impl Found {
     }
 
     pub(super) fn into_source(self, partition: Partition, reading: Reading) -> SourceFile {
-        let Self { path, shown, stamp, file: _ } = self;
-        SourceFile { path, shown, partition, reading, bytes: stamp.bytes, stamp }
+        let Self { path, shown, stamp, file: _, object } = self;
+        SourceFile { path, shown, partition, reading, bytes: stamp.bytes, object, stamp }
     }
 }
 
@@ -110,9 +115,23 @@ impl SourceFile {
 
 /// The files of the target group in the order of the campaign file, each once; those of a glob
 /// sorted by name.
-pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, TargetGroupError> {
+pub(super) fn find(
+    spec: &campaign::TargetGroupSource,
+    objects: &[Arc<FetchedObject>],
+) -> Result<Vec<Found>, TargetGroupError> {
     let mut found: Vec<Found> = Vec::new();
     for pattern in &spec.files {
+        if is_object_url(pattern) {
+            if objects.is_empty() {
+                let hint =
+                    "an object store is read for the target group of a campaign: copy the list here first";
+                return Err(TargetGroupError::of_object(pattern, "can't read an object here", hint));
+            }
+            for object in objects.iter().filter(|object| object.named == *pattern) {
+                found.push(look_at_object(object)?);
+            }
+            continue;
+        }
         for path in expand(pattern, spec)? {
             let file = look_at(&path, spec)?;
             let same = |other: &Found| {
@@ -128,7 +147,8 @@ pub(super) fn find(spec: &campaign::TargetGroupSource) -> Result<Vec<Found>, Tar
 
 /// Where the files of the target group are; what a pattern can't find is left out.
 pub(crate) fn paths(spec: &campaign::TargetGroupSource) -> Vec<PathBuf> {
-    spec.files.iter().filter_map(|pattern| expand(pattern, spec).ok()).flatten().collect()
+    let files = spec.files.iter().filter(|file| !is_object_url(file));
+    files.filter_map(|pattern| expand(pattern, spec).ok()).flatten().collect()
 }
 
 /// The paths that match `pattern`; `pattern` itself if a file has exactly this name.
@@ -264,7 +284,14 @@ fn look_at(path: &Path, spec: &campaign::TargetGroupSource) -> Result<Found, Tar
     }
     let file = File::open(path).map_err(|error| unreadable(&shown, error))?;
     let stamp = Stamp::of(&file.metadata().map_err(|error| unreadable(&shown, error))?);
-    Ok(Found { path: path.to_owned(), shown, stamp, file })
+    Ok(Found { path: path.to_owned(), shown, stamp, file, object: None })
+}
+
+fn look_at_object(object: &Arc<FetchedObject>) -> Result<Found, TargetGroupError> {
+    let (path, shown) = (object.path(), object.url.clone());
+    let file = File::open(&path).map_err(|error| unreadable(&shown, error))?;
+    let stamp = Stamp::of(&file.metadata().map_err(|error| unreadable(&shown, error))?);
+    Ok(Found { path, shown, stamp, file, object: Some(Arc::clone(object)) })
 }
 
 fn shown(path: &Path, folder: &Path) -> String {

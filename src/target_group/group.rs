@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
 
 use arrow_schema::{DataType, SchemaRef};
 
@@ -12,6 +14,7 @@ use super::encoding;
 use super::error::TargetGroupError;
 use super::files::{self, Found, SourceFile};
 use super::json::JsonFile;
+use super::object::FetchedObject;
 use super::parquet_file::ParquetFile;
 use super::partition::Partition;
 use super::reading::{FileKind, Reading};
@@ -38,10 +41,18 @@ pub(super) enum Format {
 
 /// Finds the files, reads their headers and footers, and unifies their columns.
 pub fn open(spec: &campaign::TargetGroupSource) -> Result<TargetGroup, TargetGroupError> {
+    open_with(spec, &[])
+}
+
+/// The same with the lists of object stores, which were fetched before.
+pub fn open_with(
+    spec: &campaign::TargetGroupSource,
+    objects: &[Arc<FetchedObject>],
+) -> Result<TargetGroup, TargetGroupError> {
     let mut files = Vec::new();
     let mut formats = Vec::new();
     let mut columns = Vec::new();
-    for found in files::find(spec)? {
+    for found in files::find(spec, objects)? {
         let shown = found.shown.clone();
         let (packing, format) = look_into(&found, spec).map_err(|error| error.in_file(&shown))?;
         let (kind, given, text) = match &format {
@@ -91,7 +102,9 @@ fn look_into(
     if packing.is_some() {
         head = encoding::head(&mut source).map_err(cant_read)?;
     }
-    let content = Content { path: &found.path, bytes, head: &head, tail: &tail[..tail_bytes], packing };
+    // What it is called says what it should be.
+    let path = if found.object.is_some() { Path::new(&found.shown) } else { &found.path };
+    let content = Content { path, bytes, head: &head, tail: &tail[..tail_bytes], packing };
     let format = match content.detect(spec.encoding)? {
         FileKind::Csv => Format::Csv(CsvFile::open(source, bytes, &head, spec)?),
         FileKind::JsonLines => {

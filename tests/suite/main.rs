@@ -22,6 +22,8 @@ mod manual;
 mod monitoring;
 mod mx;
 mod mx_command;
+#[cfg(feature = "object-stores")]
+mod objects;
 mod one_text;
 mod output;
 mod outside_text;
