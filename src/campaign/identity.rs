@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Mistake;
+use super::units::MaxPer;
 
 /// `[campaign]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -17,6 +18,13 @@ pub struct Identity {
     /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
+    /// Whoever got so many mails lately gets nothing, such as `2/7d`; no limit by default. Alarms
+    /// are exempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per: Option<MaxPer>,
+    /// Which mails `max-per` counts.
+    #[serde(default, skip_serializing_if = "MaxPerScope::is_all")]
+    pub max_per_scope: MaxPerScope,
     /// A newsletter may go out without `[unsubscribe]`: another system adds the header, or there is
     /// none on purpose.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -54,6 +62,24 @@ impl Kind {
     }
 }
 
+/// Which mails `max-per` counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaxPerScope {
+    /// Those of all campaigns of the state directory.
+    #[default]
+    All,
+    /// Those with the same `list-id`.
+    List,
+}
+
+impl MaxPerScope {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+}
+
 impl Identity {
     pub(super) fn check(&self) -> Result<(), Mistake> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -63,6 +89,13 @@ impl Identity {
                 "campaign.id",
                 format!("`{}` can't be a campaign id", self.id),
                 "use up to 100 letters, digits, `-`, `_` and `.`: it names the run directory",
+            ));
+        }
+        if self.max_per_scope == MaxPerScope::List && self.list_id.is_none() {
+            return Err(Mistake::new(
+                "campaign.max-per-scope",
+                "there is no `list-id` whose mails could be counted",
+                "set `list-id`, or leave `max-per-scope` out to count all mails",
             ));
         }
         Ok(())

@@ -49,7 +49,7 @@ pub use dns::{IpFamily, NameServer};
 pub use egress::{Egress, WarmUp};
 pub use error::CampaignError;
 pub use hooks::Hooks;
-pub use identity::{Identity, Kind};
+pub use identity::{Identity, Kind, MaxPerScope};
 pub use journal::{Durability, Journal};
 pub use mx::{Mx, MxTls};
 pub use notification::{Dsn, Notify, Return};
@@ -68,7 +68,7 @@ pub use target_group::{
     TypedColumn, is_object_url,
 };
 pub use template::{Inline, Language, Template};
-pub use units::{ByteSize, Frequency, Span};
+pub use units::{ByteSize, Frequency, MaxPer, Span};
 pub use unsubscribe::Unsubscribe;
 
 /// One mailing, as described by its campaign file.
@@ -306,6 +306,23 @@ mod tests {
         assert!(error.problem.contains("more than one `@`"), "{error}");
         let error = refused(&SMALLEST.replace("text = \"a.hbs\"", ""));
         assert_eq!(error.place, Some((9, 1)), "{error}");
+    }
+
+    #[test]
+    fn mails_that_are_counted_need_a_number_a_time_and_a_list() {
+        let with = |keys: &str| SMALLEST.replace("id = \"x\"", &format!("id = \"x\"\n{keys}"));
+        let text = with("max-per = \"2/7d\"\nmax-per-scope = \"list\"\nlist-id = \"l.example.com\"");
+        let campaign = Campaign::parse(&text, Path::new("c/campaign.toml")).unwrap();
+        let written = toml::to_string(&campaign).unwrap();
+        assert!(written.contains("max-per = \"2/7d\"\nmax-per-scope = \"list\""), "{written}");
+        let check = |keys: &str, place: (usize, usize), says: &str| {
+            let error = refused(&with(keys));
+            assert_eq!(error.place, Some(place), "{error}");
+            assert!(error.problem.contains(says), "{error}");
+        };
+        check("max-per = \"2 a week\"", (4, 11), "such as \"2/7d\"");
+        check("max-per = \"2/7d\"\nmax-per-scope = \"list\"", (5, 1), "no `list-id`");
+        check("max-per-scope = \"campaign\"", (4, 17), "`all`");
     }
 
     #[test]

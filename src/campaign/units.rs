@@ -24,6 +24,15 @@ pub struct Frequency {
     pub time: Duration,
 }
 
+/// The most mails within some time: a number, a slash and a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MaxPer {
+    /// How many.
+    pub count: u32,
+    /// Within what time.
+    pub time: Span,
+}
+
 impl Span {
     /// `seconds` seconds.
     pub const fn seconds(seconds: u64) -> Self {
@@ -95,6 +104,28 @@ impl FromStr for Frequency {
     }
 }
 
+impl FromStr for MaxPer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "`{text}` is not a number of mails within some time: write a whole number, / and a duration, such as \"2/7d\""
+            )
+        };
+        let (count, time) = text.split_once('/').ok_or_else(bad)?;
+        let count = count.trim().replace('_', "").parse().ok().filter(|count| *count > 0).ok_or_else(bad)?;
+        let time: Span = time.parse().map_err(|_| bad())?;
+        if time.0.is_zero() { Err(bad()) } else { Ok(Self { count, time }) }
+    }
+}
+
+impl fmt::Display for MaxPer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.count, self.time)
+    }
+}
+
 impl fmt::Display for Frequency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.time.as_secs() {
@@ -148,6 +179,7 @@ macro_rules! serde_as_text {
 }
 serde_as_text!(Span, |span| span.to_string());
 serde_as_text!(Frequency, |frequency| frequency.to_string());
+serde_as_text!(MaxPer, |most| most.to_string());
 serde_as_text!(ByteSize, |size| format!("{} B", size.0));
 
 /// Reads and writes a value such as an address as text: a `with` module for serde.
@@ -231,6 +263,16 @@ mod tests {
         }
         for bad in ["", "40", "0/s", "-1/s", "40/day", "4.5/s"] {
             assert!(bad.parse::<Frequency>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn mails_within_some_time() {
+        let two = MaxPer { count: 2, time: Span::seconds(7 * 86_400) };
+        assert_eq!("2/7d".parse(), Ok(two));
+        assert_eq!(" 2 / 168h ".parse::<MaxPer>().unwrap().to_string(), "2/7d");
+        for bad in ["", "2", "2/", "/7d", "0/7d", "-1/7d", "2/0d", "2.5/7d", "2/7", "2/week", "2 7d"] {
+            assert!(bad.parse::<MaxPer>().unwrap_err().contains("such as \"2/7d\""), "{bad}");
         }
     }
 

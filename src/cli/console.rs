@@ -169,10 +169,9 @@ fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
     // As `plan` and `check` compute it.
     let start = Timestamp(0);
     let takes = forecast(screening.accepted, capacity, start).finish().since(start);
-    let before = match screening.already_sent {
-        0 => String::new(),
-        rows => format!("{} already_sent, ", grouped(rows)),
-    };
+    let left_out = [(screening.already_sent, "already_sent"), (screening.capped, "capped")];
+    let left_out = left_out.into_iter().filter(|(rows, _)| *rows > 0);
+    let before: String = left_out.map(|(rows, why)| format!("{} {why}, ", grouped(rows))).collect();
     let seeds = match u64::from(manifest.seeds) {
         0 => String::new(),
         seeds => format!(" and {}", counted(seeds, "seed address", "seed addresses")),

@@ -80,6 +80,7 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         ("duplicate", counts.duplicate),
         ("suppressed", counts.suppressed),
         ("already_sent", counts.already_sent),
+        ("capped", counts.capped),
         ("beyond --limit", counts.not_attempted),
     ];
     let shown = rows.iter().filter(|(_, rows)| *rows > 0);

@@ -96,6 +96,7 @@ fn warn_of_nobody(manifest: &Manifest) {
             (screening.invalid, Disposition::Invalid),
             (screening.duplicate, Disposition::Duplicate),
             (screening.suppressed, Disposition::Suppressed),
+            (screening.capped, Disposition::Capped),
             (screening.not_attempted, Disposition::NotAttempted),
         ];
         let reasons = reasons.into_iter().filter(|(rows, _)| *rows > 0);

@@ -2,9 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use super::capped::Capped;
+use super::past_run::{PastRun, RunMark};
 use super::recipient::{Recipient, Recognise};
-use super::store::{Editions, PastRun, RunMark};
+use super::store::Editions;
 use crate::kit::store::StoreError;
+
+/// What earlier runs mean for the rows of a new one.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Who got the edition, where that matters.
+    pub earlier: Option<Earlier>,
+    /// Who got too much mail lately, where that matters.
+    pub capped: Option<Capped>,
+}
 
 /// The earlier runs of an edition and their recipients: 16 bytes of memory a recipient.
 #[derive(Debug)]

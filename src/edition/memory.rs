@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::recipient::Recipient;
-use super::store::{Claim, Claimed, Edition, Editions, PastRun, RunMark, decide};
+use super::cap::{Cap, count_mails};
+use super::past_run::{Edition, PastRun, RunMark};
+use super::recipient::{Mailed, Recipient};
+use super::store::{Claim, Claimed, Editions, decide};
 use crate::kit::store::StoreError;
 
 /// Each run with its recipients.
@@ -32,9 +34,29 @@ fn put(runs: &mut Runs, run: PastRun, held: Vec<Recipient>) {
     }
 }
 
+/// Who got how many of the mails that `cap` counts, of those recipients that `counts` says.
+fn counted(
+    runs: &Runs,
+    cap: &Cap,
+    except: &RunMark,
+    counts: impl Fn(&PastRun, &Recipient) -> bool,
+) -> Result<Vec<Mailed>, StoreError> {
+    let runs = runs.iter().filter(|(run, _)| cap.counts(run) && run.mark != *except);
+    let runs = runs.map(|(run, held)| held.iter().filter(|one| counts(run, one)).map(|one| Ok(*one)));
+    count_mails(runs, cap.least())
+}
+
 impl Editions for MemoryEditions {
     fn state_id(&self) -> Result<String, StoreError> {
         Ok(format!("memory-{:p}", Arc::as_ptr(&self.runs)))
+    }
+
+    fn all_runs(&self) -> Result<Vec<PastRun>, StoreError> {
+        Ok(self.select(|_| true))
+    }
+
+    fn mailed(&self, cap: &Cap, except: &RunMark) -> Result<Vec<Mailed>, StoreError> {
+        counted(&self.lock(), cap, except, |_, _| true)
     }
 
     fn runs(&self, edition: &Edition) -> Result<Vec<PastRun>, StoreError> {
@@ -60,12 +82,15 @@ impl Editions for MemoryEditions {
             |run: &PastRun| run.edition == claim.run.edition && !is_own(run) && Some(&run.mark) != claim.from;
         let others: Vec<_> =
             runs.iter().filter(|(run, _)| is_other(run)).map(|(_, held)| held.clone()).collect();
-        let (refused, held) = decide(claim, (&own, settled), &others);
+        let is_wanted = |one: &Recipient| claim.wanted.binary_search(one).is_ok();
+        let stays = |run: &PastRun, one: &Recipient| Some(&run.mark) != claim.from || !is_wanted(one);
+        let mailed = claim.cap.map(|cap| counted(&runs, cap, &claim.run.mark, stays)).transpose()?;
+        let (claimed, held) = decide(claim, (&own, settled), &others, &mailed.unwrap_or_default());
         if let Some((_, from)) = runs.iter_mut().find(|(run, _)| Some(&run.mark) == claim.from) {
-            from.retain(|one| claim.wanted.binary_search(one).is_err() || refused.binary_search(one).is_ok());
+            from.retain(|one| !is_wanted(one) || !claimed.grants(one));
         }
         put(&mut runs, PastRun { is_open: true, ..claim.run.clone() }, held);
-        Ok(Claimed { refused })
+        Ok(claimed)
     }
 
     fn settle(&self, run: &PastRun, mailed: &[Recipient]) -> Result<(), StoreError> {

@@ -25,6 +25,11 @@ impl Recipient {
         Self(address | detail.map_or(0, |detail| bits(detail) >> (u128::BITS - DETAIL_BITS)))
     }
 
+    /// The same address, whatever else tells its rows apart.
+    pub(super) fn address(self) -> Self {
+        Self(self.0 >> DETAIL_BITS << DETAIL_BITS)
+    }
+
     /// The bytes that a store keeps. They sort like recipients.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
@@ -33,6 +38,28 @@ impl Recipient {
     /// The recipient with these bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
+    }
+}
+
+/// How many mails an address got, in the 16 bytes of a [`Recipient`]: the count is in place of the
+/// detail. They sort by address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mailed(u128);
+
+impl Mailed {
+    /// `address` got `times` mails.
+    pub(super) fn new(address: Recipient, times: u32) -> Self {
+        Self(address.address().0 | u128::from(times))
+    }
+
+    /// The address, as a recipient without details.
+    pub(super) fn address(self) -> Recipient {
+        Recipient(self.0).address()
+    }
+
+    /// How many mails.
+    pub fn times(self) -> u32 {
+        self.0 as u32
     }
 }
 
@@ -50,6 +77,11 @@ impl Recognise {
     /// Whether several rows of one run can be of one recipient.
     pub fn repeats(self) -> bool {
         self.0 == Duplicates::Keep
+    }
+
+    /// Whether several rows of one run can have one address, in upper or lower case.
+    pub fn repeats_addresses(self) -> bool {
+        self.0 != Duplicates::IgnoreCase
     }
 
     /// The recipient whose address has this [`AddressKey`] and is `wire` on the wire.

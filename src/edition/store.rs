@@ -2,43 +2,11 @@
 //! that it makes in a transaction.
 
 use std::fmt;
-use std::path::PathBuf;
 
-use super::recipient::Recipient;
+use super::cap::Cap;
+use super::past_run::{Edition, PastRun, RunMark};
+use super::recipient::{Mailed, Recipient};
 use crate::kit::store::StoreError;
-use crate::mail::Timestamp;
-
-/// One issue of a campaign.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edition {
-    /// The campaign's id.
-    pub campaign: String,
-    /// The name of the edition; empty for a campaign without editions.
-    pub name: String,
-}
-
-/// A run, wherever its directory is. A copy of a run directory has the same mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunMark(pub String);
-
-/// A run of real mail, as the state remembers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastRun {
-    /// Which run.
-    pub mark: RunMark,
-    /// What it sends.
-    pub edition: Edition,
-    /// The run's id.
-    pub run_id: String,
-    /// Its directory when it last claimed or settled.
-    pub dir: PathBuf,
-    /// What all its messages have in common: a hash of templates and sender.
-    pub letter: String,
-    /// When it last claimed or settled.
-    pub at: Timestamp,
-    /// Whether it has claimed and not settled: it is sending, or was killed.
-    pub is_open: bool,
-}
 
 /// What a run asks for before it sends.
 #[derive(Debug)]
@@ -53,6 +21,8 @@ pub struct Claim<'a> {
     pub repeats: bool,
     /// The run whose rows are sent again: what it holds does not matter, and goes over to this one.
     pub from: Option<&'a RunMark>,
+    /// How much mail a recipient may have got before.
+    pub cap: Option<&'a Cap>,
 }
 
 /// What a run got.
@@ -60,12 +30,28 @@ pub struct Claim<'a> {
 pub struct Claimed {
     /// Whom another run has mailed or may mail, sorted: this run must not.
     pub refused: Vec<Recipient>,
+    /// Who got too much mail, sorted: this run must not add to it.
+    pub capped: Vec<Recipient>,
+}
+
+impl Claimed {
+    /// Whether the run may mail one of those whom it wants.
+    pub fn grants(&self, one: &Recipient) -> bool {
+        [&self.refused, &self.capped].iter().all(|left_out| left_out.binary_search(one).is_err())
+    }
 }
 
 /// The runs of real mail and their recipients, shared by all processes of one state.
 pub trait Editions: fmt::Debug + Send + Sync {
     /// Identifies this state: a run belongs to the state that made it.
     fn state_id(&self) -> Result<String, StoreError>;
+
+    /// All runs, in the order in which they were first claimed.
+    fn all_runs(&self) -> Result<Vec<PastRun>, StoreError>;
+
+    /// Who got at least [`Cap::least`] of the mails that `cap` counts, those of the run `except`
+    /// left out; sorted.
+    fn mailed(&self, cap: &Cap, except: &RunMark) -> Result<Vec<Mailed>, StoreError>;
 
     /// The runs of an edition, in the order in which they were first claimed.
     fn runs(&self, edition: &Edition) -> Result<Vec<PastRun>, StoreError>;
@@ -77,7 +63,8 @@ pub trait Editions: fmt::Debug + Send + Sync {
     fn recipients(&self, mark: &RunMark) -> Result<Vec<Recipient>, StoreError>;
 
     /// Claims recipients for a run, in one transaction: it gets those whom no other run of the
-    /// edition holds, besides those whom it has. A run that claims is open until it settles.
+    /// edition holds and who did not get too much mail, besides those whom it has. A run that
+    /// claims is open until it settles.
     fn claim(&self, claim: &Claim<'_>) -> Result<Claimed, StoreError>;
 
     /// Replaces the recipients of a run by those who were mailed or may have been, sorted.
@@ -85,14 +72,16 @@ pub trait Editions: fmt::Debug + Send + Sync {
 }
 
 /// What a claim comes to. `own` is what the run holds, and whether it settled; `others` are the
-/// recipients of the other runs of the edition. All are sorted.
+/// recipients of the other runs of the edition; `mailed` is who got how much mail that counts, but
+/// for the rows that go over to this run. All are sorted.
 ///
-/// Returns who is refused, and what the run holds from now on.
+/// Returns what the run gets, and what it holds from now on.
 pub fn decide(
     claim: &Claim<'_>,
     own: (&[Recipient], bool),
     others: &[Vec<Recipient>],
-) -> (Vec<Recipient>, Vec<Recipient>) {
+    mailed: &[Mailed],
+) -> (Claimed, Vec<Recipient>) {
     let (own, settled) = own;
     let holds = |all: &[Recipient], one: &Recipient| all.binary_search(one).is_ok();
     // A run that has settled has mailed whom it holds: its journal is older than that if it says
@@ -102,8 +91,15 @@ pub fn decide(
         !claim.again && (mailed_before(one) || others.iter().any(|other| holds(other, one)))
     };
     let (refused, granted): (Vec<_>, Vec<_>) = claim.wanted.iter().partition(|one| is_refused(one));
+    let stays = |one: &&Recipient| !holds(claim.wanted, one);
+    let capped = claim.cap.map_or_else(Vec::new, |cap| {
+        // What it holds and does not want any more, it has mailed.
+        let before: Vec<_> = own.iter().filter(stays).copied().collect();
+        cap.beyond(&granted, &before, mailed)
+    });
     let mut held = [own, &granted].concat();
     held.sort_unstable();
     held.dedup();
-    (refused, held)
+    held.retain(|one| !holds(&capped, one));
+    (Claimed { refused, capped }, held)
 }

@@ -360,7 +360,8 @@ impl<'k> Open<'k> {
                 | Disposition::Invalid
                 | Disposition::RenderFailed
                 | Disposition::NotAttempted
-                | Disposition::AlreadySent,
+                | Disposition::AlreadySent
+                | Disposition::Capped,
             ) => None,
         })
     }

@@ -1,5 +1,6 @@
-//! Nobody gets one edition twice: who got it before is looked up while the list is frozen, claimed
-//! before the first message leaves, and settled when the run ends.
+//! Nobody gets one edition twice, or more mail than `max-per` allows: who got what before is looked
+//! up while the list is frozen, claimed before the first message leaves, and settled when the run
+//! ends.
 //!
 //! The claim is durable before the first intent, so a run that was killed holds everybody that it
 //! may have mailed, also when its directory is gone. The next run of the edition settles it from
@@ -8,12 +9,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::DateTime;
+
 use super::error::{FreezeError, JobError};
 use super::frozen_run::FrozenRun;
+use super::live::Live;
 use super::open::Job;
 use super::workspace::Workspace;
-use crate::campaign::RouteKind;
-use crate::edition::{Claim, Earlier, Edition, Editions, PastRun, Recipient, Recognise, RunMark};
+use crate::campaign::{Kind, RouteKind};
+use crate::edition::{
+    Cap, Capped, Claim, Earlier, Edition, Editions, Past, PastRun, Recipient, Recognise, RunMark,
+};
 use crate::journal::{Journal, RowState, States};
 use crate::mail::{Disposition, Timestamp};
 use crate::plan::Plan;
@@ -93,13 +99,24 @@ impl Workspace {
                 | Disposition::Invalid
                 | Disposition::RenderFailed
                 | Disposition::NotAttempted
-                | Disposition::AlreadySent,
+                | Disposition::AlreadySent
+                | Disposition::Capped,
             )
             | RowState::Untouched
             | RowState::Pending => false,
             RowState::Open | RowState::Unknown => true,
         });
-        Ok(state.editions()?.settle(&past_run(manifest, dir, self.clock().wall()), &mailed)?)
+        let editions = state.editions()?;
+        let claimed = editions.run(&mark(manifest))?.map(|run| run.at);
+        let at = self.last_mail(dir, manifest).max(claimed.unwrap_or_default());
+        Ok(editions.settle(&past_run(manifest, dir, at), &mailed)?)
+    }
+
+    /// When a run that nobody is sending may have mailed somebody last.
+    fn last_mail(&self, dir: &RunDir, manifest: &Manifest) -> Timestamp {
+        let last_seen = || DateTime::parse_from_rfc3339(&Live::read(dir)?.at).ok();
+        let last_seen = || last_seen().map(|at| Timestamp(at.timestamp_micros()));
+        manifest.finished.or_else(last_seen).unwrap_or_else(|| self.clock().wall())
     }
 
     /// The same when a run ends. If it fails, the run holds everybody that it might have mailed,
@@ -110,12 +127,16 @@ impl Workspace {
         }
     }
 
-    /// Settles the runs of an edition that a kill left open, where their journals can be read.
-    fn settle_killed(&self, editions: &dyn Editions, edition: &Edition) -> Result<(), JobError> {
-        for run in editions.runs(edition)?.into_iter().filter(|run| run.is_open) {
+    /// Settles those of `runs` that a kill left open, where their journals can be read. Returns
+    /// those that are being sent: of them everybody counts.
+    fn settle_killed(&self, runs: Vec<PastRun>) -> Vec<RunMark> {
+        let mut sending = Vec::new();
+        for run in runs.into_iter().filter(|run| run.is_open) {
             let Some(stored) = state::run_at(&run.dir) else { continue };
-            // Of a run that is being sent, everybody counts.
-            let Ok(_lease) = stored.lease() else { continue };
+            let Ok(_lease) = stored.lease() else {
+                sending.push(run.mark);
+                continue;
+            };
             let Ok(manifest) = stored.manifest() else { continue };
             if mark(&manifest) != run.mark {
                 continue;
@@ -124,19 +145,40 @@ impl Workspace {
                 tracing::debug!("run {} stays open: {}", run.run_id, super::chain(&error));
             }
         }
-        Ok(())
+        sending
+    }
+
+    /// How much mail the recipients of a run may have got; `None` where that does not matter.
+    fn cap(&self, editions: &dyn Editions, manifest: &Manifest) -> Result<Option<Cap>, JobError> {
+        if !counts(manifest) || manifest.campaign.identity.max_per.is_none() {
+            return Ok(None);
+        }
+        let sending = self.settle_killed(editions.all_runs()?);
+        Ok(Cap::of(&manifest.campaign.identity, self.clock().wall(), sending, recognise(manifest)))
     }
 }
 
 impl Job<'_> {
+    /// What earlier runs mean for that of `manifest`.
+    pub(super) fn past(&self, manifest: &Manifest) -> Result<Past, JobError> {
+        Ok(Past { earlier: self.earlier(manifest)?, capped: self.capped(manifest)? })
+    }
+
+    /// Who got too much mail lately; `None` where that does not matter.
+    fn capped(&self, manifest: &Manifest) -> Result<Option<Capped>, JobError> {
+        let editions = self.workspace.editions()?;
+        let Some(cap) = self.workspace.cap(&*editions, manifest)? else { return Ok(None) };
+        Ok(Some(Capped::open(&*editions, cap, &mark(manifest), recognise(manifest))?))
+    }
+
     /// Who got the edition that `manifest` is of; `None` where that does not matter.
-    pub(super) fn earlier(&self, manifest: &Manifest) -> Result<Option<Earlier>, JobError> {
+    fn earlier(&self, manifest: &Manifest) -> Result<Option<Earlier>, JobError> {
         if !counts(manifest) || manifest.options.again.is_some() {
             return Ok(None);
         }
         let (editions, edition) = (self.workspace.editions()?, edition(manifest));
         self.remember_old_runs(&*editions, &edition)?;
-        self.workspace.settle_killed(&*editions, &edition)?;
+        self.workspace.settle_killed(editions.runs(&edition)?);
         let (runs, own) = (editions.runs(&edition)?, mark(manifest));
         let letter = letter(&manifest.campaign, &manifest.contents);
         Ok(Some(Earlier::open(&*editions, runs, Some(&own), recognise(manifest), letter)?))
@@ -161,7 +203,7 @@ impl Job<'_> {
     }
 
     /// Claims the rows that are left to send, before the first message leaves. Those that another
-    /// run has sent, or is sending, end here.
+    /// run has sent, or is sending, end here, as do those of recipients who got too much mail.
     pub(super) fn claim(
         &self,
         run: &mut FrozenRun,
@@ -175,7 +217,8 @@ impl Job<'_> {
         if let Some(source) = &run.source {
             self.workspace.settle(source.lease.run(), &source.manifest)?;
         }
-        self.workspace.settle_killed(&*editions, &edition(&run.manifest))?;
+        self.workspace.settle_killed(editions.runs(&edition(&run.manifest))?);
+        let cap = self.workspace.cap(&*editions, &run.manifest)?;
         let is_left = |state| matches!(state, RowState::Untouched | RowState::Pending);
         let wanted = recipients(&run.manifest, &run.plan, states, is_left);
         let recognise = recognise(&run.manifest);
@@ -186,18 +229,24 @@ impl Job<'_> {
             again: run.manifest.options.again.is_some(),
             repeats: recognise.repeats(),
             from: from.as_ref(),
+            cap: cap.as_ref(),
         })?;
-        if !claimed.refused.is_empty() {
-            let is_refused = |row: &u32| {
+        let capped = cap.map_or_else(String::new, |cap| cap.why());
+        for (left_out, disposition, why) in [
+            (&claimed.refused, Disposition::AlreadySent, SENT_BY_ANOTHER),
+            (&claimed.capped, Disposition::Capped, capped.as_str()),
+        ] {
+            if left_out.is_empty() {
+                continue;
+            }
+            let is_left_out = |row: &u32| {
                 let recipient = recognise.of(&run.plan.address(*row), run.plan.id(*row));
-                claimed.refused.binary_search(&recipient).is_ok()
+                left_out.binary_search(&recipient).is_ok()
             };
             let seeds = run.manifest.seed_rows();
             let left = states.iter().filter(|(row, state)| is_left(*state) && !seeds.contains(row));
-            let left = left.map(|(row, _)| row);
-            let rows: Vec<u32> = left.filter(is_refused).collect();
-            let now = self.workspace.clock().now();
-            journal.end_rows(&rows, states, Disposition::AlreadySent, SENT_BY_ANOTHER, now)?;
+            let rows: Vec<u32> = left.map(|(row, _)| row).filter(is_left_out).collect();
+            journal.end_rows(&rows, states, disposition, why, self.workspace.clock().now())?;
         }
         run.manifest.state_id = Some(editions.state_id()?);
         Ok(())
@@ -234,6 +283,8 @@ fn past_run(manifest: &Manifest, dir: &RunDir, at: Timestamp) -> PastRun {
         edition: edition(manifest),
         run_id: manifest.run_id.to_string(),
         dir: absolute(dir),
+        list_id: manifest.campaign.identity.list_id.clone().unwrap_or_default(),
+        is_alarm: manifest.campaign.identity.kind == Kind::Alarm,
         letter: letter(&manifest.campaign, &manifest.contents),
         at,
         is_open: true,

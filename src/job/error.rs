@@ -597,6 +597,9 @@ impl RetryError {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Accepted => "`send --again` sends everything again",
+            Self::NotPlanned(Disposition::Capped) => {
+                "`send --run-id NAME` later sends to those who may get mail again"
+            }
             Self::NotPlanned(_) => "fix the list and send it; the changed content starts a new run",
             Self::NoRows(_) => "`mailrun status RUN` shows its dispositions",
         }

@@ -7,7 +7,7 @@ use super::frozen_run::{FrozenRun, record_refusal};
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::{Campaign, RouteKind};
-use crate::edition::Earlier;
+use crate::edition::Past;
 use crate::plan::{Freeze, Seeds};
 use crate::run::{self, Screening};
 use crate::run_dir::{
@@ -126,8 +126,8 @@ impl Job<'_> {
             &self.campaign().target_group.email,
         );
         let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?.with_seeds(seeds);
-        let earlier = self.earlier(manifest)?;
-        let screening = self.screen(group, (&list, earlier), manifest.options.limit, None, freeze)?;
+        let past = self.past(manifest)?;
+        let screening = self.screen(group, (&list, past), manifest.options.limit, None, freeze)?;
         if screening.other_letters > 0 && !only_new {
             lease.discard_plan()?;
             return Err(self.sent_before(&screening).into());
@@ -151,7 +151,7 @@ impl Job<'_> {
     pub(super) fn screen(
         &self,
         group: &TargetGroup,
-        (list, earlier): (&Arc<dyn Suppressions>, Option<Earlier>),
+        (list, past): (&Arc<dyn Suppressions>, Past),
         limit: Option<u64>,
         stop_after: Option<u64>,
         freeze: Freeze,
@@ -160,7 +160,7 @@ impl Job<'_> {
         let checker = Checker::open(Arc::clone(list), self.workspace.clock().wall())?;
         let observer = self.workspace.observer();
         let reading = |rows| observer.progress(Stage::Reading { rows });
-        let screening = run::freeze(group, freeze, limits, stop_after, (checker, earlier), reading);
+        let screening = run::freeze(group, freeze, limits, stop_after, (checker, past), reading);
         observer.progress(Stage::Done);
         Ok(screening?)
     }

@@ -222,7 +222,8 @@ fn ended(disposition: Disposition) -> &'static str {
         | Disposition::Invalid
         | Disposition::RenderFailed
         | Disposition::NotAttempted
-        | Disposition::AlreadySent => "CAAS_FAILED",
+        | Disposition::AlreadySent
+        | Disposition::Capped => "CAAS_FAILED",
     }
 }
 

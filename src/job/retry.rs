@@ -96,7 +96,8 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
         Disposition::Suppressed
         | Disposition::Duplicate
         | Disposition::Invalid
-        | Disposition::AlreadySent => Err(RetryError::NotPlanned(disposition)),
+        | Disposition::AlreadySent
+        | Disposition::Capped => Err(RetryError::NotPlanned(disposition)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::{JobError, SelectionError, SetupError};
 use super::open::Job;
-use crate::edition::Earlier;
+use crate::edition::Past;
 use crate::kit::causes::Causes;
 use crate::mail::Disposition;
 use crate::plan::{Freeze, Plan, ScreenedRows};
@@ -57,23 +57,23 @@ impl Job<'_> {
         limit: Option<u64>,
         stop_after: Option<u64>,
     ) -> Result<TemporaryPlan, JobError> {
-        self.temporary_plan_against((&self.workspace.suppressions()?, None), limit, stop_after)
+        self.temporary_plan_against((&self.workspace.suppressions()?, Past::default()), limit, stop_after)
     }
 
-    /// The plan that `send` would make now: without those who got the edition.
+    /// The plan that `send` would make now: without those who got the edition, or too much mail.
     pub(super) fn plan_to_send(&self, limit: Option<u64>) -> Result<TemporaryPlan, JobError> {
         let (now, id) = (self.workspace.clock().wall(), "plan".parse().expect("letters"));
-        // Who got the edition does not depend on the list's files.
+        // Who got what does not depend on the list's files.
         let manifest =
             Manifest::new(self.campaign(), id, Vec::new(), self.contents()?, RunOptions::default(), now);
-        let earlier = self.earlier(&manifest)?;
-        self.temporary_plan_against((&self.workspace.suppressions()?, earlier), limit, None)
+        let past = self.past(&manifest)?;
+        self.temporary_plan_against((&self.workspace.suppressions()?, past), limit, None)
     }
 
-    /// The same against a list of the caller's, and without those who got the edition `earlier`.
+    /// The same against a list of the caller's, and what earlier runs have sent.
     pub(super) fn temporary_plan_against(
         &self,
-        against: (&Arc<dyn Suppressions>, Option<Earlier>),
+        against: (&Arc<dyn Suppressions>, Past),
         limit: Option<u64>,
         stop_after: Option<u64>,
     ) -> Result<TemporaryPlan, JobError> {

@@ -155,6 +155,7 @@ const fn disposition_number(disposition: Disposition) -> u8 {
         Disposition::RenderFailed => 7,
         Disposition::NotAttempted => 8,
         Disposition::AlreadySent => 9,
+        Disposition::Capped => 10,
     }
 }
 

@@ -26,11 +26,13 @@ pub enum Disposition {
     NotAttempted,
     /// An earlier run, or another one at the same time, sent this edition to the recipient.
     AlreadySent,
+    /// The recipient got as many mails lately as the campaign file allows.
+    Capped,
 }
 
 impl Disposition {
     /// All dispositions, in the order of reports.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Bounced,
         Self::Deferred,
@@ -41,6 +43,7 @@ impl Disposition {
         Self::RenderFailed,
         Self::NotAttempted,
         Self::AlreadySent,
+        Self::Capped,
     ];
 
     /// The word used in results, the journal and on the command line.
@@ -56,6 +59,7 @@ impl Disposition {
             Self::RenderFailed => "render_failed",
             Self::NotAttempted => "not_attempted",
             Self::AlreadySent => "already_sent",
+            Self::Capped => "capped",
         }
     }
 }

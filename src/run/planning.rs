@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::turns::Turns;
-use crate::edition::Earlier;
+use crate::edition::Past;
 use crate::plan::{Freeze, Frozen, Layout, PlanError, TopDomains};
 use crate::screen::{Columns, Counts, Limits, Parser, ScreenError, ScreenedBatch, Screener};
 use crate::suppression::{Checker, EntryId};
@@ -55,13 +55,13 @@ pub struct Screening {
 }
 
 /// Reads, screens and freezes `group`; stops early once `stop_after` rows are accepted. `progress`
-/// gets the number of rows screened so far. `checker` comes with those who got the edition before.
+/// gets the number of rows screened so far. `checker` comes with what earlier runs have sent.
 pub fn freeze(
     group: &TargetGroup,
     freeze: Freeze,
     limits: Limits,
     stop_after: Option<u64>,
-    checker: (Checker, Option<Earlier>),
+    checker: (Checker, Past),
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
     // One more than there are cores, to work while another waits for its turn or for the disk.
@@ -75,12 +75,12 @@ fn freeze_on(
     freeze: Freeze,
     limits: Limits,
     stop_after: Option<u64>,
-    (checker, earlier): (Checker, Option<Earlier>),
+    (checker, past): (Checker, Past),
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
     let columns = Columns { email: group.email_column(), id: group.id_column(), name: group.name_column() };
     let files = group.files().iter().map(|file| file.shown.clone()).collect();
-    let screener = Screener::new(&group.schema(), columns, limits, files, checker)?.with_earlier(earlier);
+    let screener = Screener::new(&group.schema(), columns, limits, files, checker)?.with_past(past);
     let line = Line {
         parser: screener.parser(),
         layout: freeze.layout().clone(),
@@ -242,10 +242,18 @@ mod tests {
         let freeze = Freeze::aside(&files, Layout::new(&group.schema(), None)).unwrap();
         let checker = suppression(&["11@d11.example", "20011@d11.example"]);
         let mut before = 0;
-        freeze_on(threads, &group, freeze, Limits::default(), stop_after, (checker, None), |rows| {
-            assert!(rows > before, "the rows only grow");
-            before = rows;
-        })
+        freeze_on(
+            threads,
+            &group,
+            freeze,
+            Limits::default(),
+            stop_after,
+            (checker, Past::default()),
+            |rows| {
+                assert!(rows > before, "the rows only grow");
+                before = rows;
+            },
+        )
     }
 
     #[test]

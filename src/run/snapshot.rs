@@ -123,7 +123,8 @@ impl OutcomeCounts {
             Disposition::Duplicate
             | Disposition::Invalid
             | Disposition::NotAttempted
-            | Disposition::AlreadySent => {}
+            | Disposition::AlreadySent
+            | Disposition::Capped => {}
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ScreenError;
 use super::parse::{Columns, Parsed, Parser, cell};
 use crate::campaign::Duplicates;
-use crate::edition::Earlier;
+use crate::edition::{Capped, Earlier, Past};
 use crate::kit::text::counted;
 use crate::mail::{Address, Disposition};
 use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
@@ -33,6 +33,8 @@ pub struct Screener {
     checker: Checker,
     /// Who got this edition before, where it matters.
     earlier: Option<Earlier>,
+    /// Who got too much mail lately, where it matters.
+    capped: Option<Capped>,
     files: Vec<String>,
     /// For each file reached so far, the number of rows in the files before it: converts a place to
     /// a number and back.
@@ -56,7 +58,7 @@ pub struct Screened {
     pub email: Option<String>,
     /// The recipient's id.
     pub id: Option<String>,
-    /// `invalid`, `duplicate`, `suppressed`, `already_sent` or `not_attempted`.
+    /// `invalid`, `duplicate`, `suppressed`, `already_sent`, `capped` or `not_attempted`.
     pub disposition: Disposition,
     /// Why, a lowercase fragment.
     pub detail: String,
@@ -97,6 +99,9 @@ pub struct Counts {
     /// Who got this edition from an earlier run.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub already_sent: u64,
+    /// Who got as many mails lately as the campaign file allows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub capped: u64,
     /// Of the accepted ones, those whose address needs SMTPUTF8 (RFC 6531).
     pub smtputf8: u64,
     /// Rows with a quoted field that seems to hold other rows.
@@ -138,6 +143,7 @@ impl Screener {
             limits,
             checker,
             earlier: None,
+            capped: None,
             files,
             rows_before: Vec::new(),
             rows: 0,
@@ -147,11 +153,13 @@ impl Screener {
         })
     }
 
-    /// Leaves out who got the edition before.
+    /// Leaves out who got the edition before, or too much mail lately.
     #[must_use]
-    pub fn with_earlier(mut self, earlier: Option<Earlier>) -> Self {
-        self.earlier = earlier.filter(|earlier| !earlier.is_empty());
-        self.parser.recognise = self.earlier.as_ref().map(Earlier::recognise);
+    pub fn with_past(mut self, past: Past) -> Self {
+        self.earlier = past.earlier.filter(|earlier| !earlier.is_empty());
+        self.capped = past.capped.filter(|capped| !capped.is_empty());
+        let edition = self.earlier.as_ref().map(Earlier::recognise);
+        self.parser.recognise = edition.or_else(|| self.capped.as_ref().map(Capped::recognise));
         self
     }
 
@@ -274,6 +282,12 @@ impl Screener {
             self.counts.already_sent += 1;
             return Ok(Some((Disposition::AlreadySent, why)));
         }
+        if let (Some(capped), Some(recipients)) = (&self.capped, &parsed.recipients)
+            && let Some(why) = capped.check(recipients[row])
+        {
+            self.counts.capped += 1;
+            return Ok(Some((Disposition::Capped, why)));
+        }
         if let Some(limit) = self.limits.rows
             && self.counts.accepted >= limit
         {
@@ -282,6 +296,9 @@ impl Screener {
             return Ok(Some((Disposition::NotAttempted, format!("beyond the limit of {limit}"))));
         }
         self.counts.accepted += 1;
+        if let (Some(capped), Some(recipients)) = (&mut self.capped, &parsed.recipients) {
+            capped.add(recipients[row]);
+        }
         // The domain is always ASCII.
         self.counts.smtputf8 += u64::from(!parsed.all_ascii && !address.is_ascii());
         Ok(None)

@@ -19,6 +19,7 @@ mod json;
 mod kit;
 mod lists;
 mod manual;
+mod max_per;
 mod monitoring;
 mod mx;
 mod mx_command;

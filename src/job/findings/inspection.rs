@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::edition::Past;
 use crate::job::error::JobError;
 use crate::job::frozen_run::place;
 use crate::job::observer::Stage;
@@ -46,7 +47,7 @@ impl Inspection {
         let campaign = job.campaign();
         let (inputs, contents) = (inputs(job.target_group()?)?, job.contents()?);
         let nobody = state::in_memory().suppressions()?;
-        let files = job.temporary_plan_against((&nobody, None), limit, None)?;
+        let files = job.temporary_plan_against((&nobody, Past::default()), limit, None)?;
         let plan = files.open()?;
         let composer = list::composer(campaign)?;
         let rows = list::sample(plan.len(), u32::MAX);

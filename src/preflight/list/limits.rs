@@ -30,8 +30,9 @@ fn stray_quotes(setting: StrayQuotes, stray: Stray, files: &[&str]) -> Finding {
 
 fn share_of_rows(stop: &Stop, counts: &Counts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // Beyond `--limit`, or with this edition in their mailbox: good rows all the same.
-    let good = counts.accepted + counts.not_attempted + counts.already_sent;
+    // Beyond `--limit`, or with this edition or enough other mail in their mailbox: good rows all
+    // the same.
+    let good = counts.accepted + counts.not_attempted + counts.already_sent + counts.capped;
     if good < stop.min_rows {
         let seen = format!(
             "{} screening, and `[stop] min-rows` is {}",
@@ -70,7 +71,7 @@ mod tests {
         let stop = Stop { min_rows: 80, ..Stop::default() };
         let counts = Counts { rows: 100, accepted: 80, invalid: 20, ..Counts::default() };
         check(&stop, counts, &[]);
-        check(&stop, Counts { accepted: 1, already_sent: 39, not_attempted: 40, ..counts }, &[]);
+        check(&stop, Counts { accepted: 1, already_sent: 29, capped: 10, not_attempted: 40, ..counts }, &[]);
         check(&stop, Counts { accepted: 79, invalid: 21, ..counts }, &["too-few-rows", "too-many-invalid"]);
         let none = Counts::default();
         check(&stop, none, &["too-few-rows"]);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::measure::longest_line;
 use super::*;
+use crate::edition::Past;
 use crate::mail::Timestamp;
 use crate::plan::{Freeze, Layout, PlanFiles};
 use crate::preflight::{Id, Level};
@@ -53,7 +54,8 @@ impl Case {
         let nobody = state::in_memory().suppressions().unwrap();
         let checker = Checker::open(nobody, Timestamp(0)).unwrap();
         let freeze = Freeze::aside(&files, Layout::new(&group.schema(), None)).unwrap();
-        crate::run::freeze(&group, freeze, Limits::default(), None, (checker, None), |_| {}).unwrap();
+        crate::run::freeze(&group, freeze, Limits::default(), None, (checker, Past::default()), |_| {})
+            .unwrap();
         let plan = Plan::open(&files.plan).unwrap();
         let composer = composer(&campaign).unwrap();
         let looking = Looking::new(&campaign);

@@ -193,6 +193,9 @@ contract! {
         #[test] fn rows_that_are_sent_again_go_over_to_the_retry();
         #[test] fn a_state_has_an_identity_and_keeps_runs_as_they_are();
         #[test] fn threads_that_claim_at_the_same_moment_share_nobody();
+        #[test] fn mails_are_counted_over_the_runs_of_some_time();
+        #[test] fn nobody_is_claimed_beyond_a_cap();
+        #[test] fn threads_that_claim_at_the_same_moment_exceed_no_cap();
     }
     journal {
         #[test] fn an_intent_is_passed_on_once_it_can_be_read_by_others();

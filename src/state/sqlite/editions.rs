@@ -11,7 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, TransactionBehavior, p
 
 use super::error::{self, STATE};
 use super::file;
-use crate::edition::{Claim, Claimed, Edition, Editions, PastRun, Recipient, RunMark, decide};
+use crate::edition::{
+    Cap, Claim, Claimed, Edition, Editions, Mailed, PastRun, Recipient, RunMark, count_mails, decide,
+};
 use crate::kit::store::{Store, StoreError};
 use crate::mail::Timestamp;
 
@@ -34,7 +36,9 @@ const SCHEMA: &str = "
         dir      TEXT NOT NULL,
         letter   TEXT NOT NULL,
         at       INTEGER NOT NULL,
-        is_open  INTEGER NOT NULL
+        is_open  INTEGER NOT NULL,
+        list_id  TEXT NOT NULL DEFAULT '',
+        is_alarm INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX IF NOT EXISTS edition_run_edition ON edition_run (campaign, edition);
     CREATE TABLE IF NOT EXISTS edition_recipients (
@@ -45,10 +49,22 @@ const SCHEMA: &str = "
     );
 ";
 
-const COLUMNS: &str = "mark, campaign, edition, run_id, dir, letter, at, is_open";
+/// Whether the table of runs has the columns of this version.
+const IS_WHOLE: &str = "SELECT count(*) FROM pragma_table_info('edition_run') WHERE name = 'is_alarm'";
+
+/// Adds what the first tables did not have; programs that don't know it go on working with them.
+const COMPLETE: &str = "
+    ALTER TABLE edition_run ADD COLUMN list_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE edition_run ADD COLUMN is_alarm INTEGER NOT NULL DEFAULT 0;
+";
+
+const COLUMNS: &str = "mark, campaign, edition, run_id, dir, letter, at, is_open, list_id, is_alarm";
 
 /// Recipients in one part: a megabyte.
 const PART: usize = 65_536;
+
+/// Recipients that are read at a time where many runs are read side by side.
+const SLICE: usize = 8_192;
 
 /// The editions in one state database.
 #[derive(Debug)]
@@ -67,6 +83,10 @@ impl SqliteEditions {
         // All tables for one sync; where they exist, for none.
         let tables = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         tables.execute_batch(SCHEMA).map_err(failed)?;
+        let is_whole: bool = tables.query_row(IS_WHOLE, [], |row| row.get(0)).map_err(failed)?;
+        if !is_whole {
+            tables.execute_batch(COMPLETE).map_err(failed)?;
+        }
         let random = RandomState::new();
         let state_id = format!("{:016x}{:016x}", random.hash_one(0), RandomState::new().hash_one(1));
         let insert = "INSERT OR IGNORE INTO edition_meta VALUES (1, ?1, ?2)";
@@ -106,6 +126,20 @@ impl Editions for SqliteEditions {
         self.read(|db| db.query_row("SELECT state_id FROM edition_meta", [], |row| row.get(0)))
     }
 
+    fn all_runs(&self) -> Result<Vec<PastRun>, StoreError> {
+        self.read(|db| select(db, "1", &[]))
+    }
+
+    fn mailed(&self, cap: &Cap, except: &RunMark) -> Result<Vec<Mailed>, StoreError> {
+        // In a transaction: a run may settle meanwhile.
+        let in_transaction = |db: &mut Connection| {
+            let transaction = db.transaction()?;
+            mailed(&transaction, cap, except, |_, _| true)
+        };
+        in_transaction(&mut self.lock())
+            .map_err(|error| error::sqlite(&self.store, "read editions from", error))
+    }
+
     fn runs(&self, edition: &Edition) -> Result<Vec<PastRun>, StoreError> {
         self.read(|db| select(db, "campaign = ?1 AND edition = ?2", &[&edition.campaign, &edition.name]))
     }
@@ -129,12 +163,14 @@ impl Editions for SqliteEditions {
             let others = others.filter(|other| *other != mark && Some(*other) != claim.from);
             let others = others.map(|other| held(db, other)).collect::<rusqlite::Result<Vec<_>>>()?;
             let own = held(db, mark)?;
-            let (refused, now) = decide(claim, (&own, is_open == Some(false)), &others);
+            let is_wanted = |one: &Recipient| claim.wanted.binary_search(one).is_ok();
+            let stays = |run: &RunMark, one: &Recipient| Some(run) != claim.from || !is_wanted(one);
+            let mailed = claim.cap.map(|cap| mailed(db, cap, mark, stays)).transpose()?;
+            let mailed = mailed.unwrap_or_default();
+            let (claimed, now) = decide(claim, (&own, is_open == Some(false)), &others, &mailed);
             if let Some(from) = claim.from {
                 let before = held(db, from)?;
-                let goes_over = |one: &Recipient| {
-                    claim.wanted.binary_search(one).is_ok() && refused.binary_search(one).is_err()
-                };
+                let goes_over = |one: &Recipient| is_wanted(one) && claimed.grants(one);
                 let kept: Vec<_> = before.iter().filter(|one| !goes_over(one)).copied().collect();
                 if kept.len() < before.len() {
                     keep(db, from, &kept)?;
@@ -142,7 +178,7 @@ impl Editions for SqliteEditions {
             }
             put(db, claim.run, true)?;
             keep(db, mark, &now)?;
-            Ok(Claimed { refused })
+            Ok(claimed)
         })
     }
 
@@ -169,6 +205,8 @@ fn past_run(row: &Row<'_>) -> rusqlite::Result<PastRun> {
         letter: row.get(5)?,
         at: Timestamp(row.get(6)?),
         is_open: row.get(7)?,
+        list_id: row.get(8)?,
+        is_alarm: row.get(9)?,
     })
 }
 
@@ -181,22 +219,94 @@ fn held(db: &Connection, mark: &RunMark) -> rusqlite::Result<Vec<Recipient>> {
     let mut parts = select.query([&mark.0])?;
     let mut held = Vec::new();
     while let Some(part) = parts.next()? {
-        let bytes = part.get_ref(0)?.as_blob()?;
-        held.extend(bytes.as_chunks::<16>().0.iter().map(|bytes| Recipient::from_bytes(*bytes)));
+        held.extend(recipients(part.get_ref(0)?.as_blob()?));
     }
     Ok(held)
 }
 
+/// Who got how many of the mails that `cap` counts, of those recipients that `counts` says.
+fn mailed(
+    db: &Connection,
+    cap: &Cap,
+    except: &RunMark,
+    counts: impl Fn(&RunMark, &Recipient) -> bool,
+) -> rusqlite::Result<Vec<Mailed>> {
+    let runs: Vec<_> = select(db, "1", &[])?
+        .into_iter()
+        .filter(|run| cap.counts(run) && run.mark != *except)
+        .map(|run| run.mark)
+        .collect();
+    let counts = &counts;
+    let recipients = |run| {
+        let is_counted = move |one: &rusqlite::Result<Recipient>| match one {
+            Ok(one) => counts(run, one),
+            Err(_) => true,
+        };
+        Slices::of(db, run).filter(is_counted)
+    };
+    count_mails(runs.iter().map(recipients), cap.least())
+}
+
+/// The recipients of a run, sorted, of which few are in memory.
+struct Slices<'a> {
+    db: &'a Connection,
+    run: &'a RunMark,
+    /// The part and the slice of it that come next.
+    next: (usize, usize),
+    slice: std::vec::IntoIter<Recipient>,
+}
+
+impl<'a> Slices<'a> {
+    fn of(db: &'a Connection, run: &'a RunMark) -> Self {
+        Self { db, run, next: (0, 0), slice: Vec::new().into_iter() }
+    }
+
+    /// Reads the next slice; an empty one at the end.
+    fn read(&mut self) -> rusqlite::Result<()> {
+        let mut select = self.db.prepare_cached(
+            "SELECT substr(recipients, ?3, ?4) FROM edition_recipients
+             WHERE run = (SELECT id FROM edition_run WHERE mark = ?1) AND part = ?2",
+        )?;
+        let (part, slice) = self.next;
+        // SQL counts bytes from 1.
+        let (from, bytes) = (16 * slice * SLICE + 1, 16 * SLICE);
+        let read = |row: &Row<'_>| Ok(recipients(row.get_ref(0)?.as_blob()?));
+        let read = select.query_row(params![self.run.0, part as i64, from as i64, bytes as i64], read);
+        self.slice = read.optional()?.unwrap_or_default().into_iter();
+        self.next = if (slice + 1) * SLICE < PART { (part, slice + 1) } else { (part + 1, 0) };
+        Ok(())
+    }
+}
+
+impl Iterator for Slices<'_> {
+    type Item = rusqlite::Result<Recipient>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.slice.len() == 0
+            && let Err(error) = self.read()
+        {
+            return Some(Err(error));
+        }
+        self.slice.next().map(Ok)
+    }
+}
+
+fn recipients(bytes: &[u8]) -> Vec<Recipient> {
+    bytes.as_chunks::<16>().0.iter().map(|bytes| Recipient::from_bytes(*bytes)).collect()
+}
+
 fn put(db: &Connection, run: &PastRun, is_open: bool) -> rusqlite::Result<()> {
     let mut put = db.prepare_cached(&format!(
-        "INSERT INTO edition_run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (mark) DO UPDATE SET dir = ?5, letter = ?6, at = ?7, is_open = ?8"
+        "INSERT INTO edition_run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (mark) DO UPDATE
+         SET dir = ?5, letter = ?6, at = ?7, is_open = ?8, list_id = ?9, is_alarm = ?10"
     ))?;
-    let PastRun { mark, edition, run_id, dir, letter, at, is_open: _ } = run;
+    let PastRun { mark, edition, run_id, dir, list_id, is_alarm, letter, at, is_open: _ } = run;
     // A path that is no UTF-8 is kept as its bytes.
     let dir = dir.to_str().map_or_else(|| dir.as_os_str().as_bytes().into(), ValueRef::from);
     let dir = ToSqlOutput::Borrowed(dir);
-    put.execute(params![mark.0, edition.campaign, edition.name, run_id, dir, letter, at.0, is_open])?;
+    let Edition { campaign, name } = edition;
+    put.execute(params![mark.0, campaign, name, run_id, dir, letter, at.0, is_open, list_id, is_alarm])?;
     Ok(())
 }
 
