@@ -1,7 +1,7 @@
 //! The program is killed at any moment, again and again; afterwards every planned row was accepted
 //! exactly once or is in doubt, and longer lists sent later, by runs that are killed too, reach
-//! nobody twice. One campaign has a message for each row, the other one text for all. The receiver
-//! keeps a record of its own, which the results are held against.
+//! nobody twice. One campaign has a message for each row, the other one text for all. The receivers
+//! keep a record of their own, which the results are held against.
 //!
 //! `scripts/crash-rounds N` runs it for N rounds.
 
@@ -19,8 +19,11 @@ use crate::kit::{Dir, Relay, campaign, list};
 
 const ROWS: usize = 150;
 /// The two campaigns: their ids, their connections, and the recipients of one of their messages.
-/// Small enough that what may be in doubt is well below the number of rows.
+/// Small enough that what may be in doubt is well below the number of rows. Each has a receiver of
+/// its own, which tells what it cut.
 const CAMPAIGNS: [(&str, usize, usize); 2] = [("one", 4, 1), ("two", 2, 4)];
+/// How the reason of a row starts that a kill put in doubt.
+const CUT_OFF: &str = "the run was cut off";
 /// Recipients that come later, in runs of their own.
 const NEWCOMERS: usize = 40;
 /// Kills of each of the two campaigns in a round.
@@ -49,7 +52,8 @@ struct Tally {
     rounds: u64,
     kills: BTreeMap<&'static str, u64>,
     accepted: u64,
-    in_doubt: u64,
+    in_doubt_by_kills: u64,
+    in_doubt_by_faults: u64,
     bounced: u64,
     taken_in_doubt: u64,
 }
@@ -79,9 +83,11 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice() {
 fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
     let dir = Dir::new();
     let faulty = round % 3 == 1;
-    let faults = faulty.then(|| Faults::evenly(0.01, random.below(u64::MAX - 1)));
-    let taken = dir.path().join("record.jsonl");
-    let relay = Relay::start(Options { record: Some(taken.clone()), faults, ..Options::default() });
+    let taken = CAMPAIGNS.map(|(id, ..)| dir.path().join(format!("{id}.jsonl")));
+    let relays = taken.clone().map(|record| {
+        let faults = faulty.then(|| Faults::evenly(0.01, random.below(u64::MAX - 1)));
+        Relay::start(Options { record: Some(record), faults, ..Options::default() })
+    });
     // What a fault puts in doubt grows with the depth: less of it keeps the bound below the rows.
     let depth = 1 + random.below(if faulty { 2 } else { 3 }) as usize;
     let durability = if round.is_multiple_of(2) { "process-crash" } else { "power-loss" };
@@ -89,12 +95,13 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\n[capacity]\naccount = \"shared\"\nper-hour = 100000000\n\
          [journal]\ndurability = \"{durability}\"\n[stop]\nbounce-percent = 0"
     );
+    let mut ports = relays.iter().map(Relay::port);
     let files = CAMPAIGNS.map(|(id, connections, together)| {
         list(&dir, id, ROWS);
         let settings = format!(
             "connections = {connections}\npipeline-depth = {depth}\nrecipients-per-message = {together}"
         );
-        campaign(&dir, id, relay.port(), &settings, &more)
+        campaign(&dir, id, ports.next().unwrap(), &settings, &more)
     });
     // The second one has one text for all: a kill falls into messages for many.
     let path = dir.path().join(&files[1]);
@@ -128,11 +135,12 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         assert!([0, 1].contains(&ran.code()), "round {round}: {}\n{}", ran.stdout(), ran.stderr());
     }
     let results = CAMPAIGNS.map(|(id, ..)| dir.results(id));
-    let (times, stats) = (times_in(&taken), relay.stats());
+    let times = times_in(&taken);
     // Either way the messages that were complete on the connection never get an answer.
-    let ended = (stats.dropped + stats.closed) as usize;
+    let ended = relays.iter().map(Relay::stats).map(|stats| (stats.dropped + stats.closed) as usize);
+    let ended: Vec<usize> = ended.collect();
     later_runs(&dir, &files, random);
-    relay.stop();
+    relays.into_iter().for_each(|relay| drop(relay.stop()));
     let in_all_runs = times_in(&taken);
     let known = |recipient: &str| {
         CAMPAIGNS
@@ -147,11 +155,10 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
         let newcomers = in_all_runs.keys().filter(|recipient| is_newcomer(recipient)).count();
         assert!(newcomers > 0, "round {round}: no newcomer got anything");
     }
-    for (((id, connections, together), in_sending), results) in
-        CAMPAIGNS.into_iter().zip(in_sending).zip(results)
-    {
+    for (n, results) in results.into_iter().enumerate() {
+        let (id, connections, together) = CAMPAIGNS[n];
         assert_eq!(results.len(), ROWS, "round {round}: a result for every row");
-        let mut in_doubt = 0;
+        let (mut by_kills, mut by_faults) = (0, 0);
         for row in &results {
             let email = row.email.as_deref().unwrap();
             let taken = times.get(email).copied().unwrap_or(0);
@@ -169,7 +176,8 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
                         "round {round}: `{email}` is in doubt; the receiver accepted it {taken} times"
                     );
                     tally.taken_in_doubt += taken;
-                    in_doubt += 1;
+                    let detail = row.detail.as_deref().unwrap_or_default();
+                    *if detail.starts_with(CUT_OFF) { &mut by_kills } else { &mut by_faults } += 1;
                 }
                 Disposition::Bounced => {
                     assert_eq!(taken, 0, "round {round}: `{email}` bounced, and the receiver accepted it");
@@ -178,25 +186,30 @@ fn one_round(round: u64, random: &mut Random, tally: &mut Tally) {
                 other => panic!("round {round}: `{email}` is {other}: {:?}", row.detail),
             }
         }
-        tally.in_doubt += in_doubt;
+        tally.in_doubt_by_kills += by_kills;
+        tally.in_doubt_by_faults += by_faults;
+        let (kills, ended) = (in_sending[n], ended[n]);
         // A kill leaves what was granted and not answered; a lost connection what was on it.
-        let by_kills = in_sending * connections * (depth + 1) * together;
-        let by_faults = if faulty { ended * depth * together } else { 0 };
-        assert!(
-            in_doubt as usize <= by_kills + by_faults,
-            "round {round}: {in_doubt} of `{id}` in doubt after {in_sending} kills in the sending and {ended} \
-             connections that the receiver ended: at most {by_kills} and {by_faults}"
-        );
-        if !faulty {
-            assert!(by_kills < ROWS, "a bound that allows every row tells nothing");
+        for (what, in_doubt, most) in [
+            (format!("{kills} kills in the sending"), by_kills, kills * connections * (depth + 1) * together),
+            (format!("{ended} connections that the receiver ended"), by_faults, ended * depth * together),
+        ] {
+            assert!(
+                in_doubt as usize <= most,
+                "round {round}: {in_doubt} of `{id}` in doubt after {what}: at most {most}"
+            );
+            assert!(
+                most < ROWS,
+                "round {round}: a bound that allows every row of `{id}` tells nothing: {most} after {what}"
+            );
         }
     }
 }
 
-/// How often each recipient got something, as the receiver has it.
-fn times_in(record: &Path) -> BTreeMap<String, u64> {
+/// How often each recipient got something, as the receivers have it.
+fn times_in(records: &[PathBuf]) -> BTreeMap<String, u64> {
     let mut times = BTreeMap::new();
-    for entry in record::read(record).unwrap() {
+    for entry in records.iter().flat_map(|record| record::read(record).unwrap()) {
         *times.entry(entry.recipient).or_insert(0_u64) += 1;
     }
     times
