@@ -249,14 +249,14 @@ fn import(
         log::warn(&outside_text::line(&format!("{file}, row {row}: {problem}")))
     };
     let imported = workspace.import_suppressions(files, column, tokens, reason, refused)?;
-    let exit = if imported.refused == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
+    let exit = if imported.refused == 0 && imported.stray == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
     if as_json {
         let counts = &imported.counts;
         return json::print(
             exit,
             json!({
                 "rows": imported.rows, "added": counts.new, "renewed": counts.renewed,
-                "permanent": counts.kept, "refused": imported.refused,
+                "permanent": counts.kept, "refused": imported.refused, "stray_quotes": imported.stray,
             }),
         );
     }

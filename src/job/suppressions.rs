@@ -21,7 +21,7 @@ use crate::kit::store::StoreError;
 use crate::mail::{Address, Timestamp};
 use crate::results::TableWriter;
 use crate::suppression::{Entries, Entry, Filter, ImportCounts, NewEntry, Reason, Term};
-use crate::target_group;
+use crate::target_group::{self, Place};
 
 /// Entries written to a file at once.
 const ENTRIES_PER_BATCH: usize = 8_192;
@@ -34,6 +34,8 @@ pub(crate) struct Imported {
     pub rows: u64,
     /// Rows that can't be entries.
     pub refused: u64,
+    /// Rows that seem to hold others, which were not read.
+    pub stray: u64,
     /// What became of the rest.
     pub counts: ImportCounts,
 }
@@ -41,8 +43,8 @@ pub(crate) struct Imported {
 impl Workspace {
     /// Adds the addresses in `column` of these files; with `tokens`, those whose
     /// unsubscribe tokens are there. `reason`, `source` and `expires` are used where such columns
-    /// exist; rows without a reason get `reason`. Each row that can't be an entry is passed to
-    /// `refused`: its file, its number and the problem.
+    /// exist; rows without a reason get `reason`. Each row that can't be an entry, or seems to hold
+    /// others, is passed to `refused`: its file, its number and the problem.
     pub(crate) fn import_suppressions(
         &self,
         files: &[PathBuf],
@@ -68,6 +70,10 @@ impl Workspace {
         for batch in group.batches() {
             let batch = batch?;
             let file = &group.files()[batch.file].shown;
+            for place in &batch.stray {
+                imported.stray += 1;
+                refused(file, place.row, &swallowed(place));
+            }
             let mut refuse = |row: u64, problem: &str| {
                 imported.rows += 1;
                 imported.refused += 1;
@@ -101,6 +107,15 @@ impl Workspace {
             Some(_) | None => Err(ExportError::Extension(file.to_owned()).into()),
         }
     }
+}
+
+/// What is wrong with a row between two stray quotes.
+fn swallowed(place: &Place) -> String {
+    let line = place.line.map_or_else(String::new, |line| format!(" on line {line}"));
+    format!(
+        "a quoted field goes over several lines and seems to hold other rows, which are not read; look for \
+         a stray quote{line}"
+    )
 }
 
 /// The columns of a file that are used.

@@ -191,6 +191,18 @@ fn a_list_of_the_command_line_has_its_own_words() {
 }
 
 #[test]
+fn an_import_names_rows_that_swallowed_others() {
+    let dir = Dir::new();
+    dir.write("c.csv", "email,source\na@x.example,\"desk\nb@x.example,desk\"\nc@x.example,desk\n");
+    let ran = dir.run(&["suppress", "import", "c.csv"]).ended(1);
+    ran.says("c.csv, row 1: a quoted field goes over several lines and seems to hold other rows")
+        .says("a stray quote on line 2")
+        .says("2 rows read: 2 added");
+    dir.write("c.csv", "email,source\na@x.example,\"desk\non the left\"\n");
+    dir.run(&["suppress", "import", "c.csv"]).ended(0);
+}
+
+#[test]
 fn complaints_are_suppressed_whatever_their_expires_says() {
     let dir = Dir::new();
     let rows = "email,reason,expires\nann@x.example,complaint,2026-12-31\nbob@x.example,complaint,soon\n\
