@@ -208,7 +208,7 @@ impl Pacer {
         self.yields
     }
 
-    /// The limits in force on the account, where another campaign has named stricter ones within
+    /// The limits in force on the account, where another run has named stricter ones within
     /// the last hour: worth a warning.
     pub fn stricter(&self) -> Option<Agreement> {
         (self.in_force != self.own).then_some(self.in_force)

@@ -355,7 +355,7 @@ fn status_and_audit_tell_what_happened() {
 }
 
 #[test]
-fn campaigns_that_name_different_limits_for_an_account_are_told() {
+fn runs_that_name_different_limits_for_an_account_are_told() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
     let file = |id: &str, per_hour: u64| {
@@ -382,6 +382,10 @@ fn campaigns_that_name_different_limits_for_an_account_are_told() {
     {
         assert!(shown.contains(part), "`{part}` is not in {shown}");
     }
+    // It may be a run of the same campaign, with other limits.
+    file("narrow", 9_600_000);
+    let same = dir.run(&["send", &narrow, "--edition", "second"]).ended(0);
+    same.says("another run on this capacity account has other limits");
 }
 
 #[test]

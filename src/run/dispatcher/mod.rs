@@ -265,7 +265,7 @@ impl Dispatcher {
                     pacer.reserved(now, reservation);
                     if let Some(limits) = pacer.newly_stricter() {
                         tracing::warn!(
-                            "another campaign on this capacity account has other limits; the strictest apply: {} an hour, {} in \
+                            "another run on this capacity account has other limits; the strictest apply: {} an hour, {} in \
                              five minutes",
                             limits.per_hour,
                             limits.per_slot

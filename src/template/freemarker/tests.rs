@@ -196,6 +196,14 @@ fn languages_write_numbers_and_dates_their_way() {
 }
 
 #[test]
+fn a_format_for_a_text_names_where_columns_get_their_types() {
+    for text in ["${'12.5'?string['0.00']}", "${'12.5'?string('0.00')}", "${'12.5'?string.currency}"] {
+        let (before, why) = plain(text).unwrap_err();
+        assert!(!before && why.contains("gets its type in `[target-group.types]`"), "{text}: {why}");
+    }
+}
+
+#[test]
 fn what_letters_cannot_use_is_refused_by_name() {
     let check = |text: &str, named: &str| {
         let (early, problem) = plain(text).expect_err(text);

@@ -221,6 +221,10 @@ impl<'a> Run<'a> {
                 let text = self.shown(target)?.into_owned();
                 self.text(text)
             }
+            (Value::Text(_), [_]) => problem(
+                "`?string` with a format prints numbers, dates and booleans, and this is a string; a column that is \
+                 no text gets its type in `[target-group.types]`",
+            ),
             (other, _) => problem(format!(
                 "`?string` can't be used with {} arguments on {}",
                 arguments.len(),
