@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::log::{self, LogFormat};
-use crate::campaign::Campaign;
 use crate::job::{Notice, Observer, Stage};
 use crate::journal::InDoubt;
 use crate::kit::outside_text;
 use crate::kit::text::{counted, duration, grouped};
-use crate::mail::Timestamp;
-use crate::plan::forecast;
+use crate::preflight::finish_time::{Estimate, Limit};
 use crate::run::Snapshot;
 use crate::run_dir::Manifest;
 
@@ -131,7 +129,7 @@ impl Observer for Console {
             Notice::Finding(finding) => {
                 log::warn(&format!("{}: {} ({})", finding.level, finding.seen, finding.id));
             }
-            Notice::Planned(manifest) => log::print(&announce(&manifest.campaign, manifest)),
+            Notice::Planned(manifest, estimate) => log::print(&announce(manifest, estimate)),
             Notice::Retrying { run, from, rows } => {
                 log::print(&format!("run {run}: resending {} of run {from}", counted(*rows, "row", "rows")));
             }
@@ -163,12 +161,9 @@ impl Observer for Console {
 }
 
 /// What will happen, in one line.
-fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
-    let capacity = &campaign.capacity;
+fn announce(manifest: &Manifest, estimate: &Estimate) -> String {
+    let capacity = &manifest.campaign.capacity;
     let screening = &manifest.screening;
-    // As `plan` and `check` compute it.
-    let start = Timestamp(0);
-    let takes = forecast(screening.accepted, capacity, start).finish().since(start);
     let left_out = [(screening.already_sent, "already_sent"), (screening.capped, "capped")];
     let left_out = left_out.into_iter().filter(|(rows, _)| *rows > 0);
     let before: String = left_out.map(|(rows, why)| format!("{} {why}, ", grouped(rows))).collect();
@@ -176,14 +171,21 @@ fn announce(campaign: &Campaign, manifest: &Manifest) -> String {
         0 => String::new(),
         seeds => format!(" and {}", counted(seeds, "seed address", "seed addresses")),
     };
+    let limit = match (&estimate.limited_by, &estimate.held) {
+        (Limit::Capacity, None) => format!("at {} an hour", grouped(capacity.per_hour)),
+        (limit, held) => format!("limited by {}", limit.text(capacity, held.as_ref())),
+    };
+    let size = match &capacity.size_basis {
+        Some(basis) => format!("; a message counts as {:.1} of {basis}", estimate.each),
+        None => String::new(),
+    };
     format!(
-        "run {}/{}: {before}{} of {} to send{seeds}, about {} at {} an hour",
+        "run {}/{}: {before}{} of {} to send{seeds}, about {} {limit}{size}",
         manifest.campaign_id,
         manifest.run_id,
         grouped(screening.accepted),
         counted(screening.rows, "row", "rows"),
-        duration(takes),
-        grouped(capacity.per_hour)
+        duration(estimate.finish.since(estimate.start)),
     )
 }
 

@@ -106,8 +106,12 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         &domains.iter().map(|(domain, rows)| vec![format!("  {domain}"), grouped(*rows)]).collect::<Vec<_>>(),
     ));
     let capacity = &job.campaign().capacity;
+    let limited_by = match &estimate.limited_by {
+        Limit::Capacity => String::new(),
+        other => format!(", limited by {}", other.text(capacity, estimate.held.as_ref())),
+    };
     text.push_str(&format!(
-        "\n  slots at {} an hour, at most {} in five minutes (pace {})\n",
+        "\n  slots at {} an hour, at most {} in five minutes (pace {}){limited_by}\n",
         grouped(capacity.per_hour),
         grouped(capacity.per_slot()),
         json!(capacity.pace).as_str().unwrap_or_default()
@@ -118,15 +122,13 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
     if let Some(basis) = &capacity.size_basis {
         text.push_str(&format!("  a message counts as {:.1} of {basis}\n", estimate.each));
     }
-    if estimate.limited_by == Limit::Capacity {
-        let slots = estimate.slots.iter().take(LISTED);
-        text.push_str(&table(
-            &slots.map(|(slot, rows)| vec![format!("  {slot}"), grouped(*rows)]).collect::<Vec<_>>(),
-        ));
-        let more = estimate.slots.len().saturating_sub(LISTED);
-        if more > 0 {
-            text.push_str(&format!("    … and {} more\n", grouped(more as u64)));
-        }
+    let slots = estimate.slots.iter().take(LISTED);
+    text.push_str(&table(
+        &slots.map(|(slot, rows)| vec![format!("  {slot}"), grouped(*rows)]).collect::<Vec<_>>(),
+    ));
+    let more = estimate.slots.len().saturating_sub(LISTED);
+    if more > 0 {
+        text.push_str(&format!("    … and {} more\n", grouped(more as u64)));
     }
     let finish = estimate.finish;
     text.push_str(&format!(

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::error::{FreezeError, JobError};
+use super::findings::DOMAINS_LOOKED_UP;
 use super::frozen_run::{FrozenRun, record_refusal};
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::{Campaign, RouteKind};
 use crate::edition::Past;
-use crate::plan::{Freeze, Seeds};
+use crate::plan::{Freeze, Seeds, TopDomains, top_domains};
 use crate::run::{self, Screening};
 use crate::run_dir::{
     Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason,
@@ -103,21 +104,29 @@ impl Job<'_> {
         only_new: bool,
     ) -> Result<FrozenRun, JobError> {
         lease.keep(&manifest)?;
-        if let Err(error) = self.freeze_rows(&*lease, &mut manifest, only_new) {
-            record_refusal(&*lease, &mut manifest, &error, self.workspace.clock().wall());
-            return Err(error);
-        }
-        self.workspace.observer().notice(&Notice::Planned(&manifest));
-        FrozenRun::open(lease, manifest)
+        let domains = match self.freeze_rows(&*lease, &mut manifest, only_new) {
+            Ok(domains) => domains,
+            Err(error) => {
+                record_refusal(&*lease, &mut manifest, &error, self.workspace.clock().wall());
+                return Err(error);
+            }
+        };
+        let run = FrozenRun::open(lease, manifest)?;
+        let domains = domains.exact(DOMAINS_LOOKED_UP);
+        let domains = domains.unwrap_or_else(|| top_domains(&run.plan, DOMAINS_LOOKED_UP));
+        let estimate = self.estimate_offline(&run.plan, run.manifest.screening.accepted, domains)?;
+        self.workspace.observer().notice(&Notice::Planned(&run.manifest, &estimate));
+        Ok(run)
     }
 
-    /// Screens and freezes the rows, and records that in the manifest.
+    /// Screens and freezes the rows, and records that in the manifest. Returns the domains of their
+    /// addresses.
     fn freeze_rows(
         &self,
         lease: &dyn Lease,
         manifest: &mut Manifest,
         only_new: bool,
-    ) -> Result<(), JobError> {
+    ) -> Result<TopDomains, JobError> {
         let group = self.target_group()?;
         let list = self.workspace.suppressions()?;
         let seeds = Seeds::new(
@@ -144,7 +153,8 @@ impl Job<'_> {
         manifest.seeds = screening.frozen.seeds;
         manifest.plan = Some(screening.frozen.plan);
         manifest.screened = Some(screening.frozen.screened);
-        Ok(lease.keep(manifest)?)
+        lease.keep(manifest)?;
+        Ok(screening.domains)
     }
 
     /// Reads and screens the target group, and freezes it.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::journal::InDoubt;
 use crate::preflight::Finding;
+use crate::preflight::finish_time::Estimate;
 use crate::run::Snapshot;
 use crate::run_dir::{Manifest, StopReason};
 
@@ -22,8 +23,9 @@ pub(crate) enum Notice<'a> {
     Warning(&'a dyn fmt::Display),
     /// Something that a check before sending found.
     Finding(&'a Finding),
-    /// The plan of a new run is frozen.
-    Planned(&'a Manifest),
+    /// The plan of a new run is frozen. Started now it would take so long, as far as that is known
+    /// without DNS.
+    Planned(&'a Manifest, &'a Estimate),
     /// A run sends rows of another one again.
     Retrying {
         /// The run.

@@ -39,29 +39,33 @@ pub fn forecast_at(rows: u64, pace: Pace, per_hour: u64, per_slot: u64, start: T
     Forecast { rows, start, pace, per_hour: per_hour.min(per_slot.saturating_mul(12)), per_slot }
 }
 
+/// The slots in which `messages` leave from `start` on, in order, where so many are gone before a
+/// moment. It is asked about later and later moments. The slots' counts add up to `messages`.
+pub fn slots(
+    messages: u64,
+    start: Timestamp,
+    mut gone_before: impl FnMut(Timestamp) -> u64,
+) -> impl Iterator<Item = SlotForecast> {
+    let mut slot = start.slot();
+    let mut gone = 0;
+    std::iter::from_fn(move || {
+        while gone < messages {
+            let this = slot;
+            slot = slot + Duration::from_secs(300);
+            let rows = gone_before(slot).min(messages) - gone;
+            gone += rows;
+            if rows > 0 {
+                return Some(SlotForecast { slot: this, rows });
+            }
+        }
+        None
+    })
+}
+
 impl Forecast {
     /// When the last message leaves.
     pub fn finish(&self) -> Timestamp {
         self.rows.checked_sub(1).map_or(self.start, |last| self.start + self.leaves(last))
-    }
-
-    /// The slots in which messages leave, in order. Their counts add up to the rows.
-    pub fn slots(&self) -> impl Iterator<Item = SlotForecast> {
-        let forecast = *self;
-        let mut slot = self.start.slot();
-        let mut gone = 0;
-        std::iter::from_fn(move || {
-            while gone < forecast.rows {
-                let this = slot;
-                slot = slot + Duration::from_secs(300);
-                let rows = forecast.gone_before(slot) - gone;
-                gone += rows;
-                if rows > 0 {
-                    return Some(SlotForecast { slot: this, rows });
-                }
-            }
-            None
-        })
     }
 
     /// How long after the start a message leaves, counted from 0.
@@ -106,13 +110,17 @@ mod tests {
         Capacity { per_hour, burst_percent, pace, ..Capacity::default() }
     }
 
+    fn slots_of(forecast: Forecast) -> impl Iterator<Item = SlotForecast> {
+        slots(forecast.rows, forecast.start, move |moment| forecast.gone_before(moment))
+    }
+
     /// Rows at 150,000 an hour from `start` minutes after 12:00: the slots' counts and the minutes
     /// until the finish.
     fn check(rows: u64, pace: Pace, start: u64, slots: &[u64], minutes: f64) {
         let noon = Timestamp(1_780_056_000_000_000);
         let start = noon + Duration::from_secs(start * 60);
         let forecast = forecast(rows, &capacity(150_000, 25, pace), start);
-        let found: Vec<u64> = forecast.slots().map(|slot| slot.rows).collect();
+        let found: Vec<u64> = slots_of(forecast).map(|slot| slot.rows).collect();
         assert_eq!(found, slots, "{rows} rows, {pace:?}");
         let took = forecast.finish().since(start).as_secs_f64() / 60.0;
         assert!((took - minutes).abs() < 0.01, "{took} minutes instead of {minutes}");
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn ten_million_rows_take_nearly_three_days() {
         let forecast = forecast(10_000_000, &Capacity::default(), Timestamp(0));
-        assert_eq!(forecast.slots().count(), 800);
+        assert_eq!(slots_of(forecast).count(), 800);
         assert_eq!(forecast.finish().seconds(), 10_000_000 * 3_600 / 150_000 - 1);
     }
 
@@ -152,7 +160,7 @@ mod tests {
             let capacity = capacity(per_hour, burst_percent, if burst { Pace::Burst } else { Pace::Even });
             let start = Timestamp(start);
             let forecast = forecast(rows, &capacity, start);
-            let slots: Vec<SlotForecast> = forecast.slots().collect();
+            let slots: Vec<SlotForecast> = slots_of(forecast).collect();
             proptest::prop_assert_eq!(slots.iter().map(|slot| slot.rows).sum::<u64>(), rows);
             proptest::prop_assert!(slots.iter().all(|slot| slot.rows <= capacity.per_slot()));
             for (n, first) in slots.iter().enumerate() {

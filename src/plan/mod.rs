@@ -24,7 +24,7 @@ pub use domains::{TopDomains, top_domains};
 pub use error::PlanError;
 pub(crate) use error::io_hint;
 pub use files::PlanFiles;
-pub use forecast::{Forecast, SlotForecast, forecast, forecast_at};
+pub use forecast::{Forecast, SlotForecast, forecast, forecast_at, slots};
 pub use freeze::{Freeze, Frozen, freeze_rows};
 pub use layout::{Layout, LeftOut};
 pub use order::{InputRow, input_order};

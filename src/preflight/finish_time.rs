@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::finding::{Finding, Id};
-use super::local_addresses::{self, LocalAddress, Tightest};
+use super::local_addresses::{self, Departures, LocalAddress, Tightest};
 use crate::campaign::Capacity;
 use crate::kit::text::{command, counted, duration, grouped};
 use crate::mail::Timestamp;
-use crate::plan::{Forecast, forecast, forecast_at};
+use crate::plan::{Forecast, forecast, forecast_at, slots};
 
 /// A part of the list with a limit of its own, such as the rows of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,16 +111,9 @@ impl Course {
         self.parts.last().expect("there is always one").finish()
     }
 
-    /// The slots in which messages leave, each with its number of messages.
-    fn slots(&self) -> Vec<(Timestamp, u64)> {
-        let mut slots: Vec<(Timestamp, u64)> = Vec::new();
-        for slot in self.parts.iter().flat_map(Forecast::slots) {
-            match slots.last_mut() {
-                Some((last, rows)) if *last == slot.slot => *rows += slot.rows,
-                Some(_) | None => slots.push((slot.slot, slot.rows)),
-            }
-        }
-        slots
+    /// How many messages leave before a moment.
+    fn gone_before(&self, moment: Timestamp) -> u64 {
+        self.parts.iter().map(|part| part.gone_before(moment)).sum()
     }
 }
 
@@ -155,7 +148,8 @@ pub(crate) struct Estimate {
     pub finish: Timestamp,
     /// What decides when it finishes.
     pub limited_by: Limit,
-    /// The slots in which messages leave, each with its number of messages.
+    /// The slots in which messages leave, each with its number of messages: as the capacity counts
+    /// them, with all limits.
     #[serde(serialize_with = "as_slots")]
     pub slots: Vec<(Timestamp, u64)>,
     /// The parts of the list, the largest first.
@@ -199,7 +193,7 @@ pub(crate) fn estimate(
         start,
         finish: course.finish(),
         limited_by: Limit::Capacity,
-        slots: course.slots(),
+        slots: Vec::new(),
         shares,
         held: allowed.held.cloned(),
         each,
@@ -222,7 +216,27 @@ pub(crate) fn estimate(
             Tightest::WarmUp => Limit::WarmUp,
         };
     }
+    let mut departures = Departures::new(addresses, start);
+    let gone_before = |moment: Timestamp| {
+        if moment > estimate.finish {
+            return u64::MAX;
+        }
+        let by_address = departures.gone_before(moment).unwrap_or(u64::MAX);
+        let by_limit = by_address.min(gone_by_share(rows, &estimate.shares, moment.since(start)));
+        course.gone_before(moment).min(counted_as(by_limit, each))
+    };
+    let slots = slots(counted_as(rows, each), start, gone_before);
+    estimate.slots = slots.map(|slot| (slot.slot, slot.rows)).collect();
     estimate
+}
+
+/// How many of `rows` have left so long after the start, as far as the parts with limits say.
+fn gone_by_share(rows: u64, shares: &[Share], elapsed: Duration) -> u64 {
+    let held = |share: &Share| {
+        let gone = share.per_second.map(|rate| (elapsed.as_secs_f64() * rate).ceil() as u64);
+        share.rows.saturating_sub(gone.unwrap_or(u64::MAX))
+    };
+    rows.saturating_sub(shares.iter().map(held).sum())
 }
 
 /// As how many messages so many count.
@@ -343,6 +357,18 @@ mod tests {
         let addresses = [LocalAddress { egress: &egress, used_today: 0 }];
         let slow = estimate(2_000, 1.0, own(&Capacity::default()), Vec::new(), &addresses, NOON);
         assert_eq!((slow.finish, &slow.limited_by), (after(1_999), &Limit::EgressRate));
+        let counts: Vec<u64> = slow.slots.iter().map(|(_, rows)| *rows).collect();
+        assert_eq!(counts, [300, 300, 300, 300, 300, 300, 200]);
+        let mixed = estimate(
+            700,
+            2.0,
+            own(&Capacity::default()),
+            vec![share("Orange", 400, Some(1.0)), share("rest", 300, None)],
+            &[],
+            NOON,
+        );
+        let counts: Vec<u64> = mixed.slots.iter().map(|(_, rows)| *rows).collect();
+        assert_eq!(counts, [2 * 600, 2 * 100], "a message counts as two");
         let late = slow.finding(&Capacity::default(), Some(after(120)));
         assert_eq!(late.level, Level::Refused);
         assert!(late.seen.contains("limited by the rates of the local addresses"), "{}", late.seen);

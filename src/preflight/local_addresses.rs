@@ -49,6 +49,57 @@ fn within(rate: Frequency, time: Duration) -> u64 {
     u64::try_from(u128::from(rate.count) * time.as_micros() / micros + 1).unwrap_or(u64::MAX)
 }
 
+/// How many messages leave from all addresses within `time` of `day`; `None` where nothing limits
+/// one of them.
+fn carried(addresses: &[LocalAddress<'_>], day: NaiveDate, today: NaiveDate, time: Duration) -> Option<u64> {
+    addresses.iter().map(|address| address.carries(time, address.cap(day, today))).sum()
+}
+
+/// The end of a day; `None` at the end of time.
+fn midnight_after(day: NaiveDate) -> Option<(NaiveDate, Timestamp)> {
+    let next_day = day.checked_add_days(Days::new(1))?;
+    Some((next_day, Timestamp(next_day.and_time(NaiveTime::MIN).and_utc().timestamp_micros())))
+}
+
+/// How many messages have left at moments that follow each other.
+#[derive(Debug)]
+pub(crate) struct Departures<'a> {
+    addresses: &'a [LocalAddress<'a>],
+    today: NaiveDate,
+    /// The day that was reached, and the first moment of it that counts.
+    day: (NaiveDate, Timestamp),
+    /// How many left before that.
+    before: u64,
+}
+
+impl<'a> Departures<'a> {
+    /// The first message leaves at `start`.
+    pub(crate) fn new(addresses: &'a [LocalAddress<'a>], start: Timestamp) -> Self {
+        let today = start.to_utc().date_naive();
+        Self { addresses, today, day: (today, start), before: 0 }
+    }
+
+    /// How many may have left before `moment`; `None` where nothing limits them.
+    pub(crate) fn gone_before(&mut self, moment: Timestamp) -> Option<u64> {
+        if self.addresses.is_empty() {
+            return None;
+        }
+        loop {
+            let (day, begins) = self.day;
+            let carried = |time| carried(self.addresses, day, self.today, time);
+            let (next_day, midnight) = midnight_after(day)?;
+            if moment <= midnight {
+                let Some(last) = moment.since(begins).checked_sub(Duration::from_micros(1)) else {
+                    return Some(self.before);
+                };
+                return carried(last).map(|carried| self.before.saturating_add(carried));
+            }
+            self.before = self.before.saturating_add(carried(midnight.since(begins))?);
+            self.day = (next_day, midnight);
+        }
+    }
+}
+
 /// When the last of `rows` messages may leave, the first one at `start`, and what decides; `None`
 /// where nothing does: an address without limits takes whatever the others can't.
 pub(crate) fn finish(
@@ -63,13 +114,8 @@ pub(crate) fn finish(
     let (mut left, mut begins, mut tightest) = (rows, start, Tightest::Rate);
     let mut day = today;
     loop {
-        let caps: Vec<Option<u64>> = addresses.iter().map(|address| address.cap(day, today)).collect();
-        let carried = |time: Duration| {
-            let each = addresses.iter().zip(&caps).map(|(address, cap)| address.carries(time, *cap));
-            each.sum::<Option<u64>>()
-        };
-        let next_day = day.checked_add_days(Days::new(1))?;
-        let midnight = Timestamp(next_day.and_time(NaiveTime::MIN).and_utc().timestamp_micros());
+        let carried = |time: Duration| carried(addresses, day, today, time);
+        let (next_day, midnight) = midnight_after(day)?;
         let until = midnight.since(begins);
         let Some(most) = carried(until) else {
             // Nothing limits this day.
@@ -79,7 +125,7 @@ pub(crate) fn finish(
             return Some((begins + least(until, |time| carried(time) >= Some(left)), tightest));
         }
         left -= most;
-        if caps.iter().any(Option::is_some) {
+        if addresses.iter().any(|address| address.cap(day, today).is_some()) {
             tightest = Tightest::WarmUp;
         }
         (day, begins) = (next_day, midnight);
@@ -144,5 +190,21 @@ mod tests {
         check(&[later], 0, 5, Some((36 * HOUR, Tightest::WarmUp)));
         let both = egress("rate = \"1/s\"\nwarm-up = { from = \"2026-05-29\", per-day = [100] }");
         check(&[both], 0, 111, Some((12 * HOUR + 10, Tightest::WarmUp)));
+    }
+
+    #[test]
+    fn what_has_left_before_a_moment_is_what_may_leave_until_then() {
+        let egress = egress("rate = \"1/s\"\nwarm-up = { from = \"2026-05-29\", per-day = [100, 50] }");
+        let addresses = [LocalAddress { egress: &egress, used_today: 0 }];
+        let mut departures = Departures::new(&addresses, NOON);
+        let expected =
+            [(0, 0), (1, 1), (2, 2), (99, 99), (HOUR, 100), (12 * HOUR + 1, 101), (36 * HOUR, 150)];
+        for (seconds, gone) in expected {
+            let moment = NOON + Duration::from_secs(seconds);
+            assert_eq!(departures.gone_before(moment), Some(gone), "{seconds} s after noon");
+        }
+        // From the third day on its rate alone counts.
+        assert_eq!(departures.gone_before(NOON + Duration::from_secs(36 * HOUR + 10)), Some(160));
+        assert_eq!(Departures::new(&[], NOON).gone_before(NOON), None);
     }
 }

@@ -205,6 +205,19 @@ fn a_run_that_its_deadline_stops_says_so() {
 }
 
 #[test]
+fn the_first_line_of_send_says_what_a_large_message_counts_as() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 2);
+    let file = campaign(&dir, "one", relay.port(), "", "[capacity]\nsize-basis = \"1 kB\"");
+    dir.write("letter.hbs", "Hello {{n}}\n".repeat(400));
+    let said = dir.run(&["send", &file]).ended(0).stderr();
+    let line = said.lines().find(|line| line.contains("to send, about")).unwrap();
+    let (_, each) = line.split_once(" at 150,000 an hour; a message counts as ").unwrap();
+    assert!(each.ends_with(" of 1.0 kB") && !each.starts_with("1.0"), "{line}");
+}
+
+#[test]
 fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
@@ -239,7 +252,18 @@ fn a_finish_time_counts_whatever_holds_rows_back_and_names_the_tightest() {
         assert!((least..least + 2 * 86_400).contains(&seconds), "{more}: {seconds} s");
         let shown = dir.run(&["plan", &file]).ended(0).stdout();
         assert!(shown.contains("limited by"), "{shown}");
-        dir.run(&["send", &file, "--no-check", "--deadline", &soon]).ended(3).says("deadline-missed");
+        let slots = estimate["slots"].as_array().unwrap();
+        let messages: Vec<u64> = slots.iter().map(|slot| slot["messages"].as_u64().unwrap()).collect();
+        assert_eq!(messages.iter().sum::<u64>(), 2_000, "{more}");
+        // Without a rate all of them leave in the first one.
+        assert!(messages.len() > 1 && messages[0] < 1_500, "{more}: {messages:?}");
+        assert!(shown.contains(&format!("{}  ", slots[0]["slot"].as_str().unwrap())), "{shown}");
+        let run_id = format!("n{least}");
+        let send = ["send", &file, "--no-check", "--deadline", &soon, "--run-id", &run_id];
+        let sent = dir.run(&send).ended(3).says("deadline-missed");
+        let said = sent.stderr().lines().find(|line| line.contains("to send, about")).unwrap().to_owned();
+        let (_, limit) = shown.rsplit_once("limited by ").unwrap();
+        assert!(said.ends_with(&format!(" limited by {}", limit.lines().next().unwrap())), "{said}");
     }
     assert_eq!(relay.stop().accepted, 0);
 }

@@ -31,8 +31,34 @@ impl Job<'_> {
         domains: Vec<(String, u64)>,
         name_servers: Option<&NameServers>,
     ) -> Result<Estimate, JobError> {
+        let asked = name_servers.filter(|_| self.campaign().delivery.route != RouteKind::Sandbox);
+        let hosts = match asked {
+            None => Vec::new(),
+            Some(name_servers) => mail_hosts(&name_servers.resolver(self.campaign())?, &domains).await,
+        };
+        self.estimate_with(plan, rows, domains, hosts)
+    }
+
+    /// The same without DNS.
+    pub(in crate::job) fn estimate_offline(
+        &self,
+        plan: &Plan,
+        rows: u64,
+        domains: Vec<(String, u64)>,
+    ) -> Result<Estimate, JobError> {
+        self.estimate_with(plan, rows, domains, Vec::new())
+    }
+
+    /// The same, where the mail of `domains` goes to these hosts, as far as they are known.
+    fn estimate_with(
+        &self,
+        plan: &Plan,
+        rows: u64,
+        domains: Vec<(String, u64)>,
+        hosts: Vec<Vec<String>>,
+    ) -> Result<Estimate, JobError> {
         let campaign = self.campaign();
-        let shares = shares(plan, campaign, domains, name_servers).await?;
+        let shares = shares(plan, campaign, domains, hosts)?;
         let start = self.workspace.clock().wall();
         let addresses = self.local_addresses(start)?;
         let each = self.cost_each(plan)?;
@@ -88,11 +114,11 @@ impl Job<'_> {
 
 /// The parts of the list with limits of their own, the largest first: the relays that `[[shaping]]`
 /// names, and with route `mx` the providers, each with all domains whose mail goes there.
-async fn shares(
+fn shares(
     plan: &Plan,
     campaign: &Campaign,
     domains: Vec<(String, u64)>,
-    name_servers: Option<&NameServers>,
+    hosts: Vec<Vec<String>>,
 ) -> Result<Vec<Share>, JobError> {
     let mut shares = Shares::default();
     let shaping = Shaping::new(&campaign.shaping)?;
@@ -100,10 +126,7 @@ async fn shares(
         RouteKind::Sandbox => HashMap::new(),
         RouteKind::Relay | RouteKind::Mx => relay_shares(plan, campaign, &shaping, &mut shares),
     };
-    let hosts = match name_servers.filter(|_| campaign.delivery.route != RouteKind::Sandbox) {
-        None => vec![Vec::new(); domains.len()],
-        Some(name_servers) => mail_hosts(&name_servers.resolver(campaign)?, &domains).await,
-    };
+    let hosts = hosts.into_iter().chain(std::iter::repeat(Vec::new()));
     for ((domain, rows), hosts) in domains.into_iter().zip(hosts) {
         let Ok(parsed) = domain.parse::<Domain>() else { continue };
         let limits = shaping.of(&parsed, &hosts);
