@@ -46,8 +46,8 @@ static HANDLEBARS: LazyLock<Regex> = LazyLock::new(|| pattern_for(Language::Hand
 static FREEMARKER: LazyLock<Regex> = LazyLock::new(|| pattern_for(Language::Freemarker));
 static JINJA: LazyLock<Regex> = LazyLock::new(|| pattern_for(Language::Jinja));
 
-/// What does not belong into a template of `own`. The first alternative is what `own` does not print
-/// or prints as is: comments and raw blocks.
+/// What does not belong into a template of `own`. The first alternative is what `own` does not
+/// print or prints as is: comments and raw blocks.
 fn pattern_for(own: Language) -> Regex {
     let freemarker = format!(
         r"(?<freemarker>\$\{{[A-Za-z_.@][^{{}}\n]*\}}|[<\[]/?#(?:{DIRECTIVES})\b[^>\]\n]*[>\]]|</?@[A-Za-z_][\w.]*(?:\s[^>\n]*)?/?>)"

@@ -113,9 +113,9 @@ fn round(digits: &mut Vec<u8>, decimals: &mut Vec<u8>, wanted: usize) {
     digits.insert(0, b'1');
 }
 
-/// `value` as `pattern` (strftime) writes it in the language of `local`, after moving it to its zone.
-/// A day without a time of day belongs to no zone and stays what it is; a time without a zone is
-/// UTC.
+/// `value` as `pattern` (strftime) writes it in the language of `local`, after moving it to its
+/// zone. A day without a time of day belongs to no zone and stays what it is; a time without a zone
+/// is UTC.
 pub(crate) fn date(value: &str, pattern: &str, local: Local) -> Result<String, String> {
     let value = value.trim();
     let (moment, zone) = match day(value) {

@@ -1,5 +1,5 @@
-//! How long a template's expressions may be. The crate bounds how deeply they are nested, but follows
-//! chains such as `1 + 1 + …` and `elif` by calling itself, too.
+//! How long a template's expressions may be. The crate bounds how deeply they are nested, but
+//! follows chains such as `1 + 1 + …` and `elif` by calling itself, too.
 
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;

@@ -8,7 +8,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 
 use super::super::engine::{Part, Settings, Source};
 use super::super::error::{Place, TemplateError};
-use super::{depth, filters, print, render, walk};
+use super::{depth, filters, print, statements};
 use crate::kit::text::line_and_column;
 
 /// The name of the template itself; no file that is included can have it.
@@ -78,7 +78,7 @@ impl Library {
         }
         let parsed = self.parse(number)?;
         let mut all = Vec::new();
-        walk::each_statement(&parsed, &mut |statement| {
+        statements::each_statement(&parsed, &mut |statement| {
             let (name, may_be_missing, what) = match statement {
                 Stmt::Include(include) => (&include.name, include.ignore_missing, "an included"),
                 Stmt::Import(import) => (&import.expr, false, "an imported"),
@@ -106,7 +106,7 @@ impl Library {
     }
 
     fn syntax(&self, number: usize, error: &Error) -> TemplateError {
-        let (problem, byte) = (render::problem_of(error), error.range().map(|range| range.start));
+        let (problem, byte) = (print::problem_of(error), error.range().map(|range| range.start));
         match (byte, error.line()) {
             (Some(byte), _) => self.error(number, byte, problem),
             (None, line) => {
@@ -157,8 +157,8 @@ impl Library {
         environment.set_recursion_limit(DEEPEST);
         // It prints the whole row.
         environment.remove_global("debug");
-        // With it, a loop could make lists in lists, or lists of lists, whose cost the crate does not
-        // count.
+        // With it, a loop could make lists in lists, or lists of lists, whose cost the crate does
+        // not count.
         environment.remove_global("namespace");
         filters::add(&mut environment, strict);
         for (number, File { name, source }) in self.files.iter().enumerate() {

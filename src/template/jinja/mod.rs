@@ -1,7 +1,7 @@
 //! Jinja (<https://jinja.palletsprojects.com/>): templates that end in `.j2` or `.jinja`.
 //!
-//! The crate `minijinja` parses and renders. It looks filters and names up when a row needs them, so
-//! [`walk`] checks both before the first row. A rendering has so much fuel (`FUEL`): every
+//! The crate `minijinja` parses and renders. It looks filters and names up when a row needs them,
+//! so [`walk`] checks both before the first row. A rendering has so much fuel (`FUEL`): every
 //! instruction and every 64 bytes that are made cost one.
 
 mod depth;
@@ -10,10 +10,12 @@ mod library;
 mod names;
 mod print;
 mod render;
+mod statements;
 mod values;
 mod walk;
 
 use std::fmt;
+use std::io;
 
 use minijinja::Environment;
 
@@ -77,12 +79,32 @@ impl Template for Compiled {
     fn render(&self, values: &Values<'_>, out: &mut dyn Output) -> Result<(), Fault> {
         local::begin(values.local());
         let template = self.environment.get_template(MAIN).expect("it is added when it is read");
-        let text = template.render(values::of_row(&self.names, values));
-        let text = text.map_err(|error| render::fault(&error, &self.library))?;
-        if text.len() > self.largest {
-            return Err(render::too_large(&self.library));
+        let mut written = Written { text: Vec::new(), largest: self.largest };
+        template
+            .render_captured_to(values::of_row(&self.names, values), &mut written)
+            .map_err(|error| render::fault(&error, &self.library))?;
+        out.value(str::from_utf8(&written.text).expect("the crate writes whole texts"));
+        Ok(())
+    }
+}
+
+/// Where a rendering is written, which ends when it is too large.
+struct Written {
+    text: Vec<u8>,
+    /// The most bytes of it.
+    largest: usize,
+}
+
+impl io::Write for Written {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.text.len() + text.len() > self.largest {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        out.value(&text);
+        self.text.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

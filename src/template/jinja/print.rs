@@ -41,6 +41,17 @@ pub(super) fn problem(problem: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, problem.into())
 }
 
+/// What is wrong, a lowercase fragment.
+pub(super) fn problem_of(error: &Error) -> String {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return "the template takes too long for one letter".to_owned();
+    }
+    match error.detail() {
+        Some(detail) => detail.to_owned(),
+        None => error.kind().to_string(),
+    }
+}
+
 /// `text` so that it means itself in HTML.
 pub(super) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);

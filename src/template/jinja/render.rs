@@ -6,9 +6,14 @@ use minijinja::{Error, ErrorKind};
 
 use super::super::error::{Fault, Place};
 use super::library::Library;
+use super::print::problem_of;
 
 /// The fault of a row. An error in an included file comes inside that of the include.
 pub(super) fn fault(error: &Error, library: &Library) -> Fault {
+    // Nothing else keeps a text from being written.
+    if error.kind() == ErrorKind::WriteFailure {
+        return too_large(library);
+    }
     let mut inner = error;
     let mut next = error.source().and_then(|source| source.downcast_ref::<Error>());
     while let Some(deeper) = next {
@@ -41,18 +46,7 @@ pub(super) fn fault(error: &Error, library: &Library) -> Fault {
 }
 
 /// The fault of a row whose text is larger than a message may be.
-pub(super) fn too_large(library: &Library) -> Fault {
+fn too_large(library: &Library) -> Fault {
     let place = Place { template: library.files[0].source.origin.shown.clone(), line: 0, column: 0 };
     Fault::Value { problem: "the text is larger than `template.largest` allows".to_owned(), place }
-}
-
-/// What is wrong, a lowercase fragment.
-pub(super) fn problem_of(error: &Error) -> String {
-    if error.kind() == ErrorKind::OutOfFuel {
-        return "the template takes too long for one letter".to_owned();
-    }
-    match error.detail() {
-        Some(detail) => detail.to_owned(),
-        None => error.kind().to_string(),
-    }
 }

@@ -71,7 +71,7 @@ fn errors_have_their_place() {
     refused("a\n  {% if x %}b\n", (2, 13), "unexpected end of input, expected end of block");
     refused("ab {{ name\nx", (2, 1), "unexpected identifier, expected end of variable block");
     refused("x {{ name|uper }}", (1, 11), "filter `uper` is not known");
-    refused("{% if x is defind %}{% endif %}", (1, 7), "test `defind` is not known");
+    refused("{% if x is defind %}{% endif %}", (1, 12), "test `defind` is not known");
     refused("\n{{ rnge(3) }}", (2, 4), "function `rnge` is not known");
     refused("{{ d|date('%Q') }}", (1, 6), "`%Q` is not a date pattern");
     refused("{{ d|date(zoom='x') }}", (1, 6), "`date` has no option `zoom`");
