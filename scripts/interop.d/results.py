@@ -23,7 +23,7 @@ COLUMNS = {
     "remote_host": TEXT, "remote_ip": TEXT, "local_ip": TEXT, "tls": TEXT, "attempts": (pa.uint16(),),
     "first_attempt_at": TIME, "last_attempt_at": TIME, "latency_us": (pa.uint64(), pa.int64()), "bytes": (pa.uint32(),),
     "slot": TIME, "detail": TEXT, "attempts_at": TIME, "archive": TEXT,
-    "is_test": (pa.bool_(),), "delivered_to": TEXT, "is_seed": (pa.bool_(),),
+    "is_test": (pa.bool_(),), "delivered_to": TEXT, "is_seed": (pa.bool_(),), "variant": TEXT,
 }
 
 

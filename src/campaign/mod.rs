@@ -7,6 +7,7 @@
 mod accounts;
 mod capacity;
 mod checks;
+mod choice;
 mod confidential;
 mod delivery;
 mod dns;
@@ -15,6 +16,7 @@ mod error;
 mod hooks;
 mod identity;
 mod journal;
+mod letters;
 mod mx;
 mod notification;
 mod parameters;
@@ -34,6 +36,7 @@ pub(crate) mod testing;
 mod toml_error;
 mod units;
 mod unsubscribe;
+mod variants;
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +47,7 @@ use self::error::Mistake;
 pub use accounts::Account;
 pub use capacity::{Capacity, Pace};
 pub use checks::Checks;
+pub use choice::{By, Choice};
 pub use delivery::{Delivery, Relay, RelayTls, RetryPolicy, RouteKind, Timeouts};
 pub use dns::{IpFamily, NameServer};
 pub use egress::{Egress, WarmUp};
@@ -70,6 +74,7 @@ pub use target_group::{
 pub use template::{Inline, Language, Template};
 pub use units::{ByteSize, Frequency, MaxPer, Span};
 pub use unsubscribe::Unsubscribe;
+pub use variants::{Variant, Variants};
 
 /// One mailing, as described by its campaign file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -84,6 +89,9 @@ pub struct Campaign {
     pub target_group: TargetGroupSource,
     /// `[template]`: what it says.
     pub template: Template,
+    /// `[variants]`: other letters, each for a share of the recipients.
+    #[serde(default, skip_serializing_if = "Variants::is_empty")]
+    pub variants: Variants,
     /// `[unsubscribe]`: the `List-Unsubscribe` header (RFC 2369, RFC 8058).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<Unsubscribe>,
@@ -226,6 +234,7 @@ impl Campaign {
         let folder = self.folder().to_owned();
         self.target_group.resolve_paths(&folder);
         self.template.resolve_paths(&folder);
+        self.variants.resolve_paths(&folder);
         for dkim in &mut self.dkim {
             dkim.key = folder.join(&dkim.key);
         }
@@ -246,6 +255,7 @@ impl Campaign {
         self.identity.check()?;
         self.target_group.check()?;
         self.template.check()?;
+        self.check_letters()?;
         let (kind, verp) = (self.identity.kind, self.sender.verp);
         self.template.check_one_text(kind, verp, self.unsubscribe.is_some())?;
         if let Some(unsubscribe) = &self.unsubscribe {

@@ -10,8 +10,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::CampaignError;
 
-/// The keys that hold templates, in which `${NAME}` stays what it is.
-const TEMPLATES: [&str; 1] = ["template.subject"];
+/// Whether a key holds a template, in which `${NAME}` stays what it is.
+fn is_template(key: &str) -> bool {
+    key == "template.subject" || key.starts_with("variants.") && key.ends_with(".subject")
+}
 
 /// What is said for one run in place of the campaign file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +140,7 @@ impl Expansion<'_> {
             } else {
                 format!("{above}.{}", name.get_ref())
             };
-            if TEMPLATES.contains(&key.as_str()) { Ok(()) } else { self.value(&key, value) }
+            if is_template(&key) { Ok(()) } else { self.value(&key, value) }
         })
     }
 
@@ -225,7 +227,7 @@ route = "sandbox"
     fn variables_are_replaced_but_not_in_templates() {
         let campaign = parsed(&with(&[], &[("REGION", "de\"\nid = 1"), ("OTHER", "x")])).unwrap();
         assert_eq!(campaign.target_group.files, ["c/lists/de\"\nid = 1/*.csv"]);
-        assert_eq!(campaign.template.subject, "Hello ${REGION}");
+        assert_eq!(*campaign.template.subject, "Hello ${REGION}");
         assert_eq!(campaign.template.defaults["price"].as_str(), Some("${REGION} and ${"));
         assert_eq!(campaign.parameters, with(&[], &[("REGION", "de\"\nid = 1")]), "only what was used");
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::choice::Choice;
 use super::error::Mistake;
 use super::identity::Kind;
 use super::units::ByteSize;
@@ -14,13 +15,13 @@ use super::units::ByteSize;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Template {
     /// The subject, a template itself.
-    pub subject: String,
+    pub subject: Choice<String>,
     /// The file with the text template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<PathBuf>,
+    pub text: Option<Choice<PathBuf>>,
     /// The file with the HTML template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub html: Option<PathBuf>,
+    pub html: Option<Choice<PathBuf>>,
     /// The language of the subject, the header fields and the files whose names don't end in
     /// `.hbs`, `.ftl`, `.j2` or `.jinja`. By default, that of the first file that has one, or
     /// else Handlebars.
@@ -139,8 +140,11 @@ impl Template {
     pub(super) fn resolve_paths(&mut self, folder: &Path) {
         let files = self.attachments.iter_mut().chain(self.inline.iter_mut().map(|inline| &mut inline.file));
         let folders = self.partials.iter_mut().chain(&mut self.attachment_folder);
-        for path in files.chain(&mut self.text).chain(&mut self.html).chain(folders) {
+        for path in files.chain(folders) {
             *path = folder.join(&*path);
+        }
+        for choice in self.text.iter_mut().chain(&mut self.html) {
+            choice.map(|path| folder.join(path));
         }
     }
 

@@ -168,6 +168,17 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
             summary.seeds.iter().map(|(word, rows)| format!("{} {word}", grouped(*rows))).collect();
         text.push_str(&format!("\n  seeds     {}\n", seeds.join(", ")));
     }
+    if !summary.variants.is_empty() {
+        let variants = summary.variants.iter().map(|variant| {
+            let ends: Vec<String> = variant
+                .dispositions
+                .iter()
+                .map(|(word, rows)| format!("{} {word}", grouped(*rows)))
+                .collect();
+            vec![format!("  {}", variant.variant), grouped(variant.rows), ends.join(", ")]
+        });
+        text.push_str(&format!("\n  variants\n{}", table(&variants.collect::<Vec<_>>())));
+    }
     if !summary.classes.is_empty() {
         let classes: Vec<String> =
             summary.classes.iter().map(|(class, rows)| format!("{} {class}", grouped(*rows))).collect();

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::body::Parts;
 use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
+use super::letters::Letters;
 use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
@@ -60,6 +61,8 @@ pub struct Composer {
     /// What the templates have of other languages.
     pub(super) foreign: Vec<Foreign>,
     pub(super) locals: Locals,
+    /// The further letters of the campaign, and what chooses.
+    pub(super) letters: Option<(Letters, Vec<Self>)>,
     pub(super) in_campaign: InCampaign,
 }
 
@@ -112,7 +115,8 @@ impl Composer {
         }
         let named = self.uses.printed.iter().chain(&self.uses.tested).map(|(name, _)| name);
         let locals = self.locals.columns().map(|(_, column)| column);
-        Some(named.chain(&self.attachment_columns).chain(locals).cloned().collect())
+        let letters = self.letters.iter().filter_map(|(letters, _)| letters.column.as_ref());
+        Some(named.chain(&self.attachment_columns).chain(locals).chain(letters).cloned().collect())
     }
 
     /// The columns that must have a value in every row, each with the places that print it; those
@@ -180,6 +184,19 @@ impl Composer {
 
     /// The message of one row, dated `date`.
     pub fn compose(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
+        self.letter(row)?.compose_own(row, date)
+    }
+
+    /// The letter that a row gets.
+    fn letter(&self, row: &Row) -> Result<&Self, RenderFailure> {
+        let Some((letters, others)) = &self.letters else { return Ok(self) };
+        Ok(match letters.number(row)?.checked_sub(1) {
+            Some(other) => &others[other],
+            None => self,
+        })
+    }
+
+    fn compose_own(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
         let names = self.names(row)?;
         let values = self.values(row, &names)?;
         let (out, _) = self.header(row, date, &names, &values)?;
@@ -192,6 +209,14 @@ impl Composer {
 
     /// As [`Self::compose`], with what the templates gave.
     pub fn compose_shown(
+        &self,
+        row: &Row,
+        date: Timestamp,
+    ) -> Result<(Message, Rendered<'_>), RenderFailure> {
+        self.letter(row)?.compose_shown_own(row, date)
+    }
+
+    fn compose_shown_own(
         &self,
         row: &Row,
         date: Timestamp,

@@ -26,6 +26,14 @@ pub enum RenderFailure {
         /// A lowercase fragment.
         problem: String,
     },
+    /// There is no letter for the row's language.
+    #[error("there is no letter for `{language}` (column `{column}`), and no default")]
+    Language {
+        /// The column.
+        column: String,
+        /// What the row says.
+        language: String,
+    },
     /// Larger than `template.largest`, the signatures counted.
     #[error("the message has {bytes} bytes; at most {largest} are allowed")]
     TooLarge {
@@ -56,6 +64,9 @@ impl RenderFailure {
             Self::Template(Fault::Value { .. }) => "correct the row's value or the template",
             Self::Attachment { .. } => "correct the row's path, or put the file there",
             Self::Local { .. } => "correct the row's value, or leave it empty",
+            Self::Language { .. } => {
+                "correct the row's value, or give `subject`, `text` and `html` a `default`"
+            }
             Self::TooLarge { .. } => "attach less, or raise `largest` in [template]",
             Self::LongId { .. } => "shorten the id, or name another column as `id` in [target-group]",
             Self::Boundary => "remove that line from the template or the row",

@@ -21,6 +21,7 @@ mod composer;
 mod error;
 mod header;
 mod in_campaign;
+mod letters;
 mod line_ends;
 mod lines;
 mod locals;

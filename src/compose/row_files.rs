@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Choice};
 use crate::target_group;
 use crate::template::TemplateError;
 
@@ -66,7 +66,11 @@ impl RowFiles {
         let mut refused: Vec<_> = campaign.confidential();
         let lists = target_group::paths(&campaign.target_group);
         refused.extend(lists.iter().map(|list| ("a list", list.as_path())));
-        let named = [&template.text, &template.html].into_iter().flatten().map(PathBuf::as_path);
+        let named = [&template.text, &template.html]
+            .into_iter()
+            .flatten()
+            .flat_map(Choice::all)
+            .map(PathBuf::as_path);
         refused.extend(named.chain(templates).map(|template| ("a template", template)));
         Ok(Some(Self {
             folder,

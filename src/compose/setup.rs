@@ -1,6 +1,7 @@
 //! What is made once for a run: the templates, the common header fields, the attachments, the shape
 //! of the body.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use super::body::{Parts, TextPart};
 use super::composer::{Composer, OneText, SameBody};
 use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
+use super::letters::Letters;
 use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::Layout;
@@ -58,12 +60,30 @@ impl Composer {
     /// For a template, partial or attachment that can't be used, and for settings that no message
     /// can be made from. Everything that can be known without a row is known here.
     pub fn new(campaign: &Campaign, run: RunFacts) -> Result<Self, TemplateError> {
-        Self::with_engine(campaign, run, &*engine_for(campaign))
+        let mut all: Vec<Self> = Vec::new();
+        let mut numbers = BTreeMap::new();
+        for variant in campaign.letter_variants() {
+            for language in campaign.letter_languages() {
+                let Some(own) = campaign.letter(variant, language) else { continue };
+                numbers.insert((variant.map(str::to_owned), language.map(str::to_owned)), all.len());
+                all.push(Self::with_engine(&own, &run, &*engine_for(&own))?);
+            }
+        }
+        let mut all = all.into_iter();
+        let mut first = all.next().expect("every campaign has a letter");
+        let others: Vec<Self> = all.collect();
+        if !others.is_empty() || !numbers.contains_key(&(None, None)) {
+            others.iter().for_each(|other| first.take_in(other));
+            let column = campaign.letter_column().map(str::to_owned);
+            first.letters = Some((Letters { numbers, column, campaign: campaign.clone() }, others));
+        }
+        Ok(first)
     }
 
+    /// The composer of a campaign with one letter.
     pub(super) fn with_engine(
         campaign: &Campaign,
-        run: RunFacts,
+        run: &RunFacts,
         engine: &dyn Engine,
     ) -> Result<Self, TemplateError> {
         let file = &campaign.path;
@@ -116,7 +136,7 @@ impl Composer {
             header::plain(&mut common_header, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
         }
         let (common_files, mut attached) = common::files(campaign, parts.has_html())?;
-        let boundary = boundary(&campaign.identity.id, &run);
+        let boundary = boundary(&campaign.identity.id, run);
         let own_attachments = !template.attachment_columns.is_empty();
         let layout = Layout::new(&boundary, parts.has_html(), &common_files, own_attachments);
         if layout.common_bytes() > template.largest.0 {
@@ -164,6 +184,7 @@ impl Composer {
             origins,
             foreign,
             locals,
+            letters: None,
             in_campaign,
         };
         if composer.is_one_text() {
@@ -206,7 +227,9 @@ impl Composer {
             }
         }
         let attachments = self.attachment_columns.iter().map(|column| ("attachment-columns", column));
-        for (key, column) in attachments.chain(self.locals.columns()) {
+        let letters =
+            self.letters.iter().filter_map(|(letters, _)| Some(("subject", letters.column.as_ref()?)));
+        for (key, column) in attachments.chain(self.locals.columns()).chain(letters) {
             if !columns.contains(&column.as_str()) {
                 let problem = format!("column `{column}` of `template.{key}` not found");
                 return Err(
@@ -215,6 +238,24 @@ impl Composer {
             }
         }
         Ok(())
+    }
+
+    /// Adds what another letter of the campaign needs.
+    fn take_in(&mut self, other: &Self) {
+        self.uses.extend(&other.uses);
+        self.foreign.extend(other.foreign.iter().cloned());
+        self.foreign.sort();
+        self.foreign.dedup();
+        for file in &other.files {
+            if !self.files.contains(file) {
+                self.files.push(file.clone());
+            }
+        }
+        for origin in &other.origins {
+            if !self.origins.contains(origin) {
+                self.origins.push(origin.clone());
+            }
+        }
     }
 
     /// Refuses templates that use anything of a row.

@@ -9,7 +9,7 @@ use super::refused_starts::Start;
 use super::secret::token_secret;
 use super::stdin::Spool;
 use super::workspace::{Workspace, campaign_file};
-use crate::campaign::{Campaign, Dkim, NotRegistered, Parameters, RouteKind, Senders};
+use crate::campaign::{Campaign, Choice, Dkim, NotRegistered, Parameters, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
 use crate::objects;
@@ -238,9 +238,18 @@ impl<'w> Job<'w> {
     /// The files that messages are made of, with their hashes.
     pub(crate) fn contents(&self) -> Result<Vec<Content>, JobError> {
         let template = &self.campaign.template;
+        let variants = || self.campaign.variants.0.values();
+        let texts = || {
+            let own = variants().filter_map(|variant| variant.text.as_ref());
+            template.text.iter().chain(own).flat_map(Choice::all)
+        };
+        let htmls = || {
+            let own = variants().filter_map(|variant| variant.html.as_ref());
+            template.html.iter().chain(own).flat_map(Choice::all)
+        };
         let role = |path: &PathBuf| match path {
-            path if Some(path) == template.text.as_ref() => "text",
-            path if Some(path) == template.html.as_ref() => "html",
+            path if texts().any(|text| text == path) => "text",
+            path if htmls().any(|html| html == path) => "html",
             path if template.attachments.contains(path) => "attachment",
             path if template.inline.iter().any(|inline| inline.file == *path) => "inline",
             _ => "partial",

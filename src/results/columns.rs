@@ -78,6 +78,8 @@ columns! { <'a>
     DeliveredTo, delivered_to: Option<Cow<'a, str>>, text(4).late();
     /// Whether the row is a copy for a seed address, and no row of the target group.
     IsSeed, is_seed: bool, PLAIN.late();
+    /// The variant of the letter that the row gets; null where the campaign has none.
+    Variant, variant: Option<Cow<'a, str>>, text(4).late();
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

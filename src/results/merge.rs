@@ -14,10 +14,10 @@ use super::error::ResultsError;
 use super::parts::Parts;
 use super::row::{InputRow, ScreeningOutcome};
 use super::summary::{Counts, Summary, TOP_DOMAINS};
-use crate::campaign::{Compression, FileMode};
+use crate::campaign::{Campaign, Compression, FileMode};
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
 use crate::kit::outside_text;
-use crate::mail::{Disposition, Timestamp};
+use crate::mail::{Address, Disposition, Timestamp};
 
 /// Default rows per file: about 100 MB.
 const ROWS_PER_PART: u64 = 1_000_000;
@@ -46,6 +46,8 @@ pub struct Options {
     pub ids: DataType,
     /// Columns of the target group that are passed through.
     pub passed: Vec<Field>,
+    /// The variant of a letter that an address gets.
+    pub variant_of: Option<Campaign>,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             seeds: 0..0,
             ids: DataType::Utf8,
             passed: Vec::new(),
+            variant_of: None,
         }
     }
 }
@@ -131,12 +134,20 @@ impl<'a> Results<'a> {
         Ok(())
     }
 
+    /// The variant that the recipient gets.
+    fn variant(&self, input: &InputRow<'_>) -> Option<Cow<'static, str>> {
+        let campaign = self.options.variant_of.as_ref()?;
+        let address = Address::parse(input.email?).ok()?;
+        campaign.variant_of(&address.to_string()).map(|name| Cow::Owned(name.to_owned()))
+    }
+
     fn push_planned(
         &mut self,
         input: &InputRow<'_>,
         index: u32,
         cells: Option<(&StructArray, usize)>,
     ) -> Result<(), ResultsError> {
+        let variant = self.variant(input);
         let Known { states, details } = &mut self.known;
         let state = states.state(index);
         let outcome = details.outcome(states, index)?;
@@ -155,6 +166,7 @@ impl<'a> Results<'a> {
 
         let mut row = ResultRow::new(input, Disposition::NotAttempted);
         let delivered_to = &self.options.delivered_to;
+        row.variant = variant;
         row.is_test = !delivered_to.is_empty();
         row.is_seed = self.options.seeds.contains(&index);
         let delivered_to = delivered_to.get(index as usize).or(delivered_to.last());

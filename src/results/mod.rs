@@ -29,5 +29,5 @@ pub use error::ResultsError;
 pub use merge::{Known, Options, Results};
 pub use reader::ResultFiles;
 pub use row::{InputRow, ScreeningOutcome};
-pub use summary::{Cause, DomainCount, FailedRow, Latency, Summary};
+pub use summary::{Cause, DomainCount, FailedRow, Latency, Summary, VariantCount};
 pub use table::TableWriter;

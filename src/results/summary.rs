@@ -42,6 +42,9 @@ pub struct Summary {
     /// Rows per class, where there are any.
     #[serde(serialize_with = "by_word")]
     pub classes: Vec<(Class, u64)>,
+    /// Rows per variant of the letter, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantCount>,
     /// Why rows are `invalid` or `render_failed`, the most frequent reasons of each first.
     pub causes: Vec<Cause>,
     /// The rows that failed last, in the order of the list. The result files name all of
@@ -76,6 +79,18 @@ pub struct Summary {
     pub per_second: Option<f64>,
     /// Result files.
     pub files: u32,
+}
+
+/// The rows that get one variant of the letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VariantCount {
+    /// Its name.
+    pub variant: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its rows per disposition, where there are any.
+    #[serde(serialize_with = "by_word")]
+    pub dispositions: Vec<(Disposition, u64)>,
 }
 
 /// The rows of one domain.
@@ -167,6 +182,7 @@ pub(super) struct Counts {
     /// With their numbers in the whole list.
     failed_last: Vec<(u64, FailedRow)>,
     domains: FxHashMap<Box<str>, PerDisposition>,
+    variants: BTreeMap<String, PerDisposition>,
     more_domains: bool,
     attempts: u64,
     bytes: u64,
@@ -187,6 +203,7 @@ impl Counts {
             causes: BTreeMap::new(),
             failed_last: Vec::new(),
             domains: FxHashMap::default(),
+            variants: BTreeMap::new(),
             more_domains: false,
             attempts: 0,
             bytes: 0,
@@ -217,6 +234,16 @@ impl Counts {
             *self.classes.entry(class).or_default() += 1;
         }
         self.add_failure(row);
+        if let Some(variant) = row.variant.as_deref() {
+            match self.variants.get_mut(variant) {
+                Some(counts) => counts[disposition] += 1,
+                None => {
+                    let mut counts = [0; Disposition::ALL.len()];
+                    counts[disposition] = 1;
+                    self.variants.insert(variant.to_owned(), counts);
+                }
+            }
+        }
         if let Some(domain) = row.domain.as_deref() {
             if let Some(counts) = self.domains.get_mut(domain) {
                 counts[disposition] += 1;
@@ -275,6 +302,7 @@ impl Counts {
             dispositions: Disposition::ALL.into_iter().zip(self.dispositions).collect(),
             seeds: Disposition::ALL.into_iter().zip(self.seeds).filter(|(_, count)| *count > 0).collect(),
             classes: self.classes.into_iter().collect(),
+            variants: self.variants.into_iter().map(variant_count).collect(),
             causes: self.causes.iter().flat_map(|(word, causes)| listed(*word, causes)).collect(),
             failed_last: in_order(self.failed_last),
             distinct_domains: self.domains.len() as u64,
@@ -297,6 +325,11 @@ impl Counts {
             files,
         }
     }
+}
+
+fn variant_count((variant, counts): (String, PerDisposition)) -> VariantCount {
+    let dispositions = Disposition::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+    VariantCount { variant, rows: counts.iter().sum(), dispositions }
 }
 
 fn in_order(mut failed: Vec<(u64, FailedRow)>) -> Vec<FailedRow> {

@@ -221,6 +221,7 @@ fn a_row_tells_all_that_is_known() {
             is_test: false,
             delivered_to: None,
             is_seed: false,
+            variant: None,
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));

@@ -44,6 +44,7 @@ pub fn write_results(
         seeds: manifest.seed_rows(),
         ids: plan.id_type().unwrap_or(DataType::Utf8),
         passed: passed(&plan, &manifest.campaign.results.columns),
+        variant_of: (!manifest.campaign.variants.is_empty()).then(|| manifest.campaign.clone()),
         ..Options::default()
     };
     let mut screened_cells =

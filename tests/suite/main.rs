@@ -17,6 +17,7 @@ mod exit_codes;
 mod feedback;
 mod json;
 mod kit;
+mod letters;
 mod lists;
 mod manual;
 mod max_per;

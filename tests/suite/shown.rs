@@ -281,7 +281,12 @@ fn the_campaign_files_that_the_project_carries_load() {
         let path = root().join(path);
         let campaign = Campaign::load(&path).unwrap_or_else(|error| panic!("{error} at {:?}", error.place));
         let template = &campaign.template;
-        let files = template.text.iter().chain(&template.html).chain(&template.attachments);
+        let files = template
+            .text
+            .iter()
+            .chain(&template.html)
+            .flat_map(|choice| choice.all())
+            .chain(&template.attachments);
         let files = files.chain(template.inline.iter().map(|inline| &inline.file));
         for file in files.chain(campaign.dkim.iter().map(|dkim| &dkim.key)) {
             assert!(file.is_file(), "{} is missing", file.display());

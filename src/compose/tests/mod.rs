@@ -4,6 +4,7 @@
 mod encoded;
 mod freemarker;
 mod jinja;
+mod letters;
 mod values;
 mod partials;
 mod startup;

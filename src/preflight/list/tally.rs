@@ -86,9 +86,9 @@ impl Tally {
         self.failed += 1;
         let column = match failure {
             RenderFailure::Template(Fault::NoValue { name, .. }) => Some(name.clone()),
-            RenderFailure::Attachment { column, .. } | RenderFailure::Local { column, .. } => {
-                Some(column.clone())
-            }
+            RenderFailure::Attachment { column, .. }
+            | RenderFailure::Local { column, .. }
+            | RenderFailure::Language { column, .. } => Some(column.clone()),
             RenderFailure::Template(Fault::Value { .. })
             | RenderFailure::TooLarge { .. }
             | RenderFailure::LongId { .. }
