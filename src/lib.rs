@@ -30,6 +30,7 @@
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
 //! | `preflight` | checks before sending |
+//! | `report` | pages about runs: one self-contained HTML file each |
 //! | `job` | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
@@ -119,5 +120,6 @@ pub mod state;
 pub mod run;
 pub mod sandbox;
 pub(crate) mod preflight;
+pub(crate) mod report;
 pub(crate) mod job;
 pub mod cli;

@@ -31,6 +31,7 @@ mod plan;
 mod reading;
 mod recipient;
 mod render;
+mod report;
 mod results;
 mod retry;
 mod run;
@@ -109,6 +110,8 @@ enum Command {
     Run(run::Args),
     /// Write the result files again from plan and journal, even while the run is sending
     Results(results::Args),
+    /// Write a page about a run for people, with charts
+    Report(report::Args),
     /// Show how mail for a domain would be routed; sends nothing
     Mx(mx::Args),
     /// Show how much of its agreed capacity each account has used, audit it, or apply newly agreed
@@ -216,6 +219,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Status(args) => status::run(common, &args),
         Command::Run(args) => run::run(common, &args),
         Command::Results(args) => results::run(common, &args),
+        Command::Report(args) => report::run(common, &args),
         Command::Mx(args) => mx::run(common, &args),
         Command::Capacity(args) => capacity::run(common, &args),
         Command::Suppress(args) => suppress::run(common, &args),

@@ -139,14 +139,18 @@ fn shown(dir: &RunDir) -> String {
     format!("{}/*.parquet", dir.results().display())
 }
 
-fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
-    let how = match &manifest.state {
+/// How a run is, in words.
+pub(super) fn how(manifest: &Manifest) -> String {
+    match &manifest.state {
         RunState::Planned => "planned".to_owned(),
         RunState::Running => "running".to_owned(),
         RunState::Interrupted { reason } => format!("interrupted: {reason}"),
         RunState::Finished => "finished".to_owned(),
-    };
-    let mut text = format!("\n{}  {how}\n\n", dir.name());
+    }
+}
+
+fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
+    let mut text = format!("\n{}  {}\n\n", dir.name(), how(manifest));
     match summary.count(Disposition::AlreadySent) {
         0 => {}
         rows => text.push_str(&format!(

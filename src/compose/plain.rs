@@ -22,6 +22,8 @@ pub(super) fn from_html(html: &str) -> String {
 /// The words of `html` alone, without links and marks; empty if it can't be converted.
 pub(super) fn words_of_html(html: &str) -> String {
     config::with_decorator(TrivialDecorator::new())
+        .raw_mode(true)
+        .no_table_borders()
         .allow_width_overflow()
         .string_from_read(html.as_bytes(), WIDTH)
         .unwrap_or_default()

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(of(""), "the text part");
         assert_eq!(
             of(
-                "<head><title>no</title><style>p{}</style></head><div style='display:none'>Spring is\n here</div><a href=x>view</a><p>Dear &lt;Ann&gt;"
+                "<head><title>no</title><style>p{}</style></head><div style='display:none'>Spring is\n here</div><table><tr><td><a href=x>view</a><td></table><p>Dear &lt;Ann&gt;"
             ),
             "Spring is here view Dear <Ann>"
         );

@@ -41,6 +41,7 @@ mod outlook;
 mod read_mail;
 mod refused_starts;
 mod render;
+mod report;
 mod resources;
 mod retry;
 mod runs;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::kit::Dir;
+use crate::kit::{Dir, Ran};
 
 /// A campaign with text, HTML and an image; its second row can't be rendered.
 fn shop() -> Dir {
@@ -54,8 +54,9 @@ fn one_message_in_the_browser_and_as_text() {
             .success()
     );
     assert_eq!(read(&dir, "shown"), "x.html\n");
-    let ran = dir.run(&["render", "shop.toml", "--open", "--html", "x.html"]).ended(2);
-    ran.says("can't run `xdg-open`").says("open `x.html` in a browser");
+    let mut open = dir.command(&["render", "shop.toml", "--open", "--html", "x.html"]);
+    let without = Ran(open.env("PATH", dir.path()).output().unwrap()).ended(2);
+    without.says("can't run `xdg-open`").says("open `x.html` in a browser");
 
     let text_only = read(&dir, "shop.toml").replace("html = \"h.hbs\"\ninline", "#");
     dir.write("text.toml", text_only);
@@ -87,4 +88,34 @@ fn a_page_lists_the_messages() {
         .ended(1)
         .says("2 messages in mails");
     assert_eq!(fs::read_dir(dir.path().join("mails")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_run_has_a_report() {
+    let dir = shop();
+    dir.run(&["send", "shop.toml"]).ended(1);
+    dir.run(&["report", "shop", "--html", "reports/shop.html"]).ended(0);
+    let page = read(&dir, "reports/shop.html");
+    for expected in [
+        "<title>shop/",
+        "Outcome of 3 rows",
+        "<td>accepted</td><td class=\"number\">2</td><td class=\"number\">66.7 %</td>",
+        "<td>render_failed</td>",
+        "Sent in five minutes, beside the agreement",
+        "2 attempts",
+        "agreed: 1,000 an hour, 104 in five minutes",
+        "<td>b.example</td>",
+        "Content-Security-Policy",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in {page}");
+    }
+    assert!(
+        !page.contains("http:") && !page.contains("https:") && !page.contains("<script"),
+        "it asks nobody: {page}"
+    );
+    dir.run(&["report", "nothing", "--html", "x.html"]).ended(2);
+    dir.run(&["report", "shop", "--html", "reports"])
+        .ended(2)
+        .says("can't write the report")
+        .says("--> reports");
 }

@@ -1,0 +1,51 @@
+//! What a report tells of a run, from its result files and its manifest alone.
+
+use std::collections::BTreeMap;
+
+use super::conclude::rewrite_results;
+use super::error::JobError;
+use super::workspace::Workspace;
+use crate::mail::Timestamp;
+use crate::report::Slot;
+use crate::results::{Column, ResultFiles, Summary};
+use crate::run_dir::{Manifest, RunState, StoredRun};
+
+/// The facts of a run's report.
+pub(crate) struct ReportOfRun {
+    /// The run's manifest.
+    pub manifest: Manifest,
+    /// Its results.
+    pub summary: Summary,
+    /// What it used of its agreement, in order of time.
+    pub slots: Vec<Slot>,
+}
+
+impl Workspace {
+    /// Reads the results of a run; those of one that has not finished are written first. Memory: a
+    /// few bytes for each five minutes.
+    pub(crate) fn report(&self, run: &StoredRun) -> Result<ReportOfRun, JobError> {
+        let manifest = run.manifest()?;
+        let written = ResultFiles::open(&run.dir().results());
+        let (manifest, summary, files) = match written {
+            Ok(files) if manifest.state == RunState::Finished => {
+                let summary = Summary::of(&files)?;
+                (manifest, summary, files)
+            }
+            Ok(_) | Err(_) => {
+                let (manifest, summary) = rewrite_results(self, run)?;
+                (manifest, summary, ResultFiles::open(&run.dir().results())?)
+            }
+        };
+        let capacity = &manifest.campaign.capacity;
+        let mut used: BTreeMap<Timestamp, u64> = BTreeMap::new();
+        for row in files.rows(&[Column::AttemptsAt, Column::Bytes]) {
+            let row = row?;
+            let cost = capacity.cost(row.bytes.map_or(0, u64::from));
+            for at in row.attempts_at {
+                *used.entry(at.slot()).or_default() += cost;
+            }
+        }
+        let slots = used.into_iter().map(|(start, used)| Slot { start, used }).collect();
+        Ok(ReportOfRun { manifest, summary, slots })
+    }
+}

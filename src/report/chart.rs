@@ -1,0 +1,91 @@
+//! Charts as inline SVG.
+
+use maud::{Markup, html};
+
+use crate::kit::text::grouped;
+
+/// A chart of columns is drawn in this many units, and scaled to the page.
+const WIDTH: f64 = 1_000.0;
+const HEIGHT: f64 = 220.0;
+/// Room above the columns for the limit's name, and below them for the first and last label.
+const ABOVE: f64 = 18.0;
+const BELOW: f64 = 20.0;
+
+/// A bar of `part` of `whole`.
+pub(super) fn bar(part: u64, whole: u64) -> Markup {
+    let width = if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 };
+    html! {
+        svg viewBox="0 0 100 4" preserveAspectRatio="none" height="10" aria-hidden="true" {
+            // A part that is there can be seen.
+            @if part > 0 { rect class="bar" width=(format!("{:.2}", width.max(0.4))) height="4" {} }
+        }
+    }
+}
+
+/// A column of a chart.
+pub(super) struct Column {
+    /// What it stands for.
+    pub label: String,
+    /// Its height.
+    pub value: u64,
+}
+
+/// Columns, and the limit that none should exceed.
+pub(super) fn columns(title: &str, columns: &[Column], limit: u64, limit_label: &str) -> Markup {
+    let most = columns.iter().map(|column| column.value).max().unwrap_or(0);
+    // A limit far above all columns would make them invisible.
+    let shows_limit = limit <= most.saturating_mul(4);
+    let top = if shows_limit { most.max(limit) } else { most }.max(1) as f64;
+    let (floor, room) = (HEIGHT - BELOW, HEIGHT - BELOW - ABOVE);
+    let step = WIDTH / columns.len().max(1) as f64;
+    let height = |value: u64| value as f64 / top * room;
+    let unit = |number: f64| format!("{number:.2}");
+    let at = |value: u64| unit(floor - height(value));
+    html! {
+        svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(title) {
+            @for (number, column) in columns.iter().enumerate() {
+                rect class="bar" x=(unit(number as f64 * step)) y=(at(column.value))
+                    width=(unit((step * 0.85).min(60.0))) height=(unit(height(column.value))) {
+                    title { (column.label) ": " (grouped(column.value)) }
+                }
+            }
+            line class="axis" x1="0" x2=(WIDTH) y1=(floor) y2=(floor) {}
+            @if shows_limit {
+                line class="limit" x1="0" x2=(WIDTH) y1=(at(limit)) y2=(at(limit)) {}
+                text x="4" y=(unit(floor - height(limit) - 5.0)) { (limit_label) }
+            }
+            @if let (Some(first), Some(last)) = (columns.first(), columns.last()) {
+                text x="0" y=(HEIGHT - 4.0) { (first.label) }
+                @if columns.len() > 1 {
+                    text x=(WIDTH) y=(HEIGHT - 4.0) text-anchor="end" { (last.label) }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_high_as_their_values() {
+        let column = |value| Column { label: format!("<{value}>"), value };
+        let chart = columns("t", &[column(50), column(100)], 100, "agreed").into_string();
+        // 182 units of room: half of it, and all of it, up to the line of the limit.
+        assert!(chart.contains("y=\"109.00\" width=\"60.00\" height=\"91.00\""), "{chart}");
+        assert!(chart.contains("y=\"18.00\" width=\"60.00\" height=\"182.00\""), "{chart}");
+        assert!(chart.contains("class=\"limit\" x1=\"0\" x2=\"1000\" y1=\"18.00\""), "{chart}");
+        assert!(chart.contains("&lt;50&gt;: 50") && !chart.contains("<50>"), "{chart}");
+        let far = columns("t", &[column(10)], 41, "agreed").into_string();
+        assert!(!far.contains("limit"), "{far}");
+        assert!(!columns("t", &[], 0, "agreed").into_string().contains("NaN"));
+    }
+
+    #[test]
+    fn a_part_that_is_there_can_be_seen() {
+        assert!(bar(1, 1_000_000).into_string().contains("width=\"0.40\""));
+        assert!(bar(1, 4).into_string().contains("width=\"25.00\""));
+        assert!(!bar(0, 0).into_string().contains("rect"));
+    }
+}

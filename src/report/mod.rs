@@ -1,0 +1,12 @@
+//! Reports as pages: one self-contained HTML file each, read without scripts and without a network.
+//!
+//! [`Page`] is what all pages share: document, style, and a policy (CSP) under which nothing is
+//! fetched and nothing runs. What a page is given is text to it, whoever wrote it: maud escapes it.
+//! Charts are inline SVG whose numbers stand in a table too.
+
+mod chart;
+mod page;
+mod run;
+
+pub(crate) use page::Page;
+pub(crate) use run::{RunFacts, Slot, run};
