@@ -1,19 +1,21 @@
 //! `mailrun feedback`: what comes back.
 
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::json;
-use super::output::ended_pipe;
-use crate::feedback::{Event, Recipient, Report, each_mail};
-use crate::job::{FeedbackRead, JobError, ReadMail};
+use super::output::out;
+use super::table::table;
+use super::{feedback_read, json, log, moment};
+use crate::feedback::Undo;
+use crate::job::{FeedbackFilter, FeedbackSummary, Workspace};
 use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
+use crate::mail::{Class, Domain, Timestamp};
+
+/// The domains that people are shown.
+const DOMAINS: usize = 20;
 
 /// `mailrun feedback`.
 #[derive(Debug, clap::Args)]
@@ -26,120 +28,126 @@ pub(super) struct Args {
 /// What can be done with what comes back.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show what mails that came back say: bounces, complaints, unsubscribes, auto-replies, DMARC
-    /// and TLS reports; changes nothing
-    Read {
-        /// Files with one mail, mboxes, Maildirs, folders; `-` reads standard input
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-        /// Print a JSON object for each mail
+    /// Read mails that came back, and act on them: bounces, complaints and unsubscribes put their
+    /// recipients on the suppression list; a mail that is read twice counts once
+    Read(feedback_read::Args),
+    /// Take back what a mail or an import did
+    Undo {
+        /// Mail: its hash, at least 8 characters of it, or its Message-ID
+        #[arg(required_unless_present = "import", value_parser = parse_mail)]
+        mail: Option<String>,
+        /// Import, with the number that `read` prints
+        #[arg(long, value_name = "NUMBER", conflicts_with = "mail")]
+        import: Option<u64>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count what came back
+    Summary {
+        /// Only mails written at this time or later: RFC 3339, or HH:MM today
+        #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+        since: Option<Timestamp>,
+        /// Only mails written before this time
+        #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+        until: Option<Timestamp>,
+        /// Only events that concern this campaign
+        #[arg(long, value_name = "ID")]
+        campaign: Option<String>,
+        /// Only recipients in this domain
+        #[arg(long)]
+        domain: Option<Domain>,
+        /// Only bounces and delays with this class, such as `mailbox_full`
+        #[arg(long)]
+        class: Option<Class>,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
-    let Command::Read { paths, json } = &args.command;
     let workspace = common.workspace();
-    let mut read = FeedbackRead::new(&workspace);
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut show = |mails: Result<Vec<ReadMail>, JobError>| -> Result<(), Ended> {
-        for mail in mails? {
-            if *json { as_json(&mut out, &mail) } else { as_text(&mut out, &mail) }?;
+    match &args.command {
+        Command::Read(args) => feedback_read::run(&workspace, args),
+        Command::Undo { mail, import, json } => {
+            let import = import.map(Undo::Import);
+            let what = import.or_else(|| mail.clone().map(Undo::Mail)).expect("clap demands one of both");
+            undo(&workspace, &what, *json)
         }
-        Ok(out.flush()?)
+        Command::Summary { since, until, campaign, domain, class, json } => {
+            let filter = FeedbackFilter {
+                since: *since,
+                until: *until,
+                campaign: campaign.clone(),
+                domain: domain.as_ref().map(|domain| domain.as_str().to_owned()),
+                class: *class,
+            };
+            summary(&workspace, &filter, *json)
+        }
+    }
+}
+
+fn parse_mail(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_start_matches('<').trim_end_matches('>');
+    let is_hash = text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match text {
+        text if is_hash => Ok(text.to_ascii_lowercase()),
+        text if text.contains('@') => Ok(text.to_owned()),
+        _ => Err("use at least 8 characters of a hash, or a Message-ID".to_owned()),
+    }
+}
+
+fn undo(workspace: &Workspace, what: &Undo, as_json: bool) -> Result<Exit, Diagnostic> {
+    let undone = workspace.undo_feedback(what)?;
+    let exit = if undone.events == 0 { Exit::SomeNotAccepted } else { Exit::Ok };
+    if as_json {
+        return json::print(exit, json!({ "events": undone.events, "entries": undone.entries }));
+    }
+    let entries = counted(undone.entries, "entry", "entries");
+    log::print(&format!(
+        "{} taken back, {entries} of the suppression list changed",
+        counted(undone.events, "event", "events")
+    ));
+    Ok(exit)
+}
+
+fn summary(workspace: &Workspace, filter: &FeedbackFilter, as_json: bool) -> Result<Exit, Diagnostic> {
+    let summary = workspace.feedback_summary(filter)?;
+    if as_json {
+        return json::print(Exit::Ok, json!(summary));
+    }
+    out(&text(&summary))?;
+    Ok(Exit::Ok)
+}
+
+fn text(summary: &FeedbackSummary) -> String {
+    let mut text = format!("{}, {} taken back\n", counted(summary.events, "event", "events"), summary.undone);
+    let sorted = |counts: &mut dyn Iterator<Item = (String, u64)>| {
+        let mut rows: Vec<(String, u64)> = counts.collect();
+        rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        rows
     };
-    let mut shown = Ok(());
-    each_mail(paths, io::stdin(), |source, mail| {
-        shown = show(read.read(source, mail));
-        shown.is_ok()
-    })
-    .map_err(|error| Diagnostic::of("feedback can't be read", &error))?;
-    match shown.and_then(|()| show(read.finish())) {
-        Ok(()) => Ok(Exit::Ok),
-        Err(Ended::Job(error)) => Err(error.into()),
-        Err(Ended::Output(error)) => ended_pipe(error),
-    }
-}
-
-/// Why no more mails are shown.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error(transparent)]
-    Job(#[from] JobError),
-    #[error(transparent)]
-    Output(#[from] io::Error),
-}
-
-fn as_json(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
-    let events = mail.feedback.events.iter().zip(&mail.recipients).map(|(event, recipient)| {
-        let mut shown = json!(event);
-        json::extend(&mut shown, json!({ "recipient": recipient.as_ref().map(of_recipient) }));
-        shown
-    });
-    let mut shown = json!({
-        "path": mail.source.path.to_string_lossy(), "number": mail.source.number, "hash": mail.hash,
-        "message_id": mail.traces.message_id, "cut": mail.is_cut,
-    });
-    json::extend(&mut shown, json!(mail.feedback));
-    json::extend(&mut shown, json!({ "events": events.collect::<Vec<_>>() }));
-    writeln!(out, "{}", json::line(shown))
-}
-
-fn of_recipient(recipient: &Recipient) -> Value {
-    json!({
-        "campaign": recipient.campaign, "run": recipient.run, "row": recipient.row,
-        "address": recipient.address.to_string(), "by": recipient.by.as_str(), "trusted": recipient.trusted,
-        "handed_over": recipient.handed_over.map(|at| at.to_string()),
-    })
-}
-
-/// A line for each recipient.
-fn as_text(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
-    let feedback = &mail.feedback;
-    let report = feedback.report.iter().map(|report| format!("{}  {}", feedback.kind.as_str(), sums(report)));
-    let events = feedback.events.iter().zip(&mail.recipients);
-    for line in events.map(|(event, recipient)| line(event, recipient.as_ref())).chain(report) {
-        let number = mail.source.number.map_or(String::new(), |number| format!(":{number}"));
-        let shown = format!("{}{number}  {line}", mail.source.path.display());
-        writeln!(out, "{}", outside_text::line(&shown))?;
-    }
-    Ok(())
-}
-
-/// `x.example  by google.com  9 mails, 8 pass`.
-fn sums(report: &Report) -> String {
-    match report {
-        Report::Dmarc(report) => {
-            let mails = counted(report.messages, "mail", "mails");
-            format!("{}  by {}  {mails}, {} pass", report.domain, report.org, grouped(report.dmarc_pass))
+    let mut part = |title: &str, rows: Vec<(String, u64)>| {
+        if !rows.is_empty() {
+            let rows = rows.into_iter().take(DOMAINS);
+            let rows: Vec<_> = rows
+                .map(|(word, count)| vec![format!("  {}", outside_text::line(&word)), grouped(count)])
+                .collect();
+            text.push_str(&format!("\n{title}\n{}", table(&rows)));
         }
-        Report::Tls(report) => {
-            let sessions = counted(report.ok.saturating_add(report.failed), "session", "sessions");
-            format!(
-                "{}  by {}  {sessions}, {} failed",
-                report.domains.join(", "),
-                report.org,
-                grouped(report.failed)
-            )
-        }
-    }
-}
-
-/// `bounce  a@b.example  bad_mailbox  5.1.1  hard  9x4kq2m8c7t1.7`.
-fn line(event: &Event, recipient: Option<&Recipient>) -> String {
-    let term = match (event.hard, event.permanent) {
-        (true, _) => "hard",
-        (false, Some(true)) => "permanent",
-        (false, Some(false)) => "temporary",
-        (false, None) => "",
     };
-    let of_run = recipient.map(|recipient| recipient.address.to_string());
-    let address = of_run.as_deref().or(event.address.as_deref()).unwrap_or("-");
-    let class = event.class.map_or("", |class| class.as_str());
-    let status = event.status.map(|status| status.to_string()).unwrap_or_default();
-    // As `status --notification` takes it.
-    let row = recipient.and_then(|recipient| Some(format!("{}.{}", recipient.run, recipient.row?)));
-    let words = [event.kind.as_str(), address, class, &status, term, row.as_deref().unwrap_or_default()];
-    words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join("  ")
+    let plain = |counts: &std::collections::BTreeMap<&'static str, u64>| {
+        sorted(&mut counts.iter().map(|(word, count)| ((*word).to_owned(), *count)))
+    };
+    part("kinds", plain(&summary.kinds));
+    part("classes", plain(&summary.classes));
+    part("effects", plain(&summary.effects));
+    for (title, groups) in [("campaigns", &summary.campaigns), ("domains", &summary.domains)] {
+        let each = groups.iter().flat_map(|(name, kinds)| {
+            kinds.iter().map(move |(kind, count)| (format!("{name}  {kind}"), *count))
+        });
+        part(title, sorted(&mut each.into_iter()));
+    }
+    text
 }

@@ -17,6 +17,7 @@ mod dns;
 mod errors;
 mod exit;
 mod feedback;
+mod feedback_read;
 mod health;
 mod init;
 mod json;

@@ -5,6 +5,9 @@
 //! says is a [`Feedback`] with an [`Event`] for each recipient. Reading has no side effects, sends
 //! nothing, and is bounded whatever comes: bytes of a mail, parts, depth, decoded text, recipients.
 //!
+//! [`Traces`] are what of our own mail is in it, from which a [`Recipient`] is found. [`decide`]
+//! says what an event is to do, and the [`FeedbackLog`] does it and remembers it.
+//!
 //! The classes of failures are those of replies while sending (`route::classify`), so the same
 //! refusal has the same class whether it comes now or later.
 
@@ -12,7 +15,10 @@ mod address;
 mod attribution;
 mod complaint;
 mod event;
+pub mod log;
+mod memory;
 mod mime;
+mod policy;
 mod reader;
 mod reply;
 mod report;
@@ -28,6 +34,9 @@ mod traces;
 
 pub use attribution::{By, Recipient};
 pub use event::{Event, Kind};
+pub use log::{FeedbackLog, Import, Logged, Record, Undo, Undone};
+pub use memory::MemoryFeedback;
+pub use policy::{Action, Effect, Policy, decide};
 pub use reader::Reader;
 pub use reports::{DmarcReport, Report, TlsReport};
 pub use said::Feedback;

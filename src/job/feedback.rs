@@ -1,22 +1,34 @@
-//! Mails that came back, from where they are to what they say and whom they concern.
+//! Mails that came back, from where they are to what they say, whom they concern and what they do.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use super::attribution::RunIndex;
 use super::error::JobError;
+use super::feedback_settings::policy;
 use super::read_mail::ReadMail;
 use super::workspace::Workspace;
-use crate::feedback::{Found, Reader, Source};
+use crate::feedback::{
+    Action, Effect, Event, FeedbackLog, Found, Import, Policy, Reader, Recipient, Record, Source, Undo,
+    Undone, decide,
+};
+use crate::mail::Timestamp;
+use crate::state::{self, StateCopy};
 
-/// So many mails are attributed together,
-const MAILS: usize = 500;
+/// So many mails are attributed and kept together,
+const MAILS: usize = 1_000;
 /// or so many events: one mail may have two thousand.
 const EVENTS: usize = 5_000;
 
-/// Reads mails, some hundred at a time.
+/// Reads mails, some hundred at a time, and does what they are to do.
 pub(crate) struct FeedbackRead<'w> {
     workspace: &'w Workspace,
     reader: Reader,
+    policy: Policy,
+    log: Arc<dyn FeedbackLog>,
+    /// What a dry run changes in place of the state.
+    _copy: Option<StateCopy>,
+    import: Import,
     /// Opened for the first mails.
     runs: OnceCell<RunIndex<'w>>,
     waiting: Vec<ReadMail>,
@@ -24,13 +36,35 @@ pub(crate) struct FeedbackRead<'w> {
 }
 
 impl<'w> FeedbackRead<'w> {
-    /// Attributes mails to the runs of `workspace`.
-    pub(crate) fn new(workspace: &'w Workspace) -> Self {
-        let reader = Reader::default();
-        Self { workspace, reader, runs: OnceCell::new(), waiting: Vec::new(), events: 0 }
+    /// Reads mails from `source`. A dry run does the same on a copy of the state, and changes
+    /// nothing.
+    pub(crate) fn new(workspace: &'w Workspace, source: &str, dry_run: bool) -> Result<Self, JobError> {
+        let file = workspace.state_file()?;
+        let copy = dry_run.then(|| state::copy(&file, workspace.clock().clone())).transpose()?;
+        let log = match &copy {
+            Some(copy) => copy.state().feedback()?,
+            None => workspace.state()?.feedback()?,
+        };
+        Ok(Self {
+            workspace,
+            reader: Reader::default(),
+            policy: policy(workspace)?,
+            log,
+            _copy: copy,
+            import: Import { id: None, source: source.to_owned() },
+            runs: OnceCell::new(),
+            waiting: Vec::new(),
+            events: 0,
+        })
     }
 
-    /// Reads a mail. Returns those that are done, in their order: none until there are enough.
+    /// The number of the import, once anything is kept.
+    pub(crate) fn import(&self) -> Option<u64> {
+        self.import.id
+    }
+
+    /// Reads a mail. Returns those that are done, in their order: none until there are enough. What
+    /// is returned is kept, and survives a kill.
     pub(crate) fn read(&mut self, source: &Source, mail: Found<'_>) -> Result<Vec<ReadMail>, JobError> {
         let mail = ReadMail::read(&self.reader, source, mail);
         self.events += mail.recipients.len();
@@ -42,8 +76,15 @@ impl<'w> FeedbackRead<'w> {
     pub(crate) fn finish(&mut self) -> Result<Vec<ReadMail>, JobError> {
         let mut mails = std::mem::take(&mut self.waiting);
         self.events = 0;
-        if !mails.is_empty() {
-            self.runs()?.attribute(&mut mails)?;
+        if mails.is_empty() {
+            return Ok(mails);
+        }
+        self.runs()?.attribute(&mut mails)?;
+        let now = self.workspace.clock().wall();
+        let records: Vec<Record> = mails.iter().flat_map(|mail| mail.records(now)).collect();
+        let mut effects = self.log.append(&mut self.import, &records, &self.policy, now)?.into_iter();
+        for mail in &mut mails {
+            mail.effects = effects.by_ref().take(mail.records(now).len()).collect();
         }
         Ok(mails)
     }
@@ -54,5 +95,63 @@ impl<'w> FeedbackRead<'w> {
         }
         let runs = RunIndex::open(self.workspace)?;
         Ok(self.runs.get_or_init(|| runs))
+    }
+}
+
+impl ReadMail {
+    /// What is kept of it: a record for each event, or one for a report about a domain.
+    fn records(&self, now: Timestamp) -> Vec<Record> {
+        let feedback = &self.feedback;
+        let record = Record {
+            mail: self.hash.clone(),
+            event: 0,
+            message_id: self.traces.message_id.clone(),
+            at: self.traces.date.map_or(now, |at| at.min(now)),
+            kind: feedback.kind,
+            class: None,
+            status: None,
+            hard: false,
+            named: None,
+            text: None,
+            address: None,
+            campaign: None,
+            run: None,
+            row: None,
+            by: None,
+            trusted: false,
+            action: Action::Nothing(Effect::None),
+        };
+        if feedback.events.is_empty() {
+            return vec![record];
+        }
+        let of_event = |(number, (event, recipient)): (usize, (&Event, &Option<Recipient>))| {
+            let recipient = recipient.as_ref();
+            Record {
+                event: u32::try_from(number).unwrap_or(u32::MAX),
+                kind: event.kind,
+                class: event.class,
+                status: event.status.map(|status| status.to_string()),
+                hard: event.hard,
+                named: event.address.clone(),
+                text: event.text.clone(),
+                address: recipient.map(|recipient| recipient.address.clone()),
+                campaign: recipient.map(|recipient| recipient.campaign.clone()),
+                run: recipient.map(|recipient| recipient.run.clone()),
+                row: recipient.and_then(|recipient| recipient.row),
+                by: recipient.map(|recipient| recipient.by),
+                trusted: recipient.is_some_and(|recipient| recipient.trusted),
+                action: decide(event, recipient, now),
+                ..record.clone()
+            }
+        };
+        feedback.events.iter().zip(&self.recipients).enumerate().map(of_event).collect()
+    }
+}
+
+impl Workspace {
+    /// Takes back what mails did.
+    pub(crate) fn undo_feedback(&self, what: &Undo) -> Result<Undone, JobError> {
+        let policy = policy(self)?;
+        Ok(self.state()?.feedback()?.undo(what, &policy, self.clock().wall())?)
     }
 }

@@ -8,7 +8,7 @@ use super::tests::{clock, send, workspace, write_campaign};
 use super::*;
 use crate::compose::ReturnPaths;
 use crate::feedback::{By, Found, Recipient, Source};
-use crate::mail::Address;
+use crate::mail::{Address, Timestamp};
 use crate::pacing::Reading;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -48,7 +48,7 @@ impl Sent {
     }
 
     fn recipients(&self, mail: &str) -> Vec<Option<Recipient>> {
-        let mut read = FeedbackRead::new(&self.workspace);
+        let mut read = FeedbackRead::new(&self.workspace, "test", true).unwrap();
         let source = Source { path: "mail".into(), number: None };
         assert!(read.read(&source, Found { bytes: mail.as_bytes(), is_cut: false }).unwrap().is_empty());
         read.finish().unwrap().remove(0).recipients
@@ -135,7 +135,7 @@ async fn who_sends_the_token_of_a_link_unsubscribes() {
     let (_, token) = text.split_once("?subject=").unwrap();
     let token = token.split_once('>').unwrap().0;
     let read = |mail: &str| {
-        let mut read = FeedbackRead::new(&workspace);
+        let mut read = FeedbackRead::new(&workspace, "test", true).unwrap();
         let source = Source { path: Path::new("mail").to_owned(), number: None };
         read.read(&source, Found { bytes: mail.as_bytes(), is_cut: false }).unwrap();
         let mail = read.finish().unwrap().remove(0);
@@ -146,4 +146,31 @@ async fn who_sends_the_token_of_a_link_unsubscribes() {
     fs::remove_dir_all(folder.path().join("runs")).unwrap();
     assert_eq!(read(&format!("From: x@y.example\nSubject: {token}\n\n")), ("unsubscribe", by_link));
     assert_eq!(read(&format!("From: x@y.example\nSubject: {token}x\n\n")), ("other", None));
+}
+
+#[tokio::test]
+async fn bounces_count_for_thirty_days_and_of_messages_that_were_handed_over() {
+    let sent = Sent::new(true).await;
+    let effect = |row: u32, text: &str| {
+        let mail = format!("X-Text: {text}\n{}", bounce(&sent.path(row).to_string(), "x@x.example", ""));
+        let mut read = FeedbackRead::new(&sent.workspace, "test", false).unwrap();
+        let source = Source { path: "mail".into(), number: None };
+        read.read(&source, Found { bytes: mail.as_bytes(), is_cut: false }).unwrap();
+        read.finish().unwrap().remove(0).effects[0].as_str()
+    };
+    let list = sent.workspace.suppressions().unwrap();
+    let is_listed = |email: &str| {
+        let entry = list.get(email).unwrap();
+        entry.map(|entry| (entry.reason.to_string(), entry.source))
+    };
+    let refused = is_listed("rcpt-550-5.1.1@b.example");
+    sent.workspace.clock().set(Reading::simulated(Timestamp::wall() + 31 * DAY));
+    assert_eq!(effect(0, "late"), "expired");
+    assert_eq!(is_listed("ann@a.example"), None);
+    sent.workspace.clock().set(Reading::simulated(Timestamp::wall() + 29 * DAY));
+    assert_eq!(effect(1, "refused"), "not_handed_over");
+    assert_eq!(is_listed("rcpt-550-5.1.1@b.example"), refused);
+    assert_eq!(effect(0, "in time"), "suppressed");
+    let source = format!("feedback on spring/{}", sent.run);
+    assert_eq!(is_listed("ann@a.example"), Some(("bad_mailbox".to_owned(), source)));
 }

@@ -1,11 +1,13 @@
 //! What happened to recipients of a run, from its plan and its journal.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::error::{JobError, SelectionError};
 use super::secret::token_secret;
 use super::workspace::Workspace;
 use crate::compose::return_path;
+use crate::feedback::{Effect, Kind, Logged};
 use crate::journal::{Attempt, Reader, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::plan::{self, ScreenedRows};
@@ -145,6 +147,7 @@ pub(crate) fn histories(
         Attempts { journal, rows_at_once: asked.rows_at_once(), rows: 0..0, found: Vec::new() };
     let (run, received) = (manifest.run_id.as_str(), manifest.planned.unwrap_or(manifest.created));
     let shown = |file: usize| manifest.shown(file);
+    let came_back = came_back(workspace, manifest)?;
     for row in plan::input_order(&plan, ScreenedRows::open(&dir.screened())?) {
         let history = match row? {
             plan::InputRow::Planned(index) => {
@@ -155,6 +158,7 @@ pub(crate) fn histories(
                 let mut steps = vec![Step { code: "CAAS_RECEIVED", text: "planned".into(), at: received }];
                 let rows = index..index.saturating_add(attempts.rows_at_once).min(plan.len());
                 add_steps(&mut steps, attempts.of(index, rows)?);
+                steps.extend(came_back.get(&index).into_iter().flatten().map(step));
                 History {
                     notification: of_planned(run, index),
                     place: format!("{}, row {row}", shown(file as usize)),
@@ -183,6 +187,51 @@ pub(crate) fn histories(
         }
     }
     Ok(())
+}
+
+/// What came back to the rows of a run.
+fn came_back(workspace: &Workspace, manifest: &Manifest) -> Result<HashMap<u32, Vec<Logged>>, JobError> {
+    let mut rows: HashMap<u32, Vec<Logged>> = HashMap::new();
+    // A state without any database has no feedback, and need not get one for being asked.
+    if workspace.state_file()?.exists() {
+        let all = workspace.state()?.feedback()?.of_run(&manifest.campaign_id, manifest.run_id.as_str())?;
+        for logged in all {
+            if let Some(row) = logged.record.row {
+                rows.entry(row).or_default().push(logged);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// A mail that came back, as a step.
+fn step(logged: &Logged) -> Step {
+    let record = &logged.record;
+    let code = match record.kind {
+        Kind::Bounce => "CH_BOUNCED",
+        Kind::Complaint => "CH_COMPLAINED",
+        Kind::Unsubscribe => "CH_UNSUBSCRIBED",
+        Kind::Delivered => "CH_DELIVERED",
+        Kind::Delay
+        | Kind::NotSpam
+        | Kind::AuthFailure
+        | Kind::AutoReply
+        | Kind::Challenge
+        | Kind::DmarcAggregate
+        | Kind::TlsReport
+        | Kind::Other => "CH_ANSWERED",
+    };
+    let class = record.class.map_or("", |class| class.as_str());
+    let status = record.status.as_deref().unwrap_or_default();
+    let effect = match logged.effect {
+        Effect::None => "",
+        effect => effect.as_str(),
+    };
+    let undone = if logged.undone.is_some() { "undone" } else { "" };
+    let words = [record.kind.as_str(), class, status, effect, undone];
+    let mut text = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(", ");
+    text.extend(record.text.iter().flat_map(|reason| [": ", reason]));
+    Step { code, text, at: record.at }
 }
 
 /// The attempts of rows that are asked for in ascending order.

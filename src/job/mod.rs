@@ -23,6 +23,8 @@ mod dry_run;
 mod editions;
 mod error;
 mod feedback;
+mod feedback_settings;
+mod feedback_summary;
 #[cfg(test)]
 mod feedback_tests;
 mod findings;
@@ -68,6 +70,7 @@ pub(crate) use conclude::{Conclusion, Outcome, Percent, rewrite_results};
 pub(crate) use dry_run::DryRunTotals;
 pub(crate) use error::{ErrorClass, JobError, chain};
 pub(crate) use feedback::FeedbackRead;
+pub(crate) use feedback_summary::{FeedbackFilter, FeedbackSummary};
 pub(crate) use freeze::List;
 pub(crate) use frozen_run::FrozenRun;
 pub(crate) use gate::Checks;

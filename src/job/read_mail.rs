@@ -1,6 +1,6 @@
 //! A mail that came back: what it says, and whom it concerns.
 
-use crate::feedback::{Feedback, Found, Reader, Recipient, Source, Traces, content_hash};
+use crate::feedback::{Effect, Feedback, Found, Reader, Recipient, Source, Traces, content_hash};
 
 /// See the module.
 pub(crate) struct ReadMail {
@@ -16,6 +16,8 @@ pub(crate) struct ReadMail {
     pub traces: Traces,
     /// Whom each of its events concerns, in their order.
     pub recipients: Vec<Option<Recipient>>,
+    /// What each of its events did, in their order; empty while nothing was done.
+    pub effects: Vec<Effect>,
 }
 
 impl ReadMail {
@@ -27,6 +29,7 @@ impl ReadMail {
             hash: content_hash(mail.bytes),
             is_cut: mail.is_cut,
             recipients: vec![None; feedback.events.len()],
+            effects: Vec::new(),
             feedback,
             traces,
         }

@@ -97,7 +97,12 @@ impl Workspace {
 
     /// The state that all campaigns of this user share.
     pub(crate) fn state(&self) -> Result<Arc<dyn State>, JobError> {
-        Ok(state::open(&self.state_dir()?.join("state.db"), self.clock.clone()))
+        Ok(state::open(&self.state_file()?, self.clock.clone()))
+    }
+
+    /// The file of that state.
+    pub(super) fn state_file(&self) -> Result<PathBuf, JobError> {
+        Ok(self.state_dir()?.join("state.db"))
     }
 
     /// The file that keeps the MTA-STS policies of recipients' domains between runs.

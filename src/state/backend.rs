@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::campaign::Durability;
 use crate::edition::Editions;
+use crate::feedback::FeedbackLog;
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{DailyCaps, Ledger};
@@ -24,6 +25,9 @@ pub trait State: fmt::Debug + Send + Sync {
 
     /// Who got which edition.
     fn editions(&self) -> Result<Arc<dyn Editions>, StoreError>;
+
+    /// What came back.
+    fn feedback(&self) -> Result<Arc<dyn FeedbackLog>, StoreError>;
 
     /// Whether the run has a journal.
     fn has_journal(&self, run: &RunDir) -> bool;

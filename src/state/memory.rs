@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::backend::State;
 use crate::campaign::Durability;
 use crate::edition::{Editions, MemoryEditions};
+use crate::feedback::{FeedbackLog, MemoryFeedback};
 use crate::journal::{Journal, JournalError, JournalRead, MemoryJournal, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger, MemoryCaps, MemoryLedger};
@@ -17,6 +18,7 @@ use crate::suppression::{MemoryList, Suppressions};
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
     suppressions: MemoryList,
+    feedback: MemoryFeedback,
     ledger: MemoryLedger,
     caps: MemoryCaps,
     editions: MemoryEditions,
@@ -26,8 +28,10 @@ pub(super) struct Memory {
 impl Memory {
     /// Nothing is suppressed and nothing is spent.
     pub(super) fn new(clock: Clock) -> Self {
+        let suppressions = MemoryList::default();
         Self {
-            suppressions: MemoryList::default(),
+            feedback: MemoryFeedback::new(suppressions.clone()),
+            suppressions,
             ledger: MemoryLedger::new(clock),
             caps: MemoryCaps::default(),
             editions: MemoryEditions::default(),
@@ -60,6 +64,10 @@ impl State for Memory {
 
     fn editions(&self) -> Result<Arc<dyn Editions>, StoreError> {
         Ok(Arc::new(self.editions.clone()))
+    }
+
+    fn feedback(&self) -> Result<Arc<dyn FeedbackLog>, StoreError> {
+        Ok(Arc::new(self.feedback.clone()))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 pub use backend::State;
 
+use crate::kit::store::StoreError;
 use crate::pacing::Clock;
 use crate::run_dir::{RunDir, RunStore, StoredRun};
 
@@ -25,6 +26,29 @@ use crate::run_dir::{RunDir, RunStore, StoredRun};
 /// is counted on `clock`.
 pub fn open(path: &Path, clock: Clock) -> Arc<dyn State> {
     Arc::new(sqlite::StateFile::new(path, clock))
+}
+
+/// A copy of a state, to be thrown away: what would happen is done to it.
+#[derive(Debug)]
+pub struct StateCopy {
+    state: Arc<dyn State>,
+    _folder: tempfile::TempDir,
+}
+
+impl StateCopy {
+    /// The copied state.
+    pub fn state(&self) -> &dyn State {
+        &*self.state
+    }
+}
+
+/// A copy of the state in the database file at `path`; empty where there is none.
+///
+/// # Errors
+/// Those of reading it, and of a place for temporary files.
+pub fn copy(path: &Path, clock: Clock) -> Result<StateCopy, StoreError> {
+    let folder = sqlite::copy(path)?;
+    Ok(StateCopy { state: open(&folder.path().join("state.db"), clock), _folder: folder })
 }
 
 /// State that starts empty, is seen by those who hold a clone of it, and ends with the process.

@@ -31,6 +31,20 @@ impl MemoryList {
         // call.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Makes the entry with this key what is given; none removes it.
+    pub(crate) fn put(&self, key: &str, entry: Option<&Entry>) {
+        let mut table = self.lock();
+        table.change += 1;
+        let change = table.change;
+        let Some(entry) = entry else {
+            table.entries.remove(key);
+            return;
+        };
+        table.last_id += 1;
+        let id = table.entries.get(key).map_or(EntryId(table.last_id), |(old, _)| old.id);
+        table.entries.insert(key.to_owned(), (Entry { id, ..entry.clone() }, change));
+    }
 }
 
 impl Table {

@@ -1,8 +1,14 @@
-//! `mailrun feedback read`: mails that came back, from where mailboxes keep them.
+//! `mailrun feedback`: mails that came back, from where mailboxes keep them, and what they do.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use mailrun::sandbox::{Options, record};
 use serde_json::Value;
 
-use crate::kit::Dir;
+use crate::kit::{Dir, Relay, campaign, list};
 
 const BOUNCE: &str = "\
 From: MAILER-DAEMON@mx.example
@@ -36,11 +42,12 @@ fn mails_are_read_from_files_mboxes_and_maildirs() {
     dir.write("box/new/1", ANSWER);
     dir.write("box/tmp/2", BOUNCE);
 
-    let bounce = "bounce  bob@x.example  bad_mailbox  5.1.1  hard";
+    let bounce = "bounce  bob@x.example  bad_mailbox  5.1.1  hard  not_ours";
+    let again = bounce.replace("not_ours", "read_before");
     let ran = dir.run(&["feedback", "read", "one.eml", "some.mbox", "box"]).ended(0);
     let expected = format!(
-        "one.eml  {bounce}\nsome.mbox:1  {bounce}\nsome.mbox:2  auto_reply  eve@x.example\n\
-         box/new/1  auto_reply  eve@x.example\n"
+        "one.eml  {bounce}\nsome.mbox:1  {again}\nsome.mbox:2  auto_reply  eve@x.example\n\
+         box/new/1  auto_reply  eve@x.example  read_before\n"
     );
     assert_eq!(ran.stdout(), expected);
 
@@ -57,4 +64,165 @@ fn mails_are_read_from_files_mboxes_and_maildirs() {
 fn what_is_not_there_is_said() {
     let dir = Dir::new();
     dir.run(&["feedback", "read", "gone.eml"]).ended(2).says("failed to read `gone.eml`");
+}
+
+/// A campaign whose return paths have tokens.
+fn verp_campaign(dir: &Dir, port: u16, rows: usize) {
+    let name = campaign(dir, "news", port, "", "");
+    let text = fs::read_to_string(dir.path().join(&name)).unwrap();
+    let sender = "verp = true\nreturn-path = \"bounces@mail.example.com\"\n[target-group]";
+    dir.write(&name, text.replace("[target-group]", sender));
+    list(dir, "news", rows);
+}
+
+/// Sends the campaign; the return path that each recipient's message had.
+fn sent(dir: &Dir, rows: usize) -> BTreeMap<String, String> {
+    let record = dir.path().join("taken.jsonl");
+    let relay = Relay::start(Options { record: Some(record.clone()), ..Options::default() });
+    verp_campaign(dir, relay.port(), rows);
+    dir.run(&["send", "news.toml", "--edition", "1"]).ended(0);
+    relay.stop();
+    record::read(&record).unwrap().into_iter().map(|entry| (entry.recipient, entry.return_path)).collect()
+}
+
+fn bounce(to: &str, address: &str, reply: &str) -> String {
+    BOUNCE
+        .replace("To: news@sender.example", &format!("To: {to}"))
+        .replace("bob@x.example", address)
+        .replace("550 5.1.1 User unknown", reply)
+}
+
+fn complaint(return_path: &str) -> String {
+    format!(
+        "From: staff@isp.example\nTo: abuse@mail.example.com\nSubject: complaint\nMIME-Version: 1.0\n\
+         Content-Type: multipart/report; report-type=feedback-report; boundary=x\n\n--x\n\nA complaint.\n--x\n\
+         Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: isp/1\nVersion: 1\n\n--x\n\
+         Content-Type: message/rfc822\n\nReturn-Path: <{return_path}>\nFrom: news@mail.example.com\n\
+         To: redacted@isp.example\nSubject: Number 3\n\nHello\n--x--\n"
+    )
+}
+
+fn suppressed(dir: &Dir) -> Vec<(String, String)> {
+    let lines = dir.run(&["suppress", "list", "--json"]).ended(0).stdout();
+    let entries = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let word = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
+    entries.map(|entry| (word(&entry, "email"), word(&entry, "reason"))).collect()
+}
+
+fn summary(dir: &Dir) -> Value {
+    serde_json::from_str(&dir.run(&["feedback", "summary", "--json"]).ended(0).stdout()).unwrap()
+}
+
+#[test]
+fn what_comes_back_to_a_run_takes_its_recipients_off_the_next() {
+    let dir = Dir::new();
+    let paths = sent(&dir, 6);
+    let path = |n: u32| paths[&format!("r{n}@news.example")].clone();
+    let mut forged = path(1).into_bytes();
+    forged[12] = if forged[12] == b'a' { b'b' } else { b'a' };
+    let forged = String::from_utf8(forged).unwrap();
+    let unknown = "550 5.1.1 User unknown";
+    let mails = [
+        ("1", bounce(&path(0), "forwarded@else.example", unknown)),
+        ("2", bounce(&forged, "r1@news.example", unknown)),
+        ("3", bounce("bounces@mail.example.com", "r2@news.example", unknown)),
+        ("4", complaint(&path(3))),
+        ("5", bounce(&path(4), "r4@news.example", "452 4.2.2 mailbox full")),
+        ("6", bounce(&path(5), "r5@news.example", "550 5.7.1 blocked for spam")),
+        ("7", bounce("x@else.example", "somebody@else.example", unknown)),
+    ];
+    for (name, text) in &mails {
+        dir.write(&format!("box/new/{name}"), text);
+    }
+    for folder in ["box/cur", "box/tmp"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    let effects = |args: &[&str]| -> Vec<String> {
+        let lines = dir.run(&[&["feedback", "read", "box", "--json"], args].concat()).ended(0).stdout();
+        let mails = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        mails.map(|mail| mail["events"][0]["effect"].as_str().unwrap().to_owned()).collect()
+    };
+    let expected = ["suppressed", "unverified", "unverified", "suppressed", "counted", "none", "not_ours"];
+    assert_eq!(effects(&["--dry-run"]), expected);
+    assert_eq!(suppressed(&dir), []);
+    assert_eq!(summary(&dir)["events"], 0);
+
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(one, other)| ((*one).to_owned(), (*other).to_owned())).collect()
+    };
+    let both = pairs(&[("r0@news.example", "bad_mailbox"), ("r3@news.example", "complaint")]);
+    assert_eq!(effects(&[]), expected);
+    assert_eq!(suppressed(&dir), both);
+    assert_eq!(effects(&[]), ["read_before"; 7], "a mail that is read twice counts once");
+    assert_eq!(suppressed(&dir), both);
+    assert_eq!(summary(&dir)["kinds"], serde_json::json!({"bounce": 6, "complaint": 1}));
+
+    let story = dir.run(&["status", "news", "--recipient", "r0@news.example"]).ended(0).stdout();
+    assert!(story.contains("CH_SENT") && story.contains("bounce, bad_mailbox, 5.1.1, suppressed"), "{story}");
+
+    // The next run goes to the rest.
+    let relay = Relay::start(Options::default());
+    fs::remove_dir_all(dir.path().join("runs")).unwrap();
+    verp_campaign(&dir, relay.port(), 6);
+    dir.run(&["send", "news.toml", "--edition", "2"]).ended(0);
+    relay.stop();
+    assert_eq!(dir.dispositions("news"), [("accepted".to_owned(), 4), ("suppressed".to_owned(), 2)]);
+
+    // What one mail did can be taken back, and stays so.
+    let line = dir.run(&["feedback", "read", "box/new/1", "--json"]).ended(0).stdout();
+    let hash = serde_json::from_str::<Value>(&line).unwrap()["hash"].as_str().unwrap().to_owned();
+    dir.run(&["feedback", "undo", &hash[..8]]).ended(0).says("1 event taken back, 1 entry");
+    assert_eq!(suppressed(&dir), both[1..]);
+    assert_eq!(effects(&[]), ["read_before"; 7]);
+    assert_eq!(suppressed(&dir), both[1..]);
+    dir.run(&["feedback", "undo", "--import", "1"]).ended(0);
+    assert_eq!(suppressed(&dir), []);
+    dir.run(&["feedback", "undo", "--import", "1"]).ended(1).says("0 events taken back");
+}
+
+/// Kills it wherever it is, and reads the rest: as if nothing had happened.
+#[test]
+fn reading_that_is_killed_loses_nothing_and_counts_nothing_twice() {
+    const ROWS: usize = 1_200;
+    let dir = Dir::new();
+    let paths = sent(&dir, ROWS);
+    let mut mbox = String::new();
+    for (number, (recipient, path)) in paths.iter().enumerate() {
+        // A third of them hard, and each of the rest three times soft, in messages of one run.
+        let (times, reply) =
+            if number % 3 == 0 { (1, "550 5.1.1 User unknown") } else { (3, "452 4.2.2 full") };
+        for time in 0..times {
+            let mail =
+                bounce(path, recipient, reply).replace("Subject:", &format!("X-Time: {time}\nSubject:"));
+            mbox.push_str(&format!("From a Thu Apr 29 23:34:45 2015\n{mail}\n"));
+        }
+    }
+    dir.write("all.mbox", mbox);
+    let fresh = dir.path().join("state.fresh");
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(dir.path().join("state")).arg(&fresh).status();
+    assert!(copied.unwrap().success());
+    let all = 400 + 800 * 3;
+    let clean = {
+        dir.run(&["feedback", "read", "all.mbox"]).ended(0);
+        (suppressed(&dir), summary(&dir))
+    };
+    assert_eq!((clean.0.len(), clean.1["events"].as_u64()), (400, Some(all)));
+
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    fs::rename(&fresh, dir.path().join("state")).unwrap();
+    let mut partly = 0;
+    for millis in [5, 60, 150, 250, 400, 700] {
+        let mut child = dir.start(&["feedback", "read", "all.mbox"]);
+        thread::sleep(Duration::from_millis(millis));
+        // One that has ended by itself is not there to be killed.
+        let _ = child.kill();
+        child.wait().unwrap();
+        let events = summary(&dir)["events"].as_u64().unwrap();
+        assert!(events <= all, "{events}");
+        partly += u32::from((1..all).contains(&events));
+    }
+    eprintln!("{partly} of 6 were killed half-way");
+    dir.run(&["feedback", "read", "all.mbox"]).ended(0);
+    assert_eq!((suppressed(&dir), summary(&dir)), clean);
 }

@@ -252,6 +252,8 @@ fn every_command_with_json_prints_what_its_schema_says() {
     dir.write("one.eml", bounce);
     dir.write("two.eml", format!("From: ann@x.example\n{bounce}"));
     assert_eq!(scene.ask_for_lines(0, &["feedback", "read"], &["one.eml", "two.eml"]).len(), 2);
+    scene.ask(0, &["feedback", "summary"], &["--domain", "x.example"]);
+    scene.ask(0, &["feedback", "undo"], &["--import", "1"]);
     scene.ask(0, &["synth"], &["made.csv", "--rows", "10"]);
     assert_eq!(scene.ask_for_lines(0, &["sandbox"], &["--listen", "127.0.0.1:0", "--seconds", "0"]).len(), 2);
     fs::rename(dir.run_of("two"), dir.path().join("runs/two/moved")).unwrap();

@@ -7,6 +7,7 @@
 
 mod caps;
 mod editions;
+mod feedback;
 mod journal;
 mod ledger;
 mod processes;
@@ -196,6 +197,15 @@ contract! {
         #[test] fn mails_are_counted_over_the_runs_of_some_time();
         #[test] fn nobody_is_claimed_beyond_a_cap();
         #[test] fn threads_that_claim_at_the_same_moment_exceed_no_cap();
+    }
+    feedback {
+        #[test] fn what_is_kept_is_read_again();
+        #[test] fn a_mail_that_is_read_twice_counts_once();
+        #[test] fn soft_bounces_count_within_their_time();
+        #[test] fn what_is_undone_leaves_the_list_as_it_would_be();
+        #[test] fn an_import_is_undone_as_a_whole();
+        #[test] fn a_complaint_can_be_taken_back();
+        #[test] fn threads_that_read_the_same_mails_count_each_once();
     }
     journal {
         #[test] fn an_intent_is_passed_on_once_it_can_be_read_by_others();

@@ -44,6 +44,23 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// A copy of the state database at `path`, as of one moment, as `state.db` in a temporary folder;
+/// none in it where there is none.
+pub(crate) fn copy(path: &Path) -> Result<tempfile::TempDir, StoreError> {
+    let store = error::store(&STATE, path);
+    let folder = tempfile::tempdir().map_err(|error| error::io(&store, "copy", error))?;
+    if path.exists() {
+        let to = folder.path().join("state.db");
+        let sqlite = |error| error::sqlite(&store, "copy", error);
+        let db = open(path)?;
+        db.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(sqlite)?;
+        let copy = Connection::open(&to).map_err(sqlite)?;
+        // As each user of the file expects.
+        copy.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
+    }
+    Ok(folder)
+}
+
 /// Creates the database under another name and then gives it its own in one step, so that nobody
 /// ever sees half of it, and an empty file is always one that has lost its contents.
 fn create(path: &Path, store: &Store) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ mod block;
 mod caps;
 mod editions;
 mod error;
+mod feedback;
 mod file;
 mod journal;
 mod ledger;
@@ -19,12 +20,14 @@ use std::sync::Arc;
 use super::backend::State;
 use crate::campaign::Durability;
 use crate::edition::Editions;
+use crate::feedback::FeedbackLog;
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger};
 use crate::run_dir::RunDir;
 use crate::suppression::Suppressions;
 
+pub(super) use file::copy;
 use journal::SqliteJournal;
 
 /// `state.db`: SQLite in WAL mode. Each part that is asked for opens a connection of its own.
@@ -57,6 +60,10 @@ impl State for StateFile {
 
     fn editions(&self) -> Result<Arc<dyn Editions>, StoreError> {
         Ok(Arc::new(editions::SqliteEditions::open(&self.path)?))
+    }
+
+    fn feedback(&self) -> Result<Arc<dyn FeedbackLog>, StoreError> {
+        Ok(Arc::new(feedback::SqliteFeedback::open(&self.path)?))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {

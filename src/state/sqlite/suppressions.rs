@@ -107,11 +107,7 @@ impl Suppressions for SqliteList {
     }
 
     fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        let get = |db: &Connection| {
-            let select = format!("SELECT {COLUMNS} FROM suppression WHERE key = ?1");
-            db.prepare_cached(&select)?.query_row([key], entry).optional()
-        };
-        get(&self.lock()).map_err(self.failed("look up an address in"))
+        get(&self.lock(), key).map_err(self.failed("look up an address in"))
     }
 
     fn page(&self, filter: &Filter, after: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
@@ -251,6 +247,41 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
+/// The entry with this key.
+pub(super) fn get(db: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM suppression WHERE key = ?1"))?
+        .query_row([key], entry)
+        .optional()
+}
+
+/// Makes the entry with this key what is given; none removes it.
+pub(super) fn put(transaction: &Transaction<'_>, key: &str, entry: Option<&Entry>) -> rusqlite::Result<()> {
+    let Some(entry) = entry else {
+        let removed = transaction.execute("DELETE FROM suppression WHERE key = ?1", [key])?;
+        return if removed > 0 { count_change(transaction) } else { Ok(()) };
+    };
+    count_change(transaction)?;
+    transaction
+        .execute(
+            "INSERT INTO suppression (key, email, reason, source, added, lifetime, expires, change)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT change FROM suppression_meta))
+             ON CONFLICT (key) DO UPDATE SET
+                 email = excluded.email, reason = excluded.reason, source = excluded.source,
+                 added = excluded.added, lifetime = excluded.lifetime, expires = excluded.expires,
+                 change = excluded.change",
+            params![
+                key,
+                entry.email,
+                entry.reason.as_str(),
+                entry.source,
+                entry.added.0,
+                entry.lifetime.map(micros),
+                entry.expires.map(|at| at.0),
+            ],
+        )
+        .map(drop)
+}
+
 /// The one number that `select` gives for `value`.
 fn number(db: &Connection, select: &str, value: i64) -> rusqlite::Result<u64> {
     db.prepare_cached(select)?.query_row([value], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
@@ -269,7 +300,7 @@ fn count_change(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Creates the tables where they are missing, and checks their format.
-fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
+pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
     let sqlite = |error| error::sqlite(store, "open the suppression list in", error);
     let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
         if !db.table_exists(None, "suppression_meta")? {
@@ -306,14 +337,14 @@ fn begin(db: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
 }
 
 /// Adds entries within one transaction.
-struct Upsert<'a> {
+pub(super) struct Upsert<'a> {
     insert: Statement<'a>,
     change: u64,
     largest_id: i64,
 }
 
 impl<'a> Upsert<'a> {
-    fn new(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn new(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
         count_change(transaction)?;
         let change = last_change(transaction)?;
         let largest_id =
@@ -333,7 +364,7 @@ impl<'a> Upsert<'a> {
         Ok(Self { insert, change, largest_id })
     }
 
-    fn add(&mut self, entry: &NewEntry, now: Timestamp) -> rusqlite::Result<Added> {
+    pub(super) fn add(&mut self, entry: &NewEntry, now: Timestamp) -> rusqlite::Result<Added> {
         let lifetime = entry.lifetime().map(|lifetime| now + lifetime).map(|end| end.since(now));
         let key = AddressKey::from(&entry.address);
         let values = params![
@@ -358,6 +389,6 @@ impl<'a> Upsert<'a> {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
