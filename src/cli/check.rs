@@ -112,7 +112,7 @@ fn text(files: &[SourceFile], report: &CheckReport, refused: bool, terminal: Ter
         }
         text.push('\n');
     }
-    text.push_str(&schedule(estimate));
+    text.push_str(&schedule(estimate, inspection.counts.accepted));
     let words = [Level::Refused, Level::Warning, Level::Note, Level::Ok].map(|level| {
         let number = findings.count(level);
         let words = match level {
@@ -149,8 +149,8 @@ fn colour(level: Level) -> Colour {
     }
 }
 
-/// Slots as a small table, and the parts of the list by their share.
-fn schedule(estimate: &Estimate) -> String {
+/// Slots as a small table, and the parts of a list of so many rows by their share.
+fn schedule(estimate: &Estimate, listed: u64) -> String {
     if estimate.slots.is_empty() {
         return String::new();
     }
@@ -168,7 +168,7 @@ fn schedule(estimate: &Estimate) -> String {
         rows.push(vec![last.to_string(), grouped(*messages)]);
     }
     text.push_str(&table(&rows));
-    let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / estimate.rows.max(1) as f64);
+    let share = |rows: u64| format!("{:.1} %", rows as f64 * 100.0 / listed.max(1) as f64);
     let rows: Vec<_> = (estimate.shares.iter().take(LISTED))
         .map(|part| {
             let limit = part.per_second.map_or(String::new(), |rate| format!("at most {rate:.0}/s"));

@@ -185,7 +185,7 @@ fn add(
         );
     }
     for one in unsubscribed {
-        let row = one.token.row.map_or(String::new(), |row| format!(", row {row} of its plan"));
+        let row = one.token.row.map_or(String::new(), |row| format!(", row {} of its plan", row + 1));
         log::print(&format!("{}: run {}{row}, recipient `{}`", one.address, one.run(), one.token.recipient));
     }
     log::print(&format!(

@@ -59,12 +59,15 @@ impl Earlier {
         self.runs.is_empty()
     }
 
-    /// The run that a recipient got the edition from, for people. Counted, see
-    /// [`Self::other_letters`].
+    /// The run that a recipient got the edition from, for people: one with this letter, if there is
+    /// one. Counted, see [`Self::other_letters`].
     pub fn check(&mut self, recipient: Recipient) -> Option<String> {
-        let holds = |(_, all): &(PastRun, Vec<Recipient>)| all.binary_search(&recipient).is_ok();
-        let number = self.runs.iter().position(holds)?;
-        let run = &self.runs[number].0;
+        let holds = |(_, all): &&(PastRun, Vec<Recipient>)| all.binary_search(&recipient).is_ok();
+        let of = |is_same: bool| {
+            let mut runs = self.runs.iter().enumerate();
+            runs.find(|(_, run)| (run.0.letter == self.letter) == is_same && holds(run))
+        };
+        let (number, (run, _)) = of(true).or_else(|| of(false))?;
         if run.letter != self.letter {
             self.other_letters += 1;
             self.named.insert(number);

@@ -38,7 +38,7 @@ impl Job<'_> {
     pub(super) fn freeze_list(&self, list: &List) -> Result<FrozenRun, JobError> {
         let (lease, manifest) = self.start().keep(self.hold_list(list))?;
         if !self.is_rehearsal() {
-            self.workspace.forget_refusals(self.campaign());
+            self.workspace.forget_refusals(self.campaign(), lease.run());
         }
         if manifest.plan.is_some() {
             return Ok(FrozenRun::open(lease, manifest)?.resume_with(self.campaign()));
@@ -204,6 +204,10 @@ impl Job<'_> {
             let other = manifest.campaign_id == self.campaign().identity.id && manifest.run_id != *id;
             let same_route = manifest.campaign.delivery.route == self.campaign().delivery.route;
             if other && same_route && begun && !ended {
+                if runs.is_leased(&dir)? {
+                    // A process is sending it: that is the reason, whatever else differs.
+                    drop(runs.lease(&dir)?);
+                }
                 let (what, dir) = (differences(&manifest), dir.path().to_owned());
                 let run_id = manifest.run_id;
                 return Err(match what.as_slice() {

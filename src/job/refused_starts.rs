@@ -7,7 +7,7 @@ use std::path::{self, Path, PathBuf};
 use super::error::{ErrorClass, JobError, chain};
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, CampaignError};
-use crate::run_dir::{Refused, RefusedStart, RunDirError};
+use crate::run_dir::{Refused, RefusedStart, RunDir, RunDirError, RunStore};
 use crate::state;
 
 /// A start of a campaign that is no run yet.
@@ -37,12 +37,35 @@ impl Workspace {
         Start { workspace: self, file: absolute(&campaign_file(path)), is_real }
     }
 
-    /// Removes what is kept of refused starts of a campaign: it has a run now.
-    pub(super) fn forget_refusals(&self, campaign: &Campaign) {
+    /// Removes what is kept of refused starts of a campaign: it has the run `now`.
+    pub(super) fn forget_refusals(&self, campaign: &Campaign, now: &RunDir) {
         let file = absolute(&campaign.path);
-        if let Err(error) = self.runs_of(campaign).forget_refused_starts(&file, &campaign.identity.id) {
+        let runs = self.runs_of(campaign);
+        let forgotten = runs
+            .forget_refused_starts(&file, &campaign.identity.id)
+            .map_err(JobError::from)
+            .and_then(|()| self.withdraw_refused(&*runs, &campaign.identity.id, now));
+        if let Err(error) = forgotten {
             self.warn(format!("the last start is still recorded as refused: {}", chain(&error)));
         }
+    }
+
+    /// Removes the campaign's runs that were refused before they began: each would hide the runs
+    /// before it.
+    fn withdraw_refused(&self, runs: &dyn RunStore, id: &str, now: &RunDir) -> Result<(), JobError> {
+        let state = self.state()?;
+        for run in runs.list()?.iter().filter(|run| *run != now && run.campaign_id() == id) {
+            let Ok(Some(manifest)) = runs.manifest(run) else { continue };
+            if manifest.refused.is_none() || manifest.started.is_some() || state.has_journal(run) {
+                continue;
+            }
+            match runs.lease(run) {
+                Ok(lease) => lease.withdraw()?,
+                Err(RunDirError::Locked { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// All starts that were refused since their campaigns were last started, the latest first.

@@ -86,6 +86,12 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
     fn abandon(&self) -> Result<(), RunDirError>;
+
+    /// Removes a run that was refused before it began, with its manifest.
+    ///
+    /// # Errors
+    /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
+    fn withdraw(&self) -> Result<(), RunDirError>;
 }
 
 /// An existing run and the store that it is in.

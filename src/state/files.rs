@@ -235,6 +235,12 @@ impl Lease for FileLease {
         let _ = fs::remove_dir(self.run.path());
         Ok(())
     }
+
+    fn withdraw(&self) -> Result<(), RunDirError> {
+        self.check()?;
+        remove(self.run.manifest())?;
+        self.abandon()
+    }
 }
 
 fn remove(path: PathBuf) -> Result<(), RunDirError> {

@@ -169,6 +169,11 @@ impl Lease for MemoryLease {
         }
         Ok(())
     }
+
+    fn withdraw(&self) -> Result<(), RunDirError> {
+        self.with(|entry| entry.manifest = None)?;
+        self.abandon()
+    }
 }
 
 impl Drop for MemoryLease {

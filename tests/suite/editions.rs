@@ -117,6 +117,35 @@ fn changed_templates_are_refused_until_the_user_says_who_gets_them() {
 }
 
 #[test]
+fn who_got_this_letter_too_is_no_reason_to_refuse() {
+    let scene = Scene::new();
+    scene.send(&[]).ended(0);
+    scene.dir.write("letter.hbs", "Another text {{n}}\n");
+    scene.send(&["--again"]).ended(0);
+    scene.everybody_got(5, 2);
+    scene.send(&[]).ended(0).says("5 rows of recipients who got this edition before");
+    list(&scene.dir, "one", 6);
+    scene.send(&[]).ended(0);
+    let [newcomer, old] = [("r5@one.example".into(), 1), ("r4@one.example".into(), 2)];
+    assert!(scene.taken().contains(&newcomer) && scene.taken().contains(&old), "{:?}", scene.taken());
+}
+
+#[test]
+fn a_refused_start_is_forgotten_once_another_gets_through() {
+    let scene = Scene::new();
+    let letter = fs::read_to_string(scene.dir.path().join("letter.hbs")).unwrap();
+    scene.send(&[]).ended(0);
+    scene.dir.write("letter.hbs", "Another text {{n}}\n");
+    scene.send(&[]).ended(2);
+    scene.dir.run(&["status", "one", "--check"]).ended(3);
+    scene.dir.write("letter.hbs", letter);
+    scene.send(&[]).ended(0);
+    scene.dir.run(&["status", "one", "--check"]).ended(0);
+    assert!(scene.dir.run(&["status", "one"]).ended(0).stdout().contains("accepted"));
+    assert_eq!(runs(scene.dir.path()).len(), 1);
+}
+
+#[test]
 fn an_edition_can_be_named_in_the_campaign_file() {
     let scene = Scene::new();
     scene.send(&[]).ended(0);

@@ -49,7 +49,7 @@ fn the_token_of_a_link_takes_its_recipient_off_the_next_run() {
 
     let ran = dir.run(&["suppress", "add", "--token", &token]).ended(0);
     let ran = ran.says("1 added, 0 renewed, 0 already permanent");
-    let said = format!("bob@x.example: run news/{run}, row 1 of its plan, recipient `11`");
+    let said = format!("bob@x.example: run news/{run}, row 2 of its plan, recipient `11`");
     ran.says(&said);
     let entries = suppressed(&dir);
     assert_eq!(entries.len(), 1, "{entries:?}");

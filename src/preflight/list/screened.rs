@@ -22,13 +22,14 @@ pub(crate) fn screening(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let all = counted(counts.rows, "row", "rows");
-    if counts.accepted == 0 {
+    let to_send = counts.accepted.saturating_sub(suppressed);
+    if to_send == 0 {
         let seen = format!("none of {all} can be sent to");
         findings.push(
             Finding::new(Id::NoRows, seen).fix("see the reasons below, and check `email` in [target-group]"),
         );
     } else {
-        let seen = format!("{} of {all} can be sent to", grouped(counts.accepted));
+        let seen = format!("{} of {all} can be sent to", grouped(to_send));
         findings.push(Finding::new(Id::Rows, seen));
     }
     let examples = |disposition: Disposition| {
@@ -107,5 +108,9 @@ mod tests {
         let notes = ["duplicate-rows", "suppressed-rows", "smtputf8"].map(|id| (Level::Note, id));
         check(mixed, &[&[(Level::Ok, "rows")], &notes[..]].concat());
         check(Counts { rows: 0, accepted: 0, ..all }, &[(Level::Refused, "no-rows")]);
+        let nobody = Counts { rows: 2, accepted: 2, suppressed: 2, ..all };
+        check(nobody, &[(Level::Refused, "no-rows"), (Level::Note, "suppressed-rows")]);
+        let findings = screening(&Counts { rows: 3, accepted: 3, ..all }, &[], &[], 1);
+        assert_eq!(findings[0].seen, "2 of 3 rows can be sent to");
     }
 }

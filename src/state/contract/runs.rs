@@ -154,8 +154,11 @@ pub(in crate::state) fn a_run_that_could_not_be_begun_is_removed(fresh: &Fresh) 
     of_begun.keep(&manifest(Timestamp(1))).unwrap();
     lease.abandon().unwrap();
     of_begun.abandon().unwrap();
-    assert_eq!(runs.list().unwrap(), [begun]);
+    assert_eq!(runs.list().unwrap(), std::slice::from_ref(&begun));
     assert!(!run.path().exists());
+    of_begun.withdraw().unwrap();
+    assert_eq!(runs.list().unwrap(), []);
+    assert!(!begun.path().exists());
 }
 
 pub(in crate::state) fn a_run_that_never_began_hides_no_other(fresh: &Fresh) {
