@@ -123,7 +123,7 @@ fn who_got_this_letter_too_is_no_reason_to_refuse() {
     scene.dir.write("letter.hbs", "Another text {{n}}\n");
     scene.send(&["--again"]).ended(0);
     scene.everybody_got(5, 2);
-    scene.send(&[]).ended(0).says("5 rows of recipients who got this edition before");
+    scene.send(&[]).ended(0).says("5 already_sent, 0 of 5 rows to send");
     list(&scene.dir, "one", 6);
     scene.send(&[]).ended(0);
     let [newcomer, old] = [("r5@one.example".into(), 1), ("r4@one.example".into(), 2)];
