@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use mailrun::campaign::{Campaign, Duplicates, Durability};
 use mailrun::compose::{Composer, ReturnPaths, RunFacts};
 use mailrun::dkim::Signer;
+use mailrun::edition::Past;
 use mailrun::journal::{ConnectionInfo, Group, Journal, JournalRead, JournalStore, RunKey};
 use mailrun::kit::store::{Store, StoreError, StoreKind};
 use mailrun::mail::Timestamp;
@@ -135,7 +136,7 @@ impl Scene {
         let checker = Checker::open(Arc::new(MemoryList::default()), Timestamp::wall())?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))?;
-        run::freeze(&group, freeze, limits, None, (checker, None), |_| ())?;
+        run::freeze(&group, freeze, limits, None, (checker, Past::default()), |_| ())?;
         let runtime = Runtime::new()?;
         let sandbox = runtime.block_on(Sandbox::start(Options { delay, ..Options::default() }))?;
         Ok(Self { folder, campaign, dir, rows, runtime, sandbox })
@@ -174,7 +175,7 @@ impl Scene {
         let settings = Settings {
             one_text: false,
             schedule: Schedule::new(&self.campaign.delivery.retry),
-            not_after: None,
+            end: None,
             drain: Duration::from_secs(30),
             per_second: None,
         };
@@ -234,7 +235,7 @@ impl Scene {
             max_messages: 0,
             idle: Duration::from_secs(60),
         };
-        let hop = RelayHop { target, port: self.sandbox.addr().port(), weight: 1 };
+        let hop = RelayHop { name: None, target, port: self.sandbox.addr().port(), weight: 1 };
         Ok(Site::relays("sandbox".into(), "sandbox".into(), vec![hop], limits))
     }
 }
