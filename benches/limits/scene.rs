@@ -83,7 +83,8 @@ impl Scene {
         let checker = Checker::open(self.suppression(), NOW).expect("the list can be read");
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))
             .expect("the plan can be begun");
-        run::freeze(&group, freeze, limits, None, (checker, None), |_| ()).expect("the plan can be written");
+        run::freeze(&group, freeze, limits, None, (checker, mailrun::edition::Past::default()), |_| ())
+            .expect("the plan can be written");
         let plan = Plan::open(&dir.plan()).expect("the plan was just written");
         (dir, plan)
     }
