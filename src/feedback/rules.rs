@@ -15,7 +15,7 @@ const RULES: &str = include_str!("rules.toml");
 /// One regular expression may take this much memory.
 const REGEX_BYTES: usize = 8 << 20;
 /// Memory for the states that texts lead to, for each kind of rules.
-const STATE_BYTES: usize = 8 << 20;
+const STATE_BYTES: usize = 4 << 20;
 /// Stands for an address where it need not be found exactly.
 const ROUGH_ADDRESS: &str = r#"(?:"[^"]+"|[^\s<>]+)@[^\s<>]+"#;
 
