@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use memchr::memmem;
 use regex::Regex;
 
 use super::engine::{Origin, Template};
@@ -50,10 +51,10 @@ static JINJA: LazyLock<Regex> = LazyLock::new(|| pattern_for(Language::Jinja));
 /// print or prints as is: comments and raw blocks.
 fn pattern_for(own: Language) -> Regex {
     let freemarker = format!(
-        r"(?<freemarker>\$\{{[A-Za-z_.@][^{{}}\n]*\}}|[<\[]/?#(?:{DIRECTIVES})\b[^>\]\n]*[>\]]|</?@[A-Za-z_][\w.]*(?:\s[^>\n]*)?/?>)"
+        r"(?<freemarker>\$\{{[A-Za-z_.@][^{{}}\n]*\}}|[<\[]/?#(?:{DIRECTIVES})(?-u:\b)[^>\]\n]*[>\]]|</?@[A-Za-z_][A-Za-z0-9_.]*(?:[ \t\r\n][^>\n]*)?/?>)"
     );
-    let jinja = r"(?<jinja>\{%[-+]?\s*[a-z]\w*[^{}\n]*%\}|\{#[^{}\n]*#\})";
-    let braces = r"(?<braces>\{\{\{?[#/>^&]?\s*[A-Za-z_@][^{}\n]*\}\})";
+    let jinja = r"(?<jinja>\{%[-+]?[ \t\r\n]*[a-z][A-Za-z0-9_]*[^{}\n]*%\}|\{#[^{}\n]*#\})";
+    let braces = r"(?<braces>\{\{\{?[#/>^&]?[ \t\r\n]*[A-Za-z_@][^{}\n]*\}\})";
     let services = r"(?<mailchimp>\*\|[A-Z][A-Z0-9_:]*\|\*)|(?<salesforce>%%[A-Za-z_][A-Za-z0-9_ ]*%%)";
     let (skipped, foreign) = match own {
         Language::Handlebars => (
@@ -63,35 +64,56 @@ fn pattern_for(own: Language) -> Regex {
         Language::Freemarker => {
             (r"[<\[]#--[\s\S]*?--[>\]]|<#noparse>[\s\S]*?</#noparse>", format!("{jinja}|{braces}"))
         }
-        Language::Jinja => {
-            (r"\{#[\s\S]*?#\}|\{%[-+]?\s*raw\s*[-+]?%\}[\s\S]*?\{%[-+]?\s*endraw\s*[-+]?%\}", freemarker)
-        }
+        Language::Jinja => (
+            r"\{#[\s\S]*?#\}|\{%[-+]?[ \t\r\n]*raw[ \t\r\n]*[-+]?%\}[\s\S]*?\{%[-+]?[ \t\r\n]*endraw[ \t\r\n]*[-+]?%\}",
+            freemarker,
+        ),
     };
     Regex::new(&format!("{skipped}|{foreign}|{services}")).expect("it is a constant that is tested")
+}
+
+/// What each expression of FreeMarker has in it.
+const MARKS_OF_FREEMARKER: &[&str] = &["${", "<#", "</#", "[#", "[/#", "<@", "</@"];
+/// The same for Jinja's statements and comments.
+const MARKS_OF_JINJA: &[&str] = &["{%", "#}"];
+/// The same for what Handlebars and Jinja have in common.
+const MARKS_OF_BRACES: &[&str] = &["{{"];
+/// The same for the merge tags of services.
+const MARKS_OF_SERVICES: &[&str] = &["*|", "%%"];
+
+/// Whether a closer look can find anything. Most templates need none, and what it looks with takes
+/// milliseconds to make.
+fn may_have(text: &str, own: Language) -> bool {
+    let marks = match own {
+        Language::Handlebars => [MARKS_OF_FREEMARKER, MARKS_OF_JINJA, MARKS_OF_SERVICES],
+        Language::Freemarker => [MARKS_OF_JINJA, MARKS_OF_BRACES, MARKS_OF_SERVICES],
+        Language::Jinja => [MARKS_OF_FREEMARKER, MARKS_OF_SERVICES, &[]],
+    };
+    marks.into_iter().flatten().any(|mark| memmem::find(text.as_bytes(), mark.as_bytes()).is_some())
 }
 
 /// What does not belong into a template and its files, in the order of the files.
 pub(crate) fn foreign_in(template: &dyn Template) -> Vec<Foreign> {
     let language = template.language();
+    template.origins().iter().flat_map(|origin| in_text(origin, language)).collect()
+}
+
+fn in_text(origin: &Origin, language: Language) -> Vec<Foreign> {
+    if !may_have(&origin.text, language) {
+        return Vec::new();
+    }
     let pattern = match language {
         Language::Handlebars => &*HANDLEBARS,
         Language::Freemarker => &*FREEMARKER,
         Language::Jinja => &*JINJA,
     };
-    template.origins().iter().flat_map(|origin| in_text(origin, language, pattern)).collect()
-}
-
-fn in_text<'o>(
-    origin: &'o Origin,
-    language: Language,
-    pattern: &'o Regex,
-) -> impl Iterator<Item = Foreign> + 'o {
-    pattern.captures_iter(&origin.text).filter_map(move |found| {
+    let found = pattern.captures_iter(&origin.text).filter_map(|found| {
         let (written, of) = GROUPS.iter().find_map(|&(group, of)| Some((found.name(group)?, of)))?;
         let (line, column) = line_and_column(&origin.text, written.start());
         let place = Place { template: origin.shown.clone(), line, column };
         Some(Foreign { place, written: written.as_str().to_owned(), of, language })
-    })
+    });
+    found.collect()
 }
 
 #[cfg(test)]
@@ -102,9 +124,8 @@ mod tests {
     use super::*;
 
     fn found(own: Language, text: &str) -> Vec<(String, String)> {
-        let pattern = pattern_for(own);
         let origin = Source::value(Path::new("c/t"), "t", text).origin;
-        in_text(&origin, own, &pattern).map(|it| (it.to_string(), it.place.to_string())).collect()
+        in_text(&origin, own).iter().map(|it| (it.to_string(), it.place.to_string())).collect()
     }
 
     fn finds(own: Language, text: &str, written: &str, of: &str, place: &str) {
