@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use mailrun::results::{Column, ResultFiles};
 use mailrun::sandbox::{Options, record};
@@ -212,6 +213,13 @@ fn copy(from: &Path, to: &Path) {
 
 /// Sends to two of four recipients: the other two are refused for now. Then the process is killed.
 fn begin(scene: &Scene) {
+    let mut child = start(scene);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// The same process, still waiting to try the other two again.
+fn start(scene: &Scene) -> Child {
     let rows =
         "r0@one.example,0\nr1@one.example,1\nrcpt-451-once+a@one.example,2\nrcpt-451-once+b@one.example,3\n";
     scene.dir.write("one.csv", format!("email,n\n{rows}"));
@@ -225,8 +233,19 @@ fn begin(scene: &Scene) {
         assert!(child.try_wait().unwrap().is_none());
         std::thread::yield_now();
     }
+    child
+}
+
+#[test]
+fn a_longer_list_waits_for_the_run_that_is_being_sent() {
+    let scene = Scene::new();
+    let mut child = start(&scene);
+    let rows = fs::read_to_string(scene.dir.path().join("one.csv")).unwrap();
+    scene.dir.write("one.csv", rows + "r9@one.example,9\n");
+    scene.send(&[]).ended(75).says("another process");
     child.kill().unwrap();
     child.wait().unwrap();
+    scene.send(&[]).ended(2).says("was started with different content (the target group)");
 }
 
 /// Begins a run that sends nothing yet.
