@@ -40,7 +40,8 @@ impl Stop {
             ("stop.max-invalid-percent", self.max_invalid_percent),
         ] {
             if !(0.0..=100.0).contains(&percent) {
-                return Err(Mistake::new(key, format!("{percent} percent"), "use 0 to 100"));
+                let short = key.trim_start_matches("stop.");
+                return Err(Mistake::new(key, format!("`{short}` is {percent}"), "use 0 to 100"));
             }
         }
         if !(10..=1_000_000).contains(&self.bounce_window) {

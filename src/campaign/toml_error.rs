@@ -60,7 +60,9 @@ fn wrong_type(message: &str, key: Option<&str>) -> Option<Said> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
     let wanted = match expected.trim_start_matches("a ").trim_start_matches("an ") {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" | "isize" | "integer" => "a whole number",
         "f32" | "f64" | "float" => "a number",
         "boolean" => "`true` or `false`",

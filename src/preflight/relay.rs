@@ -11,17 +11,22 @@ use crate::smtp::{Concern, ConnectError, Target, probe};
 /// A certificate that expires sooner is a warning.
 const WARN_DAYS: i64 = 14;
 
-/// Checks the relay at `target`. `now` is compared with the end of its certificate.
-pub(crate) async fn check(target: &Target, now: Timestamp) -> Vec<Finding> {
+/// Checks the relay at `target`; its own name, where it has one, tells it from others of one host.
+/// `now` is compared with the end of its certificate.
+pub(crate) async fn check(name: Option<&str>, target: &Target, now: Timestamp) -> Vec<Finding> {
     let host = &target.host;
+    let relay = match name {
+        Some(name) => format!("the relay `{name}` at `{host}`"),
+        None => format!("the relay `{host}`"),
+    };
     match probe(target).await {
-        Err(error) => vec![failed(host, &error)],
+        Err(error) => vec![failed(&relay, &error)],
         Ok(probe) => {
             let how = probe.tls.as_deref().unwrap_or("without TLS");
-            let seen = format!("the relay `{host}` ({}) answers, {how}", probe.remote_ip);
+            let seen = format!("{relay} ({}) answers, {how}", probe.remote_ip);
             let mut findings = vec![Finding::new(Id::Relay, seen)];
             if probe.tls.is_none() && !probe.remote_ip.is_loopback() {
-                let seen = format!("mail goes to the relay `{host}` without TLS");
+                let seen = format!("mail goes to {relay} without TLS");
                 findings
                     .push(Finding::new(Id::RelayInClear, seen).fix("[delivery.relay]\ntls = \"required\""));
             }
@@ -33,8 +38,8 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Vec<Finding> {
     }
 }
 
-fn failed(host: &str, error: &ConnectError) -> Finding {
-    let seen = format!("the relay `{host}`: {error}");
+fn failed(relay: &str, error: &ConnectError) -> Finding {
+    let seen = format!("{relay}: {error}");
     let (id, fix) = match error.concern() {
         Concern::Tls => {
             (Id::RelayTls, "write `host` as in the relay's certificate, or name its authority in `ca-file`")
@@ -147,7 +152,9 @@ mod tests {
             extensions: crate::smtp::Extensions::default(),
             secrets: crate::smtp::Secrets::default(),
         };
-        check(&target, Timestamp::wall()).await.iter().map(|f| (f.level, f.id.as_str())).collect()
+        let found = check(Some("partner"), &target, Timestamp::wall()).await;
+        assert!(found[0].seen.starts_with("the relay `partner` at `localhost`"), "{}", found[0].seen);
+        found.iter().map(|f| (f.level, f.id.as_str())).collect()
     }
 
     #[tokio::test]

@@ -29,6 +29,10 @@ fn an_error_in_the_campaign_file_shows_its_line() {
     );
     dir.write(&file, text.replace("connections", "conections").replace("port = 9", "port = \"nine\""));
     dir.run(&["plan", &file]).ended(2).says("`port` is the text \"nine\", and must be a whole number");
+    dir.write(&file, text.replace("port = 9", "port = 99999"));
+    dir.run(&["plan", &file]).ended(2).says("`port` is `99999`, and must be a whole number from 0 to 65535");
+    dir.write(&file, text + "[stop]\nmax-invalid-percent = 200\n");
+    dir.run(&["plan", &file]).ended(2).says("`max-invalid-percent` is 200").says("use 0 to 100");
 }
 
 #[test]

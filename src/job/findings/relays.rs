@@ -18,7 +18,8 @@ pub(crate) async fn relay_findings(job: &Job<'_>) -> Result<Vec<Finding>, JobErr
     let mut findings = Vec::new();
     for relay in main.chain(named.filter(|_| campaign.delivery.route != RouteKind::Sandbox)) {
         let target = target(campaign, relay).await?;
-        findings.extend(preflight::relay::check(&target, job.workspace.clock().wall()).await);
+        let now = job.workspace.clock().wall();
+        findings.extend(preflight::relay::check(relay.name.as_deref(), &target, now).await);
     }
     Ok(findings)
 }
