@@ -16,7 +16,7 @@ use crate::compose::return_path::{PathToken, RunHash, run_hash};
 use crate::compose::token::{self, Purpose, Token};
 use crate::feedback::{By, Event, Kind, Recipient};
 use crate::journal::{Reader, RowState, States};
-use crate::mail::{Address, Disposition, Timestamp};
+use crate::mail::{Address, Timestamp};
 use crate::plan::Plan;
 use crate::run_dir::{Manifest, StoredRun};
 use crate::state;
@@ -345,24 +345,14 @@ impl<'k> Open<'k> {
     fn handed_over(&self, row: u32) -> Result<Option<Timestamp>, JobError> {
         let Some((journal, states)) = &self.journal else { return Ok(None) };
         let started = self.known.manifest.started;
-        Ok(match states.state(row) {
-            RowState::Untouched | RowState::Pending => None,
-            RowState::Open | RowState::Unknown => started,
-            RowState::Final(Disposition::Accepted | Disposition::InDoubt) => {
+        let state = states.state(row);
+        Ok(match state {
+            _ if !state.may_be_mailed() => None,
+            RowState::Final(_) => {
                 let outcome = journal.details().outcome(states, row)?;
                 outcome.map(|outcome| outcome.last_attempt_at.unwrap_or(outcome.at)).or(started)
             }
-            RowState::Final(
-                Disposition::Bounced
-                | Disposition::Deferred
-                | Disposition::Suppressed
-                | Disposition::Duplicate
-                | Disposition::Invalid
-                | Disposition::RenderFailed
-                | Disposition::NotAttempted
-                | Disposition::AlreadySent
-                | Disposition::Capped,
-            ) => None,
+            RowState::Untouched | RowState::Pending | RowState::Open | RowState::Unknown => started,
         })
     }
 }

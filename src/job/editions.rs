@@ -89,23 +89,7 @@ impl Workspace {
         }
         let states = state.read_journal(dir)?.states()?;
         let plan = manifest.open_plan(&dir.plan())?;
-        let mailed = recipients(manifest, &plan, &states, |state| match state {
-            RowState::Final(Disposition::Accepted | Disposition::InDoubt) => true,
-            RowState::Final(
-                Disposition::Bounced
-                | Disposition::Deferred
-                | Disposition::Suppressed
-                | Disposition::Duplicate
-                | Disposition::Invalid
-                | Disposition::RenderFailed
-                | Disposition::NotAttempted
-                | Disposition::AlreadySent
-                | Disposition::Capped,
-            )
-            | RowState::Untouched
-            | RowState::Pending => false,
-            RowState::Open | RowState::Unknown => true,
-        });
+        let mailed = recipients(manifest, &plan, &states, RowState::may_be_mailed);
         let editions = state.editions()?;
         let claimed = editions.run(&mark(manifest))?.map(|run| run.at);
         let at = self.last_mail(dir, manifest).max(claimed.unwrap_or_default());

@@ -24,6 +24,28 @@ pub enum RowState {
     Unknown,
 }
 
+impl RowState {
+    /// Whether its recipient got the message, or may have got it.
+    pub fn may_be_mailed(self) -> bool {
+        match self {
+            Self::Open | Self::Unknown => true,
+            Self::Untouched | Self::Pending => false,
+            Self::Final(disposition) => match disposition {
+                Disposition::Accepted | Disposition::InDoubt => true,
+                Disposition::Bounced
+                | Disposition::Deferred
+                | Disposition::Suppressed
+                | Disposition::Duplicate
+                | Disposition::Invalid
+                | Disposition::RenderFailed
+                | Disposition::NotAttempted
+                | Disposition::AlreadySent
+                | Disposition::Capped => false,
+            },
+        }
+    }
+}
+
 /// A part of the journal that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
