@@ -15,6 +15,7 @@ mod compose;
 mod cpu;
 mod end_to_end;
 mod journal;
+mod letters;
 mod list;
 mod pacer;
 mod results;
@@ -40,7 +41,7 @@ fn config() -> Criterion<CpuTime> {
 criterion_group! {
     name = stages;
     config = config();
-    targets = list::read, list::screen, compose::compose, sign::sign, pacer::pacer, session::session,
+    targets = list::read, list::screen, compose::compose, letters::letters, sign::sign, pacer::pacer, session::session,
         classify::classify, journal::journal, results::results
 }
 criterion_group! {

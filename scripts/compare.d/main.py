@@ -31,7 +31,7 @@ LIMIT_ROUNDS = 200  # signatures for the limit, in each round
 
 
 def arguments():
-    names = [each.name for each in work.WORKLOADS] + [each.name for each in tools.TOOLS] + ["duckdb"] + PARTS
+    names = [each.name for each in work.WORKLOADS] + [each.name for each in tools.TOOLS] + plan.PEERS + PARTS
     parser = argparse.ArgumentParser(prog="scripts/compare", description="Measures mailrun beside other programs.")
     parser.add_argument("--rounds", type=int, help="how often everything is measured (5)")
     parser.add_argument("--rows", type=count, help="rows of the 10kb campaign; the others have a part, or a multiple, of them (4000)")
@@ -69,7 +69,7 @@ class Comparison:
         # What --only names of one kind (workloads and parts, or programs) leaves out the others of that kind.
         wanted = set(given.only)
         sorts = [each.name for each in work.WORKLOADS] + PARTS
-        programs = [each.name for each in tools.TOOLS] + ["duckdb"]
+        programs = [each.name for each in tools.TOOLS] + plan.PEERS
         self.sorts = [name for name in sorts if name in wanted or not wanted & set(sorts)]
         self.programs = [name for name in programs if name in wanted or not wanted & set(programs)]
 
@@ -132,20 +132,25 @@ class Comparison:
         return [tool for tool in tools.TOOLS if (tool.name in self.programs or tool.name == always) and tool.takes(workload)]
 
     def send(self, bench, round_):
-        name, signed = bench.workload.name, bench.workload.signed
-        if signed and bench.body_bytes:
-            command = [tools.PEERS / "peer-limit", work.KEY, LIMIT_ROUNDS, bench.body_bytes]
-            found = json.loads(process.run(command, self.home / "limit.log").output)
-            hash_ = found["hash"][str(bench.body_bytes)]
-            sizes = {"body_bytes": bench.body_bytes, "signature": found["signature"], "hash": hash_}
-            self.note("limit", round_, sizes | {"limit": found["signature"] + hash_}, workload=name)
+        name = bench.workload.name
+        if bench.workload.signed and bench.body_bytes:
+            for masked in (False, True) if tools.IFMA else (False,):
+                self.note("limit", round_, self.limit(bench.body_bytes, masked), workload=name, masked=masked)
         chosen = self.tools(bench.workload)
         # Another one goes first in every round.
         for tool in chosen[round_ % len(chosen):] + chosen[:round_ % len(chosen)] if chosen else []:
             self.note("send", round_, bench.measure(tool), workload=name, tool=tool.name)
 
+    def limit(self, body_bytes, masked):
+        """CPU seconds of one signature and one hash on all cores at once, by whichever library is quicker at both."""
+        command = [tools.PEERS / "peer-limit", work.KEY, LIMIT_ROUNDS, os.cpu_count(), body_bytes]
+        usage = process.run(command, self.home / "limit.log", env=os.environ | (tools.MASKED if masked else {}))
+        found = {library: {"signature": each["signature"], "hash": each["hash"][str(body_bytes)]} for library, each in json.loads(usage.output).items()}
+        library = min(found, key=lambda name: sum(found[name].values()))
+        return {"body_bytes": body_bytes, "libraries": found, "library": library, **found[library], "limit": sum(found[library].values())}
+
     def plan(self, plans, round_):
-        chosen = [name for name in ("mailrun", "duckdb") if name in self.programs]
+        chosen = [name for name in plan.PLANNERS if name in self.programs]
         for kind in figures.KINDS:
             planned = []
             for tool in chosen[::1 if round_ % 2 else -1]:
@@ -154,7 +159,7 @@ class Comparison:
                 self.note("plan", round_, found, tool=tool, kind=kind)
             plans.agree(planned)
         for tool in chosen:
-            self.note("empty", round_, plan.empty(tool, plans.folder), tool=tool)
+            self.note("empty", round_, plans.empty(tool), tool=tool)
 
     def mailrun_alone(self, mine, round_):
         if "first" in self.sorts:
@@ -178,7 +183,7 @@ def machine(missing):
     memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())[1])
     commit = said(["git", "describe", "--always", "--dirty", "--abbrev=12"])
     lock = (work.ROOT / "benches" / "peers" / "Cargo.lock").read_text()
-    versions = {name: re.search(rf'name = "{name}"\nversion = "([^"]+)"', lock)[1] for name in ("lettre", "mail-send", "mail-auth", "ring")}
+    versions = {name: re.search(rf'name = "{name}"\nversion = "([^"]+)"', lock)[1] for name in ("lettre", "mail-send", "mail-auth", "ring", "aws-lc-rs")}
     for line in (work.ROOT / "scripts" / "compare.d" / "requirements.txt").read_text().split():
         name, _, version = line.partition("==")
         versions[name] = version
@@ -186,7 +191,7 @@ def machine(missing):
     if shutil.which("opendkim"):
         versions["OpenDKIM"] = re.search(r"v([\d.]+)", said(["opendkim", "-V"]))[1]
     return {
-        "cpu": cpu[1] if cpu else platform.processor(), "cores": os.cpu_count(), "memory_gib": round(memory / 2**20), "kernel": platform.release(),
+        "cpu": cpu[1] if cpu else platform.processor(), "ifma": tools.IFMA, "cores": os.cpu_count(), "memory_gib": round(memory / 2**20), "kernel": platform.release(),
         "mailrun": said([os.environ["MAILRUN"], "--version"]), "binary": hashlib.sha256(Path(os.environ["MAILRUN"]).read_bytes()).hexdigest()[:16],
         "commit": commit, "command": shlex.join(["scripts/compare", *sys.argv[1:]]),
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "versions": versions, "missing": missing,

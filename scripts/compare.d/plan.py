@@ -1,6 +1,6 @@
-"""The plan: mailrun and DuckDB read a list, find duplicates, leave out who is suppressed, and write the rest.
+"""The plan: mailrun, DuckDB and Polars read a list, find duplicates, leave out who is suppressed, and write the rest.
 
-Both as whole processes, with the list of the suppressed already in each one's own store. What a process costs that does nothing is
+All as whole processes, with the list of the suppressed already in each one's own store. What a process costs that does nothing is
 measured beside them (`empty`).
 """
 
@@ -16,7 +16,9 @@ from process import Failed
 
 DUPLICATES = "2%"
 SUPPRESSED = 0.1  # for each row: so many entries of the suppression list; half of them are of the list
-SCRIPT = work.ROOT / "scripts" / "compare.d" / "plan_duckdb.py"
+SCRIPTS = {name: work.ROOT / "scripts" / "compare.d" / f"plan_{name}.py" for name in ("duckdb", "polars")}
+PEERS = list(SCRIPTS)
+PLANNERS = ["mailrun", *PEERS]
 
 
 class Plans:
@@ -28,7 +30,7 @@ class Plans:
         self.suppress()
 
     def suppress(self):
-        """The same suppressed addresses for both: spread over the list, and as many that are not on it."""
+        """The same suppressed addresses for all: spread over the list, and as many that are not on it."""
         entries = int(self.rows * SUPPRESSED)
         store, file = self.folder / "suppressed.duckdb", self.folder / "suppressed.parquet"
         with duckdb.connect(str(store)) as database:
@@ -46,7 +48,8 @@ class Plans:
             campaign = work.write_campaign(work.SHORT, self.folder, self.lists[kind], 25)
             command = work.mailrun("plan", self.folder, campaign, "--json")
         else:
-            command = [sys.executable, SCRIPT, self.lists[kind], self.folder / "suppressed.duckdb", self.folder / "plan.parquet"]
+            suppressed = self.folder / ("suppressed.duckdb" if tool == "duckdb" else "suppressed.parquet")
+            command = [sys.executable, SCRIPTS[tool], self.lists[kind], suppressed, self.folder / "plan.parquet"]
         usage = process.run(command, self.folder / f"{tool}.log", memory=True)
         found = json.loads(usage.output)
         planned = found["screening"]["accepted"] if tool == "mailrun" else found["planned"]
@@ -54,13 +57,12 @@ class Plans:
                 "peak": usage.peak, "peak_own": usage.peak_own}
 
     def agree(self, counts):
-        """Both must plan the same rows."""
+        """All must plan the same rows."""
         if len(set(counts)) != 1:
             raise Failed(f"the plans differ: {counts} rows")
 
-
-def empty(tool, folder):
-    """What a process of that program costs that does nothing."""
-    command = [os.environ["MAILRUN"], "--version"] if tool == "mailrun" else [sys.executable, SCRIPT]
-    usage = process.run(command, folder / "empty.log")
-    return {"rows": 0, "wall": usage.wall, "user": usage.user, "system": usage.system, "cpu": usage.cpu}
+    def empty(self, tool):
+        """What a process of that program costs that does nothing."""
+        command = [os.environ["MAILRUN"], "--version"] if tool == "mailrun" else [sys.executable, SCRIPTS[tool]]
+        usage = process.run(command, self.folder / "empty.log")
+        return {"rows": 0, "wall": usage.wall, "user": usage.user, "system": usage.system, "cpu": usage.cpu}

@@ -178,6 +178,11 @@ def wait_for_port(port, process):
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
+def stolen():
+    """Seconds that the machine's cores wanted to work while the hypervisor let others do so, since its start (proc(5), /proc/stat)."""
+    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8]) * TICK
+
+
 def cpu_of_session(leader):
     """CPU seconds of a session: of its processes that live, and of those that its leader has waited for."""
     total = 0.0

@@ -9,7 +9,7 @@ from figures import KINDS, Spread
 from tools import TOOLS
 from workload import WORKLOADS
 
-PLANNERS = {"mailrun": "mailrun", "duckdb": "DuckDB"}
+PLANNERS = {"mailrun": "mailrun", "duckdb": "DuckDB", "polars": "Polars, streaming"}
 
 NOTES = """
 ## What the figures are
@@ -17,7 +17,9 @@ NOTES = """
 - Every figure is of whole processes, from start to exit: reading, screening, journal and results of mailrun included. The others keep no journal
   and write no results.
 - CPU is user and system time, of the client and of the sink apart. Medians of all rounds; ratios are taken round by round.
-- The limit is the CPU of one RSA-2048 signature and one SHA-256 of the body, by ring alone, measured in the same round.
+- The limit is the CPU of one RSA-2048 signature and one SHA-256 of the body, measured in the same round on all cores at once, by ring or by AWS-LC,
+  whichever is quicker. AWS-LC signs twice as fast where the processor has AVX-512 IFMA; on such a processor both are measured a second time with it
+  masked (`OPENSSL_ia32cap`), as on a processor without.
 - A personalised letter has the recipient's name, town, number, segment and link in it, some 50 places in all, whatever its size; every program fills
   in the same text.
 - lettre's connections wait: it writes the end of a message apart from its text and leaves Nagle's algorithm on, so that each message waits for the
@@ -26,8 +28,8 @@ NOTES = """
 - Python is one process with one connection, as such scripts are written, and has a twentieth of the rows.
 - Postfix with OpenDKIM is fed by smtp-source, with its own text of the same size: nothing is rendered. The CPU is that of all of Postfix's processes
   and of opendkim.
-- DuckDB runs in Python with as many threads as there are cores; it reads CSV as text, without looking for types. Both have the suppressed addresses in
-  their own store beforehand.
+- DuckDB and Polars run in Python with as many threads as there are cores; they read CSV as text, without looking for types. DuckDB has the suppressed
+  addresses in a store of its own beforehand, Polars in a Parquet file.
 - Memory "without mapped files" is what can't be given back: the plan is a mapped file.
 - CPU by stage: perf's shares of one run, times the median of the runs without perf. `runtime` is tokio and rayon waking threads and looking for work.
 """
@@ -44,13 +46,15 @@ class Report:
         return "\n".join(filter(None, ["# mailrun beside others\n", self.machine_text(), self.goals_table(), *workloads, *others, NOTES]))
 
     def machine_text(self):
-        machine = self.machine
+        machine, stolen = self.machine, self.figures.stolen()
+        kind = {True: " with AVX-512 IFMA", False: " without AVX-512 IFMA"}.get(machine.get("ifma"), "")
         lines = [
-            f"machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}",
+            f"machine: {machine['cpu']}{kind}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}",
             f"mailrun: {machine['mailrun']}, SHA-256 {machine['binary']}…; scripts of commit {machine['commit']}",
             f"command: `{machine['command']}`",
             f"when: {machine['when']}",
             "beside it: " + ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
+            *([] if stolen is None else [f"time that the hypervisor gave to others: at most {stolen:.1%} of a measurement"]),
             *(f"not measured: {name}: {why}" for name, why in machine["missing"].items()),
         ]
         return "".join(f"- {line}\n" for line in lines)
@@ -72,13 +76,14 @@ class Report:
             row = [tool.title, f"{found[0]['rows']:,}", f"{proof[0]['bytes']:,}" if proof else ""]
             row += [Spread.of(map(value, found)).text("{:,.0f}") for value in (figures.rate, figures.cpu, figures.sink_cpu)]
             if workload.signed:
-                row.append(shown(self.figures.ratio(found, self.figures.limits(workload.name), figures.cpu, figures.limit)))
+                limits = self.figures.limits(workload.name, tool.name == "masked")
+                row.append(shown(self.figures.ratio(found, limits, figures.cpu, figures.limit)))
             else:
                 row += [shown(self.figures.ratio(found, source, value)) for value in (figures.rate, figures.cpu)]
             rows.append(row)
         if not rows:
             return None
-        limit = self.spread(figures.limit, "limit", workload=workload.name)
+        limit = Spread.of(map(figures.limit, self.figures.limits(workload.name)))
         text = f"One signature and one hash of the body: {limit.text('{:,.0f}')} µs of CPU.\n\n" if limit else ""
         header = ["", "rows", "bytes a message", "messages/s", "client CPU a message, µs", "sink CPU a message, µs"]
         header += ["client CPU ÷ limit"] if workload.signed else ["messages/s ÷ smtp-source's", "client CPU ÷ smtp-source's"]

@@ -23,6 +23,10 @@ PEERS = Path(os.environ.get("MAILRUN_PEERS", "target/peers/release"))
 PYTHON_SHARE, FEWEST = 0.05, 20  # it sends so slowly that a twentieth of the list says as much
 PROOF = 4  # messages that are looked at
 NUMBER = itertools.count(1)
+# AWS-LC signs twice as fast where the processor has AVX-512 IFMA: bit 21 of EBX of CPUID's leaf 7, the low half of the second value
+# (crypto/fipsmodule/cpucap/cpu_intel.c). Without it such a processor shows how the others do.
+IFMA = "avx512ifma" in Path("/proc/cpuinfo").read_text().split()
+MASKED = {"OPENSSL_ia32cap": "~0x0:~0x200000"}
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,17 @@ class Tool:
     share: float = 1.0
     takes: callable = field(default=lambda workload: True)
     command: callable = None
+    environment: dict = field(default_factory=dict)
+    own: bool = False  # it is mailrun, in some way
 
 
-def mailrun(workload, folder, list_, port):
-    home = folder / f"run-{next(NUMBER)}"
-    campaign = work.write_campaign(workload, folder, list_, port)
-    return work.mailrun("send", home, campaign, "--json", "--no-check")
+def mailrun(durability="power-loss"):
+    def command(workload, folder, list_, port):
+        home = folder / f"run-{next(NUMBER)}"
+        campaign = work.write_campaign(workload, folder, list_, port, durability)
+        return work.mailrun("send", home, campaign, "--json", "--no-check")
+
+    return command
 
 
 def rust(name):
@@ -52,7 +61,10 @@ def python(workload, folder, list_, port):
 
 
 TOOLS = [
-    Tool("mailrun", "mailrun", command=mailrun),
+    Tool("mailrun", "mailrun", command=mailrun(), own=True),
+    Tool("process-crash", "mailrun, durability process-crash", takes=lambda workload: workload.name == "10kb",
+         command=mailrun("process-crash"), own=True),
+    Tool("masked", "mailrun, AVX-512 IFMA masked", takes=lambda workload: IFMA and workload.signed, command=mailrun(), environment=MASKED, own=True),
     Tool("lettre", "lettre + mail-auth", 0.25, takes=lambda workload: workload.personalised, command=rust("peer-lettre")),
     Tool("mail-send", "mail-send + mail-auth", takes=lambda workload: workload.personalised, command=rust("peer-mail-send")),
     Tool("python", "Python: smtplib + dkimpy", PYTHON_SHARE, lambda workload: workload.personalised, python),
@@ -83,7 +95,8 @@ class Bench:
             return self.message_bytes
         list_, kept = self.list(PROOF), self.folder / f"kept-{tool.name}"
         with sink.Sink(self.folder, keep=kept) as receiver:
-            process.run(tool.command(self.workload, self.folder, list_, receiver.port), self.folder / "proof.log", longest=60)
+            command = tool.command(self.workload, self.folder, list_, receiver.port)
+            process.run(command, self.folder / "proof.log", longest=60, env=os.environ | tool.environment)
         messages = sink.kept(kept)
         check(self.workload, tool, messages)
         if tool.name == "mailrun":
@@ -97,19 +110,21 @@ class Bench:
         list_ = self.list(rows)
         if tool.name == "postfix":
             return postfix.measure(self.folder, rows, self.body_bytes)
+        stolen = process.stolen()
         with sink.Sink(self.folder) as receiver:
             if tool.name == "smtp-source":
                 command = ["smtp-source", "-d", "-s", work.CONNECTIONS, "-l", self.message_bytes, "-m", rows, "-f", work.FROM,
                            "-t", "reader@d1.example", f"127.0.0.1:{receiver.port}"]
             else:
                 command = tool.command(self.workload, self.folder, list_, receiver.port)
-            usage = process.run(command, self.folder / f"{tool.name}.log")
-        if tool.name == "mailrun":
+            usage = process.run(command, self.folder / f"{tool.name}.log", env=os.environ | tool.environment)
+        stolen = process.stolen() - stolen
+        if tool.own:
             self.tidy(usage.output, rows)
         if self.workload.personalised and receiver.messages != rows:
             raise Failed(f"{tool.name}, {self.workload.name}: {rows} rows, but smtp-sink took {receiver.messages} messages")
         return {"rows": rows, "wall": usage.wall, "user": usage.user, "system": usage.system, "cpu": usage.cpu,
-                "sink_cpu": receiver.cpu, "messages": receiver.messages}
+                "sink_cpu": receiver.cpu, "messages": receiver.messages, "stolen": stolen}
 
     def tidy(self, output, rows):
         """Holds mailrun's own count against the list, and removes its run directories: they are as large as the list."""

@@ -143,6 +143,7 @@ CAMPAIGN = """\
 [campaign]
 id = "{name}"
 kind = "{kind}"
+{unsubscribe}
 [sender]
 from = "{from_name} <{from_}>"
 return-path = "{return_path}"
@@ -170,18 +171,21 @@ connections = {connections}
 [delivery.retry]
 first = "1s"
 give-up-after = "5s"
+[journal]
+durability = "{durability}"
 """
 SIGNING = f'[[dkim]]\ndomain = "{DOMAIN}"\nselector = "{SELECTOR}"\nkey = "key.pem"\n'
 
 
-def write_campaign(workload, folder, list_, port):
+def write_campaign(workload, folder, list_, port, durability="power-loss"):
     """mailrun's campaign file, beside the templates. Returns its path."""
     template = 'attachments = ["catalogue.pdf"]\n' if workload.attachment else ""
     if not workload.personalised:
         template += "personalised = false\n"
-    text = CAMPAIGN.format(name=workload.name, kind="news" if workload.personalised else "alarm", from_name=FROM_NAME, from_=FROM, return_path=RETURN_PATH, list=list_, port=port,
+    text = CAMPAIGN.format(name=workload.name, kind="news" if workload.personalised else "alarm",
+                           unsubscribe="without-unsubscribe = true" if workload.personalised else "", from_name=FROM_NAME, from_=FROM, return_path=RETURN_PATH, list=list_, port=port,
                            display_name='name = "full_name"' if workload.personalised else "", template=template,
-                           subject=(folder / "subject.hbs").read_text(), connections=CONNECTIONS)
+                           subject=(folder / "subject.hbs").read_text(), connections=CONNECTIONS, durability=durability)
     path = folder / "campaign.toml"
     path.write_text(text + (SIGNING if workload.signed else ""))
     return path
