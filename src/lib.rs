@@ -30,6 +30,7 @@
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
 //! | `preflight` | checks before sending |
+//! | `domain` | who sends in a domain's name, and its policy |
 //! | `report` | pages about runs: one self-contained HTML file each |
 //! | `job` | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
@@ -120,6 +121,7 @@ pub mod state;
 pub mod run;
 pub mod sandbox;
 pub(crate) mod preflight;
+pub(crate) mod domain;
 pub(crate) mod report;
 pub(crate) mod job;
 pub mod cli;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Account, Defaults};
 use super::error::Mistake;
+use super::platforms::{self, Platform};
 use super::units::optional_text;
 use super::{Campaign, CampaignError, Dkim, MxTls, RelayTls, RouteKind};
 use crate::kit::text::command;
@@ -33,6 +34,9 @@ pub struct Senders {
     /// `[[account]]`, in order.
     #[serde(default, rename = "account", skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<Account>,
+    /// `[[platform]]`, in order: who else sends in the name of the domains.
+    #[serde(default, rename = "platform", skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<Platform>,
     /// The file.
     #[serde(skip)]
     pub path: PathBuf,
@@ -173,8 +177,9 @@ impl Senders {
             }
         }
         let registered: Vec<_> = senders.senders.iter().filter_map(RegisteredSender::in_account).collect();
-        let checked =
-            check_each(&senders.senders).and_then(|()| accounts::check(&senders.accounts, &registered));
+        let checked = check_each(&senders.senders)
+            .and_then(|()| accounts::check(&senders.accounts, &registered))
+            .and_then(|()| platforms::check(&mut senders.platforms));
         checked.map_err(|mistake| CampaignError::check(path, &text, mistake))?;
         Ok(senders)
     }
@@ -191,6 +196,10 @@ impl Senders {
     /// # Errors
     /// Its From is not registered, or it contradicts its sender.
     pub fn apply(&self, campaign: &mut Campaign) -> Result<(), NotRegistered> {
+        // A file that only names platforms registers nobody.
+        if self.senders.is_empty() && !self.platforms.is_empty() {
+            return Ok(());
+        }
         let address = campaign.sender.from.address.clone();
         let from = address.to_string();
         let sender = self.find(&address).ok_or_else(|| NotRegistered::From { from: from.clone() })?;

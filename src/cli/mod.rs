@@ -14,6 +14,7 @@ mod console;
 mod diagnostic;
 mod dkim;
 mod dns;
+mod domain;
 mod errors;
 mod exit;
 mod feedback;
@@ -122,6 +123,8 @@ enum Command {
     Suppress(suppress::Args),
     /// Read what comes back: bounces, complaints, unsubscribes, auto-replies
     Feedback(feedback::Args),
+    /// Show who sends in the name of a domain, and what its DMARC policy needs
+    Domain(domain::Args),
     /// Run the embedded SMTP receiver alone, for load tests
     Sandbox(sandbox::Args),
     /// Generate a target group of any size, for load tests
@@ -225,6 +228,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Capacity(args) => capacity::run(common, &args),
         Command::Suppress(args) => suppress::run(common, &args),
         Command::Feedback(args) => feedback::run(common, &args),
+        Command::Domain(args) => domain::run(common, &args),
         Command::Sandbox(args) => sandbox::run(common, args),
         Command::Synth(args) => synth::run(common, args),
         Command::Man(args) => man::run(&args, command()),

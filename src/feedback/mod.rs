@@ -14,6 +14,7 @@
 mod address;
 mod attribution;
 mod complaint;
+pub mod domain_reports;
 mod event;
 pub mod log;
 mod memory;
@@ -33,12 +34,13 @@ mod text;
 mod traces;
 
 pub use attribution::{By, Recipient};
+pub use domain_reports::{DomainReports, KeptReport, MemoryDomainReports, NewReport, Period};
 pub use event::{Event, Kind};
 pub use log::{FeedbackLog, Import, Logged, Record, Undo, Undone};
 pub use memory::MemoryFeedback;
 pub use policy::{Action, Effect, Policy, decide};
 pub use reader::Reader;
-pub use reports::{DmarcReport, Report, TlsReport};
+pub use reports::{DmarcReport, DmarcRow, Report, TlsReport, TlsRow};
 pub use said::Feedback;
 pub use source::{Found, Source, SourceError, content_hash, each_mail};
 pub use traces::Traces;

@@ -9,15 +9,15 @@ use super::feedback_settings::policy;
 use super::read_mail::ReadMail;
 use super::workspace::Workspace;
 use crate::feedback::{
-    Action, Effect, Event, FeedbackLog, Found, Import, Policy, Reader, Recipient, Record, Source, Undo,
-    Undone, decide,
+    Action, DomainReports, Effect, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader, Recipient,
+    Record, Report, Source, Undo, Undone, decide,
 };
 use crate::mail::Timestamp;
 use crate::state::{self, StateCopy};
 
 /// So many mails are attributed and kept together,
 const MAILS: usize = 1_000;
-/// or so many events: one mail may have two thousand.
+/// or so many events and rows of reports: one mail may have thousands.
 const EVENTS: usize = 5_000;
 
 /// Reads mails, some hundred at a time, and does what they are to do.
@@ -26,6 +26,7 @@ pub(crate) struct FeedbackRead<'w> {
     reader: Reader,
     policy: Policy,
     log: Arc<dyn FeedbackLog>,
+    domain_reports: Arc<dyn DomainReports>,
     /// What a dry run changes in place of the state.
     _copy: Option<StateCopy>,
     import: Import,
@@ -41,15 +42,19 @@ impl<'w> FeedbackRead<'w> {
     pub(crate) fn new(workspace: &'w Workspace, source: &str, dry_run: bool) -> Result<Self, JobError> {
         let file = workspace.state_file()?;
         let copy = dry_run.then(|| state::copy(&file, workspace.clock().clone())).transpose()?;
-        let log = match &copy {
-            Some(copy) => copy.state().feedback()?,
-            None => workspace.state()?.feedback()?,
+        let (log, domain_reports) = match &copy {
+            Some(copy) => (copy.state().feedback()?, copy.state().domain_reports()?),
+            None => {
+                let state = workspace.state()?;
+                (state.feedback()?, state.domain_reports()?)
+            }
         };
         Ok(Self {
             workspace,
             reader: Reader::default(),
             policy: policy(workspace)?,
             log,
+            domain_reports,
             _copy: copy,
             import: Import { id: None, source: source.to_owned() },
             runs: OnceCell::new(),
@@ -67,7 +72,7 @@ impl<'w> FeedbackRead<'w> {
     /// is returned is kept, and survives a kill.
     pub(crate) fn read(&mut self, source: &Source, mail: Found<'_>) -> Result<Vec<ReadMail>, JobError> {
         let mail = ReadMail::read(&self.reader, source, mail);
-        self.events += mail.recipients.len();
+        self.events += mail.recipients.len() + mail.feedback.report.as_ref().map_or(0, Report::rows);
         self.waiting.push(mail);
         if self.waiting.len() < MAILS && self.events < EVENTS { Ok(Vec::new()) } else { self.finish() }
     }
@@ -81,6 +86,14 @@ impl<'w> FeedbackRead<'w> {
         }
         self.runs()?.attribute(&mut mails)?;
         let now = self.workspace.clock().wall();
+        // First, and known by what they say: after a kill in between they count once.
+        let reports = mails
+            .iter()
+            .filter_map(|mail| Some(NewReport { mail: &mail.hash, report: mail.feedback.report.as_ref()? }));
+        let reports: Vec<NewReport<'_>> = reports.collect();
+        if !reports.is_empty() {
+            self.domain_reports.keep(&reports)?;
+        }
         let records: Vec<Record> = mails.iter().flat_map(|mail| mail.records(now)).collect();
         let mut effects = self.log.append(&mut self.import, &records, &self.policy, now)?.into_iter();
         for mail in &mut mails {

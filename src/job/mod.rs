@@ -19,6 +19,7 @@ mod audit;
 mod check;
 mod conclude;
 mod dns_records;
+mod domain;
 mod dry_run;
 mod editions;
 mod error;
@@ -67,6 +68,7 @@ mod workspace;
 
 pub(crate) use check::{CheckOptions, CheckReport};
 pub(crate) use conclude::{Conclusion, Outcome, Percent, rewrite_results};
+pub(crate) use domain::{name_sources, published_policy};
 pub(crate) use dry_run::DryRunTotals;
 pub(crate) use error::{ErrorClass, JobError, chain};
 pub(crate) use feedback::FeedbackRead;

@@ -64,6 +64,52 @@ pub(super) fn columns(title: &str, columns: &[Column], limit: u64, limit_label: 
     }
 }
 
+/// A column of several parts, one above the other.
+pub(super) struct Stack {
+    /// What it stands for.
+    pub label: String,
+    /// From below: the class that gives its colour, its name, and its height.
+    pub parts: Vec<(&'static str, &'static str, u64)>,
+}
+
+/// Columns of parts, and how high the highest is.
+pub(super) fn stacks(title: &str, stacks: &[Stack]) -> Markup {
+    let sum = |stack: &Stack| stack.parts.iter().fold(0_u64, |sum, (_, _, value)| sum.saturating_add(*value));
+    let most = stacks.iter().map(sum).max().unwrap_or(0);
+    let (floor, room) = (HEIGHT - BELOW, HEIGHT - BELOW - ABOVE);
+    let step = WIDTH / stacks.len().max(1) as f64;
+    let unit = |number: f64| format!("{number:.2}");
+    let height = |value: u64| value as f64 / most.max(1) as f64 * room;
+    let column = |number: usize, stack: &Stack| {
+        let bars = stack.parts.iter().filter(|(_, _, value)| *value > 0).scan(0_u64, |below, part| {
+            let bottom = *below;
+            *below = bottom.saturating_add(part.2);
+            Some((part, bottom, *below))
+        });
+        html! {
+            @for ((class, name, value), bottom, top) in bars {
+                rect class=(format!("bar {class}")) x=(unit(number as f64 * step)) y=(unit(floor - height(top)))
+                    width=(unit((step * 0.85).min(60.0))) height=(unit(height(top) - height(bottom))) {
+                    title { (stack.label) ": " (grouped(*value)) " " (name) }
+                }
+            }
+        }
+    };
+    html! {
+        svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(title) {
+            @for (number, stack) in stacks.iter().enumerate() { (column(number, stack)) }
+            line class="axis" x1="0" x2=(WIDTH) y1=(floor) y2=(floor) {}
+            text x="0" y="12" { "most: " (grouped(most)) }
+            @if let (Some(first), Some(last)) = (stacks.first(), stacks.last()) {
+                text x="0" y=(HEIGHT - 4.0) { (first.label) }
+                @if stacks.len() > 1 {
+                    text x=(WIDTH) y=(HEIGHT - 4.0) text-anchor="end" { (last.label) }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +126,21 @@ mod tests {
         let far = columns("t", &[column(10)], 41, "agreed").into_string();
         assert!(!far.contains("limit"), "{far}");
         assert!(!columns("t", &[], 0, "agreed").into_string().contains("NaN"));
+    }
+
+    #[test]
+    fn parts_stand_on_one_another() {
+        let stack = |parts: &[u64]| Stack {
+            label: "<a>".into(),
+            parts: parts.iter().map(|value| ("good", "ours", *value)).collect(),
+        };
+        let chart = stacks("t", &[stack(&[50, 50]), stack(&[]), stack(&[0, 25])]).into_string();
+        assert!(chart.contains("x=\"0.00\" y=\"109.00\" width=\"60.00\" height=\"91.00\""), "{chart}");
+        assert!(chart.contains("x=\"0.00\" y=\"18.00\" width=\"60.00\" height=\"91.00\""), "{chart}");
+        assert!(chart.contains("x=\"666.67\" y=\"154.50\" width=\"60.00\" height=\"45.50\""), "{chart}");
+        assert_eq!(chart.matches("<rect").count(), 3);
+        assert!(chart.contains("&lt;a&gt;: 50 ours") && !chart.contains("<a>"), "{chart}");
+        assert!(!stacks("t", &[]).into_string().contains("NaN"));
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! Charts are inline SVG whose numbers stand in a table too.
 
 mod chart;
+mod domain;
 mod page;
 mod run;
 
+pub(crate) use domain::domain;
 pub(crate) use page::Page;
 pub(crate) use run::{RunFacts, Slot, run};

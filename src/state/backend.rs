@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::campaign::Durability;
 use crate::edition::Editions;
-use crate::feedback::FeedbackLog;
+use crate::feedback::{DomainReports, FeedbackLog};
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{DailyCaps, Ledger};
@@ -28,6 +28,9 @@ pub trait State: fmt::Debug + Send + Sync {
 
     /// What came back.
     fn feedback(&self) -> Result<Arc<dyn FeedbackLog>, StoreError>;
+
+    /// The reports about domains that came.
+    fn domain_reports(&self) -> Result<Arc<dyn DomainReports>, StoreError>;
 
     /// Whether the run has a journal.
     fn has_journal(&self, run: &RunDir) -> bool;

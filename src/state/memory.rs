@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::backend::State;
 use crate::campaign::Durability;
 use crate::edition::{Editions, MemoryEditions};
-use crate::feedback::{FeedbackLog, MemoryFeedback};
+use crate::feedback::{DomainReports, FeedbackLog, MemoryDomainReports, MemoryFeedback};
 use crate::journal::{Journal, JournalError, JournalRead, MemoryJournal, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger, MemoryCaps, MemoryLedger};
@@ -19,6 +19,7 @@ use crate::suppression::{MemoryList, Suppressions};
 pub(super) struct Memory {
     suppressions: MemoryList,
     feedback: MemoryFeedback,
+    domain_reports: MemoryDomainReports,
     ledger: MemoryLedger,
     caps: MemoryCaps,
     editions: MemoryEditions,
@@ -29,8 +30,10 @@ impl Memory {
     /// Nothing is suppressed and nothing is spent.
     pub(super) fn new(clock: Clock) -> Self {
         let suppressions = MemoryList::default();
+        let feedback = MemoryFeedback::new(suppressions.clone());
         Self {
-            feedback: MemoryFeedback::new(suppressions.clone()),
+            domain_reports: MemoryDomainReports::new(feedback.clone()),
+            feedback,
             suppressions,
             ledger: MemoryLedger::new(clock),
             caps: MemoryCaps::default(),
@@ -68,6 +71,10 @@ impl State for Memory {
 
     fn feedback(&self) -> Result<Arc<dyn FeedbackLog>, StoreError> {
         Ok(Arc::new(self.feedback.clone()))
+    }
+
+    fn domain_reports(&self) -> Result<Arc<dyn DomainReports>, StoreError> {
+        Ok(Arc::new(self.domain_reports.clone()))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {

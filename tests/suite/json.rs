@@ -254,6 +254,15 @@ fn every_command_with_json_prints_what_its_schema_says() {
     assert_eq!(scene.ask_for_lines(0, &["feedback", "read"], &["one.eml", "two.eml"]).len(), 2);
     scene.ask(0, &["feedback", "summary"], &["--domain", "x.example"]);
     scene.ask(0, &["feedback", "undo"], &["--import", "1"]);
+    let row = "<row><source_ip>192.0.2.1</source_ip><count>3</count></row>";
+    let report = crate::domain::report("A", "1", 1_795_392_000, "none", &[format!("<record>{row}</record>")]);
+    dir.write("report.xml", report);
+    let tls = "{\"policies\": [{\"policy\": {\"policy-domain\": \"x.example\"}}]}";
+    dir.write("tls.json", tls);
+    scene.ask_for_lines(0, &["feedback", "read"], &["report.xml", "tls.json"]);
+    scene.ask(0, &["domain", "report"], &["x.example"]);
+    scene.ask(0, &["domain", "report"], &["nobody.example"]);
+    scene.ask(0, &["domain", "policy"], &["mail.example.com"]);
     scene.ask(0, &["synth"], &["made.csv", "--rows", "10"]);
     assert_eq!(scene.ask_for_lines(0, &["sandbox"], &["--listen", "127.0.0.1:0", "--seconds", "0"]).len(), 2);
     fs::rename(dir.run_of("two"), dir.path().join("runs/two/moved")).unwrap();

@@ -14,6 +14,7 @@ mod disk;
 mod earlier;
 mod editions;
 mod exit_codes;
+mod domain;
 mod feedback;
 mod json;
 mod kit;

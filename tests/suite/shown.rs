@@ -492,7 +492,7 @@ fn the_toml_that_is_shown_loads() {
     for page in pages() {
         for block in page.blocks("toml") {
             shown += 1;
-            if block.contains("[[sender]]") {
+            if block.contains("[[sender]]") || block.contains("[[platform]]") {
                 let folder = tempfile::tempdir().unwrap();
                 let path = folder.path().join("senders.toml");
                 fs::write(&path, block).unwrap();

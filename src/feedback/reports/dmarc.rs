@@ -1,11 +1,12 @@
 //! DMARC aggregate reports: RFC 7489 appendix C, and RFC 9990, which adds to it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
+use super::super::source::content_hash;
 use super::xml::{self, Step};
 use crate::mail::Timestamp;
 
@@ -14,7 +15,12 @@ const DEPTH: usize = 32;
 /// More sources than this are not told apart.
 const SOURCES: usize = 200_000;
 
-/// What a report says in sum.
+/// More rows that differ are counted in one without a source.
+const ROWS: usize = 20_000;
+/// A name of the DNS is not longer.
+const NAME_BYTES: usize = 253;
+
+/// What a report says, in sum and row by row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DmarcReport {
     /// Who reports.
@@ -39,20 +45,69 @@ pub struct DmarcReport {
     pub dmarc_pass: u64,
     /// Addresses that sent them.
     pub sources: usize,
+    /// The policy is only being tested: `t=y` (RFC 9990).
+    #[serde(skip)]
+    pub testing: bool,
+    /// Its rows; the same ones are counted together.
+    #[serde(skip)]
+    pub rows: Vec<DmarcRow>,
+    /// Of the report as it was unpacked.
+    #[serde(skip)]
+    pub hash: String,
+}
+
+/// Mails that came from one address in one way. All of it is what others wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct DmarcRow {
+    /// The address that sent them; none where it can't be read.
+    pub source: Option<IpAddr>,
+    /// How many.
+    pub count: u64,
+    /// The domain of `From`.
+    pub from: String,
+    /// A signature is right and of the domain of `From`.
+    pub dkim_aligned: bool,
+    /// SPF is right and for the domain of `From`.
+    pub spf_aligned: bool,
+    /// The domain of the signature: one that is right, if there is any; empty without one.
+    pub dkim_domain: String,
+    /// Its selector.
+    pub selector: String,
+    /// It is right.
+    pub dkim_pass: bool,
+    /// The domain that SPF was asked for.
+    pub spf_domain: String,
+    /// SPF is right.
+    pub spf_pass: bool,
+    /// The receiver knows it as forwarded, or as of a mailing list.
+    pub forwarded: bool,
+    /// The receiver put it aside or refused it.
+    pub withheld: bool,
+}
+
+/// A signature while it is read.
+#[derive(Debug, Default)]
+struct Signature {
+    domain: String,
+    selector: String,
+    pass: bool,
+}
+
+impl Signature {
+    /// What makes it the one to keep: it is right, and of the domain of `From` or one above or
+    /// below.
+    fn rank(&self, from: &str) -> (bool, bool) {
+        let below = |name: &str, above: &str| {
+            name.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        (self.pass, below(&self.domain, from) || below(from, &self.domain))
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn as_time<S: Serializer>(seconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     let micros = i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     serializer.collect_str(&Timestamp(micros))
-}
-
-/// One row while it is read.
-#[derive(Debug, Default)]
-struct Row {
-    source: Option<IpAddr>,
-    count: u64,
-    passes: bool,
 }
 
 /// Above this, text that is not UTF-8 is read as far as it is: a copy would take the memory again.
@@ -66,54 +121,140 @@ fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The begin of a text, as much of it as is kept.
+pub(super) fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(NAME_BYTES)]
+}
+
+/// A name as it is kept: in lower case, and not longer than any.
+pub(super) fn name(text: &str) -> String {
+    bounded(text).trim_end_matches('.').to_lowercase()
+}
+
+fn is_pass(text: &str) -> bool {
+    text.eq_ignore_ascii_case("pass")
+}
+
+/// A record while it is read.
+#[derive(Debug, Default)]
+struct Record {
+    row: DmarcRow,
+    signature: Option<Signature>,
+    /// The signature at hand.
+    open: Signature,
+}
+
+impl Record {
+    fn take(&mut self, place: (&str, &str), text: &str) {
+        let row = &mut self.row;
+        match place {
+            ("source_ip", "row") => row.source = text.parse().ok(),
+            ("count", "row") => row.count = text.parse().unwrap_or_default(),
+            ("dkim", "policy_evaluated") => row.dkim_aligned |= is_pass(text),
+            ("spf", "policy_evaluated") => row.spf_aligned |= is_pass(text),
+            ("disposition", "policy_evaluated") => {
+                row.withheld |= ["quarantine", "reject"].iter().any(|word| text.eq_ignore_ascii_case(word));
+            }
+            ("type", "reason") => {
+                let words = ["forwarded", "trusted_forwarder", "mailing_list"];
+                row.forwarded |= words.iter().any(|word| text.eq_ignore_ascii_case(word));
+            }
+            ("header_from", "identifiers") => row.from = name(text),
+            ("domain", "dkim") => self.open.domain = name(text),
+            ("selector", "dkim") => self.open.selector = name(text),
+            ("result", "dkim") => self.open.pass = is_pass(text),
+            // RFC 7489: the HELO name may be there too, after the envelope's.
+            ("domain", "spf") if row.spf_domain.is_empty() => row.spf_domain = name(text),
+            ("result", "spf") => row.spf_pass |= is_pass(text),
+            _ => {}
+        }
+    }
+
+    /// A signature has ended: the best is kept.
+    fn end_signature(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let rank = open.rank(&self.row.from);
+        if self.signature.as_ref().is_none_or(|kept| kept.rank(&self.row.from) < rank) {
+            self.signature = Some(open);
+        }
+    }
+
+    fn end(mut self) -> DmarcRow {
+        if let Some(Signature { domain, selector, pass }) = self.signature {
+            self.row.dkim_domain = domain;
+            self.row.selector = selector;
+            self.row.dkim_pass = pass;
+        }
+        self.row
+    }
+}
+
 /// Reads a report; `None` if it is none.
 pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
     let text = text(bytes);
     let mut report = DmarcReport::default();
     let mut sources: HashSet<IpAddr> = HashSet::new();
-    let mut path: Vec<String> = Vec::new();
-    let mut row = Row::default();
+    let mut rows: HashMap<DmarcRow, u64> = HashMap::new();
+    let mut path: Vec<&str> = Vec::new();
+    let mut record = Record::default();
     let mut is_report = false;
     xml::walk(&text, |step| match step {
         Step::Start(name) => {
             is_report |= path.is_empty() && name == "feedback";
             if name == "record" {
-                row = Row::default();
+                record = Record::default();
             }
             if path.len() < DEPTH {
-                path.push(name.to_owned());
+                path.push(name);
             }
         }
         Step::Text(text) => {
-            let place: Vec<&str> = path.iter().rev().take(3).map(String::as_str).collect();
-            match *place.as_slice() {
-                ["org_name", "report_metadata", ..] => report.org = text,
-                ["report_id", "report_metadata", ..] => report.report_id = text,
-                ["begin", "date_range", ..] => report.begin = text.parse().unwrap_or_default(),
-                ["end", "date_range", ..] => report.end = text.parse().unwrap_or_default(),
-                ["domain", "policy_published", ..] => report.domain = text,
-                ["p", "policy_published", ..] => report.p = text.to_ascii_lowercase(),
-                ["source_ip", "row", ..] => row.source = text.parse().ok(),
-                ["count", "row", ..] => row.count = text.parse().unwrap_or_default(),
-                ["dkim" | "spf", "policy_evaluated", ..] => row.passes |= text.eq_ignore_ascii_case("pass"),
-                _ => {}
+            let [.., above, place] = *path.as_slice() else { return };
+            match (place, above) {
+                ("org_name", "report_metadata") => report.org = bounded(&text).to_owned(),
+                ("report_id", "report_metadata") => report.report_id = bounded(&text).to_owned(),
+                ("begin", "date_range") => report.begin = text.parse().unwrap_or_default(),
+                ("end", "date_range") => report.end = text.parse().unwrap_or_default(),
+                ("domain", "policy_published") => report.domain = name(&text),
+                ("p", "policy_published") => report.p = bounded(&text).to_ascii_lowercase(),
+                ("testing", "policy_published") => report.testing = text.eq_ignore_ascii_case("y"),
+                place => record.take(place, &text),
             }
         }
         Step::End(name) => {
-            if name == "record" && path.last().is_some_and(|open| open == "record") {
+            let closes = path.last().is_some_and(|open| *open == name);
+            if closes && name == "dkim" && path.len() > 1 && path[path.len() - 2] == "auth_results" {
+                record.end_signature();
+            }
+            if closes && name == "record" {
+                let mut row = std::mem::take(&mut record).end();
+                let count = std::mem::take(&mut row.count);
                 report.records += 1;
-                report.messages = report.messages.saturating_add(row.count);
-                report.dmarc_pass = report.dmarc_pass.saturating_add(if row.passes { row.count } else { 0 });
+                report.messages = report.messages.saturating_add(count);
+                let passes = row.dkim_aligned || row.spf_aligned;
+                report.dmarc_pass = report.dmarc_pass.saturating_add(if passes { count } else { 0 });
                 if sources.len() < SOURCES {
                     sources.extend(row.source);
                 }
+                if rows.len() >= ROWS && !rows.contains_key(&row) {
+                    let (dkim_aligned, spf_aligned) = (row.dkim_aligned, row.spf_aligned);
+                    row = DmarcRow { dkim_aligned, spf_aligned, ..DmarcRow::default() };
+                }
+                let sum = rows.entry(row).or_default();
+                *sum = sum.saturating_add(count);
             }
             // An end without a start closes nothing.
-            if path.last().is_some_and(|open| open == name) {
+            if closes {
                 path.pop();
             }
         }
     });
     report.sources = sources.len();
-    (is_report && (!report.domain.is_empty() || !report.report_id.is_empty())).then_some(report)
+    let is_report = is_report && (!report.domain.is_empty() || !report.report_id.is_empty());
+    is_report.then(|| {
+        report.rows = rows.into_iter().map(|(row, count)| DmarcRow { count, ..row }).collect();
+        report.rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.source.cmp(&b.source)));
+        report.hash = content_hash(bytes);
+        report
+    })
 }

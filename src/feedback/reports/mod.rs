@@ -8,8 +8,8 @@ mod xml;
 
 use serde::Serialize;
 
-pub use dmarc::DmarcReport;
-pub use tls::TlsReport;
+pub use dmarc::{DmarcReport, DmarcRow};
+pub use tls::{TlsReport, TlsRow};
 
 use super::event::Kind;
 
@@ -24,6 +24,14 @@ pub enum Report {
 }
 
 impl Report {
+    /// How many rows are kept of it.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Dmarc(report) => report.rows.len(),
+            Self::Tls(report) => report.rows.len(),
+        }
+    }
+
     /// The kind of mail that brings it.
     pub(super) fn kind(&self) -> Kind {
         match self {

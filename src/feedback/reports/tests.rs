@@ -3,6 +3,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 
+use super::super::source::content_hash;
 use super::*;
 use crate::fuzzing::{fuzz, texts};
 
@@ -14,7 +15,8 @@ const XML: &str = "<?xml version=\"1.0\"?><!-- a --><feedback><report_metadata><
     <record><row><source_ip>192.0.2.1</source_ip><count>2</count><policy_evaluated><dkim>fail</dkim><spf>fail</spf>\
     </policy_evaluated></row></record></feedback>";
 /// The shape of RFC 8460's own example: `mx-host` is a text.
-const JSON: &str = r#"{"organization-name": "A", "report-id": "2", "policies": [{"policy": {"policy-type": "sts",
+const JSON: &str = r#"{"organization-name": "A", "report-id": "2",
+    "date-range": {"start-datetime": "2016-04-01T00:00:00Z", "end-datetime": "?"}, "policies": [{"policy": {"policy-type": "sts",
     "policy-domain": "x.example", "mx-host": "*.mail.example"}, "summary": {"total-successful-session-count": 5326,
     "total-failure-session-count": 303}}]}"#;
 
@@ -45,6 +47,10 @@ fn zip(files: &[&str], is_stream: bool) -> Vec<u8> {
     archive
 }
 
+fn row() -> DmarcRow {
+    DmarcRow { source: Some([192, 0, 2, 1].into()), ..DmarcRow::default() }
+}
+
 fn dmarc() -> Report {
     Report::Dmarc(DmarcReport {
         org: "A & B".to_owned(),
@@ -57,6 +63,18 @@ fn dmarc() -> Report {
         messages: 5,
         dmarc_pass: 3,
         sources: 1,
+        testing: false,
+        rows: vec![
+            DmarcRow {
+                count: 3,
+                dkim_aligned: true,
+                spf_domain: "y.example".into(),
+                spf_pass: true,
+                ..row()
+            },
+            DmarcRow { count: 2, ..row() },
+        ],
+        hash: content_hash(XML.as_bytes()),
     })
 }
 
@@ -78,6 +96,10 @@ fn reports_are_known_by_their_first_bytes() {
         domains: vec!["x.example".to_owned()],
         ok: 5326,
         failed: 303,
+        begin: 1_459_468_800,
+        end: 0,
+        rows: vec![TlsRow { domain: "x.example".into(), policy: "sts".into(), ok: 5326, failed: 303 }],
+        hash: content_hash(JSON.as_bytes()),
     };
     for bytes in [JSON.as_bytes().to_vec(), gzip(JSON), zip(&[JSON], false)] {
         assert_eq!(read(&bytes), Some(Report::Tls(tls.clone())));
@@ -98,8 +120,72 @@ fn a_tag_that_is_cut_in_a_character_says_nothing() {
 fn what_unpacks_to_too_much_is_cut() {
     let bomb = gzip(&format!("{XML}{}", " ".repeat(30 << 20)));
     assert!(bomb.len() < 1 << 20);
-    assert_eq!(read(&bomb), Some(dmarc()));
+    let Some(Report::Dmarc(read_bomb)) = read(&bomb) else { panic!("no report") };
+    assert_eq!((read_bomb.messages, read_bomb.rows.len()), (5, 2));
     assert_eq!(read(&zip(&[&" ".repeat(30 << 20), XML], false)), None);
+}
+
+#[test]
+fn of_several_signatures_the_right_one_of_the_domain_is_kept() {
+    let signature = |domain: &str, selector: &str, result: &str| {
+        format!(
+            "<dkim><domain>{domain}</domain><selector>{selector}</selector><result>{result}</result></dkim>"
+        )
+    };
+    let report = |signatures: &[String]| {
+        let xml = format!(
+            "<feedback><policy_published><domain>x.example</domain><p>reject</p><testing>y</testing>\
+             </policy_published><record><row><source_ip>2001:db8::1</source_ip><count>7</count>\
+             <policy_evaluated><disposition>reject</disposition><dkim>fail</dkim><spf>pass</spf><reason>\
+             <type>mailing_list</type></reason></policy_evaluated></row><identifiers>\
+             <header_from>News.X.Example.</header_from></identifiers><auth_results>{}<spf>\
+             <domain>b.x.example</domain><result>pass</result></spf></auth_results></record></feedback>",
+            signatures.concat()
+        );
+        let Some(Report::Dmarc(report)) = read(xml.as_bytes()) else { panic!("no report") };
+        assert!(report.testing);
+        report.rows[0].clone()
+    };
+    let (own, other) = (signature("X.example", "s1", "pass"), signature("esp.example", "e", "pass"));
+    let failed = signature("news.x.example", "s2", "fail");
+    let row = report(&[other.clone(), failed.clone(), own]);
+    let expected = DmarcRow {
+        source: "2001:db8::1".parse().ok(),
+        count: 7,
+        from: "news.x.example".into(),
+        dkim_aligned: false,
+        spf_aligned: true,
+        dkim_domain: "x.example".into(),
+        selector: "s1".into(),
+        dkim_pass: true,
+        spf_domain: "b.x.example".into(),
+        spf_pass: true,
+        forwarded: true,
+        withheld: true,
+    };
+    assert_eq!(row, expected);
+    assert_eq!(report(&[failed.clone(), other]).selector, "e", "a right one of somebody else");
+    let row = report(&[failed]);
+    assert_eq!((row.selector.as_str(), row.dkim_pass), ("s2", false));
+    assert_eq!(report(&[]).dkim_domain, "");
+}
+
+#[test]
+fn rows_are_bounded_and_their_mails_are_all_counted() {
+    let row = |number: u32| {
+        format!(
+            "<record><row><source_ip>{}</source_ip><count>1</count><policy_evaluated><dkim>pass</dkim>\
+             </policy_evaluated></row></record>",
+            std::net::Ipv4Addr::from(number)
+        )
+    };
+    let rows: String = (0..30_000).chain(0..5).map(row).collect();
+    let xml =
+        format!("<feedback><policy_published><domain>x.example</domain></policy_published>{rows}</feedback>");
+    let Some(Report::Dmarc(report)) = read(xml.as_bytes()) else { panic!("no report") };
+    assert_eq!((report.messages, report.dmarc_pass, report.rows.len()), (30_005, 30_005, 20_001));
+    assert_eq!((report.rows[0].count, report.rows[0].source), (10_000, None));
+    assert_eq!((report.rows[1].count, report.rows[6].count), (2, 1));
 }
 
 mod fuzz {

@@ -1,19 +1,21 @@
 //! A reader for simple XML, as reports are: elements and texts, without attributes, namespaces or
 //! a document type. One pass, no recursion, no memory but for the text at hand.
 
+use std::borrow::Cow;
+
 /// A step through a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
     /// An element begins; its name, without a prefix.
     Start(&'a str),
     /// Text between tags, trimmed, its entities resolved.
-    Text(String),
+    Text(Cow<'a, str>),
     /// An element ends.
     End(&'a str),
 }
 
 /// Reads `text` and shows each step.
-pub(super) fn walk(text: &str, mut visit: impl FnMut(Step<'_>)) {
+pub(super) fn walk<'a>(text: &'a str, mut visit: impl FnMut(Step<'a>)) {
     let mut rest = text;
     while !rest.is_empty() {
         let Some(at) = memchr::memchr(b'<', rest.as_bytes()) else { return };
@@ -26,7 +28,7 @@ pub(super) fn walk(text: &str, mut visit: impl FnMut(Step<'_>)) {
             rest = behind(comment, "-->");
         } else if let Some(data) = rest.strip_prefix("<![CDATA[") {
             let end = data.find("]]>").unwrap_or(data.len());
-            visit(Step::Text(data[..end].trim().to_owned()));
+            visit(Step::Text(Cow::Borrowed(data[..end].trim())));
             rest = behind(&data[end..], "]]>");
         } else if rest.starts_with("<?") || rest.starts_with("<!") {
             rest = behind(rest, ">");
@@ -43,7 +45,7 @@ fn behind<'a>(text: &'a str, end: &str) -> &'a str {
     text.find(end).map_or("", |at| &text[at + end.len()..])
 }
 
-fn tag(tag: &str, visit: &mut impl FnMut(Step<'_>)) {
+fn tag<'a>(tag: &'a str, visit: &mut impl FnMut(Step<'a>)) {
     let name_of = |tag: &str| {
         let end = tag.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(tag.len());
         let start = tag[..end].find(':').map_or(0, |at| at + 1);
@@ -61,9 +63,9 @@ fn tag(tag: &str, visit: &mut impl FnMut(Step<'_>)) {
     }
 }
 
-fn resolved(text: &str) -> String {
+fn resolved(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut resolved = String::with_capacity(text.len());
     let mut rest = text;
@@ -83,7 +85,7 @@ fn resolved(text: &str) -> String {
         }
     }
     resolved.push_str(rest);
-    resolved
+    Cow::Owned(resolved)
 }
 
 fn entity(name: &str) -> Option<char> {

@@ -6,6 +6,7 @@
 //! `processes`.
 
 mod caps;
+mod domain_reports;
 mod editions;
 mod feedback;
 mod journal;
@@ -206,6 +207,14 @@ contract! {
         #[test] fn an_import_is_undone_as_a_whole();
         #[test] fn a_complaint_can_be_taken_back();
         #[test] fn threads_that_read_the_same_mails_count_each_once();
+    }
+    domain_reports {
+        #[test] fn a_report_is_read_again_as_it_was_kept();
+        #[test] fn the_same_report_counts_once_and_ids_may_repeat();
+        #[test] fn reports_are_found_by_domain_and_time();
+        #[test] fn what_was_taken_back_counts_no_longer();
+        #[test] fn tls_reports_are_kept_by_policy();
+        #[test] fn threads_that_keep_the_same_reports_count_each_once();
     }
     journal {
         #[test] fn an_intent_is_passed_on_once_it_can_be_read_by_others();

@@ -320,7 +320,7 @@ fn read_entry(text: &str) -> Option<Entry> {
 }
 
 /// Creates the tables where they are missing, and checks their format.
-fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
+pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
     let failed = |error| error::sqlite(store, "create the tables of feedback in", error);
     let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
         if !db.table_exists(None, "feedback_meta")? {

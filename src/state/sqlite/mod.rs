@@ -4,6 +4,7 @@
 
 mod block;
 mod caps;
+mod domain_reports;
 mod editions;
 mod error;
 mod feedback;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use super::backend::State;
 use crate::campaign::Durability;
 use crate::edition::Editions;
-use crate::feedback::FeedbackLog;
+use crate::feedback::{DomainReports, FeedbackLog};
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
 use crate::pacing::{Clock, DailyCaps, Ledger};
@@ -64,6 +65,10 @@ impl State for StateFile {
 
     fn feedback(&self) -> Result<Arc<dyn FeedbackLog>, StoreError> {
         Ok(Arc::new(feedback::SqliteFeedback::open(&self.path)?))
+    }
+
+    fn domain_reports(&self) -> Result<Arc<dyn DomainReports>, StoreError> {
+        Ok(Arc::new(domain_reports::SqliteDomainReports::open(&self.path)?))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {
