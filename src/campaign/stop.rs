@@ -13,6 +13,9 @@ pub struct Stop {
     pub bounce_percent: f64,
     /// The number of outcomes that `bounce-percent` looks at.
     pub bounce_window: usize,
+    /// Stop when more recipients than this percentage of the accepted mails have complained, as
+    /// `mailrun feedback` knows; 0 means never.
+    pub complaint_percent: f64,
     /// Stop after this many authentication failures (`5.7.515`, `5.7.26`) in a row; 0 means never.
     pub authentication_failures: usize,
     /// Refuse a list of which fewer rows pass screening; 0 means never.
@@ -26,6 +29,7 @@ impl Default for Stop {
         Self {
             bounce_percent: 20.0,
             bounce_window: 1_000,
+            complaint_percent: 0.0,
             authentication_failures: 20,
             min_rows: 0,
             max_invalid_percent: 20.0,
@@ -37,6 +41,7 @@ impl Stop {
     pub(super) fn check(&self) -> Result<(), Mistake> {
         for (key, percent) in [
             ("stop.bounce-percent", self.bounce_percent),
+            ("stop.complaint-percent", self.complaint_percent),
             ("stop.max-invalid-percent", self.max_invalid_percent),
         ] {
             if !(0.0..=100.0).contains(&percent) {

@@ -17,6 +17,7 @@ mod attachment_folder;
 mod attribution;
 mod audit;
 mod check;
+mod complaints;
 mod conclude;
 mod dns_records;
 mod domain;

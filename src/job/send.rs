@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use super::complaints::Accepted;
 use super::error::{JobError, SetupError};
 use super::frozen_run::FrozenRun;
 use super::live::LiveFile;
@@ -45,7 +46,9 @@ impl Job<'_> {
         run.begin(self.workspace.clock().wall())?;
         let resources = Resources::take(self, run, options).await?;
         let work = self.work(run, options, journal, unsent, &resources)?;
-        let ended = run::send(work, signals, self.observe(run)).await;
+        let accepted = Accepted::default();
+        let demands = self.with_complaints(run, signals, &accepted)?;
+        let ended = run::send(work, demands, self.observe(run, accepted)).await;
         self.workspace.observer().progress(Stage::Done);
         let ended = ended.map_err(JobError::interrupted)?;
         resources.give_back(self.workspace, &ended.allowances).await?;
@@ -94,10 +97,11 @@ impl Job<'_> {
     }
 
     /// Passes snapshots to the observer and to the file that `status` reads.
-    fn observe(&self, run: &FrozenRun) -> impl FnMut(&Snapshot) {
+    fn observe(&self, run: &FrozenRun, accepted: Accepted) -> impl FnMut(&Snapshot) {
         let observer = self.workspace.observer();
         let mut live = LiveFile::of(run.dir(), self.workspace.clock().clone());
         move |snapshot| {
+            accepted.set(snapshot.counts.accepted);
             observer.progress(Stage::Sending(snapshot));
             live.write(snapshot);
         }

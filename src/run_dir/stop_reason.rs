@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kit::text::counted;
+
 /// Why a run stopped before every row had its disposition. `Display` says it to people, in a
 /// lowercase fragment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,13 @@ pub enum StopReason {
         window: usize,
         /// The latest different replies behind them.
         replies: Vec<String>,
+    },
+    /// `[stop] complaint-percent`: too many recipients of the run have complained.
+    TooManyComplaints {
+        /// Recipients who complained.
+        complaints: u64,
+        /// Mails that were accepted.
+        accepted: u64,
     },
     /// `[stop] authentication-failures`: so many in a row.
     AuthenticationFailures {
@@ -104,6 +113,12 @@ impl fmt::Display for StopReason {
             Self::TooManyBounces { bounces, window, replies } => {
                 write!(f, "{bounces} of the last {window} outcomes are bounces; {}", Seen(replies))
             }
+            Self::TooManyComplaints { complaints, accepted } => write!(
+                f,
+                "{} about {}",
+                counted(*complaints, "complaint", "complaints"),
+                counted(*accepted, "accepted mail", "accepted mails")
+            ),
             Self::AuthenticationFailures { failures, replies } => {
                 write!(f, "{failures} authentication failures in a row; {}", Seen(replies))
             }

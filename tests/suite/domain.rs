@@ -75,19 +75,30 @@ fn a_report_tells_who_sends_and_counts_each_report_once() {
     dir.write("one.xml", report("Receiver", "1", day, "none", &records));
     dir.run(&["feedback", "read", "one.xml"]).ended(0);
     // In another mail, with another way to write lines: the same report.
-    let mail = format!("Subject: Report\r\nContent-Type: text/xml\r\n\r\n{}\r\n", report("Receiver", "1", day, "none", &records));
+    let mail = format!(
+        "Subject: Report\r\nContent-Type: text/xml\r\n\r\n{}\r\n",
+        report("Receiver", "1", day, "none", &records)
+    );
     dir.write("again.eml", mail);
     dir.run(&["feedback", "read", "again.eml"]).ended(0);
     // A dry run keeps nothing.
     dir.write("dry.xml", report("Receiver", "2", day, "none", &records));
     dir.run(&["feedback", "read", "--dry-run", "dry.xml"]).ended(0);
-    let ask = |more: &[&str]| json(&dir.run(&[&["domain", "report", "x.example", "--json"], more].concat()).ended(0).stdout());
+    let ask = |more: &[&str]| {
+        json(&dir.run(&[&["domain", "report", "x.example", "--json"], more].concat()).ended(0).stdout())
+    };
     let view = ask(&[]);
-    assert_eq!((&view["reports"], &view["messages"], &view["dmarc_pass"]), (&1.into(), &137.into(), &130.into()));
+    assert_eq!(
+        (&view["reports"], &view["messages"], &view["dmarc_pass"]),
+        (&1.into(), &137.into(), &130.into())
+    );
     assert_eq!(view["classes"]["ours"]["messages"], 100);
     assert_eq!(view["classes"]["unknown"]["messages"], 30);
     assert_eq!(view["classes"]["hostile"]["messages"], 7);
-    assert_eq!((&view["weeks"][0]["start"], &view["weeks"][0]["dkim_aligned"]), (&"2026-11-23T00:00:00.000Z".into(), &120.into()));
+    assert_eq!(
+        (&view["weeks"][0]["start"], &view["weeks"][0]["dkim_aligned"]),
+        (&"2026-11-23T00:00:00.000Z".into(), &120.into())
+    );
 
     // Once it has a name, it is known.
     dir.write("senders.toml", "[[platform]]\nname = \"Letters\"\naddresses = [\"203.0.113.0/24\"]\n");
@@ -115,7 +126,9 @@ fn sources_get_their_names_where_they_are_asked_for() {
     dir.write("one.xml", report("Receiver", "1", now() - DAY, "none", &records));
     dir.run(&["feedback", "read", "one.xml"]).ended(0);
     dir.write("zone", "1.2.0.192.in-addr.arpa. IN PTR out1.x.example.\n");
-    let text = |more: &[&str]| dir.run(&[&["domain", "report", "x.example", "--dns-zone", "zone"], more].concat()).ended(0).stdout();
+    let text = |more: &[&str]| {
+        dir.run(&[&["domain", "report", "x.example", "--dns-zone", "zone"], more].concat()).ended(0).stdout()
+    };
     assert!(!text(&[]).contains("out1"));
     assert!(text(&["--ptr"]).contains("192.0.2.1 out1.x.example"), "{}", text(&["--ptr"]));
 }
@@ -124,7 +137,10 @@ fn sources_get_their_names_where_they_are_asked_for() {
 fn the_page_asks_nobody_and_runs_nothing_that_others_wrote() {
     let dir = Dir::new();
     let evil = "&lt;script&gt;alert(1)&lt;/script&gt;&#x202e;";
-    let records = [record("192.0.2.1", 9, true, true, evil, evil), record("198.51.100.66", 3, false, false, "", "x.example")];
+    let records = [
+        record("192.0.2.1", 9, true, true, evil, evil),
+        record("198.51.100.66", 3, false, false, "", "x.example"),
+    ];
     dir.write("one.xml", report(evil, evil, now() - DAY, "none", &records));
     dir.run(&["feedback", "read", "one.xml"]).ended(0);
     assert_eq!(dir.run(&["domain", "report", "x.example", "--html", "pages/x.html"]).ended(0).stdout(), "");
@@ -168,7 +184,10 @@ fn a_policy_is_tightened_by_what_reports_show() {
     assert!(ask(none, &["--pct"]).contains("t=y; pct=0;"));
     // The step has just begun: reports have not seen it yet.
     let begun = ask(record, &[]);
-    assert!(begun.contains("missing  0 of 7 days") && begun.contains("The record is right for today."), "{begun}");
+    assert!(
+        begun.contains("missing  0 of 7 days") && begun.contains("The record is right for today."),
+        "{begun}"
+    );
     // A platform that has sent nothing yet.
     dir.write("senders.toml", "[[platform]]\nname = \"Letters\"\nselectors = [\"esp\"]\n");
     assert!(ask(none, &[]).contains("missing  no mail of Letters in the reports"), "{}", ask(none, &[]));

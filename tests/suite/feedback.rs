@@ -229,3 +229,48 @@ fn reading_that_is_killed_loses_nothing_and_counts_nothing_twice() {
     dir.run(&["feedback", "read", "all.mbox"]).ended(0);
     assert_eq!((suppressed(&dir), summary(&dir)), clean);
 }
+
+#[test]
+fn complaints_stop_a_run_that_is_being_sent() {
+    let dir = Dir::new();
+    let record = dir.path().join("taken.jsonl");
+    let relay = Relay::start(Options { record: Some(record.clone()), ..Options::default() });
+    verp_campaign(&dir, relay.port(), 3);
+    let file = dir.path().join("news.toml");
+    // The last row waits for another attempt, so that the run goes on.
+    let stop = "[stop]\ncomplaint-percent = 0.15\n[delivery.retry]\nfirst = \"1h\"\ngive-up-after = \"1d\"\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + stop).unwrap();
+    let csv = dir.path().join("news.csv");
+    fs::write(&csv, fs::read_to_string(&csv).unwrap() + "rcpt-451@news.example,9\n").unwrap();
+    let mut sending =
+        dir.command(&["send", "news.toml", "--edition", "1"]).stderr(Stdio::piped()).spawn().unwrap();
+    let path = |row: usize| {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let taken = record::read(&record).unwrap_or_default();
+            let of_row = taken.into_iter().find(|entry| entry.recipient == format!("r{row}@news.example"));
+            if let Some(entry) = of_row {
+                return entry.return_path;
+            }
+            assert!(std::time::Instant::now() < until, "row {row} is not sent");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    // One is 0.1 % of the thousand that fewer mails count as, and so is the same once more; and what
+    // can be made up does not count.
+    dir.write("1.eml", complaint(&path(0)));
+    dir.write("2.eml", complaint(&path(0)).replace("A complaint", "Another"));
+    let mut forged = path(1).into_bytes();
+    forged[12] = if forged[12] == b'a' { b'b' } else { b'a' };
+    dir.write("3.eml", complaint(&String::from_utf8(forged).unwrap()));
+    dir.run(&["feedback", "read", "1.eml", "2.eml", "3.eml"]).ended(0);
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    assert!(sending.try_wait().unwrap().is_none(), "one complaint is below the limit");
+    dir.write("4.eml", complaint(&path(1)));
+    dir.run(&["feedback", "read", "4.eml"]).ended(0);
+    let ended = sending.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("2 complaints about 3 accepted mails"), "{said}");
+    relay.stop();
+}
