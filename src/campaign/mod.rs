@@ -22,6 +22,7 @@ mod notification;
 mod parameters;
 mod platforms;
 mod reply;
+mod report;
 mod results;
 mod routes;
 mod seed;
@@ -61,6 +62,7 @@ pub use notification::{Dsn, Notify, Return};
 pub use parameters::Parameters;
 pub use platforms::{Network, Platform};
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
+pub use report::ReportMail;
 pub use results::{Compression, FileMode, Results};
 pub use routes::DomainRoute;
 pub use seed::Seed;
@@ -129,6 +131,9 @@ pub struct Campaign {
     /// `[hooks]`: programs that run when a run ends.
     #[serde(default, skip_serializing_if = "Hooks::is_default")]
     pub hooks: Hooks,
+    /// `[report]`: who hears by mail how runs ended.
+    #[serde(default, skip_serializing_if = "ReportMail::is_default")]
+    pub report: ReportMail,
     /// `[seed]`: addresses of one's own that get a copy in each run.
     #[serde(default, skip_serializing_if = "Seed::is_default")]
     pub seed: Seed,
@@ -282,6 +287,7 @@ impl Campaign {
         }
         self.stop.check()?;
         self.hooks.check()?;
+        self.report.check()?;
         self.seed.check(&self.template)?;
         self.results.check()
     }

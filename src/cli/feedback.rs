@@ -1,13 +1,16 @@
 //! `mailrun feedback`: what comes back.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::name_servers::DnsOptions;
 use super::output::out;
 use super::table::table;
-use super::{feedback_read, json, log, moment};
+use super::{feedback_read, json, log, moment, owner_mail};
 use crate::feedback::Undo;
 use crate::job::{FeedbackFilter, FeedbackSummary, Workspace};
 use crate::kit::outside_text;
@@ -60,6 +63,13 @@ enum Command {
         /// Only bounces and delays with this class, such as `mailbox_full`
         #[arg(long)]
         class: Option<Class>,
+        /// Send what came back yesterday (UTC) to `[report] to` of this campaign, once a day, if
+        /// anything came; for cron
+        #[arg(long, value_name = "CAMPAIGN", conflicts_with_all = ["since", "until", "campaign", "domain", "class", "json"])]
+        mail: Option<PathBuf>,
+        /// Where names are looked up.
+        #[command(flatten)]
+        dns: DnsOptions,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -75,7 +85,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             let what = import.or_else(|| mail.clone().map(Undo::Mail)).expect("clap demands one of both");
             undo(&workspace, &what, *json)
         }
-        Command::Summary { since, until, campaign, domain, class, json } => {
+        Command::Summary { mail: Some(campaign), dns, .. } => {
+            owner_mail::of_yesterday(&workspace, campaign, dns)
+        }
+        Command::Summary { since, until, campaign, domain, class, json, .. } => {
             let filter = FeedbackFilter {
                 since: *since,
                 until: *until,

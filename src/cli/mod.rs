@@ -29,6 +29,7 @@ mod moment;
 mod mx;
 mod name_servers;
 mod output;
+mod owner_mail;
 mod plan;
 mod reading;
 mod recipient;

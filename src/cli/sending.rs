@@ -10,7 +10,7 @@ use super::metrics::{self, Report};
 use super::moment;
 use super::name_servers::DnsOptions;
 use super::runtime::runtime;
-use super::{confirm, signals, summary};
+use super::{confirm, owner_mail, signals, summary};
 use crate::campaign::{Campaign, RouteKind};
 use crate::job::{Checks, Ended, FrozenRun, Job, Outcome, Percent, Selection, SendOptions};
 use crate::journal;
@@ -127,6 +127,7 @@ impl Sending {
         report.of_run(&run.manifest);
         if run.is_finished() {
             self.check_nothing_kept(&run)?;
+            owner_mail::after_run(job, run.dir(), &run.manifest, &self.dns);
             return summary::print_finished(&run, self.fail_above, self.json);
         }
         let runtime = runtime()?;
@@ -166,6 +167,7 @@ impl Sending {
                     error: None,
                     exit_code: summary::exit(conclusion.outcome).code(),
                 });
+                owner_mail::after_run(job, &conclusion.dir, &conclusion.manifest, &self.dns);
                 printed
             }
             Err(error) => {

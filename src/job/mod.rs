@@ -42,6 +42,7 @@ mod next_hops;
 mod observer;
 mod open;
 mod outlook;
+mod owner_mail;
 mod read_mail;
 mod refused_starts;
 mod render;

@@ -90,6 +90,11 @@ impl Workspace {
 }
 
 impl<'w> Job<'w> {
+    /// Where it sends from.
+    pub(crate) fn workspace(&self) -> &'w Workspace {
+        self.workspace
+    }
+
     /// Opens and checks a campaign, all but its target group.
     pub(crate) fn open(workspace: &'w Workspace, mut campaign: Campaign) -> Result<Self, JobError> {
         let stdin = Spool::of(&mut campaign.target_group)?;

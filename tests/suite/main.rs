@@ -30,6 +30,7 @@ mod objects;
 mod one_text;
 mod output;
 mod outside_text;
+mod owner_mail;
 mod parameters;
 mod passthrough;
 mod previews;

@@ -370,6 +370,7 @@ class = "policy"
 [stop]
 [check]
 [hooks]
+[report]
 [seed]
 [journal]
 [results]
