@@ -8,6 +8,7 @@ from pathlib import Path
 import check
 import init
 import names
+import pages
 import peers
 import receivers
 import results
@@ -27,6 +28,7 @@ CHECKS = {
     "zones": check.check_zones,
     "content": check.check_content,
     "names": names.check,
+    "pages": pages.check,
 }
 
 

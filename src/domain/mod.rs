@@ -12,5 +12,5 @@ mod tests;
 mod view;
 
 pub(crate) use known::{Class, Known};
-pub(crate) use policy::{Advice, Evidence, Published, Stage, advice};
-pub(crate) use view::{Alignment, Rows, Source, View, Week, percent};
+pub(crate) use policy::{Advice, Evidence, Published, advice};
+pub(crate) use view::{Alignment, Rows, Source, View, percent};
