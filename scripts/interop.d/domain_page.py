@@ -9,7 +9,7 @@ from pathlib import Path
 
 DOMAIN = "harbourlane.example"
 # A Monday; so many weeks from there.
-BEGIN, WEEKS, DAY = 1_788_134_400, 13, 86_400
+BEGIN, WEEKS, DAY = 1_735_516_800, 13, 86_400
 WIDTH, HEIGHT = 1000, 900
 REGISTRY = """
 [[platform]]
@@ -58,7 +58,7 @@ def records(chance, week, day):
         record("192.0.2.11", count(7000), own, "s2026", True, f"mail.{own}", True, True),
         record("198.51.100.20", count(4000 + 250 * week), own, "let1", True, "bounces.letters.example", True, False),
         record("203.0.113.5", count(500), own, "tickets", True, "ticketdesk.example", True, False),
-        record("192.0.2.99", count(90), own, "s2026", True, "lists.university.example", True, False),
+        record("203.0.113.99", count(90), own, "s2026", True, "lists.university.example", True, False),
         record("198.51.100.77", count(60), own, "s2026", True, "", False, False),
         record("203.0.113.200", count(220), "crm.example", "k1", True, "crm.example", True, False),
     ]

@@ -23,6 +23,7 @@ mod parameters;
 mod platforms;
 mod reply;
 mod report;
+mod reputation;
 mod results;
 mod routes;
 mod seed;
@@ -63,6 +64,7 @@ pub use parameters::Parameters;
 pub use platforms::{Network, Platform};
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use report::ReportMail;
+pub use reputation::Reputation;
 pub use results::{Compression, FileMode, Results};
 pub use routes::DomainRoute;
 pub use seed::Seed;
@@ -131,6 +133,9 @@ pub struct Campaign {
     /// `[hooks]`: programs that run when a run ends.
     #[serde(default, skip_serializing_if = "Hooks::is_default")]
     pub hooks: Hooks,
+    /// `[reputation]`: where `check` and `send` ask how the sender is seen.
+    #[serde(default, skip_serializing_if = "Reputation::is_default")]
+    pub reputation: Reputation,
     /// `[report]`: who hears by mail how runs ended.
     #[serde(default, skip_serializing_if = "ReportMail::is_default")]
     pub report: ReportMail,
@@ -287,6 +292,7 @@ impl Campaign {
         }
         self.stop.check()?;
         self.hooks.check()?;
+        self.reputation.check()?;
         self.report.check()?;
         self.seed.check(&self.template)?;
         self.results.check()

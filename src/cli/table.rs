@@ -7,8 +7,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let is_number =
-        |cell: &str| cell.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | '.' | ' ' | '%'));
+    // An address has more dots than a number.
+    let is_number = |cell: &str| {
+        cell.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | '.' | ' ' | '%'))
+            && cell.matches('.').count() <= 1
+    };
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| {
             if is_number(cell) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }

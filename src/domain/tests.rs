@@ -8,7 +8,7 @@ use crate::mail::Timestamp;
 
 const DAY: u64 = 86_400;
 /// A Monday.
-const MONDAY: u64 = 20_000 * DAY + 4 * DAY;
+const MONDAY: u64 = 20_003 * DAY;
 
 fn known(registry: &str) -> Known {
     let folder = tempfile::tempdir().unwrap();

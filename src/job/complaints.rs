@@ -45,7 +45,8 @@ struct Watched {
 }
 
 impl Job<'_> {
-    /// `signals`, and the demand to stop once there are too many complaints about the mails of `run`.
+    /// `signals`, and the demand to stop once there are too many complaints about the mails of
+    /// `run`.
     pub(super) fn with_complaints(
         &self,
         run: &FrozenRun,

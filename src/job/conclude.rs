@@ -5,6 +5,7 @@ use std::str::FromStr;
 use super::error::JobError;
 use super::frozen_run::FrozenRun;
 use super::open::Job;
+use super::reputation;
 use super::workspace::Workspace;
 use crate::mail::Disposition;
 use crate::results::Summary;
@@ -77,6 +78,7 @@ fn conclude(
         manifest.outcomes =
             summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
         results = Some(summary);
+        reputation::keep(workspace, &dir, &manifest);
     }
     lease.keep(&manifest)?;
     workspace.settle_or_warn(&dir, &manifest);

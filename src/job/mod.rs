@@ -47,6 +47,7 @@ mod read_mail;
 mod refused_starts;
 mod render;
 mod report;
+mod reputation;
 mod resources;
 mod retry;
 mod runs;

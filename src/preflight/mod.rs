@@ -11,12 +11,14 @@ pub(crate) mod content;
 pub(crate) mod dns;
 pub(crate) mod csa;
 pub(crate) mod dedicated;
+pub(crate) mod dnsbl;
 mod finding;
 pub(crate) mod finish_time;
 pub(crate) mod list;
 pub(crate) mod local_addresses;
 pub(crate) mod other_language;
 pub(crate) mod relay;
+pub(crate) mod reputation;
 pub(crate) mod sender;
 pub(crate) mod unsubscribe;
 

@@ -117,7 +117,7 @@ fn classes(view: &View) -> Markup {
             (head(&["", ""], &[""]))
             @for (class, all) in &view.classes {
                 tr class=(tone(*class)) {
-                    td { span class="mark" {} " " (class.as_str()) }
+                    td class="who" { span class="mark" {} " " (class.as_str()) }
                     td class="faint" { (meaning(*class)) }
                     (aligned(all))
                     td class="narrow" { (chart::bar(all.messages, view.all.messages)) }
@@ -179,7 +179,7 @@ fn sources(view: &View) -> Markup {
 fn row(source: &Source) -> Markup {
     html! {
         tr class=(tone(source.class)) {
-            td { span class="mark" {} " " (source.class.as_str()) }
+            td class="who" { span class="mark" {} " " (source.class.as_str()) }
             td {
                 @if !source.organisation.is_empty() { (safe(&source.organisation)) br; }
                 span class="faint" {

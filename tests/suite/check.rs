@@ -574,3 +574,18 @@ fn attachment_columns_without_their_folder_are_refused() {
         assert!(error.contains("campaign.toml:") && error.contains("set `attachment-folder"), "{error}");
     }
 }
+
+#[test]
+fn the_domains_of_links_are_looked_up_in_block_lists() {
+    let dir = Dir::new();
+    let file = campaign(&dir, "one", 9, "", "[reputation]\ndnsbl = [\"names.example\", \"dead.example\"]\n");
+    dir.write("one.csv", "email,n\nann@a.example,1\n");
+    dir.write("letter.hbs", "Look: https://www.bad.example/{{n}} and https://good.example/\n");
+    dir.write("zone", "test.names.example. IN A 127.0.1.2\nbad.example.names.example. IN A 127.0.1.2\n");
+    let report = json(&dir.run(&["check", &file, "--dns-zone", "zone", "--json"]).stdout());
+    assert!(ids(&report, "sender", "note").contains(&"dnsbl-unusable".to_owned()), "{report:#}");
+    assert!(ids(&report, "sender", "warning").contains(&"dnsbl-listed".to_owned()), "{report:#}");
+    let text = dir.run(&["check", &file, "--dns-zone", "zone"]).stdout();
+    assert!(text.contains("`bad.example` is on the block list `names.example`"), "{text}");
+    assert!(!text.contains("good.example"), "{text}");
+}

@@ -65,7 +65,7 @@ fn json(text: &str) -> Value {
 fn a_report_tells_who_sends_and_counts_each_report_once() {
     let dir = Dir::new();
     dir.run(&["domain", "report", "x.example"]).ended(0).says("no DMARC reports on x.example were read");
-    let day = 1_795_392_000; // A Monday.
+    let day = 1_704_067_200; // A Monday.
     let records = [
         record("192.0.2.1", 90, true, true, "s1", "x.example"),
         record("192.0.2.2", 10, false, true, "", "x.example"),
@@ -97,22 +97,24 @@ fn a_report_tells_who_sends_and_counts_each_report_once() {
     assert_eq!(view["classes"]["hostile"]["messages"], 7);
     assert_eq!(
         (&view["weeks"][0]["start"], &view["weeks"][0]["dkim_aligned"]),
-        (&"2026-11-23T00:00:00.000Z".into(), &120.into())
+        (&"2024-01-01T00:00:00.000Z".into(), &120.into())
     );
 
     // Once it has a name, it is known.
     dir.write("senders.toml", "[[platform]]\nname = \"Letters\"\naddresses = [\"203.0.113.0/24\"]\n");
     let text = dir.run(&["domain", "report", "x.example"]).ended(0).stdout();
+    let lines: Vec<String> =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for expected in [
-        "x.example: 137 mails in 1 report from 2026-11-23 to 2026-11-24\n",
-        "platform      30  100.0 %    0.0 %  100.0 %\n",
-        "platform     30  100.0 %  203.0.113.5    Letters    bounces.letters.example  x.example (esp)\n",
-        "hostile       7    0.0 %  198.51.100.66  -          x.example                -\n",
+        "x.example: 137 mails in 1 report from 2024-01-01 to 2024-01-02",
+        "platform 30 100.0 % 0.0 % 100.0 %",
+        "platform 30 100.0 % 203.0.113.5 Letters bounces.letters.example x.example (esp)",
+        "hostile 7 0.0 % 198.51.100.66 - x.example -",
     ] {
-        assert!(text.contains(expected), "{expected} is not in\n{text}");
+        assert!(lines.iter().any(|line| line == expected), "{expected} is not in\n{text}");
     }
-    assert_eq!(ask(&["--until", "2026-11-22T00:00:00Z"])["reports"], 0);
-    assert_eq!(ask(&["--since", "2026-11-23T00:00:00Z"])["reports"], 1);
+    assert_eq!(ask(&["--until", "2023-12-31T00:00:00Z"])["reports"], 0);
+    assert_eq!(ask(&["--since", "2024-01-01T00:00:00Z"])["reports"], 1);
 
     // What is taken back counts no longer.
     dir.run(&["feedback", "undo", "--import", "1"]).ended(0);

@@ -256,7 +256,7 @@ fn complaints_stop_a_run_that_is_being_sent() {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
     };
-    // One is 0.1 % of the thousand that fewer mails count as, and so is the same once more; and what
+    // One is 0.1 % of the thousand that fewer mails count as, and so is the same once more; what
     // can be made up does not count.
     dir.write("1.eml", complaint(&path(0)));
     dir.write("2.eml", complaint(&path(0)).replace("A complaint", "Another"));
@@ -273,4 +273,38 @@ fn complaints_stop_a_run_that_is_being_sent() {
     assert_eq!(ended.status.code(), Some(4), "{said}");
     assert!(said.contains("2 complaints about 3 accepted mails"), "{said}");
     relay.stop();
+}
+
+#[test]
+fn complaints_about_earlier_runs_are_a_finding() {
+    let dir = Dir::new();
+    let paths = sent(&dir, 6);
+    let found = |id: &str| {
+        let report = dir.run(&["check", "news.toml", "--offline", "--json"]).stdout();
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings.into_iter().find(|finding| finding["id"] == id).map(|finding| {
+            (finding["level"].as_str().unwrap().to_owned(), finding["seen"].as_str().unwrap().to_owned())
+        })
+    };
+    let (level, seen) = found("reputation").unwrap();
+    let good = "of 6 mails from `mail.example.com` in 30 days 0 bounced and 0 brought complaints";
+    assert_eq!((level.as_str(), seen.as_str()), ("ok", good));
+    let complain = |n: u32| {
+        dir.write("one.eml", complaint(&paths[&format!("r{n}@news.example")]));
+        dir.run(&["feedback", "read", "one.eml"]).ended(0);
+    };
+    complain(0);
+    assert_eq!(found("reputation-complaints"), None, "one of a thousand");
+    complain(1);
+    let (level, seen) = found("reputation-complaints").unwrap();
+    let some = "`mail.example.com`: 2 complaints of 6 mails in 1 day, 0.20 %";
+    assert_eq!((level.as_str(), seen.as_str()), ("note", some));
+    (2..4).for_each(complain);
+    assert_eq!(found("reputation-complaints").unwrap().0, "warning");
+    // What was taken back counts no longer.
+    for import in 1..=4 {
+        dir.run(&["feedback", "undo", "--import", &import.to_string()]).ended(0);
+    }
+    assert_eq!(found("reputation-complaints"), None);
 }

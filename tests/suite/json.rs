@@ -255,7 +255,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
     scene.ask(0, &["feedback", "summary"], &["--domain", "x.example"]);
     scene.ask(0, &["feedback", "undo"], &["--import", "1"]);
     let row = "<row><source_ip>192.0.2.1</source_ip><count>3</count></row>";
-    let report = crate::domain::report("A", "1", 1_795_392_000, "none", &[format!("<record>{row}</record>")]);
+    let report = crate::domain::report("A", "1", 1_704_067_200, "none", &[format!("<record>{row}</record>")]);
     dir.write("report.xml", report);
     let tls = "{\"policies\": [{\"policy\": {\"policy-domain\": \"x.example\"}}]}";
     dir.write("tls.json", tls);

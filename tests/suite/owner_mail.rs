@@ -59,7 +59,7 @@ fn a_finished_run_is_reported_once_with_those_who_were_not_reached() {
     assert_eq!(owners_of(&recipients(&dir)).len(), 2);
     // Tests and rehearsals tell nobody.
     dir.run(&["send", &file, "--to", "me@else.example"]).ended(0);
-    dir.run(&["send", &file, "--sandbox"]).ended(1);
+    dir.run(&["send", &file, "--sandbox"]).ended(0);
     assert_eq!(owners_of(&recipients(&dir)).len(), 2);
     relay.stop();
 }
@@ -71,7 +71,7 @@ fn a_report_that_is_refused_changes_no_exit_code_and_is_sent_once_it_can_be() {
     let to = |name: &str| format!("[report]\nto = \"{name}@owner.example\"\n");
     let file = campaign(&dir, "news", relay.port(), "", &to("rcpt-550-5.1.1"));
     list(&dir, "news", 2);
-    dir.run(&["send", &file]).ended(0).says("warning: the report was not accepted");
+    dir.run(&["send", &file]).ended(0).says("the report was not accepted; `mailrun results report-run-news/");
     assert_eq!(owners_of(&recipients(&dir)).len(), 0);
     campaign(&dir, "news", relay.port(), "", &to("ops"));
     dir.run(&["send", &file]).ended(0).says("the report was sent");

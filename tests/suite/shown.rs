@@ -371,6 +371,7 @@ class = "policy"
 [check]
 [hooks]
 [report]
+[reputation]
 [seed]
 [journal]
 [results]

@@ -9,7 +9,7 @@ use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
-use crate::preflight::{Finding, Id, csa, dedicated, list, unsubscribe};
+use crate::preflight::{Finding, Id, csa, dedicated, dnsbl, list, reputation, unsubscribe};
 
 /// Rows tried for a message to look at.
 const SAMPLE_ROWS: u32 = 64;
@@ -25,6 +25,7 @@ pub(crate) async fn sender_findings(
     let campaign = job.campaign();
     let mut findings: Vec<Finding> =
         unsubscribe::check(campaign).into_iter().chain(dedicated::check(campaign)).collect();
+    findings.extend(reputation::check(&job.reputation()?));
     if offline && !name_servers.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
         findings.push(Finding::new(Id::Offline, seen));
@@ -39,7 +40,22 @@ pub(crate) async fn sender_findings(
     let looked_up = sender::check(&facts, &resolver).await;
     findings.extend(csa::check(campaign, &signer, Some(&looked_up)));
     findings.extend(looked_up);
+    let zones = &campaign.reputation.dnsbl;
+    if !zones.is_empty() {
+        let addresses: Vec<_> = egress.iter().map(|egress| egress.address).collect();
+        findings.extend(dnsbl::check(zones, &addresses, &link_domains(job, plan)?, &resolver).await);
+    }
     Ok(findings)
+}
+
+/// The domains that the links of the first message lead to.
+fn link_domains(job: &Job<'_>, plan: &Plan) -> Result<Vec<String>, JobError> {
+    let (composer, now) = (list::composer(job.campaign())?, job.workspace.clock().wall());
+    for index in 0..plan.len().min(SAMPLE_ROWS) {
+        let Ok((_, shown)) = composer.compose_shown(&plan.row(index)?, now) else { continue };
+        return Ok(dnsbl::link_domains([&*shown.text, shown.html.as_deref().unwrap_or_default()]));
+    }
+    Ok(Vec::new())
 }
 
 /// What is known here of the sender of `campaign`.

@@ -232,6 +232,21 @@ catalogue! {
         PtrMissing "ptr-missing" Warning: "an address that mail leaves from has no PTR record", why REVERSE_DNS;
         PtrNotForward "ptr-not-forward" Warning: "the name in an address's PTR record does not resolve back to it",
             why REVERSE_DNS;
+        Reputation "reputation" Ok: "how receivers took the sender's mail of the last 30 days";
+        ReputationComplaints "reputation-complaints" Note or Warning if "it is above 0.3 %":
+            "complaints about the sender, at a provider, or about an address or relay are above 0.1 %",
+            why "Google and Yahoo ask for less than 0.1 %, and treat the mail as spam above 0.3 %";
+        ReputationBounces "reputation-bounces" Warning:
+            "bounces of the sender, at a provider, or of an address or relay are above 5 %",
+            why "providers take it for a bought or old list; Amazon SES reviews senders above 5 %";
+        ReputationBlocked "reputation-blocked" Warning:
+            "refusals because of the sender or the content are above 1 %",
+            why "receivers that refuse some of the mail put more of it into the spam folder";
+        Dnsbl "dnsbl" Ok: "no address that mail leaves from, and no domain of a link, is on the block lists";
+        DnsblListed "dnsbl-listed" Warning: "an address that mail leaves from, or the domain of a link, is on a block list",
+            why "receivers that use the list refuse the mail (RFC 5782)";
+        DnsblUnusable "dnsbl-unusable" Note: "a block list does not answer as it must",
+            why "nothing is known of what it lists";
         Csa "csa" Ok: "the criteria of the Certified Senders Alliance that DNS and the header show are met";
         CsaComplaints "csa-complaints" Warning: "CSA: `X-CSA-Complaints` is not signed", why CSA;
         CsaListUnsubscribe "csa-list-unsubscribe" Warning: "CSA: no List-Unsubscribe with One-Click", why CSA;
