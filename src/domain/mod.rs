@@ -13,4 +13,4 @@ mod view;
 
 pub(crate) use known::{Class, Known};
 pub(crate) use policy::{Advice, Evidence, Published, advice};
-pub(crate) use view::{Alignment, Rows, Source, View, percent};
+pub(crate) use view::{Alignment, Rows, Source, View, Week, percent};

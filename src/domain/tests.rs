@@ -1,6 +1,5 @@
 use super::known::{Shown, classify};
 use super::policy::Stage;
-use super::view::Week;
 use super::*;
 use crate::campaign::Senders;
 use crate::feedback::{DmarcRow, KeptReport};

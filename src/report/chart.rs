@@ -110,6 +110,28 @@ pub(super) fn stacks(title: &str, stacks: &[Stack]) -> Markup {
     }
 }
 
+/// A small chart in a table's cell: what is right and what is not, column by column.
+pub(super) fn spark(columns: &[(u64, u64)]) -> Markup {
+    let most = columns.iter().map(|(right, wrong)| right.saturating_add(*wrong)).max().unwrap_or(0).max(1);
+    let height = |value: u64| value as f64 / most as f64 * 20.0;
+    let unit = |number: f64| format!("{number:.2}");
+    html! {
+        svg class="spark" viewBox=(format!("0 0 {} 20", columns.len().max(1) * 5)) preserveAspectRatio="none"
+            aria-hidden="true" {
+            @for (number, (right, wrong)) in columns.iter().enumerate() {
+                @if *wrong > 0 {
+                    rect class="bar bad" x=(number * 5) width="4"
+                        y=(unit(20.0 - height(right.saturating_add(*wrong)))) height=(unit(height(*wrong))) {}
+                }
+                @if *right > 0 {
+                    rect class="bar good" x=(number * 5) width="4" y=(unit(20.0 - height(*right)))
+                        height=(unit(height(*right))) {}
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +163,26 @@ mod tests {
         assert_eq!(chart.matches("<rect").count(), 3);
         assert!(chart.contains("&lt;a&gt;: 50 ours") && !chart.contains("<a>"), "{chart}");
         assert!(!stacks("t", &[]).into_string().contains("NaN"));
+    }
+
+    #[test]
+    fn a_spark_has_a_column_for_each_week() {
+        let chart = spark(&[(3, 1), (0, 0), (2, 0)]).into_string();
+        assert!(chart.contains("viewBox=\"0 0 15 20\""), "{chart}");
+        assert!(
+            chart.contains("class=\"bar bad\" x=\"0\" width=\"4\" y=\"0.00\" height=\"5.00\""),
+            "{chart}"
+        );
+        assert!(
+            chart.contains("class=\"bar good\" x=\"0\" width=\"4\" y=\"5.00\" height=\"15.00\""),
+            "{chart}"
+        );
+        assert!(
+            chart.contains("class=\"bar good\" x=\"10\" width=\"4\" y=\"10.00\" height=\"10.00\""),
+            "{chart}"
+        );
+        assert_eq!(chart.matches("<rect").count(), 3);
+        assert!(!spark(&[]).into_string().contains("NaN"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{self, Stack};
-use crate::domain::{Alignment, Class, Source, View, percent};
+use crate::domain::{Alignment, Class, Source, View, Week, percent};
 use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
 use crate::mail::Timestamp;
@@ -169,14 +169,22 @@ fn sources(view: &View) -> Markup {
     let more = view.sources.len().saturating_sub(SOURCES) + view.sources_left_out;
     html! {
         table class="rows" {
-            (head(&["", "from", "SPF", "DKIM"], &[]))
-            @for source in view.sources.iter().take(SOURCES) { (row(source)) }
+            (head(&["", "from", "SPF", "DKIM"], &["week by week"]))
+            @for source in view.sources.iter().take(SOURCES) { (row(source, view)) }
         }
-        @if more > 0 { p class="faint" { "and " (grouped(more as u64)) " more" } }
+        p class="faint" {
+            @if more > 0 { "and " (grouped(more as u64)) " more; " }
+            "week by week: mails that pass DMARC, and those that fail above them"
+        }
     }
 }
 
-fn row(source: &Source) -> Markup {
+fn row(source: &Source, view: &View) -> Markup {
+    let of_week = |week: &Week| {
+        let found = source.weeks.iter().find(|own| own.start == week.start);
+        found.map_or((0, 0), |own| (own.all.dmarc_pass, own.all.failed()))
+    };
+    let weeks: Vec<(u64, u64)> = view.weeks.iter().map(of_week).collect();
     html! {
         tr class=(tone(source.class)) {
             td class="who" { span class="mark" {} " " (source.class.as_str()) }
@@ -194,6 +202,7 @@ fn row(source: &Source) -> Markup {
                 @if !source.selector.is_empty() { span class="faint" { " " (safe(&source.selector)) } }
             }
             (aligned(&source.all))
+            td class="narrow" { (chart::spark(&weeks)) }
         }
     }
 }

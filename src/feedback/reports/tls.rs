@@ -1,13 +1,17 @@
 //! TLS reports (RFC 8460). Only what is summed up is read, so `mx-host` may be a list, or a text as
 //! in the RFC's own example.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use chrono::DateTime;
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::super::source::content_hash;
 use super::dmarc::{bounded, name};
 
-/// More policies are not kept one by one.
+/// More policies are summed up, and not kept one by one.
 const ROWS: usize = 1_000;
 
 /// What a report says, in sum and policy by policy.
@@ -19,7 +23,7 @@ pub struct TlsReport {
     pub report_id: String,
     /// Policies that it is about.
     pub policies: usize,
-    /// Domains of the policies, without repetition.
+    /// Domains of the policies that are kept, without repetition.
     pub domains: Vec<String>,
     /// Sessions with TLS as the policy wants it.
     pub ok: u64,
@@ -60,7 +64,7 @@ struct Document {
     organization: Option<String>,
     #[serde(rename = "report-id")]
     report_id: Option<String>,
-    policies: Vec<Entry>,
+    policies: Policies,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,23 +97,55 @@ struct Summary {
     failed: u64,
 }
 
+/// The policies of a report, added up one after the other: a list of nothing takes no memory.
+#[derive(Debug, Default)]
+struct Policies {
+    count: usize,
+    ok: u64,
+    failed: u64,
+    rows: Vec<TlsRow>,
+}
+
+impl Policies {
+    fn add(&mut self, entry: Entry) {
+        let Summary { ok, failed } = entry.summary.unwrap_or_default();
+        self.count += 1;
+        self.ok = self.ok.saturating_add(ok);
+        self.failed = self.failed.saturating_add(failed);
+        if let Some(Policy { domain: Some(domain), kind }) = entry.policy
+            && self.rows.len() < ROWS
+        {
+            let policy = name(kind.as_deref().unwrap_or_default());
+            self.rows.push(TlsRow { domain: name(&domain), policy, ok, failed });
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Policies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneByOne;
+        impl<'de> Visitor<'de> for OneByOne {
+            type Value = Policies;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of policies")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Policies, A::Error> {
+                let mut policies = Policies::default();
+                while let Some(entry) = entries.next_element()? {
+                    policies.add(entry);
+                }
+                Ok(policies)
+            }
+        }
+        deserializer.deserialize_seq(OneByOne)
+    }
+}
+
 /// Reads a report; `None` if it is none.
 pub(super) fn read(bytes: &[u8]) -> Option<TlsReport> {
     let document: Document = serde_json::from_slice(bytes.trim_ascii()).ok()?;
-    let summaries = || document.policies.iter().filter_map(|entry| entry.summary);
-    let sum = |of: fn(Summary) -> u64| summaries().map(of).fold(0, u64::saturating_add);
-    let (ok, failed) = (sum(|summary| summary.ok), sum(|summary| summary.failed));
-    let policies = document.policies.len();
-    let row = |entry: &Entry| {
-        let (policy, summary) = (entry.policy.as_ref()?, entry.summary.unwrap_or_default());
-        Some(TlsRow {
-            domain: name(policy.domain.as_deref()?),
-            policy: name(policy.kind.as_deref().unwrap_or_default()),
-            ok: summary.ok,
-            failed: summary.failed,
-        })
-    };
-    let rows = document.policies.iter().take(ROWS).filter_map(row).collect();
     let seconds = |text: Option<&String>| {
         let at = text.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
         at.map_or(0, |at| at.timestamp().max(0).cast_unsigned())
@@ -118,15 +154,13 @@ pub(super) fn read(bytes: &[u8]) -> Option<TlsReport> {
         .range
         .as_ref()
         .map_or((0, 0), |range| (seconds(range.start.as_ref()), seconds(range.end.as_ref())));
-    let mut domains: Vec<String> =
-        document.policies.into_iter().filter_map(|entry| entry.policy?.domain).collect();
-    domains.sort();
-    domains.dedup();
+    let Policies { count, ok, failed, rows } = document.policies;
+    let domains: BTreeSet<&String> = rows.iter().map(|row| &row.domain).collect();
     Some(TlsReport {
         org: bounded(&document.organization.unwrap_or_default()).to_owned(),
         report_id: bounded(&document.report_id.unwrap_or_default()).to_owned(),
-        policies,
-        domains,
+        policies: count,
+        domains: domains.into_iter().cloned().collect(),
         ok,
         failed,
         begin,

@@ -178,6 +178,18 @@ fn bombs() -> Vec<Vec<u8>> {
     let zeros = vec![b'0'; BOMB_BYTES];
     let xml = "<feedback><record>".repeat(BOMB_BYTES / 18).into_bytes();
     let json = vec![b'['; BOMB_BYTES / 4];
+    // Rows that all differ, with long names; and policies without anything.
+    let rows = (0..30_000).map(|number| {
+        format!(
+            "<record><row><source_ip>10.0.{}.{}</source_ip></row><auth_results><spf><domain>{number:0400}</domain>\
+             </spf></auth_results></record>",
+            number / 256 % 256,
+            number % 256
+        )
+    });
+    let policy = "<feedback><policy_published><domain>x.example</domain></policy_published>";
+    let rows = format!("{policy}{}", rows.collect::<String>()).into_bytes();
+    let policies = format!("{{\"policies\": [{}{{}}]}}", "{},".repeat(5_000_000)).into_bytes();
     let nested = |depth: usize| {
         let parts =
             (0..depth).map(|at| format!("Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n"));
@@ -191,6 +203,8 @@ fn bombs() -> Vec<Vec<u8>> {
         gzip(&gzip(&zeros)),
         attached("gzip", &[gzip(&zeros), gzip(&xml), gzip(&json)]),
         attached("gzip", &vec![gzip(&zeros); 12]),
+        gzip(&rows),
+        gzip(&policies),
         attached("zip", &[zip(&zeros, 1), zip(&zeros, 40), zip(&xml, 1)]),
         attached("zip", &vec![zip(b"x", 5_000); 3]),
         nested(5_000),

@@ -1,5 +1,6 @@
 //! What is particular to files: formats, damage, full disks, files that were replaced.
 
+mod domain_reports;
 mod journal;
 mod ledger;
 mod life;
