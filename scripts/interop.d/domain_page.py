@@ -10,7 +10,7 @@ from pathlib import Path
 DOMAIN = "harbourlane.example"
 # A Monday; so many weeks from there.
 BEGIN, WEEKS, DAY = 1_735_516_800, 13, 86_400
-WIDTH, HEIGHT = 1000, 900
+WIDTH, HEIGHT = 1000, 770
 REGISTRY = """
 [[platform]]
 name = "Letters Ltd"

@@ -202,7 +202,7 @@ fn row(source: &Source, view: &View) -> Markup {
                 @if !source.selector.is_empty() { span class="faint" { " " (safe(&source.selector)) } }
             }
             (aligned(&source.all))
-            td class="narrow" { (chart::spark(&weeks)) }
+            td class="weeks" { (chart::spark(&weeks)) }
         }
     }
 }

@@ -21,7 +21,7 @@ fn relay(dir: &Dir) -> Relay {
     Relay::start(Options { record: Some(dir.path().join("taken.jsonl")), ..Options::default() })
 }
 
-fn owners_of<'a>(recipients: &'a [String]) -> Vec<&'a str> {
+fn owners_of(recipients: &[String]) -> Vec<&str> {
     recipients.iter().map(String::as_str).filter(|name| name.ends_with("@owner.example")).collect()
 }
 
