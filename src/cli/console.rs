@@ -20,7 +20,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How often the number of rows read is shown.
 const ROWS_EVERY: Duration = Duration::from_secs(1);
 /// A bar for work whose end is known, and a line for work whose end is not.
-const BAR: &str = "  {bar:32.green/dim} {percent:>3}%  {msg}";
+const BAR: &str = "  {bar:32.green/dim} {percent:>3}%  {wide_msg}";
 const LINE: &str = "  {msg}";
 
 /// What is printed to stderr while a command works.
@@ -171,6 +171,11 @@ fn announce(manifest: &Manifest, estimate: &Estimate) -> String {
         0 => String::new(),
         seeds => format!(" and {}", counted(seeds, "seed address", "seed addresses")),
     };
+    let run = format!("run {}/{}", manifest.campaign_id, manifest.run_id);
+    let of = counted(screening.rows, "row", "rows");
+    if screening.accepted == 0 {
+        return format!("{run}: {before}0 of {of} to send{seeds}");
+    }
     let limit = match (&estimate.limited_by, &estimate.held) {
         (Limit::Capacity, None) => format!("at {} an hour", grouped(capacity.per_hour)),
         (limit, held) => format!("limited by {}", limit.text(capacity, held.as_ref())),
@@ -180,11 +185,8 @@ fn announce(manifest: &Manifest, estimate: &Estimate) -> String {
         None => String::new(),
     };
     format!(
-        "run {}/{}: {before}{} of {} to send{seeds}, about {} {limit}{size}",
-        manifest.campaign_id,
-        manifest.run_id,
+        "{run}: {before}{} of {of} to send{seeds}, about {} {limit}{size}",
         grouped(screening.accepted),
-        counted(screening.rows, "row", "rows"),
         duration(estimate.finish.since(estimate.start)),
     )
 }
@@ -206,11 +208,13 @@ fn describe(snapshot: &Snapshot) -> String {
     let left = snapshot.planned.saturating_sub(snapshot.done);
     if snapshot.waiting_for_retry > 0 && snapshot.waiting_for_retry >= left {
         text.push_str(", the rest waits to be tried again");
-        return text;
-    }
-    text.push_str(&format!(", {}/s", grouped(snapshot.per_second.round() as u64)));
-    if let Some(left) = snapshot.time_left {
-        text.push_str(&format!(", {} left", duration(left)));
+    } else {
+        text.push_str(&format!(", {}/s", grouped(snapshot.per_second.round() as u64)));
+        match (snapshot.time_left, &snapshot.held_by) {
+            (Some(left), _) => text.push_str(&format!(", {} left", duration(left))),
+            (None, Some(_)) => text.push_str(", waiting"),
+            (None, None) => {}
+        }
     }
     if let Some(why) = &snapshot.held_by {
         text.push_str(&format!(" ({why})"));
@@ -242,5 +246,17 @@ mod tests {
         assert_eq!(describe(&snapshot), "90 accepted, 10 to retry, the rest waits to be tried again");
         let snapshot = Snapshot { waiting_for_retry: 9, in_flight: 1, ..snapshot };
         assert_eq!(describe(&snapshot), "90 accepted, 9 to retry, 30/s, 14ms left");
+
+        let dead = "`relay` is not reachable since 09:00: connection refused".to_owned();
+        let snapshot = Snapshot {
+            waiting_for_retry: 0,
+            per_second: 0.0,
+            time_left: None,
+            held_by: Some(dead.clone()),
+            ..snapshot
+        };
+        assert_eq!(describe(&snapshot), format!("90 accepted, 0/s, waiting ({dead})"));
+        let snapshot = Snapshot { waiting_for_retry: 10, ..snapshot };
+        assert!(describe(&snapshot).ends_with(&format!("the rest waits to be tried again ({dead})")));
     }
 }

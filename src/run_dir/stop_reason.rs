@@ -104,7 +104,7 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Signal { signal } => write!(f, "stopped by {signal}"),
+            Self::Signal { signal } => write!(f, "received {signal}"),
             Self::NotAfter => f.write_str("reached the time given with --not-after"),
             Self::Deadline => f.write_str("reached the time given with --deadline"),
             Self::WarmUpSpent => {

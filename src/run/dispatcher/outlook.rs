@@ -36,6 +36,9 @@ impl Dispatcher {
                 "runs that go first use the capacity account (`[capacity] priority`: alarms before news)";
             return Some(Hold { until: None, why: why.to_owned() });
         }
+        if let Some(why) = self.unreachable() {
+            return Some(Hold { until: None, why });
+        }
         let mut latest = Latest::default();
         let through =
             |rows: u64, per_second: f64, from: Timestamp| from + Rate::per_second(per_second).time_for(rows);
@@ -67,6 +70,16 @@ impl Dispatcher {
             }
         }
         latest.0
+    }
+
+    /// Why nobody knows when the rest is through: most of it waits for sites that can't be reached.
+    fn unreachable(&self) -> Option<String> {
+        let dead = || self.lanes.iter().filter(|lane| lane.rows() > 0 && lane.unreachable_since().is_some());
+        let rows: u64 = dead().map(|lane| lane.rows() as u64).sum();
+        let lane = dead().max_by_key(|lane| lane.rows()).filter(|_| rows >= self.left.div_ceil(2))?;
+        let since = lane.unreachable_since()?;
+        let why = lane.complaint().map_or(String::new(), |why| format!(": {why}"));
+        Some(format!("`{}` is not reachable since {since}{why}", lane.site.name))
     }
 
     fn hold_of(&self, lane: &Lane, now: Timestamp, latest: &mut Latest) {

@@ -314,8 +314,9 @@ impl World {
                     Ok(()) => Event::Opened(id, id.0 as u32),
                     Err(trouble) => Event::NotOpened(id, trouble),
                 };
+                let is_open = matches!(event, Event::Opened(..));
                 self.later(wait, event);
-                if let Some((after, error)) = self.loses.clone() {
+                if let Some((after, error)) = self.loses.clone().filter(|_| is_open) {
                     self.later(wait + after, Event::Closed(id, Some(error)));
                 }
             }

@@ -234,6 +234,32 @@ fn the_finish_counts_what_holds_a_run_back_and_names_it() {
 }
 
 #[test]
+fn a_run_whose_relay_is_dead_says_so_and_guesses_no_time() {
+    let mut world = World::new(Setting { rows: 200, ..Setting::default() }, |_| (10 * MS, accepted()));
+    // It answers for 200 ms, then nobody listens.
+    let dead = START + Duration::from_millis(200);
+    world.loses = Some((Duration::from_millis(220), SessionError::ClosedIdle));
+    let refusing = || Trouble {
+        of_machine: false,
+        permanent: false,
+        class: Class::Network,
+        text: "connection refused".into(),
+        reply: None,
+    };
+    world.opens = Box::new(move |_, now| if now < dead { Ok(()) } else { Err(refusing()) });
+    let mut meter = Meter::new(200, Earlier::default(), START);
+    for seconds in [2, 5, 20] {
+        world.run_until(START + Duration::from_secs(seconds));
+        let snapshot = meter.read(&world.dispatcher, world.now);
+        assert!(snapshot.done < 200 && (snapshot.done > 0), "{}", snapshot.done);
+        let why = snapshot.held_by.unwrap_or_default();
+        assert!(why.starts_with("`relay` is not reachable since "), "{seconds} s: {why}");
+        assert!(why.ends_with(": connection refused"), "{seconds} s: {why}");
+        assert_eq!(snapshot.time_left, None, "{seconds} s");
+    }
+}
+
+#[test]
 fn news_that_waits_for_an_alarm_says_so() {
     let capacity = Capacity { per_hour: 36_000, ..Capacity::default() };
     let setting = Setting { rows: 1_000, capacity: Some(capacity.clone()), ..Setting::default() };
