@@ -231,7 +231,8 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
     let usable: Vec<_> = found.iter().filter(usable).map(|ip| SocketAddr::new(*ip, mx.port)).collect();
     if usable.is_empty() {
         let shown: Vec<_> = found.iter().map(IpAddr::to_string).collect();
-        let way_on = match found.iter().any(|ip| is_private(*ip)) {
+        let allowed = |ip: &IpAddr| is_usable(*ip, mx.port, true);
+        let way_on = match found.iter().any(allowed) {
             true => " (`delivery.mx.private-addresses` allows private ones)",
             false => "",
         };
@@ -240,13 +241,15 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
     Ok(usable)
 }
 
-/// Strangers' names must not lead to the servers of this machine or, unless `private` addresses are
-/// allowed, of its network, nor to addresses that nobody can have.
+/// Strangers' names must not lead to the servers of this machine or of its network, whatever the
+/// port, nor to addresses that nobody can have. Where `private` addresses are allowed, those of the
+/// network are, and this machine's where the port is none of a system's server.
 pub(super) fn is_usable(ip: IpAddr, port: u16, private: bool) -> bool {
     let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    let own = ip.is_loopback() || (!private && is_private(ip));
-    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (own && port <= LAST_SYSTEM_PORT))
+    let is_local = ip.is_loopback() || is_private(ip);
+    let is_allowed = private && !(ip.is_loopback() && port <= LAST_SYSTEM_PORT);
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast || (is_local && !is_allowed))
 }
 
 #[cfg(test)]
@@ -351,12 +354,14 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
         let (_folder, resolver) = testing::zone(ZONE);
         let of = async |host, mx: &Mx| host_addresses(&resolver, host, mx).await;
         let (any, v6) = (Mx::default(), Mx { ip: IpFamily::Ipv6, ..Mx::default() });
-        let test = Mx { port: 2525, ..Mx::default() };
+        let port = Mx { port: 2525, ..Mx::default() };
+        let test = Mx { private_addresses: true, ..port.clone() };
         let addresses = |found: Vec<SocketAddr>| found.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(addresses(of("a.mx.example", &any).await.unwrap()), ["192.0.2.1:25", "[2001:db8::1]:25"]);
         assert_eq!(addresses(of("a.mx.example", &v6).await.unwrap()), ["[2001:db8::1]:25"]);
         assert_eq!(addresses(of("d.mx.example", &any).await.unwrap()), ["192.0.2.2:25"]);
         assert_eq!(addresses(of("b.mx.example", &test).await.unwrap()), ["127.0.0.1:2525"]);
+        assert!(of("b.mx.example", &port).await.unwrap_err().to_string().contains("private-addresses"));
         for host in ["b.mx.example", "c.mx.example", "gone.mx.example"] {
             assert!(of(host, &any).await.unwrap_err().is_permanent(), "{host}");
         }
@@ -377,11 +382,16 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
         ] {
             let ip = private.parse().unwrap();
             assert!(!is_usable(ip, 25, false) && is_usable(ip, 25, true), "{private}");
+            assert!(!is_usable(ip, 2525, false) && is_usable(ip, 2525, true), "{private}");
         }
         for public in ["192.0.2.1", "100.128.0.1", "172.32.0.1", "2001:db8::1"] {
             assert!(is_usable(public.parse().unwrap(), 25, false), "{public}");
         }
-        assert!(!is_usable("127.0.0.1".parse().unwrap(), 25, true), "loopback is never a stranger's");
+        for own in ["127.0.0.1", "::1"] {
+            let ip = own.parse().unwrap();
+            assert!(!is_usable(ip, 25, true) && !is_usable(ip, 2525, false), "{own} is never a stranger's");
+            assert!(is_usable(ip, 2525, true), "{own}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn campaign(dir: &Dir, id: &str, port: u16, mx: &str, more: &str) -> String {
     let text = format!(
         "[campaign]\nid = \"{id}\"\nwithout-unsubscribe = true\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
          [target-group]\nfiles = [\"{id}.csv\"]\n[template]\nsubject = \"Number {{{{n}}}}\"\ntext = \"letter.hbs\"\n\
-         [delivery]\nroute = \"mx\"\n[delivery.mx]\nport = {port}\nmta-sts = false\n{mx}\n\
+         [delivery]\nroute = \"mx\"\n[delivery.mx]\nport = {port}\nmta-sts = false\nprivate-addresses = true\n{mx}\n\
          [delivery.retry]\nfirst = \"20ms\"\nlongest = \"50ms\"\ngive-up-after = \"1s\"\n\
          [stop]\nbounce-percent = 0\n{more}\n"
     );
@@ -164,7 +164,7 @@ fn relays_share_the_mail_and_stand_in_for_each_other() {
     dir.write("letter.hbs", "Hello {{n}}\n");
     let campaign = |id: &str, relays: &str| {
         let text = format!(
-            "[campaign]\nid = \"{id}\"\n[sender]\nfrom = \"news@mail.example.com\"\n[target-group]\nfiles = [\"{id}.csv\"]\n\
+            "[campaign]\nid = \"{id}\"\nkind = \"update\"\n[sender]\nfrom = \"news@mail.example.com\"\n[target-group]\nfiles = [\"{id}.csv\"]\n\
              [template]\nsubject = \"x\"\ntext = \"letter.hbs\"\n[capacity]\nper-hour = 3_600_000\n\
              [delivery]\nroute = \"relay\"\n{relays}"
         );

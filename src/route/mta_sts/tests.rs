@@ -80,7 +80,8 @@ impl Web {
 
     fn client(&self, resolver: &Resolver) -> MtaSts {
         let security = MxSecurity::new(Some(self.ca_file.path())).unwrap();
-        MtaSts::on_port(resolver.clone(), security.verifier().clone(), &Mx::default(), self.port)
+        let mx = Mx { private_addresses: true, ..Mx::default() };
+        MtaSts::on_port(resolver.clone(), security.verifier().clone(), &mx, self.port)
     }
 }
 
