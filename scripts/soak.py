@@ -25,6 +25,7 @@ FIRST_LIST, LONGEST_LIST = 20_000, 5_000_000
 CAMPAIGN = """
 [campaign]
 id = "soak"
+without-unsubscribe = true
 [sender]
 from = "Soak <soak@mail.example.com>"
 [target-group]

@@ -84,7 +84,7 @@ fn campaign(rows: usize, is_signed: bool, port: u16) -> Scene {
     scene.write(
         "campaign.toml",
         &format!(
-            "[campaign]\nid = \"bench\"\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
+            "[campaign]\nid = \"bench\"\nwithout-unsubscribe = true\n[sender]\nfrom = \"News <news@mail.example.com>\"\n\
              [target-group]\nfiles = [\"list.csv\"]\n[template]\nsubject = \"{{{{first_name}}}}\"\ntext = \"letter.hbs\"\n{dkim}\
              [capacity]\nper-hour = 1_000_000_000\npace = \"burst\"\n[delivery]\nroute = \"relay\"\n\
              [delivery.relay]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nconnections = 20\n"

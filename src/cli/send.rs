@@ -56,7 +56,8 @@ pub(super) struct Args {
     /// differs
     #[arg(long, value_name = "HASH", conflicts_with = "to", value_parser = parse_hash)]
     approved: Option<blake3::Hash>,
-    /// Skip the checks of the sender's domains and of a sample of the messages
+    /// Skip the checks of the sender's domains and of a sample of the messages. A newsletter
+    /// without `[unsubscribe]` is still refused
     #[arg(long, conflicts_with = "approved")]
     no_check: bool,
 }

@@ -14,7 +14,7 @@ use crate::mail::Timestamp;
 use crate::plan::top_domains;
 use crate::preflight::approval::Approval;
 use crate::preflight::list::{self, Looking};
-use crate::preflight::{Finding, Id, Level};
+use crate::preflight::{Finding, Id, Level, unsubscribe};
 use crate::screen::Counts;
 
 /// Rows of the list that are rendered before the first message leaves. `mailrun check` renders all
@@ -53,6 +53,10 @@ impl Job<'_> {
             let scanned = content_findings(self, &run.plan)?;
             findings.extend(scanned.into_iter().filter(|finding| finding.level >= Level::Warning));
             self.refuse("a preflight check refused", findings)?;
+        } else {
+            // Whoever skips the checks knows the list and the sender; the law stays.
+            let header = self.unsubscribe_warning().into_iter();
+            self.refuse("a newsletter must be easy to leave", Self::milder(run, header.collect()))?;
         }
         // A run that has started is resumed, however late it is.
         if let Some(deadline) = checks.deadline.filter(|_| !run.has_begun()) {
@@ -91,13 +95,24 @@ impl Job<'_> {
             RouteKind::Relay | RouteKind::Mx => sender_findings(self, &run.plan, name_servers, false).await?,
         };
         findings.retain(|finding| finding.level >= Level::Warning);
-        // Some got the message of a run that has begun; the rest gets the same.
+        Ok(Self::milder(run, findings))
+    }
+
+    /// A newsletter without its header that does not say so; nothing for a rehearsal.
+    fn unsubscribe_warning(&self) -> Option<Finding> {
+        let leaves = self.campaign().delivery.route != RouteKind::Sandbox;
+        let finding = unsubscribe::check(self.campaign()).filter(|_| leaves);
+        finding.filter(|finding| finding.level >= Level::Warning)
+    }
+
+    /// Some got the message of a run that has begun, without the header; the rest gets the same.
+    fn milder(run: &FrozenRun, mut findings: Vec<Finding>) -> Vec<Finding> {
         for finding in findings.iter_mut().filter(|_| run.has_begun()) {
             if finding.id == Id::ListUnsubscribeMissing {
                 finding.level = Level::Warning;
             }
         }
-        Ok(findings)
+        findings
     }
 
     /// Why the messages of a sample can't be sent. Single rows that fail go to the results; a list
