@@ -18,7 +18,10 @@ pub(super) fn text(heading: &str, causes: &Causes) -> String {
     }
     let mut rows: Vec<Vec<String>> = top
         .iter()
-        .map(|(why, count)| vec![format!("  {}", outside_text::line(why)), grouped(*count)])
+        .map(|cause| {
+            let why = format!("{}, as in {}", cause.why, cause.example);
+            vec![format!("  {}", outside_text::line(&why)), grouped(cause.rows)]
+        })
         .collect();
     if more > 0 {
         rows.push(vec!["  other reasons".into(), grouped(more)]);
@@ -29,7 +32,10 @@ pub(super) fn text(heading: &str, causes: &Causes) -> String {
 /// The same for programs.
 pub(super) fn json(causes: &Causes) -> Value {
     let (top, more) = causes.top(LISTED);
-    let top: Vec<Value> = top.iter().map(|(why, count)| json!({ "why": why, "rows": count })).collect();
+    let top: Vec<Value> = top
+        .iter()
+        .map(|cause| json!({ "why": cause.why, "rows": cause.rows, "example": cause.example }))
+        .collect();
     json!({ "causes": top, "other": more })
 }
 
@@ -40,7 +46,7 @@ mod tests {
     #[test]
     fn a_reason_from_outside_stays_in_its_line() {
         let mut causes = Causes::default();
-        causes.add("no `a\n\u{1b}[2J\u{202e}b`");
+        causes.add("no `a\n\u{1b}[2J\u{202e}b`", || "a\n.csv, row 1".to_owned());
         let text = text("why", &causes);
         assert_eq!(text.lines().count(), 3, "{text:?}");
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");

@@ -240,13 +240,18 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
 /// Why rows are `invalid` or `render_failed`, and what failed last.
 fn reasons(summary: &Summary) -> String {
     let mut text = String::new();
+    let terminal = Terminal::of_stdout();
+    let cut = |rows: Vec<Vec<String>>| -> String {
+        table(&rows).lines().map(|line| terminal.cut(line) + "\n").collect()
+    };
     if !summary.causes.is_empty() {
         let causes = summary.causes.iter().map(|cause| {
-            let why = cause.why.as_deref().unwrap_or("other reasons");
-            let why = outside_text::line(why).into_owned();
+            let mut why = cause.why.as_deref().unwrap_or("other reasons").to_owned();
+            why.extend(cause.example.iter().map(|example| format!(", as in {example}")));
+            let why = outside_text::line(&why).into_owned();
             vec![format!("  {}", cause.disposition), grouped(cause.rows), why]
         });
-        text.push_str(&format!("\n  reasons\n{}", table(&causes.collect::<Vec<_>>())));
+        text.push_str(&format!("\n  reasons\n{}", cut(causes.collect())));
     }
     if !summary.failed_last.is_empty() {
         let failed = summary.failed_last.iter().map(|row| {
@@ -258,10 +263,7 @@ fn reasons(summary: &Summary) -> String {
             all if all > shown => format!("failed last ({shown} of {})", grouped(all)),
             _ => "failed".to_owned(),
         };
-        text.push_str(&format!("\n  {heading}\n"));
-        let terminal = Terminal::of_stdout();
-        let lines = table(&failed.collect::<Vec<_>>());
-        text.extend(lines.lines().map(|line| terminal.cut(line) + "\n"));
+        text.push_str(&format!("\n  {heading}\n{}", cut(failed.collect())));
     }
     text
 }

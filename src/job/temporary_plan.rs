@@ -26,13 +26,13 @@ impl TemporaryPlan {
         Ok(Plan::open(&self.dir.plan())?)
     }
 
-    /// Why rows are invalid.
-    pub(super) fn why_invalid(&self) -> Result<Causes, JobError> {
+    /// Why rows are invalid; `files` are those of the target group as shown.
+    pub(super) fn why_invalid(&self, files: &[&str]) -> Result<Causes, JobError> {
         let mut causes = Causes::default();
         for row in ScreenedRows::open(&self.dir.screened())? {
             let row = row?;
             if row.disposition == Disposition::Invalid {
-                causes.add(&row.detail);
+                causes.add(&row.detail, || format!("{}, row {}", files[row.file], row.place.row));
             }
         }
         Ok(causes)

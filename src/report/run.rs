@@ -109,6 +109,7 @@ fn causes(summary: &Summary) -> Markup {
                     td { (cause.disposition.as_str()) }
                     td { (cause.why.as_deref().unwrap_or("other reasons")) }
                     td class="number" { (grouped(cause.rows)) }
+                    td { @if let Some(example) = &cause.example { "as in " (example) } }
                 }
             }
         }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::columns::{Column, ResultRow};
 use super::error::ResultsError;
 use super::reader::ResultFiles;
-use crate::kit::causes::Causes;
+use crate::kit::causes::{self, Causes};
 use crate::mail::{Class, Disposition, Timestamp};
 
 /// The domains of a summary.
@@ -111,10 +111,12 @@ pub struct Cause {
     /// What they ended as.
     #[serde(serialize_with = "as_word")]
     pub disposition: Disposition,
-    /// The reason; `None` for all reasons that are not listed.
+    /// The reason, without the value that it names; `None` for all reasons that are not listed.
     pub why: Option<String>,
     /// How many.
     pub rows: u64,
+    /// The file and row that it was first given for; `None` for reasons that are not listed.
+    pub example: Option<String>,
 }
 
 /// A row whose recipient did not get the message, or may not have.
@@ -260,7 +262,9 @@ impl Counts {
     /// Why it failed, if it did.
     fn add_failure(&mut self, row: &ResultRow<'_>) {
         if matches!(row.disposition, Disposition::Invalid | Disposition::RenderFailed) {
-            self.causes.entry(row.disposition).or_default().add(row.detail.as_deref().unwrap_or_default());
+            let causes = self.causes.entry(row.disposition).or_default();
+            let place = || format!("{}, row {}", row.source_file, row.row);
+            causes.add(row.detail.as_deref().unwrap_or_default(), place);
         }
         if FAILED.contains(&row.disposition) {
             self.add_failed(row);
@@ -358,10 +362,15 @@ fn failed(row: &ResultRow<'_>) -> FailedRow {
 /// The most frequent reasons, and all others together.
 fn listed(disposition: Disposition, causes: &Causes) -> Vec<Cause> {
     let (top, more) = causes.top(CAUSES_LISTED);
-    let mut listed: Vec<Cause> =
-        top.into_iter().map(|(why, rows)| Cause { disposition, why: Some(why.to_owned()), rows }).collect();
+    let cause = |cause: causes::Cause<'_>| Cause {
+        disposition,
+        why: Some(cause.why.to_owned()),
+        rows: cause.rows,
+        example: Some(cause.example.to_owned()),
+    };
+    let mut listed: Vec<Cause> = top.into_iter().map(cause).collect();
     if more > 0 {
-        listed.push(Cause { disposition, why: None, rows: more });
+        listed.push(Cause { disposition, why: None, rows: more, example: None });
     }
     listed
 }

@@ -238,7 +238,7 @@ impl Screener {
             let refused = if parsed.addresses.is_null(row) {
                 let fault = faults.pop().expect("there is a reason for each address that is null");
                 self.counts.invalid += 1;
-                Some((Disposition::Invalid, format!("invalid address: {fault}")))
+                Some((Disposition::Invalid, format!("bad address: {fault}")))
             } else {
                 self.refuse(&parsed, row)?
             };
@@ -476,7 +476,7 @@ mod tests {
             usual,
             &[],
             &["a@@b.example", ""],
-            &["1 invalid invalid address: more than one `@`", "2 invalid invalid address: empty"],
+            &["1 invalid bad address: more than one `@`", "2 invalid bad address: empty"],
         );
         check(usual, &[], &["a@b.example", " A@B.Example "], &["2 duplicate same address as a.csv, row 1"]);
         check(usual, &["a@b.example"], &["A@b.example"], &["1 suppressed manual, from test, for ever"]);
@@ -489,8 +489,8 @@ mod tests {
             &[
                 "1 suppressed manual, from test, for ever",
                 "2 duplicate same address as a.csv, row 1",
-                "3 invalid invalid address: no `@`",
-                "4 invalid invalid address: no `@`",
+                "3 invalid bad address: no `@`",
+                "4 invalid bad address: no `@`",
             ],
         );
     }
@@ -525,7 +525,7 @@ mod tests {
             &[
                 "2 duplicate same address as a.csv, row 1",
                 "4 not_attempted beyond the limit of 2 rows",
-                "5 invalid invalid address: no `@`",
+                "5 invalid bad address: no `@`",
             ],
         );
     }

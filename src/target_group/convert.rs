@@ -268,9 +268,10 @@ pub(super) fn does_not_read(name: &str, value: &str, wanted: &DataType) -> Strin
         DataType::Boolean => "true or false".to_owned(),
         DataType::Date32 => "a date (2026-05-31)".to_owned(),
         DataType::Timestamp(..) => "a timestamp (2026-05-31T12:00:00Z)".to_owned(),
-        integer if integer.is_integer() => format!("a whole number ({integer})"),
-        number if number.is_floating() || number.is_decimal() => format!("a number ({number})"),
-        other => other.to_string(),
+        integer if integer.is_integer() => "a whole number".to_owned(),
+        number if number.is_floating() || number.is_decimal() => "a number".to_owned(),
+        DataType::List(_) | DataType::LargeList(_) => "a list".to_owned(),
+        _ => "its column's type".to_owned(),
     };
     format!("column `{name}`: `{shown}` does not read as {what}")
 }

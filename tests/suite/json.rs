@@ -166,7 +166,7 @@ fn the_status_of_recipients_is_that_of_notification_services() {
     }
     dir.run(&["status", "--notification", "one.1"]).ended(2).says("no run has a notification `one.1`");
     let text = dir.run(&["status", "one", "--recipient", "bob@@a.example"]).ended(0).stdout();
-    assert!(text.contains("CAAS_FAILED") && text.contains("invalid address"), "{text}");
+    assert!(text.contains("CAAS_FAILED") && text.contains("bad address"), "{text}");
 
     // Nobody, and everybody once the time is over.
     let nothing = json!({"SAPnotification": {}});

@@ -98,15 +98,12 @@ fn nothing_is_rounded() {
         r#"{"email":"b@x.example","x":9007199254740993}"#,
         r#"{"email":"c@x.example","x":9007199254740992}"#,
     ]);
-    assert_eq!(read.reasons(), ["2:2 column `x`: `9007199254740993` does not read as a number (Float64)"]);
+    assert_eq!(read.reasons(), ["2:2 column `x`: `9007199254740993` does not read as a number"]);
     assert_eq!(read.unreadable[0].email.as_deref(), Some("b@x.example"));
     let declared = one(&[r#"{"email":"a@x.example","x":7000.7}"#, r#"{"email":"b@x.example","x":7e3}"#])
         .keys("[types]\nx = 'integer'");
     assert_eq!(declared.contents().lines(), ["b@x.example|7000"]);
-    assert_eq!(
-        declared.contents().reasons(),
-        ["1:1 column `x`: `7000.7` does not read as a whole number (Int64)"]
-    );
+    assert_eq!(declared.contents().reasons(), ["1:1 column `x`: `7000.7` does not read as a whole number"]);
     let declared =
         one(&[r#"{"email":"a@x.example","x":"2026-05-31"}"#, r#"{"email":"b@x.example","x":"soon"}"#])
             .keys("[types]\nx = 'date'");
