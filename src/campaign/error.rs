@@ -1,5 +1,6 @@
 //! Errors of a campaign file, with their place.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +89,21 @@ impl CampaignError {
         }
     }
 
+    /// An error at the quoted text `part` in the value of `key`.
+    pub(super) fn at_part(
+        path: &Path,
+        key: &str,
+        part: Option<&str>,
+        problem: String,
+        hint: Option<String>,
+    ) -> Self {
+        // Without the text there is no place, and the problem is the same.
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let place = place_of_part(&text, key, part);
+        let line = line_at(&text, place);
+        Self { path: path.to_owned(), place, line, problem, hint, source: None }
+    }
+
     pub(super) fn check(path: &Path, text: &str, mistake: Mistake) -> Self {
         let Mistake { key, problem, hint } = mistake;
         let place = place_of_key(text, key);
@@ -124,6 +140,25 @@ fn line_at(text: &str, place: Option<(usize, usize)>) -> Option<Box<str>> {
     text.lines().nth(line - 1).map(Box::from)
 }
 
+/// The place of the quoted text `part` in the value of `key`; that of the key where there is none.
+fn place_of_part(text: &str, key: &str, part: Option<&str>) -> Option<(usize, usize)> {
+    let start = place_of_key(text, key);
+    let Some(part) = part else { return start };
+    let quoted = [format!("\"{part}\""), format!("'{part}'")];
+    let column = |line: &str| {
+        let at = quoted.iter().find_map(|quoted| line.find(quoted))?;
+        Some(line[..at].chars().count() + 1)
+    };
+    let lines = || text.lines().enumerate().map(|(number, line)| (number + 1, line));
+    let own = start.into_iter().flat_map(|(first, _)| {
+        let below = lines().skip(first);
+        lines().skip(first - 1).take(1).chain(below.take_while(|(_, line)| !line.trim().starts_with('[')))
+    });
+    // Keys may be written in other ways, as in tables within a line.
+    let found = own.chain(lines()).find_map(|(number, line)| Some((number, column(line)?)));
+    found.or(start)
+}
+
 /// Line and column of the key `table.key` in a TOML text, or of its table's header.
 fn place_of_key(text: &str, key: &str) -> Option<(usize, usize)> {
     let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
@@ -141,4 +176,25 @@ fn place_of_key(text: &str, key: &str) -> Option<(usize, usize)> {
         }
     }
     table_line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_value_has_its_place() {
+        let text = "[results]\nmode = \"0640\"\ncolumns = [\"a\",\n  'nope', # \"a\"\n]\n[template]\n\
+                    text = { by = \"lang\", de = \"de.hbs\" }\n[[relay]]\ntls = \"required\"\n\
+                    [[relay]]\ntls = \"none\"\n";
+        let check = |key, part, place| assert_eq!(place_of_part(text, key, part), place, "{key}, {part:?}");
+        check("results.columns", Some("a"), Some((3, 12)));
+        check("results.columns", Some("nope"), Some((4, 3)));
+        check("results.columns", Some("other"), Some((3, 1)));
+        check("results.columns", None, Some((3, 1)));
+        check("template.text", Some("de.hbs"), Some((7, 28)));
+        check("template.html", Some("de.hbs"), Some((7, 28)));
+        check("relay.tls", Some("none"), Some((11, 7)));
+        check("stop.min-rows", None, None);
+    }
 }

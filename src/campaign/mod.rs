@@ -206,6 +206,19 @@ impl Campaign {
         Ok(campaign)
     }
 
+    /// An error in the value of `key` that was found after the file was read. Within it, `part` is
+    /// pointed at: an item of a list, the name of a file.
+    pub(crate) fn error_at(
+        &self,
+        key: &str,
+        part: Option<&str>,
+        problem: String,
+        hint: Option<String>,
+    ) -> CampaignError {
+        let error = CampaignError::at_part(&self.path, key, part, problem, hint);
+        if self.parameters.set.contains_key(key) { error.in_setting(key) } else { error }
+    }
+
     /// The folder that relative paths start from.
     pub fn folder(&self) -> &Path {
         match self.path.parent() {

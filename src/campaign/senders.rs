@@ -82,6 +82,9 @@ pub struct RegisteredSender {
     pub dkim: Vec<Dkim>,
 }
 
+/// The key of the relay without a name.
+const RELAY_TLS: &str = "delivery.relay.tls";
+
 /// Why a campaign may not send with its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotRegistered {
@@ -130,12 +133,23 @@ pub enum NotRegistered {
 }
 
 impl NotRegistered {
+    /// The key of the campaign file that contradicts the registry, and its value.
+    pub(crate) fn contradiction(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Other { key, found, .. } => Some((key, found)),
+            Self::From { .. } | Self::NoPool { .. } | Self::Archive { .. } | Self::Unverified { .. } => None,
+        }
+    }
+
     /// What to do.
     pub fn hint(&self) -> String {
         match self {
             Self::From { from } => {
                 let domain = from.rsplit_once('@').map_or(from.as_str(), |(_, domain)| domain);
                 format!("add it to the registry: [[sender]] with domain = \"{domain}\"")
+            }
+            Self::Other { key: "relay.tls" | RELAY_TLS, .. } => {
+                "set it to \"required\" or \"implicit\": both verify the relay's certificate".into()
             }
             Self::Other { key, .. } => format!("leave `{key}` out of the campaign file: the registry has it"),
             Self::NoPool { pool, .. } => {
@@ -233,9 +247,9 @@ impl Senders {
             campaign.dkim.clone_from(&sender.dkim);
         }
         if let Some(tls) = sender.tls
-            && let Some(relay) = weaker_relay(campaign, tls)
+            && let Some((key, relay)) = weaker_relay(campaign, tls)
         {
-            return other("relay.tls", relay.to_owned(), word(tls).to_owned());
+            return other(key, relay.to_owned(), word(tls).to_owned());
         }
         campaign.delivery.mx.tls = campaign.delivery.mx.tls.max(sender.tls.unwrap_or_default());
         sender.defaults().fill(campaign);
@@ -297,15 +311,17 @@ fn check_each(senders: &[RegisteredSender]) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// The `tls` of a relay that gives less than `least`.
-fn weaker_relay(campaign: &Campaign, least: MxTls) -> Option<&'static str> {
-    let relays = campaign.relay.iter().chain(&campaign.delivery.relay);
+/// The `tls` of a relay that gives less than `least`, after its key.
+fn weaker_relay(campaign: &Campaign, least: MxTls) -> Option<(&'static str, &'static str)> {
+    let named = campaign.relay.iter().map(|relay| ("relay.tls", relay));
+    let relays = named.chain(campaign.delivery.relay.iter().map(|relay| (RELAY_TLS, relay)));
     let weak = |relay: &super::Relay| match (relay.tls, least) {
         (RelayTls::Opportunistic, MxTls::Required | MxTls::Verified) => Some("opportunistic"),
         (RelayTls::None, MxTls::Required | MxTls::Verified) => Some("none"),
         (RelayTls::Required | RelayTls::Implicit, _) | (_, MxTls::Opportunistic) => None,
     };
-    relays.into_iter().find_map(weak).filter(|_| campaign.delivery.route != RouteKind::Sandbox)
+    let mut weak = relays.filter_map(|(key, relay)| Some((key, weak(relay)?)));
+    weak.next().filter(|_| campaign.delivery.route != RouteKind::Sandbox)
 }
 
 const fn word(tls: MxTls) -> &'static str {
@@ -435,7 +451,7 @@ capacity-account = "vip"
             let applied = senders.apply(&mut by_relay);
             assert_eq!(applied.is_err(), is_refused, "{tls}: {applied:?}");
             if let Err(error) = applied {
-                assert!(error.to_string().contains(&format!("`relay.tls` is `{tls}`")), "{error}");
+                assert!(error.to_string().contains(&format!("`delivery.relay.tls` is `{tls}`")), "{error}");
             }
         }
     }

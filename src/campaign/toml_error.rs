@@ -57,6 +57,11 @@ fn missing(message: &str) -> Option<Said> {
 
 /// A value of another type: `invalid type: string "many", expected u64`.
 fn wrong_type(message: &str, key: Option<&str>) -> Option<Said> {
+    // What the reader says of words where there is no text.
+    if message == "wanted string or table" {
+        let what = key.map_or("the value".to_owned(), |key| format!("`{key}`"));
+        return Some((format!("{what} must be a text in quotes"), None));
+    }
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
     let wanted = match expected.trim_start_matches("a ").trim_start_matches("an ") {

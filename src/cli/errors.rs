@@ -25,78 +25,31 @@ impl From<JobError> for Diagnostic {
             ErrorClass::Interrupted => Exit::Interrupted,
             ErrorClass::Busy => Exit::Busy,
         };
-        let text = chain(&error);
-        let diagnostic = match error {
-            JobError::Campaign(error) => error.into(),
-            JobError::TargetGroup(error) => error.into(),
-            JobError::State(error) => error.into(),
-            JobError::Template(error) => error.into(),
-            JobError::Key(error) => error.into(),
-            JobError::RunDir(error) => error.into(),
-            JobError::Plan(error) => error.into(),
-            JobError::Journal(error) => error.into(),
-            JobError::Ledger(error) => error.into(),
-            JobError::Results(error) => error.into(),
-            JobError::Resolver(error) => error.into(),
-            JobError::Shaping(error) => error.into(),
-            JobError::Rule(error) => error.into(),
-            JobError::Policies(error) => error.into(),
-            JobError::Interrupted(error) => Self::from(*error),
-            JobError::Workspace(error) => Self::new(text).maybe_at(error.place()).hint(error.hint()),
-            JobError::Secret(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
-            JobError::Sender(error) => {
-                Self::new(text).at(error.registry.display()).hint(error.refused.hint())
-            }
-            JobError::Export(error) => Self::new(text).at(error.place()).maybe_hint(error.hint()),
-            JobError::Setup(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
-            JobError::Selection(error) => Self::new(text).maybe_at(error.place()).maybe_hint(error.hint()),
-            JobError::Freeze(error) => Self::new(text).at(error.place().display()).maybe_hint(error.hint()),
-            JobError::Verification(error) => Self::new(text).hint(error.hint()),
-            JobError::Token(error) => Self::new(text).hint(error.hint()),
-            JobError::Retry(error) => Self::new(text).hint(error.hint()),
-            JobError::Refusal(error) => Self::new(text).maybe_at(error.place()).hint(error.hint()),
-        };
-        diagnostic.exit(exit)
+        let line = error.campaign().and_then(|error| error.place.zip(error.line.clone()));
+        let (place, text) = line.unzip();
+        Self::new(chain(&error))
+            .maybe_at(error.place())
+            .maybe_line(place, text)
+            .maybe_hint(error.hint())
+            .exit(exit)
     }
 }
 
-impl From<CampaignError> for Diagnostic {
-    fn from(error: CampaignError) -> Self {
-        let line = error.line.clone();
-        Self::new(chain(&error)).at(error.at()).maybe_line(error.place, line).maybe_hint(error.hint.clone())
-    }
-}
-
-impl From<TargetGroupError> for Diagnostic {
-    fn from(error: TargetGroupError) -> Self {
-        Self::new(chain(&error)).maybe_at(error.at()).maybe_hint(error.hint.clone())
-    }
-}
-
-impl From<TemplateError> for Diagnostic {
-    fn from(error: TemplateError) -> Self {
-        Self::new(chain(&error)).at(error.at()).maybe_hint(error.hint.clone())
-    }
-}
-
-impl From<RunDirError> for Diagnostic {
-    fn from(error: RunDirError) -> Self {
-        let exit = if matches!(error, RunDirError::Locked { .. }) { Exit::Busy } else { Exit::Usage };
-        Self::new(chain(&error)).maybe_hint(error.hint()).exit(exit)
-    }
-}
-
-/// Errors that carry their path in their text, and a hint.
-macro_rules! with_hint {
+/// Errors that a job can have too.
+macro_rules! of_jobs {
     ($($error:ty),*) => {
         $(impl From<$error> for Diagnostic {
             fn from(error: $error) -> Self {
-                Self::new(chain(&error)).maybe_hint(error.hint())
+                JobError::from(error).into()
             }
         })*
     };
 }
-with_hint!(
+of_jobs!(
+    CampaignError,
+    TargetGroupError,
+    TemplateError,
+    RunDirError,
     PlanError,
     JournalError,
     LedgerError,
@@ -105,17 +58,12 @@ with_hint!(
     ShapingError,
     RuleError,
     StoreError,
-    SynthError
+    KeyError,
+    PolicyStoreError
 );
 
-impl From<KeyError> for Diagnostic {
-    fn from(error: KeyError) -> Self {
-        Self::new(chain(&error)).hint(error.hint())
-    }
-}
-
-impl From<PolicyStoreError> for Diagnostic {
-    fn from(error: PolicyStoreError) -> Self {
-        Self::new(chain(&error)).hint("delete the file; the policies are fetched again")
+impl From<SynthError> for Diagnostic {
+    fn from(error: SynthError) -> Self {
+        Self::new(chain(&error)).maybe_hint(error.hint())
     }
 }

@@ -111,7 +111,8 @@ fn text(found: &[(Exit, &ListedRun)], refused: &[RefusedStart]) -> String {
         vec![word.to_owned(), run.dir.name(), state, counts, next]
     });
     let of_starts = refused.iter().map(|start| {
-        ["not well".into(), start.name(), "refused".into(), String::new(), runs::check(start)].to_vec()
+        ["not well".into(), start.name(), "refused".into(), String::new(), runs::after(start)].to_vec()
     });
-    table(&rows.chain(of_starts).collect::<Vec<_>>()) + &runs::reasons(refused)
+    table(&rows.chain(of_starts).collect::<Vec<_>>())
+        + &runs::reasons(refused, found.iter().map(|(_, run)| *run))
 }

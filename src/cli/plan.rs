@@ -16,7 +16,7 @@ use super::table::table;
 use crate::campaign::RouteKind;
 use crate::job::{Job, Outlook};
 use crate::kit::text::{duration, grouped};
-use crate::preflight::finish_time::Limit;
+use crate::preflight::finish_time::{Estimate, Limit};
 use crate::target_group::SourceFile;
 
 /// Domains and slots that are listed.
@@ -27,6 +27,9 @@ const LISTED: usize = 10;
 pub(super) struct Args {
     /// Campaign file, or the folder with its `campaign.toml`
     campaign: PathBuf,
+    /// The edition of the campaign, as `send` would be given it
+    #[arg(long)]
+    edition: Option<String>,
     /// Only the first N rows that pass screening
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -37,7 +40,11 @@ pub(super) struct Args {
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
-    let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
+    let mut campaign = workspace.load(&args.campaign)?;
+    if args.edition.is_some() {
+        campaign.identity.edition.clone_from(&args.edition);
+    }
+    let job = Job::open(&workspace, campaign)?;
     let outlook = runtime()?.block_on(job.outlook(args.limit.map(u64::from), LISTED))?;
     let files = job.target_group()?.files();
     if args.json {
@@ -84,18 +91,29 @@ fn text(job: &Job<'_>, files: &[SourceFile], outlook: &Outlook) -> String {
         ("beyond --limit", counts.not_attempted),
     ];
     let shown = rows.iter().filter(|(_, rows)| *rows > 0);
-    text.push('\n');
-    text.push_str(&table(
-        &shown.map(|(what, rows)| vec![(*what).into(), grouped(*rows)]).collect::<Vec<_>>(),
-    ));
+    let shown: Vec<_> = shown.map(|(what, rows)| vec![(*what).into(), grouped(*rows)]).collect();
+    if !shown.is_empty() {
+        text.push_str(&format!("\n{}", table(&shown)));
+    }
     text.push_str(&causes::text("why rows are invalid", invalid));
     if !refusals.is_empty() {
-        text.push_str("\n  `mailrun send` refuses this list\n");
+        text.push_str("\n  `mailrun send` refuses this\n");
     }
     for finding in refusals {
         text.push_str(&format!("    {} ({})\n", finding.seen, finding.id));
         text.extend(finding.fix.iter().map(|fix| format!("      {fix}\n")));
     }
+    if counts.accepted == 0 {
+        text.push_str("\n  nobody to send to\n");
+        return text;
+    }
+    text.push_str(&schedule(job, domains, estimate));
+    text
+}
+
+/// Where the messages go, and when.
+fn schedule(job: &Job<'_>, domains: &[(String, u64)], estimate: &Estimate) -> String {
+    let mut text = String::new();
     if !job.campaign().template.personalised {
         text.push_str(
             "\n  one text for everybody: a message is signed once for many recipients of a site; each recipient counts\n",

@@ -22,7 +22,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let run = workspace.find_run(&args.run)?;
     let (manifest, results) = rewrite_results(&workspace, &run)?;
     if let Some(start) = workspace.refused_start(&args.run)? {
-        let (name, refused) = (start.name(), runs::refused(&start));
+        let (name, refused) = (start.name(), runs::refused(&start.refused, true));
         log::warn(&format!(
             "warning: the last start of {name} was {refused}; these are the results before it"
         ));

@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Run: its id, the start of it, its directory, or for the latest run of a campaign its id,
     /// file or folder
     run: String,
-    /// Which rows to resend
+    /// Which rows to resend, by how they ended: for example deferred,not_attempted
     #[arg(long, value_name = "D,…", value_delimiter = ',', required = true)]
     disposition: Vec<Disposition>,
     /// How to send them.

@@ -1,5 +1,7 @@
 //! `mailrun status` without a run: all runs, the latest first.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::diagnostic::Diagnostic;
@@ -9,9 +11,12 @@ use super::table::table;
 use super::{json, summary};
 use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
 use crate::kit::outside_text;
-use crate::kit::text::{command, duration, grouped};
+use crate::kit::text::{command, duration, grouped, path_from_here};
 use crate::mail::Timestamp;
-use crate::run_dir::{Manifest, RefusedStart, RunDir, RunState};
+use crate::run_dir::{Manifest, Refused, RefusedStart, RunDir, RunState};
+
+/// The next step where a hint says it, which is below the table.
+const SEE_HINT: &str = "see the hint below";
 
 pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
     let (runs, refused) = (workspace.runs()?, workspace.refused_starts()?);
@@ -28,10 +33,13 @@ fn text(runs: &[ListedRun], refused: &[RefusedStart], now: Timestamp) -> String 
         return "no runs yet: `mailrun send CAMPAIGN` starts one\n".to_owned();
     }
     let mut rows = vec![["run", "state", "rows", "age", "next step"].map(String::from).to_vec()];
-    let age = |at: Timestamp| format!("{} ago", duration(now.since(at)));
+    let age = |at: Timestamp| match now.since(at).as_secs() {
+        0 => "just now".to_owned(),
+        seconds => format!("{} ago", duration(Duration::from_secs(seconds))),
+    };
     rows.extend(refused.iter().map(|start| {
         let at = age(start.refused.at);
-        vec![start.name(), "refused".to_owned(), String::new(), at, check(start)]
+        vec![start.name(), "refused".to_owned(), String::new(), at, after(start)]
     }));
     rows.extend(runs.iter().map(|run| {
         let [state, counts, next] = match &run.facts {
@@ -44,26 +52,43 @@ fn text(runs: &[ListedRun], refused: &[RefusedStart], now: Timestamp) -> String 
         };
         vec![run.dir.name(), state, counts, age(run.created), next]
     }));
-    table(&rows) + &reasons(refused)
+    table(&rows) + &reasons(refused, runs.iter())
 }
 
-/// Why starts were refused, a line each below a table.
-pub(super) fn reasons(refused: &[RefusedStart]) -> String {
-    let lines =
-        refused.iter().map(|start| format!("  {}: last start {}\n", start.name(), self::refused(start)));
+/// Why starts were refused and what that advised, below a table.
+pub(super) fn reasons<'r>(starts: &[RefusedStart], runs: impl Iterator<Item = &'r ListedRun>) -> String {
+    let of_starts = starts.iter().map(|start| (start.name(), &start.refused, true));
+    let of_runs = runs.filter_map(|run| {
+        let facts = run.facts.as_ref().ok().filter(|facts| matches!(facts.next, NextStep::Advised(_)))?;
+        let manifest = &facts.manifest;
+        Some((run.dir.name(), manifest.refused.as_ref()?, manifest.started.is_none()))
+    });
+    let lines = of_starts.chain(of_runs);
+    let lines = lines.map(|(name, refused, unsent)| {
+        format!("  {name}: last start {}\n", advised(refused, unsent, "    "))
+    });
     let lines: String = lines.collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 /// When and why a start was refused.
-pub(super) fn refused(start: &RefusedStart) -> String {
-    let why = outside_text::line(&start.refused.why);
-    format!("refused at {}, nothing sent: {why}", start.refused.at)
+pub(super) fn refused(refused: &Refused, unsent: bool) -> String {
+    let sent = if unsent { ", nothing sent" } else { "" };
+    format!("refused at {}{sent}: {}", refused.at, outside_text::line(&refused.why))
 }
 
-/// The command that shows what is wrong with a campaign.
-pub(super) fn check(start: &RefusedStart) -> String {
-    command(["check", &start.campaign_file.to_string_lossy()])
+/// The same, and what it advised in a line below that begins with `indent`.
+pub(super) fn advised(refused: &Refused, unsent: bool, indent: &str) -> String {
+    let hint = refused.hint.as_deref().map(|hint| format!("\n{indent}hint: {}", outside_text::line(hint)));
+    self::refused(refused, unsent) + &hint.unwrap_or_default()
+}
+
+/// What to do after a refused start: as it advised, or else the command that shows what is wrong.
+pub(super) fn after(start: &RefusedStart) -> String {
+    match start.refused.hint {
+        Some(_) => SEE_HINT.to_owned(),
+        None => command(["check", &path_from_here(&start.campaign_file)]),
+    }
 }
 
 /// The state in a word or two.
@@ -100,6 +125,7 @@ pub(super) fn counts(counts: &[(String, u64)]) -> String {
 pub(super) fn next_step(run: &str, next: &NextStep) -> String {
     match next {
         NextStep::Watch => command(["status", run]),
+        NextStep::Advised(_) => SEE_HINT.to_owned(),
         NextStep::Resume(args) => command(args.iter().map(String::as_str)),
         NextStep::Retry(dispositions) => {
             let words: Vec<String> = dispositions.iter().map(ToString::to_string).collect();
@@ -125,7 +151,8 @@ pub(super) fn known(dir: &RunDir, facts: &RunFacts) -> Value {
     let mut run = summary::head(dir, manifest);
     let counts: Map<_, _> = counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect();
     let next = match next {
-        NextStep::Nothing => None,
+        // `refused` has the hint.
+        NextStep::Nothing | NextStep::Advised(_) => None,
         NextStep::Watch | NextStep::Resume(_) | NextStep::Retry(_) => Some(next_step(&dir.name(), next)),
     };
     json::extend(&mut run, json!({"running": running, "counts": counts, "next": next}));

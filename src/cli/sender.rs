@@ -100,7 +100,7 @@ fn ask(workspace: &Workspace, args: &Verify, address: &Address) -> Result<Exit, 
             "name one with `--campaign FILE`; with the token of an earlier mail, use `--token TOKEN`",
         ));
     }
-    let job = Job::open(workspace, workspace.verification(&campaign, &registry, address)?)?;
+    let job = Job::open(workspace, workspace.verification(&campaign, &registry, address)?)?.verifying();
     let mut run = job.freeze_or_resume(&Selection::List(List::default()))?;
     let options = SendOptions {
         in_doubt: InDoubt::Keep,

@@ -10,7 +10,7 @@ use super::output::out;
 use super::table::table;
 use super::{health, json, recipient, runs};
 use crate::job::{Asked, JobError, Live, Percent, RunFacts, Workspace, recipient_of_return_path};
-use crate::kit::text::{duration, grouped};
+use crate::kit::text::{counted, duration, grouped};
 use crate::mail::{Address, Timestamp};
 use crate::run_dir::{Manifest, RefusedStart, RunDir, RunDirError, RunState};
 
@@ -80,8 +80,13 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             .map(|(word, rows)| vec![runs::shown(word).to_owned(), grouped(*rows)])
             .collect::<Vec<_>>(),
     ));
+    if counts.is_empty() {
+        text.push_str(&format!("  {}\n", counted(manifest.screening.rows, "row", "rows")));
+    }
     text.extend(live.as_ref().map(|live| progress(live, workspace.clock().wall())));
-    text.extend(refused.map(|start| format!("\n  last start {}\n", runs::refused(&start))));
+    text.extend(
+        refused.map(|start| format!("\n  last start {}\n", runs::advised(&start.refused, true, "  "))),
+    );
     out(&text)?;
     Ok(Exit::Ok)
 }
@@ -91,7 +96,7 @@ fn print_refused(start: &RefusedStart, as_json: bool) -> Result<Exit, Diagnostic
     if as_json {
         return json::print(Exit::Ok, json!({"run": null, "refused_start": start}));
     }
-    out(&format!("{}  {}\n", start.name(), runs::refused(start)))?;
+    out(&format!("{}  {}\n", start.name(), runs::advised(&start.refused, true, "")))?;
     Ok(Exit::Ok)
 }
 
@@ -136,8 +141,7 @@ fn progress(live: &Live, now: Timestamp) -> String {
 
 fn describe(manifest: &Manifest, running: bool) -> String {
     if let Some(refused) = manifest.refused.as_ref().filter(|_| !running) {
-        let sent = if manifest.started.is_some() { "" } else { ", nothing sent" };
-        return format!("refused at {}{sent}: {}", refused.at, refused.why);
+        return runs::advised(refused, manifest.started.is_none(), "");
     }
     match &manifest.state {
         RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => "running".into(),

@@ -24,8 +24,11 @@ impl Job<'_> {
         );
         kept.push(("the state directory", self.workspace.state_dir()?));
         kept.push(("the runs", runs.clone()));
-        let shown =
-            |path: &PathBuf| format!("`{}`", path.strip_prefix(campaign.folder()).unwrap_or(path).display());
+        let shown = |path: &PathBuf| match path.strip_prefix(campaign.folder()) {
+            Ok(here) if here.as_os_str().is_empty() => "`.`".to_owned(),
+            Ok(below) => format!("`{}`", below.display()),
+            Err(_) => format!("`{}`", path.display()),
+        };
         let seen = match kept.iter().find(|(_, path)| files.holds(path)) {
             Some((what, path)) => {
                 format!("`attachment-folder` {} holds {what}: {}", shown(folder), shown(path))

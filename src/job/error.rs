@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::token_error::{TokenRefused, VerificationError};
-use crate::campaign::{CampaignError, NotRegistered};
+use crate::campaign::{Campaign, CampaignError, NotRegistered};
 use crate::compose::NoRoom;
 use crate::dkim::{KeyError, SignError};
 use crate::journal::JournalError;
@@ -312,6 +312,23 @@ pub(crate) struct SenderRefused {
     pub refused: NotRegistered,
     /// The registry.
     pub registry: PathBuf,
+    /// The place in the campaign file that contradicts it, if one does.
+    pub in_campaign: Option<Box<CampaignError>>,
+}
+
+impl SenderRefused {
+    /// `campaign` contradicts the registry at `registry`.
+    pub(super) fn new(refused: NotRegistered, registry: PathBuf, campaign: &Campaign) -> Self {
+        let in_campaign = refused
+            .contradiction()
+            .map(|(key, found)| Box::new(campaign.error_at(key, Some(found), refused.to_string(), None)));
+        Self { refused, registry, in_campaign }
+    }
+
+    /// The campaign file's place, or the registry.
+    pub(super) fn place(&self) -> String {
+        self.in_campaign.as_ref().map_or_else(|| self.registry.display().to_string(), |error| error.at())
+    }
 }
 
 /// A part of the job can't be set up.
@@ -634,6 +651,15 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// What refused, and why.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Findings { what, findings } => format!("{what}: {}", seen(findings)),
+            Self::List { findings } => format!("the list was refused: {}", seen(findings)),
+            Self::NotApproved { .. } => self.to_string(),
+        }
+    }
+
     /// Where.
     pub(crate) fn place(&self) -> Option<String> {
         match self {

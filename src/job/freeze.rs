@@ -37,7 +37,7 @@ pub(crate) struct List {
 impl Job<'_> {
     pub(super) fn freeze_list(&self, list: &List) -> Result<FrozenRun, JobError> {
         let (lease, manifest) = self.start().keep(self.hold_list(list))?;
-        if !self.is_rehearsal() {
+        if self.is_real() {
             self.workspace.forget_refusals(self.campaign(), lease.run());
         }
         if manifest.plan.is_some() {

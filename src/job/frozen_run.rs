@@ -6,7 +6,7 @@ use super::error::{ErrorClass, JobError, chain};
 use crate::campaign::Campaign;
 use crate::mail::{Address, Timestamp};
 use crate::plan::Plan;
-use crate::run_dir::{Input, Lease, Manifest, Refused, RunDir, RunId, RunState};
+use crate::run_dir::{Input, Lease, Manifest, RunDir, RunId, RunState};
 
 /// A run whose plan is frozen, held by this process until it is dropped.
 pub(crate) struct FrozenRun {
@@ -93,7 +93,7 @@ impl FrozenRun {
 
 /// Keeps in the manifest why a start was refused.
 pub(super) fn record_refusal(lease: &dyn Lease, manifest: &mut Manifest, error: &JobError, now: Timestamp) {
-    manifest.refused = Some(Refused { at: now, why: chain(error) });
+    manifest.refused = Some(error.refused(now));
     // The error itself reaches the user.
     if let Err(error) = lease.keep(manifest) {
         tracing::debug!("the refusal is not in the manifest: {}", chain(&error));

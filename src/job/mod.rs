@@ -12,6 +12,7 @@
 //!
 //! Nothing here parses arguments or prints: an [`Observer`] receives notices and progress.
 
+mod advice;
 mod allowances;
 mod attachment_folder;
 mod attribution;

@@ -1,6 +1,7 @@
 //! A job: a campaign with what its messages are made of, opened and checked.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -9,15 +10,15 @@ use super::refused_starts::Start;
 use super::secret::token_secret;
 use super::stdin::Spool;
 use super::workspace::{Workspace, campaign_file};
-use crate::campaign::{Campaign, Choice, Dkim, NotRegistered, Parameters, RouteKind, Senders};
+use crate::campaign::{Campaign, CampaignError, Choice, Dkim, NotRegistered, Parameters, RouteKind, Senders};
 use crate::compose::{Composer, ReturnPaths, RunFacts};
 use crate::dkim::Signer;
+use crate::kit::nearest::nearest;
 use crate::objects;
 use crate::plan::Layout;
 use crate::results::Column;
-use crate::run_dir::{Content, Input, RunId, RunStore};
-use crate::target_group::{self, TargetGroup};
-use crate::template::TemplateError;
+use crate::run_dir::{Apart, Content, Input, RunId, RunStore};
+use crate::target_group::{self, Known, TargetGroup};
 
 /// The name of the registry of senders.
 const REGISTRY: &str = "senders.toml";
@@ -32,8 +33,8 @@ pub(crate) struct Job<'w> {
     templates: Composer,
     /// The columns that the templates use and the results carry; `None` when that can't be known.
     columns: Option<BTreeSet<String>>,
-    /// Its runs are rehearsals, apart from the campaign's own.
-    rehearses: bool,
+    /// What its runs are, where they are apart from the campaign's own.
+    apart: Option<Apart>,
     /// Opened when it is first needed.
     group: OnceLock<TargetGroup>,
     /// What came from stdin, where the list does.
@@ -60,7 +61,7 @@ impl Workspace {
                 Err(refused) => Some(refused),
             };
             if let Some(refused) = refused {
-                return Err(SenderRefused { refused, registry }.into());
+                return Err(SenderRefused::new(refused, registry, &campaign).into());
             }
         }
         Ok(campaign)
@@ -99,6 +100,7 @@ impl<'w> Job<'w> {
     pub(crate) fn open(workspace: &'w Workspace, mut campaign: Campaign) -> Result<Self, JobError> {
         let stdin = Spool::of(&mut campaign.target_group)?;
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
+        Self::check_files(&campaign)?;
         let templates = compose(&campaign, "check", &secret, false)?;
         let signer = Signer::load(&campaign.dkim)?;
         // A key that only signs rehearsals may belong to anybody, as in the repository's own
@@ -116,7 +118,7 @@ impl<'w> Job<'w> {
             secret,
             templates,
             columns,
-            rehearses: false,
+            apart: None,
             group: OnceLock::new(),
             stdin,
         };
@@ -126,25 +128,34 @@ impl<'w> Job<'w> {
 
     /// The same as a rehearsal, whose runs are apart from the campaign's own.
     pub(crate) fn rehearsing(self, rehearses: bool) -> Self {
-        Self { rehearses, ..self }
+        Self { apart: rehearses.then_some(Apart::Rehearsals), ..self }
+    }
+
+    /// The same to verify a sender: its runs are apart from those of campaigns.
+    pub(crate) fn verifying(self) -> Self {
+        Self { apart: Some(Apart::Verifications), ..self }
     }
 
     /// Whether its runs are rehearsals.
     pub(super) fn is_rehearsal(&self) -> bool {
-        self.rehearses
+        self.apart == Some(Apart::Rehearsals)
+    }
+
+    /// Whether its runs are the campaign's own, and not apart from them.
+    pub(super) fn is_real(&self) -> bool {
+        self.apart.is_none()
     }
 
     /// Its start, until it is a run.
     pub(super) fn start(&self) -> Start<'_> {
-        self.workspace.start(&self.campaign.path, !self.rehearses)
+        self.workspace.start(&self.campaign.path, self.is_real())
     }
 
     /// The place with its runs.
     pub(super) fn runs(&self) -> Arc<dyn RunStore> {
-        if self.rehearses {
-            self.workspace.rehearsals_of(&self.campaign)
-        } else {
-            self.workspace.runs_of(&self.campaign)
+        match self.apart {
+            Some(apart) => self.workspace.apart_from(&self.campaign, apart),
+            None => self.workspace.runs_of(&self.campaign),
         }
     }
 
@@ -174,6 +185,7 @@ impl<'w> Job<'w> {
         let objects = objects::fetch(&self.campaign.target_group.files)?;
         let mut group = target_group::open_with(&self.campaign.target_group, &objects)?;
         group.warnings().iter().for_each(|warning| self.workspace.warn(warning));
+        self.warn_of_marks(&group);
         let schema = group.schema();
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         self.templates.check_columns(&names)?;
@@ -191,18 +203,67 @@ impl<'w> Job<'w> {
         Ok(group)
     }
 
+    /// Names the files whose byte order mark says another encoding than the campaign.
+    fn warn_of_marks(&self, group: &TargetGroup) {
+        let Some(named) = self.campaign.target_group.encoding else { return };
+        for file in group.files() {
+            if let Some((encoding, Known::Mark)) = file.reading.text.as_ref().map(|text| text.encoding)
+                && encoding != named
+            {
+                self.workspace.warn(format!(
+                    "`{}` is read as {}, as its byte order mark says, and not as `encoding = \"{}\"`",
+                    file.shown,
+                    encoding.name(),
+                    named.name()
+                ));
+            }
+        }
+    }
+
     /// Compares the columns that the results carry with those that there are.
-    fn check_passed(&self, names: &[&str]) -> Result<(), TemplateError> {
+    fn check_passed(&self, names: &[&str]) -> Result<(), CampaignError> {
         for column in &self.campaign.results.columns {
-            let problem = |text: String| TemplateError::new(&self.campaign.path, None, text);
+            let error = |problem: String, hint: String| {
+                self.campaign.error_at("results.columns", Some(column), problem, Some(hint))
+            };
             if !names.contains(&column.as_str()) {
-                let error = problem(format!("column `{column}` of [results] not found"));
-                return Err(error.nearest(column, names.iter()));
+                let near = nearest(column, names.iter()).map(|name| format!("did you mean `{name}`?"));
+                let all = || format!("the columns are `{}`", names.join("`, `"));
+                let problem = format!("column `{column}` of [results] not found");
+                return Err(error(problem, near.unwrap_or_else(all)));
             }
             // DuckDB does not tell names apart by their case.
             if Column::ALL.iter().any(|own| own.name().eq_ignore_ascii_case(column)) {
-                let error = problem(format!("the results have a column `{column}` of their own"));
-                return Err(error.hint("leave it out of [results], or give it another name in the list"));
+                let hint = "leave it out of [results], or give it another name in the list";
+                return Err(error(format!("the results have a column `{column}` of their own"), hint.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the files that every message is made of.
+    fn check_files(campaign: &Campaign) -> Result<(), CampaignError> {
+        let template = &campaign.template;
+        let chosen = |choice: &Option<Choice<PathBuf>>| -> Vec<PathBuf> {
+            choice.iter().flat_map(Choice::all).cloned().collect()
+        };
+        let variants = || campaign.variants.0.values();
+        let texts = chosen(&template.text).into_iter().chain(variants().flat_map(|own| chosen(&own.text)));
+        let htmls = chosen(&template.html).into_iter().chain(variants().flat_map(|own| chosen(&own.html)));
+        let images = template.inline.iter().map(|image| image.file.clone());
+        let files = (texts.map(|file| ("template.text", "template", file)))
+            .chain(htmls.map(|file| ("template.html", "template", file)))
+            .chain(
+                template.attachments.iter().map(|file| ("template.attachments", "attachment", file.clone())),
+            )
+            .chain(images.map(|file| ("template.inline.file", "inline image", file)));
+        for (key, what, file) in files {
+            let missing = std::fs::metadata(&file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+            if missing {
+                let written = file.strip_prefix(campaign.folder()).unwrap_or(&file).to_string_lossy();
+                let hint = "paths start from the campaign file's folder".to_owned();
+                let problem = format!("{what} `{written}` not found");
+                return Err(campaign.error_at(key, Some(&written), problem, Some(hint)));
             }
         }
         Ok(())

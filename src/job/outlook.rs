@@ -18,7 +18,7 @@ pub(crate) struct Outlook {
     pub counts: Counts,
     /// Why rows are invalid.
     pub invalid: Causes,
-    /// Why `send` would refuse the list.
+    /// Why `send` would refuse the list, or the attachment folder.
     pub refusals: Vec<Finding>,
     /// The destination domains with the most rows, and their rows.
     pub domains: Vec<(String, u64)>,
@@ -38,7 +38,8 @@ impl Job<'_> {
         let estimate = self.estimate(&plan, screening.counts.accepted, largest, None).await?;
         let (rows_by_file, counts) = (screening.rows_by_file.clone(), screening.counts);
         let shown: Vec<&str> = self.target_group()?.files().iter().map(|file| file.shown.as_str()).collect();
-        let (invalid, refusals) = (files.why_invalid()?, self.list_refusals(&counts, &shown));
+        let (invalid, mut refusals) = (files.why_invalid(&shown)?, self.list_refusals(&counts, &shown));
+        refusals.extend(self.attachment_folder()?);
         Ok(Outlook { rows_by_file, counts, invalid, refusals, domains, estimate })
     }
 }

@@ -7,7 +7,7 @@ use std::path::{self, Path, PathBuf};
 use super::error::{ErrorClass, JobError, chain};
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, CampaignError};
-use crate::run_dir::{Refused, RefusedStart, RunDir, RunDirError, RunStore};
+use crate::run_dir::{RefusedStart, RunDir, RunDirError, RunStore};
 use crate::state;
 
 /// A start of a campaign that is no run yet.
@@ -114,7 +114,7 @@ impl Workspace {
         let refused = RefusedStart {
             campaign: campaign.or_else(|| self.campaign_in(file)),
             campaign_file: file.to_owned(),
-            refused: Refused { at: self.clock().wall(), why: reason(error) },
+            refused: error.refused(self.clock().wall()),
         };
         let runs = self.runs_beside(file);
         let kept = runs.keep_refused_start(&refused).map_err(JobError::from);
@@ -136,21 +136,6 @@ impl Workspace {
         let manifests = manifests.filter_map(|dir| runs.manifest(&dir).ok().flatten());
         let own = manifests.filter(|run| absolute(&run.campaign_file) == file);
         own.max_by_key(|run| run.created).map(|run| run.campaign_id)
-    }
-}
-
-/// What refused it and where.
-fn reason(error: &JobError) -> String {
-    let place = match error {
-        JobError::Campaign(error) => Some(error.at()),
-        JobError::Template(error) => Some(error.at()),
-        JobError::TargetGroup(error) => error.at(),
-        _ => None,
-    };
-    let why = chain(error);
-    match place {
-        Some(place) if !why.contains(&place) => format!("{why} ({place})"),
-        Some(_) | None => why,
     }
 }
 

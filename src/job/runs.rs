@@ -40,6 +40,8 @@ pub(crate) struct RunFacts {
 pub(crate) enum NextStep {
     /// A process works on it: watch it.
     Watch,
+    /// What the refusal of its last start advised.
+    Advised(String),
     /// The arguments of `mailrun` that resume it.
     Resume(Vec<String>),
     /// Some rows can be sent again: those with these dispositions.
@@ -96,8 +98,12 @@ impl Workspace {
 
 /// What to do next with a run.
 fn next_step(manifest: &Manifest, running: bool, counts: &[(String, u64)]) -> NextStep {
+    let advice = manifest.refused.as_ref().and_then(|refused| refused.hint.clone());
     match &manifest.state {
         RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => NextStep::Watch,
+        RunState::Planned | RunState::Running | RunState::Interrupted { .. } if advice.is_some() => {
+            NextStep::Advised(advice.unwrap_or_default())
+        }
         RunState::Planned | RunState::Running | RunState::Interrupted { .. } => {
             NextStep::Resume(resume(manifest))
         }
@@ -121,7 +127,7 @@ fn leave_out_done(facts: &mut RunFacts, all: &[Manifest]) {
     match next {
         NextStep::Watch | NextStep::Nothing => {}
         // A later run of the list has left out whom this one mailed, and was sent to the rest.
-        NextStep::Resume(_) => {
+        NextStep::Resume(_) | NextStep::Advised(_) => {
             if run.options.retry.is_none()
                 && others().any(|other| is_later(other) && other.options.retry.is_none())
             {

@@ -109,7 +109,7 @@ impl Workspace {
         campaign.shaping = base.shaping;
         campaign.reply = base.reply;
         let applied = registry.apply(&mut campaign);
-        applied.map_err(|refused| SenderRefused { refused, registry: registry.path.clone() })?;
+        applied.map_err(|refused| SenderRefused::new(refused, registry.path.clone(), &campaign))?;
         // They may use columns of the campaigns' lists.
         campaign.sender.headers.clear();
         let mut notes = self.sender_notes()?;

@@ -6,7 +6,7 @@ use super::frozen_run::FrozenRun;
 use super::open::{Job, inputs};
 use crate::mail::Address;
 use crate::plan::{self, Plan};
-use crate::run_dir::{Manifest, RunId, RunOptions};
+use crate::run_dir::{Apart, Manifest, RunId, RunOptions};
 use crate::screen::Counts;
 
 /// The message of one row, sent to other addresses.
@@ -26,7 +26,7 @@ impl Job<'_> {
         let now = self.workspace.clock().wall();
         let id: RunId =
             now.to_utc().format("test-%Y%m%d-%H%M%S%3f").to_string().parse().expect("letters and digits");
-        let lease = self.hold(&*self.workspace.tests_of(self.campaign()), &id)?;
+        let lease = self.hold(&*self.workspace.apart_from(self.campaign(), Apart::Tests), &id)?;
         let rows = test.to.iter().map(|_| index);
         let frozen = plan::freeze_rows(&Plan::open(&all.dir.plan())?, rows, &lease.run().plan_files())?;
         let to: Vec<String> = test.to.iter().map(ToString::to_string).collect();

@@ -17,15 +17,12 @@ use super::observer::{Notice, Observer};
 use crate::campaign::{Campaign, Parameters};
 use crate::kit::file::{PRIVATE, create_private_folders};
 use crate::pacing::Clock;
-use crate::run_dir::{self, RunDirError, RunStore, StoredRun};
+use crate::run_dir::{self, Apart, RunDirError, RunStore, StoredRun};
 use crate::state::{self, State};
 use crate::suppression::Suppressions;
 
 /// The list of run folders seen, in the state directory.
 const PLACES: &str = "runs.txt";
-/// Test messages and rehearsals are in these folders of the runs' one, apart from the runs.
-const TESTS: &str = "tests";
-const REHEARSALS: &str = "rehearsals";
 /// The name of the campaign file in its folder.
 const CAMPAIGN_FILE: &str = "campaign.toml";
 
@@ -131,14 +128,9 @@ impl Workspace {
         state::runs(&self.places.runs.clone().unwrap_or_else(beside))
     }
 
-    /// The place with the tests of this campaign.
-    pub(super) fn tests_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
-        state::runs(&self.runs_of(campaign).folder().join(TESTS))
-    }
-
-    /// The place with the rehearsals of this campaign.
-    pub(super) fn rehearsals_of(&self, campaign: &Campaign) -> Arc<dyn RunStore> {
-        state::runs(&self.runs_of(campaign).folder().join(REHEARSALS))
+    /// The place with what is kept apart from this campaign's runs.
+    pub(super) fn apart_from(&self, campaign: &Campaign, apart: Apart) -> Arc<dyn RunStore> {
+        state::runs(&self.runs_of(campaign).folder().join(apart.folder()))
     }
 
     /// Remembers a folder with runs.
@@ -157,7 +149,7 @@ impl Workspace {
 
     /// Whether a run is a rehearsal: in the folder of rehearsals.
     pub(super) fn is_rehearsal(run: &StoredRun) -> bool {
-        run.folder().ends_with(REHEARSALS)
+        run.folder().ends_with(Apart::Rehearsals.folder())
     }
 
     /// The run that a user means: its id, the start of it, its directory, or for the latest run of
@@ -176,9 +168,8 @@ impl Workspace {
         }
         let folders = self.known_runs()?;
         let stores: Vec<_> = folders.iter().map(|folder| state::runs(folder)).collect();
-        // Tests and rehearsals have names of their own, and never answer to the campaign's.
-        let aside = folders.iter().flat_map(|folder| [TESTS, REHEARSALS].map(|name| folder.join(name)));
-        let aside: Vec<_> = aside.map(|folder| state::runs(&folder)).collect();
+        let apart = folders.iter().flat_map(|folder| Apart::ALL.map(|apart| folder.join(apart.folder())));
+        let aside: Vec<_> = apart.map(|folder| state::runs(&folder)).collect();
         run_dir::find(text, &stores, &aside).map_err(|error| self.not_found(text, error))
     }
 

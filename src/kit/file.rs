@@ -83,7 +83,8 @@ impl Draft {
         prefix.push(".");
         let mut options = Builder::new();
         options.prefix(&prefix).suffix(UNFINISHED).permissions(Permissions::from_mode(mode));
-        let (file, temporary) = options.tempfile_in(folder_of(target))?.into_parts();
+        let begun = options.tempfile_in(folder_of(target)).map_err(without_temporary_name);
+        let (file, temporary) = begun?.into_parts();
         Ok(Self { file, finished: Synced { temporary, target: target.to_owned() } })
     }
 
@@ -187,6 +188,15 @@ fn temporary_name(target: &Path) -> PathBuf {
 /// Syncs a folder: only then do names created or removed in it survive a power failure.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// The same error without the temporary name that `tempfile` adds: people know the file's own.
+fn without_temporary_name(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((why, _)) => io::Error::new(error.kind(), why.to_owned()),
+        None => error,
+    }
 }
 
 /// The folder that holds `path`.

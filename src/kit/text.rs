@@ -1,6 +1,7 @@
 //! Numbers and times as people read them, and places in a text.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
@@ -38,6 +39,13 @@ pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
 pub(crate) fn command<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let words: Vec<_> = words.into_iter().map(shell_word).collect();
     format!("mailrun {}", words.join(" "))
+}
+
+/// A path as it is typed in this folder: relative where it is in it.
+pub(crate) fn path_from_here(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let inside = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
+    inside.filter(|inside| !inside.as_os_str().is_empty()).unwrap_or(path).display().to_string()
 }
 
 /// The two largest units: `2h 5m`, `3m 20s`, `4.2s`, `310ms`.

@@ -72,7 +72,7 @@ impl fmt::Display for Disposition {
 
 /// A text that names no disposition.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown disposition `{0}`")]
+#[error("unknown disposition `{0}`; the words are {words}", words = Disposition::ALL.map(Disposition::as_str).join(", "))]
 pub struct UnknownDisposition(String);
 
 impl FromStr for Disposition {

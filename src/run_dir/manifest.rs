@@ -97,6 +97,9 @@ pub struct Refused {
     pub at: Timestamp,
     /// What refused it, and why: a lowercase fragment.
     pub why: String,
+    /// What the refusal advised to do.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// How far a run is.

@@ -11,6 +11,7 @@
 //! runs/refused-*.json a start that was refused before it was a run, until a start gets further
 //! ```
 
+mod apart;
 mod content;
 mod derive;
 mod dir;
@@ -25,6 +26,7 @@ mod store;
 #[cfg(test)]
 pub(crate) use manifest::tests as testing;
 
+pub use apart::Apart;
 pub use content::{Content, hash_file};
 pub use derive::{letter, recipients_part, run_id};
 pub use dir::RunDir;

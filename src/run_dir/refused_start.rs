@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Refused;
+use crate::kit::text::path_from_here;
 
 /// A start that was refused before it was a run: nothing was planned, nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,6 @@ impl RefusedStart {
 
     /// The campaign's id, or else its file.
     pub fn name(&self) -> String {
-        self.campaign.clone().unwrap_or_else(|| self.campaign_file.display().to_string())
+        self.campaign.clone().unwrap_or_else(|| path_from_here(&self.campaign_file))
     }
 }

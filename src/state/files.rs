@@ -14,11 +14,8 @@ use rustix::io::Errno;
 use crate::kit::file::{PRIVATE, create_private_folders, replace, sync_folder};
 use crate::mail::Timestamp;
 use crate::plan::PlanError;
-use crate::run_dir::{Lease, Manifest, RefusedStart, RunDir, RunDirError, RunId, RunStore};
+use crate::run_dir::{Apart, Lease, Manifest, RefusedStart, RunDir, RunDirError, RunId, RunStore};
 
-/// Folders beside those of the campaigns, which hold folders of campaigns themselves. A campaign
-/// may have such a name too; the content of the folder shows which it is.
-const ASIDE: [&str; 2] = ["tests", "rehearsals"];
 /// How the names of files with refused starts begin and end.
 const REFUSED: &str = "refused-";
 const JSON: &str = ".json";
@@ -44,7 +41,10 @@ impl RunStore for FileRuns {
     fn list(&self) -> Result<Vec<RunDir>, RunDirError> {
         let mut found = Vec::new();
         for campaign in folders(&self.folder)? {
-            let is_aside = campaign.file_name().is_some_and(|name| ASIDE.iter().any(|aside| name == *aside));
+            // Folders beside those of the campaigns hold folders of campaigns themselves. A
+            // campaign may have such a name too; the content of the folder shows which it is.
+            let name = campaign.file_name();
+            let is_aside = name.is_some_and(|name| Apart::ALL.iter().any(|apart| name == apart.folder()));
             let runs = folders(&campaign)?.into_iter().map(RunDir::at);
             found.extend(runs.filter(|run| !is_aside || run.manifest().exists() || lock_file(run).exists()));
         }

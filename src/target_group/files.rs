@@ -277,10 +277,15 @@ fn look_at(path: &Path, spec: &campaign::TargetGroupSource) -> Result<Found, Tar
         if is_missing { unreadable.hint(where_paths_start(spec)) } else { unreadable }
     })?;
     if !metadata.is_file() {
-        let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
-        return Err(TargetGroupError::new(format!("`{shown}` is {what}"))
-            .in_file(&shown)
-            .hint("name files, or a pattern such as `recipients/*.csv`; each is read more than once"));
+        let (what, hint) = if metadata.is_dir() {
+            ("a folder", "name a file in it, or a pattern such as `recipients/*.csv`")
+        } else {
+            (
+                "not a regular file",
+                "write it to a file first, or send it to stdin with `--list -`: it is read more than once",
+            )
+        };
+        return Err(TargetGroupError::new(format!("`{shown}` is {what}")).in_file(&shown).hint(hint));
     }
     let file = File::open(path).map_err(|error| unreadable(&shown, error))?;
     let stamp = Stamp::of(&file.metadata().map_err(|error| unreadable(&shown, error))?);
@@ -295,7 +300,10 @@ fn look_at_object(object: &Arc<FetchedObject>) -> Result<Found, TargetGroupError
 }
 
 fn shown(path: &Path, folder: &Path) -> String {
-    let below = path.strip_prefix(folder).ok().filter(|below| !below.as_os_str().is_empty());
+    // Paths of the command line are absolute.
+    let whole = std::path::absolute(within(folder)).ok();
+    let below = path.strip_prefix(folder).ok().or_else(|| path.strip_prefix(whole?).ok());
+    let below = below.filter(|below| !below.as_os_str().is_empty());
     below.unwrap_or(path).to_string_lossy().into_owned()
 }
 

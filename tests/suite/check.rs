@@ -547,7 +547,7 @@ fn a_row_names_files_of_the_attachment_folder_and_no_others() {
 #[test]
 fn an_attachment_folder_that_holds_anything_else_is_refused() {
     for (folder, held) in [
-        (".", "holds the campaign file: `campaign.toml`"),
+        (".", "`attachment-folder` `.` holds the campaign file: `campaign.toml`"),
         ("state", "holds the state directory"),
         ("runs", "holds the runs: `runs`"),
         ("runs/files", "is inside the runs: `runs`"),
@@ -558,6 +558,9 @@ fn an_attachment_folder_that_holds_anything_else_is_refused() {
         with_files(&dir, &format!("attachment-folder = \"{folder}\""), "a@a.example,secret.key\n");
         let report = json(&dir.run(&["check", "campaign.toml", "--offline", "--json"]).ended(3).stdout());
         assert_eq!(ids(&report, "content", "refused"), ["attachment-folder"], "{folder}");
+        // `plan` says so too.
+        let plan = dir.run(&["plan", "campaign.toml"]).ended(0).stdout();
+        assert!(plan.contains("`mailrun send` refuses this\n") && plan.contains(held), "{folder}: {plan}");
         for args in [&["send", "campaign.toml"][..], &["send", "campaign.toml", "--no-check"]] {
             let error = dir.run(args).ended(3).stderr();
             assert!(error.contains(held) && error.contains("attachment-folder"), "{folder}: {error}");

@@ -89,6 +89,9 @@ fn after_a_limit_retry_sends_the_rest_and_plan_counts_who_got_it() {
     let plan = scene.dir.run(&["plan", &scene.file, "--json"]).ended(0).stdout();
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     assert_eq!((&plan["screening"]["already_sent"], &plan["screening"]["accepted"]), (&2.into(), &3.into()));
+    let plan = scene.dir.run(&["plan", &scene.file, "--edition", "next", "--json"]).ended(0).stdout();
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!((&plan["edition"], &plan["screening"]["accepted"]), (&"next".into(), &5.into()));
     scene.dir.run(&["retry", "one", "--disposition", "not_attempted"]).ended(0).says("2 already_sent");
     scene.everybody_got(5, 1);
     scene.dir.run(&["retry", "one", "--disposition", "not_attempted"]).ended(2).says("no rows");

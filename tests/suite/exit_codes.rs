@@ -18,6 +18,11 @@ fn a_list_of_which_nothing_can_be_sent_is_no_success() {
         for _ in 0..2 {
             dir.run(&["send", &file]).ended(1);
         }
+        let status = dir.run(&["status", id]).ended(0).stdout();
+        let body = if id == "empty" { "\n\n  0 rows\n" } else { "\n\n  invalid  2\n" };
+        assert!(status.ends_with(body), "{status:?}");
+        let plan = dir.run(&["plan", &file]).ended(0).stdout();
+        assert!(plan.ends_with("\n  nobody to send to\n") && !plan.contains("top domains"), "{plan}");
         dir.run(&["retry", id, "--disposition", "deferred"]).ended(2);
     }
     let file = of("few", "[stop]\nmin-rows = 3", "ann@a.example,1\nbob@a.example,2\n");
@@ -45,7 +50,7 @@ fn a_list_with_too_many_invalid_rows_is_refused_before_anything_is_sent() {
     assert_eq!(relay.stats().connections, 0);
     // `plan` says so beforehand, and why.
     let plan = dir.run(&["plan", &file]).ended(0).stdout();
-    for part in ["`mailrun send` refuses this list", "(too-many-invalid)", "why rows are invalid", "no `@`"] {
+    for part in ["`mailrun send` refuses this", "(too-many-invalid)", "why rows are invalid", "no `@`"] {
         assert!(plan.contains(part), "`{part}` is not in {plan}");
     }
     let json: Value = serde_json::from_str(&dir.run(&["plan", &file, "--json"]).ended(0).stdout()).unwrap();

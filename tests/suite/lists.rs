@@ -180,6 +180,24 @@ fn a_list_from_stdin_is_kept_with_its_run() {
 }
 
 #[test]
+fn a_byte_order_mark_against_the_campaign_file_is_said() {
+    let dir = Dir::new();
+    dir.write("c.csv", "\u{feff}email,n\nann@x.example,Zoë\n");
+    let file = campaign(&dir, "c", 25, "", "");
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    let with = |encoding: &str| {
+        let text = text.replace("[template]", &format!("encoding = \"{encoding}\"\n[template]"));
+        dir.write(&file, text);
+        dir.run(&["plan", &file]).ended(0)
+    };
+    let ran = with("windows-1252");
+    ran.says(
+        "`c.csv` is read as utf-8, as its byte order mark says, and not as `encoding = \"windows-1252\"`",
+    );
+    assert!(!with("utf-8").stderr().contains("byte order mark"));
+}
+
+#[test]
 fn a_list_of_the_command_line_has_its_own_words() {
     let dir = Dir::new();
     fs::create_dir(dir.path().join("c")).unwrap();
@@ -188,6 +206,9 @@ fn a_list_of_the_command_line_has_its_own_words() {
         let ran = dir.run(&["plan", &file, "--list", list]).ended(2);
         ran.says("none").says("paths start from the current folder");
     }
+    dir.write("other.csv", "email,n\nann@x.example,1\n");
+    let plan = dir.run(&["plan", &file, "--list", "other.csv"]).ended(0).stdout();
+    assert!(plan.starts_with("  other.csv  1  row\n"), "{plan}");
 }
 
 #[test]

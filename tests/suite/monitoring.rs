@@ -206,6 +206,9 @@ fn the_metrics_file_keeps_the_last_success_over_runs_that_fail() {
     fs::create_dir(dir.path().join("folder.prom")).unwrap();
     let args = ["send", &file, "--edition", "july", "--metrics-file", "folder.prom"];
     dir.run(&args).ended(0).says("can't write the metrics file `folder.prom`");
+    let args = ["send", &file, "--edition", "august", "--metrics-file", "nowhere/m.prom"];
+    let ran = dir.run(&args).ended(0).says("can't write the metrics file `nowhere/m.prom`: No such file");
+    assert!(!ran.stderr().contains(".new"), "its temporary name is nobody's: {}", ran.stderr());
     dir.run(&["send", &file, "--metrics-file", &file]).ended(2).says("`.prom`");
 }
 

@@ -18,7 +18,12 @@ fn check_trace(dir: &Dir, why: &str) {
     let json: Value = serde_json::from_str(&dir.run(&["status", "one", "--json"]).ended(0).stdout()).unwrap();
     assert!(json["refused"]["why"].as_str().unwrap().contains(why), "{json}");
     let all = dir.run(&["status"]).ended(0).stdout();
-    assert!(all.contains("refused") && all.contains("mailrun send one.toml"), "{all}");
+    assert!(all.contains("refused") && all.contains("see the hint below"), "{all}");
+    let hint = json["refused"]["hint"].as_str().unwrap();
+    assert!(json["next"].is_null(), "a command would be refused again: {json}");
+    assert!(all.contains(&format!("    hint: {hint}\n")) && all.contains(why), "{all}");
+    assert!(status.contains(&format!("\nhint: {hint}\n")), "{status}");
+    assert!(!status.contains("nothing was sent"), "said once: {status}");
     let results = dir.run(&["results", "one"]).ended(2).says("has sent nothing: it was refused at").says(why);
     assert!(!results.stderr().contains("is not known"), "{}", results.stderr());
     dir.run(&["retry", "one", "--disposition", "deferred"]).ended(2).says("has sent nothing");
@@ -95,8 +100,14 @@ fn a_start_that_was_refused_before_there_was_a_run_says_so_until_one_gets_furthe
     }
     assert!(dir.run(&["status", "--check"]).ended(0).stdout().contains("no runs yet"));
 
-    dir.run(&["send", &file]).ended(2).says("one.csv");
+    let ran = dir.run(&["send", &file]).ended(2).says("one.csv");
     check_refused_start(&dir, "one.csv");
+    let said = ran.stderr();
+    let hint = said.split_once("\nhint: ").unwrap().1.trim_end();
+    for args in [["status", "one"].as_slice(), &["status"], &["status", "--check"]] {
+        let text = dir.run(args).stdout();
+        assert!(text.contains(&format!("hint: {hint}\n")), "{args:?}: {text}");
+    }
     dir.run(&["results", "one"]).ended(2).says("campaign `one` has no run: its last start was refused at");
     list(&dir, "one", 2);
     dir.write("letter.hbs", "Hello {{#if}}\n");

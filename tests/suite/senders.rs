@@ -33,6 +33,15 @@ fn an_address_must_be_verified_where_the_registry_says_so() {
     dir.run(&stranger).ended(3).says("From `x@example.net` is not registered");
     let ran = dir.run(&["sender", "verify", "--address", ADDRESS, "--campaign", &file]).ended(0);
     ran.says(&format!("a mail with a token was sent to {ADDRESS}: it is pending"));
+    // It is no campaign's run: only its own id names it.
+    let runs = dir.run(&["status"]).ended(0).stdout();
+    assert!(!runs.contains("sender-verification"), "{runs}");
+    let well = dir.run(&["status", "--check"]).stdout();
+    assert!(!well.contains("sender-verification"), "{well}");
+    dir.run(&["status", "sender-verification"]).ended(2);
+    let apart = dir.path().join("state/verifications/runs/verifications/sender-verification");
+    let id = std::fs::read_dir(apart).unwrap().next().unwrap().unwrap().file_name();
+    dir.run(&["results", &format!("sender-verification/{}", id.to_str().unwrap())]).ended(0);
     dir.run(&["send", &file, "--no-check"]).ended(3).says("is not verified yet");
     let message = only_message(kept.path()).replace("=\r\n", "").replace("=3D", "=");
     assert!(message.contains(&format!("To: {ADDRESS}")), "{message}");
@@ -64,7 +73,9 @@ fn a_sender_that_demands_tls_sends_nothing_in_clear() {
     list(&dir, "c", 1);
     dir.write("senders.toml", "[[sender]]\ndomain = \"mail.example.com\"\ntls = \"required\"\n");
     let ran = dir.run(&["send", &file, "--no-check"]).ended(3);
-    ran.says("`relay.tls` is `none`, but the sender").says("is registered with `required`");
+    let ran =
+        ran.says("`delivery.relay.tls` is `none`, but the sender").says("is registered with `required`");
+    ran.says("  --> c.toml:16:7\n").says("16 | tls = \"none\"").says("hint: set it to \"required\" or");
     dir.write(
         "senders.toml",
         "[[sender]]\ndomain = \"mail.example.com\"\n[[sender]]\ndomain = \"MAIL.example.com\"\n",

@@ -29,6 +29,9 @@ fn an_error_in_the_campaign_file_shows_its_line() {
     );
     dir.write(&file, text.replace("connections", "conections").replace("port = 9", "port = \"nine\""));
     dir.run(&["plan", &file]).ended(2).says("`port` is the text \"nine\", and must be a whole number");
+    dir.write(&file, text.replace("id = \"c\"", "id = \"c\"\nkind = 5"));
+    let ran = dir.run(&["plan", &file]).ended(2);
+    ran.says("error: `kind` must be a text in quotes\n  --> c.toml:3:8\n   |\n 3 | kind = 5\n");
     dir.write(&file, text.replace("port = 9", "port = 99999"));
     dir.run(&["plan", &file]).ended(2).says("`port` is `99999`, and must be a whole number from 0 to 65535");
     dir.write(&file, text + "[stop]\nmax-invalid-percent = 200\n");
@@ -60,6 +63,37 @@ fn one_row_is_a_row_and_times_are_those_of_plan() {
     sent.says("1 of 1 row to send, about 0ms at 150,000 an hour");
     let message = dir.run(&["render", file, "--row", "1"]).ended(0).stdout();
     assert!(message.contains("\n-- \r\n") || message.contains("\n--=20\r\n"), "{message}");
+}
+
+#[test]
+fn what_the_campaign_names_and_nobody_has_is_shown_where_it_is_named() {
+    let dir = Dir::new();
+    let file = campaign(&dir, "c", 9, "", "");
+    list(&dir, "c", 2);
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    let check = |from: &str, to: &str, says: &[&str]| {
+        dir.write(&file, text.replace(from, to));
+        let mut ran = dir.run(&["plan", &file]).ended(2);
+        for part in says {
+            ran = ran.says(part);
+        }
+    };
+    let start = "hint: paths start from the campaign file's folder\n";
+    let place = "  --> c.toml:10:8\n    |\n 10 | text = \"no.hbs\"\n    |        ^\n";
+    check("letter.hbs", "no.hbs", &["error: template `no.hbs` not found\n", place, start]);
+    let two = "text = \"letter.hbs\"\nattachments = [\"letter.hbs\", \"terms.pdf\"]";
+    let place = "  --> c.toml:11:30\n    |\n 11 | attachments = [";
+    check("text = \"letter.hbs\"", two, &["error: attachment `terms.pdf` not found\n", place, start]);
+    let results = "[results]\ncolumns = [\"n\",\n  \"zip\"]\n[delivery]\n";
+    let place = "  --> c.toml:13:3\n    |\n 13 |   \"zip\"]\n    |   ^\n";
+    check("[delivery]\n", results, &["column `zip` of [results] not found\n", place, "`email`, `n`"]);
+
+    dir.write(&file, &text);
+    let ran = dir.run(&["plan", &file, "--list", "/"]).ended(2).says("`/` is a folder");
+    assert!(ran.says("name a file in it, or a pattern").stderr().lines().count() <= 3);
+    dir.run(&["retry", "c", "--disposition", "bogus"])
+        .ended(2)
+        .says("the words are accepted, bounced, deferred");
 }
 
 #[test]

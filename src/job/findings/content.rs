@@ -1,7 +1,7 @@
 //! What the scanners that the campaign names say of a message and of every file that messages
 //! carry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,32 +20,42 @@ pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding
     if checks.spamd.is_none() && checks.clamd.is_none() {
         return Ok(Vec::new());
     }
-    let Some(message) = sample_message(job, plan, &job.signer()?)? else { return Ok(Vec::new()) };
+    let Some((index, message)) = sample_message(job, plan, &job.signer()?)? else { return Ok(Vec::new()) };
+    let lists: Vec<&str> = job.target_group()?.files().iter().map(|file| file.shown.as_str()).collect();
+    let place = |index: u32| {
+        let (file, row) = plan.place(index);
+        format!("{}, row {row}", lists[file as usize])
+    };
+    let sample = content::Sample { row: place(index), message };
     let template = &job.campaign().template;
     let mut paths: BTreeSet<PathBuf> = template.attachments.iter().cloned().collect();
     paths.extend(template.inline.iter().map(|inline| inline.file.clone()));
     // What a row names comes from the attachment folder, as when the message is made.
-    let mut named_by_rows = BTreeSet::new();
+    let mut named_by_rows = BTreeMap::new();
     if !template.attachment_columns.is_empty() && checks.clamd.is_some() {
         for index in 0..plan.len() {
             let row = plan.row(index)?;
             let named =
                 template.attachment_columns.iter().filter_map(|column| row.values.get(column)?.as_str());
             let named = named.map(str::trim).filter(|file| !file.is_empty());
-            named_by_rows.extend(named.map(str::to_owned));
+            for file in named {
+                named_by_rows.entry(file.to_owned()).or_insert(index);
+            }
             if paths.len() + named_by_rows.len() >= MOST_FILES {
                 break;
             }
         }
     }
-    let shown =
-        |path: &Path| path.strip_prefix(job.campaign().folder()).unwrap_or(path).display().to_string();
+    let shown = |path: &Path| {
+        let below = path.strip_prefix(job.campaign().folder()).unwrap_or(path);
+        format!("`{}`, which every message carries", below.display())
+    };
     // A file that can't be read is a finding of the list already.
     let mut files: Vec<_> =
         paths.iter().filter_map(|path| Some((shown(path), fs::read(path).ok()?))).collect();
-    files.extend(named_by_rows.into_iter().filter_map(|named| {
+    files.extend(named_by_rows.into_iter().filter_map(|(named, first)| {
         let content = job.templates().row_files()?.read(&named).ok()?;
-        Some((named, content))
+        Some((format!("the attachment `{named}` of {}", place(first)), content))
     }));
-    Ok(content::check(checks, &message, &files))
+    Ok(content::check(checks, &sample, &files))
 }

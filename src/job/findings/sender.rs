@@ -36,7 +36,8 @@ pub(crate) async fn sender_findings(
     let signer = job.signer()?;
     let message = sample_message(job, plan, &signer)?;
     let egress = egress(campaign);
-    let facts = sender_facts(campaign, &signer, &egress, message.as_deref());
+    let facts =
+        sender_facts(campaign, &signer, &egress, message.as_ref().map(|(_, message)| message.as_slice()));
     let looked_up = sender::check(&facts, &resolver).await;
     findings.extend(csa::check(campaign, &signer, Some(&looked_up)));
     findings.extend(looked_up);
@@ -101,11 +102,11 @@ pub(super) fn sample_message(
     job: &Job<'_>,
     plan: &Plan,
     signer: &Signer,
-) -> Result<Option<Vec<u8>>, JobError> {
+) -> Result<Option<(u32, Vec<u8>)>, JobError> {
     let (composer, now) = (list::composer(job.campaign())?, job.workspace.clock().wall());
     for index in 0..plan.len().min(SAMPLE_ROWS) {
         let Ok(message) = composer.compose(&plan.row(index)?, now) else { continue };
-        return Ok(Some(signer.sign(message, now)?.to_vec()));
+        return Ok(Some((index, signer.sign(message, now)?.to_vec())));
     }
     Ok(None)
 }

@@ -9,9 +9,18 @@ use super::finding::{Finding, Id};
 use crate::campaign::Checks;
 use crate::scan::{Clamd, ScanResult, Score, Spamd};
 
-/// Has the daemons that `checks` names scan `message` and `files`, the attachments by name and
-/// content.
-pub(crate) fn check(checks: &Checks, message: &[u8], files: &[(String, Vec<u8>)]) -> Vec<Finding> {
+/// A message of the list, with the row that it is for: `list.csv, row 2`.
+pub(crate) struct Sample {
+    /// The row.
+    pub row: String,
+    /// The message.
+    pub message: Vec<u8>,
+}
+
+/// Has the daemons that `checks` names scan a message and `files`, the attachments by name (and the
+/// row that names it) and content.
+pub(crate) fn check(checks: &Checks, sample: &Sample, files: &[(String, Vec<u8>)]) -> Vec<Finding> {
+    let message = sample.message.as_slice();
     let mut findings = Vec::new();
     if let Some(endpoint) = &checks.spamd {
         findings.push(match Spamd::at(endpoint).score(message) {
@@ -20,7 +29,7 @@ pub(crate) fn check(checks: &Checks, message: &[u8], files: &[(String, Vec<u8>)]
         });
     }
     if let Some(endpoint) = &checks.clamd {
-        findings.extend(viruses(endpoint, message, files));
+        findings.extend(viruses(endpoint, sample, files));
     }
     findings
 }
@@ -44,18 +53,19 @@ fn spam(score: &Score, threshold: f64) -> Finding {
     )
 }
 
-fn viruses(endpoint: &str, message: &[u8], files: &[(String, Vec<u8>)]) -> Vec<Finding> {
+fn viruses(endpoint: &str, sample: &Sample, files: &[(String, Vec<u8>)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut clean = 0;
     let clamd = Clamd::at(endpoint);
-    let whole = ("a message of the list".to_owned(), message);
-    let all = files.iter().map(|(name, content)| (format!("`{name}`"), content.as_slice()));
-    for (name, content) in std::iter::once(whole).chain(all) {
+    let whole = format!("the message of {}", sample.row);
+    let whole = (whole, sample.message.as_slice(), "see the findings about its files, or else its templates");
+    let all = files.iter().map(|(name, content)| (name.clone(), content.as_slice(), "remove the file"));
+    for (name, content, fix) in std::iter::once(whole).chain(all) {
         match clamd.scan(content) {
             Ok(ScanResult::Clean) => clean += 1,
-            Ok(ScanResult::Infected(what)) => findings.push(
-                Finding::new(Id::Virus, format!("ClamAV finds {what} in {name}")).fix("remove the file"),
-            ),
+            Ok(ScanResult::Infected(what)) => {
+                findings.push(Finding::new(Id::Virus, format!("ClamAV finds {what} in {name}")).fix(fix))
+            }
             Ok(ScanResult::Refused(error)) => findings.push(
                 Finding::new(Id::ClamdError, format!("ClamAV can't scan {name}: {error}"))
                     .fix("set StreamMaxLength in clamd.conf at least as large as the largest attachment"),

@@ -39,8 +39,12 @@ fn ends_instream(asked: &[u8]) -> bool {
     asked.len() > 10 && asked.ends_with(&[0; 4])
 }
 
+fn sample() -> Sample {
+    Sample { row: "a.csv, row 2".to_owned(), message: b"Subject: x\r\n\r\nthe end\r\n".to_vec() }
+}
+
 fn found(checks: &Checks, files: &[(String, Vec<u8>)]) -> Vec<(Level, &'static str)> {
-    check(checks, b"Subject: x\r\n\r\nthe end\r\n", files).iter().map(|f| (f.level, f.id.as_str())).collect()
+    check(checks, &sample(), files).iter().map(|f| (f.level, f.id.as_str())).collect()
 }
 
 #[test]
@@ -72,6 +76,18 @@ fn every_attachment_is_scanned() {
     assert!(asked[0].starts_with(b"zINSTREAM\0\0\0\0\x17Subject"));
     // Two chunks with their lengths, and the end.
     assert_eq!(asked[1].len(), 10 + 4 + 65_536 + 4 + (70_000 - 65_536) + 4);
+}
+
+#[test]
+fn a_virus_is_found_in_a_row_or_a_file() {
+    let answers: Vec<&[u8]> = vec![b"stream: Eicar FOUND\0", b"stream: Eicar FOUND\0"];
+    let (address, asked) = daemon(ends_instream, answers);
+    let checks = Checks { clamd: Some(address), ..Checks::default() };
+    let files = [("the attachment `a.pdf` of a.csv, row 7".to_owned(), b"x".to_vec())];
+    let seen: Vec<String> = check(&checks, &sample(), &files).into_iter().map(|f| f.seen).collect();
+    asked.join().unwrap();
+    let expected = ["the message of a.csv, row 2", "the attachment `a.pdf` of a.csv, row 7"];
+    assert_eq!(seen, expected.map(|place| format!("ClamAV finds Eicar in {place}")));
 }
 
 #[test]

@@ -191,7 +191,7 @@ pub(in crate::state) fn the_last_refused_start_of_a_campaign_is_kept_until_it_is
     let refused = |file: &str, id: Option<&str>, at: i64| RefusedStart {
         campaign: id.map(str::to_owned),
         campaign_file: file.into(),
-        refused: Refused { at: Timestamp(at), why: "no list".into() },
+        refused: Refused { at: Timestamp(at), why: "no list".into(), hint: None },
     };
     let [first, second] = [300, 400].map(|at| refused("/a/spring.toml", None, at));
     let (moved, other) =
