@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import common
+import feedback
 import welcome
 from common import count, holds, ok, same, without_zeros
 
@@ -46,6 +47,7 @@ def check(folder):
     manifest = json.loads((result.folder / "manifest.json").read_text())
     same("counts of the manifest", without_zeros(manifest["outcomes"]), counts)
     ok(f"pyarrow, DuckDB and Polars read {len(files)} result file(s): same counts, one row for each input row")
+    feedback.check(folder, result, messages)
     check_shown_queries(folder)
 
 
@@ -77,7 +79,7 @@ def check_values(result, messages):
 
 
 def check_shown_queries(folder):
-    """Every SQL block of README.md and docs/ runs on the run as it was left. There its `runs` are in another folder."""
+    """Every SQL block of README.md and docs/ runs on the run as it was left. There its `runs` and `state` are in another folder."""
     pages = [common.ROOT / "README.md", *sorted((common.ROOT / "docs").glob("*.md"))]
     queries = [(page.name, query) for page in pages for query in re.findall(r"^```sql\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)]
     holds(len(queries) >= 5, f"only {len(queries)} queries are shown")
@@ -85,8 +87,10 @@ def check_shown_queries(folder):
     os.chdir(folder)
     try:
         for page, query in queries:
-            holds("'fixtures/welcome/runs/" in query, f"a query of {page} reads other runs:\n{query}")
-            rows = duckdb.sql(query.replace("'fixtures/welcome/runs/", "'runs/")).fetchall()
+            places = set(re.findall(r"'([^']*)\.parquet'", query))
+            known = ("fixtures/welcome/runs/", "fixtures/welcome/state/")
+            holds(places and all(place.startswith(known) for place in places), f"a query of {page} reads other runs:\n{query}")
+            rows = duckdb.sql(query.replace("'fixtures/welcome/", "'")).fetchall()
             holds(rows, f"a query of {page} finds nothing:\n{query}")
     finally:
         os.chdir(here)

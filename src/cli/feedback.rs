@@ -17,7 +17,7 @@ use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
 use crate::mail::{Class, Domain, Timestamp};
 
-/// The domains that people are shown.
+/// The domains, or days, that people are shown.
 const DOMAINS: usize = 20;
 
 /// `mailrun feedback`.
@@ -48,11 +48,12 @@ enum Command {
     },
     /// Count what came back
     Summary {
-        /// Only mails written at this time or later: RFC 3339, or HH:MM today
-        #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+        /// Only mails written at this time or later: a day in UTC (2026-11-02), RFC 3339, or HH:MM
+        /// today
+        #[arg(long, value_name = "TIME", value_parser = moment::parse_or_day)]
         since: Option<Timestamp>,
         /// Only mails written before this time
-        #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+        #[arg(long, value_name = "TIME", value_parser = moment::parse_or_day)]
         until: Option<Timestamp>,
         /// Only events that concern this campaign
         #[arg(long, value_name = "ID")]
@@ -70,6 +71,12 @@ enum Command {
         /// Where names are looked up.
         #[command(flatten)]
         dns: DnsOptions,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write all that came back as Parquet tables into the state directory, a folder for each day
+    Tables {
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -98,6 +105,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             };
             summary(&workspace, &filter, *json)
         }
+        Command::Tables { json } => tables(&workspace, *json),
     }
 }
 
@@ -134,6 +142,17 @@ fn summary(workspace: &Workspace, filter: &FeedbackFilter, as_json: bool) -> Res
     Ok(Exit::Ok)
 }
 
+fn tables(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
+    let tables = workspace.write_feedback_tables()?;
+    if as_json {
+        let (folder, days, rows) = (tables.folder, tables.days, tables.rows);
+        return json::print(Exit::Ok, json!({ "folder": folder, "days": days, "rows": rows }));
+    }
+    let (rows, days) = (counted(tables.rows, "row", "rows"), counted(tables.days, "day", "days"));
+    log::print(&format!("{rows} of {days} written to {}", tables.folder.display()));
+    Ok(Exit::Ok)
+}
+
 fn text(summary: &FeedbackSummary) -> String {
     let mut text = format!("{}, {} taken back\n", counted(summary.events, "event", "events"), summary.undone);
     let sorted = |counts: &mut dyn Iterator<Item = (String, u64)>| {
@@ -156,6 +175,13 @@ fn text(summary: &FeedbackSummary) -> String {
     part("kinds", plain(&summary.kinds));
     part("classes", plain(&summary.classes));
     part("effects", plain(&summary.effects));
+    // Day by day, the last ones.
+    let days = summary
+        .days
+        .iter()
+        .flat_map(|(day, kinds)| kinds.iter().map(move |(kind, count)| (format!("{day}  {kind}"), *count)));
+    let days: Vec<_> = days.collect();
+    part("days", days[days.len().saturating_sub(DOMAINS)..].to_vec());
     for (title, groups) in [("campaigns", &summary.campaigns), ("domains", &summary.domains)] {
         let each = groups.iter().flat_map(|(name, kinds)| {
             kinds.iter().map(move |(kind, count)| (format!("{name}  {kind}"), *count))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Local, NaiveTime, TimeZone};
+use chrono::{DateTime, Local, NaiveDate, NaiveTime, TimeZone};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
@@ -21,6 +21,14 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     let today = Local::now().date_naive().and_time(time);
     let at = Local.from_local_datetime(&today).earliest().ok_or_else(bad)?;
     Ok(Timestamp(at.timestamp_micros()))
+}
+
+/// The same, or the begin of a day in UTC.
+pub(super) fn parse_or_day(text: &str) -> Result<Timestamp, String> {
+    match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        Ok(day) => Ok(Timestamp(day.and_time(NaiveTime::MIN).and_utc().timestamp_micros())),
+        Err(_) => parse(text).map_err(|why| why.replacen("use ", "use a day, such as 2026-12-31, ", 1)),
+    }
 }
 
 /// Waits by the wall clock, looking at it again every second: it may be set meanwhile.

@@ -3,6 +3,7 @@
 //!
 //! The logic is here, once, over the [`Tables`] of a store within a transaction.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::attribution::By;
@@ -133,6 +134,9 @@ pub trait FeedbackLog: fmt::Debug + Send + Sync {
 
     /// The first `most` records after the number `after`, in order.
     fn page(&self, after: u64, most: usize) -> Result<Vec<Logged>, StoreError>;
+
+    /// Where the mails of each import came from, by its number.
+    fn imports(&self) -> Result<BTreeMap<u64, String>, StoreError>;
 
     /// All records that concern an address (the text of an [`AddressKey`]), in order.
     fn of_address(&self, key: &str) -> Result<Vec<Logged>, StoreError>;

@@ -1,5 +1,6 @@
 //! The log of one process: nothing is written down.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::log::{self, FeedbackLog, Import, Logged, Record, Tables, Undo, Undone};
@@ -18,7 +19,7 @@ pub struct MemoryFeedback {
 #[derive(Debug, Default)]
 struct Table {
     logged: Vec<Logged>,
-    imports: u64,
+    imports: BTreeMap<u64, String>,
 }
 
 impl MemoryFeedback {
@@ -55,6 +56,10 @@ impl FeedbackLog for MemoryFeedback {
         Ok(self.lock().logged.iter().filter(|logged| logged.id > after).take(most).cloned().collect())
     }
 
+    fn imports(&self) -> Result<BTreeMap<u64, String>, StoreError> {
+        Ok(self.lock().imports.clone())
+    }
+
     fn of_address(&self, key: &str) -> Result<Vec<Logged>, StoreError> {
         self.transaction(|tables| tables.of_address(key))
     }
@@ -89,9 +94,10 @@ impl Tables for Transaction<'_> {
         Ok(self.table.logged.iter().any(|logged| logged.record.mail == mail))
     }
 
-    fn add_import(&mut self, _: &str, _: Timestamp) -> Result<u64, StoreError> {
-        self.table.imports += 1;
-        Ok(self.table.imports)
+    fn add_import(&mut self, source: &str, _: Timestamp) -> Result<u64, StoreError> {
+        let number = self.table.imports.len() as u64 + 1;
+        self.table.imports.insert(number, source.to_owned());
+        Ok(number)
     }
 
     fn add_record(&mut self, import: u64, record: &Record, now: Timestamp) -> Result<u64, StoreError> {

@@ -40,6 +40,8 @@ pub(crate) struct FeedbackSummary {
     pub classes: BTreeMap<&'static str, u64>,
     /// By what they did.
     pub effects: BTreeMap<&'static str, u64>,
+    /// By the day, in UTC, on which the mails were written, and kind.
+    pub days: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// By campaign, and kind.
     pub campaigns: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// By the recipients' domain, and kind.
@@ -85,6 +87,8 @@ impl FeedbackSummary {
         self.events += 1;
         *self.kinds.entry(kind).or_default() += 1;
         *self.effects.entry(logged.effect.as_str()).or_default() += 1;
+        let day = record.at.to_utc().format("%Y-%m-%d").to_string();
+        *self.days.entry(day).or_default().entry(kind).or_default() += 1;
         if let (Kind::Bounce | Kind::Delay, Some(class)) = (record.kind, record.class) {
             *self.classes.entry(class.as_str()).or_default() += 1;
         }

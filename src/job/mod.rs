@@ -26,8 +26,10 @@ mod dry_run;
 mod editions;
 mod error;
 mod feedback;
+mod feedback_places;
 mod feedback_settings;
 mod feedback_summary;
+mod feedback_tables;
 #[cfg(test)]
 mod feedback_tests;
 mod findings;
@@ -67,6 +69,7 @@ mod tests;
 mod token_error;
 mod unsent;
 mod unsubscribes;
+mod with_feedback;
 mod work;
 mod workspace;
 

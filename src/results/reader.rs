@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_cast::{can_cast_types, cast};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -50,6 +50,26 @@ impl ResultFiles {
     /// The run that they belong to.
     pub fn run_id(&self) -> &str {
         &self.run_id
+    }
+
+    /// The columns, those that are passed through too.
+    pub fn schema(&self) -> Result<SchemaRef, ResultsError> {
+        Ok(check(&self.files[0])?.0.schema().clone())
+    }
+
+    /// All rows in input order, with all columns.
+    pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, ResultsError>> + '_ {
+        self.files.iter().flat_map(|path| {
+            let failed = |source| ResultsError::NotResults { path: path.clone(), source };
+            let opened = check(path)
+                .and_then(|(builder, _)| builder.with_batch_size(BATCH_ROWS).build().map_err(failed));
+            let (error, batches) = match opened {
+                Ok(batches) => (None, Some(batches)),
+                Err(error) => (Some(Err(error)), None),
+            };
+            let batches = batches.into_iter().flatten();
+            error.into_iter().chain(batches.map(move |batch| batch.map_err(|error| failed(error.into()))))
+        })
     }
 
     /// All rows in input order, with only these `columns`: other fields are empty. (Without its

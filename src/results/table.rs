@@ -1,6 +1,7 @@
 //! A Parquet file with any columns, published when complete: for lists other than results.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use arrow_array::RecordBatch;
@@ -10,6 +11,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use crate::campaign::FileMode;
 use crate::kit::file::Draft;
 
 /// A file that is being written.
@@ -31,6 +33,11 @@ impl TableWriter {
     /// Adds rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         self.writer.write(batch)
+    }
+
+    /// Lets others read the file, as `mode` says.
+    pub fn share(&self, mode: FileMode) -> io::Result<()> {
+        self.draft.share(mode.bits())
     }
 
     /// Publishes the file.

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
+use arrow_array::cast::AsArray;
 use mailrun::sandbox::{Options, record};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 use crate::kit::{Dir, Relay, campaign, list};
@@ -109,6 +112,18 @@ fn suppressed(dir: &Dir) -> Vec<(String, String)> {
     entries.map(|entry| (word(&entry, "email"), word(&entry, "reason"))).collect()
 }
 
+/// The texts of a column of a Parquet file; empty where there is none.
+fn column(file: &Path, name: &str) -> Vec<String> {
+    let file = fs::File::open(file).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let texts = batches.flat_map(|batch| {
+        let batch = batch.unwrap();
+        let column = batch.column_by_name(name).unwrap().as_string::<i32>();
+        column.iter().map(|text| text.unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    });
+    texts.collect()
+}
+
 fn summary(dir: &Dir) -> Value {
     serde_json::from_str(&dir.run(&["feedback", "summary", "--json"]).ended(0).stdout()).unwrap()
 }
@@ -155,10 +170,60 @@ fn what_comes_back_to_a_run_takes_its_recipients_off_the_next() {
     assert_eq!(suppressed(&dir), both);
     assert_eq!(effects(&[]), ["read_before"; 7], "a mail that is read twice counts once");
     assert_eq!(suppressed(&dir), both);
-    assert_eq!(summary(&dir)["kinds"], serde_json::json!({"bounce": 6, "complaint": 1}));
+    let kinds = serde_json::json!({"bounce": 6, "complaint": 1});
+    assert_eq!(summary(&dir)["kinds"], kinds);
+    let events = |args: &[&str]| {
+        let said = dir.run(&[&["feedback", "summary", "--json"], args].concat()).ended(0).stdout();
+        serde_json::from_str::<Value>(&said).unwrap()["events"].clone()
+    };
+    assert_eq!(summary(&dir)["days"].as_object().unwrap().values().collect::<Vec<_>>(), [&kinds]);
+    for (args, count) in [
+        (["--since", "2020-01-01"], 7),
+        (["--since", "2999-01-01"], 0),
+        (["--until", "2020-01-01T00:00:00Z"], 0),
+        (["--campaign", "news"], 6),
+        (["--campaign", "olds"], 0),
+        (["--domain", "else.example"], 1),
+        (["--class", "mailbox_full"], 1),
+    ] {
+        assert_eq!(events(&args), count, "{args:?}");
+    }
 
     let story = dir.run(&["status", "news", "--recipient", "r0@news.example"]).ended(0).stdout();
     assert!(story.contains("CH_SENT") && story.contains("bounce, bad_mailbox, 5.1.1, suppressed"), "{story}");
+
+    // The results stay as they were; what came later is in tables of its own.
+    let run = dir.run_of("news");
+    let results = fs::read(run.join("results/part-00000.parquet")).unwrap();
+    let said = dir.run(&["results", "news", "--with-feedback", "--json"]).ended(0).stdout();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let counts = ["bounced_later", "complained", "unsubscribed", "taken_back"];
+    assert_eq!(counts.map(|name| said["with_feedback"][name].as_u64().unwrap()), [3, 1, 0, 0]);
+    let file = run.join("with-feedback.parquet");
+    let accepted = "accepted";
+    let outcomes = ["bounced_later", accepted, accepted, "complained", "bounced_later", "bounced_later"];
+    assert_eq!(column(&file, "outcome"), outcomes);
+    assert_eq!(column(&file, "bounced_later_class"), ["bad_mailbox", "", "", "", "mailbox_full", "spam"]);
+    assert_eq!(column(&file, "disposition"), [accepted; 6]);
+    assert_eq!(fs::read(run.join("results/part-00000.parquet")).unwrap(), results);
+    dir.run(&["results", "news", "--with-feedback"]).ended(0).says("3 bounced later, 1 complained; ");
+
+    let tables = dir.path().join("state/feedback");
+    let day =
+        || fs::read_dir(&tables).unwrap().map(|day| day.unwrap().path()).find(|day| day.is_dir()).unwrap();
+    for _ in 0..2 {
+        dir.run(&["feedback", "tables"]).ended(0).says("7 rows of 1 day written to");
+        assert_eq!(column(&day().join("part-00000.parquet"), "effect"), expected);
+    }
+    let mut files = column(&file, "source_file");
+    files.push(String::new());
+    assert_eq!(column(&day().join("part-00000.parquet"), "source_file"), files);
+    // What a killed writer and earlier tables left goes.
+    let left = ["part-00000.parquet.new", "part-00007.parquet"].map(|name| day().join(name));
+    left.iter().for_each(|path| fs::write(path, "x").unwrap());
+    fs::create_dir(tables.join("day=2020-01-01")).unwrap();
+    dir.run(&["feedback", "tables"]).ended(0);
+    assert!(!left.iter().any(|path| path.exists()) && !tables.join("day=2020-01-01").exists());
 
     // The next run goes to the rest.
     let relay = Relay::start(Options::default());

@@ -221,6 +221,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
         scene.schemas.borrow_mut().check("hook", &told);
     }
     let again = scene.ask(0, &["results"], &["one"]);
+    assert_eq!(scene.ask(0, &["results"], &["one", "--with-feedback"])["with_feedback"]["complained"], 0);
     assert_eq!((&again["summary"], &again["run"]), (&first["summary"], &first["run"]));
     dir.run(&["suppress", "remove", "rcpt-550-5.1.1@a.example"]).ended(0);
     scene.ask(1, &["retry"], &["one", "--disposition", "bounced", "--metrics-file", "m.prom"]);
@@ -253,6 +254,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
     dir.write("two.eml", format!("From: ann@x.example\n{bounce}"));
     assert_eq!(scene.ask_for_lines(0, &["feedback", "read"], &["one.eml", "two.eml"]).len(), 2);
     scene.ask(0, &["feedback", "summary"], &["--domain", "x.example"]);
+    scene.ask(0, &["feedback", "tables"], &[]);
     scene.ask(0, &["feedback", "undo"], &["--import", "1"]);
     let row = "<row><source_ip>192.0.2.1</source_ip><count>3</count></row>";
     let report = crate::domain::report("A", "1", 1_704_067_200, "none", &[format!("<record>{row}</record>")]);

@@ -181,6 +181,8 @@ pub(super) fn an_import_is_undone_as_a_whole(fresh: &Fresh) {
     both.one(record("m3", "cleo@x.example", Action::Hard));
     let undone = both.log.undo(&Undo::Import(import.id.unwrap()), &Policy::default(), NOW).unwrap();
     assert_eq!(undone, Undone { events: 2, entries: 2 });
+    let sources: Vec<String> = both.log.imports().unwrap().into_values().collect();
+    assert_eq!(sources, ["box", "test"]);
     let left = ["ann", "bob", "cleo"].map(|name| both.entry(&format!("{name}@x.example")).is_some());
     assert_eq!(left, [false, false, true]);
 }

@@ -1,6 +1,7 @@
 //! The log of what came back as tables of the state database, beside the suppression list: both
 //! change in one transaction.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -127,6 +128,15 @@ impl FeedbackLog for SqliteFeedback {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         select(&self.lock(), "id > ?1 ORDER BY id LIMIT ?2", params![after.cast_signed(), most])
             .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
+    }
+
+    fn imports(&self) -> Result<BTreeMap<u64, String>, StoreError> {
+        let db = self.lock();
+        let imports = || -> rusqlite::Result<BTreeMap<u64, String>> {
+            let mut select = db.prepare_cached("SELECT id, source FROM feedback_import")?;
+            select.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?)))?.collect()
+        };
+        imports().map_err(|error| error::sqlite(&self.store, "read feedback from", error))
     }
 
     fn of_address(&self, key: &str) -> Result<Vec<Logged>, StoreError> {
