@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::name_servers::DnsOptions;
 use super::output::out;
 use super::table::table;
-use super::{feedback_read, json, log, moment, owner_mail};
+use super::{feedback_import, feedback_read, json, log, moment, owner_mail};
 use crate::feedback::Undo;
 use crate::job::{FeedbackFilter, FeedbackSummary, Workspace};
 use crate::kit::outside_text;
@@ -34,6 +34,9 @@ enum Command {
     /// Read mails that came back, and act on them: bounces, complaints and unsubscribes put their
     /// recipients on the suppression list; a mail that is read twice counts once
     Read(feedback_read::Args),
+    /// Read files of providers: events of SES, SendGrid, Mailgun and Postmark, which act as mails
+    /// do, and what SNDS and Google's Postmaster Tools say of senders
+    Import(feedback_import::Args),
     /// Take back what a mail or an import did
     Undo {
         /// Mail: its hash, at least 8 characters of it, or its Message-ID
@@ -87,6 +90,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     match &args.command {
         Command::Read(args) => feedback_read::run(&workspace, args),
+        Command::Import(args) => feedback_import::run(&workspace, args),
         Command::Undo { mail, import, json } => {
             let import = import.map(Undo::Import);
             let what = import.or_else(|| mail.clone().map(Undo::Mail)).expect("clap demands one of both");

@@ -18,6 +18,7 @@ mod domain;
 mod errors;
 mod exit;
 mod feedback;
+mod feedback_import;
 mod feedback_read;
 mod health;
 mod init;

@@ -30,13 +30,15 @@ pub enum Kind {
     DmarcAggregate,
     /// A TLS report (RFC 8460).
     TlsReport,
+    /// What a provider says of a sending address or a domain on one day.
+    Reputation,
     /// None of these.
     Other,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Bounce,
         Self::Delay,
         Self::Delivered,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Challenge,
         Self::DmarcAggregate,
         Self::TlsReport,
+        Self::Reputation,
         Self::Other,
     ];
 
@@ -65,6 +68,7 @@ impl Kind {
             Self::Challenge => "challenge",
             Self::DmarcAggregate => "dmarc_aggregate",
             Self::TlsReport => "tls_report",
+            Self::Reputation => "reputation",
             Self::Other => "other",
         }
     }

@@ -159,6 +159,7 @@ pub fn decide(event: &Event, recipient: Option<&Recipient>, now: Timestamp) -> A
         | Kind::Challenge
         | Kind::DmarcAggregate
         | Kind::TlsReport
+        | Kind::Reputation
         | Kind::Other => return Action::Nothing(Effect::None),
     };
     let Some(recipient) = recipient else { return Action::Nothing(Effect::NotOurs) };
@@ -252,6 +253,7 @@ mod tests {
             Kind::Challenge,
             Kind::DmarcAggregate,
             Kind::TlsReport,
+            Kind::Reputation,
             Kind::Other,
         ] {
             check(kind, Some(Class::BadMailbox), false, Action::Nothing(Effect::None));

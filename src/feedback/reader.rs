@@ -9,6 +9,7 @@ use super::address;
 use super::complaint;
 use super::event::{Event, Kind};
 use super::mime::{Header, Message, Part};
+use super::notice::{Notice, Told};
 use super::reply::{self, Judgement};
 use super::report::{self, Record};
 use super::reports::{self, Report};
@@ -16,6 +17,7 @@ use super::rules::{Rules, Signs};
 use super::said::Feedback;
 use super::ses;
 use super::text::{Entry, Note};
+use crate::mail::Class;
 use crate::route::Classifier;
 
 /// Words of a report beyond this are not read.
@@ -173,26 +175,36 @@ impl Reader {
 
     /// An event of a provider, as JSON.
     fn notification(&self, words: &str) -> Option<Feedback> {
-        let notification = ses::read(words)?;
-        let event = |record: &ses::Record| {
-            let mut event = Event::new(record.kind, Some(record.address.clone()));
-            if matches!(record.kind, Kind::Bounce | Kind::Delay) {
-                let words = report::without_type(&record.diagnostic);
-                let judgement = reply::judge(&self.classifier, &self.rules, words, record.status);
+        Some(Feedback { reader: "notification", ..self.read_notice(&ses::read(words)?) })
+    }
+
+    /// What an event of a provider says.
+    pub fn read_notice(&self, notice: &Notice) -> Feedback {
+        let event = |told: &Told| {
+            let mut event = Event::new(told.kind, Some(told.address.clone()));
+            if matches!(told.kind, Kind::Bounce | Kind::Delay) {
+                let words = report::without_type(&told.words);
+                let judgement = reply::judge(&self.classifier, &self.rules, words, told.status);
                 describe(&mut event, judgement, words);
-                event.permanent = event.permanent.or(record.permanent);
+                event.permanent = event.permanent.or(told.permanent);
+                if let Some(class) = told.class.filter(|_| !judgement.is_telling) {
+                    event.class = Some(class);
+                    event.hard = told.kind == Kind::Bounce
+                        && matches!(class, Class::BadMailbox | Class::BadDomain)
+                        && event.permanent == Some(true);
+                }
             }
             event
         };
-        let events: Vec<Event> = notification.records.iter().map(event).collect();
-        Some(Feedback {
+        let events: Vec<Event> = notice.recipients.iter().map(event).collect();
+        Feedback {
             kind: gravest(&events),
-            reader: "notification",
-            feedback_type: notification.feedback_type,
-            original_message_id: notification.original_message_id,
+            reader: notice.reader,
+            feedback_type: notice.feedback_type.clone(),
+            original_message_id: notice.original_message_id.clone(),
             events,
             report: None,
-        })
+        }
     }
 
     /// RFC 3464, in a part of its own or in the words.
@@ -660,7 +672,8 @@ fn rank(kind: Kind) -> usize {
         Kind::Delivered => 8,
         Kind::DmarcAggregate => 9,
         Kind::TlsReport => 10,
-        Kind::Other => 11,
+        Kind::Reputation => 11,
+        Kind::Other => 12,
     }
 }
 

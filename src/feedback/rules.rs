@@ -214,6 +214,7 @@ impl Rules {
                 | Kind::AuthFailure
                 | Kind::DmarcAggregate
                 | Kind::TlsReport
+                | Kind::Reputation
                 | Kind::Other => {
                     unreachable!("the tests see the kinds of all rules")
                 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::event::{Event, Kind};
 use super::reports::Report;
+use super::reputation::Reading;
 
 /// What one mail says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,4 +23,18 @@ pub struct Feedback {
     /// The sums of a report about a domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
+}
+
+impl Feedback {
+    /// That a provider says something of who sends.
+    pub fn of_reading(reading: &Reading) -> Self {
+        Self {
+            kind: Kind::Reputation,
+            reader: reading.observer.as_str(),
+            feedback_type: None,
+            original_message_id: None,
+            events: Vec::new(),
+            report: None,
+        }
+    }
 }

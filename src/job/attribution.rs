@@ -154,7 +154,8 @@ impl<'w> RunIndex<'w> {
             | Kind::Unsubscribe
             | Kind::AuthFailure
             | Kind::DmarcAggregate
-            | Kind::TlsReport => false,
+            | Kind::TlsReport
+            | Kind::Reputation => false,
         };
         let link = mail.traces.subject.as_ref().and_then(|subject| self.link(subject));
         if let Some(event) = mail.feedback.events.first_mut()
@@ -403,6 +404,7 @@ fn acts(kind: Kind) -> bool {
         | Kind::Challenge
         | Kind::DmarcAggregate
         | Kind::TlsReport
+        | Kind::Reputation
         | Kind::Other => false,
     }
 }

@@ -1,6 +1,7 @@
 //! Mails that came back, from where they are to what they say, whom they concern and what they do.
 
 use std::cell::OnceCell;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::attribution::RunIndex;
@@ -8,12 +9,15 @@ use super::error::JobError;
 use super::feedback_settings::policy;
 use super::read_mail::ReadMail;
 use super::workspace::Workspace;
+use crate::feedback::import::Item;
+use crate::feedback::reputation::{NewReading, Readings};
 use crate::feedback::{
-    Action, DomainReports, Effect, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader, Recipient,
-    Record, Report, Source, Undo, Undone, decide,
+    Action, By, DomainReports, Effect, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader,
+    Recipient, Record, Report, Source, Undo, Undone, decide,
 };
-use crate::mail::Timestamp;
+use crate::mail::{Address, Timestamp};
 use crate::state::{self, StateCopy};
+use crate::suppression::AddressKey;
 
 /// So many mails are attributed and kept together,
 const MAILS: usize = 1_000;
@@ -27,6 +31,7 @@ pub(crate) struct FeedbackRead<'w> {
     policy: Policy,
     log: Arc<dyn FeedbackLog>,
     domain_reports: Arc<dyn DomainReports>,
+    readings: Arc<dyn Readings>,
     /// What a dry run changes in place of the state.
     _copy: Option<StateCopy>,
     import: Import,
@@ -42,11 +47,14 @@ impl<'w> FeedbackRead<'w> {
     pub(crate) fn new(workspace: &'w Workspace, source: &str, dry_run: bool) -> Result<Self, JobError> {
         let file = workspace.state_file()?;
         let copy = dry_run.then(|| state::copy(&file, workspace.clock().clone())).transpose()?;
-        let (log, domain_reports) = match &copy {
-            Some(copy) => (copy.state().feedback()?, copy.state().domain_reports()?),
+        let (log, domain_reports, readings) = match &copy {
+            Some(copy) => {
+                let state = copy.state();
+                (state.feedback()?, state.domain_reports()?, state.readings()?)
+            }
             None => {
                 let state = workspace.state()?;
-                (state.feedback()?, state.domain_reports()?)
+                (state.feedback()?, state.domain_reports()?, state.readings()?)
             }
         };
         Ok(Self {
@@ -55,6 +63,7 @@ impl<'w> FeedbackRead<'w> {
             policy: policy(workspace)?,
             log,
             domain_reports,
+            readings,
             _copy: copy,
             import: Import { id: None, source: source.to_owned() },
             runs: OnceCell::new(),
@@ -72,6 +81,18 @@ impl<'w> FeedbackRead<'w> {
     /// is returned is kept, and survives a kill.
     pub(crate) fn read(&mut self, source: &Source, mail: Found<'_>) -> Result<Vec<ReadMail>, JobError> {
         let mail = ReadMail::read(&self.reader, source, mail);
+        self.add(mail)
+    }
+
+    /// Takes what a file of a provider holds at a line. Returns as [`Self::read`] does.
+    pub(super) fn take(&mut self, path: &Path, line: u64, item: Item) -> Result<Vec<ReadMail>, JobError> {
+        match ReadMail::of_item(&self.reader, path, line, item) {
+            Some(mail) => self.add(mail),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn add(&mut self, mail: ReadMail) -> Result<Vec<ReadMail>, JobError> {
         self.events += mail.recipients.len() + mail.feedback.report.as_ref().map_or(0, Report::rows);
         self.waiting.push(mail);
         if self.waiting.len() < MAILS && self.events < EVENTS { Ok(Vec::new()) } else { self.finish() }
@@ -85,6 +106,7 @@ impl<'w> FeedbackRead<'w> {
             return Ok(mails);
         }
         self.runs()?.attribute(&mut mails)?;
+        mails.iter_mut().filter(|mail| mail.is_vouched).for_each(ReadMail::vouch);
         let now = self.workspace.clock().wall();
         // First, and known by what they say: after a kill in between they count once.
         let reports = mails
@@ -93,6 +115,13 @@ impl<'w> FeedbackRead<'w> {
         let reports: Vec<NewReport<'_>> = reports.collect();
         if !reports.is_empty() {
             self.domain_reports.keep(&reports)?;
+        }
+        let readings = mails
+            .iter()
+            .filter_map(|mail| Some(NewReading { mail: &mail.hash, reading: mail.reading.as_ref()? }));
+        let readings: Vec<NewReading<'_>> = readings.collect();
+        if !readings.is_empty() {
+            self.readings.keep(&readings)?;
         }
         let records: Vec<Record> = mails.iter().flat_map(|mail| mail.records(now)).collect();
         let mut effects = self.log.append(&mut self.import, &records, &self.policy, now)?.into_iter();
@@ -112,6 +141,18 @@ impl<'w> FeedbackRead<'w> {
 }
 
 impl ReadMail {
+    /// Trusts the `Message-ID` of what a provider says of the address that the row had.
+    fn vouch(&mut self) {
+        for (event, recipient) in self.feedback.events.iter().zip(&mut self.recipients) {
+            let Some(recipient) = recipient.as_mut().filter(|found| found.by == By::MessageId) else {
+                continue;
+            };
+            let named = event.address.as_deref().and_then(|address| Address::parse(address).ok());
+            let key = AddressKey::from(&recipient.address);
+            recipient.trusted |= named.is_some_and(|named| AddressKey::from(&named) == key);
+        }
+    }
+
     /// What is kept of it: a record for each event, or one for a report about a domain.
     fn records(&self, now: Timestamp) -> Vec<Record> {
         let feedback = &self.feedback;

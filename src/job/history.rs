@@ -219,6 +219,7 @@ fn step(logged: &Logged) -> Step {
         | Kind::Challenge
         | Kind::DmarcAggregate
         | Kind::TlsReport
+        | Kind::Reputation
         | Kind::Other => "CH_ANSWERED",
     };
     let class = record.class.map_or("", |class| class.as_str());

@@ -26,6 +26,7 @@ mod dry_run;
 mod editions;
 mod error;
 mod feedback;
+mod feedback_import;
 mod feedback_places;
 mod feedback_settings;
 mod feedback_summary;

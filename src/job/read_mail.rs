@@ -1,5 +1,9 @@
 //! A mail that came back: what it says, and whom it concerns.
 
+use std::path::Path;
+
+use crate::feedback::import::{Item, begin_of};
+use crate::feedback::reputation::Reading;
 use crate::feedback::{Effect, Feedback, Found, Reader, Recipient, Source, Traces, content_hash};
 
 /// See the module.
@@ -16,6 +20,10 @@ pub(crate) struct ReadMail {
     pub traces: Traces,
     /// Whom each of its events concerns, in their order.
     pub recipients: Vec<Option<Recipient>>,
+    /// A provider's event, in a file that somebody vouches for: not made up by who writes mails.
+    pub is_vouched: bool,
+    /// What it says of who sends, where it is about that.
+    pub reading: Option<Reading>,
     /// What each of its events did, in their order; empty while nothing was done.
     pub effects: Vec<Effect>,
 }
@@ -29,9 +37,35 @@ impl ReadMail {
             hash: content_hash(mail.bytes),
             is_cut: mail.is_cut,
             recipients: vec![None; feedback.events.len()],
+            is_vouched: false,
+            reading: None,
             effects: Vec::new(),
             feedback,
             traces,
         }
+    }
+
+    /// What a file of a provider holds at a line; none where that is nothing to keep.
+    pub(super) fn of_item(reader: &Reader, path: &Path, line: u64, item: Item) -> Option<Self> {
+        let hash = item.hash()?;
+        let (feedback, traces, reading) = match item {
+            Item::Notice(notice) => (reader.read_notice(&notice), notice.traces(), None),
+            Item::Reading(reading) => {
+                let traces = Traces { date: Some(begin_of(&reading)), ..Traces::default() };
+                (Feedback::of_reading(&reading), traces, Some(reading))
+            }
+            Item::Skipped => return None,
+        };
+        Some(Self {
+            source: Source { path: path.to_owned(), number: Some(line) },
+            hash,
+            is_cut: false,
+            recipients: vec![None; feedback.events.len()],
+            is_vouched: true,
+            reading,
+            effects: Vec::new(),
+            feedback,
+            traces,
+        })
     }
 }

@@ -95,6 +95,7 @@ impl Later {
             | Kind::Challenge
             | Kind::DmarcAggregate
             | Kind::TlsReport
+            | Kind::Reputation
             | Kind::Other => {}
         }
     }
@@ -132,11 +133,11 @@ impl Workspace {
             unsubscribed: count(&|later| later.unsubscribed.is_some()),
             taken_back: count(&|later| later.taken_back.is_some()),
         };
-        let failed = ExportError::write(&counts.file);
         let files = ResultFiles::open(&dir.results())?;
         let columns = files.schema()?;
         let schema = schema(&columns);
-        let mut writer = TableWriter::create(&counts.file, Arc::clone(&schema)).map_err(&failed)?;
+        let mut writer = TableWriter::create(&counts.file, Arc::clone(&schema))
+            .map_err(ExportError::write(&counts.file))?;
         for batch in files.batches() {
             writer.write(&joined(&batch?, &schema, &later)).map_err(ExportError::write(&counts.file))?;
         }

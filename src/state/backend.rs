@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::campaign::Durability;
 use crate::edition::Editions;
+use crate::feedback::reputation::Readings;
 use crate::feedback::{DomainReports, FeedbackLog};
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
@@ -31,6 +32,9 @@ pub trait State: fmt::Debug + Send + Sync {
 
     /// The reports about domains that came.
     fn domain_reports(&self) -> Result<Arc<dyn DomainReports>, StoreError>;
+
+    /// What providers say of who sends.
+    fn readings(&self) -> Result<Arc<dyn Readings>, StoreError>;
 
     /// Whether the run has a journal.
     fn has_journal(&self, run: &RunDir) -> bool;

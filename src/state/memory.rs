@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::backend::State;
 use crate::campaign::Durability;
 use crate::edition::{Editions, MemoryEditions};
+use crate::feedback::reputation::{MemoryReadings, Readings};
 use crate::feedback::{DomainReports, FeedbackLog, MemoryDomainReports, MemoryFeedback};
 use crate::journal::{Journal, JournalError, JournalRead, MemoryJournal, Reader, RunKey};
 use crate::kit::store::StoreError;
@@ -20,6 +21,7 @@ pub(super) struct Memory {
     suppressions: MemoryList,
     feedback: MemoryFeedback,
     domain_reports: MemoryDomainReports,
+    readings: MemoryReadings,
     ledger: MemoryLedger,
     caps: MemoryCaps,
     editions: MemoryEditions,
@@ -33,6 +35,7 @@ impl Memory {
         let feedback = MemoryFeedback::new(suppressions.clone());
         Self {
             domain_reports: MemoryDomainReports::new(feedback.clone()),
+            readings: MemoryReadings::new(feedback.clone()),
             feedback,
             suppressions,
             ledger: MemoryLedger::new(clock),
@@ -75,6 +78,10 @@ impl State for Memory {
 
     fn domain_reports(&self) -> Result<Arc<dyn DomainReports>, StoreError> {
         Ok(Arc::new(self.domain_reports.clone()))
+    }
+
+    fn readings(&self) -> Result<Arc<dyn Readings>, StoreError> {
+        Ok(Arc::new(self.readings.clone()))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {

@@ -79,7 +79,7 @@ fn verp_campaign(dir: &Dir, port: u16, rows: usize) {
 }
 
 /// Sends the campaign; the return path that each recipient's message had.
-fn sent(dir: &Dir, rows: usize) -> BTreeMap<String, String> {
+pub(crate) fn sent(dir: &Dir, rows: usize) -> BTreeMap<String, String> {
     let record = dir.path().join("taken.jsonl");
     let relay = Relay::start(Options { record: Some(record.clone()), ..Options::default() });
     verp_campaign(dir, relay.port(), rows);
@@ -105,7 +105,7 @@ fn complaint(return_path: &str) -> String {
     )
 }
 
-fn suppressed(dir: &Dir) -> Vec<(String, String)> {
+pub(crate) fn suppressed(dir: &Dir) -> Vec<(String, String)> {
     let lines = dir.run(&["suppress", "list", "--json"]).ended(0).stdout();
     let entries = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let word = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
@@ -124,7 +124,7 @@ fn column(file: &Path, name: &str) -> Vec<String> {
     texts.collect()
 }
 
-fn summary(dir: &Dir) -> Value {
+pub(crate) fn summary(dir: &Dir) -> Value {
     serde_json::from_str(&dir.run(&["feedback", "summary", "--json"]).ended(0).stdout()).unwrap()
 }
 

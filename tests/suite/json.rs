@@ -254,6 +254,9 @@ fn every_command_with_json_prints_what_its_schema_says() {
     dir.write("two.eml", format!("From: ann@x.example\n{bounce}"));
     assert_eq!(scene.ask_for_lines(0, &["feedback", "read"], &["one.eml", "two.eml"]).len(), 2);
     scene.ask(0, &["feedback", "summary"], &["--domain", "x.example"]);
+    let event = r#"{"event":"bounce","email":"x@x.example","timestamp":1,"sg_event_id":"a"}"#;
+    dir.write("events.jsonl", event);
+    scene.ask(0, &["feedback", "import"], &["events.jsonl"]);
     scene.ask(0, &["feedback", "tables"], &[]);
     scene.ask(0, &["feedback", "undo"], &["--import", "1"]);
     let row = "<row><source_ip>192.0.2.1</source_ip><count>3</count></row>";

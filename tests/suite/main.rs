@@ -16,6 +16,7 @@ mod editions;
 mod exit_codes;
 mod domain;
 mod feedback;
+mod feedback_import;
 mod json;
 mod kit;
 mod letters;

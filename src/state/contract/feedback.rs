@@ -43,7 +43,7 @@ impl Both {
     }
 }
 
-fn record(mail: &str, email: &str, action: Action) -> Record {
+pub(super) fn record(mail: &str, email: &str, action: Action) -> Record {
     let kind = match action {
         Action::Hard | Action::Soft => Kind::Bounce,
         Action::Complaint => Kind::Complaint,

@@ -12,6 +12,7 @@ mod feedback;
 mod journal;
 mod ledger;
 mod processes;
+mod readings;
 mod runs;
 mod suppressions;
 
@@ -215,6 +216,10 @@ contract! {
         #[test] fn what_was_taken_back_counts_no_longer();
         #[test] fn tls_reports_are_kept_by_policy();
         #[test] fn threads_that_keep_the_same_reports_count_each_once();
+    }
+    readings {
+        #[test] fn readings_are_found_by_day_and_the_last_counts();
+        #[test] fn a_reading_that_was_taken_back_counts_no_longer();
     }
     journal {
         #[test] fn an_intent_is_passed_on_once_it_can_be_read_by_others();

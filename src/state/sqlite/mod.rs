@@ -11,6 +11,7 @@ mod feedback;
 mod file;
 mod journal;
 mod ledger;
+mod readings;
 mod suppressions;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use super::backend::State;
 use crate::campaign::Durability;
 use crate::edition::Editions;
+use crate::feedback::reputation::Readings;
 use crate::feedback::{DomainReports, FeedbackLog};
 use crate::journal::{Journal, JournalError, Reader, RunKey};
 use crate::kit::store::StoreError;
@@ -69,6 +71,10 @@ impl State for StateFile {
 
     fn domain_reports(&self) -> Result<Arc<dyn DomainReports>, StoreError> {
         Ok(Arc::new(domain_reports::SqliteDomainReports::open(&self.path)?))
+    }
+
+    fn readings(&self) -> Result<Arc<dyn Readings>, StoreError> {
+        Ok(Arc::new(readings::SqliteReadings::open(&self.path)?))
     }
 
     fn has_journal(&self, run: &RunDir) -> bool {
