@@ -166,6 +166,7 @@ impl Scene {
             archive: None,
             one_text: false,
             seeds: None,
+            scanning: None,
             clock: Clock::system(),
         };
         let site = Arc::new(self.site()?);

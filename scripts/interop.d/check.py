@@ -6,6 +6,9 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
 
 import common
 from common import Failed, free_port, holds, ok, same
@@ -82,14 +85,65 @@ def check_content(folder):
         ok(f"ClamAV: {found[-1]}")
 
 
-def clamd_config(place, port):
-    """A database of one signature, EICAR's own text: nothing has to be fetched."""
+def clamd_config(place, port, name="Eicar-Test", signature=EICAR):
+    """A database of one signature: nothing has to be fetched."""
     database = place / "database"
     database.mkdir()
-    (database / "test.ndb").write_text(f"Eicar-Test:0:*:{EICAR.encode().hex()}\n")
+    (database / "test.ndb").write_text(f"{name}:0:*:{signature.encode().hex()}\n")
     config = place / "clamd.conf"
     user = "User root\n" if os.geteuid() == 0 else ""
     config.write_text(f"DatabaseDirectory {database}\nTCPSocket {port}\nTCPAddr 127.0.0.1\nForeground yes\n{user}TemporaryDirectory {place}\n")
+    return str(config)
+
+
+
+def check_scanners(folder):
+    """Two ClamAV daemons with different signatures, and c-icap in front of a third, on every message of a run."""
+    clamd, c_icap = needed("clamd"), needed("c-icap")
+    words = {"First.Sig": "first-forbidden", "Second.Sig": "second-forbidden", "Third.Sig": "third-forbidden"}
+    daemons = [Daemon(folder / f"clamd-{name}", lambda place, port, name=name, word=word: [
+        clamd, "--foreground", "--config-file", clamd_config(place, port, name, word)]) for name, word in words.items()]
+    copy = folder / "scanned"
+    copy.mkdir()
+    (copy / "letter.hbs").write_text("Hello {{n}}\n{{word}}\n")
+    (copy / "terms.txt").write_text("Terms that everybody gets.\n" * 1_000)
+    rows = "".join(f"r{n}@one.example,{n},{list(words.values())[n] if n < 3 else 'fine'}\n" for n in range(40))
+    (copy / "list.csv").write_text("email,n,word\n" + rows)
+    with daemons[0] as one, daemons[1] as two, daemons[2] as three:
+        icap = Daemon(folder / "c-icap", lambda place, port: [c_icap, "-N", "-D", "-f", icap_config(place, port, three)])
+        with icap as icap_port:
+            (copy / "campaign.toml").write_text(
+                '[campaign]\nid = "scanned"\nwithout-unsubscribe = true\n[sender]\nfrom = "news@mail.example.com"\n'
+                '[target-group]\nfiles = ["list.csv"]\n[template]\nsubject = "Hello"\ntext = "letter.hbs"\nattachments = ["terms.txt"]\n'
+                '[delivery]\nroute = "sandbox"\n'
+                f'[[scanner]]\nkind = "clamd"\nname = "one"\naddress = "127.0.0.1:{one}"\n'
+                f'[[scanner]]\nkind = "clamd"\nname = "two"\naddress = "127.0.0.1:{two}"\n'
+                f'[[scanner]]\nkind = "icap"\nurl = "icap://127.0.0.1:{icap_port}/virus_scan"\n')
+            command = [os.environ["MAILRUN"], "send", str(copy / "campaign.toml"), "--no-progress", "--no-check", "--state", str(folder / "state-s"),
+                       "--runs", str(folder / "runs-s")]
+            done = subprocess.run(command, cwd=common.ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            holds(done.returncode == 1, f"send ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    [results] = (folder / "runs-s").glob("scanned/*/results")
+    rows = pq.read_table(results).select(["disposition", "detail"]).to_pylist()
+    ends = [row["disposition"] for row in rows]
+    same("dispositions", (ends[:3], set(ends[3:])), (["infected"] * 3, {"accepted"}))
+    for row, name in zip(rows, words):
+        holds(name in row["detail"], f"{row} does not name {name}")
+        ok(f"scanned: {row['detail']}")
+
+
+def icap_config(place, port, clamd_port):
+    """c-icap with its service virus_scan, which asks a ClamAV daemon."""
+    modules = next(Path("/usr/lib").glob("**/c_icap/virus_scan.so")).parent
+    config = place / "c-icap.conf"
+    user = "User root\nGroup root\n" if os.geteuid() == 0 else ""
+    config.write_text(
+        f"PidFile {place}/pid\nCommandsSocket {place}/ctl\nPort 127.0.0.1:{port}\n{user}TmpDir {place}\nLoadMagicFile /etc/c-icap/c-icap.magic\nModulesDir {modules}\n"
+        f"ServicesDir {modules}\nServerLog {place}/log\nAccessLog {place}/access\nService antivirus_module virus_scan.so\n"
+        "ServiceAlias srv_clamav virus_scan\nvirus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE\n"
+        "virus_scan.SendPercentData 5\nvirus_scan.StartSendPercentDataAfter 2M\nvirus_scan.MaxObjectSize 50M\n"
+        "Module common clamd_mod.so\nclamd_mod.ClamdHost 127.0.0.1\n"
+        f"clamd_mod.ClamdPort {clamd_port}\n")
     return str(config)
 
 
@@ -109,7 +163,7 @@ def report(folder, campaign, *arguments, exits=0):
 
 def needed(program):
     """Where a daemon is; installed, and not started, where it is missing and may be installed."""
-    packages = {"nsd": ["nsd"], "spamd": ["spamassassin", "spamd"], "clamd": ["clamav-daemon"]}
+    packages = {"nsd": ["nsd"], "spamd": ["spamassassin", "spamd"], "clamd": ["clamav-daemon"], "c-icap": ["c-icap", "libc-icap-mod-virus-scan"]}
     if not shutil.which(program) and os.geteuid() == 0:
         print(f"installing {program}", file=sys.stderr)
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

@@ -27,6 +27,7 @@ CHECKS = {
     "receivers": receivers.check,
     "zones": check.check_zones,
     "content": check.check_content,
+    "scanners": check.check_scanners,
     "names": names.check,
     "pages": pages.check,
 }

@@ -26,6 +26,7 @@ mod report;
 mod reputation;
 mod results;
 mod routes;
+mod scanner;
 mod seed;
 mod sender;
 mod senders;
@@ -67,6 +68,8 @@ pub use report::ReportMail;
 pub use reputation::Reputation;
 pub use results::{Compression, FileMode, Results};
 pub use routes::DomainRoute;
+pub(crate) use scanner::split_url as split_icap_url;
+pub use scanner::{Scanned, Scanner, ScannerKind};
 pub use seed::Seed;
 pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};
@@ -130,6 +133,9 @@ pub struct Campaign {
     /// `[check]`: the scanners that `mailrun check` uses.
     #[serde(default, rename = "check", skip_serializing_if = "Checks::is_default")]
     pub checks: Checks,
+    /// `[[scanner]]`: what judges each message before it leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scanner: Vec<Scanner>,
     /// `[hooks]`: programs that run when a run ends.
     #[serde(default, skip_serializing_if = "Hooks::is_default")]
     pub hooks: Hooks,
@@ -267,6 +273,9 @@ impl Campaign {
             *registry = folder.join(&*registry);
         }
         self.delivery.resolve_paths(&folder);
+        for scanner in &mut self.scanner {
+            scanner.resolve_paths(&folder);
+        }
         for relay in &mut self.relay {
             relay.resolve_paths(&folder);
         }
@@ -304,6 +313,7 @@ impl Campaign {
             entry.check()?;
         }
         self.stop.check()?;
+        scanner::check(&self.scanner)?;
         self.hooks.check()?;
         self.reputation.check()?;
         self.report.check()?;

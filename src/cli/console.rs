@@ -198,6 +198,7 @@ fn describe(snapshot: &Snapshot) -> String {
         (snapshot.counts.bounced, "bounced"),
         (snapshot.counts.deferred, "deferred"),
         (snapshot.counts.in_doubt, "in doubt"),
+        (snapshot.counts.infected, "infected"),
         (snapshot.waiting_for_retry, "to retry"),
     ] {
         if number > 0 {

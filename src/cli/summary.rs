@@ -237,7 +237,7 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     text
 }
 
-/// Why rows are `invalid` or `render_failed`, and what failed last.
+/// Why rows are `invalid`, `render_failed` or `infected`, and what failed last.
 fn reasons(summary: &Summary) -> String {
     let mut text = String::new();
     let terminal = Terminal::of_stdout();

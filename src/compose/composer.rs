@@ -18,9 +18,11 @@ use super::mime::{Layout, Texts};
 use super::row_files::{self, RowFiles};
 use super::unsubscribe::Links;
 use super::{attachment, header, line_ends, token};
+use crate::campaign::Scanned;
 use crate::kit::nearest::nearest;
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
+use crate::scan::Item;
 use crate::template::{
     Columns, Foreign, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank, render_to_string,
 };
@@ -64,6 +66,8 @@ pub struct Composer {
     /// The further letters of the campaign, and what chooses.
     pub(super) letters: Option<(Letters, Vec<Self>)>,
     pub(super) in_campaign: InCampaign,
+    /// The files that every message carries; kept only where something scans them.
+    pub(super) common_items: Option<Vec<Item>>,
 }
 
 /// Used instead of the row if every row gets the same text.
@@ -96,8 +100,20 @@ pub struct Rendered<'a> {
     pub unsubscribe_url: Option<String>,
 }
 
+/// A message, and its parts as a scanner gets them.
+#[derive(Debug, Clone)]
+pub(crate) struct ToScan {
+    /// The message.
+    pub message: Message,
+    /// Its parts; none where the campaign names no scanner.
+    pub items: Vec<Item>,
+}
+
 /// A whole header section, and the body in segments.
 type Encoded = (Bytes, Vec<Bytes>);
+
+/// A row's own attachments: name in the message, content.
+type Attachments = Vec<(String, Vec<u8>)>;
 
 /// A message's own parts, known before rendering.
 pub(super) struct Names {
@@ -187,6 +203,17 @@ impl Composer {
         self.letter(row)?.compose_own(row, date)
     }
 
+    /// As [`Self::compose`], with what scanners look at: exactly what is in the message.
+    pub(crate) fn compose_to_scan(&self, row: &Row, date: Timestamp) -> Result<ToScan, RenderFailure> {
+        self.letter(row)?.compose_own_to_scan(row, date)
+    }
+
+    /// As [`Self::compose_for_all`], with what scanners look at.
+    pub(crate) fn compose_all_to_scan(&self, date: Timestamp) -> Result<ToScan, RenderFailure> {
+        let one_text = self.one_text.as_ref().expect("only a campaign with one text is composed for all");
+        self.compose_to_scan(&one_text.nobody, date)
+    }
+
     /// The letter that a row gets.
     fn letter(&self, row: &Row) -> Result<&Self, RenderFailure> {
         let Some((letters, others)) = &self.letters else { return Ok(self) };
@@ -197,14 +224,34 @@ impl Composer {
     }
 
     fn compose_own(&self, row: &Row, date: Timestamp) -> Result<Message, RenderFailure> {
+        Ok(self.compose_own_to_scan(row, date)?.message)
+    }
+
+    fn compose_own_to_scan(&self, row: &Row, date: Timestamp) -> Result<ToScan, RenderFailure> {
         let names = self.names(row)?;
         let values = self.values(row, &names)?;
         let (out, _) = self.header(row, date, &names, &values)?;
+        let mut items = Vec::new();
         let (header, body) = match &self.same_body {
-            Some(same) => same.append_to(out),
-            None => self.body(out, row, &values)?.0,
+            Some(same) => {
+                if let Some(common) = &self.common_items {
+                    items.extend(body_items(&same.text, same.html.as_deref()));
+                    items.extend(common.iter().cloned());
+                }
+                same.append_to(out)
+            }
+            None => {
+                let (encoded, texts, own) = self.body(out, row, &values)?;
+                if let Some(common) = &self.common_items {
+                    let html = texts.html.map(|html| html.text());
+                    items.extend(body_items(&texts.text.text(), html.as_deref()));
+                    items.extend(own.into_iter().map(|(name, content)| Item::file(&name, content)));
+                    items.extend(common.iter().cloned());
+                }
+                encoded
+            }
         };
-        self.message(header, body, names.message_id)
+        Ok(ToScan { message: self.message(header, body, names.message_id)?, items })
     }
 
     /// As [`Self::compose`], with what the templates gave.
@@ -230,7 +277,7 @@ impl Composer {
                 (same.append_to(out), Cow::Borrowed(same.text.as_str()), html)
             }
             None => {
-                let (encoded, texts) = self.body(out, row, &values)?;
+                let (encoded, texts, _) = self.body(out, row, &values)?;
                 // The end of a text is trimmed when the message is written.
                 let html = texts.html.map(|html| Cow::Owned(line_ends::normalize(&html.text())));
                 (encoded, Cow::Owned(line_ends::normalize(&texts.text.text())), html)
@@ -317,21 +364,22 @@ impl Composer {
         Ok((url, Some(value)))
     }
 
-    /// Completes the header section in `out` and makes the body, with the texts that are in it.
+    /// Completes the header section in `out` and makes the body, with the texts and files that are
+    /// in it.
     pub(super) fn body(
         &self,
         out: Vec<u8>,
         row: &Row,
         values: &Values<'_>,
-    ) -> Result<(Encoded, Texts<'_>), RenderFailure> {
+    ) -> Result<(Encoded, Texts<'_>, Attachments), RenderFailure> {
         let own = self.own_attachments(row)?;
         let texts = self.parts.render(values)?;
         let encoded = self.layout.write(out, &texts, &own)?;
-        Ok((encoded, texts))
+        Ok((encoded, texts, own))
     }
 
     /// The files that a row's attachment columns name: name in the message, content.
-    fn own_attachments(&self, row: &Row) -> Result<Vec<(String, Vec<u8>)>, RenderFailure> {
+    fn own_attachments(&self, row: &Row) -> Result<Attachments, RenderFailure> {
         let mut own = Vec::new();
         for column in &self.attachment_columns {
             let value = row.values.get(column).unwrap_or(&Value::Null);
@@ -365,6 +413,13 @@ impl Composer {
         }
         Ok(())
     }
+}
+
+/// The texts of a message as scanners get them.
+fn body_items(text: &str, html: Option<&str>) -> impl Iterator<Item = Item> {
+    let item = |name: &str, text: &str| Item::new(name, Scanned::Body, line_ends::normalize(text));
+    let html = html.map(|html| item("the HTML part", html));
+    std::iter::once(item("the text part", text)).chain(html)
 }
 
 impl fmt::Debug for Composer {

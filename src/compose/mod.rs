@@ -35,6 +35,7 @@ mod setup;
 pub mod token;
 mod unsubscribe;
 
+pub(crate) use composer::ToScan;
 pub use composer::{Composer, Rendered};
 pub use error::RenderFailure;
 pub(crate) use preview::{InlineImages, preheader};

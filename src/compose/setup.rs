@@ -15,13 +15,14 @@ use super::in_campaign::InCampaign;
 use super::letters::Letters;
 use super::locals::Locals;
 use super::message_id::MessageId;
-use super::mime::Layout;
+use super::mime::{CommonFile, Layout};
 use super::row_files::RowFiles;
 use super::token::Purpose;
 use super::unsubscribe::Links;
 use super::{common, header};
 use crate::campaign::Campaign;
 use crate::plan::Row;
+use crate::scan::Item;
 use crate::template::{
     BUILT_IN, Columns, Engine, Fault, Origin, Part, Place, Source, Template, TemplateError, UNSUBSCRIBE_URL,
     Uses, Values, engine_for, foreign_in,
@@ -186,6 +187,7 @@ impl Composer {
             locals,
             letters: None,
             in_campaign,
+            common_items: (!campaign.scanner.is_empty()).then(|| common_items(common_files)),
         };
         if composer.is_one_text() {
             composer.check_one_text()?;
@@ -309,7 +311,7 @@ impl Composer {
             RenderFailure::Template(Fault::Value { problem, place }) => self.at(&place, problem),
             other => TemplateError::new(&self.in_campaign.path, None, other.to_string()),
         })?;
-        let ((header, body), texts) = body;
+        let ((header, body), texts, _) = body;
         Ok(SameBody { header, body, text: texts.text.text(), html: texts.html.map(|html| html.text()) })
     }
 }
@@ -329,6 +331,11 @@ fn parts(campaign: &Campaign, engine: &dyn Engine) -> Result<Parts, TemplateErro
         (None, None) => Err(TemplateError::new(&campaign.path, None, "neither `text` nor `html` is given")
             .hint("name a template file in `[template]`")),
     }
+}
+
+/// The files of all messages as scanners get them.
+fn common_items(files: Vec<CommonFile>) -> Vec<Item> {
+    files.into_iter().map(|file| Item::file(&file.name, file.content)).collect()
 }
 
 /// A row without values.

@@ -31,6 +31,7 @@ impl JobError {
             | Self::Resolver(_)
             | Self::Shaping(_)
             | Self::Rule(_)
+            | Self::Scanner(_)
             | Self::Policies(_)
             | Self::Retry(_)
             | Self::Token(_)
@@ -56,6 +57,7 @@ impl JobError {
             Self::Results(error) => error.hint(),
             Self::Resolver(error) => error.hint(),
             Self::Rule(error) => error.hint(),
+            Self::Scanner(_) => Some("correct the campaign's `[[scanner]]`"),
             Self::Secret(error) => error.hint(),
             Self::Setup(error) => error.hint(),
             Self::Selection(error) => error.hint(),

@@ -95,8 +95,13 @@ impl Outcome {
     /// `fail_above` of them. A run in which nobody got or had got anything did not do its work.
     pub(crate) fn of_finished(manifest: &Manifest, fail_above: Percent) -> Self {
         let of = |disposition: Disposition| manifest.outcomes.get(disposition.as_str()).copied().unwrap_or(0);
-        let refused =
-            [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
+        let refused = [
+            Disposition::Bounced,
+            Disposition::Deferred,
+            Disposition::InDoubt,
+            Disposition::RenderFailed,
+            Disposition::Infected,
+        ];
         let refused: u64 = refused.into_iter().map(of).sum();
         let accepted = of(Disposition::Accepted);
         let served = accepted + of(Disposition::AlreadySent);

@@ -20,6 +20,7 @@ use crate::route::RuleError;
 use crate::route::{PolicyStoreError, ResolverError, ShapingError};
 use crate::run::{FinishError, PlanningError};
 use crate::run_dir::{RunDirError, RunId};
+use crate::scan::ScannerError;
 use crate::screen::ScreenError;
 use crate::smtp::{BadEhloName, TlsError};
 use crate::target_group::TargetGroupError;
@@ -68,6 +69,8 @@ pub(crate) enum JobError {
     #[error(transparent)]
     Rule(#[from] RuleError),
     #[error(transparent)]
+    Scanner(#[from] ScannerError),
+    #[error(transparent)]
     Policies(#[from] PolicyStoreError),
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
@@ -113,6 +116,7 @@ impl JobError {
             }
             Self::Interrupted(_) => ErrorClass::Interrupted,
             Self::Campaign(_)
+            | Self::Scanner(_)
             | Self::TargetGroup(_)
             | Self::State(_)
             | Self::Template(_)

@@ -271,6 +271,7 @@ fn ended(disposition: Disposition) -> &'static str {
         | Disposition::Duplicate
         | Disposition::Invalid
         | Disposition::RenderFailed
+        | Disposition::Infected
         | Disposition::NotAttempted
         | Disposition::AlreadySent
         | Disposition::Capped => "CAAS_FAILED",

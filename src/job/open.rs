@@ -18,6 +18,7 @@ use crate::objects;
 use crate::plan::Layout;
 use crate::results::Column;
 use crate::run_dir::{Apart, Content, Input, RunId, RunStore};
+use crate::scan::Scanners;
 use crate::target_group::{self, Known, TargetGroup};
 
 /// The name of the registry of senders.
@@ -31,6 +32,8 @@ pub(crate) struct Job<'w> {
     secret: Vec<u8>,
     /// The templates, for no run yet.
     templates: Composer,
+    /// What judges messages before they leave.
+    scanners: Arc<Scanners>,
     /// The columns that the templates use and the results carry; `None` when that can't be known.
     columns: Option<BTreeSet<String>>,
     /// What its runs are, where they are apart from the campaign's own.
@@ -114,10 +117,11 @@ impl<'w> Job<'w> {
         });
         let job = Self {
             workspace,
-            campaign,
-            secret,
+            scanners: Arc::new(Scanners::new(&campaign.scanner)?),
             templates,
             columns,
+            campaign,
+            secret,
             apart: None,
             group: OnceLock::new(),
             stdin,
@@ -285,6 +289,11 @@ impl<'w> Job<'w> {
     /// The signer for today's signatures. Its warnings were given when the job was opened.
     pub(crate) fn signer(&self) -> Result<Signer, JobError> {
         Ok(Signer::load(&self.signatures())?)
+    }
+
+    /// The scanners that the campaign names.
+    pub(crate) fn scanners(&self) -> &Arc<Scanners> {
+        &self.scanners
     }
 
     /// The return paths of a run.

@@ -91,6 +91,7 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
         | Disposition::Deferred
         | Disposition::InDoubt
         | Disposition::RenderFailed
+        | Disposition::Infected
         | Disposition::NotAttempted => Ok(()),
         Disposition::Accepted => Err(RetryError::Accepted),
         Disposition::Suppressed

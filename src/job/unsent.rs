@@ -44,6 +44,7 @@ impl Unsent {
                         first_attempt_at: outcome.first_attempt_at,
                         last_attempt_at: outcome.last_attempt_at,
                         early: 0,
+                        unscanned_since: None,
                         is_copy: false,
                     };
                     unsent.tried.push((task, schedule.due(at, now)));

@@ -17,7 +17,7 @@ use crate::kit::text::{counted, grouped};
 use crate::pacing::{Agreement, Holder, LedgerThread, Pacer};
 use crate::preflight::finish_time::Held;
 use crate::route::{Classifier, Schedule};
-use crate::run::{self, Breaker, Dispatcher, Preparer, Settings, Suppressor};
+use crate::run::{self, Breaker, Dispatcher, MOST_IN_PREPARATION, Preparer, Scanning, Settings, Suppressor};
 use crate::run_dir::StopReason;
 use crate::suppression::{NewEntry, Reason, Suppressions, Term, Watch};
 
@@ -136,8 +136,18 @@ impl Job<'_> {
                 // Their links unsubscribe nobody.
                 rows => Some((rows, self.composer(run.id(), true)?)),
             },
+            scanning: self.scanning()?,
             clock: self.workspace.clock().clone(),
         })
+    }
+
+    /// What scans the messages, where the campaign names scanners.
+    fn scanning(&self) -> Result<Option<Scanning>, JobError> {
+        if self.campaign().scanner.is_empty() {
+            return Ok(None);
+        }
+        let scanning = Scanning::spawn(Arc::clone(self.scanners()), MOST_IN_PREPARATION);
+        Ok(Some(scanning.map_err(|source| SetupError::Thread { name: "scan", source })?))
     }
 
     /// Adds addresses that bounced for good to the suppression list; a rehearsal adds none.

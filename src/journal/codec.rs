@@ -156,6 +156,7 @@ const fn disposition_number(disposition: Disposition) -> u8 {
         Disposition::NotAttempted => 8,
         Disposition::AlreadySent => 9,
         Disposition::Capped => 10,
+        Disposition::Infected => 11,
     }
 }
 

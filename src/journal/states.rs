@@ -38,6 +38,7 @@ impl RowState {
                 | Disposition::Duplicate
                 | Disposition::Invalid
                 | Disposition::RenderFailed
+                | Disposition::Infected
                 | Disposition::NotAttempted
                 | Disposition::AlreadySent
                 | Disposition::Capped => false,

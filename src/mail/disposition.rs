@@ -22,6 +22,8 @@ pub enum Disposition {
     Invalid,
     /// The templates could not be rendered for this row.
     RenderFailed,
+    /// A scanner found something in its message: it was not sent.
+    Infected,
     /// Planned, but the run ended before its turn.
     NotAttempted,
     /// An earlier run, or another one at the same time, sent this edition to the recipient.
@@ -32,7 +34,7 @@ pub enum Disposition {
 
 impl Disposition {
     /// All dispositions, in the order of reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Accepted,
         Self::Bounced,
         Self::Deferred,
@@ -41,6 +43,7 @@ impl Disposition {
         Self::Duplicate,
         Self::Invalid,
         Self::RenderFailed,
+        Self::Infected,
         Self::NotAttempted,
         Self::AlreadySent,
         Self::Capped,
@@ -57,6 +60,7 @@ impl Disposition {
             Self::Duplicate => "duplicate",
             Self::Invalid => "invalid",
             Self::RenderFailed => "render_failed",
+            Self::Infected => "infected",
             Self::NotAttempted => "not_attempted",
             Self::AlreadySent => "already_sent",
             Self::Capped => "capped",

@@ -94,7 +94,9 @@ fn shared(what: &str, part: u64, whole: u64, tone: &str) -> Markup {
 fn tone(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Accepted => "good",
-        Disposition::Bounced | Disposition::RenderFailed | Disposition::Invalid => "bad",
+        Disposition::Bounced | Disposition::RenderFailed | Disposition::Infected | Disposition::Invalid => {
+            "bad"
+        }
         Disposition::Deferred | Disposition::InDoubt => "doubtful",
         _ => "other",
     }

@@ -25,8 +25,17 @@ const CAUSES_LISTED: usize = 3;
 /// How many of the rows that failed last are listed.
 const FAILED_LAST: usize = 10;
 /// How rows end whose recipients did not get the message, or may not have.
-const FAILED: [Disposition; 4] =
-    [Disposition::Bounced, Disposition::Deferred, Disposition::InDoubt, Disposition::RenderFailed];
+const FAILED: [Disposition; 5] = [
+    Disposition::Bounced,
+    Disposition::Deferred,
+    Disposition::InDoubt,
+    Disposition::RenderFailed,
+    Disposition::Infected,
+];
+
+/// Dispositions whose reasons are counted: what is wrong with rows, not with the world.
+const WITH_CAUSES: [Disposition; 3] =
+    [Disposition::Invalid, Disposition::RenderFailed, Disposition::Infected];
 
 /// The summary of results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,7 +54,8 @@ pub struct Summary {
     /// Rows per variant of the letter, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantCount>,
-    /// Why rows are `invalid` or `render_failed`, the most frequent reasons of each first.
+    /// Why rows are `invalid`, `render_failed` or `infected`, the most frequent reasons of each
+    /// first.
     pub causes: Vec<Cause>,
     /// The rows that failed last, in the order of the list. The result files name all of
     /// them.
@@ -261,7 +271,7 @@ impl Counts {
 
     /// Why it failed, if it did.
     fn add_failure(&mut self, row: &ResultRow<'_>) {
-        if matches!(row.disposition, Disposition::Invalid | Disposition::RenderFailed) {
+        if WITH_CAUSES.contains(&row.disposition) {
             let causes = self.causes.entry(row.disposition).or_default();
             let place = || format!("{}, row {}", row.source_file, row.row);
             causes.add(row.detail.as_deref().unwrap_or_default(), place);

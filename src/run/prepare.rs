@@ -11,13 +11,15 @@ use tokio::sync::mpsc;
 use super::envelopes::Envelopes;
 use super::ids::LaneId;
 use super::limits::EnvelopeLimits;
+use super::scanning::Scanning;
 use super::task::{Composed, NotComposed, Prepared, Task};
-use crate::compose::{Composer, RenderFailure, ReturnPaths};
+use crate::compose::{Composer, RenderFailure, ReturnPaths, ToScan};
 use crate::dkim::Signer;
-use crate::mail::{Address, Envelope, Message, SignedMessage};
+use crate::mail::{Address, Envelope, SignedMessage};
 use crate::pacing::Clock;
 use crate::plan::{Plan, Row};
 use crate::run_dir::StopReason;
+use crate::scan::Item;
 use crate::suppression::Watch;
 
 /// Rows that one job takes: enough to make the hand-over cheap, few enough to use all cores.
@@ -45,9 +47,14 @@ pub struct Preparer {
     /// The rows that are copies for seed addresses, and what composes them. They are asked of no
     /// suppression list.
     pub seeds: Option<(Range<u32>, Composer)>,
+    /// Judges each message before it may leave; `None` where the campaign names no scanner.
+    pub scanning: Option<Scanning>,
     /// Dates messages and signatures.
     pub clock: Clock,
 }
+
+/// A message that is ready once its parts were found clean.
+type Unjudged = (Composed, Vec<Item>);
 
 impl Preparer {
     /// Prepares `tasks` in the background, as many in one message as `limits` allow. Each message
@@ -64,8 +71,17 @@ impl Preparer {
             let (this, tasks, done) = (Arc::clone(self), tasks.to_vec(), done.clone());
             rayon::spawn(move || {
                 // An error means that the run is over and nobody waits for the message.
-                let report = |tasks: Vec<Task>, message| {
-                    let _ = done.try_send(Prepared { tasks, lane, at: this.clock.now(), message });
+                let report = |tasks: Vec<Task>, message: Result<Unjudged, NotComposed>| {
+                    let (done, clock) = (done.clone(), this.clock.clone());
+                    let report = move |message| {
+                        let _ = done.try_send(Prepared { tasks, lane, at: clock.now(), message });
+                    };
+                    match (message, &this.scanning) {
+                        (Ok((composed, items)), Some(scanning)) => {
+                            scanning.start(items, move |judged| report(judged.map(|()| composed)));
+                        }
+                        (message, _) => report(message.map(|(composed, _)| composed)),
+                    }
                 };
                 if recipients > 1 {
                     return this.prepare_shared(tasks, one_domain, report);
@@ -87,7 +103,7 @@ impl Preparer {
     }
 
     /// Composes and signs what `task` still needs.
-    fn prepare_task(&self, task: &Task) -> Result<Composed, NotComposed> {
+    fn prepare_task(&self, task: &Task) -> Result<Unjudged, NotComposed> {
         match &self.archive {
             Some(archive) if task.is_copy => self.prepare_copy(task, archive),
             Some(_) | None => self.prepare(task.row),
@@ -96,19 +112,17 @@ impl Preparer {
 
     /// The message that a row's recipient has, for the archive alone. It is composed again, dated
     /// as the first one was; whether the recipient may still be mailed is no question any more.
-    fn prepare_copy(&self, task: &Task, archive: &Address) -> Result<Composed, NotComposed> {
+    fn prepare_copy(&self, task: &Task, archive: &Address) -> Result<Unjudged, NotComposed> {
         let date = task.first_attempt_at.unwrap_or_else(|| self.clock.wall());
         let composed = if self.one_text {
-            self.composer.compose_for_all(date)
+            self.composer.compose_all_to_scan(date)
         } else {
             let composer = self.seeds_with(task.row).map_or(&self.composer, |(_, composer)| composer);
-            composer.compose(&self.row(task.row)?, date)
+            composer.compose_to_scan(&self.row(task.row)?, date)
         };
         let return_path = Some(self.return_paths.of(task.row));
-        Ok(Composed {
-            envelope: Envelope::of_copy(return_path, archive.clone()),
-            message: self.sign(composed)?,
-        })
+        let (message, items) = self.sign(composed)?;
+        Ok((Composed { envelope: Envelope::of_copy(return_path, archive.clone()), message }, items))
     }
 
     fn row(&self, row: u32) -> Result<Row, NotComposed> {
@@ -118,15 +132,15 @@ impl Preparer {
     }
 
     /// Composes and signs one row.
-    pub fn prepare(&self, row: u32) -> Result<Composed, NotComposed> {
+    fn prepare(&self, row: u32) -> Result<Unjudged, NotComposed> {
         let row = self.row(row)?;
         self.check_suppression(row.index, &row.address)?;
         let composer = self.seeds_with(row.index).map_or(&self.composer, |(_, composer)| composer);
-        let message = self.sign(composer.compose(&row, self.clock.wall()))?;
+        let (message, items) = self.sign(composer.compose_to_scan(&row, self.clock.wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
         let recipient = self.redirect.get(row.index as usize).cloned().unwrap_or(row.address);
         let archive = self.archive.clone().filter(|_| self.redirect.is_empty());
-        Ok(Composed { envelope: Envelope::to_one(return_path, recipient, archive), message })
+        Ok((Composed { envelope: Envelope::to_one(return_path, recipient, archive), message }, items))
     }
 
     /// Composes and signs one text for all of `tasks`. Suppressed ones are reported one by one; the
@@ -135,7 +149,7 @@ impl Preparer {
         &self,
         tasks: Vec<Task>,
         one_domain: bool,
-        report: impl Fn(Vec<Task>, Result<Composed, NotComposed>),
+        report: impl Fn(Vec<Task>, Result<Unjudged, NotComposed>),
     ) {
         let mut envelopes = Envelopes::new(one_domain);
         let (copies, tasks): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.is_copy);
@@ -154,22 +168,28 @@ impl Preparer {
         if envelopes.peek().is_none() {
             return;
         }
-        let message = self.sign(self.composer.compose_for_all(self.clock.wall()));
+        let message = self.sign(self.composer.compose_all_to_scan(self.clock.wall()));
         for (tasks, recipients) in envelopes {
             // It has no token, so it is the same for every row.
             let return_path = Some(self.return_paths.of(tasks[0].row));
             let archive = self.archive.clone();
             let envelope = Envelope { return_path, recipients, archive, is_copy: false };
-            let composed = |message| Composed { envelope, message };
+            let composed = |(message, items)| (Composed { envelope, message }, items);
             report(tasks, message.clone().map(composed));
         }
     }
 
-    fn sign(&self, message: Result<Message, RenderFailure>) -> Result<SignedMessage, NotComposed> {
-        let message = message.map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
-        self.signer
+    fn sign(
+        &self,
+        message: Result<ToScan, RenderFailure>,
+    ) -> Result<(SignedMessage, Vec<Item>), NotComposed> {
+        let ToScan { message, items } =
+            message.map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
+        let signed = self
+            .signer
             .sign(message, self.clock.wall())
-            .map_err(|error| NotComposed::Stop(StopReason::SigningFailed { detail: error.to_string() }))
+            .map_err(|error| NotComposed::Stop(StopReason::SigningFailed { detail: error.to_string() }))?;
+        Ok((signed, items))
     }
 
     /// The seeds, if `row` is one of them.

@@ -106,6 +106,9 @@ pub struct OutcomeCounts {
     pub suppressed: u64,
     /// Rows that ended `render_failed`.
     pub render_failed: u64,
+    /// Rows that ended `infected`.
+    #[serde(default)]
+    pub infected: u64,
     /// Transmissions of this process that will be repeated.
     pub retries: u64,
 }
@@ -120,6 +123,7 @@ impl OutcomeCounts {
             Disposition::InDoubt => self.in_doubt += 1,
             Disposition::Suppressed => self.suppressed += 1,
             Disposition::RenderFailed => self.render_failed += 1,
+            Disposition::Infected => self.infected += 1,
             Disposition::Duplicate
             | Disposition::Invalid
             | Disposition::NotAttempted
@@ -137,12 +141,19 @@ impl OutcomeCounts {
             in_doubt: before.in_doubt + self.in_doubt,
             suppressed: before.suppressed + self.suppressed,
             render_failed: before.render_failed + self.render_failed,
+            infected: before.infected + self.infected,
             retries: self.retries,
         }
     }
 
     /// Rows that have their outcome.
     pub fn done(&self) -> u64 {
-        self.accepted + self.bounced + self.deferred + self.in_doubt + self.suppressed + self.render_failed
+        self.accepted
+            + self.bounced
+            + self.deferred
+            + self.in_doubt
+            + self.suppressed
+            + self.render_failed
+            + self.infected
     }
 }

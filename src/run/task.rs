@@ -18,6 +18,8 @@ pub struct Task {
     /// How often it went out again before its schedule, at the rate that its site takes. The
     /// schedule does not count these.
     pub early: u8,
+    /// Since when scanners gave no answer for it.
+    pub unscanned_since: Option<Timestamp>,
     /// The recipient has the message, and only the archive's copy of it is to be sent. Then the
     /// attempts are those of the copy, and the first was the recipient's.
     pub is_copy: bool,
@@ -26,7 +28,15 @@ pub struct Task {
 impl Task {
     /// A row that was never tried.
     pub fn fresh(row: u32) -> Self {
-        Self { row, attempts: 0, first_attempt_at: None, last_attempt_at: None, early: 0, is_copy: false }
+        Self {
+            row,
+            attempts: 0,
+            first_attempt_at: None,
+            last_attempt_at: None,
+            early: 0,
+            unscanned_since: None,
+            is_copy: false,
+        }
     }
 
     /// The archive's copy of a message that went to this row at `sent_at`.
@@ -64,6 +74,12 @@ pub enum NotComposed {
     RenderFailed(String),
     /// The address came onto the suppression list after the plan was made.
     Suppressed(String),
+    /// A scanner found something: what, and where.
+    Infected(String),
+    /// A scanner answered that it can't look at it, and would again.
+    NotScannable(String),
+    /// A scanner gave no answer.
+    Unscanned(String),
     /// Something that all rows need failed: the run stops.
     Stop(StopReason),
 }

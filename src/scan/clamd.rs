@@ -1,9 +1,10 @@
 //! A client of ClamAV's daemon: `zINSTREAM` (clamd(8)).
 
-use std::io;
+use std::io::{self, Write};
+use std::time::Duration;
 
 use super::ScanResult;
-use super::daemon::{self, Duplex, bad_answer, read_to_end};
+use super::daemon::{self, Connection, bad_answer, read_to_end};
 
 /// Far below StreamMaxLength, large enough to be few.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -12,12 +13,18 @@ const CHUNK_BYTES: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct Clamd {
     endpoint: String,
+    patience: Duration,
 }
 
 impl Clamd {
     /// The daemon at `endpoint`: `host:port`, or the path of its socket.
     pub(crate) fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned() }
+        Self::patient(endpoint, daemon::PATIENCE)
+    }
+
+    /// The daemon at `endpoint`, which may take `patience` to judge something.
+    pub(crate) fn patient(endpoint: &str, patience: Duration) -> Self {
+        Self { endpoint: endpoint.to_owned(), patience }
     }
 
     /// Scans `content` over a connection of its own.
@@ -25,21 +32,27 @@ impl Clamd {
     /// # Errors
     /// The daemon can't be reached, does not answer in time, or its answer makes no sense.
     pub(crate) fn scan(&self, content: &[u8]) -> io::Result<ScanResult> {
-        let stream = &mut *daemon::connect(&self.endpoint)?;
+        let stream = &mut daemon::connect(&self.endpoint, self.patience)?;
         let sent = send(stream, content);
         // A daemon that has seen too much says so and closes: its answer is worth more than the
         // failed write.
-        let answer = match (read_to_end(stream), sent) {
+        let answer = match (read_to_end(stream), &sent) {
             (Ok(answer), _) if !answer.is_empty() => answer,
-            (_, Err(error)) | (Err(error), Ok(())) => return Err(error),
             (Ok(answer), Ok(())) => answer,
+            (Err(error), Ok(())) => return Err(error),
+            (_, Err(_)) => return Err(sent.expect_err("it was just seen")),
         };
-        parse(&answer).ok_or_else(|| bad_answer(&answer))
+        let result = parse(&answer).ok_or_else(|| bad_answer(&answer))?;
+        match (result, sent) {
+            // It has not seen all of it.
+            (ScanResult::Clean, Err(error)) => Err(error),
+            (result, _) => Ok(result),
+        }
     }
 }
 
 /// Chunks with their lengths in network order, ended by an empty one.
-fn send(stream: &mut dyn Duplex, content: &[u8]) -> io::Result<()> {
+fn send(stream: &mut Connection, content: &[u8]) -> io::Result<()> {
     stream.write_all(b"zINSTREAM\0")?;
     for chunk in content.chunks(CHUNK_BYTES) {
         let length = u32::try_from(chunk.len()).expect("a chunk is short");
@@ -50,9 +63,10 @@ fn send(stream: &mut dyn Duplex, content: &[u8]) -> io::Result<()> {
     stream.flush()
 }
 
-/// `stream: OK`, `stream: Eicar-Test-Signature FOUND`, or `… ERROR`.
+/// `stream: OK`, `stream: Eicar-Test-Signature FOUND`, or `… ERROR`, ended by NUL: what lacks its
+/// end was cut off, and nobody knows what it would have said.
 fn parse(answer: &[u8]) -> Option<ScanResult> {
-    let text = std::str::from_utf8(answer).ok()?.trim_end_matches('\0').trim();
+    let text = std::str::from_utf8(answer.strip_suffix(b"\0")?).ok()?.trim();
     if let Some(error) = text.strip_suffix(" ERROR") {
         return Some(ScanResult::Refused(error.to_owned()));
     }
@@ -78,6 +92,8 @@ mod tests {
         let limit = "INSTREAM size limit exceeded.";
         check(&format!("{limit} ERROR\0"), Some(ScanResult::Refused(limit.into())));
         check("UNKNOWN COMMAND\0", None);
+        check("stream: OK", None);
+        check("stream: OK\0stream: OK\0", None);
         check("", None);
     }
 }

@@ -1,6 +1,6 @@
 //! A client of SpamAssassin's daemon: `SYMBOLS` (spamd/PROTOCOL, version 1.5).
 
-use std::io;
+use std::io::{self, Write};
 
 use super::daemon::{self, bad_answer, read_to_end};
 
@@ -30,12 +30,12 @@ impl Spamd {
     /// # Errors
     /// The daemon can't be reached, does not answer in time, or its answer makes no sense.
     pub(crate) fn score(&self, message: &[u8]) -> io::Result<Score> {
-        let mut stream = daemon::connect(&self.endpoint)?;
+        let mut stream = daemon::connect(&self.endpoint, daemon::PATIENCE)?;
         let head = format!("SYMBOLS SPAMC/1.5\r\nContent-length: {}\r\n\r\n", message.len());
         stream.write_all(head.as_bytes())?;
         stream.write_all(message)?;
         stream.flush()?;
-        let answer = read_to_end(&mut *stream)?;
+        let answer = read_to_end(&mut stream)?;
         parse(&answer).ok_or_else(|| bad_answer(&answer))
     }
 }

@@ -39,6 +39,7 @@ mod private;
 mod refusals;
 mod relays;
 mod runs;
+mod scanners;
 mod send;
 mod seeds;
 mod senders;

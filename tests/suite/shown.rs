@@ -369,6 +369,9 @@ name = "x"
 class = "policy"
 [stop]
 [check]
+[[scanner]]
+kind = "clamd"
+address = "a:1"
 [hooks]
 [report]
 [reputation]

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::sender::sample_message;
+use super::sender::{sample_items, sample_message};
+use crate::campaign::Scanned;
 use crate::job::error::JobError;
 use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::{Finding, content};
+use crate::scan::Item;
 
 /// Files that messages carry which are scanned.
 const MOST_FILES: usize = 1_000;
@@ -17,7 +19,8 @@ const MOST_FILES: usize = 1_000;
 /// Asks the scanners that the campaign names. Blocks while they answer.
 pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding>, JobError> {
     let checks = &job.campaign().checks;
-    if checks.spamd.is_none() && checks.clamd.is_none() {
+    let scanners = !job.campaign().scanner.is_empty();
+    if checks.spamd.is_none() && checks.clamd.is_none() && !scanners {
         return Ok(Vec::new());
     }
     let Some((index, message)) = sample_message(job, plan, &job.signer()?)? else { return Ok(Vec::new()) };
@@ -32,7 +35,7 @@ pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding
     paths.extend(template.inline.iter().map(|inline| inline.file.clone()));
     // What a row names comes from the attachment folder, as when the message is made.
     let mut named_by_rows = BTreeMap::new();
-    if !template.attachment_columns.is_empty() && checks.clamd.is_some() {
+    if !template.attachment_columns.is_empty() && (checks.clamd.is_some() || scanners) {
         for index in 0..plan.len() {
             let row = plan.row(index)?;
             let named =
@@ -57,5 +60,13 @@ pub(crate) fn content_findings(job: &Job<'_>, plan: &Plan) -> Result<Vec<Finding
         let content = job.templates().row_files()?.read(&named).ok()?;
         Some((format!("the attachment `{named}` of {}", place(first)), content))
     }));
-    Ok(content::check(checks, &sample, &files))
+    let mut findings = content::check(checks, &sample, &files);
+    if scanners {
+        let mut items = sample_items(job, plan)?;
+        // Its files are scanned below, each under its path.
+        items.retain(|item| item.kind == Scanned::Body);
+        items.extend(files.into_iter().map(|(name, content)| Item::new(name, Scanned::Attachments, content)));
+        findings.extend(content::check_items(job.scanners(), &items));
+    }
+    Ok(findings)
 }

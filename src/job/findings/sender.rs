@@ -10,6 +10,7 @@ use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
 use crate::preflight::{Finding, Id, csa, dedicated, dnsbl, list, reputation, unsubscribe};
+use crate::scan::Item;
 
 /// Rows tried for a message to look at.
 const SAMPLE_ROWS: u32 = 64;
@@ -109,4 +110,14 @@ pub(super) fn sample_message(
         return Ok(Some((index, signer.sign(message, now)?.to_vec())));
     }
     Ok(None)
+}
+
+/// The parts of that message as scanners get them.
+pub(super) fn sample_items(job: &Job<'_>, plan: &Plan) -> Result<Vec<Item>, JobError> {
+    let (composer, now) = (list::composer(job.campaign())?, job.workspace.clock().wall());
+    for index in 0..plan.len().min(SAMPLE_ROWS) {
+        let Ok(message) = composer.compose_to_scan(&plan.row(index)?, now) else { continue };
+        return Ok(message.items);
+    }
+    Ok(Vec::new())
 }

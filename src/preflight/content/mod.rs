@@ -1,5 +1,5 @@
 //! Scans the content: SpamAssassin scores a message of the list, ClamAV scans it and every
-//! attachment.
+//! attachment, and so do the campaign's own scanners.
 //!
 //! Uses a daemon only if the campaign names it.
 
@@ -7,7 +7,8 @@ use std::io;
 
 use super::finding::{Finding, Id};
 use crate::campaign::Checks;
-use crate::scan::{Clamd, ScanResult, Score, Spamd};
+use crate::kit::text::counted;
+use crate::scan::{Clamd, Item, Judgement, ScanResult, Scanners, Score, Spamd};
 
 /// A message of the list, with the row that it is for: `list.csv, row 2`.
 pub(crate) struct Sample {
@@ -30,6 +31,35 @@ pub(crate) fn check(checks: &Checks, sample: &Sample, files: &[(String, Vec<u8>)
     }
     if let Some(endpoint) = &checks.clamd {
         findings.extend(viruses(endpoint, sample, files));
+    }
+    findings
+}
+
+/// Has the scanners that every message passes look at `items`: the parts of a message, and files.
+pub(crate) fn check_items(scanners: &Scanners, items: &[Item]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for item in items {
+        match scanners.judge(std::slice::from_ref(item)) {
+            Judgement::Clean => {}
+            Judgement::Infected(what) => {
+                findings.push(Finding::new(Id::Infected, format!("found: {what}")).fix("remove it"));
+            }
+            Judgement::Refused(why) => findings.push(
+                Finding::new(Id::ScannerError, why)
+                    .fix("raise the scanner's limits, or make the part smaller"),
+            ),
+            Judgement::NoAnswer(why) => {
+                findings.push(
+                    Finding::new(Id::ScannerUnreachable, why)
+                        .fix("start the scanner, or correct its address in [[scanner]]"),
+                );
+                return findings;
+            }
+        }
+    }
+    if findings.is_empty() {
+        let seen = format!("the scanners find nothing in {}", counted(items.len() as u64, "part", "parts"));
+        findings.push(Finding::new(Id::Scanned, seen));
     }
     findings
 }

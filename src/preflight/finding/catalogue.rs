@@ -350,6 +350,13 @@ catalogue! {
         ClamdError "clamd-error" Warning: "ClamAV can't scan a message or an attachment",
             why NOT_SCANNED;
         ClamdUnreachable "clamd-unreachable" Warning: "ClamAV does not answer", why NOT_SCANNED;
+        Scanned "scanned" Ok: "the scanners of `[[scanner]]` find nothing";
+        Infected "infected" Refused: "a scanner finds something in a message or a file",
+            why "the row ends as `infected`, and its recipient gets nothing";
+        ScannerError "scanner-error" Warning: "a scanner can't scan a message or a file",
+            why "nothing leaves unscanned: the row ends as `deferred`";
+        ScannerUnreachable "scanner-unreachable" Refused: "a scanner does not answer",
+            why "nothing leaves unscanned: rows would wait, and end as `deferred`";
     }
 
     Delivery {

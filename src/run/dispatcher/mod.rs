@@ -11,6 +11,7 @@ mod outlook;
 mod reports;
 mod routing;
 mod serving;
+mod unscanned;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use super::judge::{failure_of, pause_of};
 use super::lane::{Lane, Ready};
 use super::lanes::Lanes;
 use super::provider::Providers;
+use super::scans::Scans;
 use super::seats::{Seats, Shortage};
 use super::site::Trouble;
 use super::snapshot::OutcomeCounts;
@@ -160,6 +162,7 @@ pub struct Dispatcher {
     /// If all get the same text: nothing leaves before this time, so that more may leave together.
     gather_until: Option<Timestamp>,
     ledger_fails_since: Option<Timestamp>,
+    scans: Scans,
 }
 
 impl Dispatcher {
@@ -200,6 +203,7 @@ impl Dispatcher {
             ask_pacer_at: None,
             gather_until: None,
             ledger_fails_since: None,
+            scans: Scans::default(),
         }
     }
 
@@ -349,6 +353,7 @@ impl Dispatcher {
         lane.prepared(tasks.len());
         match message {
             Ok(composed) => {
+                self.scans.answered();
                 // A running mean in whole numbers.
                 self.bytes_each = (self.bytes_each * 15 + composed.message.own_bytes()) / 16;
                 let cost = self.pacer.as_ref().map_or(1, |pacer| pacer.cost(composed.message.bytes));
@@ -365,6 +370,18 @@ impl Dispatcher {
                     self.finish_unsent(task, Disposition::Suppressed, None, detail.clone(), now, actions);
                 }
             }
+            Err(NotComposed::Infected(detail)) => {
+                self.scans.answered();
+                for task in tasks {
+                    self.finish_unsent(task, Disposition::Infected, None, detail.clone(), now, actions);
+                }
+            }
+            Err(NotComposed::NotScannable(detail)) => {
+                for task in tasks {
+                    self.finish_unsent(task, Disposition::Deferred, None, detail.clone(), now, actions);
+                }
+            }
+            Err(NotComposed::Unscanned(why)) => self.on_unscanned(tasks, id, &why, now, actions),
             Err(NotComposed::Stop(reason)) => {
                 lane.give_back(tasks);
                 self.drain(reason, now);

@@ -36,6 +36,9 @@ impl Dispatcher {
                 "runs that go first use the capacity account (`[capacity] priority`: alarms before news)";
             return Some(Hold { until: None, why: why.to_owned() });
         }
+        if let Some(why) = self.scans.held_by(now) {
+            return Some(Hold { until: None, why: format!("nothing leaves unscanned: {why}") });
+        }
         if let Some(why) = self.unreachable() {
             return Some(Hold { until: None, why });
         }

@@ -74,7 +74,8 @@ impl Dispatcher {
             return;
         }
         let wake_at = lane.wake_at(paused_until, self.settings.schedule.give_up_after(), now);
-        self.lanes.set_timer(id, wake_at);
+        let scans_at = self.scans.held_until(now).filter(|_| lane.waiting() > 0);
+        self.lanes.set_timer(id, wake_at.into_iter().chain(scans_at).min());
     }
 
     /// How many rows of a lane may share a message.
@@ -103,6 +104,9 @@ impl Dispatcher {
 
     /// Hands rows of a lane that has room to `prepare`.
     pub(super) fn fill(&mut self, id: LaneId, now: Timestamp, actions: &mut Vec<Action>) {
+        if self.scans.held_until(now).is_some() {
+            return;
+        }
         let lane = &self.lanes[id];
         let (target, limits) = (self.stock(lane), self.envelope_limits(lane));
         let room = target.saturating_sub(lane.messages_in_stock(limits.recipients));

@@ -6,6 +6,7 @@ mod many_sites;
 mod one_site;
 mod one_text;
 mod rates;
+mod scanners;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -83,6 +84,8 @@ struct World {
     copies: Vec<(u32, Timestamp)>,
     /// The bytes of a row's body.
     bytes: fn(u32) -> usize,
+    /// When no scanner answers.
+    scanner_is_down: Box<dyn Fn(u32, Timestamp) -> bool>,
     /// Rows that can't be composed.
     broken: BTreeMap<u32, NotComposed>,
     sent: Vec<Sent>,
@@ -229,6 +232,7 @@ impl World {
             bytes: |_| 3,
             sites: HashMap::new(),
             lookups: 0,
+            scanner_is_down: Box::new(|_, _| false),
             broken: BTreeMap::new(),
             sent: Vec::new(),
             transactions: Vec::new(),
@@ -384,6 +388,11 @@ impl World {
     /// One message for `tasks`, without those that can't be composed.
     fn prepare(&mut self, lane: LaneId, tasks: &[Task]) -> Vec<Prepared> {
         let at = self.now;
+        if let Some(task) = tasks.iter().find(|task| (self.scanner_is_down)(task.row, at)) {
+            self.composed += 1;
+            let message = Err(NotComposed::Unscanned(format!("no answer for {}", task.row)));
+            return vec![Prepared { tasks: tasks.to_vec(), lane, at, message }];
+        }
         let (broken, whole): (Vec<Task>, Vec<Task>) =
             tasks.iter().partition(|task| self.broken.contains_key(&task.row));
         let without = broken.iter().map(|task| {
