@@ -40,8 +40,6 @@
 
 mod certificate;
 mod connection;
-mod content;
-mod dots;
 mod faults;
 mod options;
 pub mod record;

@@ -1,4 +1,4 @@
-//! The SMTP client (RFC 5321): from a TCP connection to one [`Report`] for every [`Transaction`].
+//! SMTP (RFC 5321). The client: from a TCP connection to one [`Report`] for every [`Transaction`].
 //!
 //! | file | its noun |
 //! |---|---|
@@ -9,9 +9,10 @@
 //! | `target`, `auth`, `password`, `secrets`, `token`, `tls` | where to connect to, as whom, and how it is secured |
 //! | `opening` | greeting, EHLO, STARTTLS, AUTH |
 //! | `connection` | the thin tokio driver: connects, and joins session and socket |
+//! | `server` | the other half, for those who receive: lines, commands, content |
 //!
-//! It never decides whether to try again, never looks at DNS, and writes only messages that it was
-//! handed.
+//! The client never decides whether to try again, never looks at DNS, and writes only messages that
+//! it was handed.
 
 mod auth;
 mod codec;
@@ -22,6 +23,7 @@ mod opening;
 mod password;
 mod probe;
 mod secrets;
+pub(crate) mod server;
 mod session;
 mod stream;
 mod target;

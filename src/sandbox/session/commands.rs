@@ -1,48 +1,33 @@
 //! The commands of a session (RFC 5321 §4.1) and the parameters of the extensions.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use smtp_proto::{
-    MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, MAIL_RET_FULL, MAIL_RET_HDRS,
-    MAIL_SMTPUTF8, MailFrom, RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS,
-    RcptTo, Request,
-};
+use smtp_proto::{MailFrom, RcptTo, Request};
 
-use super::super::content::{Body, Content};
-use super::super::dots::Dots;
 use super::super::options::{Extensions, Tls};
 use super::super::script::{Deed, Point, Script};
 use super::super::stats::count;
 use super::{Ending, Session, State, Step, Transaction};
+use crate::smtp::server::{
+    Body, Content, Dots, Offers, body_of, ends_group, is_smtp_utf8, stray_parameter, syntax_refusal,
+};
 
 impl Session {
     /// Carries out a command line; `more` is true if the client has already sent more after it.
     pub(super) fn command(&mut self, line: &[u8], text: &str, more: bool, out: &mut Vec<u8>) -> Option<Step> {
         let request = match Request::parse(&mut line.iter()) {
             Ok(request) => request,
-            Err(error) => return self.malformed(error, out),
+            Err(error) => return self.refuse(&syntax_refusal(error), out),
         };
         if !matches!(request, Request::Bdat { .. } | Request::Quit) && self.too_early(more) {
             return self.out_of_step(out);
         }
-        let alone = matches!(request, Request::Data | Request::Rset | Request::Quit | Request::StartTls);
-        if alone && text.trim_end().len() != request.name().len() {
-            let name = request.name();
-            return self.client_error(out, 501, "5.5.4", format_args!("Syntax: {name} takes no parameter"));
+        if let Some(refusal) = stray_parameter(&request, text) {
+            return self.refuse(&refusal, out);
         }
-        // RFC 2920 §3.1, RFC 3207 §4, RFC 4954 §4: clients must wait for the reply to these.
-        let last_of_group = matches!(
-            request,
-            Request::Ehlo { .. }
-                | Request::Helo { .. }
-                | Request::Data
-                | Request::StartTls
-                | Request::Auth { .. }
-        );
-        if last_of_group && more {
+        if ends_group(&request) && more {
             return self.out_of_step(out);
         }
         match request {
@@ -72,28 +57,6 @@ impl Session {
             | Request::Atrn { .. }
             | Request::Burl { .. } => self.client_error(out, 502, "5.5.1", "Error: command not implemented"),
         }
-    }
-
-    fn malformed(&mut self, error: smtp_proto::Error, out: &mut Vec<u8>) -> Option<Step> {
-        use smtp_proto::Error::*;
-        match error {
-            UnknownCommand => self.client_error(out, 500, "5.5.2", "Error: command not recognized"),
-            InvalidSenderAddress => self.client_error(out, 501, "5.1.7", "Bad sender address syntax"),
-            InvalidRecipientAddress => self.client_error(out, 501, "5.1.3", "Bad recipient address syntax"),
-            SyntaxError { syntax } => self.client_error(out, 501, "5.5.4", format_args!("Syntax: {syntax}")),
-            InvalidParameter { param } => {
-                self.client_error(out, 501, "5.5.4", format_args!("Error: bad value of {param}"))
-            }
-            UnsupportedParameter { param } => self.not_offered(&param, out),
-            NeedsMoreData { .. } | ResponseTooLong | InvalidResponse { .. } => {
-                self.client_error(out, 501, "5.5.4", "Error: malformed command")
-            }
-        }
-    }
-
-    /// RFC 5321 §4.1.1.11: unknown parameters get 555.
-    fn not_offered(&mut self, parameter: impl Display, out: &mut Vec<u8>) -> Option<Step> {
-        self.client_error(out, 555, "5.5.4", format_args!("Error: parameter {parameter} is not offered"))
     }
 
     fn ehlo(&mut self, host: &str, extended: bool, out: &mut Vec<u8>) -> Option<Step> {
@@ -157,10 +120,10 @@ impl Session {
         if options.auth.is_some() && !self.logged_in {
             return self.answer(out, 530, "5.7.0", "Authentication required");
         }
-        if let Some(parameter) = self.unknown_mail_parameter(from) {
-            return self.not_offered(parameter, out);
+        if let Some(refusal) = self.parameters().refuse_mail(from) {
+            return self.refuse(&refusal, out);
         }
-        let smtp_utf8 = from.flags & MAIL_SMTPUTF8 != 0;
+        let smtp_utf8 = is_smtp_utf8(from);
         if !from.address.is_ascii() && !smtp_utf8 {
             return self.client_error(out, 553, "5.6.7", "Error: non-ASCII sender address without SMTPUTF8");
         }
@@ -170,11 +133,7 @@ impl Session {
         self.mail_refused = false;
         self.transaction = Some(Transaction {
             return_path: from.address.clone().into_owned(),
-            body: match from.flags {
-                flags if flags & MAIL_BODY_BINARYMIME != 0 => Body::Binary,
-                flags if flags & MAIL_BODY_8BITMIME != 0 => Body::EightBit,
-                _ => Body::SevenBit,
-            },
+            body: body_of(from),
             smtp_utf8,
             recipients: Vec::new(),
             script: None,
@@ -185,35 +144,18 @@ impl Session {
         self.answer(out, 250, "2.1.0", "Ok")
     }
 
-    /// The first parameter of MAIL that EHLO has not offered.
-    fn unknown_mail_parameter(&self, from: &MailFrom<Cow<'_, str>>) -> Option<&'static str> {
+    /// The extensions whose parameters this session takes.
+    fn parameters(&self) -> Offers {
         let offered = self.offered();
-        let flag = |bits: u64| from.flags & bits != 0;
-        let others = !(MAIL_BODY_7BIT
-            | MAIL_BODY_8BITMIME
-            | MAIL_BODY_BINARYMIME
-            | MAIL_SMTPUTF8
-            | MAIL_RET_FULL
-            | MAIL_RET_HDRS
-            | MAIL_REQUIRETLS);
-        let refused = [
-            (from.size > 0 && !offered.size, "SIZE"),
-            (flag(MAIL_BODY_7BIT | MAIL_BODY_8BITMIME) && !offered.eight_bit_mime, "BODY"),
-            (flag(MAIL_BODY_BINARYMIME) && !(offered.binary_mime && offered.chunking), "BODY"),
-            (flag(MAIL_SMTPUTF8) && !offered.smtp_utf8, "SMTPUTF8"),
-            (flag(MAIL_RET_FULL | MAIL_RET_HDRS) && !offered.dsn, "RET"),
-            (from.env_id.is_some() && !offered.dsn, "ENVID"),
-            (flag(MAIL_REQUIRETLS) && !(offered.require_tls && self.secure), "REQUIRETLS"),
-            (from.auth.is_some() && self.common.options.auth.is_none(), "AUTH"),
-            (flag(others), "BY or CONPERM"),
-            (from.hold_for > 0 || from.hold_until > 0, "HOLDFOR or HOLDUNTIL"),
-            (from.mt_priority != 0, "MT-PRIORITY"),
-            (
-                from.trans_id.is_some() || from.solicit.is_some() || from.mtrk.is_some(),
-                "TRANSID, SOLICIT or MTRK",
-            ),
-        ];
-        refused.into_iter().find_map(|(refused, name)| refused.then_some(name))
+        Offers {
+            size: offered.size,
+            eight_bit_mime: offered.eight_bit_mime,
+            binary_mime: offered.binary_mime && offered.chunking,
+            smtp_utf8: offered.smtp_utf8,
+            dsn: offered.dsn,
+            require_tls: offered.require_tls && self.secure,
+            auth: self.common.options.auth.is_some(),
+        }
     }
 
     /// The extensions of this session: none after HELO.
@@ -233,7 +175,6 @@ impl Session {
     }
 
     fn rcpt(&mut self, to: &RcptTo<Cow<'_, str>>, out: &mut Vec<u8>) -> Option<Step> {
-        let offered = self.offered();
         let Some(transaction) = &self.transaction else { return self.no_transaction(out) };
         if transaction.content.is_some() || transaction.failed {
             return self.client_error(out, 503, "5.5.1", "Error: RCPT after BDAT");
@@ -249,12 +190,8 @@ impl Session {
                 "Error: non-ASCII recipient address without SMTPUTF8",
             );
         }
-        let notify = RCPT_NOTIFY_SUCCESS | RCPT_NOTIFY_FAILURE | RCPT_NOTIFY_DELAY | RCPT_NOTIFY_NEVER;
-        if (to.flags & notify != 0 || to.orcpt.is_some()) && !offered.dsn {
-            return self.not_offered("NOTIFY or ORCPT", out);
-        }
-        if to.flags & !notify != 0 || to.rrvs != 0 {
-            return self.not_offered("RRVS or CONNEG", out);
+        if let Some(refusal) = self.parameters().refuse_rcpt(to) {
+            return self.refuse(&refusal, out);
         }
         if transaction.recipients.len() >= self.common.options.most_recipients {
             return self.answer(out, 452, "4.5.3", "Error: too many recipients");

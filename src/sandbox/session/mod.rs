@@ -15,20 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use memchr::memchr;
-
 use self::login::Login;
-use super::content::{Body, Content, Want};
-use super::dots::Dots;
 use super::faults::Dice;
 use super::options::{Keep, Options};
 use super::script::{Attempts, Deed, Point, Script};
 use super::stats::{Counters, count};
 use super::store::Accepted;
-
-/// The longest command line with its CRLF; RFC 5321 §4.5.3.1.4 requires 512 and what extensions
-/// add.
-pub(super) const LONGEST_COMMAND: usize = 2048;
+use crate::smtp::server::{Body, Content, Dots, Line, Lines, Want};
 
 /// What the driver does next. Before any step but `Keep`, it writes the replies so far.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +69,7 @@ pub(super) struct Session {
     /// MAIL was refused: then commands that the client pipelined after it are out of sequence, but
     /// not by its own fault.
     mail_refused: bool,
+    lines: Lines,
     state: State,
 }
 
@@ -83,8 +77,6 @@ pub(super) struct Session {
 #[derive(Debug)]
 enum State {
     Command,
-    /// The rest of a line that is too long.
-    LongLine,
     Login(Login),
     /// Content after DATA.
     Data(Dots),
@@ -161,6 +153,7 @@ impl Session {
             greeted: None,
             transaction: None,
             mail_refused: false,
+            lines: Lines::default(),
             state: State::Command,
         }
     }
@@ -197,7 +190,6 @@ impl Session {
         loop {
             let step = match &mut self.state {
                 State::Command | State::Login(_) => self.line(input, out),
-                State::LongLine => self.skip_line(input, out),
                 State::Data(_) => self.data(input, out),
                 State::Chunk { .. } => self.chunk(input, out),
                 State::Keeping { .. } => unreachable!("the driver calls `kept` first"),
@@ -214,42 +206,17 @@ impl Session {
 
     /// Reads one line and carries it out.
     fn line(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Option<Step> {
-        let Some(end) = memchr(b'\n', &input[..input.len().min(LONGEST_COMMAND)]) else {
-            if input.len() < LONGEST_COMMAND {
-                return Some(Step::Read);
+        match self.lines.next(input) {
+            Line::Part => Some(Step::Read),
+            Line::Refused(why) => {
+                self.state = State::Command;
+                self.client_error(out, 500, "5.5.2", why)
             }
-            self.state = State::LongLine;
-            return None;
-        };
-        let (line, rest) = input.split_at(end + 1);
-        *input = rest;
-        // RFC 5321 §2.3.8: lines end with CRLF and nothing else.
-        let Some(text) = line.strip_suffix(b"\r\n").filter(|text| memchr(b'\r', text).is_none()) else {
-            self.state = State::Command;
-            return self.client_error(out, 500, "5.5.2", "Error: line does not end with <CR><LF>");
-        };
-        let Ok(text) = std::str::from_utf8(text).map_err(drop).and_then(|text| match text.contains('\0') {
-            true => Err(()),
-            false => Ok(text),
-        }) else {
-            self.state = State::Command;
-            return self.client_error(out, 500, "5.5.2", "Error: line is not UTF-8 text");
-        };
-        match std::mem::replace(&mut self.state, State::Command) {
-            State::Login(login) => self.login(login, text, out),
-            _ => self.command(line, text, !rest.is_empty(), out),
+            Line::Whole(line, text) => match std::mem::replace(&mut self.state, State::Command) {
+                State::Login(login) => self.login(login, text, out),
+                _ => self.command(line, text, !input.is_empty(), out),
+            },
         }
-    }
-
-    /// Skips the rest of a line that is too long.
-    fn skip_line(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Option<Step> {
-        let Some(end) = memchr(b'\n', input) else {
-            *input = &[];
-            return Some(Step::Read);
-        };
-        *input = &input[end + 1..];
-        self.state = State::Command;
-        self.client_error(out, 500, "5.5.2", "Error: line too long")
     }
 
     /// Reads content after DATA.

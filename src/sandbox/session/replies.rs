@@ -3,11 +3,11 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
-use super::super::content::{Content, Offence};
 use super::super::script::{Deed, Point};
 use super::super::stats::count;
 use super::{Ending, Session, State, Step, Transaction};
 use crate::mail::EnhancedStatus;
+use crate::smtp::server::{Content, Offence, Refusal};
 
 /// What `garbage-…` sends: nothing in it could be a reply code.
 const GARBAGE: &[u8] = b"\x15\x03\x03\x00\x02\x02\x28 +OK maybe\r\n";
@@ -70,6 +70,11 @@ impl Session {
         self.write(out, code, enhanced, text);
         count(&self.common.counters.client_errors);
         None
+    }
+
+    /// Answers a command with a refusal of its form.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> Option<Step> {
+        self.client_error(out, refusal.code, refusal.enhanced, &refusal.text)
     }
 
     /// The client did not wait for a reply where it must, so its input can no longer be

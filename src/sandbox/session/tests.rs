@@ -6,6 +6,7 @@ use super::super::faults::Faults;
 use super::super::options::{Credentials, Extensions, Tls};
 use super::super::stats::Stats;
 use super::*;
+use crate::smtp::server::LONGEST_COMMAND;
 
 /// The client's side of a session. What the driver would do appears in brackets among the replies.
 struct Client {

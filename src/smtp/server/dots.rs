@@ -22,18 +22,18 @@ enum At {
 
 /// Reads the content of one message, in pieces of any size.
 #[derive(Debug)]
-pub(super) struct Dots {
+pub(crate) struct Dots {
     at: At,
 }
 
 impl Dots {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { at: At::Start }
     }
 
     /// Reads on: passes the content to `sink` in slices and advances `input` past what it has read.
     /// Returns true when the end has been read; what is left of `input` are commands.
-    pub(super) fn read(&mut self, input: &mut &[u8], mut sink: impl FnMut(&[u8])) -> bool {
+    pub(crate) fn read(&mut self, input: &mut &[u8], mut sink: impl FnMut(&[u8])) -> bool {
         while let Some(&byte) = input.first() {
             match self.at {
                 At::Start if byte == b'.' => {

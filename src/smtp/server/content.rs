@@ -10,7 +10,7 @@ const SEARCHED_HEADER: usize = 64 * 1024;
 
 /// What is wrong with a message's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offence {
+pub(crate) enum Offence {
     BareCr,
     BareLf,
     Nul,
@@ -23,7 +23,7 @@ pub(super) enum Offence {
 
 /// How much of the content to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
+pub(crate) enum Want {
     Nothing,
     MessageId,
     All,
@@ -31,7 +31,7 @@ pub(super) enum Want {
 
 /// The body type that the envelope has announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub(crate) enum Body {
     SevenBit,
     EightBit,
     Binary,
@@ -39,7 +39,7 @@ pub(super) enum Body {
 
 /// The content so far.
 #[derive(Debug)]
-pub(super) struct Content {
+pub(crate) struct Content {
     /// Bytes without dot-stuffing.
     pub bytes: u64,
     /// The first violation.
@@ -63,13 +63,13 @@ struct Check {
 }
 
 impl Content {
-    pub(super) fn new(max_size: u64, want: Want, check: bool, body: Body, smtp_utf8: bool) -> Self {
+    pub(crate) fn new(max_size: u64, want: Want, check: bool, body: Body, smtp_utf8: bool) -> Self {
         let check = check.then_some(Check { body, smtp_utf8, line: 0, cr: false, in_header: true });
         Self { bytes: 0, offence: None, max_size, want, kept: Vec::new(), check }
     }
 
     /// Adds the next piece.
-    pub(super) fn push(&mut self, slice: &[u8]) {
+    pub(crate) fn push(&mut self, slice: &[u8]) {
         self.bytes += slice.len() as u64;
         if self.too_large() {
             self.kept = Vec::new();
@@ -91,12 +91,12 @@ impl Content {
     }
 
     /// True when the content exceeds the limit; then nothing is kept.
-    pub(super) fn too_large(&self) -> bool {
+    pub(crate) fn too_large(&self) -> bool {
         self.bytes > self.max_size
     }
 
     /// Ends the content.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if self.check.as_ref().is_some_and(|check| check.cr) && self.offence.is_none() {
             self.offence = Some(Offence::BareCr);
         }
@@ -104,12 +104,12 @@ impl Content {
 
     /// The value of `Message-ID` without angle brackets; empty if there is none or it was not to be
     /// kept.
-    pub(super) fn message_id(&self) -> String {
+    pub(crate) fn message_id(&self) -> String {
         message_id(&self.kept).unwrap_or_default()
     }
 
     /// The whole content, if all of it was to be kept.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         if self.want == Want::All { self.kept } else { Vec::new() }
     }
 }
