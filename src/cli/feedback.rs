@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::name_servers::DnsOptions;
 use super::output::out;
 use super::table::table;
-use super::{feedback_import, feedback_read, json, log, moment, owner_mail};
+use super::{feedback_import, feedback_listen, feedback_read, json, log, moment, owner_mail};
 use crate::feedback::Undo;
 use crate::job::{FeedbackFilter, FeedbackSummary, Workspace};
 use crate::kit::outside_text;
@@ -37,6 +37,9 @@ enum Command {
     /// Read files of providers: events of SES, SendGrid, Mailgun and Postmark, which act as mails
     /// do, and what SNDS and Google's Postmaster Tools say of senders
     Import(feedback_import::Args),
+    /// Take what a relay delivers, over LMTP or SMTP, until a signal ends it; a mail is answered
+    /// with 250 once it is kept, and nothing is relayed
+    Listen(feedback_listen::Args),
     /// Take back what a mail or an import did
     Undo {
         /// Mail: its hash, at least 8 characters of it, or its Message-ID
@@ -91,6 +94,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     match &args.command {
         Command::Read(args) => feedback_read::run(&workspace, args),
         Command::Import(args) => feedback_import::run(&workspace, args),
+        Command::Listen(args) => feedback_listen::run(&workspace, args),
         Command::Undo { mail, import, json } => {
             let import = import.map(Undo::Import);
             let what = import.or_else(|| mail.clone().map(Undo::Mail)).expect("clap demands one of both");

@@ -8,17 +8,19 @@ use serde_json::{Value, json};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::ended_pipe;
+use super::runtime::runtime;
 use super::{json, log};
+use crate::feedback::mailbox::Mailbox;
 use crate::feedback::{Effect, Event, Recipient, Report, each_mail};
-use crate::job::{FeedbackRead, JobError, ReadMail, Workspace};
+use crate::job::{FeedbackRead, FetchError, JobError, ReadMail, Workspace};
 use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
 
 /// `mailrun feedback read`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files with one mail, mboxes, Maildirs, folders; `-` reads standard input
-    #[arg(required = true)]
+    /// Files with one mail, mboxes, Maildirs, folders; `-` reads standard input; without any, the
+    /// IMAP mailboxes in feedback.toml are read
     paths: Vec<PathBuf>,
     /// Show what would be done, and change nothing
     #[arg(long)]
@@ -29,35 +31,84 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(workspace: &Workspace, args: &Args) -> Result<Exit, Diagnostic> {
-    let names = args.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    let mut read = FeedbackRead::new(workspace, &names, args.dry_run)?;
+    let mailboxes = if args.paths.is_empty() { workspace.feedback_mailboxes()? } else { Vec::new() };
+    if args.paths.is_empty() && mailboxes.is_empty() {
+        let file = workspace.feedback_settings_file()?;
+        let hint = "name files or folders, or describe mailboxes as `[[feedback.mailbox]]` in this file";
+        return Err(Diagnostic::new("there is nothing to read").at(file.display()).hint(hint));
+    }
+    let names = match args.paths.is_empty() {
+        false => args.paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        true => mailboxes.iter().map(ToString::to_string).collect(),
+    };
+    let mut read = FeedbackRead::new(workspace, &names.join(" "), args.dry_run)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let (mut mails_read, mut suppressed) = (0, 0);
-    let mut show = |mails: Result<Vec<ReadMail>, JobError>| -> Result<(), Ended> {
-        for mail in mails? {
+    let mut show = |mails: Vec<ReadMail>| -> io::Result<()> {
+        for mail in mails {
             mails_read += 1;
             suppressed += mail.effects.iter().filter(|effect| **effect == Effect::Suppressed).count() as u64;
             if args.json { as_json(&mut out, &mail) } else { as_text(&mut out, &mail) }?;
         }
-        Ok(out.flush()?)
+        out.flush()
     };
-    let mut shown = Ok(());
-    let found = each_mail(&args.paths, io::stdin(), |source, mail| {
-        shown = show(read.read(source, mail));
-        shown.is_ok()
-    });
-    // What was read before a path that can't be read counts.
-    match shown.and_then(|()| show(read.finish())) {
-        Ok(()) => {}
-        Err(Ended::Job(error)) => return Err((*error).into()),
-        Err(Ended::Output(error)) => return ended_pipe(error),
-    }
-    found.map_err(|error| Diagnostic::of("feedback can't be read", &error))?;
+    let ended = match args.paths.is_empty() {
+        false => from_files(&mut read, &args.paths, &mut show),
+        true => from_mailboxes(&mut read, &mailboxes, args.dry_run, &mut show),
+    };
     if let Some(import) = read.import().filter(|_| !args.dry_run) {
         let mails = counted(mails_read, "mail", "mails");
         log::print(&format!("{mails} read, {} suppressed: import {import}", grouped(suppressed)));
     }
-    Ok(Exit::Ok)
+    match ended {
+        Ok(()) => Ok(Exit::Ok),
+        Err(Ended::Job(error)) => Err((*error).into()),
+        Err(Ended::Output(error)) => ended_pipe(error),
+        Err(Ended::Source(error)) => Err(*error),
+    }
+}
+
+fn from_files(
+    read: &mut FeedbackRead<'_>,
+    paths: &[PathBuf],
+    show: &mut impl FnMut(Vec<ReadMail>) -> io::Result<()>,
+) -> Result<(), Ended> {
+    let mut shown = Ok(());
+    let found = each_mail(paths, io::stdin(), |source, mail| {
+        let done = read.read(source, mail).map_err(Ended::from);
+        shown = done.and_then(|mails| Ok(show(mails)?));
+        shown.is_ok()
+    });
+    // What was read before a path that can't be read counts.
+    shown?;
+    show(read.finish()?)?;
+    found.map_err(|error| Ended::source(Diagnostic::of("feedback can't be read", &error)))
+}
+
+/// All mailboxes: one that can't be read keeps no other from being read.
+fn from_mailboxes(
+    read: &mut FeedbackRead<'_>,
+    mailboxes: &[Mailbox],
+    dry_run: bool,
+    show: &mut impl FnMut(Vec<ReadMail>) -> io::Result<()>,
+) -> Result<(), Ended> {
+    let runtime = runtime().map_err(Ended::source)?;
+    let mut first = None;
+    for mailbox in mailboxes {
+        match runtime.block_on(read.fetch(mailbox, dry_run, show)) {
+            Ok(()) => {}
+            Err(FetchError::Job(error)) => return Err((*error).into()),
+            Err(FetchError::Shown(error)) => return Err(error.into()),
+            Err(FetchError::Mailbox(error)) => {
+                let failed = Diagnostic::of("feedback can't be read", &error);
+                match first {
+                    None => first = Some(failed),
+                    Some(_) => log::print(&failed.to_string()),
+                }
+            }
+        }
+    }
+    first.map_or(Ok(()), |error| Err(Ended::source(error)))
 }
 
 /// Why no more mails are shown.
@@ -67,6 +118,15 @@ enum Ended {
     Job(Box<JobError>),
     #[error(transparent)]
     Output(#[from] io::Error),
+    /// The mails can't be read.
+    #[error("{0}")]
+    Source(Box<Diagnostic>),
+}
+
+impl Ended {
+    fn source(error: Diagnostic) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 impl From<JobError> for Ended {
@@ -75,7 +135,8 @@ impl From<JobError> for Ended {
     }
 }
 
-fn as_json(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
+/// A JSON object.
+pub(super) fn as_json(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
     let events = mail.feedback.events.iter().zip(&mail.recipients).zip(&mail.effects);
     let events = events.map(|((event, recipient), effect)| {
         let mut shown = json!(event);
@@ -101,7 +162,7 @@ fn of_recipient(recipient: &Recipient) -> Value {
 }
 
 /// A line for each recipient.
-fn as_text(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
+pub(super) fn as_text(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
     let feedback = &mail.feedback;
     let report = feedback.report.iter().map(|report| format!("{}  {}", feedback.kind.as_str(), sums(report)));
     let events = feedback.events.iter().zip(&mail.recipients).zip(&mail.effects);

@@ -19,6 +19,7 @@ mod errors;
 mod exit;
 mod feedback;
 mod feedback_import;
+mod feedback_listen;
 mod feedback_read;
 mod health;
 mod init;

@@ -42,16 +42,23 @@ pub(super) async fn first() -> Result<(), Diagnostic> {
 
 /// The first comes as [`Shutdown::Drain`], any further as [`Shutdown::Now`].
 pub(super) fn listen() -> Result<mpsc::Receiver<(Shutdown, StopReason)>, Diagnostic> {
+    listen_while("finishing messages in flight")
+}
+
+/// The same; `finishing` says what is finished before the end.
+pub(super) fn listen_while(
+    finishing: &'static str,
+) -> Result<mpsc::Receiver<(Shutdown, StopReason)>, Diagnostic> {
     let mut received = Signals::listen()?;
     let (to, signals) = mpsc::channel(2);
     tokio::spawn(async move {
         let mut shutdown = Shutdown::Drain;
         loop {
             let name = received.next().await;
-            log::print(match shutdown {
-                Shutdown::Drain => "finishing messages in flight; press Ctrl-C again to stop now",
-                Shutdown::Now => "stopping now",
-            });
+            match shutdown {
+                Shutdown::Drain => log::print(&format!("{finishing}; press Ctrl-C again to stop now")),
+                Shutdown::Now => log::print("stopping now"),
+            }
             if to.send((shutdown, StopReason::Signal { signal: name.to_owned() })).await.is_err() {
                 return;
             }

@@ -4,7 +4,8 @@
 //! was a recipient lately. Mails are looked up many at a time, so that each run's plan and journal
 //! are read once for all of them, and only one run's at a time is in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::JobError;
@@ -33,6 +34,10 @@ pub(super) struct RunIndex<'w> {
     by_tag: HashMap<String, usize>,
     /// All secrets in use.
     secrets: Vec<Vec<u8>>,
+    /// What could not be read was reported once.
+    reported: HashSet<String>,
+    /// The run that was opened last: mails of one run come together.
+    last: Option<Open>,
 }
 
 /// A run, and what its mails say.
@@ -72,25 +77,54 @@ impl<'w> RunIndex<'w> {
             by_hash: HashMap::new(),
             by_tag: HashMap::new(),
             secrets: Vec::new(),
+            reported: HashSet::new(),
+            last: None,
         };
-        for folder in workspace.known_runs()? {
-            let store = state::runs(&folder);
-            for dir in store.list()? {
-                let run = StoredRun::new(store.clone(), dir);
-                match run.manifest() {
-                    Ok(manifest) => index.add(run, manifest),
-                    Err(error) => workspace.warn(format!("feedback on `{}`: {error}", run.dir().name())),
-                }
-            }
-        }
-        if index.secrets.is_empty() {
-            index.secrets.extend(token_secret(workspace, None));
-        }
+        index.refresh()?;
         Ok(index)
     }
 
-    fn add(&mut self, run: StoredRun, manifest: Manifest) {
-        let secret = match token_secret(self.workspace, manifest.campaign.unsubscribe.as_ref()) {
+    /// Reads the manifests of runs that began since, or had not ended, and forgets those that are
+    /// gone.
+    pub(super) fn refresh(&mut self) -> Result<(), JobError> {
+        let mut found = Vec::new();
+        for folder in self.workspace.known_runs()? {
+            let store = state::runs(&folder);
+            found.extend(store.list()?.into_iter().map(|dir| StoredRun::new(store.clone(), dir)));
+        }
+        let ended = std::mem::take(&mut self.runs);
+        let ended = ended.into_iter().filter(|known| known.manifest.finished.is_some());
+        let mut ended: HashMap<PathBuf, Known> =
+            ended.map(|known| (known.run.dir().path().to_owned(), known)).collect();
+        self.by_hash.clear();
+        self.by_tag.clear();
+        for run in found {
+            if let Some(known) = ended.remove(run.dir().path()) {
+                self.add(known);
+                continue;
+            }
+            match run.manifest() {
+                Ok(manifest) => {
+                    let secret = self.secret_of(&run, &manifest);
+                    self.add(Known { run, manifest, secret });
+                }
+                Err(error) => self.report(format!("feedback on `{}`: {error}", run.dir().name())),
+            }
+        }
+        if self.secrets.is_empty() {
+            self.secrets.extend(token_secret(self.workspace, None));
+        }
+        Ok(())
+    }
+
+    /// Whether a return path with this token was made for a row of a run that is known.
+    pub(super) fn knows(&self, token: &PathToken) -> bool {
+        !self.verified(token).is_empty()
+    }
+
+    /// The run's secret, as a place in the list of all.
+    fn secret_of(&mut self, run: &StoredRun, manifest: &Manifest) -> Option<usize> {
+        match token_secret(self.workspace, manifest.campaign.unsubscribe.as_ref()) {
             Ok(secret) => {
                 let known = self.secrets.iter().position(|known| *known == secret);
                 Some(known.unwrap_or_else(|| {
@@ -99,19 +133,27 @@ impl<'w> RunIndex<'w> {
                 }))
             }
             Err(error) => {
-                self.workspace
-                    .warn(format!("no token of run `{}` can be verified: {error}", run.dir().name()));
+                self.report(format!("no token of run `{}` can be verified: {error}", run.dir().name()));
                 None
             }
-        };
-        let (number, id) = (self.runs.len(), manifest.run_id.as_str());
+        }
+    }
+
+    fn add(&mut self, known: Known) {
+        let (number, id) = (self.runs.len(), known.manifest.run_id.as_str());
         self.by_hash.entry(run_hash(id)).or_default().push(number);
-        self.by_tag.insert(message_id::tag(&manifest.campaign_id, id), number);
-        self.runs.push(Known { run, manifest, secret });
+        self.by_tag.insert(message_id::tag(&known.manifest.campaign_id, id), number);
+        self.runs.push(known);
+    }
+
+    fn report(&mut self, warning: String) {
+        if self.reported.insert(warning.clone()) {
+            self.workspace.warn(warning);
+        }
     }
 
     /// Finds the recipients that the events of these mails concern.
-    pub(super) fn attribute(&self, mails: &mut [ReadMail]) -> Result<(), JobError> {
+    pub(super) fn attribute(&mut self, mails: &mut [ReadMail]) -> Result<(), JobError> {
         let mut rows: BTreeMap<usize, Vec<(usize, By, u32)>> = BTreeMap::new();
         let mut within: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for (number, mail) in mails.iter_mut().enumerate() {
@@ -131,15 +173,30 @@ impl<'w> RunIndex<'w> {
         }
         for (run, mut rows) in rows {
             rows.sort_unstable_by_key(|(_, _, row)| *row);
-            let mut open = Open::new(self.workspace, &self.runs[run])?;
+            let open = self.open_run(run)?;
             for (number, by, row) in rows {
                 if row < open.plan.len() {
-                    let found = open.recipient(row, by)?;
+                    let found = open.recipient(&self.runs[run].manifest, row, by)?;
                     give(&mut mails[number], found);
                 }
             }
+            self.last = Some(open);
         }
         self.look_up_addresses(mails, &within)
+    }
+
+    /// Opens a run, or takes the one that was opened last and reads what was written since.
+    fn open_run(&mut self, run: usize) -> Result<Open, JobError> {
+        let known = &self.runs[run];
+        match self.last.take() {
+            Some(mut open) if open.is_of(known) => {
+                if let Some((reader, states)) = &mut open.journal {
+                    reader.catch_up(states)?;
+                }
+                Ok(open)
+            }
+            Some(_) | None => Open::new(self.workspace, known),
+        }
     }
 
     /// A mail whose subject is the token of a link unsubscribes, whatever else it says: somebody
@@ -283,11 +340,11 @@ impl<'w> RunIndex<'w> {
             if places.is_empty() {
                 continue;
             }
-            let mut open = Open::with(self.workspace, known, plan)?;
+            let open = Open::with(self.workspace, known, plan)?;
             // Where a mail was sent to says more than where it was forwarded to.
             places.sort_by_key(|(row, _, is_first)| (!is_first, *row));
             for (row, place, _) in places {
-                let recipient = open.recipient(row, By::Address)?;
+                let recipient = open.recipient(&known.manifest, row, By::Address)?;
                 match found.get(&place) {
                     Some(other) if worth(other) >= worth(&recipient) => {}
                     Some(_) | None => drop(found.insert(place, recipient)),
@@ -309,27 +366,34 @@ impl Known {
 }
 
 /// A run whose rows are looked up.
-struct Open<'k> {
-    known: &'k Known,
+struct Open {
+    path: PathBuf,
+    run: String,
     plan: Plan,
     journal: Option<(Reader, States)>,
 }
 
-impl<'k> Open<'k> {
-    fn new(workspace: &Workspace, known: &'k Known) -> Result<Self, JobError> {
+impl Open {
+    fn new(workspace: &Workspace, known: &Known) -> Result<Self, JobError> {
         let plan = known.manifest.open_plan(&known.run.dir().plan())?;
         Self::with(workspace, known, plan)
     }
 
-    fn with(workspace: &Workspace, known: &'k Known, plan: Plan) -> Result<Self, JobError> {
+    fn with(workspace: &Workspace, known: &Known, plan: Plan) -> Result<Self, JobError> {
         let (state, dir) = (workspace.state()?, known.run.dir());
         let reader = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
         let journal = reader.map(|reader| reader.states().map(|states| (reader, states))).transpose()?;
-        Ok(Self { known, plan, journal })
+        Ok(Self { path: dir.path().to_owned(), run: known.manifest.run_id.to_string(), plan, journal })
     }
 
-    fn recipient(&mut self, row: u32, by: By) -> Result<Recipient, JobError> {
-        let manifest = &self.known.manifest;
+    /// Whether it is this run, and all of it can be read on.
+    fn is_of(&self, known: &Known) -> bool {
+        let is_same = self.path == known.run.dir().path() && self.run == known.manifest.run_id.as_str();
+        is_same && self.journal.as_ref().is_some_and(|(_, states)| states.damage.is_none())
+    }
+
+    fn recipient(&self, manifest: &Manifest, row: u32, by: By) -> Result<Recipient, JobError> {
+        let handed_over = self.handed_over(manifest, row)?;
         Ok(Recipient {
             campaign: manifest.campaign_id.clone(),
             run: manifest.run_id.to_string(),
@@ -338,14 +402,14 @@ impl<'k> Open<'k> {
             list_id: manifest.campaign.identity.list_id.clone(),
             by,
             trusted: by.is_token() || !manifest.campaign.sender.verp,
-            handed_over: self.handed_over(row)?,
+            handed_over,
         })
     }
 
     /// When the next hop accepted the row's message, or may have.
-    fn handed_over(&self, row: u32) -> Result<Option<Timestamp>, JobError> {
+    fn handed_over(&self, manifest: &Manifest, row: u32) -> Result<Option<Timestamp>, JobError> {
         let Some((journal, states)) = &self.journal else { return Ok(None) };
-        let started = self.known.manifest.started;
+        let started = manifest.started;
         let state = states.state(row);
         Ok(match state {
             _ if !state.may_be_mailed() => None,

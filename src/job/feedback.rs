@@ -1,6 +1,5 @@
 //! Mails that came back, from where they are to what they say, whom they concern and what they do.
 
-use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,7 +35,7 @@ pub(crate) struct FeedbackRead<'w> {
     _copy: Option<StateCopy>,
     import: Import,
     /// Opened for the first mails.
-    runs: OnceCell<RunIndex<'w>>,
+    runs: Option<RunIndex<'w>>,
     waiting: Vec<ReadMail>,
     events: usize,
 }
@@ -66,7 +65,7 @@ impl<'w> FeedbackRead<'w> {
             readings,
             _copy: copy,
             import: Import { id: None, source: source.to_owned() },
-            runs: OnceCell::new(),
+            runs: None,
             waiting: Vec::new(),
             events: 0,
         })
@@ -90,6 +89,12 @@ impl<'w> FeedbackRead<'w> {
             Some(mail) => self.add(mail),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The same for a mail that was delivered to `recipient`.
+    pub(crate) fn deliver(&mut self, recipient: &str, content: &[u8]) -> Result<Vec<ReadMail>, JobError> {
+        let mail = ReadMail::delivered(&self.reader, recipient, content);
+        self.add(mail)
     }
 
     fn add(&mut self, mail: ReadMail) -> Result<Vec<ReadMail>, JobError> {
@@ -131,12 +136,18 @@ impl<'w> FeedbackRead<'w> {
         Ok(mails)
     }
 
-    fn runs(&self) -> Result<&RunIndex<'w>, JobError> {
-        if let Some(runs) = self.runs.get() {
-            return Ok(runs);
-        }
-        let runs = RunIndex::open(self.workspace)?;
-        Ok(self.runs.get_or_init(|| runs))
+    /// The runs that are known.
+    pub(super) fn runs(&mut self) -> Result<&mut RunIndex<'w>, JobError> {
+        let runs = match self.runs.take() {
+            Some(runs) => runs,
+            None => RunIndex::open(self.workspace)?,
+        };
+        Ok(self.runs.insert(runs))
+    }
+
+    /// What is kept from now on belongs to a new import.
+    pub(super) fn begin_import(&mut self) {
+        self.import.id = None;
     }
 }
 

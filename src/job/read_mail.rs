@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use crate::compose::return_path::PathToken;
 use crate::feedback::import::{Item, begin_of};
 use crate::feedback::reputation::Reading;
 use crate::feedback::{Effect, Feedback, Found, Reader, Recipient, Source, Traces, content_hash};
+use crate::mail::Address;
 
 /// See the module.
 pub(crate) struct ReadMail {
@@ -67,5 +69,17 @@ impl ReadMail {
             feedback,
             traces,
         })
+    }
+
+    /// Reads a mail that was delivered to `recipient`: its token says more than the header does,
+    /// and the same content for another recipient is another mail.
+    pub(crate) fn delivered(reader: &Reader, recipient: &str, content: &[u8]) -> Self {
+        let source = Source { path: recipient.into(), number: None };
+        let mut mail = Self::read(reader, &source, Found { bytes: content, is_cut: false });
+        mail.hash = content_hash(format!("{}\n{}", recipient.to_lowercase(), mail.hash).as_bytes());
+        if let Some(token) = Address::parse(recipient).ok().and_then(|address| PathToken::of(&address)) {
+            mail.traces.envelope = vec![token];
+        }
+        mail
     }
 }

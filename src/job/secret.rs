@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::error::{JobError, SecretError};
 use super::workspace::Workspace;
 use crate::campaign::{Relay, Unsubscribe};
+use crate::feedback::mailbox::Mailbox;
 use crate::kit::file;
 use crate::smtp::Password;
 
@@ -64,17 +65,34 @@ fn own_secret(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The password of a relay that has a user name.
 pub(super) fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
-    let secret = match (&relay.password_env, &relay.password_file) {
-        (Some(name), _) => std::env::var(name).map_err(|_| SecretError::NotSet {
-            name: name.clone(),
-            hint: "it holds the relay's password; set it in the environment in which cron starts mailrun",
-        })?,
+    let hint = "it holds the relay's password; set it in the environment in which cron starts mailrun";
+    let secret = (&relay.password_env, &relay.password_file);
+    password(secret, hint, "the relay's password")
+}
+
+/// The password of a mailbox.
+pub(super) fn mailbox_password(mailbox: &Mailbox) -> Result<Password, SecretError> {
+    let hint = "it holds the mailbox's password; set it in the environment in which mailrun is started";
+    let secret = (&mailbox.password_env, &mailbox.password_file);
+    password(secret, hint, "the mailbox's password")
+}
+
+/// The password in a variable or a file: settings with neither are refused.
+fn password(
+    (env, file): (&Option<String>, &Option<PathBuf>),
+    hint: &'static str,
+    what: &'static str,
+) -> Result<Password, SecretError> {
+    let secret = match (env, file) {
+        (Some(name), _) => {
+            std::env::var(name).map_err(|_| SecretError::NotSet { name: name.clone(), hint })?
+        }
         (None, Some(path)) => fs::read_to_string(path).map_err(|source| SecretError::Read {
-            what: "the relay's password",
+            what,
             path: path.clone(),
             source,
         })?,
-        (None, None) => unreachable!("a campaign with a user and no password is refused"),
+        (None, None) => unreachable!("a user without a password is refused"),
     };
     Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
 }

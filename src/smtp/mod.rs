@@ -40,6 +40,7 @@ pub use password::Password;
 pub use probe::{Probe, probe};
 pub use secrets::Secrets;
 pub use session::Session;
+pub use stream::Stream;
 pub use target::{BadEhloName, EhloName, Extensions, Target};
 #[cfg(feature = "object-stores")]
 pub(crate) use tls::https_connector;

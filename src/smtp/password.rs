@@ -20,7 +20,7 @@ impl Password {
     }
 
     /// The secret itself, for the wire.
-    pub(super) fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -60,7 +60,7 @@ impl Secrets {
     }
 
     /// The text of an error, which shows a part of a line, without the secrets.
-    pub(super) fn hidden(&self, text: String) -> String {
+    pub(crate) fn hidden(&self, text: String) -> String {
         let mut shown = text.trim_end_matches('`').to_owned();
         let end = text[shown.len()..].to_owned();
         self.hide(&mut shown, true);

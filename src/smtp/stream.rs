@@ -11,8 +11,10 @@ use tokio_rustls::client::TlsStream;
 
 /// A TCP connection, in clear or under TLS.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub enum Stream {
+    /// In clear.
     Clear(TcpStream),
+    /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

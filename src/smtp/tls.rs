@@ -79,6 +79,11 @@ impl Security {
         verified(ca_file, None)
     }
 
+    /// Why a handshake failed, for people.
+    pub(crate) fn failure(error: &io::Error) -> String {
+        failure(error)
+    }
+
     /// The security for `mode`, trusting the certificates in the PEM file `ca_file`, or the
     /// system's.
     pub fn new(mode: RelayTls, ca_file: Option<&Path>) -> Result<Self, TlsError> {

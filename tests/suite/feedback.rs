@@ -70,7 +70,7 @@ fn what_is_not_there_is_said() {
 }
 
 /// A campaign whose return paths have tokens.
-fn verp_campaign(dir: &Dir, port: u16, rows: usize) {
+pub(crate) fn verp_campaign(dir: &Dir, port: u16, rows: usize) {
     let name = campaign(dir, "news", port, "", "");
     let text = fs::read_to_string(dir.path().join(&name)).unwrap();
     let sender = "verp = true\nreturn-path = \"bounces@mail.example.com\"\n[target-group]";
@@ -88,7 +88,7 @@ pub(crate) fn sent(dir: &Dir, rows: usize) -> BTreeMap<String, String> {
     record::read(&record).unwrap().into_iter().map(|entry| (entry.recipient, entry.return_path)).collect()
 }
 
-fn bounce(to: &str, address: &str, reply: &str) -> String {
+pub(crate) fn bounce(to: &str, address: &str, reply: &str) -> String {
     BOUNCE
         .replace("To: news@sender.example", &format!("To: {to}"))
         .replace("bob@x.example", address)

@@ -258,6 +258,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
     dir.write("events.jsonl", event);
     scene.ask(0, &["feedback", "import"], &["events.jsonl"]);
     scene.ask(0, &["feedback", "tables"], &[]);
+    scene.ask(2, &["feedback", "listen"], &[]);
     scene.ask(0, &["feedback", "undo"], &["--import", "1"]);
     let row = "<row><source_ip>192.0.2.1</source_ip><count>3</count></row>";
     let report = crate::domain::report("A", "1", 1_704_067_200, "none", &[format!("<record>{row}</record>")]);

@@ -504,7 +504,7 @@ fn the_toml_that_is_shown_loads() {
                 Senders::load(&path).unwrap_or_else(|error| panic!("{}: {error}\n{block}", page.name()));
                 continue;
             }
-            if block.contains("[feedback]") {
+            if ["[feedback]", "[feedback.", "[[feedback."].iter().any(|table| block.contains(table)) {
                 let dir = Dir::new();
                 dir.write("state/feedback.toml", block);
                 // Nothing to take back: the settings were read before.

@@ -1,0 +1,377 @@
+//! Sockets of the listener: moves bytes between them and the sessions, within bounded times, and
+//! ends in order.
+//!
+//! All replies to the input of one read leave with one write.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::place::Place;
+use super::room::Room;
+use super::session::{Answer, Request, Session, Step};
+use super::{CONNECTIONS, ROOM_BYTES};
+
+/// How long a client may be silent (RFC 5321 §4.5.3.2.7).
+const IDLE_TIME: Duration = Duration::from_secs(5 * 60);
+/// How long one mail may take to arrive.
+const CONTENT_TIME: Duration = Duration::from_secs(10 * 60);
+/// How long a client may take our replies.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+/// A connection that is older ends between two mails.
+const CONNECTION_TIME: Duration = Duration::from_secs(60 * 60);
+/// How long mails in transfer may take to arrive once the listener is to end.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// How long the client has to close its side after the last reply. Closing with unread input would
+/// reset the connection.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+/// How long to wait when no connection can be accepted, such as when no file descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The size of reads: little memory on an idle connection, and a good part of a usual bounce.
+const READ_BYTES: usize = 16 * 1024;
+/// Anybody who may reach the socket may connect, as to a port on loopback. Its folder tells who.
+const SOCKET_MODE: u32 = 0o666;
+
+/// Whether the listener goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It does.
+    No,
+    /// It ends when the mails in transfer have arrived.
+    Drain,
+    /// It ends now.
+    Now,
+}
+
+/// A socket can't be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to listen on `{place}`")]
+pub struct BindError {
+    place: Place,
+    source: io::Error,
+}
+
+/// Sockets that are bound.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<Socket>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// What all connections share.
+struct Shared {
+    host: Arc<str>,
+    room: Arc<Room>,
+    connections: Arc<Semaphore>,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Listener {
+    /// Binds all places. A socket that nobody listens on any longer is replaced.
+    pub async fn bind(places: &[Place]) -> Result<Self, BindError> {
+        let mut sockets = Vec::new();
+        for place in places {
+            let bound = match place {
+                Place::Tcp(addr) => TcpListener::bind(addr).await.map(Socket::Tcp),
+                Place::Unix(path) => {
+                    bind_unix(path).await.map(|listener| Socket::Unix(listener, path.clone()))
+                }
+            };
+            sockets.push(bound.map_err(|source| BindError { place: place.clone(), source })?);
+        }
+        Ok(Self { sockets })
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn places(&self) -> Vec<Place> {
+        let place = |socket: &Socket| match socket {
+            Socket::Tcp(listener) => listener.local_addr().ok().map(Place::Tcp),
+            Socket::Unix(_, path) => Some(Place::Unix(path.clone())),
+        };
+        self.sockets.iter().filter_map(place).collect()
+    }
+
+    /// Serves connections until `stop` says otherwise, or nobody takes requests any longer. `host`
+    /// is the name in replies.
+    pub async fn serve(self, host: &str, requests: mpsc::Sender<Request>, stop: watch::Receiver<Stop>) {
+        let shared = Arc::new(Shared {
+            host: Arc::from(host),
+            room: Room::new(ROOM_BYTES),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            requests,
+        });
+        let mut accepting = JoinSet::new();
+        for socket in self.sockets {
+            accepting.spawn(accept(socket, Arc::clone(&shared), stop.clone()));
+        }
+        while accepting.join_next().await.is_some() {}
+    }
+}
+
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path).await {
+            Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path)?;
+                UnixListener::bind(path)?
+            }
+            Ok(_) | Err(_) => return Err(error),
+        },
+        bound => bound?,
+    };
+    fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+    Ok(listener)
+}
+
+/// Accepts connections until the listener is to end, then waits for their ends.
+async fn accept(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<Stop>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = stopping(&mut stop) => break,
+            () = shared.requests.closed() => break,
+        };
+        match accepted {
+            Ok(Client::Tcp(stream)) => {
+                drop(stream.set_nodelay(true));
+                begin(&mut connections, stream, &shared, &stop).await;
+            }
+            Ok(Client::Unix(stream)) => begin(&mut connections, stream, &shared, &stop).await,
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    socket.close();
+    while connections.join_next().await.is_some() {}
+}
+
+enum Client {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    async fn accept(&self) -> io::Result<Client> {
+        Ok(match self {
+            Self::Tcp(listener) => Client::Tcp(listener.accept().await?.0),
+            Self::Unix(listener, _) => Client::Unix(listener.accept().await?.0),
+        })
+    }
+
+    fn close(self) {
+        if let Self::Unix(listener, path) = self {
+            drop(listener);
+            // Somebody may have removed it: then nobody misses it.
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    connections: &mut JoinSet<()>,
+    mut stream: S,
+    shared: &Arc<Shared>,
+    stop: &watch::Receiver<Stop>,
+) {
+    let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
+        let line = format!("421 4.3.2 {} too many connections\r\n", shared.host);
+        // An empty buffer takes it at once.
+        drop(timeout(ACCEPT_PAUSE, stream.write_all(line.as_bytes())).await);
+        return;
+    };
+    let (shared, stop) = (Arc::clone(shared), stop.clone());
+    connections.spawn(async move {
+        let session = Session::new(&shared.host, &shared.room);
+        let mut exchange = Exchange {
+            shared: &shared,
+            session,
+            stop,
+            input: vec![0; READ_BYTES],
+            from: 0,
+            to: 0,
+            out: Vec::new(),
+            began: Instant::now(),
+            content_began: None,
+            draining_since: None,
+        };
+        // An error ends this connection only, and nobody is left to report it to.
+        drop(exchange.run(&mut stream).await);
+        drop(permit);
+    });
+}
+
+/// Waits until the listener is to end.
+async fn stopping(stop: &mut watch::Receiver<Stop>) {
+    // Nobody can stop it any longer: as if it were asked to end.
+    drop(stop.wait_for(|stop| *stop != Stop::No).await);
+}
+
+/// Waits until the listener is to end now.
+async fn stopping_now(stop: &mut watch::Receiver<Stop>) {
+    if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits for the next reason to end.
+async fn stopping_further(stop: &mut watch::Receiver<Stop>, is_stopping: bool) {
+    match is_stopping {
+        false => stopping(stop).await,
+        true => stopping_now(stop).await,
+    }
+}
+
+/// A session with its buffers.
+struct Exchange<'a> {
+    shared: &'a Shared,
+    session: Session,
+    stop: watch::Receiver<Stop>,
+    /// What was read; `from..to` is still unused.
+    input: Vec<u8>,
+    from: usize,
+    to: usize,
+    out: Vec<u8>,
+    began: Instant,
+    content_began: Option<Instant>,
+    draining_since: Option<Instant>,
+}
+
+impl Exchange<'_> {
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        self.session.greet(&mut self.out);
+        loop {
+            let mut unused = &self.input[self.from..self.to];
+            let step = self.session.advance(&mut unused, &mut self.out);
+            self.from = self.to - unused.len();
+            match step {
+                Step::Ask(recipient) => {
+                    let asked = self.ask(|answer| Request::Accept { recipient, answer }).await?;
+                    self.session.answered(asked.unwrap_or(Answer::Failed), &mut self.out);
+                }
+                Step::Keep(mail) => {
+                    let kept = self.ask(|kept| Request::Keep { mail, kept }).await?;
+                    self.session.kept(kept.unwrap_or(false), &mut self.out);
+                    // What was kept is answered, whatever else the client has sent.
+                    self.flush(stream).await?;
+                }
+                Step::Read => {
+                    self.flush(stream).await?;
+                    if !self.read(stream).await? {
+                        return self.close(stream).await;
+                    }
+                }
+                Step::Close => return self.close(stream).await,
+            }
+        }
+    }
+
+    /// Asks, and waits for the answer; none where nobody gives one.
+    async fn ask<T>(&mut self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> io::Result<Option<T>> {
+        let (to, answer) = oneshot::channel();
+        if self.shared.requests.send(request(to)).await.is_err() {
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer.ok()),
+            () = stopping_now(&mut self.stop) => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+
+    async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let all = async {
+            stream.write_all(&self.out).await?;
+            stream.flush().await
+        };
+        tokio::select! {
+            biased;
+            written = timeout(WRITE_TIME, all) => written??,
+            () = stopping_now(&mut self.stop) => return Err(io::ErrorKind::Interrupted.into()),
+        }
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Reads more. False at the end of the input; `out` then has the last reply, if there is one.
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<bool> {
+        // The session leaves at most a part of a command line, so there is always room.
+        self.input.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        let now = Instant::now();
+        match self.session.is_in_content() {
+            true => drop(self.content_began.get_or_insert(now)),
+            false => self.content_began = None,
+        }
+        loop {
+            // Without anybody who keeps mails there is nothing to wait for.
+            let is_stopping = *self.stop.borrow() != Stop::No || self.shared.requests.is_closed();
+            if is_stopping {
+                self.draining_since.get_or_insert_with(Instant::now);
+            }
+            let is_idle = self.session.is_idle();
+            if is_stopping && is_idle {
+                self.session.farewell("4.3.2", "is stopping", &mut self.out);
+                return Ok(false);
+            }
+            let ends = [
+                Some(now + IDLE_TIME),
+                self.content_began.map(|began| began + CONTENT_TIME),
+                self.draining_since.map(|began| began + DRAIN_TIME),
+                is_idle.then_some(self.began + CONNECTION_TIME),
+            ];
+            let end = ends.into_iter().flatten().min().expect("the first is always there");
+            if Instant::now() >= end {
+                self.session.farewell("4.4.2", "timeout exceeded", &mut self.out);
+                return Ok(false);
+            }
+            tokio::select! {
+                biased;
+                read = stream.read(&mut self.input[self.to..]) => {
+                    let length = read?;
+                    self.to += length;
+                    return Ok(length > 0);
+                }
+                () = tokio::time::sleep_until(end) => {}
+                () = self.shared.requests.closed(), if !is_stopping => {}
+                () = stopping_further(&mut self.stop, is_stopping) => {
+                    if is_stopping {
+                        return Err(io::ErrorKind::Interrupted.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the last reply, closes our side, then waits for the client to close its own.
+    async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+        let farewell = async {
+            stream.write_all(&self.out).await?;
+            stream.shutdown().await?;
+            while stream.read(&mut self.input).await? > 0 {}
+            io::Result::Ok(())
+        };
+        tokio::select! {
+            biased;
+            done = timeout(LINGER_TIME, farewell) => done.unwrap_or(Ok(())),
+            () = stopping_now(&mut self.stop) => Ok(()),
+        }
+    }
+}
