@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 
 import check
+import circle
+import feedback
 import init
 import names
 import pages
@@ -25,6 +27,8 @@ CHECKS = {
     "init": init.check,
     "smtp-sink": peers.check_smtp_sink,
     "receivers": receivers.check,
+    "circle": circle.check,
+    "feedback": feedback.check,
     "zones": check.check_zones,
     "content": check.check_content,
     "scanners": check.check_scanners,
