@@ -133,7 +133,7 @@ impl Scene {
         }
         let group = target_group::open(&campaign.target_group)?;
         let dir = mailrun::state::runs(folder.path()).create("bench", &"plan".parse()?)?;
-        let checker = Checker::open(Arc::new(MemoryList::default()), Timestamp::wall())?;
+        let checker = Checker::open(Arc::new(MemoryList::default()), None, Timestamp::wall())?;
         let limits = screen::Limits { duplicates: Duplicates::Keep, rows: None };
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))?;
         run::freeze(&group, freeze, limits, None, (checker, Past::default()), |_| ())?;
@@ -160,7 +160,7 @@ impl Scene {
             plan,
             composer: Composer::new(&self.campaign, facts)?,
             signer: Signer::load(&self.campaign.dkim)?,
-            watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), 0, Timestamp::wall())?),
+            watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), None, 0, Timestamp::wall())?),
             return_paths: ReturnPaths::new(self.campaign.sender.return_path(), false, "bench", b"secret")?,
             redirect: Vec::new(),
             archive: None,

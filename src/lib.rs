@@ -8,7 +8,7 @@
 //! | [`kit`] | tools that know nothing of mail: files that appear whole, the errors of stores, sealed texts, DER, names and numbers |
 //! | [`mail`] | values of the trade: address, message, reply and enhanced status, disposition |
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
-//! | [`suppression`] | the list, its expiry, its lookup |
+//! | [`suppression`] | the list: entries, scope, expiry, lookup |
 //! | [`edition`] | who got which edition: recipients, claims, lookup |
 //! | [`target_group`] | CSV, JSON lines and Parquet to record batches, with the place of every row kept |
 //! | [`synth`] | made-up lists for load tests |

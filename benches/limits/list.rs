@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use mailrun::screen::{Columns, Limits, Screener};
-use mailrun::suppression::{Checker, NewEntry, Reason, Term};
+use mailrun::suppression::{Checker, NewEntry, Reason, Scope, Term};
 use mailrun::target_group::{self, BATCH_ROWS, Batch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustc_hash::{FxHashSet, FxHasher};
@@ -84,7 +84,8 @@ pub(crate) fn screen(c: &mut Criterion<CpuTime>) {
     for email in emails.iter().step_by(SUPPRESSED_EVERY) {
         let Ok(address) = email.parse() else { continue };
         let (email, source) = (email.clone(), "bench".to_owned());
-        let entry = NewEntry { address, email, reason: Reason::Manual, source, term: Term::Permanent };
+        let (reason, scope, term) = (Reason::Manual, Scope::All, Term::Permanent);
+        let entry = NewEntry { address, scope, email, reason, source, term };
         list.add(entry, NOW).expect("the list can be written");
     }
 
@@ -94,7 +95,7 @@ pub(crate) fn screen(c: &mut Criterion<CpuTime>) {
         Columns { email: opened.email_column(), id: opened.id_column(), name: opened.name_column() };
     bench.bench_function(BenchmarkId::new("mailrun", "20,000 rows"), |b| {
         let setup = || {
-            let checker = Checker::open(Arc::clone(&list), NOW).expect("the list can be read");
+            let checker = Checker::open(Arc::clone(&list), None, NOW).expect("the list can be read");
             let files = vec!["list.csv".to_owned()];
             let screener = Screener::new(&opened.schema(), columns, Limits::default(), files, checker);
             (screener.expect("the columns are text"), batches.clone())

@@ -80,7 +80,7 @@ impl Scene {
         let dir = runs.create("bench", &"plan".parse().expect("it is an id"));
         let dir = dir.expect("the folder can be made");
         let limits = screen::Limits { duplicates: Duplicates::IgnoreCase, rows: None };
-        let checker = Checker::open(self.suppression(), NOW).expect("the list can be read");
+        let checker = Checker::open(self.suppression(), None, NOW).expect("the list can be read");
         let freeze = Freeze::aside(&dir.plan_files(), Layout::new(&group.schema(), None))
             .expect("the plan can be begun");
         run::freeze(&group, freeze, limits, None, (checker, mailrun::edition::Past::default()), |_| ())

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Mistake;
 use super::units::MaxPer;
+use crate::mail::ListId;
 
 /// `[campaign]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -81,6 +82,11 @@ impl MaxPerScope {
 }
 
 impl Identity {
+    /// The list that `list_id` names: what its recipients can leave without leaving the rest.
+    pub fn list(&self) -> Option<ListId> {
+        self.list_id.as_deref()?.parse().ok()
+    }
+
     pub(super) fn check(&self) -> Result<(), Mistake> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.id.is_empty() || self.id.len() > 100 || self.id.starts_with('.') || !self.id.chars().all(fits)
@@ -96,6 +102,13 @@ impl Identity {
                 "campaign.max-per-scope",
                 "there is no `list-id` whose mails could be counted",
                 "set `list-id`, or leave `max-per-scope` out to count all mails",
+            ));
+        }
+        if let Some(list_id) = self.list_id.as_ref().filter(|_| self.list().is_none()) {
+            return Err(Mistake::new(
+                "campaign.list-id",
+                format!("`{list_id}` can't be a list-id"),
+                "use a name such as `news.example.com`, or `Spring news <news.example.com>`",
             ));
         }
         Ok(())

@@ -370,6 +370,7 @@ mod tests {
         check("max-per = \"2 a week\"", (4, 11), "such as \"2/7d\"");
         check("max-per = \"2/7d\"\nmax-per-scope = \"list\"", (5, 1), "no `list-id`");
         check("max-per-scope = \"campaign\"", (4, 17), "`all`");
+        check("list-id = \"News <>\"", (4, 1), "`News <>` can't be a list-id");
     }
 
     #[test]

@@ -156,7 +156,7 @@ pub(super) fn as_json(out: &mut impl Write, mail: &ReadMail) -> io::Result<()> {
 fn of_recipient(recipient: &Recipient) -> Value {
     json!({
         "campaign": recipient.campaign, "run": recipient.run, "row": recipient.row,
-        "address": recipient.address.to_string(), "by": recipient.by.as_str(), "trusted": recipient.trusted,
+        "address": recipient.address.to_string(), "list_id": recipient.list_id, "by": recipient.by.as_str(), "trusted": recipient.trusted,
         "handed_over": recipient.handed_over.map(|at| at.to_string()),
     })
 }

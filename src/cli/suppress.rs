@@ -3,19 +3,21 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::common::Common;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
-use super::output::ended_pipe;
+use super::output::{ended_pipe, out};
 use super::{json, log};
 use crate::campaign::Span;
 use crate::job::{JobError, Unsubscribed, Unsubscribes, Workspace};
 use crate::kit::outside_text;
 use crate::kit::text::{counted, grouped};
-use crate::mail::{Address, Timestamp};
-use crate::suppression::{AddressKey, Entries, Filter, NewEntry, Reason, Suppressions, Term};
+use crate::mail::{Address, ListId, Timestamp};
+use crate::suppression::{
+    AddressKey, Entries, Entry, Filter, ImportCounts, NewEntry, Reason, Scope, Suppressions, Term, why,
+};
 
 /// `mailrun suppress`.
 #[derive(Debug, clap::Args)]
@@ -47,6 +49,10 @@ enum Command {
         /// How long the entry lasts, such as 45d, or `never` to keep it forever
         #[arg(long, value_name = "SPAN", value_parser = parse_term)]
         r#for: Option<Term>,
+        /// Block only mail with this `list-id` [default: all mail; for tokens, that of the list
+        /// whose mail had the link]
+        #[arg(long, value_name = "ID")]
+        list_id: Option<ListId>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -56,6 +62,21 @@ enum Command {
         /// Addresses
         #[arg(required = true)]
         addresses: Vec<Address>,
+        /// Remove the entries for mail with this `list-id` [default: those for all mail]
+        #[arg(long, value_name = "ID")]
+        list_id: Option<ListId>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what mail to addresses is blocked: exit code 1 if any is
+    Check {
+        /// Addresses
+        #[arg(required = true)]
+        addresses: Vec<Address>,
+        /// Only what blocks mail with this `list-id` [default: all entries]
+        #[arg(long, value_name = "ID")]
+        list_id: Option<ListId>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -65,6 +86,9 @@ enum Command {
         /// Only entries with this reason
         #[arg(long)]
         reason: Option<Reason>,
+        /// Only entries for mail with this `list-id`
+        #[arg(long, value_name = "ID")]
+        list_id: Option<ListId>,
         /// Expired entries too
         #[arg(long)]
         expired: bool,
@@ -74,9 +98,9 @@ enum Command {
     },
     /// Add the addresses in files: CSV, JSON lines, Parquet or one address a line
     Import {
-        /// Files with a column `email`, or `token` with --tokens; `reason`, `source` and `expires`
-        /// are used if they exist. A bare list of addresses or tokens needs no header; gzip and
-        /// zstd are unpacked
+        /// Files with a column `email`, or `token` with --tokens; `reason`, `source`, `expires` and
+        /// `list_id` are used if they exist. A bare list of addresses or tokens needs no header;
+        /// gzip and zstd are unpacked
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// Column with the address [default: `email`; `token` with --tokens]
@@ -92,6 +116,10 @@ enum Command {
         /// Reason for rows without one [default: `manual`; `unsubscribe` for tokens]
         #[arg(long)]
         reason: Option<Reason>,
+        /// For rows without a `list_id`: block only mail with this one [default: all mail; for
+        /// tokens, that of the list whose mail had the link]
+        #[arg(long, value_name = "ID")]
+        list_id: Option<ListId>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -111,20 +139,42 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let list = &*workspace.suppressions()?;
     let now = workspace.clock().wall();
     match &args.command {
-        Command::Add { addresses, token, campaign, reason, r#for, json } => {
+        Command::Add { addresses, token, campaign, reason, r#for, list_id, json } => {
             let unsubscribed = read_tokens(&workspace, token, campaign)?;
-            let (reason, term) = (reason.as_ref(), r#for.unwrap_or(Term::Default));
-            add(list, addresses, &unsubscribed, reason, term, now, *json)
+            let entry = |address: &Address, scope: &Scope, by_default: Reason, source: String| NewEntry {
+                email: address.to_string(),
+                address: address.clone(),
+                scope: list_id.clone().map_or_else(|| scope.clone(), Scope::List),
+                reason: reason.clone().unwrap_or(by_default),
+                source,
+                term: r#for.unwrap_or(Term::Default),
+            };
+            let named = addresses
+                .iter()
+                .map(|address| entry(address, &Scope::All, Reason::Manual, "command line".into()));
+            let by_token = unsubscribed
+                .iter()
+                .map(|one| entry(&one.address, &one.scope, Reason::Unsubscribe, one.run()));
+            let counts = list.import(&mut named.chain(by_token), now)?;
+            added(counts, &unsubscribed, list_id.as_ref(), *json)
         }
-        Command::Remove { addresses, json } => remove(list, addresses, *json),
-        Command::List { reason, expired, json } => {
-            let filter =
-                Filter { reason: reason.clone(), live_at: (!expired).then_some(now), ..Filter::default() };
+        Command::Remove { addresses, list_id, json } => {
+            remove(list, addresses, &Scope::of(list_id.clone()), now, *json)
+        }
+        Command::Check { addresses, list_id, json } => check(list, addresses, list_id.as_ref(), now, *json),
+        Command::List { reason, list_id, expired, json } => {
+            let filter = Filter {
+                reason: reason.clone(),
+                scope: list_id.clone().map(Scope::List),
+                live_at: (!expired).then_some(now),
+                ..Filter::default()
+            };
             print(list, filter, *json)
         }
-        Command::Import { files, column, tokens, campaign, reason, json } => {
+        Command::Import { files, column, tokens, campaign, reason, list_id, json } => {
             let tokens = tokens.then(|| Unsubscribes::open(&workspace, campaign)).transpose()?;
-            import(&workspace, files, column.as_deref(), tokens.as_ref(), reason.as_ref(), *json)
+            let for_all = (reason.as_ref(), list_id.as_ref());
+            import(&workspace, files, column.as_deref(), tokens.as_ref(), for_all, *json)
         }
         Command::Export { file, json } => export(&workspace, file, *json),
     }
@@ -150,30 +200,19 @@ fn read_tokens(
     tokens.iter().map(|token| Ok(unsubscribes.read(token).map_err(JobError::from)?)).collect()
 }
 
-fn add(
-    list: &dyn Suppressions,
-    addresses: &[Address],
+/// Shows what was added; `list_id` is the list that the command names.
+fn added(
+    counts: ImportCounts,
     unsubscribed: &[Unsubscribed],
-    reason: Option<&Reason>,
-    term: Term,
-    now: Timestamp,
+    list_id: Option<&ListId>,
     as_json: bool,
 ) -> Result<Exit, Diagnostic> {
-    let entry = |address: &Address, by_default: Reason, source: String| NewEntry {
-        email: address.to_string(),
-        address: address.clone(),
-        reason: reason.cloned().unwrap_or(by_default),
-        source,
-        term,
-    };
-    let named = addresses.iter().map(|address| entry(address, Reason::Manual, "command line".into()));
-    let by_token = unsubscribed.iter().map(|one| entry(&one.address, Reason::Unsubscribe, one.run()));
-    let counts = list.import(&mut named.chain(by_token), now)?;
+    let list_of = |one: &Unsubscribed| list_id.or(one.scope.list()).cloned();
     if as_json {
         let by_token = unsubscribed.iter().map(|one| {
             json!({
                 "email": one.address.to_string(), "run": one.run(), "row": one.token.row,
-                "recipient": one.token.recipient,
+                "recipient": one.token.recipient, "list_id": list_of(one),
             })
         });
         let by_token: Vec<_> = by_token.collect();
@@ -186,7 +225,9 @@ fn add(
     }
     for one in unsubscribed {
         let row = one.token.row.map_or(String::new(), |row| format!(", row {} of its plan", row + 1));
-        log::print(&format!("{}: run {}{row}, recipient `{}`", one.address, one.run(), one.token.recipient));
+        let scope = Scope::of(list_of(one));
+        let (address, run, recipient) = (&one.address, one.run(), &one.token.recipient);
+        log::print(&format!("{address}: run {run}{row}, recipient `{recipient}`{scope}"));
     }
     log::print(&format!(
         "{} added, {} renewed, {} already permanent",
@@ -195,12 +236,27 @@ fn add(
     Ok(Exit::Ok)
 }
 
-fn remove(list: &dyn Suppressions, addresses: &[Address], as_json: bool) -> Result<Exit, Diagnostic> {
+fn remove(
+    list: &dyn Suppressions,
+    addresses: &[Address],
+    scope: &Scope,
+    now: Timestamp,
+    as_json: bool,
+) -> Result<Exit, Diagnostic> {
     let mut missing = Vec::new();
     for address in addresses {
-        if !list.remove(&AddressKey::from(address))? {
-            log::warn(&format!("`{address}` was not on the list"));
+        let key = AddressKey::from(address);
+        if !list.remove(&key, scope)? {
+            log::warn(&format!("`{address}` was not on the list{scope}"));
             missing.push(address.to_string());
+        }
+        for left in list.of_address(key.as_str())?.iter().filter(|entry| entry.is_live(now)) {
+            let option = left.scope.list().map(|list| format!(" --list-id {list}")).unwrap_or_default();
+            let line = format!(
+                "`{address}` is still on the list: {left}; to remove that too: `mailrun suppress remove{option} \
+                 {address}`"
+            );
+            log::warn(&outside_text::line(&line));
         }
     }
     let removed = addresses.len() - missing.len();
@@ -212,19 +268,55 @@ fn remove(list: &dyn Suppressions, addresses: &[Address], as_json: bool) -> Resu
     Ok(exit)
 }
 
+fn check(
+    list: &dyn Suppressions,
+    addresses: &[Address],
+    list_id: Option<&ListId>,
+    now: Timestamp,
+    as_json: bool,
+) -> Result<Exit, Diagnostic> {
+    let mut blocked = 0;
+    let (mut shown, mut text) = (Vec::new(), String::new());
+    for address in addresses {
+        let key = AddressKey::from(address);
+        let mut entries = match list_id {
+            Some(_) => list.blocking(key.as_str(), list_id, now)?,
+            None => list.of_address(key.as_str())?,
+        };
+        entries.retain(|entry| entry.is_live(now));
+        blocked += usize::from(!entries.is_empty());
+        let why = why(&entries).unwrap_or_else(|| "not on the list".to_owned());
+        text.push_str(&format!("{}\n", outside_text::line(&format!("{address}: {why}"))));
+        let entries: Vec<_> = entries.iter().map(as_value).collect();
+        shown.push(json!({ "email": address.to_string(), "entries": entries }));
+    }
+    let exit = if blocked == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
+    if as_json {
+        return json::print(exit, json!({ "blocked": blocked, "addresses": shown }));
+    }
+    out(&text)?;
+    Ok(exit)
+}
+
+/// An entry in JSON.
+fn as_value(entry: &Entry) -> Value {
+    json!({
+        "email": entry.email, "reason": entry.reason.as_str(), "source": entry.source,
+        "added": entry.added.to_string(), "expires": entry.expires.map(|at| at.to_string()),
+        "list_id": entry.scope.list(),
+    })
+}
+
 fn print(list: &dyn Suppressions, filter: Filter, as_json: bool) -> Result<Exit, Diagnostic> {
     let mut out = BufWriter::new(io::stdout().lock());
     for entry in Entries::new(list, filter) {
         let entry = entry?;
-        let expires = entry.expires.map(|at| at.to_string());
         let line = if as_json {
-            json::line(json!({
-                "email": entry.email, "reason": entry.reason.as_str(), "source": entry.source,
-                "added": entry.added.to_string(), "expires": expires,
-            }))
+            json::line(as_value(&entry))
         } else {
-            let until = expires.unwrap_or_else(|| "never expires".into());
-            let line = format!("{:<40} {:<12} {:<24} {}", entry.email, entry.reason, until, entry.source);
+            let until = entry.expires.map_or_else(|| "never expires".into(), |at| at.to_string());
+            let (email, reason, source, scope) = (&entry.email, &entry.reason, &entry.source, &entry.scope);
+            let line = format!("{email:<40} {reason:<12} {until:<24} {source}{scope}");
             outside_text::line(&line).into_owned()
         };
         if let Err(error) = writeln!(out, "{line}") {
@@ -239,7 +331,7 @@ fn import(
     files: &[PathBuf],
     column: Option<&str>,
     tokens: Option<&Unsubscribes<'_>>,
-    reason: Option<&Reason>,
+    (reason, list_id): (Option<&Reason>, Option<&ListId>),
     as_json: bool,
 ) -> Result<Exit, Diagnostic> {
     let (usual_column, usual_reason) =
@@ -248,7 +340,7 @@ fn import(
     let refused = |file: &str, row, problem: &str| {
         log::warn(&outside_text::line(&format!("{file}, row {row}: {problem}")))
     };
-    let imported = workspace.import_suppressions(files, column, tokens, reason, refused)?;
+    let imported = workspace.import_suppressions(files, column, tokens, (reason, list_id), refused)?;
     let exit = if imported.refused == 0 && imported.stray == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
     if as_json {
         let counts = &imported.counts;

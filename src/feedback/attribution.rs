@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::mail::{Address, Timestamp};
+use crate::mail::{Address, ListId, Timestamp};
 
 /// How a recipient was found, the surest way first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,8 +55,8 @@ pub struct Recipient {
     pub row: Option<u32>,
     /// The address that the run mailed.
     pub address: Address,
-    /// The `List-Id` of the campaign, as it was then.
-    pub list_id: Option<String>,
+    /// The list that the campaign wrote to, as it was then.
+    pub list_id: Option<ListId>,
     /// How it was found.
     pub by: By,
     /// It was found by a token, or there are no tokens in the run: anything else may be forged.

@@ -3,7 +3,7 @@
 //!
 //! The logic is here, once, over the [`Tables`] of a store within a transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::attribution::By;
@@ -11,7 +11,7 @@ use super::event::Kind;
 use super::policy::{Action, Effect, Policy};
 use crate::kit::store::StoreError;
 use crate::mail::{Address, Class, Timestamp};
-use crate::suppression::{Added, AddressKey, Entry, NewEntry};
+use crate::suppression::{Added, AddressKey, Entry, NewEntry, Scope};
 
 /// How the source of an entry begins that feedback has made.
 const SOURCE: &str = "feedback";
@@ -51,8 +51,10 @@ pub struct Record {
     pub by: Option<By>,
     /// It can't be made up.
     pub trusted: bool,
-    /// What is to be done.
+    /// What is to be done,
     pub action: Action,
+    /// and for what mail.
+    pub scope: Scope,
 }
 
 impl Record {
@@ -66,7 +68,8 @@ impl Record {
         let address = self.address.clone()?;
         let run = self.campaign.iter().zip(&self.run).map(|(campaign, run)| format!(" on {campaign}/{run}"));
         let source = format!("{SOURCE}{}", run.collect::<String>());
-        Some(NewEntry { email: address.to_string(), address, reason, source, term })
+        let (email, scope) = (address.to_string(), self.scope.clone());
+        Some(NewEntry { email, address, scope, reason, source, term })
     }
 }
 
@@ -168,15 +171,15 @@ pub trait Tables {
     /// The records that are asked for, in order.
     fn asked(&mut self, what: &Undo) -> Result<Vec<Logged>, StoreError>;
 
-    /// The entry of an address on the suppression list.
-    fn entry(&mut self, key: &str) -> Result<Option<Entry>, StoreError>;
+    /// The entry of an address for this mail on the suppression list.
+    fn entry(&mut self, key: &str, scope: &Scope) -> Result<Option<Entry>, StoreError>;
 
     /// Adds an entry or renews the one that exists, as
     /// [`Suppressions::import`](crate::suppression::Suppressions::import) does.
     fn add_entry(&mut self, entry: &NewEntry, now: Timestamp) -> Result<Added, StoreError>;
 
     /// Puts an entry back as it was; none removes it.
-    fn put_entry(&mut self, key: &str, entry: Option<&Entry>) -> Result<(), StoreError>;
+    fn put_entry(&mut self, key: &str, scope: &Scope, entry: Option<&Entry>) -> Result<(), StoreError>;
 }
 
 /// See [`FeedbackLog::append`].
@@ -221,18 +224,21 @@ fn apply(
         Action::Nothing(effect) => return Ok((effect, None)),
         Action::TakeBack => {
             let complaints = tables.of_address(key.as_str())?;
-            let is_complaint = |logged: &&Logged| {
-                logged.id < id && logged.undone.is_none() && logged.record.action == Action::Complaint
+            let is_meant = |logged: &&Logged| {
+                logged.id < id
+                    && logged.undone.is_none()
+                    && logged.record.action == Action::Complaint
+                    && record.scope.covers(&logged.record.scope)
             };
-            let complaints: Vec<u64> =
-                complaints.iter().filter(is_complaint).map(|logged| logged.id).collect();
-            for complaint in &complaints {
-                tables.set_undone(*complaint, Some((read, id)))?;
+            let mut scopes: BTreeSet<&Scope> = BTreeSet::new();
+            for complaint in complaints.iter().filter(is_meant) {
+                tables.set_undone(complaint.id, Some((read, id)))?;
+                scopes.insert(&complaint.record.scope);
             }
-            if !complaints.is_empty() {
-                rebuild(tables, &key, policy, false)?;
+            let effect = if scopes.is_empty() { Effect::None } else { Effect::TakenBack };
+            for scope in scopes {
+                rebuild(tables, &key, scope, policy, false)?;
             }
-            let effect = if complaints.is_empty() { Effect::None } else { Effect::TakenBack };
             return Ok((effect, None));
         }
         Action::Soft if soft_bounces(tables, &key, id, record.at, policy)? < policy.soft_limit as usize => {
@@ -241,7 +247,7 @@ fn apply(
         Action::Hard | Action::Soft | Action::Complaint | Action::Unsubscribe => {}
     }
     let Some(entry) = record.entry(policy) else { return Ok((Effect::None, None)) };
-    let before = tables.entry(key.as_str())?;
+    let before = tables.entry(key.as_str(), &record.scope)?;
     Ok(match tables.add_entry(&entry, read)? {
         Added::New | Added::Renewed => (Effect::Suppressed, Some(before)),
         Added::Kept => (Effect::AlreadySuppressed, None),
@@ -289,8 +295,8 @@ pub fn undo(
     now: Timestamp,
 ) -> Result<Undone, StoreError> {
     let mut undone = Undone::default();
-    // Whose entries change, and whether one may come back that is gone.
-    let mut keys: Vec<(AddressKey, bool)> = Vec::new();
+    // The entries that change, and whether one may come back that is gone.
+    let mut changed: BTreeMap<(AddressKey, Scope), bool> = BTreeMap::new();
     for logged in tables.asked(what)?.iter().filter(|logged| logged.undone.is_none()) {
         tables.set_undone(logged.id, Some((now, 0)))?;
         undone.events += 1;
@@ -300,32 +306,34 @@ pub fn undo(
             for other in tables.of_address(key.as_str())? {
                 if other.undone.is_some_and(|(_, by)| by == logged.id) {
                     tables.set_undone(other.id, None)?;
+                    changed.insert((key.clone(), other.record.scope), true);
                 }
             }
+        } else {
+            changed.entry((key, logged.record.scope.clone())).or_default();
         }
-        keys.push((key, logged.record.action == Action::TakeBack));
     }
-    // One that may come back first.
-    keys.sort_unstable_by(|(a, a_back), (b, b_back)| a.cmp(b).then(b_back.cmp(a_back)));
-    keys.dedup_by(|(next, _), (one, _)| next == one);
-    for (key, comes_back) in keys {
-        undone.entries += u64::from(rebuild(tables, &key, policy, comes_back)?);
+    for ((key, scope), comes_back) in changed {
+        undone.entries += u64::from(rebuild(tables, &key, &scope, policy, comes_back)?);
     }
     Ok(undone)
 }
 
-/// Makes the entry of an address what it would be without the records that were taken back. What
-/// others have made of it in the meantime stays, and so does an entry that they removed, unless it
+/// Makes the entry of an address for this mail what it would be without the records that were taken
+/// back. What others have made of it in the meantime stays, and so does an entry that they removed,
+/// unless it
 /// `comes_back`. True when the entry is another one now.
 fn rebuild(
     tables: &mut impl Tables,
     key: &AddressKey,
+    scope: &Scope,
     policy: &Policy,
     comes_back: bool,
 ) -> Result<bool, StoreError> {
     let is_own = |entry: &Entry| entry.source.starts_with(SOURCE);
-    let current = tables.entry(key.as_str())?;
-    let logged = tables.of_address(key.as_str())?;
+    let current = tables.entry(key.as_str(), scope)?;
+    let mut logged = tables.of_address(key.as_str())?;
+    logged.retain(|logged| logged.record.scope == *scope);
     // Feedback's part in the entry begins where it last found none, or one of somebody else.
     let begins = |logged: &Logged| {
         logged.before.as_ref().is_some_and(|before| before.as_ref().is_none_or(|entry| !is_own(entry)))
@@ -337,7 +345,7 @@ fn rebuild(
         (_, None) => None,
         (_, Some(start)) => logged[start].before.clone().flatten(),
     };
-    tables.put_entry(key.as_str(), base.as_ref())?;
+    tables.put_entry(key.as_str(), scope, base.as_ref())?;
     let applies = |logged: &&Logged| {
         logged.undone.is_none()
             && matches!(
@@ -349,6 +357,6 @@ fn rebuild(
         let (effect, _) = apply(tables, one.id, &one.record, policy, one.read)?;
         tables.note(one.id, effect, one.before.as_ref())?;
     }
-    Ok(tables.entry(key.as_str())?.map(|entry| (entry.reason, entry.expires))
+    Ok(tables.entry(key.as_str(), scope)?.map(|entry| (entry.reason, entry.expires))
         != current.map(|entry| (entry.reason, entry.expires)))
 }

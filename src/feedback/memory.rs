@@ -7,7 +7,7 @@ use super::log::{self, FeedbackLog, Import, Logged, Record, Tables, Undo, Undone
 use super::policy::{Effect, Policy};
 use crate::kit::store::StoreError;
 use crate::mail::Timestamp;
-use crate::suppression::{Added, AddressKey, Entry, MemoryList, NewEntry, Suppressions};
+use crate::suppression::{Added, AddressKey, Entry, MemoryList, NewEntry, Scope, Suppressions};
 
 /// Keeps the log in memory, beside the suppression list that it changes.
 #[derive(Debug, Clone, Default)]
@@ -133,16 +133,16 @@ impl Tables for Transaction<'_> {
         })
     }
 
-    fn entry(&mut self, key: &str) -> Result<Option<Entry>, StoreError> {
-        self.list.get(key)
+    fn entry(&mut self, key: &str, scope: &Scope) -> Result<Option<Entry>, StoreError> {
+        self.list.get(key, scope)
     }
 
     fn add_entry(&mut self, entry: &NewEntry, now: Timestamp) -> Result<Added, StoreError> {
         self.list.add(entry.clone(), now)
     }
 
-    fn put_entry(&mut self, key: &str, entry: Option<&Entry>) -> Result<(), StoreError> {
-        self.list.put(key, entry);
+    fn put_entry(&mut self, key: &str, scope: &Scope, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.list.put(key, scope, entry);
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ pub use event::{Event, Kind};
 pub use log::{FeedbackLog, Import, Logged, Record, Undo, Undone};
 pub use memory::MemoryFeedback;
 pub use notice::Notice;
-pub use policy::{Action, Effect, Policy, decide};
+pub use policy::{Action, ComplaintScope, Effect, Policy, decide};
 pub use reader::Reader;
 pub use reports::{DmarcReport, DmarcRow, Report, TlsReport, TlsRow};
 pub use said::Feedback;

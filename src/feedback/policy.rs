@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::attribution::Recipient;
 use super::event::{Event, Kind};
-use crate::mail::{Class, Timestamp};
-use crate::suppression::{Reason, Term};
+use crate::mail::{Class, ListId, Timestamp};
+use crate::suppression::{Reason, Scope, Term};
 
 /// A token says who bounced for this long.
 const BOUNCES_FOR: Duration = Duration::from_secs(30 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How soft bounces become suppressions.
+/// How events become suppressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// So many soft bounces suppress an address.
@@ -22,11 +22,43 @@ pub struct Policy {
     pub soft_within: Duration,
     /// How long a bounce suppresses an address.
     pub term: Duration,
+    /// What mail a complaint stops.
+    pub complaint_scope: ComplaintScope,
+}
+
+/// What mail a complaint stops.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ComplaintScope {
+    /// All.
+    #[default]
+    All,
+    /// That of the list whose mail the complaint is about; all, where that has no `list-id`.
+    List,
+}
+
+impl Policy {
+    /// What mail `action` stops, or allows again, where the mail that it is about is of `list`.
+    pub fn scope(&self, action: Action, list: Option<&ListId>) -> Scope {
+        let is_of_list = match action {
+            // Whoever leaves a newsletter has not left what else there is.
+            Action::Unsubscribe => true,
+            Action::Complaint | Action::TakeBack => self.complaint_scope == ComplaintScope::List,
+            // The address is bad, whatever is sent to it.
+            Action::Hard | Action::Soft | Action::Nothing(_) => false,
+        };
+        Scope::of(list.filter(|_| is_of_list).cloned())
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { soft_limit: 3, soft_within: 14 * DAY, term: 45 * DAY }
+        Self {
+            soft_limit: 3,
+            soft_within: 14 * DAY,
+            term: 45 * DAY,
+            complaint_scope: ComplaintScope::default(),
+        }
     }
 }
 
@@ -276,6 +308,22 @@ mod tests {
         check(Kind::Complaint, Some(recipient(By::Envelope, true, None)), nothing(Effect::NotHandedOver));
         check(Kind::Complaint, Some(recipient(By::Envelope, true, Some(99))), Action::Complaint);
         check(Kind::Unsubscribe, Some(recipient(By::Link, true, None)), Action::Unsubscribe);
+    }
+
+    #[test]
+    fn an_unsubscribe_is_for_its_list_and_a_bad_address_for_all_mail() {
+        let news: ListId = "news.example".parse().unwrap();
+        let of_list = Policy { complaint_scope: ComplaintScope::List, ..Policy::default() };
+        let check = |action: Action, usual: Option<&ListId>, with_list: Option<&ListId>| {
+            assert_eq!(Policy::default().scope(action, Some(&news)).list(), usual, "{action:?}");
+            assert_eq!(of_list.scope(action, Some(&news)).list(), with_list, "{action:?}");
+            assert_eq!(of_list.scope(action, None), Scope::All, "{action:?}");
+        };
+        check(Action::Hard, None, None);
+        check(Action::Soft, None, None);
+        check(Action::Complaint, None, Some(&news));
+        check(Action::TakeBack, None, Some(&news));
+        check(Action::Unsubscribe, Some(&news), Some(&news));
     }
 
     #[test]

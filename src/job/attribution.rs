@@ -4,12 +4,14 @@
 //! was a recipient lately. Mails are looked up many at a time, so that each run's plan and journal
 //! are read once for all of them, and only one run's at a time is in memory.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::JobError;
 use super::read_mail::ReadMail;
+use super::run_lists::RunLists;
 use super::secret::token_secret;
 use super::workspace::Workspace;
 use crate::compose::message_id::{self, Named};
@@ -17,7 +19,7 @@ use crate::compose::return_path::{PathToken, RunHash, run_hash};
 use crate::compose::token::{self, Purpose, Token};
 use crate::feedback::{By, Event, Kind, Recipient};
 use crate::journal::{Reader, RowState, States};
-use crate::mail::{Address, Timestamp};
+use crate::mail::{Address, ListId, Timestamp};
 use crate::plan::Plan;
 use crate::run_dir::{Manifest, StoredRun};
 use crate::state;
@@ -38,6 +40,8 @@ pub(super) struct RunIndex<'w> {
     reported: HashSet<String>,
     /// The run that was opened last: mails of one run come together.
     last: Option<Open>,
+    /// Opened for the first link of a run that is gone.
+    past: OnceCell<RunLists>,
 }
 
 /// A run, and what its mails say.
@@ -79,6 +83,7 @@ impl<'w> RunIndex<'w> {
             secrets: Vec::new(),
             reported: HashSet::new(),
             last: None,
+            past: OnceCell::new(),
         };
         index.refresh()?;
         Ok(index)
@@ -164,7 +169,10 @@ impl<'w> RunIndex<'w> {
                         rows.entry(found.run).or_default().push((number, by, found.row));
                     }
                 }
-                Said::Link(token, address) => give(mail, recipient_of_link(&token, address)),
+                Said::Link(token, address) => {
+                    let list_id = self.list_of(&token)?;
+                    give(mail, recipient_of_link(&token, address, list_id));
+                }
                 Said::Run(run) => {
                     within.entry(run).or_default().insert(number);
                 }
@@ -266,6 +274,18 @@ impl<'w> RunIndex<'w> {
             Some(Candidate { run, row })
         };
         runs.iter().filter_map(|run| row_in(*run)).collect()
+    }
+
+    /// The list of a token's run, which may be gone.
+    fn list_of(&self, token: &Token) -> Result<Option<ListId>, JobError> {
+        if let Some(run) = self.by_tag.get(&message_id::tag(&token.campaign, &token.run)) {
+            return Ok(self.runs[*run].manifest.campaign.identity.list());
+        }
+        if self.past.get().is_none() {
+            let past = RunLists::open(self.workspace)?;
+            self.past.get_or_init(|| past);
+        }
+        Ok(self.past.get().and_then(|past| past.of(&token.campaign, &token.run)))
     }
 
     fn link(&self, text: &str) -> Option<Token> {
@@ -399,7 +419,7 @@ impl Open {
             run: manifest.run_id.to_string(),
             row: Some(row),
             address: self.plan.address(row),
-            list_id: manifest.campaign.identity.list_id.clone(),
+            list_id: manifest.campaign.identity.list(),
             by,
             trusted: by.is_token() || !manifest.campaign.sender.verp,
             handed_over,
@@ -423,13 +443,13 @@ impl Open {
 }
 
 /// A link is of a run that is gone, and holds the address.
-fn recipient_of_link(token: &Token, address: Address) -> Recipient {
+fn recipient_of_link(token: &Token, address: Address, list_id: Option<ListId>) -> Recipient {
     Recipient {
         campaign: token.campaign.clone(),
         run: token.run.clone(),
         row: token.row,
         address,
-        list_id: None,
+        list_id,
         by: By::Link,
         trusted: true,
         handed_over: None,

@@ -16,7 +16,7 @@ use crate::feedback::{
 };
 use crate::mail::{Address, Timestamp};
 use crate::state::{self, StateCopy};
-use crate::suppression::AddressKey;
+use crate::suppression::{AddressKey, Scope};
 
 /// So many mails are attributed and kept together,
 const MAILS: usize = 1_000;
@@ -128,10 +128,10 @@ impl<'w> FeedbackRead<'w> {
         if !readings.is_empty() {
             self.readings.keep(&readings)?;
         }
-        let records: Vec<Record> = mails.iter().flat_map(|mail| mail.records(now)).collect();
+        let records: Vec<Record> = mails.iter().flat_map(|mail| mail.records(&self.policy, now)).collect();
         let mut effects = self.log.append(&mut self.import, &records, &self.policy, now)?.into_iter();
         for mail in &mut mails {
-            mail.effects = effects.by_ref().take(mail.records(now).len()).collect();
+            mail.effects = effects.by_ref().take(mail.records(&self.policy, now).len()).collect();
         }
         Ok(mails)
     }
@@ -165,7 +165,7 @@ impl ReadMail {
     }
 
     /// What is kept of it: a record for each event, or one for a report about a domain.
-    fn records(&self, now: Timestamp) -> Vec<Record> {
+    fn records(&self, policy: &Policy, now: Timestamp) -> Vec<Record> {
         let feedback = &self.feedback;
         let record = Record {
             mail: self.hash.clone(),
@@ -185,12 +185,15 @@ impl ReadMail {
             by: None,
             trusted: false,
             action: Action::Nothing(Effect::None),
+            scope: Scope::All,
         };
         if feedback.events.is_empty() {
             return vec![record];
         }
         let of_event = |(number, (event, recipient)): (usize, (&Event, &Option<Recipient>))| {
             let recipient = recipient.as_ref();
+            let action = decide(event, recipient, now);
+            let list_id = recipient.and_then(|recipient| recipient.list_id.as_ref());
             Record {
                 event: u32::try_from(number).unwrap_or(u32::MAX),
                 kind: event.kind,
@@ -205,7 +208,8 @@ impl ReadMail {
                 row: recipient.and_then(|recipient| recipient.row),
                 by: recipient.map(|recipient| recipient.by),
                 trusted: recipient.is_some_and(|recipient| recipient.trusted),
-                action: decide(event, recipient, now),
+                scope: policy.scope(action, list_id),
+                action,
                 ..record.clone()
             }
         };

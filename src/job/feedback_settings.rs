@@ -1,4 +1,4 @@
-//! `feedback.toml` in the state directory: how soft bounces become suppressions, and where mails
+//! `feedback.toml` in the state directory: how what comes back becomes suppressions, and where mails
 //! come from. All campaigns share it, as they share the suppression list.
 
 use std::fs;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer};
 use super::error::{JobError, WorkspaceError};
 use super::workspace::Workspace;
 use crate::campaign::Span;
-use crate::feedback::Policy;
 use crate::feedback::listen::Place;
 use crate::feedback::mailbox::Mailbox;
+use crate::feedback::{ComplaintScope, Policy};
 use crate::mail::Address;
 
 /// The file in the state directory.
@@ -33,6 +33,7 @@ struct Settings {
     soft_limit: Option<u32>,
     soft_within: Option<Span>,
     bounce_term: Option<Span>,
+    complaint_scope: Option<ComplaintScope>,
     listen: Option<ListenSettings>,
     #[serde(default)]
     mailbox: Vec<Mailbox>,
@@ -107,6 +108,7 @@ impl Settings {
             soft_limit: self.soft_limit.unwrap_or(default.soft_limit),
             soft_within: self.soft_within.map_or(default.soft_within, |span| span.0),
             term: self.bounce_term.map_or(default.term, |span| span.0),
+            complaint_scope: self.complaint_scope.unwrap_or(default.complaint_scope),
         };
         if policy.soft_limit == 0 {
             return Err("`soft-limit` is 0: use 1 to suppress an address at its first soft bounce".to_owned());
@@ -130,6 +132,10 @@ mod tests {
         let days = |days: u64| Duration::from_secs(days * 86_400);
         let read = parse("[feedback]\nsoft-within = \"7d\"\nbounce-term = \"90d\"\n");
         assert_eq!(read, Ok(Policy { soft_within: days(7), term: days(90), ..default }));
+        let read = parse("[feedback]\ncomplaint-scope = \"list\"\n");
+        assert_eq!(read, Ok(Policy { complaint_scope: ComplaintScope::List, ..default }));
+        assert_eq!(parse("[feedback]\ncomplaint-scope = \"all\"\n"), Ok(default));
+        assert!(parse("[feedback]\ncomplaint-scope = \"none\"\n").is_err());
         for bad in ["[feedback]\nsoft-limit = 0\n", "[feedback]\nsoft = 1\n", "[other]\n", "soft-limit = 1"] {
             assert!(parse(bad).is_err(), "{bad}");
         }

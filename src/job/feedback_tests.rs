@@ -10,6 +10,7 @@ use crate::compose::ReturnPaths;
 use crate::feedback::{By, Found, Recipient, Source};
 use crate::mail::{Address, Timestamp};
 use crate::pacing::Reading;
+use crate::suppression::Scope;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -160,7 +161,7 @@ async fn bounces_count_for_thirty_days_and_of_messages_that_were_handed_over() {
     };
     let list = sent.workspace.suppressions().unwrap();
     let is_listed = |email: &str| {
-        let entry = list.get(email).unwrap();
+        let entry = list.get(email, &Scope::All).unwrap();
         entry.map(|entry| (entry.reason.to_string(), entry.source))
     };
     let refused = is_listed("rcpt-550-5.1.1@b.example");

@@ -167,7 +167,8 @@ impl Job<'_> {
         freeze: Freeze,
     ) -> Result<Screening, JobError> {
         let limits = Limits { duplicates: self.campaign().target_group.duplicates, rows: limit };
-        let checker = Checker::open(Arc::clone(list), self.workspace.clock().wall())?;
+        let list_id = self.campaign().identity.list();
+        let checker = Checker::open(Arc::clone(list), list_id, self.workspace.clock().wall())?;
         let observer = self.workspace.observer();
         let reading = |rows| observer.progress(Stage::Reading { rows });
         let screening = run::freeze(group, freeze, limits, stop_after, (checker, past), reading);

@@ -56,6 +56,7 @@ mod report;
 mod reputation;
 mod resources;
 mod retry;
+mod run_lists;
 mod runs;
 mod secret;
 mod selection;

@@ -292,6 +292,7 @@ mod tests {
     use crate::feedback::{Action, Effect, Import, Policy, Record};
     use crate::mail::Class;
     use crate::pacing::Clock;
+    use crate::suppression::Scope;
 
     fn workspace(state: &Path) -> Workspace {
         let places = Places { state: Some(state.to_owned()), runs: None };
@@ -317,6 +318,7 @@ mod tests {
             by: None,
             trusted: false,
             action: Action::Nothing(Effect::None),
+            scope: Scope::All,
         }
     }
 

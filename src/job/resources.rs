@@ -43,7 +43,8 @@ impl Resources {
         let (state, clock) = (workspace.state()?, workspace.clock().clone());
         let list = workspace.suppressions()?;
         let since = run.manifest.suppression_change;
-        let watch = Arc::new(Watch::open(Arc::clone(&list), since, clock.wall())?);
+        let list_id = campaign.identity.list();
+        let watch = Arc::new(Watch::open(Arc::clone(&list), list_id, since, clock.wall())?);
         let today = clock.wall().to_utc().date_naive();
         let feed = Feed::start(Arc::clone(&watch), move || clock.wall())
             .map_err(|source| SetupError::Thread { name: "suppression list", source })?;

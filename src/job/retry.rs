@@ -115,7 +115,8 @@ impl Job<'_> {
         let rows = retry.rows(self.workspace)?;
         let plan = retry.before.open_plan(&retry.from.dir().plan())?;
         let (list, now) = (self.workspace.suppressions()?, self.workspace.clock().wall());
-        let watch = Watch::open(list, retry.before.suppression_change, now)?;
+        let list_id = self.campaign().identity.list();
+        let watch = Watch::open(list, list_id, retry.before.suppression_change, now)?;
         let is_suppressed = |row: &&u32| matches!(watch.check(&plan.address(**row), now), Ok(Some(_)));
         let suppressed = rows.iter().filter(is_suppressed).count();
         Ok(Some((rows.len() as u64, suppressed as u64)))

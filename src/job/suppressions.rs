@@ -18,9 +18,9 @@ use crate::campaign::{Bare, TargetGroupSource};
 use crate::kit::file::Draft;
 use crate::kit::outside_text;
 use crate::kit::store::StoreError;
-use crate::mail::{Address, Timestamp};
+use crate::mail::{Address, ListId, Timestamp};
 use crate::results::TableWriter;
-use crate::suppression::{Entries, Entry, Filter, ImportCounts, NewEntry, Reason, Term};
+use crate::suppression::{Entries, Entry, Filter, ImportCounts, NewEntry, Reason, Scope, Term};
 use crate::target_group::{self, Place};
 
 /// Entries written to a file at once.
@@ -41,16 +41,17 @@ pub(crate) struct Imported {
 }
 
 impl Workspace {
-    /// Adds the addresses in `column` of these files; with `tokens`, those whose
-    /// unsubscribe tokens are there. `reason`, `source` and `expires` are used where such columns
-    /// exist; rows without a reason get `reason`. Each row that can't be an entry, or seems to hold
-    /// others, is passed to `refused`: its file, its number and the problem.
+    /// Adds the addresses in `column` of these files; with `tokens`, those whose unsubscribe tokens
+    /// are there. `reason`, `source`, `expires` and `list_id` are used where such columns exist;
+    /// rows without a reason get `reason`, and rows without a list `list_id`. Each row that can't
+    /// be an entry, or seems to hold others, is passed to `refused`: its file, its number and the
+    /// problem.
     pub(crate) fn import_suppressions(
         &self,
         files: &[PathBuf],
         column: &str,
         tokens: Option<&Unsubscribes<'_>>,
-        reason: &Reason,
+        (reason, list_id): (&Reason, Option<&ListId>),
         mut refused: impl FnMut(&str, u64, &str),
     ) -> Result<Imported, JobError> {
         let (list, now) = (self.suppressions()?, self.clock().wall());
@@ -65,7 +66,9 @@ impl Workspace {
             reason: index("reason"),
             source: index("source"),
             expires: index("expires"),
+            list_id: index("list_id"),
         };
+        let given = Given { reason, list_id, tokens, now };
         let mut imported = Imported::default();
         for batch in group.batches() {
             let batch = batch?;
@@ -82,7 +85,7 @@ impl Workspace {
             batch.unreadable.iter().for_each(|bad| refuse(bad.place.row, &bad.reason.to_string()));
             let mut entries = Vec::with_capacity(batch.records.num_rows());
             for (row, place) in batch.places.iter().enumerate() {
-                match columns.entry(&batch.records, row, now, tokens, reason, file) {
+                match columns.entry(&batch.records, row, &given, file) {
                     Ok(entry) => entries.push(entry),
                     Err(problem) => refuse(place.row, &problem),
                 }
@@ -124,6 +127,15 @@ struct Columns {
     reason: Option<usize>,
     source: Option<usize>,
     expires: Option<usize>,
+    list_id: Option<usize>,
+}
+
+/// What holds for all rows.
+struct Given<'a> {
+    reason: &'a Reason,
+    list_id: Option<&'a ListId>,
+    tokens: Option<&'a Unsubscribes<'a>>,
+    now: Timestamp,
 }
 
 impl Columns {
@@ -132,9 +144,7 @@ impl Columns {
         &self,
         records: &RecordBatch,
         row: usize,
-        now: Timestamp,
-        tokens: Option<&Unsubscribes<'_>>,
-        reason: &Reason,
+        given: &Given<'_>,
         file: &str,
     ) -> Result<NewEntry, String> {
         let text = |column: usize| -> Option<&str> {
@@ -143,32 +153,37 @@ impl Columns {
             text.filter(|text| !text.is_empty())
         };
         let named = text(self.email).unwrap_or_default();
-        let (address, email, source) = match tokens {
+        let (address, email, source, scope) = match given.tokens {
             None => {
                 let address = Address::parse(named);
                 let address = address.map_err(|error| format!("invalid address `{named}`: {error}"))?;
-                (address, named.to_owned(), file.to_owned())
+                (address, named.to_owned(), file.to_owned(), Scope::All)
             }
             Some(tokens) => {
                 let unsubscribed = tokens.read(named).map_err(|refused| refused.to_string())?;
                 let email = unsubscribed.address.to_string();
-                (unsubscribed.address.clone(), email, unsubscribed.run())
+                (unsubscribed.address.clone(), email, unsubscribed.run(), unsubscribed.scope)
             }
         };
         let said = self.reason.and_then(text).map(|text| {
             let Ok(reason) = text.parse::<Reason>();
             reason
         });
-        let reason = said.unwrap_or_else(|| reason.clone());
+        let reason = said.unwrap_or_else(|| given.reason.clone());
         let term = match self.expires {
             // Whatever is there: who complained or unsubscribed must not be lost for a typing
             // error.
             _ if reason.is_permanent() => Term::Permanent,
-            Some(column) => term_of(records.column(column), row, now)?,
+            Some(column) => term_of(records.column(column), row, given.now)?,
             None => Term::Default,
+        };
+        let list_id = match self.list_id.and_then(text) {
+            Some(text) => Some(text.parse().map_err(|error| format!("`{text}` is {error}"))?),
+            None => given.list_id.cloned(),
         };
         Ok(NewEntry {
             address,
+            scope: list_id.map_or(scope, Scope::List),
             email,
             reason,
             source: self.source.and_then(text).map_or(source, str::to_owned),
@@ -238,14 +253,14 @@ fn write_parquet(
 fn write_csv(entries: impl Iterator<Item = Result<Entry, StoreError>>, file: &Path) -> Result<u64, JobError> {
     let draft = Draft::create(file).map_err(ExportError::write(file))?;
     let mut out = csv::Writer::from_writer(draft.handle().map_err(ExportError::write(file))?);
-    let header = ["email", "reason", "source", "added", "expires"];
+    let header = ["email", "reason", "source", "added", "expires", "list_id"];
     out.write_record(header).map_err(ExportError::write(file))?;
     let mut written = 0;
     for entry in entries {
         let entry = entry?;
         let expires = entry.expires.map_or("never".into(), |at| at.to_string());
         let (added, reason) = (entry.added.to_string(), entry.reason.as_str());
-        let record = [&entry.email, reason, &entry.source, &added, &expires];
+        let record = [&entry.email, reason, &entry.source, &added, &expires, entry.scope.as_str()];
         out.write_record(record.map(|cell| outside_text::csv_cell(cell).into_owned()))
             .map_err(ExportError::write(file))?;
         written += 1;
@@ -263,6 +278,7 @@ fn schema() -> Arc<Schema> {
         Field::new("source", DataType::Utf8, false),
         Field::new("added", time(), false),
         Field::new("expires", time(), true),
+        Field::new("list_id", DataType::Utf8, true),
     ]))
 }
 
@@ -272,12 +288,14 @@ fn record_batch(entries: &[Entry]) -> RecordBatch {
     let added = TimestampMicrosecondArray::from_iter_values(entries.iter().map(|entry| entry.added.0));
     let expires: TimestampMicrosecondArray =
         entries.iter().map(|entry| entry.expires.map(|at| at.0)).collect();
+    let lists: StringArray = entries.iter().map(|entry| entry.scope.list().map(ListId::as_str)).collect();
     let columns: Vec<ArrayRef> = vec![
         text(|entry| &entry.email),
         text(|entry| entry.reason.as_str()),
         text(|entry| &entry.source),
         Arc::new(added.with_timezone("UTC")),
         Arc::new(expires.with_timezone("UTC")),
+        Arc::new(lists),
     ];
     RecordBatch::try_new(schema(), columns).expect("the columns are made for this schema")
 }

@@ -11,7 +11,7 @@ use crate::journal::InDoubt;
 use crate::kit::seal::Sealer;
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::pacing::{Clock, Reading};
-use crate::suppression::{NewEntry, Reason, Term};
+use crate::suppression::{NewEntry, Reason, Scope, Term};
 
 /// Hears nothing.
 pub(super) struct Silent;
@@ -93,7 +93,8 @@ async fn manifest_and_messages_have_the_time_of_the_workspace() {
 fn suppress(workspace: &Workspace, email: &str) {
     let address = Address::parse(email).unwrap();
     let (email, source) = (email.to_owned(), "test".to_owned());
-    let entry = NewEntry { address, email, reason: Reason::Manual, source, term: Term::Default };
+    let (reason, scope, term) = (Reason::Manual, Scope::All, Term::Default);
+    let entry = NewEntry { address, scope, email, reason, source, term };
     workspace.suppressions().unwrap().add(entry, workspace.clock().wall()).unwrap();
 }
 
@@ -167,12 +168,12 @@ fn an_exported_list_can_be_imported() {
         let empty = workspace(&folder.path().join(format!("{name}.d")), clock("2026-03-02T09:30:00Z"));
         let refused = |file: &str, row: u64, problem: &str| panic!("{file}, row {row}: {problem}");
         let imported =
-            empty.import_suppressions(&[file], "email", None, &Reason::Complaint, refused).unwrap();
+            empty.import_suppressions(&[file], "email", None, (&Reason::Complaint, None), refused).unwrap();
         assert_eq!((imported.rows, imported.refused, imported.counts.new), (2, 0, 2));
         let (old, new) = (full.suppressions().unwrap(), empty.suppressions().unwrap());
-        let entry = new.get("ann@a.example").unwrap().unwrap();
+        let entry = new.get("ann@a.example", &Scope::All).unwrap().unwrap();
         assert_eq!((entry.reason, entry.source.as_str()), (Reason::Manual, "test"));
-        assert_eq!(entry.expires, old.get("ann@a.example").unwrap().unwrap().expires);
+        assert_eq!(entry.expires, old.get("ann@a.example", &Scope::All).unwrap().unwrap().expires);
     }
     let error = full.export_suppressions(&folder.path().join("list.txt")).unwrap_err();
     assert!(error.to_string().contains("extension"), "{error}");

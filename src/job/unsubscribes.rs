@@ -5,20 +5,24 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::error::JobError;
+use super::run_lists::RunLists;
 use super::secret::token_secret;
 use super::token_error::TokenRefused;
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::Campaign;
 use crate::compose::token::{self, Purpose, Token, TokenError};
-use crate::mail::Address;
+use crate::mail::{Address, ListId};
 use crate::plan::Plan;
+use crate::suppression::Scope;
 
 /// Reads tokens with one or more secrets. A run is opened where its token does not hold the
 /// address.
 pub(crate) struct Unsubscribes<'w> {
     workspace: &'w Workspace,
     secrets: Vec<Vec<u8>>,
-    runs: RefCell<HashMap<String, Option<Plan>>>,
+    plans: RefCell<HashMap<String, Option<Plan>>>,
+    lists: RefCell<HashMap<String, Option<ListId>>>,
+    past: RunLists,
 }
 
 /// A recipient who unsubscribes.
@@ -27,6 +31,9 @@ pub(crate) struct Unsubscribed {
     pub token: Token,
     /// The recipient's address.
     pub address: Address,
+    /// The mail that they want no more of: that of the run's list; all, where it had none or
+    /// nothing is known of it.
+    pub scope: Scope,
 }
 
 impl Unsubscribed {
@@ -47,7 +54,8 @@ impl<'w> Unsubscribes<'w> {
             [] => vec![token_secret(workspace, None)?],
             named => named.iter().map(secret_of).collect::<Result<_, _>>()?,
         };
-        Ok(Self { workspace, secrets, runs: RefCell::default() })
+        let (plans, lists, past) = (RefCell::default(), RefCell::default(), RunLists::open(workspace)?);
+        Ok(Self { workspace, secrets, plans, lists, past })
     }
 
     /// Whom `token` unsubscribes.
@@ -61,7 +69,22 @@ impl<'w> Unsubscribes<'w> {
             Some(address) => address.clone(),
             None => self.look_up(&token)?,
         };
-        Ok(Unsubscribed { token, address })
+        let scope = Scope::of(self.list(&token));
+        Ok(Unsubscribed { token, address, scope })
+    }
+
+    /// The list of the token's run.
+    fn list(&self, token: &Token) -> Option<ListId> {
+        let run = run_of(token);
+        let mut lists = self.lists.borrow_mut();
+        let found = lists.entry(run).or_insert_with_key(|run| {
+            let manifest = self.workspace.find_run(run).and_then(|run| Ok(run.manifest()?));
+            match manifest {
+                Ok(manifest) => manifest.campaign.identity.list(),
+                Err(_) => self.past.of(&token.campaign, &token.run),
+            }
+        });
+        found.clone()
     }
 
     fn decode(&self, token: &str) -> Result<Token, TokenError> {
@@ -74,8 +97,8 @@ impl<'w> Unsubscribes<'w> {
     /// The address in the plan of the token's run.
     fn look_up(&self, token: &Token) -> Result<Address, TokenRefused> {
         let (run, id) = (run_of(token), token.recipient.clone());
-        let mut runs = self.runs.borrow_mut();
-        let plan = runs.entry(run.clone()).or_insert_with(|| self.plan(&run).ok());
+        let mut plans = self.plans.borrow_mut();
+        let plan = plans.entry(run.clone()).or_insert_with(|| self.plan(&run).ok());
         let Some(plan) = plan else {
             // Tokens of mailrun 0.1 hold the address where the target group had no ids.
             let address = Address::parse(&id).ok().filter(|_| token.row.is_none());

@@ -19,7 +19,7 @@ use crate::preflight::finish_time::Held;
 use crate::route::{Classifier, Schedule};
 use crate::run::{self, Breaker, Dispatcher, MOST_IN_PREPARATION, Preparer, Scanning, Settings, Suppressor};
 use crate::run_dir::StopReason;
-use crate::suppression::{NewEntry, Reason, Suppressions, Term, Watch};
+use crate::suppression::{NewEntry, Reason, Scope, Suppressions, Term, Watch};
 
 impl Job<'_> {
     /// Everything that sending the rows of `unsent` needs.
@@ -161,6 +161,7 @@ impl Job<'_> {
             let of_list = rows.iter().filter(|(row, _)| !seeds.contains(row));
             let mut entries = of_list.map(|(row, class)| NewEntry {
                 address: plan.address(*row),
+                scope: Scope::All,
                 email: plan.email(*row).to_owned(),
                 reason: class.as_str().parse().unwrap_or(Reason::BadMailbox),
                 source: source.clone(),

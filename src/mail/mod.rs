@@ -8,6 +8,7 @@ mod disposition;
 mod envelope;
 #[cfg(test)]
 mod fuzz;
+mod list_id;
 mod message;
 mod reply;
 mod timestamp;
@@ -16,6 +17,7 @@ pub use address::{Address, AddressError, AddressParts, Domain, Mailbox};
 pub use class::Class;
 pub use disposition::Disposition;
 pub use envelope::Envelope;
+pub use list_id::{ListId, NoListId};
 pub use message::{Message, SignedMessage};
 pub use reply::{EnhancedStatus, Reply};
 pub use timestamp::Timestamp;

@@ -10,7 +10,7 @@ use crate::campaign::Duplicates;
 use crate::edition::{Capped, Earlier, Past};
 use crate::kit::text::counted;
 use crate::mail::{Address, Disposition};
-use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap};
+use crate::suppression::{AddressKey, Checker, EntryId, FingerprintMap, why};
 use crate::target_group::Place;
 
 /// How many fingerprints are looked up together: their slots fit the L1 cache.
@@ -271,10 +271,11 @@ impl Screener {
             let address = Address::parse(address).expect("an address that was parsed parses again");
             AddressKey::from(&address).as_str().to_owned()
         };
-        if let Some(entry) = self.checker.check(parsed.keys[row], key)? {
+        let entries = self.checker.check(parsed.keys[row], key)?;
+        if let Some(why) = why(&entries) {
             self.counts.suppressed += 1;
-            self.blocked.push(entry.id);
-            return Ok(Some((Disposition::Suppressed, entry.to_string())));
+            self.blocked.extend(entries.iter().map(|entry| entry.id));
+            return Ok(Some((Disposition::Suppressed, why)));
         }
         if let (Some(earlier), Some(recipients)) = (&mut self.earlier, &parsed.recipients)
             && let Some(why) = earlier.check(recipients[row])

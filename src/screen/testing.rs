@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::Columns;
 use crate::mail::{Address, Timestamp};
-use crate::suppression::{Checker, MemoryList, NewEntry, Reason, Suppressions, Term};
+use crate::suppression::{Checker, MemoryList, NewEntry, Reason, Scope, Suppressions, Term};
 use crate::target_group::{Batch, Place};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_780_000_000_000_000);
@@ -60,11 +60,12 @@ pub(crate) fn suppression(emails: &[&str]) -> Checker {
     let list = MemoryList::default();
     let mut entries = emails.iter().map(|email| NewEntry {
         address: address(email),
+        scope: Scope::All,
         email: (*email).to_owned(),
         reason: Reason::Manual,
         source: "test".into(),
         term: Term::Permanent,
     });
     list.import(&mut entries, NOW).unwrap();
-    Checker::open(Arc::new(list), NOW).unwrap()
+    Checker::open(Arc::new(list), None, NOW).unwrap()
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::scope::Scope;
 use crate::mail::{Address, Timestamp};
 
 /// The term of an entry that names none: 45 days.
@@ -121,6 +122,8 @@ pub enum Term {
 pub struct NewEntry {
     /// The address.
     pub address: Address,
+    /// What mail it blocks.
+    pub scope: Scope,
     /// The address as it was given.
     pub email: String,
     /// Why.
@@ -156,6 +159,8 @@ pub struct Entry {
     pub id: EntryId,
     /// The address as the list compares it.
     pub key: AddressKey,
+    /// What mail it blocks.
+    pub scope: Scope,
     /// The address as it was given.
     pub email: String,
     /// Why.
@@ -180,18 +185,24 @@ impl Entry {
 /// Reads after "suppressed: ".
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_why(f, self.reason.as_str(), &self.source, self.expires)
+        write_why(f, self.reason.as_str(), &self.scope, &self.source, self.expires)
     }
+}
+
+/// Why an address is suppressed that these entries block; `None` where there are none.
+pub fn why(entries: impl IntoIterator<Item = impl fmt::Display>) -> Option<String> {
+    entries.into_iter().map(|entry| entry.to_string()).reduce(|all, one| format!("{all}; {one}"))
 }
 
 /// Why and until when, as people read it.
 pub(super) fn write_why(
     f: &mut fmt::Formatter<'_>,
     reason: &str,
+    scope: &Scope,
     source: &str,
     expires: Option<Timestamp>,
 ) -> fmt::Result {
-    f.write_str(reason)?;
+    write!(f, "{reason}{scope}")?;
     if !source.is_empty() {
         write!(f, ", from {source}")?;
     }
@@ -221,6 +232,7 @@ mod tests {
             let Ok(reason) = reason.parse::<Reason>();
             let entry = NewEntry {
                 address: Address::parse("a@b.example").unwrap(),
+                scope: Scope::All,
                 email: String::new(),
                 reason,
                 source: String::new(),

@@ -5,10 +5,10 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Added, AddressKey, Change, Entry, EntryId, Filter, ImportCounts, NewEntry, Reason, Suppressions,
+    Added, AddressKey, Change, Entry, EntryId, Filter, ImportCounts, NewEntry, Reason, Scope, Suppressions,
 };
 use crate::kit::store::StoreError;
-use crate::mail::Timestamp;
+use crate::mail::{ListId, Timestamp};
 
 /// Keeps the entries in memory, for all who hold a clone: for tests, and for looking at a list as
 /// if nobody were suppressed. It ends with its process.
@@ -19,7 +19,7 @@ pub struct MemoryList {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// By key, each with its change number.
+    /// By place, each with its change number.
     entries: BTreeMap<String, (Entry, u64)>,
     change: u64,
     last_id: u64,
@@ -32,28 +32,31 @@ impl MemoryList {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the entry with this key what is given; none removes it.
-    pub(crate) fn put(&self, key: &str, entry: Option<&Entry>) {
+    /// Makes the entry of an address for this mail what is given; none removes it.
+    pub(crate) fn put(&self, key: &str, scope: &Scope, entry: Option<&Entry>) {
+        let place = scope.place(key);
         let mut table = self.lock();
         table.change += 1;
         let change = table.change;
         let Some(entry) = entry else {
-            table.entries.remove(key);
+            table.entries.remove(&*place);
             return;
         };
         table.last_id += 1;
-        let id = table.entries.get(key).map_or(EntryId(table.last_id), |(old, _)| old.id);
-        table.entries.insert(key.to_owned(), (Entry { id, ..entry.clone() }, change));
+        let id = table.entries.get(&*place).map_or(EntryId(table.last_id), |(old, _)| old.id);
+        table.entries.insert(place.into_owned(), (Entry { id, ..entry.clone() }, change));
     }
 }
 
 impl Table {
     fn add(&mut self, entry: NewEntry, now: Timestamp) -> Added {
         let key = AddressKey::from(&entry.address);
+        let place = entry.scope.place(key.as_str()).into_owned();
         let lifetime = entry.lifetime().map(|lifetime| now + lifetime).map(|end| end.since(now));
         let mut new = Entry {
             id: EntryId(self.last_id + 1),
-            key: key.clone(),
+            key,
+            scope: entry.scope,
             email: entry.email,
             reason: entry.reason,
             source: entry.source,
@@ -61,10 +64,10 @@ impl Table {
             lifetime,
             expires: lifetime.map(|lifetime| now + lifetime),
         };
-        match self.entries.get_mut(key.as_str()) {
+        match self.entries.get_mut(&place) {
             None => {
                 self.last_id += 1;
-                self.entries.insert(key.as_str().to_owned(), (new, self.change));
+                self.entries.insert(place, (new, self.change));
                 Added::New
             }
             Some((old, _)) if old.expires.is_none() => Added::Kept,
@@ -77,6 +80,13 @@ impl Table {
                 Added::Renewed
             }
         }
+    }
+
+    /// The entries for all mail, and those for that of `list`.
+    fn for_mail_of(&self, list: Option<&ListId>) -> impl Iterator<Item = &(Entry, u64)> {
+        self.entries
+            .values()
+            .filter(move |(entry, _)| entry.scope == Scope::All || entry.scope.list() == list)
     }
 
     /// Keeps the entries that `keep` says; how many it removed.
@@ -104,12 +114,19 @@ impl Suppressions for MemoryList {
         Ok(counts)
     }
 
-    fn remove(&self, key: &AddressKey) -> Result<bool, StoreError> {
-        Ok(self.lock().retain(|entry| entry.key != *key) > 0)
+    fn remove(&self, key: &AddressKey, scope: &Scope) -> Result<bool, StoreError> {
+        Ok(self.lock().retain(|entry| entry.key != *key || entry.scope != *scope) > 0)
     }
 
-    fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        Ok(self.lock().entries.get(key).map(|(entry, _)| entry.clone()))
+    fn get(&self, key: &str, scope: &Scope) -> Result<Option<Entry>, StoreError> {
+        Ok(self.lock().entries.get(&*scope.place(key)).map(|(entry, _)| entry.clone()))
+    }
+
+    fn of_address(&self, key: &str) -> Result<Vec<Entry>, StoreError> {
+        let table = self.lock();
+        let from = table.entries.range::<str, _>((Bound::Included(key), Bound::Unbounded));
+        let own = from.map(|(_, (entry, _))| entry).take_while(|entry| entry.key.as_str() == key);
+        Ok(own.cloned().collect())
     }
 
     fn page(&self, filter: &Filter, after: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
@@ -140,21 +157,32 @@ impl Suppressions for MemoryList {
         Ok(self.lock().retain(|entry| entry.is_live(before)))
     }
 
-    fn live_keys(&self, now: Timestamp, each: &mut dyn FnMut(&str)) -> Result<u64, StoreError> {
+    fn live_keys(
+        &self,
+        list: Option<&ListId>,
+        now: Timestamp,
+        each: &mut dyn FnMut(&str),
+    ) -> Result<u64, StoreError> {
         let table = self.lock();
-        for (key, _) in table.entries.iter().filter(|(_, (entry, _))| entry.is_live(now)) {
-            each(key);
+        for (entry, _) in table.for_mail_of(list).filter(|(entry, _)| entry.is_live(now)) {
+            each(entry.key.as_str());
         }
         Ok(table.change)
     }
 
-    fn changes(&self, seen: u64, each: &mut dyn FnMut(Change<'_>)) -> Result<u64, StoreError> {
+    fn changes(
+        &self,
+        list: Option<&ListId>,
+        seen: u64,
+        each: &mut dyn FnMut(Change<'_>),
+    ) -> Result<u64, StoreError> {
         let table = self.lock();
-        let mut changed: Vec<_> = table.entries.values().filter(|(_, change)| *change > seen).collect();
+        let mut changed: Vec<_> = table.for_mail_of(list).filter(|(_, change)| *change > seen).collect();
         changed.sort_by_key(|(_, change)| *change);
         for (entry, _) in changed {
             each(Change {
                 key: entry.key.as_str(),
+                is_of_list: entry.scope != Scope::All,
                 reason: entry.reason.as_str(),
                 source: &entry.source,
                 expires: entry.expires,
@@ -163,8 +191,8 @@ impl Suppressions for MemoryList {
         Ok(table.change)
     }
 
-    fn count_changes(&self, since: u64) -> Result<u64, StoreError> {
-        Ok(self.lock().entries.values().filter(|(_, change)| *change > since).count() as u64)
+    fn count_changes(&self, list: Option<&ListId>, since: u64) -> Result<u64, StoreError> {
+        Ok(self.lock().for_mail_of(list).filter(|(_, change)| *change > since).count() as u64)
     }
 }
 
@@ -174,6 +202,7 @@ impl Filter {
         self.reason.as_ref().is_none_or(|reason: &Reason| *reason == entry.reason)
             && self.source.as_ref().is_none_or(|source| *source == entry.source)
             && self.domain.as_ref().is_none_or(|wanted| wanted.as_str() == domain)
+            && self.scope.as_ref().is_none_or(|scope| *scope == entry.scope)
             && self.live_at.is_none_or(|now| entry.is_live(now))
     }
 }

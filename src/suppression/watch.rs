@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::entry::write_why;
 use super::fingerprint::{Fingerprint, FingerprintMap, Fingerprinter};
-use super::{AddressKey, Change, Suppressions};
+use super::{AddressKey, Change, Scope, Suppressions, why};
 use crate::kit::store::StoreError;
-use crate::mail::{Address, Timestamp};
+use crate::mail::{Address, ListId, Timestamp};
 
 /// How often the list is asked for changes: an address that is suppressed now counts this much
 /// later at most.
@@ -26,13 +26,14 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Looking for removals takes at most one part in so many of the time.
 const RECOUNT_SHARE: u32 = 50;
 
-/// The entries that were added to the list, or renewed, since a plan was made.
+/// The entries for the mail of one list that were added, or renewed, since a plan was made.
 ///
 /// Takes 20 to 24 bytes of memory an entry, and some more for each that differs in reason, source
 /// or expiry from the one before it.
 #[derive(Debug)]
 pub struct Watch {
     list: Arc<dyn Suppressions>,
+    list_id: Option<ListId>,
     fingerprinter: Fingerprinter,
     held: RwLock<Held>,
     reader: Mutex<Reader>,
@@ -41,8 +42,10 @@ pub struct Watch {
 /// What is in memory.
 #[derive(Debug, Default)]
 struct Held {
-    /// Each address with the index of its term.
-    places: FingerprintMap,
+    /// Each address with an entry for all mail, with the index of its term,
+    of_all: FingerprintMap,
+    /// and each with one for the list.
+    of_list: FingerprintMap,
     terms: Vec<Term>,
     /// The first expiry among the entries that had not ended when they were read.
     next_end: Option<Timestamp>,
@@ -59,6 +62,7 @@ struct Term {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Why {
+    scope: Scope,
     reason: Box<str>,
     source: Box<str>,
 }
@@ -88,13 +92,24 @@ pub enum WatchError {
 }
 
 impl Watch {
-    /// Holds what was added to `list` after the change number `since` (see
-    /// [`super::Checker::change`]; 0 is all), read at `now`.
-    pub fn open(list: Arc<dyn Suppressions>, since: u64, now: Timestamp) -> Result<Self, StoreError> {
-        let fingerprinter = Fingerprinter::default();
-        let mut reader = Reader { since, seen: since, uncounted: false, count_at: Instant::now() };
-        let held = read_all(&*list, &fingerprinter, &mut reader, now)?;
-        Ok(Self { list, fingerprinter, held: RwLock::new(held), reader: Mutex::new(reader) })
+    /// Holds what was added to `list`, for mail of the list `list_id`, after the change number
+    /// `since` (see [`super::Checker::change`]; 0 is all), read at `now`.
+    pub fn open(
+        list: Arc<dyn Suppressions>,
+        list_id: Option<ListId>,
+        since: u64,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let reader = Reader { since, seen: since, uncounted: false, count_at: Instant::now() };
+        let watch = Self {
+            list,
+            list_id,
+            fingerprinter: Fingerprinter::default(),
+            held: RwLock::default(),
+            reader: Mutex::new(reader),
+        };
+        watch.reload(&mut watch.reader.lock().expect("nobody else has it"), now)?;
+        Ok(watch)
     }
 
     /// Why `address` is suppressed at `now`, to be read after "suppressed: "; `None` when it is
@@ -104,14 +119,15 @@ impl Watch {
         if let Some(failure) = &held.failure {
             return Err(Arc::clone(failure));
         }
-        if held.places.is_empty() {
+        if held.len() == 0 {
             return Ok(None);
         }
         let mut key = String::new();
         AddressKey::write(address.local(), address.domain().as_str(), &mut key);
-        let Some(place) = held.places.get(self.fingerprinter.of(&key)) else { return Ok(None) };
-        let term = &held.terms[place as usize];
-        Ok(term.expires.is_none_or(|end| end > now).then(|| term.to_string()))
+        let fingerprint = self.fingerprinter.of(&key);
+        let places = [&held.of_all, &held.of_list].into_iter().filter_map(|map| map.get(fingerprint));
+        let terms = places.map(|place| &held.terms[place as usize]);
+        Ok(why(terms.filter(|term| term.expires.is_none_or(|end| end > now))))
     }
 
     /// Reads what has changed in the list up to now; waits for I/O.
@@ -125,9 +141,9 @@ impl Watch {
             return self.reload(reader, now);
         }
         let mut fresh: Vec<(Fingerprint, Term)> = Vec::new();
-        let last = self.list.changes(reader.seen, &mut |change| {
+        let last = self.list.changes(self.list_id.as_ref(), reader.seen, &mut |change| {
             let before = fresh.last().map(|(_, term)| term);
-            fresh.push((self.fingerprinter.of(change.key), Term::of(&change, before)));
+            fresh.push((self.fingerprinter.of(change.key), self.term(&change, before)));
         })?;
         reader.uncounted |= last != reader.seen;
         reader.seen = last;
@@ -144,8 +160,8 @@ impl Watch {
         if !reader.uncounted || start < reader.count_at {
             return Ok(());
         }
-        let count = self.list.count_changes(reader.since)?;
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner).places.len();
+        let count = self.list.count_changes(self.list_id.as_ref(), reader.since)?;
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner).len();
         if count != held as u64 {
             self.reload(reader, now)?;
         }
@@ -154,10 +170,34 @@ impl Watch {
         Ok(())
     }
 
+    /// Reads all that was added since `reader.since`.
     fn reload(&self, reader: &mut Reader, now: Timestamp) -> Result<(), StoreError> {
-        let held = read_all(&*self.list, &self.fingerprinter, reader, now)?;
+        let mut held = Held::default();
+        let last = self.list.changes(self.list_id.as_ref(), reader.since, &mut |change| {
+            let term = self.term(&change, held.terms.last());
+            held.insert(self.fingerprinter.of(change.key), term, now);
+        })?;
+        reader.seen = last.max(reader.since);
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
         Ok(())
+    }
+
+    /// The term of `change`. Shares the texts of `before` where they are the same.
+    fn term(&self, change: &Change<'_>, before: Option<&Term>) -> Term {
+        let is_same = |why: &Why| {
+            (why.scope != Scope::All) == change.is_of_list
+                && *why.reason == *change.reason
+                && *why.source == *change.source
+        };
+        let why = match before.filter(|term| is_same(&term.why)) {
+            Some(term) => Arc::clone(&term.why),
+            None => {
+                let list = self.list_id.clone().filter(|_| change.is_of_list);
+                let (reason, source) = (change.reason.into(), change.source.into());
+                Arc::new(Why { scope: Scope::of(list), reason, source })
+            }
+        };
+        Term { why, expires: change.expires }
     }
 
     fn fail(&self, error: WatchError) {
@@ -165,51 +205,31 @@ impl Watch {
     }
 }
 
-/// All that was added since `reader.since`.
-fn read_all(
-    list: &dyn Suppressions,
-    fingerprinter: &Fingerprinter,
-    reader: &mut Reader,
-    now: Timestamp,
-) -> Result<Held, StoreError> {
-    let mut held = Held::default();
-    let last = list.changes(reader.since, &mut |change| {
-        let term = Term::of(&change, held.terms.last());
-        held.insert(fingerprinter.of(change.key), term, now);
-    })?;
-    reader.seen = last.max(reader.since);
-    Ok(held)
-}
-
 impl Held {
+    /// The number of entries.
+    fn len(&self) -> usize {
+        self.of_all.len() + self.of_list.len()
+    }
+
     fn insert(&mut self, fingerprint: Fingerprint, term: Term, now: Timestamp) {
         if let Some(end) = term.expires.filter(|end| *end > now) {
             self.next_end = Some(self.next_end.map_or(end, |next| next.min(end)));
         }
+        let places = match term.why.scope {
+            Scope::All => &mut self.of_all,
+            Scope::List(_) => &mut self.of_list,
+        };
         if self.terms.last() != Some(&term) {
             self.terms.push(term);
         }
         let place = u32::try_from(self.terms.len() - 1).expect("fewer entries than fit into memory");
-        self.places.replace(fingerprint, place);
-    }
-}
-
-impl Term {
-    /// That of `change`. Shares the texts of `before` where they are the same.
-    fn of(change: &Change<'_>, before: Option<&Self>) -> Self {
-        let same =
-            before.filter(|term| *term.why.reason == *change.reason && *term.why.source == *change.source);
-        let why = match same {
-            Some(term) => Arc::clone(&term.why),
-            None => Arc::new(Why { reason: change.reason.into(), source: change.source.into() }),
-        };
-        Self { why, expires: change.expires }
+        places.replace(fingerprint, place);
     }
 }
 
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_why(f, &self.why.reason, &self.why.source, self.expires)
+        write_why(f, &self.why.reason, &self.why.scope, &self.why.source, self.expires)
     }
 }
 
@@ -258,7 +278,7 @@ fn follow(watch: &Watch, wall: impl Fn() -> Timestamp, stopped: &Receiver<()>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{DAY, NOW, address, entry};
+    use super::super::testing::{DAY, NOW, address, entry, list_entry, list_scope};
     use super::*;
     use crate::suppression::{Checker, MemoryList, Term as Lasts};
 
@@ -267,7 +287,7 @@ mod tests {
     }
 
     fn watch(list: &Arc<MemoryList>, since: u64) -> Watch {
-        Watch::open(list.clone(), since, NOW).unwrap()
+        Watch::open(list.clone(), None, since, NOW).unwrap()
     }
 
     fn is_suppressed(watch: &Watch, email: &str, now: Timestamp) -> bool {
@@ -279,7 +299,7 @@ mod tests {
     fn an_address_that_is_added_while_it_watches_is_seen() {
         let list = Arc::new(MemoryList::default());
         list.add(entry("old@b.example", "manual", Lasts::Default), NOW).unwrap();
-        let change = Checker::open(list.clone(), NOW).unwrap().change();
+        let change = Checker::open(list.clone(), None, NOW).unwrap().change();
         let watch = watch(&list, change);
         let suppressed = |email: &str, now| is_suppressed(&watch, email, now);
         assert!(!suppressed("bob@b.example", NOW));
@@ -291,7 +311,7 @@ mod tests {
         // The plan was screened against this one already.
         assert!(!suppressed("old@b.example", NOW));
 
-        list.remove(&key("bob@b.example")).unwrap();
+        list.remove(&key("bob@b.example"), &Scope::All).unwrap();
         watch.reader.lock().unwrap().count_at = Instant::now();
         assert!(!suppressed("bob@b.example", NOW));
         list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
@@ -309,16 +329,42 @@ mod tests {
         list.import(&mut entries.into_iter(), NOW).unwrap();
         let watch = watch(&list, 0);
         for email in ["ann@b.example", "bob@b.example", "eve@b.example"] {
-            let entry = list.get(email).unwrap().unwrap();
+            let entry = list.get(email, &Scope::All).unwrap().unwrap();
             assert_eq!(watch.check(&address(email), NOW).unwrap(), Some(entry.to_string()));
         }
         assert_eq!(watch.held.read().unwrap().terms.len(), 2, "neighbours share a term");
     }
 
     #[test]
+    fn what_is_added_for_a_list_reaches_the_mail_of_that_list_alone() {
+        let list = Arc::new(MemoryList::default());
+        let open =
+            |id: Option<&str>| Watch::open(list.clone(), id.map(|id| id.parse().unwrap()), 0, NOW).unwrap();
+        let (news, alarms) = (open(Some("news.example")), open(None));
+        let why = |watch: &Watch, now| {
+            watch.refresh(now).unwrap();
+            watch.check(&address("ann@b.example"), now).unwrap()
+        };
+        list.add(list_entry("ann@b.example", "news.example", "unsubscribe", Lasts::Default), NOW).unwrap();
+        list.add(list_entry("ann@b.example", "other.example", "unsubscribe", Lasts::Default), NOW).unwrap();
+        let left = "unsubscribe, for list news.example, from test, for ever";
+        assert_eq!((why(&news, NOW).as_deref(), why(&alarms, NOW)), (Some(left), None));
+
+        list.add(entry("ann@b.example", "manual", Lasts::For(DAY)), NOW).unwrap();
+        let by_hand = "manual, from test, until 2026-05-29T20:26:40.000Z";
+        assert_eq!(why(&news, NOW), Some(format!("{by_hand}; {left}")));
+        assert_eq!(why(&alarms, NOW).as_deref(), Some(by_hand));
+        // Each ends, and is removed, apart from the other.
+        assert_eq!((why(&news, NOW + DAY).as_deref(), why(&alarms, NOW + DAY)), (Some(left), None));
+        list.remove(&key("ann@b.example"), &list_scope("news.example")).unwrap();
+        news.reader.lock().unwrap().count_at = Instant::now();
+        assert_eq!(why(&news, NOW).as_deref(), Some(by_hand));
+    }
+
+    #[test]
     fn what_was_added_between_plan_and_watch_is_seen() {
         let list = Arc::new(MemoryList::default());
-        let change = Checker::open(list.clone(), NOW).unwrap().change();
+        let change = Checker::open(list.clone(), None, NOW).unwrap().change();
         list.add(entry("bob@b.example", "unsubscribe", Lasts::Default), NOW).unwrap();
         assert!(is_suppressed(&watch(&list, change), "bob@b.example", NOW));
     }
@@ -329,7 +375,7 @@ mod tests {
         let list = Arc::new(MemoryList::default());
         list.add(entry("bob@b.example", "manual", Lasts::For(DAY)), NOW).unwrap();
         let later = NOW + 2 * DAY;
-        let watch = watch(&list, Checker::open(list.clone(), later).unwrap().change());
+        let watch = watch(&list, Checker::open(list.clone(), None, later).unwrap().change());
         assert!(!is_suppressed(&watch, "bob@b.example", later));
         list.add(entry("bob@b.example", "manual", Lasts::For(DAY)), later).unwrap();
         assert!(is_suppressed(&watch, "bob@b.example", later));
@@ -342,7 +388,7 @@ mod tests {
         list.add(entry("bob@b.example", "manual", Lasts::For(DAY)), NOW).unwrap();
         let watch = watch(&list, 0);
         watch.refresh(NOW).unwrap();
-        let id = list.get("bob@b.example").unwrap().unwrap().id;
+        let id = list.get("bob@b.example", &Scope::All).unwrap().unwrap().id;
         list.restart_time(&[id], NOW + DAY / 2).unwrap();
         assert!(is_suppressed(&watch, "bob@b.example", NOW + DAY));
         assert!(!is_suppressed(&watch, "bob@b.example", NOW + DAY + DAY / 2));

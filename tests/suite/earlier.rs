@@ -119,6 +119,9 @@ fn the_state_of_0_1_0_is_read_and_kept() {
     let key = fs::read(dir.path().join("state/token.key")).unwrap();
     dir.run(&["capacity"]).ended(0);
     dir.run(&["suppress", "add", "new@half.example"]).ended(0);
+    let of_list = ["--list-id", "news.example.com", "suppressed@half.example"];
+    dir.run(&[&["suppress", "add"], of_list.as_slice()].concat()).ended(0).says("1 added");
+    dir.run(&[&["suppress", "remove"], of_list.as_slice()].concat()).ended(0).says("1 removed");
     let listed = dir.run(&["suppress", "list"]).ended(0).stdout();
     assert!(listed.contains("suppressed@half.example") && listed.contains("new@half.example"), "{listed}");
     assert_eq!(fs::read(dir.path().join("state/token.key")).unwrap(), key);

@@ -241,6 +241,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
     scene.ask(0, &["capacity", "set"], &["default", "--per-hour", "1200"]);
     scene.ask(0, &["capacity", "audit"], &["one"]);
     scene.ask(0, &["suppress", "add"], &["ann@x.example"]);
+    scene.ask(1, &["suppress", "check"], &["ann@x.example", "bob@x.example"]);
     scene.ask(1, &["suppress", "remove"], &["ann@x.example", "bob@x.example"]);
     dir.write("more.csv", "email,reason\ndan@x.example,complaint\nnot one,manual\n");
     scene.ask(1, &["suppress", "import"], &["more.csv"]);

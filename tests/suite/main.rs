@@ -46,6 +46,7 @@ mod send;
 mod seeds;
 mod senders;
 mod shown;
+mod suppression_scope;
 mod synth;
 mod terminal;
 mod unsubscribe;

@@ -8,7 +8,6 @@ use crate::job::frozen_run::place;
 use crate::job::observer::Stage;
 use crate::job::open::{Job, inputs};
 use crate::job::temporary_plan::TemporaryPlan;
-use crate::job::workspace::Workspace;
 use crate::plan::{Plan, ScreenedRows};
 use crate::preflight::Findings;
 use crate::preflight::approval::Approval;
@@ -60,7 +59,7 @@ impl Inspection {
         observer.progress(Stage::Done);
         let (signatures, signer) = (job.signatures(), job.signer()?);
         let approval = Approval::new(campaign, &signatures, &signer, &inputs, &contents, limit, &dry_run);
-        let suppressed = suppressed(job.workspace, &plan)?;
+        let suppressed = suppressed(job, &plan)?;
         let (rows_by_file, counts) = (files.screening.rows_by_file.clone(), files.screening.counts);
         Ok(Self { plan, rows_by_file, counts, suppressed, dry_run, approval, inputs, files })
     }
@@ -94,8 +93,9 @@ impl Inspection {
 }
 
 /// The accepted rows whose address is on the suppression list now.
-fn suppressed(workspace: &Workspace, plan: &Plan) -> Result<u64, JobError> {
-    let checker = Checker::open(workspace.suppressions()?, workspace.clock().wall())?;
+fn suppressed(job: &Job<'_>, plan: &Plan) -> Result<u64, JobError> {
+    let list_id = job.campaign().identity.list();
+    let checker = Checker::open(job.workspace.suppressions()?, list_id, job.workspace.clock().wall())?;
     if checker.is_empty() {
         return Ok(0);
     }
@@ -104,7 +104,7 @@ fn suppressed(workspace: &Workspace, plan: &Plan) -> Result<u64, JobError> {
     for index in 0..plan.len() {
         let address = plan.address(index);
         AddressKey::write(address.local(), address.domain().as_str(), &mut key);
-        suppressed += u64::from(checker.check(checker.fingerprinter().of(&key), || &key)?.is_some());
+        suppressed += u64::from(!checker.check(checker.fingerprinter().of(&key), || &key)?.is_empty());
     }
     Ok(suppressed)
 }

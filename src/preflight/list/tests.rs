@@ -52,7 +52,7 @@ impl Case {
         std::fs::create_dir(&folder).unwrap();
         let files = PlanFiles::in_folder(&folder);
         let nobody = state::in_memory().suppressions().unwrap();
-        let checker = Checker::open(nobody, Timestamp(0)).unwrap();
+        let checker = Checker::open(nobody, None, Timestamp(0)).unwrap();
         let freeze = Freeze::aside(&files, Layout::new(&group.schema(), None)).unwrap();
         crate::run::freeze(&group, freeze, Limits::default(), None, (checker, Past::default()), |_| {})
             .unwrap();

@@ -6,6 +6,7 @@ use crate::feedback::{
     Report, TlsReport, TlsRow, Undo,
 };
 use crate::mail::Timestamp;
+use crate::suppression::Scope;
 use crate::suppression::testing::NOW;
 
 fn row(source: &str, count: u64) -> DmarcRow {
@@ -130,6 +131,7 @@ pub(super) fn what_was_taken_back_counts_no_longer(fresh: &Fresh) {
             by: None,
             trusted: false,
             action: Action::Nothing(Effect::None),
+            scope: Scope::All,
         };
         let mut import = Import { id: None, source: "test".into() };
         state.feedback().unwrap().append(&mut import, &[record], &Policy::default(), NOW).unwrap();

@@ -4,8 +4,8 @@ use super::Fresh;
 use crate::feedback::{Action, Effect, FeedbackLog, Import, Kind, Policy, Record, Undo, Undone};
 use crate::mail::{Class, Timestamp};
 use crate::state::State;
-use crate::suppression::testing::{DAY, NOW, address, entry};
-use crate::suppression::{AddressKey, Suppressions, Term};
+use crate::suppression::testing::{DAY, NOW, address, entry, list_entry, list_scope};
+use crate::suppression::{AddressKey, Scope, Suppressions, Term};
 
 /// A log, and the suppression list that it changes.
 struct Both {
@@ -37,7 +37,11 @@ impl Both {
 
     /// Reason and end of the entry of an address, as days from now on; none is never.
     fn entry(&self, email: &str) -> Option<(String, Option<i64>)> {
-        let found = self.list.get(email).unwrap()?;
+        self.entry_for(email, &Scope::All)
+    }
+
+    fn entry_for(&self, email: &str, scope: &Scope) -> Option<(String, Option<i64>)> {
+        let found = self.list.get(email, scope).unwrap()?;
         let days = found.expires.map(|at| (at.0 - NOW.0) / 86_400_000_000);
         Some((found.reason.to_string(), days))
     }
@@ -69,6 +73,7 @@ pub(super) fn record(mail: &str, email: &str, action: Action) -> Record {
         by: Some(crate::feedback::By::Envelope),
         trusted: true,
         action,
+        scope: Scope::All,
     }
 }
 
@@ -86,7 +91,10 @@ pub(super) fn what_is_kept_is_read_again(fresh: &Fresh) {
             by: None,
             ..record("m1", "bob@x.example", Action::Nothing(Effect::NotOurs))
         },
-        record("m2", "cleo@x.example", Action::Nothing(Effect::Expired)),
+        Record {
+            scope: list_scope("news.example"),
+            ..record("m2", "cleo@x.example", Action::Nothing(Effect::Expired))
+        },
     ];
     assert_eq!(both.append(&own, NOW), [Effect::Suppressed, Effect::NotOurs, Effect::Expired]);
     let log = Both::open(fresh).log;
@@ -97,7 +105,7 @@ pub(super) fn what_is_kept_is_read_again(fresh: &Fresh) {
     assert_eq!(log.of_address("ann@x.example").unwrap(), kept[..1]);
     assert_eq!(log.of_run("spring", "run-of-m2").unwrap(), kept[2..]);
     assert_eq!(log.of_run("autumn", "run-of-m2").unwrap(), []);
-    let source = both.list.get("ann@x.example").unwrap().unwrap().source;
+    let source = both.list.get("ann@x.example", &Scope::All).unwrap().unwrap().source;
     assert_eq!(source, "feedback on spring/run-of-m1");
 }
 
@@ -166,7 +174,7 @@ pub(super) fn what_is_undone_leaves_the_list_as_it_would_be(fresh: &Fresh) {
     assert_eq!(both.entry("eve@x.example"), Some(("manual".into(), None)));
     both.one(record("f1", "fay@x.example", Action::Hard));
     both.one(record("f2", "fay@x.example", Action::Hard));
-    both.list.remove(&AddressKey::from(&address("fay@x.example"))).unwrap();
+    both.list.remove(&AddressKey::from(&address("fay@x.example")), &Scope::All).unwrap();
     assert_eq!(both.undo("f1"), Undone { events: 1, entries: 0 });
     assert_eq!(both.entry("fay@x.example"), None);
 }
@@ -200,6 +208,53 @@ pub(super) fn a_complaint_can_be_taken_back(fresh: &Fresh) {
     both.one(record("m3", "bob@x.example", Action::Unsubscribe));
     assert_eq!(both.one(record("m4", "bob@x.example", Action::TakeBack)), Effect::None);
     assert_eq!(both.entry("bob@x.example"), Some(("unsubscribe".into(), None)));
+}
+
+pub(super) fn what_is_for_a_list_is_kept_and_undone_apart(fresh: &Fresh) {
+    let both = Both::open(fresh);
+    let (news, other) = (list_scope("news.example"), list_scope("other.example"));
+    let of = |scope: &Scope, mail: &str, email: &str, action: Action| {
+        both.one(Record { scope: scope.clone(), ..record(mail, email, action) })
+    };
+    let for_ever = |reason: &str| Some((reason.to_owned(), None));
+
+    // An unsubscribe from a list beside a bounce: an entry each.
+    both.one(record("a1", "ann@x.example", Action::Hard));
+    assert_eq!(of(&news, "a2", "ann@x.example", Action::Unsubscribe), Effect::Suppressed);
+    assert_eq!(of(&news, "a3", "ann@x.example", Action::Unsubscribe), Effect::AlreadySuppressed);
+    assert_eq!(of(&other, "a4", "ann@x.example", Action::Unsubscribe), Effect::Suppressed);
+    let entries = || [&Scope::All, &news, &other].map(|scope| both.entry_for("ann@x.example", scope));
+    let left = || for_ever("unsubscribe");
+    assert_eq!(entries(), [bounce(Some(45)), left(), left()]);
+    assert_eq!(both.undo("a1"), Undone { events: 1, entries: 1 });
+    assert_eq!(entries(), [None, left(), left()]);
+    assert_eq!(both.undo("a2"), Undone { events: 1, entries: 0 }, "the other unsubscribe holds");
+    assert_eq!(entries(), [None, left(), left()]);
+    both.undo("a3");
+    assert_eq!(entries(), [None, None, left()]);
+
+    // What was there before comes back, for its own mail.
+    both.list.add(list_entry("bob@x.example", "news.example", "manual", Term::For(90 * DAY)), NOW).unwrap();
+    of(&news, "b1", "bob@x.example", Action::Unsubscribe);
+    both.undo("b1");
+    assert_eq!(both.entry_for("bob@x.example", &news), Some(("manual".into(), Some(90))));
+    assert_eq!(both.entry("bob@x.example"), None);
+
+    // A complaint about one list is taken back for that list alone; for all mail, everywhere.
+    for (mail, scope) in [("c1", &news), ("c2", &other), ("c3", &Scope::All)] {
+        of(scope, mail, "cleo@x.example", Action::Complaint);
+    }
+    let entries = || [&Scope::All, &news, &other].map(|scope| both.entry_for("cleo@x.example", scope));
+    let complained = || for_ever("complaint");
+    assert_eq!(of(&news, "c4", "cleo@x.example", Action::TakeBack), Effect::TakenBack);
+    assert_eq!(entries(), [complained(), None, complained()]);
+    assert_eq!(of(&news, "c5", "cleo@x.example", Action::TakeBack), Effect::None);
+    assert_eq!(of(&Scope::All, "c6", "cleo@x.example", Action::TakeBack), Effect::TakenBack);
+    assert_eq!(entries(), [None, None, None]);
+    assert_eq!(both.undo("c6"), Undone { events: 1, entries: 2 });
+    assert_eq!(entries(), [complained(), None, complained()]);
+    both.undo("c4");
+    assert_eq!(entries(), [complained(), complained(), complained()]);
 }
 
 pub(super) fn threads_that_read_the_same_mails_count_each_once(fresh: &Fresh) {

@@ -173,6 +173,8 @@ contract! {
         #[test] fn the_keys_are_those_of_the_live_entries();
         #[test] fn changes_are_reported_in_their_order_and_removals_show_in_their_number();
         #[test] fn threads_that_import_the_same_entries_add_each_once();
+        #[test] fn entries_for_all_mail_and_for_lists_are_apart();
+        #[test] fn keys_and_changes_are_those_for_the_mail_of_one_list();
     }
     ledger {
         #[test] fn what_is_granted_is_on_record_for_every_process_and_after_a_restart();
@@ -207,6 +209,7 @@ contract! {
         #[test] fn what_is_undone_leaves_the_list_as_it_would_be();
         #[test] fn an_import_is_undone_as_a_whole();
         #[test] fn a_complaint_can_be_taken_back();
+        #[test] fn what_is_for_a_list_is_kept_and_undone_apart();
         #[test] fn threads_that_read_the_same_mails_count_each_once();
     }
     domain_reports {

@@ -20,7 +20,7 @@ use crate::pacing::{Clock, Holder, Request};
 use crate::run_dir::RunDir;
 use crate::state;
 use crate::suppression::testing::{NOW, entry};
-use crate::suppression::{Entries, Filter, Term};
+use crate::suppression::{Entries, Filter, Scope, Term};
 
 /// What a child does, its number and where: `role number folder`.
 const ORDER: &str = "MAILRUN_CONTRACT_CHILD";
@@ -129,7 +129,11 @@ fn killed_while_they_add_entries_none_that_was_promised_is_lost() {
             added.extend(child.kill());
             let list = state_in(folder.path()).suppressions().unwrap();
             for n in &added {
-                assert!(list.get(&email(number, *n)).unwrap().is_some(), "{}", email(number, *n));
+                assert!(
+                    list.get(&email(number, *n), &Scope::All).unwrap().is_some(),
+                    "{}",
+                    email(number, *n)
+                );
             }
             promised += added.len() as u64;
         }
@@ -138,7 +142,7 @@ fn killed_while_they_add_entries_none_that_was_promised_is_lost() {
     let count = list.count_live(NOW).unwrap();
     // Each of the nine may have added one that it could no longer report.
     assert!((promised..=promised + 9).contains(&count), "{count} on the list, {promised} promised");
-    assert_eq!(list.count_changes(0).unwrap(), count);
+    assert_eq!(list.count_changes(None, 0).unwrap(), count);
     assert_eq!(Entries::new(&*list, Filter::default()).map(Result::unwrap).count() as u64, count);
 }
 

@@ -15,14 +15,15 @@ use super::suppressions::{self, Upsert};
 use crate::feedback::log::{self, FeedbackLog, Import, Logged, Record, Tables, Undo, Undone};
 use crate::feedback::{Action, By, Effect, Kind, Policy};
 use crate::kit::store::{Store, StoreError};
-use crate::mail::{Address, Timestamp};
-use crate::suppression::{Added, AddressKey, Entry, EntryId, NewEntry, Reason};
+use crate::mail::{Address, ListId, Timestamp};
+use crate::suppression::{Added, AddressKey, Entry, EntryId, NewEntry, Reason, Scope};
 
 /// The format of the tables below.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Times are microseconds since 1970. `key` is the address as the suppression list compares it.
-/// `before` is the entry of the list that a record changed: empty where there was none.
+/// `before` is the entry of the list that a record changed: empty where there was none. `list_id`
+/// is the list whose mail the record's entry is for; null for all mail.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS feedback_meta (
         one     INTEGER PRIMARY KEY CHECK (one = 1),
@@ -59,6 +60,7 @@ const SCHEMA: &str = "
         undone_at  INTEGER,
         undone_by  INTEGER,
         before     TEXT,
+        list_id    TEXT,
         UNIQUE (mail, event)
     );
     CREATE INDEX IF NOT EXISTS feedback_key ON feedback (key);
@@ -67,9 +69,12 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS feedback_import_of ON feedback (import);
 ";
 
+/// What format 1 lacks: all entries that its records made are for all mail.
+const COMPLETE: &str = "ALTER TABLE feedback ADD COLUMN list_id TEXT";
+
 /// What [`logged`] takes.
 const COLUMNS: &str = "id, import, read_at, mail, event, message_id, at, kind, class, status, hard, named, text, \
-                       address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before";
+                       address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before, list_id";
 
 /// The log in one state database. Its users share one connection.
 #[derive(Debug)]
@@ -187,8 +192,10 @@ impl Tables for Open<'_, '_> {
         let key = record.address.as_ref().map(AddressKey::from);
         self.change(
             "INSERT INTO feedback (import, read_at, mail, event, message_id, at, kind, class, status, hard, named,
-                 text, key, address, campaign, run, row, found_by, trusted, action, effect)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                 text, key, address, campaign, run, row, found_by, trusted, action, effect,
+                 list_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
+                 ?22)",
             params![
                 import.cast_signed(),
                 now.0,
@@ -211,6 +218,7 @@ impl Tables for Open<'_, '_> {
                 record.trusted,
                 record.action.as_str(),
                 Effect::None.as_str(),
+                record.scope.list().map(ListId::as_str),
             ],
         )?;
         Ok(self.last_id())
@@ -242,16 +250,16 @@ impl Tables for Open<'_, '_> {
         })
     }
 
-    fn entry(&mut self, key: &str) -> Result<Option<Entry>, StoreError> {
-        self.done(suppressions::get(self.db, key))
+    fn entry(&mut self, key: &str, scope: &Scope) -> Result<Option<Entry>, StoreError> {
+        self.done(suppressions::get(self.db, key, scope))
     }
 
     fn add_entry(&mut self, entry: &NewEntry, now: Timestamp) -> Result<Added, StoreError> {
         self.done(Upsert::new(self.db).and_then(|mut upsert| upsert.add(entry, now)))
     }
 
-    fn put_entry(&mut self, key: &str, entry: Option<&Entry>) -> Result<(), StoreError> {
-        self.done(suppressions::put(self.db, key, entry))
+    fn put_entry(&mut self, key: &str, scope: &Scope, entry: Option<&Entry>) -> Result<(), StoreError> {
+        self.done(suppressions::put(self.db, key, scope, entry))
     }
 }
 
@@ -292,6 +300,7 @@ fn logged(row: &Row<'_>) -> rusqlite::Result<Logged> {
             by: by.and_then(|by| By::ALL.into_iter().find(|own| own.as_str() == by)),
             trusted: row.get(18)?,
             action,
+            scope: Scope::of_word(row.get_ref(24)?.as_str_or_null()?.unwrap_or_default()),
         },
         effect,
         undone: undone_at.map(Timestamp).zip(row.get::<_, Option<i64>>(22)?.map(i64::cast_unsigned)),
@@ -302,7 +311,7 @@ fn logged(row: &Row<'_>) -> rusqlite::Result<Logged> {
 /// An entry as text.
 fn written(entry: &Entry) -> String {
     json!({
-        "key": entry.key.as_str(), "email": entry.email, "reason": entry.reason.as_str(), "source": entry.source,
+        "key": entry.key.as_str(), "list_id": entry.scope.as_str(), "email": entry.email, "reason": entry.reason.as_str(), "source": entry.source,
         "added": entry.added.0, "lifetime": entry.lifetime.map(suppressions::micros),
         "expires": entry.expires.map(|at| at.0),
     })
@@ -320,6 +329,8 @@ fn read_entry(text: &str) -> Option<Entry> {
     Some(Entry {
         id: EntryId(0),
         key: AddressKey::from_store(word("key")?),
+        // Format 1 wrote none.
+        scope: Scope::of_word(value["list_id"].as_str().unwrap_or_default()),
         email: word("email")?,
         reason,
         source: word("source")?,
@@ -329,7 +340,8 @@ fn read_entry(text: &str) -> Option<Entry> {
     })
 }
 
-/// Creates the tables where they are missing, and checks their format.
+/// Creates the tables where they are missing, completes those of an earlier format, and checks that
+/// the format is no later one.
 pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
     let failed = |error| error::sqlite(store, "create the tables of feedback in", error);
     let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
@@ -339,10 +351,16 @@ pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreErr
         db.query_row("SELECT version FROM feedback_meta", [], |row| row.get(0)).optional()
     };
     // First without a write lock: an existing log can be opened while somebody writes.
-    if version(db).map_err(failed)?.is_none() {
+    if version(db).map_err(failed)?.is_none_or(|found| found < FORMAT) {
         let tables = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        // Another process may have been first.
+        let earlier = version(&tables).map_err(failed)?;
         tables.execute_batch(SCHEMA).map_err(failed)?;
         tables.execute("INSERT OR IGNORE INTO feedback_meta VALUES (1, ?1)", [FORMAT]).map_err(failed)?;
+        if earlier.is_some_and(|earlier| earlier < FORMAT) {
+            tables.execute_batch(COMPLETE).map_err(failed)?;
+            tables.execute("UPDATE feedback_meta SET version = ?1", [FORMAT]).map_err(failed)?;
+        }
         tables.commit().map_err(failed)?;
     }
     match version(db).map_err(failed)? {

@@ -4,19 +4,23 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OptionalExtension, Row, Statement, ToSql, Transaction, TransactionBehavior, params,
+};
 
 use super::error::{self, STATE};
 use super::file;
 use crate::kit::store::{Store, StoreError};
-use crate::mail::{Domain, Timestamp};
+use crate::mail::{Domain, ListId, Timestamp};
 use crate::suppression::{
-    Added, AddressKey, Change, Entry, EntryId, Filter, ImportCounts, NewEntry, Reason, Suppressions,
+    Added, AddressKey, Change, Entry, EntryId, Filter, ImportCounts, NewEntry, Reason, Scope, Suppressions,
 };
 
 /// The format of the tables below.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
+/// `list_id` is null for an entry for all mail. `key` is the address as the list compares it and,
+/// where there is a list, its id after a blank (`Scope::place`): so one index finds both.
 /// Times are microseconds since 1970, `lifetime` is in microseconds; both are null for a permanent
 /// entry. `change` is the change number of the transaction that added the entry or renewed it last;
 /// `suppression_meta` holds the last one.
@@ -30,7 +34,8 @@ const SCHEMA: &str = "
         added    INTEGER NOT NULL,
         lifetime INTEGER,
         expires  INTEGER,
-        change   INTEGER NOT NULL
+        change   INTEGER NOT NULL,
+        list_id  TEXT
     );
     CREATE INDEX IF NOT EXISTS suppression_change ON suppression (change);
     CREATE TABLE IF NOT EXISTS suppression_meta (
@@ -39,6 +44,10 @@ const SCHEMA: &str = "
         change  INTEGER NOT NULL
     );
 ";
+
+/// What format 1 lacks: all its entries are for all mail. No row is written again, and programs
+/// that know format 1 only refuse the list from now on.
+const COMPLETE: &str = "ALTER TABLE suppression ADD COLUMN list_id TEXT";
 
 /// Rows written in one transaction. The capacity ledger of a running send waits for it: a few tens
 /// of milliseconds.
@@ -93,12 +102,12 @@ impl Suppressions for SqliteList {
         Ok(counts)
     }
 
-    fn remove(&self, key: &AddressKey) -> Result<bool, StoreError> {
+    fn remove(&self, key: &AddressKey, scope: &Scope) -> Result<bool, StoreError> {
         let failed = self.failed("remove an entry from");
         let db = &mut *self.lock();
         let transaction = begin(db).map_err(&failed)?;
-        let rows =
-            transaction.execute("DELETE FROM suppression WHERE key = ?1", [key.as_str()]).map_err(&failed)?;
+        let delete = "DELETE FROM suppression WHERE key = ?1";
+        let rows = transaction.execute(delete, [&*scope.place(key.as_str())]).map_err(&failed)?;
         if rows > 0 {
             count_change(&transaction).map_err(&failed)?;
         }
@@ -106,21 +115,33 @@ impl Suppressions for SqliteList {
         Ok(rows > 0)
     }
 
-    fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
-        get(&self.lock(), key).map_err(self.failed("look up an address in"))
+    fn get(&self, key: &str, scope: &Scope) -> Result<Option<Entry>, StoreError> {
+        get(&self.lock(), key, scope).map_err(self.failed("look up an address in"))
+    }
+
+    fn of_address(&self, key: &str) -> Result<Vec<Entry>, StoreError> {
+        let read = |db: &Connection| -> rusqlite::Result<Vec<Entry>> {
+            // What follows a key in its places is a blank: the character before `!`.
+            let mut select = db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM suppression WHERE key >= ?1 AND key < ?1 || '!' ORDER BY key"
+            ))?;
+            select.query_map([key], entry)?.collect()
+        };
+        read(&self.lock()).map_err(self.failed("look up an address in"))
     }
 
     fn page(&self, filter: &Filter, after: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
         let read = |db: &Connection| -> rusqlite::Result<Vec<Entry>> {
-            let Filter { reason, source, domain, live_at } = filter;
+            let Filter { reason, source, domain, scope, live_at } = filter;
             let mut select = db.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM suppression
                  WHERE key > ?1
                    AND (?2 IS NULL OR reason = ?2)
                    AND (?3 IS NULL OR source = ?3)
-                   AND (?4 IS NULL OR substr(key, instr(key, '@') + 1) = ?4)
+                   AND (?4 IS NULL OR substr({ADDRESS}, instr(key, '@') + 1) = ?4)
                    AND (?5 IS NULL OR expires IS NULL OR expires > ?5)
-                 ORDER BY key LIMIT ?6"
+                   AND (?6 IS NULL OR coalesce(list_id, '') = ?6)
+                 ORDER BY key LIMIT ?7"
             ))?;
             let values = params![
                 after,
@@ -128,6 +149,7 @@ impl Suppressions for SqliteList {
                 source,
                 domain.as_ref().map(Domain::as_str),
                 live_at.map(|moment| moment.0),
+                scope.as_ref().map(Scope::as_str),
                 i64::try_from(most).unwrap_or(i64::MAX),
             ];
             select.query_map(values, entry)?.collect()
@@ -137,7 +159,7 @@ impl Suppressions for SqliteList {
 
     fn count_live(&self, now: Timestamp) -> Result<u64, StoreError> {
         let count = "SELECT count(*) FROM suppression WHERE expires IS NULL OR expires > ?1";
-        number(&self.lock(), count, now.0).map_err(self.failed("count the entries of"))
+        number(&self.lock(), count, params![now.0]).map_err(self.failed("count the entries of"))
     }
 
     fn restart_time(&self, entries: &[EntryId], now: Timestamp) -> Result<u64, StoreError> {
@@ -183,35 +205,48 @@ impl Suppressions for SqliteList {
         }
     }
 
-    fn live_keys(&self, now: Timestamp, each: &mut dyn FnMut(&str)) -> Result<u64, StoreError> {
+    fn live_keys(
+        &self,
+        list: Option<&ListId>,
+        now: Timestamp,
+        each: &mut dyn FnMut(&str),
+    ) -> Result<u64, StoreError> {
         let mut read = |db: &Connection| -> rusqlite::Result<u64> {
             let transaction = db.unchecked_transaction()?;
             let change = last_change(&transaction)?;
-            let mut select = transaction
-                .prepare_cached("SELECT key FROM suppression WHERE expires IS NULL OR expires > ?1")?;
-            let mut rows = select.query([now.0])?;
+            let mut select = transaction.prepare_cached(&format!(
+                "SELECT key FROM suppression WHERE {FOR_MAIL_OF_2} AND (expires IS NULL OR expires > ?1)"
+            ))?;
+            let mut rows = select.query(params![now.0, list.map(ListId::as_str)])?;
             while let Some(row) = rows.next()? {
-                each(row.get_ref(0)?.as_str()?);
+                each(address(row.get_ref(0)?.as_str()?));
             }
             Ok(change)
         };
         read(&self.lock()).map_err(self.failed("read"))
     }
 
-    fn changes(&self, seen: u64, each: &mut dyn FnMut(Change<'_>)) -> Result<u64, StoreError> {
+    fn changes(
+        &self,
+        list: Option<&ListId>,
+        seen: u64,
+        each: &mut dyn FnMut(Change<'_>),
+    ) -> Result<u64, StoreError> {
         let mut read = |db: &Connection| -> rusqlite::Result<u64> {
             let transaction = db.unchecked_transaction()?;
             let last = last_change(&transaction)?;
             if last <= seen {
                 return Ok(last);
             }
-            let mut select = transaction.prepare_cached(
-                "SELECT key, reason, source, expires FROM suppression WHERE change > ?1 ORDER BY change",
-            )?;
-            let mut rows = select.query([seen.cast_signed()])?;
+            let mut select = transaction.prepare_cached(&format!(
+                "SELECT key, reason, source, expires, list_id FROM suppression
+                 WHERE change > ?1 AND {FOR_MAIL_OF_2} ORDER BY change"
+            ))?;
+            let mut rows = select.query(params![seen.cast_signed(), list.map(ListId::as_str)])?;
             while let Some(row) = rows.next()? {
                 each(Change {
-                    key: row.get_ref(0)?.as_str()?,
+                    key: address(row.get_ref(0)?.as_str()?),
+                    is_of_list: row.get_ref(4)?.as_str_or_null()?.is_some(),
                     reason: row.get_ref(1)?.as_str()?,
                     source: row.get_ref(2)?.as_str()?,
                     expires: row.get::<_, Option<i64>>(3)?.map(Timestamp),
@@ -222,14 +257,26 @@ impl Suppressions for SqliteList {
         read(&self.lock()).map_err(self.failed("read"))
     }
 
-    fn count_changes(&self, since: u64) -> Result<u64, StoreError> {
-        let count = "SELECT count(*) FROM suppression WHERE change > ?1";
-        number(&self.lock(), count, since.cast_signed()).map_err(self.failed("count the entries of"))
+    fn count_changes(&self, list: Option<&ListId>, since: u64) -> Result<u64, StoreError> {
+        let count = format!("SELECT count(*) FROM suppression WHERE change > ?1 AND {FOR_MAIL_OF_2}");
+        number(&self.lock(), &count, params![since.cast_signed(), list.map(ListId::as_str)])
+            .map_err(self.failed("count the entries of"))
     }
 }
 
+/// The entries for all mail, and those for that of the list `?2`, if there is one.
+const FOR_MAIL_OF_2: &str = "(list_id IS NULL OR list_id = ?2)";
+
+/// The key of an entry's address.
+const ADDRESS: &str = "substr(key, 1, length(key) - coalesce(length(list_id) + 1, 0))";
+
 /// What [`entry`] takes.
-const COLUMNS: &str = "id, key, email, reason, source, added, lifetime, expires";
+const COLUMNS: &str = "id, key, email, reason, source, added, lifetime, expires, list_id";
+
+/// The key of the address in a place.
+fn address(place: &str) -> &str {
+    place.split_once(' ').map_or(place, |(address, _)| address)
+}
 
 /// The entry in a row of [`COLUMNS`].
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -237,7 +284,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let lifetime: Option<i64> = row.get(6)?;
     Ok(Entry {
         id: EntryId(row.get::<_, i64>(0)?.cast_unsigned()),
-        key: AddressKey::from_store(row.get(1)?),
+        key: AddressKey::from_store(address(row.get_ref(1)?.as_str()?).to_owned()),
+        scope: Scope::of_word(row.get_ref(8)?.as_str_or_null()?.unwrap_or_default()),
         email: row.get(2)?,
         reason,
         source: row.get(4)?,
@@ -247,44 +295,51 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// The entry with this key.
-pub(super) fn get(db: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
+/// The entry of the address with this key for this mail.
+pub(super) fn get(db: &Connection, key: &str, scope: &Scope) -> rusqlite::Result<Option<Entry>> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM suppression WHERE key = ?1"))?
-        .query_row([key], entry)
+        .query_row([&*scope.place(key)], entry)
         .optional()
 }
 
-/// Makes the entry with this key what is given; none removes it.
-pub(super) fn put(transaction: &Transaction<'_>, key: &str, entry: Option<&Entry>) -> rusqlite::Result<()> {
+/// Makes the entry of the address with this key for this mail what is given; none removes it.
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    key: &str,
+    scope: &Scope,
+    entry: Option<&Entry>,
+) -> rusqlite::Result<()> {
+    let place = scope.place(key);
     let Some(entry) = entry else {
-        let removed = transaction.execute("DELETE FROM suppression WHERE key = ?1", [key])?;
+        let removed = transaction.execute("DELETE FROM suppression WHERE key = ?1", [&*place])?;
         return if removed > 0 { count_change(transaction) } else { Ok(()) };
     };
     count_change(transaction)?;
     transaction
         .execute(
-            "INSERT INTO suppression (key, email, reason, source, added, lifetime, expires, change)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT change FROM suppression_meta))
+            "INSERT INTO suppression (key, email, reason, source, added, lifetime, expires, list_id, change)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT change FROM suppression_meta))
              ON CONFLICT (key) DO UPDATE SET
                  email = excluded.email, reason = excluded.reason, source = excluded.source,
                  added = excluded.added, lifetime = excluded.lifetime, expires = excluded.expires,
                  change = excluded.change",
             params![
-                key,
+                place,
                 entry.email,
                 entry.reason.as_str(),
                 entry.source,
                 entry.added.0,
                 entry.lifetime.map(micros),
                 entry.expires.map(|at| at.0),
+                scope.list().map(ListId::as_str),
             ],
         )
         .map(drop)
 }
 
-/// The one number that `select` gives for `value`.
-fn number(db: &Connection, select: &str, value: i64) -> rusqlite::Result<u64> {
-    db.prepare_cached(select)?.query_row([value], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+/// The one number that `select` gives for `values`.
+fn number(db: &Connection, select: &str, values: &[&dyn ToSql]) -> rusqlite::Result<u64> {
+    db.prepare_cached(select)?.query_row(values, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
 /// The last change number.
@@ -299,7 +354,8 @@ fn count_change(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute("UPDATE suppression_meta SET change = change + 1", []).map(drop)
 }
 
-/// Creates the tables where they are missing, and checks their format.
+/// Creates the tables where they are missing, completes those of an earlier format, and checks that
+/// the format is no later one.
 pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
     let sqlite = |error| error::sqlite(store, "open the suppression list in", error);
     let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
@@ -310,12 +366,18 @@ pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreErr
     };
     // First without a write lock: an existing list can be opened while somebody writes.
     let mut found = version(db).map_err(sqlite)?;
-    if found.is_none() {
+    if found.is_none_or(|found| found < FORMAT) {
         let transaction = begin(db).map_err(sqlite)?;
+        // Another process may have been first.
+        let earlier = version(&transaction).map_err(sqlite)?;
         transaction.execute_batch(SCHEMA).map_err(sqlite)?;
         transaction
             .execute("INSERT OR IGNORE INTO suppression_meta VALUES (1, ?1, 0)", [FORMAT])
             .map_err(sqlite)?;
+        if earlier.is_some_and(|earlier| earlier < FORMAT) {
+            transaction.execute_batch(COMPLETE).map_err(sqlite)?;
+            transaction.execute("UPDATE suppression_meta SET version = ?1", [FORMAT]).map_err(sqlite)?;
+        }
         transaction.commit().map_err(sqlite)?;
         found = version(db).map_err(sqlite)?;
     }
@@ -350,8 +412,8 @@ impl<'a> Upsert<'a> {
         let largest_id =
             transaction.query_row("SELECT coalesce(max(id), 0) FROM suppression", [], |row| row.get(0))?;
         let insert = transaction.prepare(
-            "INSERT INTO suppression (key, email, reason, source, added, lifetime, expires, change)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO suppression (key, email, reason, source, added, lifetime, expires, change, list_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (key) DO UPDATE SET
                  email = excluded.email, reason = excluded.reason, source = excluded.source,
                  added = excluded.added, change = excluded.change,
@@ -368,7 +430,7 @@ impl<'a> Upsert<'a> {
         let lifetime = entry.lifetime().map(|lifetime| now + lifetime).map(|end| end.since(now));
         let key = AddressKey::from(&entry.address);
         let values = params![
-            key.as_str(),
+            entry.scope.place(key.as_str()),
             entry.email,
             entry.reason.as_str(),
             entry.source,
@@ -376,6 +438,7 @@ impl<'a> Upsert<'a> {
             lifetime.map(micros),
             lifetime.map(|lifetime| (now + lifetime).0),
             self.change.cast_signed(),
+            entry.scope.list().map(ListId::as_str),
         ];
         let id = self.insert.query_row(values, |row| row.get::<_, i64>(0)).optional()?;
         Ok(match id {

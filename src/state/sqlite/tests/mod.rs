@@ -7,3 +7,4 @@ mod life;
 mod property;
 mod results;
 mod suppressions;
+mod upgrade;

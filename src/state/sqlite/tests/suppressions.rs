@@ -45,7 +45,7 @@ fn a_damaged_page_is_an_error_that_names_the_file() {
     bytes[20_000..].iter_mut().for_each(|byte| *byte = 0xa5);
     fs::write(&path, &bytes).unwrap();
     let opened = SqliteList::open(&path);
-    let error = opened.and_then(|list| Checker::open(std::sync::Arc::new(list), NOW)).unwrap_err();
+    let error = opened.and_then(|list| Checker::open(std::sync::Arc::new(list), None, NOW)).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
     assert!(error.to_string().contains("state.db") && error.hint().is_some());
 }
