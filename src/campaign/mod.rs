@@ -42,6 +42,7 @@ mod units;
 mod unsubscribe;
 mod variants;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -193,7 +194,12 @@ impl Campaign {
         let parsed = Self::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
             match error.span().and_then(|span| given.setting_at(span.start, text)) {
                 Some((key, value)) => CampaignError::toml_in_setting(path, key, value, &error),
-                None => CampaignError::toml(path, text, &error),
+                None => {
+                    let toml = CampaignError::toml(path, text, &error);
+                    let words = error.span().filter(|_| error.message().trim() == toml_error::NO_WORD);
+                    let words = words.and_then(|span| Self::words_at(span, text, path, given));
+                    CampaignError { hint: words.or(toml.hint), ..toml }
+                }
             }
         });
         let mut campaign = parsed?;
@@ -223,6 +229,16 @@ impl Campaign {
     ) -> CampaignError {
         let error = CampaignError::at_part(&self.path, key, part, problem, hint);
         if self.parameters.set.contains_key(key) { error.in_setting(key) } else { error }
+    }
+
+    /// The words that may be written at `span`, where only some may: the reader names them for a
+    /// text that is none of them.
+    fn words_at(span: Range<usize>, text: &str, path: &Path, given: &Parameters) -> Option<String> {
+        let asking = format!("{}\"?\"{}", text.get(..span.start)?, text.get(span.end..)?);
+        let (table, _) = given.apply(&asking, path).ok()?;
+        let error = Self::deserialize(toml::de::Deserializer::from(table)).err()?;
+        let words = error.message().strip_prefix("unknown variant `?`, expected ")?;
+        Some(format!("write {words}, in quotes"))
     }
 
     /// The folder that relative paths start from.

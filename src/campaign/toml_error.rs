@@ -2,6 +2,9 @@
 
 use crate::kit::nearest::nearest;
 
+/// What the reader says where one of several words is needed and the value is no text.
+pub(super) const NO_WORD: &str = "wanted string or table";
+
 /// A problem, and what to do where that is known.
 pub(super) type Said = (String, Option<String>);
 
@@ -57,8 +60,7 @@ fn missing(message: &str) -> Option<Said> {
 
 /// A value of another type: `invalid type: string "many", expected u64`.
 fn wrong_type(message: &str, key: Option<&str>) -> Option<Said> {
-    // What the reader says of words where there is no text.
-    if message == "wanted string or table" {
+    if message == NO_WORD {
         let what = key.map_or("the value".to_owned(), |key| format!("`{key}`"));
         return Some((format!("{what} must be a text in quotes"), None));
     }

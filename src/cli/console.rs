@@ -208,7 +208,11 @@ fn describe(snapshot: &Snapshot) -> String {
     // What the rest waits for is no rate, and no time follows from one.
     let left = snapshot.planned.saturating_sub(snapshot.done);
     if snapshot.waiting_for_retry > 0 && snapshot.waiting_for_retry >= left {
-        text.push_str(", the rest waits to be tried again");
+        text.push_str(if snapshot.held_by.is_some() {
+            ", waiting"
+        } else {
+            ", the rest waits to be tried again"
+        });
     } else {
         text.push_str(&format!(", {}/s", grouped(snapshot.per_second.round() as u64)));
         match (snapshot.time_left, &snapshot.held_by) {
@@ -258,6 +262,6 @@ mod tests {
         };
         assert_eq!(describe(&snapshot), format!("90 accepted, 0/s, waiting ({dead})"));
         let snapshot = Snapshot { waiting_for_retry: 10, ..snapshot };
-        assert!(describe(&snapshot).ends_with(&format!("the rest waits to be tried again ({dead})")));
+        assert_eq!(describe(&snapshot), format!("90 accepted, 10 to retry, waiting ({dead})"));
     }
 }

@@ -103,6 +103,7 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;
         if let Some(place) = &self.place {
+            let place = place.strip_prefix("./").unwrap_or(place);
             write!(f, "\n  --> {}", outside_text::line(place))?;
         }
         if let Some((number, column, text)) = &self.line {

@@ -136,7 +136,8 @@ pub(super) fn exit(outcome: Outcome) -> Exit {
 }
 
 fn shown(dir: &RunDir) -> String {
-    format!("{}/*.parquet", dir.results().display())
+    let results = dir.results();
+    format!("{}/*.parquet", results.strip_prefix(".").unwrap_or(&results).display())
 }
 
 /// How a run is, in words.

@@ -19,13 +19,14 @@ pub(crate) struct Causes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Given {
     times: u64,
-    first: Box<str>,
+    /// As it was given first, and where.
+    first: (Box<str>, Box<str>),
 }
 
 /// A reason that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cause<'a> {
-    /// The reason, without the value.
+    /// The reason; without its value where it was given more than once.
     pub why: &'a str,
     /// How often.
     pub rows: u64,
@@ -36,11 +37,12 @@ pub(crate) struct Cause<'a> {
 impl Causes {
     /// Counts a reason that was given at `place`.
     pub(crate) fn add(&mut self, why: &str, place: impl FnOnce() -> String) {
-        let why = without_value(why);
-        if let Some(given) = self.counts.get_mut(&*why) {
+        let cause = without_value(why);
+        if let Some(given) = self.counts.get_mut(&*cause) {
             given.times += 1;
         } else if self.counts.len() < MOST {
-            self.counts.insert(why.into(), Given { times: 1, first: place().into() });
+            let first = (why.into(), place().into());
+            self.counts.insert(cause.into(), Given { times: 1, first });
         } else {
             self.more += 1;
         }
@@ -49,7 +51,10 @@ impl Causes {
     /// At most so many reasons, the most frequent first, and how often others were given.
     pub(crate) fn top(&self, most: usize) -> (Vec<Cause<'_>>, u64) {
         let mut sorted: Vec<Cause<'_>> = (self.counts.iter())
-            .map(|(why, given)| Cause { why, rows: given.times, example: &given.first })
+            .map(|(cause, Given { times, first: (why, example) })| {
+                let why = if *times == 1 { why } else { cause };
+                Cause { why, rows: *times, example }
+            })
             .collect();
         sorted.sort_by_key(|cause| std::cmp::Reverse(cause.rows));
         let rest: u64 = sorted.iter().skip(most).map(|cause| cause.rows).sum();
@@ -99,6 +104,18 @@ mod tests {
         let expected = vec![cause("no `@`", 2, "a.csv, row 0"), cause("too long", 2, "a.csv, row 1")];
         assert_eq!((top, more), (expected, 1_001));
         assert_eq!(causes.counts.len(), MOST);
+    }
+
+    #[test]
+    fn a_reason_that_was_given_once_keeps_its_value() {
+        let mut causes = Causes::default();
+        let add = |causes: &mut Causes, name: &str| {
+            causes.add(&format!("bad address: `{name}` is not a domain name"), String::new);
+        };
+        add(&mut causes, "x y");
+        assert_eq!(causes.top(1).0[0].why, "bad address: `x y` is not a domain name");
+        add(&mut causes, "z");
+        assert_eq!(causes.top(1).0[0].why, "bad address: `…` is not a domain name");
     }
 
     #[test]

@@ -121,7 +121,8 @@ pub struct Cause {
     /// What they ended as.
     #[serde(serialize_with = "as_word")]
     pub disposition: Disposition,
-    /// The reason, without the value that it names; `None` for all reasons that are not listed.
+    /// The reason, without the value that it names where it was given more than once; `None` for
+    /// all reasons that are not listed.
     pub why: Option<String>,
     /// How many.
     pub rows: u64,

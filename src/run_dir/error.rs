@@ -69,7 +69,8 @@ pub enum RunDirError {
 
 impl RunDirError {
     /// What to do, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
+        let again = "`mailrun send` starts it again once the cause is fixed";
         match self {
             Self::Io { source, .. } => io_hint(source),
             Self::Locked { .. } => {
@@ -81,9 +82,12 @@ impl RunDirError {
             ),
             Self::Ambiguous { .. } => Some("give more letters of the run id"),
             Self::NoManifest(_) => Some("the run stopped before it began: `mailrun send` starts it again"),
-            Self::NotStarted { .. } | Self::RefusedBefore(_) => {
-                Some("`mailrun send` starts it again once the cause is fixed")
+            // What the refusal advised comes before what is always true.
+            Self::NotStarted { refused, .. } => {
+                let advice = refused.as_ref().and_then(|refused| refused.hint.as_deref());
+                Some(advice.unwrap_or(again))
             }
+            Self::RefusedBefore(start) => Some(start.refused.hint.as_deref().unwrap_or(again)),
             Self::Manifest(error) => error.hint(),
         }
     }

@@ -18,7 +18,7 @@ fn a_raised_capacity_is_said_to_wait_until_it_is_set() {
     let said = send("b", 72_000);
     assert!(said.contains(held), "{said}");
     assert!(said.contains("`mailrun capacity set default --per-hour 72000 --burst-percent 25`"), "{said}");
-    let planned = dir.run(&["plan", "b.toml"]).ended(0).stdout();
+    let planned = dir.run(&["plan", "b.toml", "--edition", "next"]).ended(0).stdout();
     assert!(planned.contains(held), "{planned}");
     let planned =
         serde_json::from_str::<serde_json::Value>(&dir.run(&["plan", "b.toml", "--json"]).ended(0).stdout())

@@ -44,7 +44,7 @@ fn a_list_with_too_many_invalid_rows_is_refused_before_anything_is_sent() {
     for _ in 0..2 {
         dir.run(&["send", &file])
             .ended(2)
-            .says("1 of 4 rows are invalid (25.0 %)")
+            .says("1 of 4 rows is invalid (25.0 %)")
             .says("max-invalid-percent");
     }
     assert_eq!(relay.stats().connections, 0);

@@ -25,6 +25,7 @@ fn check_trace(dir: &Dir, why: &str) {
     assert!(status.contains(&format!("\nhint: {hint}\n")), "{status}");
     assert!(!status.contains("nothing was sent"), "said once: {status}");
     let results = dir.run(&["results", "one"]).ended(2).says("has sent nothing: it was refused at").says(why);
+    let results = results.says(&format!("hint: {hint}\n"));
     assert!(!results.stderr().contains("is not known"), "{}", results.stderr());
     dir.run(&["retry", "one", "--disposition", "deferred"]).ended(2).says("has sent nothing");
 }

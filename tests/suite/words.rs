@@ -31,7 +31,8 @@ fn an_error_in_the_campaign_file_shows_its_line() {
     dir.run(&["plan", &file]).ended(2).says("`port` is the text \"nine\", and must be a whole number");
     dir.write(&file, text.replace("id = \"c\"", "id = \"c\"\nkind = 5"));
     let ran = dir.run(&["plan", &file]).ended(2);
-    ran.says("error: `kind` must be a text in quotes\n  --> c.toml:3:8\n   |\n 3 | kind = 5\n");
+    ran.says("error: `kind` must be a text in quotes\n  --> c.toml:3:8\n   |\n 3 | kind = 5\n")
+        .says("hint: write one of `news`, `update`, `alarm`, in quotes\n");
     dir.write(&file, text.replace("port = 9", "port = 99999"));
     dir.run(&["plan", &file]).ended(2).says("`port` is `99999`, and must be a whole number from 0 to 65535");
     dir.write(&file, text + "[stop]\nmax-invalid-percent = 200\n");

@@ -44,9 +44,10 @@ fn share_of_rows(stop: &Stop, counts: &Counts) -> Vec<Finding> {
     let percent = counts.invalid as f64 * 100.0 / counts.rows.max(1) as f64;
     if percent > stop.max_invalid_percent {
         let seen = format!(
-            "{} of {} invalid ({percent:.1} %), and `[stop] max-invalid-percent` is {}",
+            "{} of {} {} invalid ({percent:.1} %), and `[stop] max-invalid-percent` is {}",
             grouped(counts.invalid),
-            counted(counts.rows, "row is", "rows are"),
+            counted(counts.rows, "row", "rows"),
+            if counts.invalid == 1 { "is" } else { "are" },
             stop.max_invalid_percent
         );
         findings.push(Finding::new(Id::TooManyInvalid, seen).fix(
