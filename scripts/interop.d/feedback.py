@@ -1,10 +1,11 @@
-"""What came back as tables: pyarrow, DuckDB and Polars read them, and agree with what was read."""
+"""What came back as tables: pyarrow, DuckDB, pandas and Polars read them, and agree with what was read."""
 
 import json
 import os
 import subprocess
 
 import duckdb
+import pandas
 import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,10 +65,15 @@ def check(folder, result, messages):
     same("events by Polars", sorted(frame.select("kind", "class", "effect").iter_rows()), wanted)
     holds("day" in frame.columns, "Polars finds no day in the folders' names")
 
+    by_pandas = pandas.read_parquet(folder / "state" / "feedback")
+    same("events by pandas", sorted(by_pandas[["kind", "class", "effect"]].itertuples(index=False, name=None)), wanted)
+    holds("day" in by_pandas.columns, "pandas finds no day in the folders' names")
+    same("outcomes by pandas", pandas.read_parquet(joined["file"])["outcome"].value_counts()["bounced_later"], 2)
+
     joined = pq.read_table(joined["file"]).to_pylist()
     same("rows with feedback", len(joined), len(result.rows))
     later = {row["email"]: row["bounced_later_class"] for row in joined if row["outcome"] == "bounced_later"}
     same("rows that bounced later", sorted(later.values()), ["bad_mailbox", "mailbox_full"])
     places = {(row["source_file"], row["row"]) for row in joined if row["bounced_later_at"]}
     same("places in the tables", {(row["source_file"], row["row"]) for row in frame.iter_rows(named=True) if row["run"]}, places)
-    ok("pyarrow, DuckDB and Polars read the tables of what came back, and the results joined with it")
+    ok("pyarrow, DuckDB, pandas and Polars read the tables of what came back, and the results joined with it")
