@@ -6,14 +6,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use chrono::Days;
 use serde::{Deserialize, Serialize};
 
 use super::error::JobError;
 use super::open::Job;
 use super::workspace::Workspace;
 use crate::campaign::RouteKind;
+use crate::feedback::reputation::{Reading, Subject};
 use crate::feedback::{Action, Effect, FeedbackLog, Kind, Logged};
 use crate::kit::file::{self, PRIVATE};
 use crate::kit::store::StoreError;
@@ -36,6 +39,8 @@ const GROUPS: usize = 20;
 /// Records read at once.
 const PAGE: usize = 5_000;
 const DAY: i64 = 86_400;
+/// What providers said so many days ago counts.
+const READING_DAYS: u64 = 7;
 
 /// What became of the mails of a run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -179,6 +184,29 @@ impl Job<'_> {
             groups.add(tally.from == from, egress, provider(domain), record.at.seconds() / DAY, counts);
         })?;
         Ok(groups.of(&from))
+    }
+}
+
+impl Job<'_> {
+    /// What providers said in the last days of the From domain and those above it, and of the
+    /// addresses among `groups`; of all addresses where a relay sends from its own.
+    pub(super) fn readings(&self, groups: &[Group]) -> Result<Vec<Reading>, JobError> {
+        // To look is no reason to create a state.
+        if !self.workspace.state_file()?.exists() {
+            return Ok(Vec::new());
+        }
+        let first = self.workspace.clock().wall().to_utc().date_naive() - Days::new(READING_DAYS);
+        let from = self.campaign().sender.from.address.domain().as_str();
+        let own: Vec<IpAddr> = groups.iter().filter_map(|group| group.name.parse().ok()).collect();
+        let mut readings = self.workspace.state()?.readings()?.since(first)?;
+        readings.retain(|reading| match &reading.subject {
+            Subject::Ip(ip) => own.is_empty() || own.contains(ip),
+            Subject::Domain(domain) => {
+                let below = from.strip_suffix(domain.as_str());
+                below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+            }
+        });
+        Ok(readings)
     }
 }
 

@@ -1,8 +1,11 @@
 //! How receivers took the sender's mail of the last days, against the limits that providers
 //! publish.
 
+use std::collections::BTreeMap;
+
 use super::finding::{Finding, Id};
 use super::sender::dmarc::walk::by_suffix_list;
+use crate::feedback::reputation::{Reading, Verdict};
 use crate::kit::text::{counted, grouped};
 
 /// The days that rates are formed over, up to now.
@@ -115,6 +118,43 @@ fn of_group(group: &Group) -> Vec<Finding> {
     findings
 }
 
+/// What providers say of the sender's addresses and domain: of each, what they said last. The
+/// readings are in the order of days.
+pub(crate) fn of_readings(readings: &[Reading]) -> Vec<Finding> {
+    let last: BTreeMap<_, &Reading> =
+        readings.iter().map(|reading| ((reading.observer, &reading.subject), reading)).collect();
+    let mut findings: Vec<Finding> = last.values().filter_map(|reading| of_reading(reading)).collect();
+    if findings.is_empty() && !last.is_empty() {
+        let seen = format!(
+            "nothing bad of {}",
+            counted(last.len() as u64, "address or domain", "addresses and domains")
+        );
+        findings.push(Finding::new(Id::ReputationProviders, seen));
+    }
+    findings
+}
+
+/// What is bad in a reading, if anything is.
+fn of_reading(reading: &Reading) -> Option<Finding> {
+    let complaints = reading.complaints.map(|rate| rate.percent).filter(|percent| *percent > COMPLAINTS);
+    let verdict = reading.verdict.filter(|verdict| !matches!(verdict, Verdict::Green | Verdict::High));
+    let traps = reading.trap_hits.filter(|hits| *hits > 0);
+    let parts = [
+        verdict.map(|verdict| verdict.as_str().to_owned()),
+        complaints.map(|percent| format!("{percent:.2} % complaints")),
+        traps.map(|hits| format!("{} to spam traps", counted(hits, "message", "messages"))),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let (subject, observer, day) = (&reading.subject, reading.observer.as_str(), reading.day);
+    let seen = format!("`{subject}`: {} ({observer}, {day})", parts.join(", "));
+    let is_worse = matches!(verdict, Some(Verdict::Red | Verdict::Low | Verdict::Bad))
+        || complaints.is_some_and(|percent| percent > MANY_COMPLAINTS);
+    Some(Finding::new(Id::ReputationVerdict, seen).worse_if(is_worse))
+}
+
 /// Who keeps the mailboxes of a domain.
 pub(crate) fn provider(domain: &str) -> &str {
     let first = domain.split('.').next().unwrap_or_default();
@@ -130,7 +170,10 @@ pub(crate) fn provider(domain: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDate;
+
     use super::*;
+    use crate::feedback::reputation::{ComplaintRate, Observer};
     use crate::preflight::Level;
 
     fn group(name: &str, windows: [(u64, u64, u64, u64); 3]) -> Group {
@@ -166,6 +209,39 @@ mod tests {
         let few = group("x.example", [(10, 1, 1, 1), (10, 1, 1, 1), (10, 1, 1, 1)]);
         assert_eq!(seen(&[few])[0].0, Level::Ok);
         assert_eq!(seen(&[group("x.example", [(0, 0, 0, 0); 3])]), []);
+        assert_eq!(seen(&[]), []);
+    }
+
+    #[test]
+    fn the_last_word_of_a_provider_counts() {
+        let reading = |subject: &str, day: u32, percent: f64, verdict: Verdict, trap_hits: u64| Reading {
+            observer: Observer::Snds,
+            subject: subject.parse().unwrap(),
+            day: NaiveDate::from_ymd_opt(2026, 11, day).unwrap(),
+            messages: None,
+            complaints: Some(ComplaintRate { percent, is_less: percent == 0.1 }),
+            verdict: Some(verdict),
+            trap_hits: Some(trap_hits),
+        };
+        let seen = |readings: &[Reading]| -> Vec<(Level, String)> {
+            of_readings(readings).into_iter().map(|finding| (finding.level, finding.seen)).collect()
+        };
+        let good = reading("192.0.2.1", 3, 0.1, Verdict::Green, 0);
+        let bad = reading("192.0.2.1", 2, 0.4, Verdict::Red, 2);
+        let ok = (Level::Ok, "nothing bad of 1 address or domain".to_owned());
+        assert_eq!(seen(&[bad.clone(), good]), [ok]);
+        let poor = reading("192.0.2.2", 2, 0.1, Verdict::Yellow, 0);
+        assert_eq!(
+            seen(&[bad, poor]),
+            [
+                (
+                    Level::Warning,
+                    "`192.0.2.1`: red, 0.40 % complaints, 2 messages to spam traps (snds, 2026-11-02)"
+                        .to_owned()
+                ),
+                (Level::Note, "`192.0.2.2`: yellow (snds, 2026-11-02)".to_owned()),
+            ]
+        );
         assert_eq!(seen(&[]), []);
     }
 

@@ -82,6 +82,39 @@ fn events_of_providers_go_the_way_of_mails() {
 }
 
 #[test]
+fn what_providers_say_is_a_finding() {
+    let dir = Dir::new();
+    sent(&dir, 2);
+    let found = || {
+        let report = dir.run(&["check", "news.toml", "--offline", "--json"]).stdout();
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        let of_providers = findings.into_iter().find(|finding| {
+            ["reputation-verdict", "reputation-providers"].iter().any(|id| finding["id"] == *id)
+        });
+        of_providers.map(|finding| {
+            [&finding["level"], &finding["seen"]].map(|text| text.as_str().unwrap().to_owned())
+        })
+    };
+    assert_eq!(found(), None);
+    let today = chrono::Utc::now().date_naive();
+    let import = |domain: &str, rate: &str| {
+        dir.write("spam.csv", format!("Date,Spam rate\n{today},{rate}\n"));
+        dir.run(&["feedback", "import", "spam.csv", "--domain", domain]).ended(0);
+    };
+    import("other.example", "9%");
+    assert_eq!(found(), None, "it is about somebody else");
+    import("example.com", "0.4%");
+    let seen = format!("`example.com`: 0.40 % complaints (postmaster, {today})");
+    assert_eq!(found(), Some(["warning".to_owned(), seen]));
+    import("example.com", "0.05%");
+    let good = ["ok".to_owned(), "nothing bad of 1 address or domain".to_owned()];
+    assert_eq!(found(), Some(good), "the last word counts");
+    dir.run(&["feedback", "undo", "--import", "3"]).ended(0);
+    assert_eq!(found().unwrap()[0], "warning");
+}
+
+#[test]
 fn reputations_are_kept_by_day() {
     let dir = Dir::new();
     let snds = "192.0.2.7,11/1/2025 1:00 AM,11/1/2025 11:00 PM,12,12,11,GREEN,< 0.1%,,,0,mx,n@x.example,\n\

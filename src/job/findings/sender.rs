@@ -26,7 +26,9 @@ pub(crate) async fn sender_findings(
     let campaign = job.campaign();
     let mut findings: Vec<Finding> =
         unsubscribe::check(campaign).into_iter().chain(dedicated::check(campaign)).collect();
-    findings.extend(reputation::check(&job.reputation()?));
+    let groups = job.reputation()?;
+    findings.extend(reputation::check(&groups));
+    findings.extend(reputation::of_readings(&job.readings(&groups)?));
     if offline && !name_servers.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
         findings.push(Finding::new(Id::Offline, seen));

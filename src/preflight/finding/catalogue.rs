@@ -242,6 +242,10 @@ catalogue! {
         ReputationBlocked "reputation-blocked" Warning:
             "refusals because of the sender or the content are above 1 %",
             why "receivers that refuse some of the mail put more of it into the spam folder";
+        ReputationProviders "reputation-providers" Ok: "what SNDS and Postmaster Tools say of the sender";
+        ReputationVerdict "reputation-verdict" Note or Warning if "it is red, low or bad, or complaints are above 0.3 %":
+            "SNDS or Postmaster Tools think badly of an address or the domain, or count complaints or spam traps",
+            why "the provider puts the mail into the spam folder, or will";
         Dnsbl "dnsbl" Ok: "no address that mail leaves from, and no domain of a link, is on the block lists";
         DnsblListed "dnsbl-listed" Warning: "an address that mail leaves from, or the domain of a link, is on a block list",
             why "receivers that use the list refuse the mail (RFC 5782)";
