@@ -675,6 +675,7 @@ fn plain(line: &str) -> String {
         .replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&quot;", "\"")
+        .replace("&#x27;", "'")
         .replace("&amp;", "&")
 }
 

@@ -21,7 +21,7 @@ pub(super) fn seconds(object: &Value, name: &str) -> Option<Timestamp> {
     let value = object.get(name)?;
     let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     // Up to the year 9999.
-    (0.0..253_402_300_800.0).contains(&seconds).then(|| Timestamp((seconds * 1e6) as i64))
+    (0.0..253_402_300_800.0).contains(&seconds).then_some(Timestamp((seconds * 1e6) as i64))
 }
 
 /// A time as RFC 3339 writes it.

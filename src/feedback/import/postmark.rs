@@ -61,7 +61,7 @@ pub(super) fn notice(event: &Value) -> Result<Option<Notice>, String> {
         key: [name, id, recipient, when].join("\n"),
         at: time(event, at),
         feedback_type: None,
-        original_message_id: content.lines().filter_map(field).last(),
+        original_message_id: content.lines().filter_map(field).next_back(),
         header: content,
         recipients: vec![Told { words, permanent, class, ..Told::new(kind, recipient) }],
     }))
