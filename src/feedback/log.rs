@@ -203,7 +203,10 @@ pub fn append(
         for record in mail {
             let id = tables.add_record(number, record, now)?;
             let (effect, before) = apply(tables, id, record, policy, now)?;
-            tables.note(id, effect, before.as_ref())?;
+            // A record begins without an effect.
+            if effect != Effect::None || before.is_some() {
+                tables.note(id, effect, before.as_ref())?;
+            }
             effects.push(effect);
         }
     }

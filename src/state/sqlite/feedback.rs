@@ -105,7 +105,7 @@ impl SqliteFeedback {
         let failed = |error| error::sqlite(&self.store, "keep feedback in", error);
         let mut db = self.lock();
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let written = write(&mut Open { db: &transaction, store: &self.store })?;
+        let written = write(&mut Open { db: &transaction, store: &self.store, upsert: None })?;
         transaction.commit().map_err(failed)?;
         Ok(written)
     }
@@ -159,6 +159,8 @@ impl FeedbackLog for SqliteFeedback {
 struct Open<'a, 'db> {
     db: &'a Transaction<'db>,
     store: &'a Store,
+    /// What adds entries to the list, once one was added: its statements are prepared once.
+    upsert: Option<Upsert<'a>>,
 }
 
 impl Open<'_, '_> {
@@ -255,7 +257,13 @@ impl Tables for Open<'_, '_> {
     }
 
     fn add_entry(&mut self, entry: &NewEntry, now: Timestamp) -> Result<Added, StoreError> {
-        self.done(Upsert::new(self.db).and_then(|mut upsert| upsert.add(entry, now)))
+        let mut upsert = match self.upsert.take() {
+            Some(upsert) => upsert,
+            None => self.done(Upsert::new(self.db))?,
+        };
+        let added = upsert.add(entry, now);
+        self.upsert = Some(upsert);
+        self.done(added)
     }
 
     fn put_entry(&mut self, key: &str, scope: &Scope, entry: Option<&Entry>) -> Result<(), StoreError> {
