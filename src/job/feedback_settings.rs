@@ -1,5 +1,5 @@
-//! `feedback.toml` in the state directory: how what comes back becomes suppressions, and where mails
-//! come from. All campaigns share it, as they share the suppression list.
+//! `feedback.toml` in the state directory: how what comes back becomes suppressions, and where
+//! mails come from. All campaigns share it, as they share the suppression list.
 
 use std::fs;
 use std::io;
