@@ -158,6 +158,7 @@ impl Scene {
         let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec(), is_test: false };
         let preparer = Preparer {
             plan,
+            number: 0,
             composer: Composer::new(&self.campaign, facts)?,
             signer: Signer::load(&self.campaign.dkim)?,
             watch: Arc::new(Watch::open(Arc::new(MemoryList::default()), None, 0, Timestamp::wall())?),

@@ -16,6 +16,7 @@ mod error;
 mod hooks;
 mod identity;
 mod journal;
+mod keep;
 mod letters;
 mod mx;
 mod notification;
@@ -60,6 +61,7 @@ pub use error::CampaignError;
 pub use hooks::Hooks;
 pub use identity::{Identity, Kind, MaxPerScope};
 pub use journal::{Durability, Journal};
+pub use keep::Keep;
 pub use mx::{Mx, MxTls};
 pub use notification::{Dsn, Notify, Return};
 pub use parameters::Parameters;
@@ -146,6 +148,9 @@ pub struct Campaign {
     /// `[report]`: who hears by mail how runs ended.
     #[serde(default, skip_serializing_if = "ReportMail::is_default")]
     pub report: ReportMail,
+    /// `[keep]`: what a run keeps of what its messages were made of.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
     /// `[seed]`: addresses of one's own that get a copy in each run.
     #[serde(default, skip_serializing_if = "Seed::is_default")]
     pub seed: Seed,
@@ -297,6 +302,29 @@ impl Campaign {
         }
         if let Some(secret) = self.unsubscribe.as_mut().and_then(|u| u.secret_file.as_mut()) {
             *secret = folder.join(&*secret);
+        }
+    }
+
+    /// Changes the paths of templates and of the files of all messages with `content`, and those of
+    /// what else messages need with `other`.
+    pub(crate) fn map_content_paths(
+        &mut self,
+        content: &dyn Fn(&Path) -> PathBuf,
+        other: &dyn Fn(&Path) -> PathBuf,
+    ) {
+        let template = &mut self.template;
+        let own =
+            self.variants.0.values_mut().flat_map(|variant| variant.text.iter_mut().chain(&mut variant.html));
+        for choice in template.text.iter_mut().chain(&mut template.html).chain(own) {
+            choice.map(|path| content(path));
+        }
+        let images = template.inline.iter_mut().map(|image| &mut image.file);
+        for path in template.attachments.iter_mut().chain(images).chain(&mut template.partials) {
+            *path = content(path);
+        }
+        let secret = self.unsubscribe.as_mut().and_then(|unsubscribe| unsubscribe.secret_file.as_mut());
+        for path in template.attachment_folder.iter_mut().chain(secret) {
+            *path = other(path);
         }
     }
 

@@ -37,6 +37,7 @@ mod reading;
 mod recipient;
 mod render;
 mod report;
+mod resend;
 mod results;
 mod retry;
 mod run;
@@ -53,6 +54,7 @@ mod suppress;
 mod synth;
 mod table;
 mod terminal;
+mod trace;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -109,6 +111,10 @@ enum Command {
     Send(Box<send::Args>),
     /// Resend the rows of a run that ended with the given dispositions
     Retry(Box<retry::Args>),
+    /// Send one message of a run once more, as it was: to its recipient or to another address
+    Resend(Box<resend::Args>),
+    /// Find messages in all runs: what became of them, and how they begin
+    Trace(trace::Args),
     /// Show how far a run is, or list all runs
     Status(status::Args),
     /// Take over a run directory that was copied or moved
@@ -223,6 +229,8 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Render(args) => render::run(common, &args),
         Command::Send(args) => send::run(common, &args),
         Command::Retry(args) => retry::run(common, &args),
+        Command::Resend(args) => resend::run(common, &args),
+        Command::Trace(args) => trace::run(common, &args),
         Command::Status(args) => status::run(common, &args),
         Command::Run(args) => run::run(common, &args),
         Command::Results(args) => results::run(common, &args),

@@ -32,6 +32,7 @@ impl JobError {
             | Self::Shaping(_)
             | Self::Rule(_)
             | Self::Scanner(_)
+            | Self::Recover(_)
             | Self::Policies(_)
             | Self::Retry(_)
             | Self::Token(_)
@@ -67,6 +68,7 @@ impl JobError {
             Self::Workspace(error) => Some(error.hint()),
             Self::Retry(error) => Some(error.hint()),
             Self::Token(error) => Some(error.hint()),
+            Self::Recover(error) => Some(error.hint()),
             Self::Verification(error) => Some(error.hint()),
             Self::Policies(_) => Some("delete the file; the policies are fetched again"),
         };

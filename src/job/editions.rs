@@ -210,7 +210,7 @@ impl Job<'_> {
         let claimed = editions.claim(&Claim {
             run: &past_run(&run.manifest, run.dir(), self.workspace.clock().wall()),
             wanted: &wanted,
-            again: run.manifest.options.again.is_some(),
+            again: run.manifest.options.again.is_some() || resends_one(&run.manifest),
             repeats: recognise.repeats(),
             from: from.as_ref(),
             cap: cap.as_ref(),
@@ -240,6 +240,11 @@ impl Job<'_> {
 /// Whether a run is of real mail. Rehearsals and tests count for nothing.
 fn counts(manifest: &Manifest) -> bool {
     manifest.campaign.delivery.route != RouteKind::Sandbox && manifest.options.to.is_none()
+}
+
+/// Whether it is of one row that is sent once more.
+fn resends_one(manifest: &Manifest) -> bool {
+    manifest.options.retry.as_ref().is_some_and(|retry| retry.row.is_some())
 }
 
 fn edition(manifest: &Manifest) -> Edition {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::recover_error::RecoverError;
 use super::token_error::{TokenRefused, VerificationError};
 use crate::campaign::{Campaign, CampaignError, NotRegistered};
 use crate::compose::NoRoom;
@@ -91,6 +92,8 @@ pub(crate) enum JobError {
     #[error(transparent)]
     Export(#[from] ExportError),
     #[error(transparent)]
+    Recover(#[from] RecoverError),
+    #[error(transparent)]
     Token(#[from] TokenRefused),
     #[error(transparent)]
     Verification(#[from] VerificationError),
@@ -137,6 +140,7 @@ impl JobError {
             | Self::Selection(_)
             | Self::Setup(_)
             | Self::Export(_)
+            | Self::Recover(_)
             | Self::Token(_)
             | Self::Verification(_) => ErrorClass::Usage,
         }

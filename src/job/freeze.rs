@@ -85,7 +85,7 @@ impl Job<'_> {
         Ok((lease, manifest))
     }
 
-    fn is_finished(&self, runs: &dyn RunStore, id: &RunId) -> Result<bool, JobError> {
+    pub(super) fn is_finished(&self, runs: &dyn RunStore, id: &RunId) -> Result<bool, JobError> {
         let dir = RunDir::at(runs.folder().join(&self.campaign().identity.id).join(id.as_str()));
         Ok(runs.manifest(&dir)?.is_some_and(|manifest| manifest.state == RunState::Finished))
     }

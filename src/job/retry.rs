@@ -80,7 +80,7 @@ impl RetrySelection {
     fn options(&self) -> RunOptions {
         let mut dispositions: Vec<String> = self.dispositions.iter().map(ToString::to_string).collect();
         dispositions.sort();
-        let retry = RetryOf { run_id: self.before.run_id.clone(), dispositions };
+        let retry = RetryOf { run_id: self.before.run_id.clone(), dispositions, row: None };
         RunOptions { retry: Some(retry), ..RunOptions::default() }
     }
 }

@@ -61,6 +61,16 @@ impl Workspace {
         Ok(found)
     }
 
+    /// The messages that were sent once more, each as a run, in the folders that are known.
+    pub(super) fn resent(&self) -> Result<Vec<ListedRun>, JobError> {
+        let mut found = Vec::new();
+        for folder in self.known_runs()? {
+            found.extend(self.runs_in(&Self::resent_beside(&folder))?);
+        }
+        found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.dir.cmp(&b.dir)));
+        Ok(found)
+    }
+
     /// One run, with what is known of it.
     pub(crate) fn listed(&self, run: &StoredRun) -> Result<ListedRun, JobError> {
         let beside = self.runs_in(run.store())?;
@@ -161,6 +171,12 @@ fn resume(manifest: &Manifest) -> Vec<String> {
     let (file, options) = (manifest.campaign_file.display().to_string(), &manifest.options);
     if let Some(retry) = &options.retry {
         let from = format!("{}/{}", manifest.campaign_id, retry.run_id);
+        if let Some(row) = retry.row {
+            let mut args = vec!["resend".into(), from, row.to_string()];
+            args.extend(options.to.iter().flat_map(|to| ["--to".to_owned(), to.clone()]));
+            args.extend(options.again.map(|_| "--again".to_owned()));
+            return args;
+        }
         return ["retry".into(), from, "--disposition".into(), retry.dispositions.join(",")].to_vec();
     }
     let mut args = vec!["send".into(), file];

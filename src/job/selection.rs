@@ -4,6 +4,7 @@ use super::error::JobError;
 use super::freeze::List;
 use super::frozen_run::FrozenRun;
 use super::open::Job;
+use super::resend::Resend;
 use super::retry::RetrySelection;
 use super::test_message::TestMessage;
 
@@ -13,6 +14,8 @@ pub(crate) enum Selection {
     List(List),
     /// Those of another run that ended with certain dispositions.
     Retry(Box<RetrySelection>),
+    /// One row of another run, sent once more as it was.
+    Resend(Box<Resend>),
     /// One row, sent to somebody else.
     Test(TestMessage),
 }
@@ -24,6 +27,7 @@ impl Job<'_> {
         match selection {
             Selection::List(list) => self.freeze_list(list),
             Selection::Retry(retry) => self.freeze_retry(retry),
+            Selection::Resend(resend) => self.freeze_resend(resend),
             Selection::Test(test) => self.freeze_test(test),
         }
     }

@@ -43,6 +43,7 @@ impl Job<'_> {
     ) -> Result<Phase, JobError> {
         self.check_unpaced(options)?;
         let (journal, unsent) = self.open_journal(run, options.in_doubt)?;
+        self.keep_inputs(run)?;
         run.begin(self.workspace.clock().wall())?;
         let resources = Resources::take(self, run, options).await?;
         let work = self.work(run, options, journal, unsent, &resources)?;

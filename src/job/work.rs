@@ -80,7 +80,8 @@ impl Job<'_> {
     /// Whether one message serves many rows. A test message goes to one address as often as there
     /// are rows: each in a transaction of its own.
     fn has_one_text(&self, run: &FrozenRun) -> bool {
-        !self.campaign().template.personalised && run.redirect.is_empty()
+        let resends_one = run.manifest.options.retry.as_ref().is_some_and(|retry| retry.row.is_some());
+        !self.campaign().template.personalised && run.redirect.is_empty() && !resends_one
     }
 
     fn pacer(
@@ -122,12 +123,18 @@ impl Job<'_> {
 
     /// What composes and signs the run's messages.
     fn preparer(&self, run: &FrozenRun, watch: Arc<Watch>) -> Result<Preparer, JobError> {
+        // A row that is sent once more has the message that it had: its id and links are those of
+        // the run that it was sent by first.
+        let resent = run.manifest.options.retry.as_ref().and_then(|retry| Some((&retry.run_id, retry.row?)));
+        let is_test = !run.redirect.is_empty() && resent.is_none();
+        let (of_run, number) = resent.unwrap_or((run.id(), 0));
         Ok(Preparer {
             plan: Arc::clone(&run.plan),
-            composer: self.composer(run.id(), !run.redirect.is_empty())?,
+            number,
+            composer: self.composer(of_run, is_test)?,
             signer: self.signer()?,
             watch,
-            return_paths: self.return_paths(run.id())?,
+            return_paths: self.return_paths(of_run)?,
             redirect: run.redirect.clone(),
             archive: self.campaign().sender.archive_bcc.clone(),
             one_text: self.has_one_text(run),

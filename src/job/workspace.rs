@@ -133,6 +133,11 @@ impl Workspace {
         state::runs(&self.runs_of(campaign).folder().join(apart.folder()))
     }
 
+    /// The place with the messages of these runs that were sent once more.
+    pub(super) fn resent_beside(runs: &Path) -> Arc<dyn RunStore> {
+        state::runs(&runs.join(Apart::Resent.folder()))
+    }
+
     /// Remembers a folder with runs.
     pub(super) fn remember_runs(&self, runs: &Path) -> Result<(), JobError> {
         let list = self.state_dir()?.join(PLACES);

@@ -29,6 +29,9 @@ const ROWS_PER_JOB: usize = 8;
 pub struct Preparer {
     /// The frozen plan.
     pub plan: Arc<Plan>,
+    /// What the rows are numbered from, for their recipients: 0, but for a row of another run that
+    /// is sent once more.
+    pub number: u32,
     /// Renders rows to messages.
     pub composer: Composer,
     /// Signs them.
@@ -118,9 +121,9 @@ impl Preparer {
             self.composer.compose_all_to_scan(date)
         } else {
             let composer = self.seeds_with(task.row).map_or(&self.composer, |(_, composer)| composer);
-            composer.compose_to_scan(&self.row(task.row)?, date)
+            composer.compose_to_scan(&self.numbered(self.row(task.row)?), date)
         };
-        let return_path = Some(self.return_paths.of(task.row));
+        let return_path = Some(self.return_paths.of(task.row + self.number));
         let (message, items) = self.sign(composed)?;
         Ok((Composed { envelope: Envelope::of_copy(return_path, archive.clone()), message }, items))
     }
@@ -131,14 +134,21 @@ impl Preparer {
             .map_err(|error| NotComposed::Stop(StopReason::PlanUnreadable { detail: error.to_string() }))
     }
 
+    /// The row as its recipient knows it.
+    fn numbered(&self, row: Row) -> Row {
+        Row { index: row.index + self.number, ..row }
+    }
+
     /// Composes and signs one row.
     fn prepare(&self, row: u32) -> Result<Unjudged, NotComposed> {
         let row = self.row(row)?;
         self.check_suppression(row.index, &row.address)?;
         let composer = self.seeds_with(row.index).map_or(&self.composer, |(_, composer)| composer);
+        let redirect = self.redirect.get(row.index as usize).cloned();
+        let row = self.numbered(row);
         let (message, items) = self.sign(composer.compose_to_scan(&row, self.clock.wall()))?;
         let return_path = Some(self.return_paths.of(row.index));
-        let recipient = self.redirect.get(row.index as usize).cloned().unwrap_or(row.address);
+        let recipient = redirect.unwrap_or(row.address);
         let archive = self.archive.clone().filter(|_| self.redirect.is_empty());
         Ok((Composed { envelope: Envelope::to_one(return_path, recipient, archive), message }, items))
     }

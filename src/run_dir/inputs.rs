@@ -58,6 +58,9 @@ pub struct RetryOf {
     pub run_id: RunId,
     /// Their dispositions there.
     pub dispositions: Vec<String>,
+    /// The one row that is sent once more as it was, whatever its disposition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u32>,
 }
 
 fn is_false(value: &bool) -> bool {

@@ -225,6 +225,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
     assert_eq!((&again["summary"], &again["run"]), (&first["summary"], &first["run"]));
     dir.run(&["suppress", "remove", "rcpt-550-5.1.1@a.example"]).ended(0);
     scene.ask(1, &["retry"], &["one", "--disposition", "bounced", "--metrics-file", "m.prom"]);
+    scene.ask(2, &["resend"], &["one", "ann@a.example"]);
     scene.ask(0, &["send"], &[one, "--to", "me@a.example"]);
 
     // A run that is refused.

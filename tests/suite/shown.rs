@@ -375,6 +375,7 @@ address = "a:1"
 [hooks]
 [report]
 [reputation]
+[keep]
 [seed]
 [journal]
 [results]
