@@ -191,7 +191,7 @@ mod tests {
         let quiet = (9_000, 100, 10, 9);
         let good = group("x.example", [(0, 0, 0, 0), (0, 0, 0, 0), quiet]);
         let text = "of 9,100 mails from `x.example` in 30 days 100 bounced and 9 brought complaints";
-        assert_eq!(seen(&[good.clone()]), [(Level::Ok, text.to_owned())]);
+        assert_eq!(seen(std::slice::from_ref(&good)), [(Level::Ok, text.to_owned())]);
         // 0.2 % of a week, and less of the month; a provider above 0.3 %; a blocked address.
         let some = group("x.example", [(0, 0, 0, 0), (5_000, 0, 0, 10), (50_000, 0, 0, 10)]);
         let many = group("google", [(2_000, 0, 0, 7), (2_000, 0, 0, 7), (2_000, 0, 0, 7)]);
