@@ -180,6 +180,17 @@ impl Campaign {
         Self::parse_with(&text, path, given)
     }
 
+    /// Sends this campaign by the relays, routes and addresses of `base`, under its capacity.
+    pub(crate) fn leave_as(&mut self, base: &Self) {
+        self.capacity.clone_from(&base.capacity);
+        self.delivery.clone_from(&base.delivery);
+        self.relay.clone_from(&base.relay);
+        self.route.clone_from(&base.route);
+        self.egress.clone_from(&base.egress);
+        self.shaping.clone_from(&base.shaping);
+        self.reply.clone_from(&base.reply);
+    }
+
     /// The id in the campaign file at `path`, with `given` in place of what the file says; `None`
     /// where it says none. The rest of the file may be wrong.
     pub fn id_in(path: &Path, given: &Parameters) -> Result<Option<String>, CampaignError> {

@@ -171,8 +171,8 @@ pub(crate) struct Advice {
     pub next_record: Option<String>,
 }
 
-/// Looks at what is published and reported. With `pct`, receivers that only know RFC 7489 are told
-/// by `pct=0` that a policy is only being tested.
+/// Advises on the next step from the published record and the reports. With `pct`, a record that
+/// is only tested has `pct=0` too, for receivers that only know RFC 7489.
 pub(crate) fn advice(domain: &str, published: &Published, evidence: &Evidence<'_>, pct: bool) -> Advice {
     let text = match published.texts.as_slice() {
         [text] => Some(text.as_str()),

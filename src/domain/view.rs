@@ -14,7 +14,7 @@ use crate::mail::Timestamp;
 use crate::preflight::sender::dmarc::walk::by_suffix_list;
 
 const DAY: i64 = 86_400;
-/// So many sources are told apart in the output, the largest.
+/// How many sources the output lists, the largest first.
 const SOURCES: usize = 1_000;
 /// And so many reporters.
 const REPORTERS: usize = 100;

@@ -58,6 +58,30 @@ pub struct Record {
 }
 
 impl Record {
+    /// A mail of which nothing is known but its hash, kind and time: it concerns nobody.
+    pub fn of_mail(mail: impl Into<String>, kind: Kind, at: Timestamp) -> Self {
+        Self {
+            mail: mail.into(),
+            event: 0,
+            message_id: None,
+            at,
+            kind,
+            class: None,
+            status: None,
+            hard: false,
+            named: None,
+            text: None,
+            address: None,
+            campaign: None,
+            run: None,
+            row: None,
+            by: None,
+            trusted: false,
+            action: Action::Nothing(Effect::None),
+            scope: Scope::All,
+        }
+    }
+
     fn key(&self) -> Option<AddressKey> {
         self.address.as_ref().map(AddressKey::from)
     }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::error::{JobError, Refusal};
+use super::error::JobError;
 use super::open::Job;
+use super::refusal::Refusal;
 use crate::preflight::{Finding, Id};
 
 impl Job<'_> {

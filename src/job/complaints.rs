@@ -125,3 +125,55 @@ impl Watched {
         Ok(is_passed.then_some(StopReason::TooManyComplaints { complaints, accepted }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feedback::{Effect, Import, Kind, Policy, Record, Undo};
+    use crate::mail::{Address, Timestamp};
+    use crate::pacing::Clock;
+
+    const NOW: Timestamp = Timestamp(0);
+
+    fn complaint(mail: &str, run: &str, row: u32, action: Action) -> Record {
+        Record {
+            address: Some(Address::parse(&format!("r{row}@x.example")).unwrap()),
+            campaign: Some("news".into()),
+            run: Some(run.into()),
+            row: Some(row),
+            action,
+            ..Record::of_mail(mail, Kind::Complaint, NOW)
+        }
+    }
+
+    #[test]
+    fn rows_with_complaints_that_are_sure_count_once_against_a_thousand_mails_at_least() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = crate::state::open(&folder.path().join("state.db"), Clock::system()).feedback().unwrap();
+        let watched = Watched {
+            log: Arc::clone(&log),
+            campaign: "news".into(),
+            run: "one".into(),
+            percent: 0.15,
+            accepted: Accepted::default(),
+        };
+        watched.accepted.set(3);
+        let came = |records: &[Record]| {
+            let mut import = Import { id: None, source: "test".into() };
+            log.append(&mut import, records, &Policy::default(), NOW).unwrap();
+            watched.look().unwrap()
+        };
+        let sure = Action::Complaint;
+        assert_eq!(came(&[complaint("a", "one", 0, sure), complaint("b", "one", 0, sure)]), None, "one row");
+        let others =
+            [complaint("c", "two", 1, sure), complaint("d", "one", 1, Action::Nothing(Effect::Unverified))];
+        assert_eq!(came(&others), None, "another run's, and one that may be made up");
+        let two = Some(StopReason::TooManyComplaints { complaints: 2, accepted: 3 });
+        assert_eq!(came(&[complaint("e", "one", 2, sure)]), two);
+        watched.accepted.set(2_000);
+        assert_eq!(watched.look().unwrap(), None, "0.1 % of the mails");
+        watched.accepted.set(3);
+        log.undo(&Undo::Mail("e".into()), &Policy::default(), NOW).unwrap();
+        assert_eq!(watched.look().unwrap(), None, "one was taken back");
+    }
+}

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 
-use super::error::{FreezeError, JobError};
+use super::error::JobError;
+use super::freeze_error::FreezeError;
 use super::frozen_run::FrozenRun;
 use super::live::Live;
 use super::open::Job;

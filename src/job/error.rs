@@ -4,7 +4,10 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::freeze_error::FreezeError;
 use super::recover_error::RecoverError;
+use super::refusal::Refusal;
+use super::retry_error::RetryError;
 use super::token_error::{TokenRefused, VerificationError};
 use crate::campaign::{Campaign, CampaignError, NotRegistered};
 use crate::compose::NoRoom;
@@ -12,15 +15,14 @@ use crate::dkim::{KeyError, SignError};
 use crate::journal::JournalError;
 use crate::kit::store::StoreError;
 use crate::kit::text::{counted, grouped};
-use crate::mail::{Address, Disposition};
+use crate::mail::Address;
 use crate::pacing::LedgerError;
 use crate::plan::PlanError;
-use crate::preflight::Finding;
 use crate::results::ResultsError;
 use crate::route::RuleError;
 use crate::route::{PolicyStoreError, ResolverError, ShapingError};
 use crate::run::{FinishError, PlanningError};
-use crate::run_dir::{RunDirError, RunId};
+use crate::run_dir::RunDirError;
 use crate::scan::ScannerError;
 use crate::screen::ScreenError;
 use crate::smtp::{BadEhloName, TlsError};
@@ -496,206 +498,6 @@ impl SelectionError {
             ),
         }
     }
-}
-
-/// No run can be made or resumed of this content.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FreezeError {
-    /// An unfinished run of the campaign has other content: nobody must get two messages because of
-    /// an edit.
-    #[error("run `{run_id}` of this campaign is unfinished and was started with different content ({})", what.join(", "))]
-    OtherUnfinished {
-        /// The run.
-        run_id: RunId,
-        /// Its directory.
-        dir: PathBuf,
-        /// What differs, at least one thing.
-        what: Vec<&'static str>,
-    },
-    /// An unfinished run has the same content and another name.
-    #[error("run `{run_id}` of this campaign is unfinished and has the same content; only its name differs")]
-    NamedUnfinished {
-        /// The run.
-        run_id: RunId,
-        /// Its directory.
-        dir: PathBuf,
-    },
-    /// A run can't change its content.
-    #[error("run `{run_id}` was started with different content: {what} has changed")]
-    Changed {
-        /// The run.
-        run_id: RunId,
-        /// Its directory.
-        dir: PathBuf,
-        /// `the target group`, `a template or an attachment`, `--limit` or `--again`.
-        what: &'static str,
-    },
-    /// Somebody on the list got this edition with other templates or from another sender.
-    #[error(
-        "{} of this list got this edition already, with other templates or another sender ({} {}); {} did not",
-        counted(*got, "recipient", "recipients"), if runs.len() == 1 { "run" } else { "runs" },
-        runs.join(", "), grouped(*rest)
-    )]
-    SentBefore {
-        /// How many got it.
-        got: u64,
-        /// How many pass screening and did not.
-        rest: u64,
-        /// The runs that they got it from.
-        runs: Vec<String>,
-        /// The campaign file.
-        campaign: PathBuf,
-    },
-    /// The state knows the run at another place.
-    #[error("this run directory is a copy of `{}`, or was moved from there", original.display())]
-    Copied {
-        /// The directory.
-        dir: PathBuf,
-        /// Where the run was last sent.
-        original: PathBuf,
-    },
-    /// Another state knows whom the run has mailed.
-    #[error("this run belongs to another state directory, which knows whom it has mailed")]
-    OtherState {
-        /// The directory.
-        dir: PathBuf,
-    },
-}
-
-impl FreezeError {
-    /// The file or run directory.
-    pub(crate) fn place(&self) -> &Path {
-        match self {
-            Self::OtherUnfinished { dir, .. }
-            | Self::NamedUnfinished { dir, .. }
-            | Self::Changed { dir, .. }
-            | Self::Copied { dir, .. }
-            | Self::OtherState { dir } => dir,
-            Self::SentBefore { campaign, .. } => campaign,
-        }
-    }
-
-    /// What to do.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::OtherUnfinished { .. } => {
-                Some("restore its files to resume it, or use `--new-run`; nobody gets one edition twice")
-            }
-            Self::NamedUnfinished { .. } => Some(
-                "resume it with `--run-id` and its name, or use `--new-run`; nobody gets one edition twice",
-            ),
-            Self::Changed { .. } => {
-                Some("choose another name with `--run-id`, or restore the original content")
-            }
-            Self::SentBefore { .. } => Some(
-                "`--only-new` sends this to those who did not get it, `--again` to everybody; `--edition NAME` makes \
-                 it a new edition",
-            ),
-            Self::Copied { .. } => Some(
-                "resume the original, or take this one over with `mailrun run adopt DIR`: who got the message from \
-                 either does not get it again",
-            ),
-            Self::OtherState { .. } => Some(
-                "name that state with `--state DIR`, or take the run over with `mailrun run adopt DIR`: what was sent \
-                 since a copy was made is not known then",
-            ),
-        }
-    }
-}
-
-/// Rows that can't be sent again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RetryError {
-    /// The next hop accepted them.
-    #[error("`accepted` rows can't be retried")]
-    Accepted,
-    /// Screening left them out.
-    #[error("`{0}` rows are not in the plan")]
-    NotPlanned(Disposition),
-    /// No row has one of the dispositions.
-    #[error("run `{0}` has no rows with these dispositions")]
-    NoRows(String),
-}
-
-impl RetryError {
-    /// What to do.
-    pub(crate) fn hint(&self) -> &'static str {
-        match self {
-            Self::Accepted => "`send --again` sends everything again",
-            Self::NotPlanned(Disposition::Capped) => {
-                "`send --run-id NAME` later sends to those who may get mail again"
-            }
-            Self::NotPlanned(_) => "fix the list and send it; the changed content starts a new run",
-            Self::NoRows(_) => "`mailrun status RUN` shows its dispositions",
-        }
-    }
-}
-
-/// Nothing was sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// A check refused.
-    #[error("{what}; nothing was sent: {}", seen(findings))]
-    Findings {
-        /// Which check.
-        what: &'static str,
-        /// What it found, at least one thing.
-        findings: Vec<Finding>,
-    },
-    /// `[stop]` refuses the list.
-    #[error("the list was refused; nothing was sent: {}", seen(findings))]
-    List {
-        /// Why, at least one thing.
-        findings: Vec<Finding>,
-    },
-    /// Something that reaches a recipient differs from what was approved.
-    #[error("the campaign differs from what was approved{}", differences(different))]
-    NotApproved {
-        /// The hash of what would be sent.
-        hash: String,
-        /// What differs, where that is known.
-        different: Vec<String>,
-    },
-}
-
-impl Refusal {
-    /// What refused, and why.
-    pub(super) fn why(&self) -> String {
-        match self {
-            Self::Findings { what, findings } => format!("{what}: {}", seen(findings)),
-            Self::List { findings } => format!("the list was refused: {}", seen(findings)),
-            Self::NotApproved { .. } => self.to_string(),
-        }
-    }
-
-    /// Where.
-    pub(crate) fn place(&self) -> Option<String> {
-        match self {
-            Self::Findings { .. } | Self::List { .. } => None,
-            Self::NotApproved { hash, .. } => Some(format!("hash {hash}")),
-        }
-    }
-
-    /// What to do.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::Findings { findings, .. } | Self::List { findings } => {
-                let fix = findings.first().and_then(|finding| finding.fix.clone());
-                fix.unwrap_or_else(|| "run `mailrun check` for details".into())
-            }
-            Self::NotApproved { .. } => {
-                "review it with `mailrun check` and have the new hash approved".into()
-            }
-        }
-    }
-}
-
-fn seen(findings: &[Finding]) -> String {
-    findings.iter().map(|f| format!("{} ({})", f.seen, f.id)).collect::<Vec<_>>().join("; ")
-}
-
-fn differences(different: &[String]) -> String {
-    if different.is_empty() { String::new() } else { format!(": {}", different.join(", ")) }
 }
 
 /// The error and its causes, joined with `: `; a cause that its error's text repeats is left out.

@@ -11,12 +11,12 @@ use super::workspace::Workspace;
 use crate::feedback::import::Item;
 use crate::feedback::reputation::{NewReading, Readings};
 use crate::feedback::{
-    Action, By, DomainReports, Effect, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader,
-    Recipient, Record, Report, Source, Undo, Undone, decide,
+    By, DomainReports, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader, Recipient, Record,
+    Report, Source, Undo, Undone, decide,
 };
 use crate::mail::{Address, Timestamp};
 use crate::state::{self, StateCopy};
-use crate::suppression::{AddressKey, Scope};
+use crate::suppression::AddressKey;
 
 /// So many mails are attributed and kept together,
 const MAILS: usize = 1_000;
@@ -167,26 +167,9 @@ impl ReadMail {
     /// What is kept of it: a record for each event, or one for a report about a domain.
     fn records(&self, policy: &Policy, now: Timestamp) -> Vec<Record> {
         let feedback = &self.feedback;
-        let record = Record {
-            mail: self.hash.clone(),
-            event: 0,
-            message_id: self.traces.message_id.clone(),
-            at: self.traces.date.map_or(now, |at| at.min(now)),
-            kind: feedback.kind,
-            class: None,
-            status: None,
-            hard: false,
-            named: None,
-            text: None,
-            address: None,
-            campaign: None,
-            run: None,
-            row: None,
-            by: None,
-            trusted: false,
-            action: Action::Nothing(Effect::None),
-            scope: Scope::All,
-        };
+        let at = self.traces.date.map_or(now, |at| at.min(now));
+        let message_id = self.traces.message_id.clone();
+        let record = Record { message_id, ..Record::of_mail(&*self.hash, feedback.kind, at) };
         if feedback.events.is_empty() {
             return vec![record];
         }

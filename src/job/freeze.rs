@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::error::{FreezeError, JobError};
+use super::error::JobError;
 use super::findings::DOMAINS_LOOKED_UP;
+use super::freeze_error::FreezeError;
 use super::frozen_run::{FrozenRun, record_refusal};
 use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};

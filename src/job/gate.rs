@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
-use super::error::{JobError, Refusal};
+use super::error::JobError;
 use super::findings::{DOMAINS_LOOKED_UP, Inspection, content_findings, sender_findings};
 use super::frozen_run::FrozenRun;
 use super::name_servers::NameServers;
 use super::observer::Notice;
 use super::open::Job;
+use super::refusal::Refusal;
 use crate::campaign::RouteKind;
 use crate::mail::Timestamp;
 use crate::plan::top_domains;

@@ -130,13 +130,7 @@ impl Workspace {
         let mut campaign = Campaign::parse(&text, &folder.join("campaign.toml"))?;
         campaign.sender.return_path.clone_from(&base.sender.return_path);
         campaign.dkim.clone_from(&base.dkim);
-        campaign.capacity.clone_from(&base.capacity);
-        campaign.delivery.clone_from(&base.delivery);
-        campaign.relay.clone_from(&base.relay);
-        campaign.route.clone_from(&base.route);
-        campaign.egress.clone_from(&base.egress);
-        campaign.shaping.clone_from(&base.shaping);
-        campaign.reply.clone_from(&base.reply);
+        campaign.leave_as(base);
         Ok(campaign)
     }
 }
@@ -289,10 +283,9 @@ mod tests {
     use super::super::tests::Silent;
     use super::super::workspace::Places;
     use super::*;
-    use crate::feedback::{Action, Effect, Import, Policy, Record};
+    use crate::feedback::{Import, Policy, Record};
     use crate::mail::Class;
     use crate::pacing::Clock;
-    use crate::suppression::Scope;
 
     fn workspace(state: &Path) -> Workspace {
         let places = Places { state: Some(state.to_owned()), runs: None };
@@ -301,24 +294,13 @@ mod tests {
 
     fn came(campaign: &str, named: &str, text: &str) -> Record {
         Record {
-            mail: named.to_owned(),
-            event: 0,
-            message_id: None,
-            at: Timestamp(0),
-            kind: Kind::Bounce,
             class: Some(Class::MailboxFull),
             status: Some("5.2.2".into()),
-            hard: false,
             named: Some(named.to_owned()),
             text: Some(text.to_owned()),
-            address: None,
             campaign: Some(campaign.to_owned()),
             run: Some("r1".into()),
-            row: None,
-            by: None,
-            trusted: false,
-            action: Action::Nothing(Effect::None),
-            scope: Scope::All,
+            ..Record::of_mail(named, Kind::Bounce, Timestamp(0))
         }
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::conclude::check_started;
-use super::error::{JobError, RetryError};
+use super::error::JobError;
 use super::frozen_run::{FrozenRun, Source};
 use super::observer::Notice;
 use super::open::Job;
+use super::retry_error::RetryError;
 use super::workspace::Workspace;
 use crate::campaign::Campaign;
 use crate::journal::RowState;

@@ -99,15 +99,9 @@ impl Workspace {
         let token = sealer(self)?.seal(text(address, now).into_bytes());
         let mut campaign = self.letter(address, &token, now)?;
         if base.sender.from.address.domain() == address.domain() {
-            campaign.dkim = base.dkim;
+            campaign.dkim.clone_from(&base.dkim);
         }
-        campaign.capacity = base.capacity;
-        campaign.delivery = base.delivery;
-        campaign.relay = base.relay;
-        campaign.route = base.route;
-        campaign.egress = base.egress;
-        campaign.shaping = base.shaping;
-        campaign.reply = base.reply;
+        campaign.leave_as(&base);
         let applied = registry.apply(&mut campaign);
         applied.map_err(|refused| SenderRefused::new(refused, registry.path.clone(), &campaign))?;
         // They may use columns of the campaigns' lists.

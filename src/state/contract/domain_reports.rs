@@ -2,11 +2,10 @@ use std::sync::Arc;
 
 use super::Fresh;
 use crate::feedback::{
-    Action, DmarcReport, DmarcRow, DomainReports, Effect, Import, Kind, NewReport, Period, Policy, Record,
-    Report, TlsReport, TlsRow, Undo,
+    DmarcReport, DmarcRow, DomainReports, Import, Kind, NewReport, Period, Policy, Record, Report, TlsReport,
+    TlsRow, Undo,
 };
 use crate::mail::Timestamp;
-use crate::suppression::Scope;
 use crate::suppression::testing::NOW;
 
 fn row(source: &str, count: u64) -> DmarcRow {
@@ -113,26 +112,7 @@ pub(super) fn what_was_taken_back_counts_no_longer(fresh: &Fresh) {
     let store = state.domain_reports().unwrap();
     for (mail, count) in [("m1", 1), ("m2", 2)] {
         keep(&*store, mail, &[&dmarc("x.example", mail, 100, vec![row("192.0.2.1", count)])]);
-        let record = Record {
-            mail: mail.into(),
-            event: 0,
-            message_id: None,
-            at: NOW,
-            kind: Kind::DmarcAggregate,
-            class: None,
-            status: None,
-            hard: false,
-            named: None,
-            text: None,
-            address: None,
-            campaign: None,
-            run: None,
-            row: None,
-            by: None,
-            trusted: false,
-            action: Action::Nothing(Effect::None),
-            scope: Scope::All,
-        };
+        let record = Record::of_mail(mail, Kind::DmarcAggregate, NOW);
         let mut import = Import { id: None, source: "test".into() };
         state.feedback().unwrap().append(&mut import, &[record], &Policy::default(), NOW).unwrap();
     }

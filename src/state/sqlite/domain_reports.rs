@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use super::error::{self, STATE};
+use super::tables::Versioned;
 use super::{feedback, file, suppressions};
 use crate::feedback::domain_reports::key;
 use crate::feedback::{DmarcRow, DomainReports, KeptReport, NewReport, Period, Report, TlsRow};
@@ -59,6 +60,17 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
 ";
 
+/// The tables above.
+const TABLES: Versioned = Versioned {
+    part: "the reports about domains",
+    action: "create the tables of reports about domains in",
+    meta: "domain_report_meta",
+    format: FORMAT,
+    schema: SCHEMA,
+    first: "INSERT OR IGNORE INTO domain_report_meta VALUES (1, ?1)",
+    complete: None,
+};
+
 /// The reports in one state database. Their users share one connection.
 #[derive(Debug)]
 pub(super) struct SqliteDomainReports {
@@ -72,9 +84,9 @@ impl SqliteDomainReports {
         let mut db = file::open(path)?;
         let store = error::store(&STATE, path);
         // The log of feedback knows what was taken back.
-        suppressions::prepare(&mut db, &store)?;
-        feedback::prepare(&mut db, &store)?;
-        prepare(&mut db, &store)?;
+        suppressions::TABLES.prepare(&mut db, &store)?;
+        feedback::TABLES.prepare(&mut db, &store)?;
+        TABLES.prepare(&mut db, &store)?;
         Ok(Self { db: Mutex::new(db), store })
     }
 
@@ -278,33 +290,4 @@ fn dmarc_row(row: &Row<'_>) -> rusqlite::Result<DmarcRow> {
         forwarded: is_set(4),
         withheld: is_set(5),
     })
-}
-
-/// Creates the tables where they are missing, and checks their format.
-fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
-    let failed = |error| error::sqlite(store, "create the tables of reports about domains in", error);
-    let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
-        if !db.table_exists(None, "domain_report_meta")? {
-            return Ok(None);
-        }
-        db.query_row("SELECT version FROM domain_report_meta", [], |row| row.get(0)).optional()
-    };
-    // First without a write lock: existing tables can be opened while somebody writes.
-    if version(db).map_err(failed)?.is_none() {
-        let tables = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        tables.execute_batch(SCHEMA).map_err(failed)?;
-        tables
-            .execute("INSERT OR IGNORE INTO domain_report_meta VALUES (1, ?1)", [FORMAT])
-            .map_err(failed)?;
-        tables.commit().map_err(failed)?;
-    }
-    match version(db).map_err(failed)? {
-        Some(found) if found > FORMAT => Err(StoreError::Newer {
-            store: store.clone(),
-            part: "the reports about domains",
-            found,
-            known: FORMAT,
-        }),
-        Some(_) | None => Ok(()),
-    }
 }

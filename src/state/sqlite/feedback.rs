@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Row, ToSql, Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 
 use super::error::{self, STATE};
 use super::file;
 use super::suppressions::{self, Upsert};
+use super::tables::Versioned;
 use crate::feedback::log::{self, FeedbackLog, Import, Logged, Record, Tables, Undo, Undone};
 use crate::feedback::{Action, By, Effect, Kind, Policy};
 use crate::kit::store::{Store, StoreError};
@@ -72,6 +73,17 @@ const SCHEMA: &str = "
 /// What format 1 lacks: all entries that its records made are for all mail.
 const COMPLETE: &str = "ALTER TABLE feedback ADD COLUMN list_id TEXT";
 
+/// The tables above, opened by whoever needs them.
+pub(super) const TABLES: Versioned = Versioned {
+    part: "the log of feedback",
+    action: "create the tables of feedback in",
+    meta: "feedback_meta",
+    format: FORMAT,
+    schema: SCHEMA,
+    first: "INSERT OR IGNORE INTO feedback_meta VALUES (1, ?1)",
+    complete: Some(COMPLETE),
+};
+
 /// What [`logged`] takes.
 const COLUMNS: &str = "id, import, read_at, mail, event, message_id, at, kind, class, status, hard, named, text, \
                        address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before, list_id";
@@ -88,8 +100,8 @@ impl SqliteFeedback {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let mut db = file::open(path)?;
         let store = error::store(&STATE, path);
-        suppressions::prepare(&mut db, &store)?;
-        prepare(&mut db, &store)?;
+        suppressions::TABLES.prepare(&mut db, &store)?;
+        TABLES.prepare(&mut db, &store)?;
         Ok(Self { db: Mutex::new(db), store })
     }
 
@@ -346,35 +358,4 @@ fn read_entry(text: &str) -> Option<Entry> {
         lifetime: value["lifetime"].as_u64().map(Duration::from_micros),
         expires: value["expires"].as_i64().map(Timestamp),
     })
-}
-
-/// Creates the tables where they are missing, completes those of an earlier format, and checks that
-/// the format is no later one.
-pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
-    let failed = |error| error::sqlite(store, "create the tables of feedback in", error);
-    let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
-        if !db.table_exists(None, "feedback_meta")? {
-            return Ok(None);
-        }
-        db.query_row("SELECT version FROM feedback_meta", [], |row| row.get(0)).optional()
-    };
-    // First without a write lock: an existing log can be opened while somebody writes.
-    if version(db).map_err(failed)?.is_none_or(|found| found < FORMAT) {
-        let tables = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        // Another process may have been first.
-        let earlier = version(&tables).map_err(failed)?;
-        tables.execute_batch(SCHEMA).map_err(failed)?;
-        tables.execute("INSERT OR IGNORE INTO feedback_meta VALUES (1, ?1)", [FORMAT]).map_err(failed)?;
-        if earlier.is_some_and(|earlier| earlier < FORMAT) {
-            tables.execute_batch(COMPLETE).map_err(failed)?;
-            tables.execute("UPDATE feedback_meta SET version = ?1", [FORMAT]).map_err(failed)?;
-        }
-        tables.commit().map_err(failed)?;
-    }
-    match version(db).map_err(failed)? {
-        Some(found) if found > FORMAT => {
-            Err(StoreError::Newer { store: store.clone(), part: "the log of feedback", found, known: FORMAT })
-        }
-        Some(_) | None => Ok(()),
-    }
 }

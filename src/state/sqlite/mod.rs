@@ -13,6 +13,7 @@ mod journal;
 mod ledger;
 mod readings;
 mod suppressions;
+mod tables;
 #[cfg(test)]
 mod tests;
 

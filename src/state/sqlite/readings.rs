@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 
 use super::error::{self, STATE};
+use super::tables::Versioned;
 use super::{feedback, file, suppressions};
 use crate::feedback::reputation::{
     ComplaintRate, NewReading, Observer, Reading, Readings, Subject, Verdict, latest,
@@ -37,6 +38,17 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS reading_day ON reading (day);
 ";
 
+/// The tables above.
+const TABLES: Versioned = Versioned {
+    part: "the reputations",
+    action: "create the tables of reputations in",
+    meta: "reading_meta",
+    format: FORMAT,
+    schema: SCHEMA,
+    first: "INSERT OR IGNORE INTO reading_meta VALUES (1, ?1)",
+    complete: None,
+};
+
 /// The readings in one state database. Their users share one connection.
 #[derive(Debug)]
 pub(super) struct SqliteReadings {
@@ -51,9 +63,9 @@ impl SqliteReadings {
         let mut db = file::open(path)?;
         let store = error::store(&STATE, path);
         // The log of feedback knows what was taken back.
-        suppressions::prepare(&mut db, &store)?;
-        feedback::prepare(&mut db, &store)?;
-        prepare(&mut db, &store)?;
+        suppressions::TABLES.prepare(&mut db, &store)?;
+        feedback::TABLES.prepare(&mut db, &store)?;
+        TABLES.prepare(&mut db, &store)?;
         Ok(Self { db: Mutex::new(db), store })
     }
 }
@@ -126,28 +138,4 @@ fn reading(row: &Row<'_>) -> rusqlite::Result<Option<Reading>> {
         verdict,
         trap_hits: number(7)?,
     }))
-}
-
-/// Creates the tables where they are missing, and checks their format.
-fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
-    let failed = |error| error::sqlite(store, "create the tables of reputations in", error);
-    let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
-        if !db.table_exists(None, "reading_meta")? {
-            return Ok(None);
-        }
-        db.query_row("SELECT version FROM reading_meta", [], |row| row.get(0)).optional()
-    };
-    // First without a write lock: existing tables can be opened while somebody writes.
-    if version(db).map_err(failed)?.is_none() {
-        let tables = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        tables.execute_batch(SCHEMA).map_err(failed)?;
-        tables.execute("INSERT OR IGNORE INTO reading_meta VALUES (1, ?1)", [FORMAT]).map_err(failed)?;
-        tables.commit().map_err(failed)?;
-    }
-    match version(db).map_err(failed)? {
-        Some(found) if found > FORMAT => {
-            Err(StoreError::Newer { store: store.clone(), part: "the reputations", found, known: FORMAT })
-        }
-        Some(_) | None => Ok(()),
-    }
 }

@@ -10,6 +10,7 @@ use rusqlite::{
 
 use super::error::{self, STATE};
 use super::file;
+use super::tables::Versioned;
 use crate::kit::store::{Store, StoreError};
 use crate::mail::{Domain, ListId, Timestamp};
 use crate::suppression::{
@@ -49,6 +50,17 @@ const SCHEMA: &str = "
 /// that know format 1 only refuse the list from now on.
 const COMPLETE: &str = "ALTER TABLE suppression ADD COLUMN list_id TEXT";
 
+/// The tables above, opened by whoever needs them.
+pub(super) const TABLES: Versioned = Versioned {
+    part: "the suppression list",
+    action: "open the suppression list in",
+    meta: "suppression_meta",
+    format: FORMAT,
+    schema: SCHEMA,
+    first: "INSERT OR IGNORE INTO suppression_meta VALUES (1, ?1, 0)",
+    complete: Some(COMPLETE),
+};
+
 /// Rows written in one transaction. The capacity ledger of a running send waits for it: a few tens
 /// of milliseconds.
 pub(super) const ROWS_PER_TRANSACTION: usize = 5_000;
@@ -65,7 +77,7 @@ impl SqliteList {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let mut db = file::open(path)?;
         let store = error::store(&STATE, path);
-        prepare(&mut db, &store)?;
+        TABLES.prepare(&mut db, &store)?;
         Ok(Self { db: Mutex::new(db), store })
     }
 
@@ -352,44 +364,6 @@ fn last_change(db: &Connection) -> rusqlite::Result<u64> {
 /// Takes the next change number.
 fn count_change(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute("UPDATE suppression_meta SET change = change + 1", []).map(drop)
-}
-
-/// Creates the tables where they are missing, completes those of an earlier format, and checks that
-/// the format is no later one.
-pub(super) fn prepare(db: &mut Connection, store: &Store) -> Result<(), StoreError> {
-    let sqlite = |error| error::sqlite(store, "open the suppression list in", error);
-    let version = |db: &Connection| -> rusqlite::Result<Option<i64>> {
-        if !db.table_exists(None, "suppression_meta")? {
-            return Ok(None);
-        }
-        db.query_row("SELECT version FROM suppression_meta", [], |row| row.get(0)).optional()
-    };
-    // First without a write lock: an existing list can be opened while somebody writes.
-    let mut found = version(db).map_err(sqlite)?;
-    if found.is_none_or(|found| found < FORMAT) {
-        let transaction = begin(db).map_err(sqlite)?;
-        // Another process may have been first.
-        let earlier = version(&transaction).map_err(sqlite)?;
-        transaction.execute_batch(SCHEMA).map_err(sqlite)?;
-        transaction
-            .execute("INSERT OR IGNORE INTO suppression_meta VALUES (1, ?1, 0)", [FORMAT])
-            .map_err(sqlite)?;
-        if earlier.is_some_and(|earlier| earlier < FORMAT) {
-            transaction.execute_batch(COMPLETE).map_err(sqlite)?;
-            transaction.execute("UPDATE suppression_meta SET version = ?1", [FORMAT]).map_err(sqlite)?;
-        }
-        transaction.commit().map_err(sqlite)?;
-        found = version(db).map_err(sqlite)?;
-    }
-    match found {
-        Some(found) if found > FORMAT => Err(StoreError::Newer {
-            store: store.clone(),
-            part: "the suppression list",
-            found,
-            known: FORMAT,
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// A transaction that takes the write lock at its start, so that it can't fail half-way for want of
