@@ -24,7 +24,8 @@ pub(super) const HEAD_BYTES: usize = 64 * 1024;
 /// How many raw bytes are read at once.
 const RAW_BYTES: usize = 64 * 1024;
 
-/// Besides the head, this many samples decide on the encoding.
+/// Besides the head, at most this many samples decide on the encoding: in a short file, fewer are
+/// all of it.
 const SAMPLES: u64 = 15;
 const SAMPLE_BYTES: usize = 64 * 1024;
 /// Of each sample, so many bytes of lines beyond ASCII are evidence.
@@ -174,8 +175,9 @@ impl Evidence {
         if bytes > head_bytes {
             let mut sample = vec![0; SAMPLE_BYTES];
             let rest = bytes - head_bytes;
-            for index in 0..SAMPLES {
-                let at = (head_bytes + rest * index / SAMPLES).min(bytes.saturating_sub(SAMPLE_BYTES as u64));
+            let samples = SAMPLES.min(rest.div_ceil(SAMPLE_BYTES as u64));
+            for index in 0..samples {
+                let at = (head_bytes + rest * index / samples).min(bytes.saturating_sub(SAMPLE_BYTES as u64));
                 file.seek(SeekFrom::Start(at))?;
                 let length = read_full(file, &mut sample)?;
                 // A sample may start inside a character.
