@@ -18,6 +18,7 @@
 //! | `template` | template languages: checked before the first row, rendered for each |
 //! | `scan` | clients of virus and spam scanners |
 //! | [`compose`] | a row to a message: header, MIME, links, unsubscribe, attachments |
+//! | [`smime`] | certificates, and the CMS signatures of content |
 //! | [`dkim`] | keys and signing |
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
 //! | [`smtp`] | codec and session state machine (no I/O), connection (tokio, TLS) |
@@ -80,7 +81,9 @@
 //!    result.** (`suite::send::a_refused_login_ends_the_run_and_the_password_is_shown_nowhere`,
 //!    `suite::send::a_relay_that_repeats_the_login_gives_no_password_away`,
 //!    `compose::tests::message::a_composer_is_shared_by_threads_and_tells_no_secret`,
-//!    `dkim::tests::debug_output_holds_no_key`)
+//!    `dkim::tests::debug_output_holds_no_key`,
+//!    `smime::tests::debug_output_holds_no_key`,
+//!    `suite::smime::every_message_is_signed_under_dkim_and_no_secret_is_written`)
 //!
 //! 8. **Within one edition nobody gets a campaign's mail twice**: across runs, limits, longer
 //!    lists, retries, kills and copies. Only `--again` and what resends rows in doubt say
@@ -109,6 +112,7 @@ pub mod run_dir;
 pub(crate) mod template;
 pub(crate) mod scan;
 pub mod compose;
+pub mod smime;
 pub mod dkim;
 pub mod pacing;
 pub mod smtp;

@@ -41,7 +41,7 @@ fn config() -> Criterion<CpuTime> {
 criterion_group! {
     name = stages;
     config = config();
-    targets = list::read, list::screen, compose::compose, letters::letters, sign::sign, pacer::pacer, session::session,
+    targets = list::read, list::screen, compose::compose, letters::letters, sign::sign, sign::smime, pacer::pacer, session::session,
         classify::classify, journal::journal, results::results
 }
 criterion_group! {

@@ -7,9 +7,10 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use mailrun::campaign::Dkim;
+use mailrun::campaign::{Dkim, Smime};
 use mailrun::dkim::Signer;
 use mailrun::mail::Message;
+use mailrun::smime;
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -85,6 +86,50 @@ pub(crate) fn sign(c: &mut Criterion<CpuTime>) {
                 ring.iter().for_each(|key| key.sign(hash.as_ref()));
             });
         });
+    }
+    bench.finish();
+}
+
+/// S/MIME alone and under DKIM, beside one signature and one hash of the content by ring.
+pub(crate) fn smime(c: &mut Criterion<CpuTime>) {
+    let mut bench = c.benchmark_group("smime");
+    bench.throughput(elements(1));
+    let [rsa, _] = keys();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/smime/test-keys");
+    let file = |name: &str| folder.join(name);
+    let certificate = Smime {
+        certificate: file("rsa.pem"),
+        key: Some(file("rsa.key")),
+        chain: Some(file("chain.pem")),
+        password_env: None,
+        password_file: None,
+        use_from: None,
+        use_until: None,
+    };
+    let ring = RingKey::load(&file("rsa.key"));
+    for (what, kilobytes, dkim) in [
+        ("RSA-2048, 10 KB", 10, &[][..]),
+        ("RSA-2048, 100 KB", 100, &[][..]),
+        ("RSA-2048 under DKIM with RSA-2048, 10 KB", 10, &[rsa.clone()][..]),
+        ("RSA-2048 under DKIM with RSA-2048, 100 KB", 100, &[rsa][..]),
+    ] {
+        let body = Body { own: prose(kilobytes * 1_000), shared: Bytes::new() };
+        let smime = smime::Signer::load(&certificate, None).expect("the tests' certificate loads");
+        let signer = Signer::load(dkim).expect("the example's key loads").over(Some(smime));
+        bench.bench_function(BenchmarkId::new("mailrun", what), |b| {
+            b.iter_batched(
+                || body.message(),
+                |message| signer.sign(message, NOW).expect("it signs"),
+                BatchSize::SmallInput,
+            );
+        });
+        // One of each, whatever the number of signatures: two of them have a ratio of 2 and more.
+        bench.bench_function(
+            BenchmarkId::new("limit: ring, one SHA-256 of the body and one signature", what),
+            |b| {
+                b.iter(|| ring.sign(digest(&SHA256, black_box(body.own.as_bytes())).as_ref()));
+            },
+        );
     }
     bench.finish();
 }

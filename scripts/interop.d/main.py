@@ -9,6 +9,7 @@ import check
 import circle
 import feedback
 import init
+import letters
 import names
 import pages
 import peers
@@ -32,6 +33,7 @@ CHECKS = {
     "zones": check.check_zones,
     "content": check.check_content,
     "scanners": check.check_scanners,
+    "letters": letters.check,
     "names": names.check,
     "pages": pages.check,
 }

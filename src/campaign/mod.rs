@@ -33,6 +33,7 @@ mod sender;
 mod senders;
 mod shaping;
 mod signing;
+mod smime;
 mod stop;
 mod target_group;
 mod template;
@@ -78,6 +79,7 @@ pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};
 pub use shaping::ShapingEntry;
 pub use signing::Dkim;
+pub use smime::{Smime, SmimeCertificates};
 pub use stop::Stop;
 pub use target_group::{
     Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, S3, STDIN, StrayQuotes, TargetGroupSource,
@@ -107,6 +109,9 @@ pub struct Campaign {
     /// `[unsubscribe]`: the `List-Unsubscribe` header (RFC 2369, RFC 8058).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<Unsubscribe>,
+    /// `[smime]`: the certificate that signs the content, or several that follow one another.
+    #[serde(default, skip_serializing_if = "SmimeCertificates::is_empty")]
+    pub smime: SmimeCertificates,
     /// `[[dkim]]`: the signatures, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dkim: Vec<Dkim>,
@@ -301,6 +306,7 @@ impl Campaign {
         for dkim in &mut self.dkim {
             dkim.key = folder.join(&dkim.key);
         }
+        self.smime.resolve_paths(&folder);
         if let Some(registry) = &mut self.sender.registry {
             *registry = folder.join(&*registry);
         }
@@ -350,6 +356,7 @@ impl Campaign {
         if let Some(unsubscribe) = &self.unsubscribe {
             unsubscribe.check()?;
         }
+        self.smime.check()?;
         self.capacity.check()?;
         self.delivery.check()?;
         self.sender.check(self.delivery.route)?;

@@ -14,7 +14,7 @@ use super::accounts::{self, Account, Defaults};
 use super::error::Mistake;
 use super::platforms::{self, Platform};
 use super::units::optional_text;
-use super::{Campaign, CampaignError, Dkim, MxTls, RelayTls, RouteKind};
+use super::{Campaign, CampaignError, Dkim, MxTls, RelayTls, RouteKind, SmimeCertificates};
 use crate::kit::text::command;
 use crate::mail::{Address, Domain, Mailbox};
 
@@ -76,6 +76,9 @@ pub struct RegisteredSender {
     /// More header fields of its campaigns, name to value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// `[sender.smime]`: the certificate of campaigns without one, as in a campaign file.
+    #[serde(default, skip_serializing_if = "SmimeCertificates::is_empty")]
+    pub smime: SmimeCertificates,
     /// `[[sender.dkim]]`: its keys, as in a campaign file; relative paths start from the registry's
     /// folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -189,6 +192,8 @@ impl Senders {
             for dkim in &mut sender.dkim {
                 dkim.key = folder.join(&dkim.key);
             }
+            sender.smime.resolve_paths(folder);
+            sender.smime.check().map_err(|mistake| CampaignError::check(path, &text, mistake))?;
         }
         let registered: Vec<_> = senders.senders.iter().filter_map(RegisteredSender::in_account).collect();
         let checked = check_each(&senders.senders)
@@ -245,6 +250,9 @@ impl Senders {
         }
         if campaign.dkim.is_empty() {
             campaign.dkim.clone_from(&sender.dkim);
+        }
+        if campaign.smime.is_empty() {
+            campaign.smime.clone_from(&sender.smime);
         }
         if let Some(tls) = sender.tls
             && let Some((key, relay)) = weaker_relay(campaign, tls)

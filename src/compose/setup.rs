@@ -180,7 +180,7 @@ impl Composer {
             attachment_columns: template.attachment_columns.clone(),
             row_files: RowFiles::of(campaign, origins.iter().map(|origin| origin.path.as_path()))?,
             largest: template.largest.0,
-            signatures: campaign.dkim.len() as u64 * SIGNATURE_BYTES,
+            signatures: campaign.dkim.len() as u64 * SIGNATURE_BYTES + campaign.smime.most_bytes(),
             files,
             origins,
             foreign,

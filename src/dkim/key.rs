@@ -19,7 +19,7 @@ use mail_auth::common::crypto::Algorithm;
 
 use super::pkcs::{self, Kind};
 use crate::campaign::Dkim;
-use crate::kit::text::shell_word;
+use crate::kit::pem::{self, Block};
 
 /// Verifiers need not take fewer bits than 1,024 or more than 4,096 (RFC 8301 §3.2); signing with
 /// fewer than 2,048 is discouraged.
@@ -97,38 +97,6 @@ impl KeyError {
             }
             Self::Damaged { .. } => "compare it with the original: a copy may have lost lines",
         }
-    }
-}
-
-/// A key file that others can read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyWarning {
-    /// The key file.
-    pub path: PathBuf,
-    /// Its permission bits.
-    pub mode: u32,
-}
-
-impl fmt::Display for KeyWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.to_string_lossy();
-        let word = shell_word(&path);
-        write!(f, "the DKIM key `{path}` can be read by others (mode {:04o}): `chmod 600 {word}`", self.mode)
-    }
-}
-
-/// A warning when the group or anybody may read or write the file.
-pub(super) fn readable_by_others(path: &Path) -> Option<KeyWarning> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
-        (mode & 0o077 != 0).then(|| KeyWarning { path: path.to_owned(), mode })
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
     }
 }
 
@@ -245,27 +213,24 @@ impl Material {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return Err(not_a_key("binary data", RIGHT_FORM));
         };
-        let blocks = pem_blocks(text);
-        let private = |block: &&(&str, &str)| matches!(block.0, "RSA PRIVATE KEY" | "PRIVATE KEY");
-        if let Some((label, body)) = blocks.iter().find(private) {
-            if body.contains("ENCRYPTED") {
+        let blocks = pem::blocks(text);
+        let private = |block: &&Block<'_>| matches!(block.label, "RSA PRIVATE KEY" | "PRIVATE KEY");
+        if let Some(block) = blocks.iter().find(private) {
+            if block.body.contains("ENCRYPTED") {
                 return Err(not_a_key("an encrypted private key", DECRYPT));
             }
-            let der =
-                BASE64_STANDARD.decode(body.split_whitespace().collect::<String>()).map_err(|error| {
-                    KeyError::Damaged {
-                        path: path.to_owned(),
-                        reason: format!("its base64 is broken: {error}"),
-                    }
-                })?;
-            return match *label {
+            let der = block.decode().map_err(|error| KeyError::Damaged {
+                path: path.to_owned(),
+                reason: format!("its base64 is broken: {error}"),
+            })?;
+            return match block.label {
                 "RSA PRIVATE KEY" => Self::rsa(&der, path),
                 _ => Self::pkcs8(&der, path),
             };
         }
         match blocks.first() {
-            Some((label, _)) => {
-                let (found, hint) = other_label(label);
+            Some(block) => {
+                let (found, hint) = other_label(block.label);
                 Err(not_a_key(&found, hint))
             }
             None => Self::bare_ed25519(text.trim(), path)
@@ -338,17 +303,4 @@ fn other_label(label: &str) -> (String, &'static str) {
         _ => return (format!("a `{label}`"), RIGHT_FORM),
     };
     (found.to_owned(), hint)
-}
-
-/// The labels and bodies of the PEM blocks (RFC 7468 §2).
-fn pem_blocks(text: &str) -> Vec<(&str, &str)> {
-    let mut blocks = Vec::new();
-    let mut rest = text;
-    while let Some((_, after)) = rest.split_once("-----BEGIN ") {
-        let Some((label, after)) = after.split_once("-----") else { break };
-        let (body, after) = after.split_once("-----END ").unwrap_or((after, ""));
-        blocks.push((label, body));
-        rest = after;
-    }
-    blocks
 }

@@ -2,7 +2,8 @@
 //!
 //! The body is hashed once per message, over its segments, whatever the number of signatures; a
 //! body that many messages share is hashed once in all. Nothing here looks at a clock: the caller
-//! passes the signature's time.
+//! passes the signature's time. Where a campaign has a certificate, its S/MIME signature comes
+//! first and is part of what DKIM signs.
 
 mod body;
 mod fields;
@@ -19,10 +20,12 @@ use mail_auth::common::headers::{Writable, Writer};
 use mail_auth::dkim::{Canonicalization, Signature};
 
 use crate::campaign::Dkim;
+use crate::kit::key_file::{KeyWarning, readable_by_others};
 use crate::mail::{Message, SignedMessage, Timestamp};
+use crate::smime;
 
 pub use generate::{KeyKind, generate};
-pub use key::{Key, KeyError, KeyWarning};
+pub use key::{Key, KeyError};
 
 /// `DKIM-Signature` fields with a 2048-bit RSA key have about 700 bytes, with a 4096-bit one about
 /// 1,050.
@@ -42,6 +45,7 @@ pub fn published_rsa_bits(p: &[u8]) -> Option<usize> {
 pub struct Signer {
     signatures: Vec<Prepared>,
     warnings: Vec<KeyWarning>,
+    smime: Option<smime::Signer>,
     shared: SharedBody,
 }
 
@@ -59,15 +63,27 @@ struct Prepared {
 
 /// A signature that could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("can't sign for `{domain}` with selector `{selector}`")]
-pub struct SignError {
-    /// `d=`.
-    pub domain: String,
-    /// `s=`.
-    pub selector: String,
-    /// What the key said.
-    #[source]
-    pub source: Unspecified,
+pub enum SignError {
+    /// With a key of DKIM.
+    #[error("can't sign for `{domain}` with selector `{selector}`")]
+    Dkim {
+        /// `d=`.
+        domain: String,
+        /// `s=`.
+        selector: String,
+        /// What the key said.
+        #[source]
+        source: Unspecified,
+    },
+    /// With the key of a certificate.
+    #[error("can't sign with the certificate of `{subject}`")]
+    Smime {
+        /// Whose certificate it is.
+        subject: String,
+        /// What the key said.
+        #[source]
+        source: Unspecified,
+    },
 }
 
 impl Signer {
@@ -77,11 +93,23 @@ impl Signer {
         let signatures = signatures
             .iter()
             .map(|dkim| {
-                warnings.extend(key::readable_by_others(&dkim.key));
+                warnings.extend(readable_by_others("DKIM", &dkim.key));
                 Ok(Prepared::new(dkim, Key::load(dkim)?))
             })
             .collect::<Result<_, KeyError>>()?;
-        Ok(Self { signatures, warnings, shared: SharedBody::default() })
+        Ok(Self { signatures, warnings, smime: None, shared: SharedBody::default() })
+    }
+
+    /// The same over what S/MIME has signed.
+    pub fn over(mut self, smime: Option<smime::Signer>) -> Self {
+        self.warnings.extend(smime.iter().filter_map(|smime| smime.warning().cloned()));
+        self.smime = smime;
+        self
+    }
+
+    /// What signs the content, where the campaign has a certificate.
+    pub fn smime(&self) -> Option<&smime::Signer> {
+        self.smime.as_ref()
     }
 
     /// Whether a selector can be published (RFC 6376 §3.1).
@@ -99,8 +127,16 @@ impl Signer {
         self.signatures.iter().map(|signature| &signature.key)
     }
 
-    /// Puts the signatures in front of `message`; `now` becomes `t=`, in seconds.
+    /// Signs the content of `message` and puts the signatures of DKIM in front of it; `now` becomes
+    /// `t=` and the signing time, in seconds.
     pub fn sign(&self, message: Message, now: Timestamp) -> Result<SignedMessage, SignError> {
+        let message = match &self.smime {
+            Some(smime) => smime.sign(message, now).map_err(|source| SignError::Smime {
+                subject: smime.certificate().subject.clone(),
+                source,
+            })?,
+            None => message,
+        };
         if self.signatures.is_empty() {
             return Ok(SignedMessage::new(Bytes::new(), message));
         }
@@ -149,7 +185,7 @@ impl Prepared {
         signature.x = if self.expires_after == 0 { 0 } else { seconds + self.expires_after };
         let mut input = Vec::with_capacity(SIGNING_INPUT_BYTES);
         SigningInput { fields: &values, signature: &signature }.write(&mut input);
-        signature.b = self.key.sign(&input).map_err(|source| SignError {
+        signature.b = self.key.sign(&input).map_err(|source| SignError::Dkim {
             domain: self.template.d.clone(),
             selector: self.template.s.clone(),
             source,

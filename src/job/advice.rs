@@ -23,6 +23,7 @@ impl JobError {
             Self::Interrupted(error) => error.place(),
             Self::State(_)
             | Self::Key(_)
+            | Self::Smime(_)
             | Self::RunDir(_)
             | Self::Plan(_)
             | Self::Journal(_)
@@ -65,6 +66,7 @@ impl JobError {
             Self::Freeze(error) => error.hint(),
             Self::Export(error) => error.hint(),
             Self::Key(error) => Some(error.hint()),
+            Self::Smime(error) => Some(error.hint()),
             Self::Workspace(error) => Some(error.hint()),
             Self::Retry(error) => Some(error.hint()),
             Self::Token(error) => Some(error.hint()),

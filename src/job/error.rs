@@ -25,6 +25,7 @@ use crate::run::{FinishError, PlanningError};
 use crate::run_dir::RunDirError;
 use crate::scan::ScannerError;
 use crate::screen::ScreenError;
+use crate::smime::SmimeError;
 use crate::smtp::{BadEhloName, TlsError};
 use crate::target_group::TargetGroupError;
 use crate::template::TemplateError;
@@ -55,6 +56,8 @@ pub(crate) enum JobError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Smime(#[from] SmimeError),
     #[error(transparent)]
     RunDir(#[from] RunDirError),
     #[error(transparent)]
@@ -126,6 +129,7 @@ impl JobError {
             | Self::State(_)
             | Self::Template(_)
             | Self::Key(_)
+            | Self::Smime(_)
             | Self::RunDir(_)
             | Self::Plan(_)
             | Self::Journal(_)

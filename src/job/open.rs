@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::error::{JobError, SenderRefused, SetupError};
 use super::refused_starts::Start;
-use super::secret::token_secret;
+use super::secret::{smime_password, token_secret};
 use super::stdin::Spool;
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, CampaignError, Choice, Dkim, NotRegistered, Parameters, RouteKind, Senders};
@@ -19,6 +19,7 @@ use crate::plan::Layout;
 use crate::results::Column;
 use crate::run_dir::{Apart, Content, Input, RunId, RunStore};
 use crate::scan::Scanners;
+use crate::smime::{self, SmimeError};
 use crate::target_group::{self, Known, TargetGroup};
 
 /// The name of the registry of senders.
@@ -105,7 +106,7 @@ impl<'w> Job<'w> {
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
         Self::check_files(&campaign)?;
         let templates = compose(&campaign, "check", &secret, false)?;
-        let signer = Signer::load(&campaign.dkim)?;
+        let signer = Signer::load(&campaign.dkim)?.over(smime(workspace, &campaign)?);
         // A key that only signs rehearsals may belong to anybody, as in the repository's own
         // example.
         if campaign.delivery.route != RouteKind::Sandbox {
@@ -286,9 +287,10 @@ impl<'w> Job<'w> {
         self.campaign.dkim.iter().filter(|dkim| dkim.is_used_on(today)).cloned().collect()
     }
 
-    /// The signer for today's signatures. Its warnings were given when the job was opened.
+    /// The signer for today's signatures, that of the content among them. Its warnings were given
+    /// when the job was opened.
     pub(crate) fn signer(&self) -> Result<Signer, JobError> {
-        Ok(Signer::load(&self.signatures())?)
+        Ok(Signer::load(&self.signatures())?.over(smime(self.workspace, &self.campaign)?))
     }
 
     /// The scanners that the campaign names.
@@ -352,6 +354,16 @@ pub(super) fn inputs(group: &TargetGroup) -> Result<Vec<Input>, JobError> {
         })
     };
     group.files().iter().map(input).collect()
+}
+
+/// What signs the content today; nothing where the campaign has no certificate.
+fn smime(workspace: &Workspace, campaign: &Campaign) -> Result<Option<smime::Signer>, JobError> {
+    if campaign.smime.is_empty() {
+        return Ok(None);
+    }
+    let day = workspace.clock().wall().to_utc().date_naive();
+    let smime = campaign.smime.on(day).ok_or(SmimeError::NoneToday { day })?;
+    Ok(Some(smime::Signer::load(smime, smime_password(smime)?.as_deref())?))
 }
 
 fn compose(campaign: &Campaign, run_id: &str, secret: &[u8], is_test: bool) -> Result<Composer, JobError> {

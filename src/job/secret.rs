@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::error::{JobError, SecretError};
 use super::workspace::Workspace;
-use crate::campaign::{Relay, Unsubscribe};
+use crate::campaign::{Relay, Smime, Unsubscribe};
 use crate::feedback::mailbox::Mailbox;
 use crate::kit::file;
 use crate::smtp::Password;
@@ -63,26 +63,37 @@ fn own_secret(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+/// The password of a certificate's file or key, where it has one.
+pub(super) fn smime_password(smime: &Smime) -> Result<Option<String>, SecretError> {
+    let hint =
+        "it holds the password of the S/MIME key; set it in the environment in which cron starts mailrun";
+    let named = (&smime.password_env, &smime.password_file);
+    if named == (&None, &None) {
+        return Ok(None);
+    }
+    secret(named, hint, "the password of the S/MIME key").map(Some)
+}
+
 /// The password of a relay that has a user name.
 pub(super) fn relay_password(relay: &Relay) -> Result<Password, SecretError> {
     let hint = "it holds the relay's password; set it in the environment in which cron starts mailrun";
-    let secret = (&relay.password_env, &relay.password_file);
-    password(secret, hint, "the relay's password")
+    let named = (&relay.password_env, &relay.password_file);
+    Ok(Password::new(secret(named, hint, "the relay's password")?))
 }
 
 /// The password of a mailbox.
 pub(super) fn mailbox_password(mailbox: &Mailbox) -> Result<Password, SecretError> {
     let hint = "it holds the mailbox's password; set it in the environment in which mailrun is started";
-    let secret = (&mailbox.password_env, &mailbox.password_file);
-    password(secret, hint, "the mailbox's password")
+    let named = (&mailbox.password_env, &mailbox.password_file);
+    Ok(Password::new(secret(named, hint, "the mailbox's password")?))
 }
 
-/// The password in a variable or a file: settings with neither are refused.
-fn password(
+/// The secret in a variable or a file, without its line end: settings with neither are refused.
+fn secret(
     (env, file): (&Option<String>, &Option<PathBuf>),
     hint: &'static str,
     what: &'static str,
-) -> Result<Password, SecretError> {
+) -> Result<String, SecretError> {
     let secret = match (env, file) {
         (Some(name), _) => {
             std::env::var(name).map_err(|_| SecretError::NotSet { name: name.clone(), hint })?
@@ -94,7 +105,7 @@ fn password(
         })?,
         (None, None) => unreachable!("a user without a password is refused"),
     };
-    Ok(Password::new(secret.trim_end_matches(['\r', '\n'])))
+    Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 pub(crate) mod causes;
 pub(crate) mod der;
 pub mod file;
+pub mod key_file;
 pub mod nearest;
 pub(crate) mod net;
 pub(crate) mod open_files;
 pub(crate) mod outside_text;
+pub(crate) mod pem;
 pub(crate) mod seal;
 pub mod store;
 pub(crate) mod text;

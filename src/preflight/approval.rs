@@ -89,12 +89,15 @@ impl Approval {
                 "expires-after": dkim.expires_after, "headers": dkim.headers,
             })
         });
+        let smime = signer
+            .smime()
+            .map(|smime| json!({ "smime": blake3::hash(smime.certificate().der()).to_hex().as_str() }));
         let mut contents: Vec<_> =
             contents.iter().map(|c| (c.role.clone(), c.name.clone(), c.hash.clone())).collect();
         contents.sort();
         let content = Approved {
             campaign: recipients_part(campaign),
-            signatures: signatures.collect(),
+            signatures: signatures.chain(smime).collect(),
             limit,
             list: inputs.iter().map(|input| input.hash.clone()).collect(),
             contents,

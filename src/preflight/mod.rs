@@ -20,6 +20,7 @@ pub(crate) mod other_language;
 pub(crate) mod relay;
 pub(crate) mod reputation;
 pub(crate) mod sender;
+pub(crate) mod smime;
 pub(crate) mod unsubscribe;
 
 pub(crate) use finding::{Finding, Findings, Id, Level};

@@ -46,6 +46,7 @@ mod scanners;
 mod send;
 mod seeds;
 mod senders;
+mod smime;
 mod shown;
 mod suppression_scope;
 mod synth;

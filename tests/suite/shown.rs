@@ -340,6 +340,8 @@ subject = "x"
 text = "x"
 [unsubscribe]
 mailto = "u@example.com"
+[smime]
+certificate = "c"
 [[dkim]]
 domain = "example.com"
 selector = "s"

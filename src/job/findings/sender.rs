@@ -9,7 +9,7 @@ use crate::job::name_servers::NameServers;
 use crate::job::open::Job;
 use crate::plan::Plan;
 use crate::preflight::sender::{self, Egress, Sender};
-use crate::preflight::{Finding, Id, csa, dedicated, dnsbl, list, reputation, unsubscribe};
+use crate::preflight::{Finding, Id, csa, dedicated, dnsbl, list, reputation, smime, unsubscribe};
 use crate::scan::Item;
 
 /// Rows tried for a message to look at.
@@ -29,14 +29,15 @@ pub(crate) async fn sender_findings(
     let groups = job.reputation()?;
     findings.extend(reputation::check(&groups));
     findings.extend(reputation::of_readings(&job.readings(&groups)?));
+    let signer = job.signer()?;
+    findings.extend(smime::check(campaign, &signer, job.workspace.clock().wall()));
     if offline && !name_servers.is_given() {
         let seen = "the sender's domains were not looked up: --offline";
         findings.push(Finding::new(Id::Offline, seen));
-        findings.extend(csa::check(campaign, &job.signer()?, None));
+        findings.extend(csa::check(campaign, &signer, None));
         return Ok(findings);
     }
     let resolver = name_servers.resolver(campaign)?;
-    let signer = job.signer()?;
     let message = sample_message(job, plan, &signer)?;
     let egress = egress(campaign);
     let facts =

@@ -146,6 +146,20 @@ catalogue! {
         DkimTesting "dkim-testing" Warning: "the DKIM record says that the domain is testing (`t=y`)",
             why "verifiers may treat the mail as unsigned (RFC 6376 §3.6.1)";
 
+        Smime "smime" Ok: "the S/MIME certificate can sign this mail";
+        SmimeAddress "smime-address" Refused: "no address of the S/MIME certificate is that of From",
+            why "mail programs show the signature as wrong when From is not the certificate's address (RFC 8550 §3)";
+        SmimeDates "smime-dates" Warning or Refused if "one is not valid now":
+            "a certificate that signs or goes along ends within 30 days, or is not valid now",
+            why "mail programs show the signature of a certificate that was not valid as wrong (RFC 8550 §4.3)";
+        SmimeChain "smime-chain" Warning or Refused if "a certificate did not sign the next one":
+            "the chain of the S/MIME certificate has a gap, or certificates too many",
+            why "mail programs verify only what leads to a root that they know, by certificates that come along \
+                 (RFC 8551 §2.3)";
+        SmimeUsage "smime-usage" Refused: "the S/MIME certificate is not for signing mail",
+            why "mail programs show the signature as wrong when key usage or extended key usage forbids it \
+                 (RFC 8550 §4.4)";
+
         ReturnPath "return-path" Ok: "the return path's domain accepts bounces";
         ReturnPathNullMx "return-path-null-mx" Warning:
             "the return path's domain says that it accepts no mail (null MX)", why NO_BOUNCES;

@@ -30,7 +30,8 @@ impl Looking {
             kind: campaign.identity.kind,
             imprint: campaign.sender.csa,
             mailto: mailto.map(ToString::to_string),
-            signatures: (campaign.dkim.len() * crate::dkim::SIGNATURE_BYTES) as u64,
+            signatures: (campaign.dkim.len() * crate::dkim::SIGNATURE_BYTES) as u64
+                + campaign.smime.most_bytes(),
         }
     }
 }
