@@ -85,6 +85,7 @@ pub use target_group::{
     Bare, ColumnType, Duplicates, Encoding, FilesFrom, NamedIn, S3, STDIN, StrayQuotes, TargetGroupSource,
     TypedColumn, is_object_url,
 };
+pub(crate) use template::is_mjml;
 pub use template::{Inline, Language, Template};
 pub use units::{ByteSize, Frequency, MaxPer, Span};
 pub use unsubscribe::Unsubscribe;

@@ -97,15 +97,27 @@ impl Language {
         }
     }
 
-    /// The language of a file, by its name.
+    /// The language of a file, by its name: that of `letter.ftl`, and of the MJML in
+    /// `letter.ftl.mjml` or `letter.mjml.ftl`.
     pub(crate) fn of_file(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
+            MJML => Self::of_file(Path::new(path.file_stem()?)),
             "hbs" => Some(Self::Handlebars),
             "ftl" => Some(Self::Freemarker),
             "j2" | "jinja" => Some(Self::Jinja),
             _ => None,
         }
     }
+}
+
+/// What the names of MJML files end in.
+const MJML: &str = "mjml";
+
+/// Whether a file is MJML: `letter.mjml`, `letter.ftl.mjml` or `letter.mjml.ftl`.
+pub(crate) fn is_mjml(path: &Path) -> bool {
+    let ends = |path: &Path| path.extension().is_some_and(|extension| extension == MJML);
+    ends(path)
+        || (Language::of_file(path).is_some() && path.file_stem().is_some_and(|stem| ends(Path::new(stem))))
 }
 
 /// One inline image.

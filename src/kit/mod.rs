@@ -11,4 +11,5 @@ pub(crate) mod outside_text;
 pub(crate) mod pem;
 pub(crate) mod seal;
 pub mod store;
+pub(crate) mod tags;
 pub(crate) mod text;

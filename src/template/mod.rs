@@ -15,6 +15,8 @@
 //! **To add a helper** that makes a text of a value, such as `{{upper name}}`: one entry in the
 //! table of `helpers.rs`, which every language calls, and its line in `docs/templates.md`.
 //!
+//! HTML may be made of MJML before its language sees it (`page`).
+//!
 //! **To add a language**: a folder here with an implementation of `Engine`, chosen in
 //! `engine_for`.
 
@@ -28,6 +30,7 @@ mod helpers;
 mod jinja;
 mod local;
 mod locale;
+mod page;
 mod uses;
 mod values;
 mod zone;
@@ -50,6 +53,7 @@ use self::engine::Settings;
 use self::freemarker::FreeMarkerEngine;
 use self::handlebars::HandlebarsEngine;
 use self::jinja::JinjaEngine;
+use self::page::PageEngine;
 
 /// The engine of a campaign's templates, which chooses the language of each.
 pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
@@ -57,7 +61,8 @@ pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
     Box::new(ByLanguage {
         handlebars: HandlebarsEngine::new(settings.clone()),
         freemarker: FreeMarkerEngine::new(settings.clone()),
-        jinja: JinjaEngine::new(settings),
+        jinja: JinjaEngine::new(settings.clone()),
+        page: PageEngine { settings },
         default: campaign.template.language(),
     })
 }
@@ -67,16 +72,23 @@ struct ByLanguage {
     handlebars: HandlebarsEngine,
     freemarker: FreeMarkerEngine,
     jinja: JinjaEngine,
+    /// What is made of MJML first.
+    page: PageEngine,
     /// Of what is no file of its own, and of files with other names.
     default: Language,
 }
 
 impl Engine for ByLanguage {
     fn compile(&self, source: Source, part: Part) -> Result<Box<dyn Template>, TemplateError> {
-        match Language::of_file(&source.origin.path).unwrap_or(self.default) {
-            Language::Handlebars => self.handlebars.compile(source, part),
-            Language::Freemarker => self.freemarker.compile(source, part),
-            Language::Jinja => self.jinja.compile(source, part),
+        let language = Language::of_file(&source.origin.path).unwrap_or(self.default);
+        let engine: &dyn Engine = match language {
+            Language::Handlebars => &self.handlebars,
+            Language::Freemarker => &self.freemarker,
+            Language::Jinja => &self.jinja,
+        };
+        if self.page.changes(&source) {
+            return self.page.compile(source, part, language, engine);
         }
+        engine.compile(source, part)
     }
 }

@@ -354,6 +354,15 @@ catalogue! {
         HtmlClipped "html-clipped" Note: "messages have an HTML part that Gmail cuts off",
             why "Gmail shows the first 102 kB and hides the rest, including the unsubscribe link at \
                  the end";
+        StyleDropped "style-dropped" Note: "messages have styles that mail programs drop",
+            why "Gmail drops a `<style>` of more than 8,192 characters, and hardly any program loads stylesheets";
+        StyleUnused "style-without-effect" Note: "messages have a rule for a class or an id that no element has",
+            why "the rule or the element has a typing mistake, or the rule makes every message larger for nothing";
+        DarkMode "dark-mode" Note: "messages set colours of a text or of a background, and not both",
+            why "in dark mode, mail programs set the other colour, and the text may be unreadable";
+        NoPreheader "no-preheader" Note: "messages have no preheader",
+            why "beside the subject, mailboxes show the first words of the letter, such as those of a link to the \
+                 web version";
         OtherLanguage "other-language" Warning: "templates have expressions of another language, which are sent as they are written",
             why "recipients read the expression instead of its value";
         AttachmentFolder "attachment-folder" Refused: "`attachment-folder` holds keys, secrets, lists, runs or state",

@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use super::html::{self, Found};
 use super::mark::{CLIPPED_BYTES, LONGEST_SUBJECT, Mark};
+use super::styles;
 use crate::campaign::{Campaign, Kind};
 use crate::compose::Rendered;
 
@@ -64,6 +65,7 @@ pub(super) fn look(rendered: &Rendered<'_>, looking: &Looking) -> Vec<(Mark, Str
         if html.len() > CLIPPED_BYTES {
             seen.add(Mark::Clipped, || format!("{} bytes", html.len()));
         }
+        styles::look(html, |mark, example| seen.add(mark, || example));
         html::scan(html, |found| match found {
             Found::Link(to) => {
                 look_at_link(&to, &mut seen);

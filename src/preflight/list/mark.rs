@@ -19,6 +19,10 @@ pub(super) enum Mark {
     LongSubject,
     LongLine,
     Clipped,
+    StyleDropped,
+    StyleUnused,
+    DarkMode,
+    NoPreheader,
 }
 
 /// The longest line of a message without its CRLF (RFC 5322 §2.1.1).
@@ -73,6 +77,18 @@ impl Mark {
                 Finding::new(Id::LongLine, with_example(&what))
                     .fix("shorten the header value: a word without a space can't be folded")
             }
+            Self::StyleDropped => {
+                Finding::new(Id::StyleDropped, with_example("styles that mail programs drop"))
+                    .fix("write the styles into the elements that they are for")
+            }
+            Self::StyleUnused => {
+                Finding::new(Id::StyleUnused, with_example("a rule for a class or an id that no element has"))
+                    .fix("correct the name, or remove the rule")
+            }
+            Self::DarkMode => Finding::new(Id::DarkMode, with_example("colours that dark mode may spoil"))
+                .fix("set both on one element, or add <meta name=\"color-scheme\" content=\"light dark\">"),
+            Self::NoPreheader => Finding::new(Id::NoPreheader, without("no preheader in"))
+                .fix("<div style=\"display:none\">What it is about</div> at the start of the body"),
             Self::Clipped => Finding::new(Id::HtmlClipped, with_example("an HTML part that Gmail cuts off")),
         }
     }

@@ -8,6 +8,7 @@ mod html;
 mod limits;
 mod look;
 mod mark;
+mod styles;
 mod measure;
 mod screened;
 mod summary;

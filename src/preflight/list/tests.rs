@@ -73,9 +73,12 @@ impl Case {
 
 const LIST: &str = "email,name,link\na@a.example,Ann,https://a.example\nb@b.example,Bob,https://b.example\n";
 
+/// What mailboxes show beside the subject.
+const PREHEADER: &str = "<div style='display:none'>News</div>";
+
 /// With HTML only: what is found in it besides the unsubscribe link.
 fn check_html(html: &str, expected: &[(Level, &'static str)]) {
-    let html = format!("{html}<a href='https://example.com/unsubscribe'>x</a>");
+    let html = format!("{PREHEADER}{html}<a href='https://example.com/unsubscribe'>x</a>");
     let case = Case::new(LIST, "Hello", Some("Hello {{name}}\n"), Some(&html), "");
     assert_eq!(case.found("news"), expected, "{html}");
 }
@@ -94,6 +97,11 @@ fn what_recipients_would_stumble_over() {
     check_html("<script>x()</script>", &[(Warning, "active-content")]);
     check_html("<a href='mailto:x@example.com'><a href='tel:+123'><img src='cid:logo' alt=x>", &[]);
     check_html(&"<p>long</p>".repeat(10_000), &[(Note, "html-clipped")]);
+    check_html("<style>.a{margin:0}</style><p class=b>x</p>", &[(Note, "style-without-effect")]);
+    check_html("<style>@import 'https://x.example/a.css'</style>", &[(Note, "style-dropped")]);
+    check_html("<p style='color:#333'>x</p>", &[(Note, "dark-mode")]);
+    let case = Case::new(LIST, "Hello", Some("Hello\n"), Some("<p>Hello</p>"), "");
+    assert_eq!(case.found("alarm"), [(Note, "no-preheader")]);
 }
 
 #[test]
@@ -125,7 +133,8 @@ fn marketing_needs_a_way_off_the_list_and_an_alarm_does_not() {
 #[test]
 fn a_certified_sender_links_to_its_imprint() {
     let found = |text: &str, html: &str, csa: bool| {
-        let case = Case::new(LIST, "Hello", Some(text), Some(html), "");
+        let html = format!("{PREHEADER}{html}");
+        let case = Case::new(LIST, "Hello", Some(text), Some(&html), "");
         let path = case.path().join("campaign.toml");
         let toml = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, toml.replace("[target-group]", &format!("csa = {csa}\n[target-group]")))
@@ -145,7 +154,7 @@ fn a_certified_sender_links_to_its_imprint() {
 #[test]
 fn subjects_and_texts() {
     let check = |subject: &str, text: &str, expected: &[(Level, &'static str)]| {
-        let case = Case::new(LIST, subject, Some(text), Some("<p>x</p>"), "");
+        let case = Case::new(LIST, subject, Some(text), Some(PREHEADER), "");
         assert_eq!(case.found("alarm"), expected, "{subject} {text}");
     };
     check("Hello {{name}}", "x", &[]);
