@@ -53,23 +53,23 @@ fn handlebars(text: &str) -> Option<usize> {
         return ["--}}", "--~}}"].into_iter().filter_map(|end| through(text, end)).min();
     }
     if text.starts_with("{{{") {
-        return Some(3 + close(&text[3..], "}}}", Escapes::No)?);
+        return close(text, 3, "}}}", Escapes::No);
     }
     let inner = text[2..].trim_start_matches('~').trim_start();
     if inner.starts_with('!') {
         return through(text, "}}");
     }
-    Some(2 + close(&text[2..], "}}", Escapes::No)?)
+    close(text, 2, "}}", Escapes::No)
 }
 
 fn jinja(text: &str) -> Option<usize> {
     if text.starts_with("{#") {
-        return Some(through(text, "#}")?);
+        return through(text, "#}");
     }
     if text.starts_with("{{") {
-        return Some(2 + close(&text[2..], "}}", Escapes::Backslash)?);
+        return close(text, 2, "}}", Escapes::Backslash);
     }
-    let length = 2 + close(&text[2..], "%}", Escapes::Backslash)?;
+    let length = close(text, 2, "%}", Escapes::Backslash)?;
     let name = |text: &str| {
         let text = text[2..].trim_start_matches(['-', '+']).trim_start();
         text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
@@ -80,7 +80,7 @@ fn jinja(text: &str) -> Option<usize> {
     let mut at = length;
     loop {
         at += text[at..].find("{%")?;
-        let end = at + 2 + close(&text[at + 2..], "%}", Escapes::Backslash)?;
+        let end = at + close(&text[at..], 2, "%}", Escapes::Backslash)?;
         if name(&text[at..]) == "endraw" {
             return Some(end);
         }
@@ -96,9 +96,9 @@ fn freemarker(text: &str) -> Option<usize> {
         return through(text, "</#noparse>");
     }
     if text.starts_with("${") {
-        return Some(2 + close(&text[2..], "}", Escapes::Backslash)?);
+        return close(text, 2, "}", Escapes::Backslash);
     }
-    Some(2 + close(&text[2..], ">", Escapes::Backslash)?)
+    close(text, 2, ">", Escapes::Backslash)
 }
 
 /// Whether a backslash in a string keeps its quote from ending it.
@@ -108,13 +108,14 @@ enum Escapes {
     Backslash,
 }
 
-/// The length of `text` to the end of `end`, which strings and brackets may hold too.
-fn close(text: &str, end: &str, escapes: Escapes) -> Option<usize> {
+/// The length of `text` to the end of `end`, which is looked for from `from` on and which strings
+/// and brackets may hold too.
+fn close(text: &str, from: usize, end: &str, escapes: Escapes) -> Option<usize> {
     let bytes = text.as_bytes();
-    let (mut at, mut depth) = (0, 0_usize);
+    let (mut at, mut depth) = (from, 0_usize);
     while at < bytes.len() {
         match bytes[at] {
-            _ if depth == 0 && text.as_bytes()[at..].starts_with(end.as_bytes()) => {
+            _ if depth == 0 && bytes[at..].starts_with(end.as_bytes()) => {
                 return Some(at + end.len());
             }
             quote @ (b'"' | b'\'') => {
