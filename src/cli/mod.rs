@@ -33,6 +33,7 @@ mod name_servers;
 mod output;
 mod owner_mail;
 mod plan;
+mod purge;
 mod reading;
 mod recipient;
 mod render;
@@ -115,6 +116,8 @@ enum Command {
     Resend(Box<resend::Args>),
     /// Find messages in all runs: what became of them, and how they begin
     Trace(trace::Args),
+    /// Remove runs whose time is over, or the data of one person
+    Purge(purge::Args),
     /// Show how far a run is, or list all runs
     Status(status::Args),
     /// Take over a run directory that was copied or moved
@@ -231,6 +234,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Retry(args) => retry::run(common, &args),
         Command::Resend(args) => resend::run(common, &args),
         Command::Trace(args) => trace::run(common, &args),
+        Command::Purge(args) => purge::run(common, &args),
         Command::Status(args) => status::run(common, &args),
         Command::Run(args) => run::run(common, &args),
         Command::Results(args) => results::run(common, &args),

@@ -170,6 +170,31 @@ pub trait FeedbackLog: fmt::Debug + Send + Sync {
 
     /// All records that concern a run of a campaign, in order.
     fn of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError>;
+
+    /// How many records concern an address or name it.
+    fn naming(&self, key: &AddressKey) -> Result<u64, StoreError>;
+
+    /// Removes an address, and texts that name it, from all records, and every trace of what was
+    /// removed from the store. What kind of event it was and which mail it came with stay: so the
+    /// mail still counts once.
+    fn forget(&self, key: &AddressKey) -> Result<(), StoreError>;
+}
+
+/// Removes an address, and texts that name it, from a record. Whether it had any.
+pub(crate) fn forget(logged: &mut Logged, key: &AddressKey) -> bool {
+    let record = &mut logged.record;
+    let mut is_changed = false;
+    if record.key().as_ref() == Some(key) {
+        (record.address, record.named, record.text, logged.before) = (None, None, None, None);
+        return true;
+    }
+    for text in [&mut record.named, &mut record.text] {
+        if text.as_deref().is_some_and(|text| key.is_in(text)) {
+            *text = None;
+            is_changed = true;
+        }
+    }
+    is_changed
 }
 
 /// What a store does within one transaction.

@@ -72,6 +72,18 @@ impl FeedbackLog for MemoryFeedback {
             }))
         })
     }
+
+    fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {
+        let mut logged = self.lock().logged.clone();
+        Ok(logged.iter_mut().filter_map(|logged| log::forget(logged, key).then_some(())).count() as u64)
+    }
+
+    fn forget(&self, key: &AddressKey) -> Result<(), StoreError> {
+        for logged in &mut self.lock().logged {
+            log::forget(logged, key);
+        }
+        Ok(())
+    }
 }
 
 struct Transaction<'a> {

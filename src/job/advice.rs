@@ -34,6 +34,7 @@ impl JobError {
             | Self::Rule(_)
             | Self::Scanner(_)
             | Self::Recover(_)
+            | Self::Purge(_)
             | Self::Policies(_)
             | Self::Retry(_)
             | Self::Token(_)
@@ -71,6 +72,7 @@ impl JobError {
             Self::Retry(error) => Some(error.hint()),
             Self::Token(error) => Some(error.hint()),
             Self::Recover(error) => Some(error.hint()),
+            Self::Purge(error) => Some(error.hint()),
             Self::Verification(error) => Some(error.hint()),
             Self::Policies(_) => Some("delete the file; the policies are fetched again"),
         };

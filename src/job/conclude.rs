@@ -157,7 +157,7 @@ pub(super) fn check_started(
 }
 
 /// Why a row was not attempted.
-fn not_attempted(manifest: &Manifest, running: bool) -> String {
+pub(super) fn not_attempted(manifest: &Manifest, running: bool) -> String {
     if let Some(refused) = manifest.refused.as_ref().filter(|_| !running) {
         return format!("refused before its turn: {}", refused.why);
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::freeze_error::FreezeError;
+use super::purge_error::PurgeError;
 use super::recover_error::RecoverError;
 use super::refusal::Refusal;
 use super::retry_error::RetryError;
@@ -99,6 +100,8 @@ pub(crate) enum JobError {
     #[error(transparent)]
     Recover(#[from] RecoverError),
     #[error(transparent)]
+    Purge(#[from] PurgeError),
+    #[error(transparent)]
     Token(#[from] TokenRefused),
     #[error(transparent)]
     Verification(#[from] VerificationError),
@@ -116,7 +119,7 @@ impl JobError {
     /// How a command with this error ends.
     pub(crate) fn class(&self) -> ErrorClass {
         match self {
-            Self::RunDir(RunDirError::Locked { .. }) => ErrorClass::Busy,
+            Self::RunDir(RunDirError::Locked { .. }) | Self::Purge(PurgeError::InUse) => ErrorClass::Busy,
             // The input is wrong.
             Self::Refusal(Refusal::List { .. }) => ErrorClass::Usage,
             Self::Sender(_) | Self::Refusal(Refusal::Findings { .. } | Refusal::NotApproved { .. }) => {
@@ -147,6 +150,7 @@ impl JobError {
             | Self::Setup(_)
             | Self::Export(_)
             | Self::Recover(_)
+            | Self::Purge(_)
             | Self::Token(_)
             | Self::Verification(_) => ErrorClass::Usage,
         }

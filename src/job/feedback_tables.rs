@@ -25,7 +25,7 @@ use crate::results::TableWriter;
 /// Records read and written at once.
 const PAGE: usize = 5_000;
 /// The folder in the state directory.
-const FOLDER: &str = "feedback";
+pub(super) const FOLDER: &str = "feedback";
 /// The file in it that whoever writes the tables has locked.
 const LOCK: &str = ".lock";
 

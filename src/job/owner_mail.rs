@@ -18,7 +18,7 @@ use crate::results::{Column, ResultFiles, Summary};
 use crate::run_dir::{Manifest, RunDir};
 
 /// The folder of these mails, in the state directory.
-const FOLDER: &str = "owner-mails";
+pub(super) const FOLDER: &str = "owner-mails";
 /// More rows are not attached: a mail has its limits.
 const ROWS: u64 = 10_000;
 /// Records read at once.

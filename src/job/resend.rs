@@ -76,7 +76,7 @@ pub(super) fn number_of(plan: &Plan, manifest: &Manifest, run: &str, named: &str
     let no_row = || RecoverError::NoRow { run: run.to_owned(), row: named.to_owned() };
     let seeds = manifest.seed_rows();
     if let Ok(number) = named.parse::<u32>() {
-        let is_row = number < plan.len() && !seeds.contains(&number);
+        let is_row = number < plan.len() && !seeds.contains(&number) && !plan.is_purged(number);
         return is_row.then_some(number).ok_or_else(|| no_row().into());
     }
     let address = Address::parse(named).map_err(|_| no_row())?;

@@ -71,9 +71,11 @@ impl RetrySelection {
             RowState::Open | RowState::Unknown => Disposition::InDoubt,
         };
         let seeds = self.before.seed_rows();
+        let plan = self.before.open_plan(&self.from.dir().plan())?;
+        let is_anybody = |row: u32| !seeds.contains(&row) && !plan.is_purged(row);
         let wanted = states
             .iter()
-            .filter(|(row, state)| self.dispositions.contains(&ended(*state)) && !seeds.contains(row));
+            .filter(|(row, state)| self.dispositions.contains(&ended(*state)) && is_anybody(*row));
         let rows: Vec<u32> = wanted.map(|(row, _)| row).collect();
         if rows.is_empty() { Err(RetryError::NoRows(self.from.dir().name()).into()) } else { Ok(rows) }
     }

@@ -19,7 +19,7 @@ use crate::results::{Column, ResultFiles, TableWriter};
 use crate::run_dir::StoredRun;
 
 /// The file in the run's directory.
-const FILE: &str = "with-feedback.parquet";
+pub(super) const FILE: &str = "with-feedback.parquet";
 
 /// The file that was written, and how many of its rows something came back for.
 #[derive(Debug, PartialEq, Eq, Serialize)]

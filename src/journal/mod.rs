@@ -21,6 +21,7 @@ mod codec;
 mod commit;
 mod error;
 mod memory;
+mod purge;
 mod queue;
 mod reader;
 pub mod record;

@@ -42,6 +42,10 @@ impl Reader {
         Self { journal }
     }
 
+    pub(super) fn journal(&self) -> &dyn JournalRead {
+        &*self.journal
+    }
+
     /// The run that the journal belongs to.
     pub fn run(&self) -> &RunKey {
         self.journal.run()

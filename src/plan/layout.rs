@@ -31,6 +31,9 @@ pub(super) mod column {
     pub(crate) const COLUMNS: usize = 6;
 }
 
+/// The address of rows whose person was removed. No mail can reach it (RFC 2606 §2).
+pub const PURGED: &str = "removed@purged.invalid";
+
 /// The columns of a plan's rows. Can be used from any thread.
 #[derive(Debug, Clone)]
 pub struct Layout {

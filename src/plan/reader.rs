@@ -11,7 +11,7 @@ use memmap2::{Mmap, UncheckedAdvice};
 use serde_json::Map;
 
 use super::error::PlanError;
-use super::layout::{Layout, column};
+use super::layout::{Layout, PURGED, column};
 use super::row::Row;
 use super::sealed::{FileFacts, SealedFile};
 use super::value::value;
@@ -148,6 +148,12 @@ impl Plan {
     pub fn address(&self, index: u32) -> Address {
         let (batch, at) = self.find(index);
         batch.address(at)
+    }
+
+    /// Whether the person of this row was removed.
+    pub fn is_purged(&self, index: u32) -> bool {
+        let (batch, at) = self.find(index);
+        batch.address.value(at) == PURGED
     }
 
     /// The domain, in A-labels and lower case.

@@ -18,12 +18,15 @@ use crate::screen::Screened;
 use crate::target_group::Place;
 
 /// The kind of file in its seal.
-const KIND: &str = "screened";
+pub(super) const KIND: &str = "screened";
 /// Rows in one batch of the file.
 const BATCH_ROWS: usize = 8_192;
 
-/// The place of the target group's columns, where there are any.
-const CELLS: usize = 7;
+/// The places of columns; the target group's are there where there are any.
+pub(super) const EMAIL: usize = 3;
+pub(super) const ID: usize = 4;
+pub(super) const DETAIL: usize = 6;
+pub(super) const CELLS: usize = 7;
 
 fn schema(cells: &Fields) -> SchemaRef {
     let mut fields = vec![

@@ -18,6 +18,7 @@ use crate::campaign::{Campaign, Compression, FileMode};
 use crate::journal::{Details, Intent, Outcome, RowState, States, Verdict};
 use crate::kit::outside_text;
 use crate::mail::{Address, Disposition, Timestamp};
+use crate::plan::PURGED;
 
 /// Default rows per file: about 100 MB.
 const ROWS_PER_PART: u64 = 1_000_000;
@@ -137,7 +138,7 @@ impl<'a> Results<'a> {
     /// The variant that the recipient gets.
     fn variant(&self, input: &InputRow<'_>) -> Option<Cow<'static, str>> {
         let campaign = self.options.variant_of.as_ref()?;
-        let address = Address::parse(input.email?).ok()?;
+        let address = Address::parse(input.email.filter(|email| *email != PURGED)?).ok()?;
         campaign.variant_of(&address.to_string()).map(|name| Cow::Owned(name.to_owned()))
     }
 

@@ -50,6 +50,10 @@ pub trait RunStore: fmt::Debug + Send + Sync {
 
     /// Removes the refused starts of the campaign with this file or this id.
     fn forget_refused_starts(&self, file: &Path, id: &str) -> Result<(), RunDirError>;
+
+    /// Removes what was left of runs that were being removed or replaced when a process was killed.
+    /// The caller makes sure that no other process removes or replaces runs.
+    fn sweep(&self) -> Result<(), RunDirError>;
 }
 
 /// The right to work on a run. It ends when it is dropped, when the process ends for any reason, or
@@ -92,6 +96,23 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
     fn withdraw(&self) -> Result<(), RunDirError>;
+
+    /// Removes the whole run: from one moment to the next it is no longer among the runs.
+    ///
+    /// # Errors
+    /// [`RunDirError::LeaseLost`], and nothing is removed, when the lease was lost.
+    fn remove(&self) -> Result<(), RunDirError>;
+
+    /// Begins another version of the run: an empty directory, which is none of the runs until
+    /// [`Self::replace`].
+    fn begin_version(&self) -> Result<RunDir, RunDirError>;
+
+    /// Puts `version` with this manifest in the place of the run, from one moment to the next, and
+    /// removes the version before. The lease goes on.
+    ///
+    /// # Errors
+    /// [`RunDirError::LeaseLost`], and nothing is changed, when the lease was lost.
+    fn replace(&self, version: &RunDir, manifest: &Manifest) -> Result<(), RunDirError>;
 }
 
 /// An existing run and the store that it is in.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::kit::file::{PRIVATE, create_private_folders, replace, sync_folder};
@@ -19,6 +19,9 @@ use crate::run_dir::{Apart, Lease, Manifest, RefusedStart, RunDir, RunDirError, 
 /// How the names of files with refused starts begin and end.
 const REFUSED: &str = "refused-";
 const JSON: &str = ".json";
+/// The folder, beside those of the campaigns, in which runs are removed or written again: as deep
+/// as there, so that no pattern for results finds them.
+const PURGED: &str = ".purged";
 
 /// The runs in a folder, as `<campaign id>/<run id>/`.
 #[derive(Debug, Clone)]
@@ -41,6 +44,9 @@ impl RunStore for FileRuns {
     fn list(&self) -> Result<Vec<RunDir>, RunDirError> {
         let mut found = Vec::new();
         for campaign in folders(&self.folder)? {
+            if campaign.ends_with(PURGED) {
+                continue;
+            }
             // Folders beside those of the campaigns hold folders of campaigns themselves. A
             // campaign may have such a name too; the content of the folder shows which it is.
             let name = campaign.file_name();
@@ -109,6 +115,10 @@ impl RunStore for FileRuns {
     fn forget_refused_starts(&self, file: &Path, id: &str) -> Result<(), RunDirError> {
         let is_of = |path: &PathBuf| read_refusal(path).is_ok_and(|refused| refused.is_of(file, Some(id)));
         refusal_files(&self.folder)?.into_iter().filter(is_of).try_for_each(remove)
+    }
+
+    fn sweep(&self) -> Result<(), RunDirError> {
+        remove_folder(&self.folder.join(PURGED))
     }
 }
 
@@ -241,6 +251,98 @@ impl Lease for FileLease {
         remove(self.run.manifest())?;
         self.abandon()
     }
+
+    fn remove(&self) -> Result<(), RunDirError> {
+        self.check()?;
+        let aside = aside(&self.run)?;
+        fs::rename(self.run.path(), aside.path())
+            .and_then(|()| sync_both(self.run.path(), aside.path()))
+            .map_err(|source| RunDirError::Io {
+                action: "remove",
+                path: self.run.path().to_owned(),
+                source,
+            })?;
+        // The folder of a campaign without runs is removed too; one that holds anything stays.
+        let _ = self.run.path().parent().map(fs::remove_dir);
+        clear(&aside)
+    }
+
+    fn begin_version(&self) -> Result<RunDir, RunDirError> {
+        self.check()?;
+        let version = aside(&self.run)?;
+        let path = version.path().to_owned();
+        let io = |source| RunDirError::Io { action: "create", path: path.clone(), source };
+        create_private_folders(&path).map_err(io)?;
+        // The lock is that of the file, whatever its name: the lease holds for both directories.
+        fs::hard_link(lock_file(&self.run), lock_file(&version)).map_err(io)?;
+        Ok(version)
+    }
+
+    fn replace(&self, version: &RunDir, manifest: &Manifest) -> Result<(), RunDirError> {
+        self.check()?;
+        manifest.write(&version.manifest())?;
+        let (old, new) = (self.run.path(), version.path());
+        let exchange = || {
+            fs::set_permissions(new, fs::metadata(old)?.permissions())?;
+            sync_tree(new)?;
+            renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?;
+            sync_both(old, new)
+        };
+        exchange().map_err(|source| RunDirError::Io { action: "replace", path: old.to_owned(), source })?;
+        clear(version)
+    }
+}
+
+/// Where a run is removed or written again: on the same file system, beside the campaigns. Nothing
+/// is there yet.
+fn aside(run: &RunDir) -> Result<RunDir, RunDirError> {
+    let runs = run.path().ancestors().nth(2).unwrap_or(Path::new("."));
+    let campaign = runs.join(PURGED).join(run.campaign_id());
+    let aside = RunDir::at(campaign.join(run.run_id()));
+    remove_folder(aside.path())?;
+    create_private_folders(&campaign).map_err(|source| RunDirError::Io {
+        action: "create",
+        path: campaign.clone(),
+        source,
+    })?;
+    Ok(aside)
+}
+
+/// Removes what [`aside`] made, and the folders above that are empty then.
+fn clear(aside: &RunDir) -> Result<(), RunDirError> {
+    remove_folder(aside.path())?;
+    for folder in aside.path().ancestors().skip(1).take(2) {
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+fn remove_folder(path: &Path) -> Result<(), RunDirError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(RunDirError::Io { action: "remove", path: path.to_owned(), source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Syncs the folders that these two are in.
+fn sync_both(one: &Path, other: &Path) -> io::Result<()> {
+    [one, other].into_iter().filter_map(Path::parent).try_for_each(sync_folder)
+}
+
+/// Syncs all files and folders in `folder`, and itself.
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
 }
 
 fn remove(path: PathBuf) -> Result<(), RunDirError> {

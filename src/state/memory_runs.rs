@@ -110,6 +110,10 @@ impl RunStore for MemoryRuns {
         self.refused().retain(|_, refused| !refused.is_of(file, Some(id)));
         Ok(())
     }
+
+    fn sweep(&self) -> Result<(), RunDirError> {
+        Ok(())
+    }
 }
 
 #[derive(Debug)]
@@ -174,6 +178,35 @@ impl Lease for MemoryLease {
         self.with(|entry| entry.manifest = None)?;
         self.abandon()
     }
+
+    fn remove(&self) -> Result<(), RunDirError> {
+        self.check()?;
+        self.store.lock().remove(&self.run);
+        remove_folder(self.run.path())
+    }
+
+    fn begin_version(&self) -> Result<RunDir, RunDirError> {
+        self.check()?;
+        let version = RunDir::at(self.store.folder.path().join(".version").join(self.run.name()));
+        create_private_folders(version.path()).map_err(failed("create", version.path()))?;
+        Ok(version)
+    }
+
+    fn replace(&self, version: &RunDir, manifest: &Manifest) -> Result<(), RunDirError> {
+        self.check()?;
+        remove_folder(self.run.path())?;
+        std::fs::rename(version.path(), self.run.path()).map_err(failed("replace", self.run.path()))?;
+        self.keep(manifest)
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> RunDirError {
+    let path = path.to_owned();
+    move |source| RunDirError::Io { action, path, source }
+}
+
+fn remove_folder(path: &Path) -> Result<(), RunDirError> {
+    std::fs::remove_dir_all(path).map_err(failed("remove", path))
 }
 
 impl Drop for MemoryLease {

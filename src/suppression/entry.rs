@@ -41,6 +41,25 @@ impl AddressKey {
     }
 }
 
+impl AddressKey {
+    /// Whether a text names this address, and not one that it is only a part of.
+    pub fn is_in(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let is_of_local = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+        text.match_indices(&self.0).any(|(at, found)| {
+            let mut rest = text[at + found.len()..].chars();
+            let ends = match (rest.next(), rest.next()) {
+                (Some('.'), Some(next)) => !next.is_alphanumeric(),
+                (Some(next), _) => !next.is_alphanumeric() && next != '-',
+                (None, _) => true,
+            };
+            // Many texts quote an address with a sign that a local part may have, too.
+            let before = text[..at].chars().next_back();
+            ends && !before.is_some_and(|before| is_of_local(before) && !"'`=/{|".contains(before))
+        })
+    }
+}
+
 impl From<&Address> for AddressKey {
     fn from(address: &Address) -> Self {
         let mut key = String::new();

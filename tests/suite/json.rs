@@ -226,6 +226,8 @@ fn every_command_with_json_prints_what_its_schema_says() {
     dir.run(&["suppress", "remove", "rcpt-550-5.1.1@a.example"]).ended(0);
     scene.ask(1, &["retry"], &["one", "--disposition", "bounced", "--metrics-file", "m.prom"]);
     scene.ask(2, &["resend"], &["one", "ann@a.example"]);
+    scene.ask(0, &["purge"], &["--older-than", "1ms"]);
+    scene.ask(0, &["purge"], &["--recipient", "ann@a.example"]);
     scene.ask(0, &["send"], &[one, "--to", "me@a.example"]);
 
     // A run that is refused.

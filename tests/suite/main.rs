@@ -38,6 +38,7 @@ mod parameters;
 mod passthrough;
 mod previews;
 mod private;
+mod purge;
 mod recover;
 mod refusals;
 mod relays;

@@ -81,6 +81,34 @@ fn bounce(days: Option<i64>) -> Option<(String, Option<i64>)> {
     Some(("bad_mailbox".to_owned(), days))
 }
 
+pub(super) fn a_person_is_forgotten_and_their_mail_still_counts_once(fresh: &Fresh) {
+    let both = Both::open(fresh);
+    let named =
+        Record { text: Some("ANN@x.example moved".into()), ..record("m2", "bob@x.example", Action::Soft) };
+    both.append(&[record("m1", "Ann@x.example", Action::Hard)], NOW);
+    both.append(&[named, record("m3", "joann@x.example", Action::Soft)], NOW);
+    let key = AddressKey::from(&address("ann@x.example"));
+    assert_eq!(both.log.naming(&key).unwrap(), 2);
+    let before = both.log.page(0, 9).unwrap();
+    both.log.forget(&key).unwrap();
+    let after = both.log.page(0, 9).unwrap();
+    assert_eq!(after[2], before[2]);
+    let record = &after[0].record;
+    assert_eq!(
+        (&record.address, &record.named, &record.text, &after[0].before),
+        (&None, &None, &None, &None)
+    );
+    assert_eq!((record.kind, &record.run, record.row), (Kind::Bounce, &Some("run-of-m1".into()), Some(7)));
+    let kept = &after[1].record;
+    assert_eq!((&kept.text, &kept.address), (&None, &Some(address("bob@x.example"))));
+    assert_eq!((both.log.naming(&key).unwrap(), both.log.of_address(key.as_str()).unwrap()), (0, vec![]));
+    // The entry is the list's, and the mail was read.
+    assert!(both.entry("ann@x.example").is_some());
+    let again = self::record("m1", "ann@x.example", Action::Hard);
+    both.append(&[again], NOW + DAY);
+    assert_eq!(both.log.naming(&key).unwrap(), 0);
+}
+
 pub(super) fn what_is_kept_is_read_again(fresh: &Fresh) {
     let both = Both::open(fresh);
     let own = [

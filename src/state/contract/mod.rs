@@ -203,6 +203,7 @@ contract! {
         #[test] fn threads_that_claim_at_the_same_moment_exceed_no_cap();
     }
     feedback {
+        #[test] fn a_person_is_forgotten_and_their_mail_still_counts_once();
         #[test] fn what_is_kept_is_read_again();
         #[test] fn a_mail_that_is_read_twice_counts_once();
         #[test] fn soft_bounces_count_within_their_time();
@@ -248,6 +249,7 @@ contract! {
         #[test] fn runs_are_found_by_what_a_user_types();
         #[test] fn a_campaign_stands_for_its_latest_run();
         #[test] fn the_latest_run_is_found_among_several_stores();
+        #[test] fn a_run_is_removed_or_replaced_as_a_whole();
         #[test] fn the_last_refused_start_of_a_campaign_is_kept_until_it_is_forgotten();
         #[test] fn one_process_at_a_time_works_on_a_run();
         #[test] fn each_lease_has_a_larger_epoch();

@@ -185,6 +185,39 @@ pub(in crate::state) fn the_latest_run_is_found_among_several_stores(fresh: &Fre
     }
 }
 
+pub(in crate::state) fn a_run_is_removed_or_replaced_as_a_whole(fresh: &Fresh) {
+    let runs = fresh.runs();
+    let [one, two] = ["a", "b"].map(|id| create(&*runs, "spring", id));
+    for run in [&one, &two] {
+        runs.lease(run).unwrap().keep(&manifest(Timestamp(1))).unwrap();
+        fs::write(run.path().join("plan.arrow"), "old").unwrap();
+    }
+    let lease = runs.lease(&one).unwrap();
+    let version = lease.begin_version().unwrap();
+    fs::write(version.path().join("plan.arrow"), "new").unwrap();
+    assert_eq!(fresh.runs().list().unwrap().len(), 2, "a version is no run");
+    lease.replace(&version, &manifest(Timestamp(2))).unwrap();
+    lease.check().unwrap();
+    assert!(matches!(runs.lease(&one), Err(RunDirError::Locked { .. })));
+    assert_eq!(fs::read_to_string(one.path().join("plan.arrow")).unwrap(), "new");
+    assert_eq!(runs.manifest(&one).unwrap().unwrap().created, Timestamp(2));
+    assert!(!version.path().exists());
+    drop(lease);
+
+    let lease = runs.lease(&two).unwrap();
+    fresh.take_away(&two);
+    assert!(matches!(lease.remove(), Err(RunDirError::LeaseLost(_))));
+    drop(lease);
+    runs.lease(&two).unwrap().remove().unwrap();
+    assert_eq!(fresh.runs().list().unwrap(), [one]);
+    assert!(!two.path().exists());
+    // What a killed process left is removed.
+    let lease = runs.lease(&runs.list().unwrap()[0]).unwrap();
+    lease.begin_version().unwrap();
+    runs.sweep().unwrap();
+    assert_eq!(fresh.runs().list().unwrap().len(), 1);
+}
+
 pub(in crate::state) fn the_last_refused_start_of_a_campaign_is_kept_until_it_is_forgotten(fresh: &Fresh) {
     let runs = fresh.runs();
     assert_eq!(runs.refused_starts().unwrap(), []);

@@ -84,6 +84,10 @@ pub(super) const TABLES: Versioned = Versioned {
     complete: Some(COMPLETE),
 };
 
+/// Records that concern an address or may name it.
+const MAY_NAME: &str =
+    "key = ?1 OR instr(lower(coalesce(named, '') || ' ' || coalesce(text, '')), ?1) > 0 ORDER BY id";
+
 /// What [`logged`] takes.
 const COLUMNS: &str = "id, import, read_at, mail, event, message_id, at, kind, class, status, hard, named, text, \
                        address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before, list_id";
@@ -165,6 +169,39 @@ impl FeedbackLog for SqliteFeedback {
         select(&self.lock(), "run = ?1 AND campaign = ?2 ORDER BY id", params![run, campaign])
             .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
     }
+
+    fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {
+        let found = select(&self.lock(), MAY_NAME, params![key.as_str()]);
+        let mut found = found.map_err(|error| error::sqlite(&self.store, "read feedback from", error))?;
+        Ok(found.iter_mut().filter_map(|logged| log::forget(logged, key).then_some(())).count() as u64)
+    }
+
+    fn forget(&self, key: &AddressKey) -> Result<(), StoreError> {
+        let mut db = self.lock();
+        forget(&mut db, key).map_err(|error| error::sqlite(&self.store, "remove a person from", error))
+    }
+}
+
+fn forget(db: &mut Connection, key: &AddressKey) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for mut logged in select(&transaction, MAY_NAME, params![key.as_str()])? {
+        if !log::forget(&mut logged, key) {
+            continue;
+        }
+        let (id, record) = (logged.id.cast_signed(), &logged.record);
+        let update = "UPDATE feedback SET named = ?2, text = ?3 WHERE id = ?1";
+        transaction.prepare_cached(update)?.execute(params![id, record.named, record.text])?;
+        if record.address.is_none() {
+            let update = "UPDATE feedback SET key = NULL, address = NULL, before = NULL WHERE id = ?1";
+            transaction.prepare_cached(update)?.execute([id])?;
+        }
+    }
+    transaction.commit()?;
+    // Pages that are free or half full still hold what was on them, and so does the log.
+    db.execute_batch("VACUUM")?;
+    let is_busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    if is_busy { Err(rusqlite::Error::SqliteFailure(busy, None)) } else { Ok(()) }
 }
 
 /// A transaction that is open.
