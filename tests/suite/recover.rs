@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use mailrun::sandbox::{Keep, Options};
 
@@ -138,4 +140,39 @@ fn a_row_that_is_not_there_or_is_there_twice_is_refused() {
     dir.run(&["suppress", "add", "a@one.example"]).ended(0);
     dir.run(&["resend", "one", "1"]).ended(1);
     assert_eq!(relay.stop().accepted, 2);
+}
+
+#[test]
+fn a_resend_that_is_killed_at_any_moment_reaches_its_recipient_once() {
+    let dir = Dir::new();
+    let rows = 12;
+    let record = dir.path().join("record.jsonl");
+    let relay = Relay::start(Options { record: Some(record.clone()), ..Options::default() });
+    list(&dir, "one", rows);
+    let more = "[journal]\ndurability = \"process-crash\"\n";
+    let file = campaign_that_keeps(&dir, relay.port(), more);
+    dir.run(&["send", &file]).ended(0);
+    let (mut killed, mut in_doubt) = (0, 0);
+    for n in 0..rows {
+        let recipient = format!("r{n}@one.example");
+        let resend = ["resend", "one", &recipient];
+        let mut child = dir.start(&resend);
+        // Over the time that it takes, and beyond its end.
+        thread::sleep(Duration::from_millis(10 + n as u64 * 12));
+        child.kill().unwrap();
+        killed += usize::from(!child.wait().unwrap().success());
+        // The row may be in doubt: then it was sent, or it was not, and is not sent again.
+        let ended = dir.run(&resend).code();
+        assert!([0, 1].contains(&ended), "{recipient} ended with {ended}");
+        in_doubt += usize::from(ended == 1);
+        assert_eq!(dir.run(&resend).code(), ended, "a run that is over sends nothing");
+    }
+    relay.stop();
+    let times = mailrun::sandbox::record::read(&record).unwrap();
+    let times = |recipient: &str| times.iter().filter(|one| one.recipient == recipient).count();
+    let got: Vec<usize> = (0..rows).map(|n| times(&format!("r{n}@one.example"))).collect();
+    assert!(got.iter().all(|times| (1..=2).contains(times)), "the first message and one more: {got:?}");
+    let missing = got.iter().filter(|times| **times == 1).count();
+    assert!(missing <= in_doubt, "{missing} got none, and {in_doubt} are in doubt");
+    assert!(killed > 0, "no kill came in time");
 }
