@@ -24,7 +24,7 @@ COLUMNS = {
     "remote_host": TEXT, "remote_ip": TEXT, "local_ip": TEXT, "tls": TEXT, "attempts": (pa.uint16(),),
     "first_attempt_at": TIME, "last_attempt_at": TIME, "latency_us": (pa.uint64(), pa.int64()), "bytes": (pa.uint32(),),
     "slot": TIME, "detail": TEXT, "attempts_at": TIME, "archive": TEXT,
-    "is_test": (pa.bool_(),), "delivered_to": TEXT, "is_seed": (pa.bool_(),), "variant": TEXT,
+    "is_test": (pa.bool_(),), "delivered_to": TEXT, "is_seed": (pa.bool_(),), "variant": TEXT, "archive_attempts_at": TIME,
 }
 
 
@@ -56,7 +56,7 @@ def check_types(files):
         schema = pq.read_schema(file)
         same(f"columns of {file.name}", schema.names, list(COLUMNS))
         for field in schema:
-            inside = pa.types.is_dictionary(field.type) or field.name == "attempts_at"
+            inside = pa.types.is_dictionary(field.type) or field.name in ("attempts_at", "archive_attempts_at")
             kind = field.type.value_type if inside else field.type
             holds(kind in COLUMNS[field.name], f"column `{field.name}` is {field.type}, not {COLUMNS[field.name][0]}")
         same(f"schema version in the metadata of {file.name}", pq.read_metadata(file).metadata.get(b"mailrun.schema") in (b"1", b"2"), True)

@@ -15,6 +15,7 @@ pub(super) fn in_our_words(message: &str, line: Option<&str>) -> Said {
     unquoted(&message, line)
         .or_else(|| unknown(&message))
         .or_else(|| missing(&message))
+        .or_else(|| brackets(&message, line))
         .or_else(|| wrong_type(&message, key))
         .unwrap_or((message, None))
 }
@@ -56,6 +57,20 @@ fn unknown(message: &str) -> Option<Said> {
 fn missing(message: &str) -> Option<Said> {
     let key = message.strip_prefix("missing field ")?;
     Some((format!("the key {key} is missing"), Some("add it to its table".into())))
+}
+
+/// One table where there may be several, or the other way round: `[egress]`, `[[sender]]`.
+fn brackets(message: &str, line: Option<&str>) -> Option<Said> {
+    let header = line?.trim();
+    let name = header.strip_prefix('[')?.split(']').next()?.trim_start_matches('[');
+    let found = message.strip_prefix("invalid type: ")?.split(", ").next()?;
+    match (found, header.starts_with("[[")) {
+        ("map", false) => {
+            Some((format!("there may be several of `{name}`"), Some(format!("write [[{name}]]"))))
+        }
+        ("sequence", true) => Some((format!("there is only one `{name}`"), Some(format!("write [{name}]")))),
+        _ => None,
+    }
 }
 
 /// A value of another type: `invalid type: string "many", expected u64`.
@@ -113,6 +128,8 @@ mod tests {
 
     #[test]
     fn no_word_of_the_reader_reaches_people() {
+        check("[capacity]", "[egress]", "there may be several of `egress`", Some("write [[egress]]"));
+        check("[capacity]", "[[capacity]]", "there is only one `capacity`", Some("write [capacity]"));
         check("\"news\"", "news", "the text `news` needs quotes", Some("write kind = \"news\""));
         check("\"news\"", "update", "the text `update` needs quotes", Some("write kind = \"update\""));
         check("\"news\"", "inform", "the text `inform` needs quotes", Some("write kind = \"inform\""));

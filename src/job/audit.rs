@@ -21,10 +21,10 @@ impl Workspace {
             let (strictest, attempts) = account.or_insert_with(|| (campaign.capacity.clone(), Vec::new()));
             strictest.per_hour = strictest.per_hour.min(campaign.capacity.per_hour);
             strictest.burst_percent = strictest.burst_percent.min(campaign.capacity.burst_percent);
-            for row in ResultFiles::open(&run.dir().results())?.rows(&[Column::AttemptsAt, Column::Bytes]) {
+            for row in ResultFiles::open(&run.dir().results())?.rows(&Column::OF_TRANSMISSIONS) {
                 let row = row?;
                 let cost = campaign.capacity.cost(row.bytes.map_or(0, u64::from));
-                attempts.extend(row.attempts_at.into_iter().map(|at| (at, cost)));
+                attempts.extend(row.transmissions().map(|at| (at, cost)));
             }
         }
         let audits = accounts.into_iter().map(|(account, (capacity, mut attempts))| {

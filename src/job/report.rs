@@ -38,10 +38,10 @@ impl Workspace {
         };
         let capacity = &manifest.campaign.capacity;
         let mut used: BTreeMap<Timestamp, u64> = BTreeMap::new();
-        for row in files.rows(&[Column::AttemptsAt, Column::Bytes]) {
+        for row in files.rows(&Column::OF_TRANSMISSIONS) {
             let row = row?;
             let cost = capacity.cost(row.bytes.map_or(0, u64::from));
-            for at in row.attempts_at {
+            for at in row.transmissions() {
                 *used.entry(at.slot()).or_default() += cost;
             }
         }

@@ -93,7 +93,8 @@ impl Job<'_> {
             return Ok((None, None));
         }
         let account = self.campaign().capacity_account();
-        if let Some(held) = self.held()? {
+        let held = self.held()?;
+        if let Some(held) = &held {
             let own = &self.campaign().capacity;
             self.workspace.warn(format!(
                 "{}. The campaign's {} an hour apply afterwards; if the provider has agreed to them, `{}` applies them now",
@@ -109,7 +110,11 @@ impl Job<'_> {
         let account = self.workspace.state()?.ledger().join(holder, (&capacity).into())?;
         let thread =
             LedgerThread::start(account).map_err(|source| SetupError::Thread { name: "ledger", source })?;
-        Ok((Some(Pacer::new(&capacity, self.workspace.clock().now())), Some(thread)))
+        let mut pacer = Pacer::new(&capacity, self.workspace.clock().now());
+        if let Some(Held { per_hour, per_slot, .. }) = held {
+            pacer.was_told(Agreement { per_hour, per_slot });
+        }
+        Ok((Some(pacer), Some(thread)))
     }
 
     /// Limits of the campaign's account that are stricter than its own, and until when they hold.

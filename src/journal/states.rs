@@ -66,6 +66,8 @@ pub struct States {
     /// The archive's copies that were put off: the last outcome of each, if any, and whether it is
     /// over.
     copies: FxHashMap<u32, CopyState>,
+    /// When these copies were sent again, as (row, start).
+    copies_at: Vec<(u32, Timestamp)>,
     /// The last group that was read.
     group: u64,
     /// The run that the journal belongs to.
@@ -134,6 +136,7 @@ impl States {
             open: FxHashMap::default(),
             between: Vec::new(),
             copies: FxHashMap::default(),
+            copies_at: Vec::new(),
             group: 0,
             run,
             damage: None,
@@ -189,6 +192,12 @@ impl States {
         rows
     }
 
+    /// When the archive's copy that goes with `row` was sent again, in order.
+    pub(super) fn copies_at(&self, row: u32) -> impl Iterator<Item = Timestamp> + '_ {
+        let start = self.copies_at.partition_point(|(other, _)| *other < row);
+        self.copies_at[start..].iter().take_while(move |(other, _)| *other == row).map(|(_, at)| *at)
+    }
+
     /// The rows whose archive copy is to be sent again, in order.
     pub fn waiting_copies(&self) -> Vec<u32> {
         let waiting = self.copies.iter().filter(|(_, copy)| !copy.ended);
@@ -218,6 +227,7 @@ impl States {
         }
         self.between.sort_unstable();
         self.between.dedup_by_key(|(row, attempt, _)| (*row, *attempt));
+        self.copies_at.sort_unstable();
     }
 
     fn read(&mut self, group: Group<'_>) {
@@ -252,7 +262,13 @@ impl States {
 
     fn apply_one(&mut self, head: Head, place: Place, raw: Raw<'_>) -> Result<(), BadRecord> {
         let disposition = match head.verdict {
-            None if head.is_copy => return Ok(()),
+            None if head.is_copy => {
+                // The intent counts, whatever came of it: the capacity was taken for it.
+                if let Record::Intent(intent) = raw.record()? {
+                    self.copies_at.push((head.row, intent.at));
+                }
+                return Ok(());
+            }
             None => {
                 self.open.insert(head.row, place);
                 return Ok(());

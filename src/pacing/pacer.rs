@@ -214,6 +214,11 @@ impl Pacer {
         (self.in_force != self.own).then_some(self.in_force)
     }
 
+    /// The user knows of these limits: [`Self::newly_stricter`] doesn't name them.
+    pub fn was_told(&mut self, limits: Agreement) {
+        self.told = limits;
+    }
+
     /// [`Self::stricter`], once after each change.
     pub fn newly_stricter(&mut self) -> Option<Agreement> {
         let before = mem::replace(&mut self.told, self.in_force);
@@ -451,6 +456,10 @@ mod tests {
         assert_eq!(ask(&mut other, &mut others, 1_000), None, "its own limits are the strictest");
         assert_eq!(ask(&mut pacer, &mut own, 5_000), Some(Agreement::from(&narrow)));
         assert_eq!(ask(&mut pacer, &mut own, 9_000), None, "it was told");
+        let mut third = Pacer::new(&wide, at(10_000));
+        third.was_told(Agreement::from(&narrow));
+        let mut thirds = desk.join(Holder::new("update", "3"), &wide);
+        assert_eq!(ask(&mut third, &mut thirds, 10_000), None, "it was told before");
     }
 
     #[test]

@@ -80,6 +80,15 @@ columns! { <'a>
     IsSeed, is_seed: bool, PLAIN.late();
     /// The variant of the letter that the row gets; null where the campaign has none.
     Variant, variant: Option<Cow<'a, str>>, text(4).late();
+    /// When the archive's copy was sent again: an audit of the capacity counts these too. Rows that
+    /// shared a message have one copy, which is in the first that was
+    /// accepted.
+    ArchiveAttemptsAt, archive_attempts_at: Vec<Timestamp>, PLAIN.late();
+}
+
+impl Column {
+    /// What tells when messages were sent, and what each counts as.
+    pub(crate) const OF_TRANSMISSIONS: [Self; 3] = [Self::AttemptsAt, Self::ArchiveAttemptsAt, Self::Bytes];
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

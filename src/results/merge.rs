@@ -151,6 +151,7 @@ impl<'a> Results<'a> {
         let variant = self.variant(input);
         let Known { states, details } = &mut self.known;
         let state = states.state(index);
+        let archive_attempts_at = details.copies_at(states, index);
         let outcome = details.outcome(states, index)?;
         let copy = match outcome.as_ref().and_then(|outcome| outcome.copied_by) {
             Some(row) => details.copy(states, row)?,
@@ -168,6 +169,7 @@ impl<'a> Results<'a> {
         let mut row = ResultRow::new(input, Disposition::NotAttempted);
         let delivered_to = &self.options.delivered_to;
         row.variant = variant;
+        row.archive_attempts_at = archive_attempts_at;
         row.is_test = !delivered_to.is_empty();
         row.is_seed = self.options.seeds.contains(&index);
         let delivered_to = delivered_to.get(index as usize).or(delivered_to.last());

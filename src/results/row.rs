@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::columns::ResultRow;
-use crate::mail::Disposition;
+use crate::mail::{Disposition, Timestamp};
 
 /// A row of the target group, as the plan knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,5 +51,11 @@ impl<'a> ResultRow<'a> {
             disposition,
             ..Self::absent()
         }
+    }
+
+    /// When messages were sent for the row, each of which takes capacity: its own, and the copies
+    /// that the archive got again.
+    pub fn transmissions(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.attempts_at.iter().chain(&self.archive_attempts_at).copied()
     }
 }

@@ -293,14 +293,14 @@ impl Counts {
 
     /// What was sent for it.
     fn add_transmissions(&mut self, row: &ResultRow<'_>) {
-        self.attempts += u64::from(row.attempts);
+        self.attempts += u64::from(row.attempts) + row.archive_attempts_at.len() as u64;
         self.bytes += u64::from(row.bytes.unwrap_or(0));
         let refused = row.archive.as_ref().is_some_and(|reply| !reply.starts_with('2'));
         self.archive_refused += u64::from(refused && row.disposition == Disposition::Accepted);
         if let Some(latency) = row.latency_us {
             self.latency.saturating_record(latency);
         }
-        for &at in &row.attempts_at {
+        for at in row.transmissions() {
             *self.slots.entry(at.slot()).or_default() += 1;
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
             self.last = Some(self.last.map_or(at, |last| last.max(at)));

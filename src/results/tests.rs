@@ -222,6 +222,7 @@ fn a_row_tells_all_that_is_known() {
             delivered_to: None,
             is_seed: false,
             variant: None,
+            archive_attempts_at: vec![],
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));

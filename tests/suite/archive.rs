@@ -160,6 +160,12 @@ fn a_copy_that_waits_outlives_the_process() {
     assert_eq!(archived(&rows), [taken.clone(), None, taken]);
     assert_eq!(got(&rows, &record).len(), 4, "each recipient once, and the archive twice");
     assert!(rows.iter().all(|row| row.attempts == 1));
+
+    // Each copy that was sent again is a message that the agreement counts.
+    let copies: Vec<usize> = rows.iter().map(|row| row.archive_attempts_at.len()).collect();
+    assert_eq!(copies, [1, 0, 1]);
+    let audit = dir.run(&["capacity", "audit", "one"]).ended(0).stdout();
+    assert!(audit.contains("kept; 5 attempts"), "{audit}");
 }
 
 #[test]

@@ -145,7 +145,10 @@ fn step_by_step() {
             case("stall-after-dot", InDoubt, network, ""),
             case("slow-30s", InDoubt, network, ""),
             case("drop-after-dot", InDoubt, network, ""),
+            case("lose-after-dot", InDoubt, network, ""),
+            case("reset-after-dot", InDoubt, network, ""),
             case("garbage-after-dot", InDoubt, protocol, "not a reply"),
+            case("overlong-after-dot", InDoubt, protocol, "too long"),
             large(case("stall-in-data+large", Deferred, network, "")),
         ],
     );

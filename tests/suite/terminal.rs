@@ -91,7 +91,8 @@ fn check_fits_the_terminal_and_has_colours_only_there() {
     // Records and lines to copy are never wrapped, nor are tables.
     let plain = without_colours(&narrow);
     let is_text = |line: &&str| {
-        ["  ok  ", "  note  ", "  warning  ", "           why  "].iter().any(|start| line.starts_with(start))
+        let starts = ["  ok  ", "  note  ", "  warning  ", "           why  ", "           fix  run `"];
+        starts.iter().any(|start| line.starts_with(start))
     };
     let texts: Vec<&str> = plain.lines().filter(is_text).collect();
     assert!(texts.len() > 5 && texts.iter().all(|line| line.chars().count() <= 60), "{plain}");

@@ -35,8 +35,9 @@ impl Findings {
                     let why = wrapped(finding.why, width - 5);
                     continued(&mut text, "why", why.iter().map(String::as_str));
                     let fix = outside_text::lines(finding.fix.as_deref().unwrap_or_default());
-                    // Never wrapped: a record or a line of a file is there to be copied.
-                    continued(&mut text, "fix", fix.lines());
+                    let fix: Vec<String> =
+                        fix.lines().flat_map(|line| wrapped_advice(line, width - 5)).collect();
+                    continued(&mut text, "fix", fix.iter().map(String::as_str));
                 }
             }
             text.push('\n');
@@ -58,10 +59,28 @@ fn continued<'a>(text: &mut String, word: &str, lines: impl Iterator<Item = &'a 
     }
 }
 
+/// Advice is wrapped, but for what is in backticks. A record, or a line of a file, is there to be
+/// copied, has no backticks, and is left as it is.
+fn wrapped_advice(line: &str, width: usize) -> Vec<String> {
+    if !line.contains('`') {
+        return vec![line.to_owned()];
+    }
+    let mut in_code = false;
+    let words = line.split(|c: char| {
+        in_code ^= c == '`';
+        c == ' ' && !in_code
+    });
+    filled(words, width)
+}
+
 /// `text` in lines of at most `width` characters, broken between words; empty for an empty text.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
+    filled(text.split(' '), width)
+}
+
+fn filled<'a>(words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
+    for word in words.filter(|word| !word.is_empty()) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
                 line.push(' ');
@@ -83,6 +102,12 @@ mod tests {
         assert_eq!(wrapped("aa bb cc", 5), ["aa bb", "cc"]);
         assert_eq!(wrapped("aaaaaaaa bb", 5), ["aaaaaaaa", "bb"]);
         assert!(wrapped("", 5).is_empty());
+    }
+
+    #[test]
+    fn advice_is_broken_outside_of_backticks_and_what_is_copied_is_not() {
+        assert_eq!(wrapped_advice("run `a b c` or `d e`", 8), ["run", "`a b c`", "or `d e`"]);
+        assert_eq!(wrapped_advice("x IN TXT \"a b c\"", 8), ["x IN TXT \"a b c\""]);
     }
 
     #[test]
