@@ -168,7 +168,10 @@ def needed(program):
         print(f"installing {program}", file=sys.stderr)
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *packages[program]]
-        subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=True)
+        if subprocess.run(install, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+            # A machine that is new has no lists of packages, or old ones.
+            subprocess.run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "update"], env=environment, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(install, env=environment, stdout=subprocess.DEVNULL, check=True)
     found = shutil.which(program)
     holds(found, f"{program} is missing: install Debian's {' '.join(packages[program])}")
     return found

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import check
 import circle
-import feedback
 import init
 import letters
 import names
@@ -29,7 +28,6 @@ CHECKS = {
     "smtp-sink": peers.check_smtp_sink,
     "receivers": receivers.check,
     "circle": circle.check,
-    "feedback": feedback.check,
     "zones": check.check_zones,
     "content": check.check_content,
     "scanners": check.check_scanners,

@@ -586,6 +586,21 @@ fn the_exit_codes_and_the_sandbox_are_those_of_the_help() {
 }
 
 #[test]
+fn the_gate_runs_every_interop_check() {
+    let main = read("scripts/interop.d/main.py");
+    let (_, checks) = main.split_once("CHECKS = {").unwrap();
+    let checks = checks.split_once("\n}").unwrap().0.lines().filter_map(|line| line.split('"').nth(1));
+    let gate = read(".ci/run");
+    let run: BTreeSet<&str> = gate
+        .lines()
+        .filter(|line| line.starts_with("scripts/interop") || line.starts_with("others=("))
+        .flat_map(|line| line.split([' ', '(', ')']))
+        .collect();
+    let missing: Vec<&str> = checks.filter(|name| !run.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?} are in scripts/interop and not in .ci/run");
+}
+
+#[test]
 fn the_limits_of_providers_are_those_of_the_program() {
     let text = read("docs/delivery.md");
     let own: Table = read("src/route/shaping/shaping.toml").parse().unwrap();
