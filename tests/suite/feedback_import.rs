@@ -1,6 +1,8 @@
 //! `mailrun feedback import`: files of providers, and what they do.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -79,6 +81,60 @@ fn events_of_providers_go_the_way_of_mails() {
     dir.run(&["feedback", "undo", "--import", "1"]).ended(0).says("5 events taken back, 3 entries");
     assert_eq!(suppressed(&dir), []);
     assert_eq!(counts(&import(&dir, 1, &["events.jsonl"])), [6, 1, 6, 1, 0], "and stays so");
+}
+
+/// Kills it at points that are known, and imports the same once more: as if nothing had happened.
+#[test]
+fn an_import_that_is_killed_loses_nothing_and_counts_nothing_twice() {
+    const ROWS: usize = 1_200;
+    let dir = Dir::new();
+    let paths = sent(&dir, ROWS);
+    let mut events = String::new();
+    for (number, (recipient, path)) in paths.iter().enumerate() {
+        // A third of them hard, and each of the rest three times soft, in messages of one run.
+        let times = if number % 3 == 0 { 1 } else { 3 };
+        let (kind, code) =
+            if times == 1 { ("Permanent", "550 5.1.1 unknown") } else { ("Transient", "452 4.2.2 full") };
+        for time in 0..times {
+            let event = json!({
+                "eventType": "Bounce",
+                "bounce": {
+                    "bounceType": kind, "bounceSubType": "General", "feedbackId": format!("{number}.{time}"),
+                    "timestamp": "2025-11-02T10:00:00.000Z",
+                    "bouncedRecipients": [{"emailAddress": recipient, "diagnosticCode": format!("smtp; {code}")}],
+                },
+                "mail": {"messageId": format!("{number}"), "source": path, "destination": [recipient]},
+            });
+            events.push_str(&format!("{event}\n"));
+        }
+    }
+    dir.write("all.jsonl", &events);
+    let fresh = dir.path().join("state.fresh");
+    let copied = Command::new("cp").arg("-r").arg(dir.path().join("state")).arg(&fresh).status();
+    assert!(copied.unwrap().success());
+    let said = import(&dir, 0, &["all.jsonl"]);
+    assert_eq!((&said["events"], &said["suppressed"]), (&json!(2_800), &json!(400)));
+    let clean = (suppressed(&dir), summary(&dir));
+
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    fs::rename(&fresh, dir.path().join("state")).unwrap();
+    // A thousand events are kept together; the pipe stays open, so that it waits for more.
+    for (fed, kept) in [(1_500, 1_000), (2_500, 2_000)] {
+        let mut importing = dir.command(&["feedback", "import", "-"]);
+        let mut child = importing.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let part: String = events.split_inclusive('\n').take(fed).collect();
+        pipe.write_all(part.as_bytes()).unwrap();
+        while summary(&dir)["events"] != kept {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(summary(&dir)["events"], kept, "what was not kept whole is not kept");
+        assert!(suppressed(&dir).len() < 400);
+    }
+    assert_eq!(import(&dir, 0, &["all.jsonl"])["known"], 2_000);
+    assert_eq!((suppressed(&dir), summary(&dir)), clean);
 }
 
 #[test]

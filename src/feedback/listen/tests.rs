@@ -3,6 +3,7 @@
 use super::room::Room;
 use super::session::{Session, Step};
 use super::*;
+use crate::fuzzing::fuzz;
 
 /// The client's side of a session. Recipients at `ours.example` are accepted; those at
 /// `later.example` can't be looked up.
@@ -233,4 +234,33 @@ fn who_is_out_of_order_is_told_and_sent_away() {
     let mut client = Client::new();
     let long = format!("{}\r\n", "x".repeat(5_000));
     assert_eq!(client.say(&long), "500 5.5.2 Error: line too long");
+}
+
+#[test]
+fn no_input_breaks_a_session() {
+    let begin =
+        "MAIL FROM:<> SIZE=20 BODY=8BITMIME\r\nRCPT TO:<a@ours.example>\r\nRCPT TO:<b@else.example>\r\n";
+    let seeds = [
+        format!("LHLO relay.example\r\n{begin}DATA\r\nA: b\r\n\r\n..c\r\n.\r\nQUIT\r\n"),
+        format!("EHLO relay.example\r\n{begin}BDAT 6\r\nA: b\r\nBDAT 2 LAST\r\n\r\nRSET\r\nNOOP\r\n"),
+        format!("HELO relay.example\r\n{begin}DATA\r\n\r\n.\r\nVRFY a\r\nHELP\r\nBDAT 99999999999999999999 LAST\r\n"),
+        "LHLO [192.0.2.1]\r\nMAIL FROM:<\"a b\"@x.example> SMTPUTF8\r\nRCPT TO:<\u{fc}@ours.example>\r\nDATA\r\n".to_owned(),
+    ];
+    fuzz("sessions of the listener", &seeds.map(String::into_bytes), |bytes| {
+        // Whole, and as it may arrive.
+        for part in [bytes.len().max(1), 7] {
+            let mut client = Client::new();
+            for bytes in bytes.chunks(part) {
+                let said = client.say_bytes(bytes);
+                let is_reply =
+                    |line: &str| line.len() > 4 && line.as_bytes()[..3].iter().all(u8::is_ascii_digit);
+                assert!(said.lines().all(is_reply), "{said:?}");
+                if client.closed {
+                    break;
+                }
+            }
+            let is_mail = |(to, mail): &(Vec<String>, Vec<u8>)| !to.is_empty() && mail.len() <= MAIL_BYTES;
+            assert!(client.kept.iter().all(is_mail), "{:?}", client.kept);
+        }
+    });
 }
