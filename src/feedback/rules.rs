@@ -1,6 +1,7 @@
 //! The rules for texts: data in `rules.toml`, each with its tests.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use regex::bytes::{RegexSet, RegexSetBuilder, SetMatches};
 use regex::{Regex, RegexBuilder};
@@ -16,6 +17,8 @@ const RULES: &str = include_str!("rules.toml");
 const REGEX_BYTES: usize = 8 << 20;
 /// Memory for the states that texts lead to, for each kind of rules.
 const STATE_BYTES: usize = 4 << 20;
+/// The same for each of those that find an address exactly: there are some, and few lines reach one.
+const EXACT_STATE_BYTES: usize = 1 << 20;
 /// Stands for an address where it need not be found exactly.
 const ROUGH_ADDRESS: &str = r#"(?:"[^"]+"|[^\s<>]+)@[^\s<>]+"#;
 
@@ -29,10 +32,35 @@ pub(super) struct Rules {
     asides: RegexSet,
     permanents: RegexSet,
     recipients: RegexSet,
-    addresses: Vec<Regex>,
+    addresses: Vec<Exact>,
     lists: Vec<bool>,
     reasons: RegexSet,
     reason_of: Vec<Reason>,
+}
+
+/// Finds the address in a line. Compiled for the first line that asks for it: that takes as long as
+/// reading some thousand mails, and of a single mail few lines ask.
+#[derive(Debug)]
+struct Exact {
+    text: String,
+    regex: OnceLock<Regex>,
+}
+
+impl Exact {
+    fn new(text: String) -> Self {
+        Self { text, regex: OnceLock::new() }
+    }
+
+    fn regex(&self) -> &Regex {
+        self.regex.get_or_init(|| {
+            RegexBuilder::new(&self.text)
+                .case_insensitive(true)
+                .size_limit(REGEX_BYTES)
+                .dfa_size_limit(EXACT_STATE_BYTES)
+                .build()
+                .expect("the tests compile the rules")
+        })
+    }
 }
 
 /// Why, in the words of a program.
@@ -174,11 +202,7 @@ impl Rules {
         let in_place = |place: Place| move |rule: &&Mail| rule.r#in == place;
         let rough = |rule: &Recipient| rule.text.replace("{A}", ROUGH_ADDRESS).replace("{O}", ROUGH_ADDRESS);
         let recipients: Vec<String> = file.recipient.iter().map(rough).collect();
-        let exact = |rule: &Recipient| {
-            let text = with_addresses(&rule.text);
-            let regex = RegexBuilder::new(&text).case_insensitive(true).size_limit(REGEX_BYTES).build();
-            regex.expect("the tests compile the rules")
-        };
+        let exact = |rule: &Recipient| Exact::new(with_addresses(&rule.text));
         let reason = |rule: &ReasonRule| Reason {
             class: rule.class.parse().expect("the tests read the classes"),
             permanent: rule.permanent,
@@ -254,7 +278,7 @@ impl Rules {
             return None;
         }
         for at in self.recipients.matches(line.as_bytes()) {
-            let Some(found) = self.addresses[at].captures(line) else { continue };
+            let Some(found) = self.addresses[at].regex().captures(line) else { continue };
             let address = found.name("address").expect("each rule has one");
             let plain = address::without_words(address.as_str());
             if address::is_plausible(plain) {
@@ -309,7 +333,7 @@ mod tests {
         for (at, rule) in file.recipient.iter().enumerate() {
             for (line, address) in &rule.tests {
                 let matched = rules.recipients.matches(line.as_bytes());
-                let first = matched.iter().find(|at| rules.addresses[*at].is_match(line));
+                let first = matched.iter().find(|at| rules.addresses[*at].regex().is_match(line));
                 let named = rules.recipient(line).map(|named| named.address);
                 if first != Some(at) || named.as_ref() != Some(address) {
                     wrong.push((rule.name.clone(), format!("{line}: {first:?} {named:?}")));

@@ -110,7 +110,7 @@ impl Classifier {
         for rule in &rules[..own] {
             rule.text.as_deref().map_or(Ok(()), texts::check).map_err(|why| rule::bad(rule, why))?;
         }
-        let rules_for = |wanted: fn(u16) -> bool| Group::new(&rules, |at| fits[at].accepts_some(wanted));
+        let rules_for = |wanted: fn(u16) -> bool| Group::new(&rules, own, |at| fits[at].accepts_some(wanted));
         let transient = rules_for(|code| code / 100 == 4);
         let permanent = rules_for(|code| code / 100 != 4);
         let classifier = Self { rules, own, fits, transient, permanent };

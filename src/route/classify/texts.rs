@@ -10,14 +10,17 @@ use crate::campaign::ReplyRule as Rule;
 pub(super) const MOST_RULES: usize = 256;
 /// One regular expression may take this much memory.
 const REGEX_BYTES: usize = 4 << 20;
-/// Memory for the states that replies lead to. The program's own rules need less than half of it;
-/// with too little, each reply takes a hundred times as long.
+/// Memory for the states that replies lead to, where a campaign has rules of its own; with too
+/// little, each reply takes a hundred times as long.
 const STATE_BYTES: usize = 16 << 20;
+/// The same for the program's rules alone, which need less.
+const PROGRAM_STATE_BYTES: usize = 8 << 20;
 
 /// Some of the rules, in order.
 #[derive(Debug)]
 pub(super) struct Group {
     members: Vec<Member>,
+    state_bytes: usize,
     /// Compiled when the first reply asks for it: a run without refusals needs none of it.
     texts: OnceLock<RegexSet>,
 }
@@ -31,13 +34,14 @@ struct Member {
 }
 
 impl Group {
-    /// The rules for which `wanted` holds.
-    pub(super) fn new(rules: &[Rule], wanted: impl Fn(usize) -> bool) -> Self {
+    /// The rules for which `wanted` holds; `own` of all are the campaign's.
+    pub(super) fn new(rules: &[Rule], own: usize, wanted: impl Fn(usize) -> bool) -> Self {
         let mut texts = 0..;
         let member =
             |rule: usize| Member { rule, text: rules[rule].text.as_ref().and_then(|_| texts.next()) };
         let members = (0..rules.len()).filter(|rule| wanted(*rule)).map(member).collect();
-        Self { members, texts: OnceLock::new() }
+        let state_bytes = if own == 0 { PROGRAM_STATE_BYTES } else { STATE_BYTES };
+        Self { members, state_bytes, texts: OnceLock::new() }
     }
 
     /// The numbers of the rules that match `text`, in order. `rules` are those that the group was
@@ -54,7 +58,7 @@ impl Group {
             .case_insensitive(true)
             .unicode(false)
             .size_limit(REGEX_BYTES * MOST_RULES)
-            .dfa_size_limit(STATE_BYTES)
+            .dfa_size_limit(self.state_bytes)
             .build()
             .expect("each one was checked: the campaign's at the start, the program's by the tests")
     }
