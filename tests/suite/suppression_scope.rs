@@ -6,6 +6,7 @@ use std::fs;
 use mailrun::sandbox::Options;
 use serde_json::{Value, json};
 
+use crate::feedback::column;
 use crate::kit::{Dir, Relay, campaign, list};
 
 const NEWS: &str = "News <News.Example.com>";
@@ -90,6 +91,14 @@ fn who_leaves_a_newsletter_by_its_link_still_gets_alarms() {
     let why = &suppressed(&dir, "news")[0].1;
     assert!(why.starts_with("unsubscribe, for list news.example.com, from news/"), "{why}");
     assert_eq!(dir.dispositions("alarm"), [("accepted".to_owned(), 4)]);
+
+    dir.run(&["feedback", "tables"]).ended(0);
+    let day = fs::read_dir(dir.path().join("state/feedback")).unwrap().find_map(|day| {
+        let day = day.unwrap().path();
+        day.is_dir().then_some(day)
+    });
+    let table = day.unwrap().join("part-00000.parquet");
+    assert_eq!(column(&table, "list_id"), ["news.example.com"]);
 
     dir.run(&["feedback", "undo", "--import", "1"]).ended(0);
     assert_eq!(entries(&dir), left[..2]);
