@@ -15,7 +15,8 @@ pub enum Exit {
     Refused,
     /// Interrupted or stopped early; the same command resumes.
     Interrupted,
-    /// Another process is running this campaign; nothing was sent. `EX_TEMPFAIL` of sysexits.
+    /// Another process is running this campaign, and nothing was sent; or mails were not kept since
+    /// the run that they name can't be read. `EX_TEMPFAIL` of sysexits.
     Busy,
 }
 

@@ -52,7 +52,11 @@ pub(super) fn run(workspace: &Workspace, args: &Args) -> Result<Exit, Diagnostic
     if imported.faults > FAULTS {
         log::warn(&format!("{} more can't be read", grouped(imported.faults - FAULTS)));
     }
-    let exit = if imported.faults == 0 { Exit::Ok } else { Exit::SomeNotAccepted };
+    let exit = match (imported.left_out, imported.faults) {
+        (0, 0) => Exit::Ok,
+        (0, _) => Exit::SomeNotAccepted,
+        _ => Exit::Busy,
+    };
     if args.json {
         return json::print(
             exit,
@@ -67,6 +71,7 @@ pub(super) fn run(workspace: &Workspace, args: &Args) -> Result<Exit, Diagnostic
         (imported.readings, "day of a sender", "days of senders"),
         (imported.skipped, "other event skipped", "other events skipped"),
         (imported.known, "read before", "read before"),
+        (imported.left_out, "not kept: its run can't be read", "not kept: their runs can't be read"),
         (imported.faults, "that can't be read", "that can't be read"),
     ];
     let mut parts = vec![counted(imported.events, "event", "events")];

@@ -61,6 +61,11 @@ pub(super) fn run(workspace: &Workspace, args: &Args) -> Result<Exit, Diagnostic
         log::print(&format!("{mails} read, {} suppressed: import {import}", grouped(suppressed)));
     }
     match ended {
+        Ok(()) if read.left_out() > 0 => {
+            let left_out = counted(read.left_out(), "mail", "mails");
+            log::warn(&format!("{left_out} not kept: read again once the runs can be read"));
+            Ok(Exit::Busy)
+        }
         Ok(()) => Ok(Exit::Ok),
         Err(Ended::Job(error)) => Err((*error).into()),
         Err(Ended::Output(error)) => ended_pipe(error),

@@ -73,7 +73,7 @@ Exit codes:
   2   the command, the campaign file or the input is wrong; nothing was sent
   3   a preflight check refused; nothing was sent
   4   interrupted or stopped early; the same command resumes
-  75  another process is running this campaign; nothing was sent";
+  75  another process is running this campaign; nothing was sent. Of `feedback`: mails were not kept";
 
 /// Runs e-mail campaigns as batch jobs: renders, DKIM-signs and delivers at the agreed capacity,
 /// and knows exactly what it sent.

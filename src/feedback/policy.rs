@@ -136,11 +136,14 @@ pub enum Effect {
     NotHandedOver,
     /// Nothing: the mail was read before.
     ReadBefore,
+    /// Nothing: it names a run that can't be read. The mail is not in the log, and can be read
+    /// again.
+    LeftOut,
 }
 
 impl Effect {
     /// All effects.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Suppressed,
         Self::AlreadySuppressed,
         Self::Counted,
@@ -151,6 +154,7 @@ impl Effect {
         Self::Expired,
         Self::NotHandedOver,
         Self::ReadBefore,
+        Self::LeftOut,
     ];
 
     /// The word in outputs.
@@ -166,6 +170,7 @@ impl Effect {
             Self::Expired => "expired",
             Self::NotHandedOver => "not_handed_over",
             Self::ReadBefore => "read_before",
+            Self::LeftOut => "left_out",
         }
     }
 

@@ -3,13 +3,16 @@
 //! Tokens come first, since nobody can make them up; then the `Message-ID`; then the address, if it
 //! was a recipient lately. Mails are looked up many at a time, so that each run's plan and journal
 //! are read once for all of them, and only one run's at a time is in memory.
+//!
+//! A run that can't be read is reported and keeps no other mail from being attributed. Mails that
+//! name it are left out: they are not kept, so that they can be read again.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::JobError;
+use super::error::{JobError, chain};
 use super::read_mail::ReadMail;
 use super::run_lists::RunLists;
 use super::secret::token_secret;
@@ -20,8 +23,8 @@ use crate::compose::token::{self, Purpose, Token};
 use crate::feedback::{By, Event, Kind, Recipient};
 use crate::journal::{Details, Reader, RowState, States};
 use crate::mail::{Address, ListId, Timestamp};
-use crate::plan::Plan;
-use crate::run_dir::{Manifest, StoredRun};
+use crate::plan::{Plan, PlanError};
+use crate::run_dir::{Manifest, RunDirError, StoredRun};
 use crate::state;
 use crate::suppression::AddressKey;
 
@@ -34,6 +37,8 @@ pub(super) struct RunIndex<'w> {
     runs: Vec<Known>,
     by_hash: HashMap<RunHash, Vec<usize>>,
     by_tag: HashMap<String, usize>,
+    /// Of runs whose manifest can't be read: what mails that come back say of them.
+    unreadable: Unreadable,
     /// All secrets in use.
     secrets: Vec<Vec<u8>>,
     /// What could not be read was reported once.
@@ -42,6 +47,13 @@ pub(super) struct RunIndex<'w> {
     last: Option<Open>,
     /// Opened for the first link of a run that is gone.
     past: OnceCell<RunLists>,
+}
+
+/// Runs of which nothing is known but their names.
+#[derive(Default)]
+struct Unreadable {
+    hashes: HashSet<RunHash>,
+    tags: HashSet<String>,
 }
 
 /// A run, and what its mails say.
@@ -66,6 +78,8 @@ enum Said {
     Link(Token, Address),
     /// A run whose rows share one message.
     Run(usize),
+    /// A run that can't be read.
+    Unreadable,
     Nothing,
 }
 
@@ -80,6 +94,7 @@ impl<'w> RunIndex<'w> {
             runs: Vec::new(),
             by_hash: HashMap::new(),
             by_tag: HashMap::new(),
+            unreadable: Unreadable::default(),
             secrets: Vec::new(),
             reported: HashSet::new(),
             last: None,
@@ -103,6 +118,7 @@ impl<'w> RunIndex<'w> {
             ended.map(|known| (known.run.dir().path().to_owned(), known)).collect();
         self.by_hash.clear();
         self.by_tag.clear();
+        self.unreadable = Unreadable::default();
         for run in found {
             if let Some(known) = ended.remove(run.dir().path()) {
                 self.add(known);
@@ -113,7 +129,16 @@ impl<'w> RunIndex<'w> {
                     let secret = self.secret_of(&run, &manifest);
                     self.add(Known { run, manifest, secret });
                 }
-                Err(error) => self.report(format!("feedback on `{}`: {error}", run.dir().name())),
+                // It stopped before it sent anything.
+                Err(error @ RunDirError::NoManifest(_)) => {
+                    self.report(format!("feedback on `{}`: {error}", run.dir().name()));
+                }
+                Err(error) => {
+                    let (campaign, id) = (run.dir().campaign_id(), run.dir().run_id());
+                    self.unreadable.hashes.insert(run_hash(id));
+                    self.unreadable.tags.insert(message_id::tag(campaign, id));
+                    self.report(left_out(&run, &error));
+                }
             }
         }
         if self.secrets.is_empty() {
@@ -125,6 +150,11 @@ impl<'w> RunIndex<'w> {
     /// Whether a return path with this token was made for a row of a run that is known.
     pub(super) fn knows(&self, token: &PathToken) -> bool {
         !self.verified(token).is_empty()
+    }
+
+    /// Whether it names a run that can't be read.
+    pub(super) fn is_unreadable(&self, token: &PathToken) -> bool {
+        self.unreadable.hashes.contains(&token.run())
     }
 
     /// The run's secret, as a place in the list of all.
@@ -164,11 +194,15 @@ impl<'w> RunIndex<'w> {
         for (number, mail) in mails.iter_mut().enumerate() {
             self.note_unsubscribe(mail);
             match self.said(mail) {
-                Said::Rows(by, candidates) => {
-                    if let Some(found) = self.only(&candidates, mail)? {
+                Said::Rows(by, candidates) => match self.only(&candidates, mail) {
+                    Ok(found) => found.into_iter().for_each(|found| {
                         rows.entry(found.run).or_default().push((number, by, found.row));
+                    }),
+                    Err((run, error)) => {
+                        mail.is_left_out = true;
+                        self.report(left_out(&self.runs[run].run, &error));
                     }
-                }
+                },
                 Said::Link(token, address) => {
                     let list_id = self.list_of(&token)?;
                     give(mail, recipient_of_link(&token, address, list_id));
@@ -176,25 +210,41 @@ impl<'w> RunIndex<'w> {
                 Said::Run(run) => {
                     within.entry(run).or_default().insert(number);
                 }
+                Said::Unreadable => mail.is_left_out = true,
                 Said::Nothing => {}
             }
         }
         for (run, mut rows) in rows {
             rows.sort_unstable_by_key(|(_, _, row)| *row);
-            let open = self.open_run(run)?;
-            {
-                // In the order of rows, each part of the journal is read once.
-                let mut details = open.details();
-                for (number, by, row) in rows {
-                    if row < open.plan.len() {
-                        let found = open.recipient(&mut details, &self.runs[run].manifest, row, by)?;
-                        give(&mut mails[number], found);
-                    }
+            if let Err(error) = self.give_rows(run, &rows, mails) {
+                self.report(left_out(&self.runs[run].run, &error));
+                rows.iter().for_each(|(number, ..)| mails[*number].is_left_out = true);
+            }
+        }
+        self.look_up_addresses(mails, &within);
+        Ok(())
+    }
+
+    /// Gives rows of one run, in their order, to the mails that name them.
+    fn give_rows(
+        &mut self,
+        run: usize,
+        rows: &[(usize, By, u32)],
+        mails: &mut [ReadMail],
+    ) -> Result<(), JobError> {
+        let open = self.open_run(run)?;
+        {
+            // In the order of rows, each part of the journal is read once.
+            let mut details = open.details();
+            for &(number, by, row) in rows {
+                if row < open.plan.len() {
+                    let found = open.recipient(&mut details, &self.runs[run].manifest, row, by)?;
+                    give(&mut mails[number], found);
                 }
             }
-            self.last = Some(open);
         }
-        self.look_up_addresses(mails, &within)
+        self.last = Some(open);
+        Ok(())
     }
 
     /// Opens a run, or takes the one that was opened last and reads what was written since.
@@ -243,6 +293,9 @@ impl<'w> RunIndex<'w> {
             if !named.is_empty() {
                 return Said::Rows(by, named.into_iter().collect());
             }
+            if tokens.iter().any(|token| self.is_unreadable(token)) {
+                return Said::Unreadable;
+            }
         }
         let links = traces
             .subject
@@ -252,15 +305,21 @@ impl<'w> RunIndex<'w> {
         if let Some(first) = links.first() {
             let is_one = links.iter().all(|link| link.run == first.run && link.row == first.row);
             let run = self.by_tag.get(&message_id::tag(&first.campaign, &first.run));
+            let is_unreadable =
+                || self.unreadable.tags.contains(&message_id::tag(&first.campaign, &first.run));
             return match (run, first.row, &first.address) {
                 _ if !is_one || first.purpose != Purpose::Unsubscribe => Said::Nothing,
                 (Some(&run), Some(row), _) => Said::Rows(By::Link, vec![Candidate { run, row }]),
                 (_, _, Some(address)) => Said::Link(first.clone(), address.clone()),
+                _ if is_unreadable() => Said::Unreadable,
                 _ => Said::Nothing,
             };
         }
         for id in mail.feedback.original_message_id.iter().chain(&traces.answers) {
             let Some(named) = Named::of(id) else { continue };
+            if self.unreadable.tags.contains(&named.tag) {
+                return Said::Unreadable;
+            }
             let Some(&run) = self.by_tag.get(&named.tag) else { continue };
             return match named.row {
                 Some(row) => Said::Rows(By::MessageId, vec![Candidate { run, row }]),
@@ -297,14 +356,22 @@ impl<'w> RunIndex<'w> {
     }
 
     /// The one candidate; of several, the one whose address the mail names.
-    fn only(&self, candidates: &[Candidate], mail: &ReadMail) -> Result<Option<Candidate>, JobError> {
+    ///
+    /// # Errors
+    /// The run that can't be read, and why.
+    fn only(
+        &self,
+        candidates: &[Candidate],
+        mail: &ReadMail,
+    ) -> Result<Option<Candidate>, (usize, PlanError)> {
         if let [one] = candidates {
             return Ok(Some(*one));
         }
         let mut named = Vec::new();
         for candidate in candidates {
             let known = &self.runs[candidate.run];
-            let plan = known.manifest.open_plan(&known.run.dir().plan())?;
+            let plan = known.manifest.open_plan(&known.run.dir().plan());
+            let plan = plan.map_err(|error| (candidate.run, error))?;
             if candidate.row < plan.len()
                 && mail.feedback.events.iter().any(|event| is_about(event, &plan.address(candidate.row)))
             {
@@ -316,13 +383,9 @@ impl<'w> RunIndex<'w> {
 
     /// The last resort: addresses that were recipients lately. `within` names mails whose run is
     /// known, without the row.
-    fn look_up_addresses(
-        &self,
-        mails: &mut [ReadMail],
-        within: &BTreeMap<usize, BTreeSet<usize>>,
-    ) -> Result<(), JobError> {
+    fn look_up_addresses(&mut self, mails: &mut [ReadMail], within: &BTreeMap<usize, BTreeSet<usize>>) {
         let mut wanted: HashMap<String, Vec<Place>> = HashMap::new();
-        for (number, mail) in mails.iter().enumerate() {
+        for (number, mail) in mails.iter().enumerate().filter(|(_, mail)| !mail.is_left_out) {
             for (at, event) in mail.feedback.events.iter().enumerate() {
                 if mail.recipients[at].is_none() && acts(event.kind) {
                     let named = [&event.address, &event.final_address].into_iter().flatten();
@@ -333,7 +396,7 @@ impl<'w> RunIndex<'w> {
             }
         }
         if wanted.is_empty() {
-            return Ok(());
+            return;
         }
         let now = self.workspace.clock().wall();
         let mut latest: Vec<usize> =
@@ -341,43 +404,58 @@ impl<'w> RunIndex<'w> {
         latest.sort_by_key(|run| std::cmp::Reverse(self.runs[*run].manifest.started));
         let mut found: HashMap<Place, Recipient> = HashMap::new();
         for run in latest {
-            let known = &self.runs[run];
-            let plan = known.manifest.open_plan(&known.run.dir().plan())?;
-            let mut places: Vec<(u32, Place, bool)> = Vec::new();
-            let mut own = String::new();
-            for row in 0..plan.len() {
-                let local = plan.email(row).rsplit_once('@').map_or("", |(local, _)| local);
-                AddressKey::write(local, plan.domain(row), &mut own);
-                for place in wanted.get(&own).into_iter().flatten() {
-                    let elsewhere =
-                        within.iter().any(|(other, mails)| *other != run && mails.contains(&place.0));
-                    let event = &mails[place.0].feedback.events[place.1];
-                    let is_first = event
-                        .address
-                        .as_deref()
-                        .is_some_and(|text| Address::parse(text).is_ok_and(|address| key(&address) == own));
-                    if !elsewhere {
-                        places.push((row, *place, is_first));
-                    }
-                }
-            }
-            if places.is_empty() {
-                continue;
-            }
-            let open = Open::with(self.workspace, known, plan)?;
-            // Where a mail was sent to says more than where it was forwarded to.
-            places.sort_by_key(|(row, _, is_first)| (!is_first, *row));
-            let mut details = open.details();
-            for (row, place, _) in places {
-                let recipient = open.recipient(&mut details, &known.manifest, row, By::Address)?;
-                match found.get(&place) {
-                    Some(other) if worth(other) >= worth(&recipient) => {}
-                    Some(_) | None => drop(found.insert(place, recipient)),
-                }
+            if let Err(error) = self.look_up_in(run, &wanted, mails, within, &mut found) {
+                self.report(left_out(&self.runs[run].run, &error));
+                let named = within.get(&run).into_iter().flatten();
+                named.for_each(|number| mails[*number].is_left_out = true);
             }
         }
         for ((number, at), recipient) in found {
             mails[number].recipients[at] = Some(recipient);
+        }
+    }
+
+    /// The same in one run.
+    fn look_up_in(
+        &self,
+        run: usize,
+        wanted: &HashMap<String, Vec<Place>>,
+        mails: &[ReadMail],
+        within: &BTreeMap<usize, BTreeSet<usize>>,
+        found: &mut HashMap<Place, Recipient>,
+    ) -> Result<(), JobError> {
+        let known = &self.runs[run];
+        let plan = known.manifest.open_plan(&known.run.dir().plan())?;
+        let mut places: Vec<(u32, Place, bool)> = Vec::new();
+        let mut own = String::new();
+        for row in 0..plan.len() {
+            let local = plan.email(row).rsplit_once('@').map_or("", |(local, _)| local);
+            AddressKey::write(local, plan.domain(row), &mut own);
+            for place in wanted.get(&own).into_iter().flatten() {
+                let elsewhere = within.iter().any(|(other, mails)| *other != run && mails.contains(&place.0));
+                let event = &mails[place.0].feedback.events[place.1];
+                let is_first = event
+                    .address
+                    .as_deref()
+                    .is_some_and(|text| Address::parse(text).is_ok_and(|address| key(&address) == own));
+                if !elsewhere {
+                    places.push((row, *place, is_first));
+                }
+            }
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let open = Open::with(self.workspace, known, plan)?;
+        // Where a mail was sent to says more than where it was forwarded to.
+        places.sort_by_key(|(row, _, is_first)| (!is_first, *row));
+        let mut details = open.details();
+        for (row, place, _) in places {
+            let recipient = open.recipient(&mut details, &known.manifest, row, By::Address)?;
+            match found.get(&place) {
+                Some(other) if worth(other) >= worth(&recipient) => {}
+                Some(_) | None => drop(found.insert(place, recipient)),
+            }
         }
         Ok(())
     }
@@ -461,6 +539,11 @@ impl Open {
             RowState::Untouched | RowState::Pending | RowState::Open | RowState::Unknown => started,
         })
     }
+}
+
+/// Says which run can't be read, and what that means.
+fn left_out(run: &StoredRun, error: &dyn std::error::Error) -> String {
+    format!("mails about run `{}` are left out, and can be read again: {}", run.dir().name(), chain(error))
 }
 
 /// A link is of a run that is gone, and holds the address.

@@ -11,8 +11,8 @@ use super::workspace::Workspace;
 use crate::feedback::import::Item;
 use crate::feedback::reputation::{NewReading, Readings};
 use crate::feedback::{
-    By, DomainReports, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader, Recipient, Record,
-    Report, Source, Undo, Undone, decide,
+    By, DomainReports, Effect, Event, FeedbackLog, Found, Import, NewReport, Policy, Reader, Recipient,
+    Record, Report, Source, Undo, Undone, decide,
 };
 use crate::mail::{Address, Timestamp};
 use crate::state::{self, StateCopy};
@@ -38,6 +38,7 @@ pub(crate) struct FeedbackRead<'w> {
     runs: Option<RunIndex<'w>>,
     waiting: Vec<ReadMail>,
     events: usize,
+    left_out: u64,
 }
 
 impl<'w> FeedbackRead<'w> {
@@ -68,12 +69,18 @@ impl<'w> FeedbackRead<'w> {
             runs: None,
             waiting: Vec::new(),
             events: 0,
+            left_out: 0,
         })
     }
 
     /// The number of the import, once anything is kept.
     pub(crate) fn import(&self) -> Option<u64> {
         self.import.id
+    }
+
+    /// How many mails were not kept, because they name a run that can't be read.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Reads a mail. Returns those that are done, in their order: none until there are enough. What
@@ -128,10 +135,16 @@ impl<'w> FeedbackRead<'w> {
         if !readings.is_empty() {
             self.readings.keep(&readings)?;
         }
-        let records: Vec<Record> = mails.iter().flat_map(|mail| mail.records(&self.policy, now)).collect();
+        let kept = mails.iter().filter(|mail| !mail.is_left_out);
+        let records: Vec<Record> = kept.flat_map(|mail| mail.records(&self.policy, now)).collect();
         let mut effects = self.log.append(&mut self.import, &records, &self.policy, now)?.into_iter();
         for mail in &mut mails {
-            mail.effects = effects.by_ref().take(mail.records(&self.policy, now).len()).collect();
+            let records = mail.feedback.events.len().max(1);
+            mail.effects = match mail.is_left_out {
+                true => vec![Effect::LeftOut; records],
+                false => effects.by_ref().take(records).collect(),
+            };
+            self.left_out += u64::from(mail.is_left_out);
         }
         Ok(mails)
     }

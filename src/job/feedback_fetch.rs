@@ -54,6 +54,8 @@ impl FeedbackRead<'_> {
             // What came before the connection was lost counts.
             let mut kept = kept?;
             kept.extend(self.finish()?);
+            let left_out = kept.iter().filter(|mail| mail.is_left_out);
+            group.leave(left_out.filter_map(|mail| mail.source.number));
             let done = match fetched {
                 Ok(()) if !dry_run => inbox.done(&group).await,
                 fetched => fetched,

@@ -23,6 +23,8 @@ pub(crate) struct ImportedFeedback {
     pub skipped: u64,
     /// Of the events and days, those that are in the log already.
     pub known: u64,
+    /// Those that were not kept, because they name a run that can't be read.
+    pub left_out: u64,
     /// Places that can't be read.
     pub faults: u64,
     /// Recipients that were put on the suppression list.
@@ -104,6 +106,7 @@ impl ImportedFeedback {
             self.known += u64::from(mail.effects.first() == Some(&Effect::ReadBefore));
             for effect in &mail.effects {
                 *self.effects.entry(effect.as_str()).or_default() += 1;
+                self.left_out += u64::from(*effect == Effect::LeftOut);
                 self.suppressed += u64::from(*effect == Effect::Suppressed);
             }
         }

@@ -158,6 +158,7 @@ impl<'w> FeedbackListen<'w> {
             let what = match is_known {
                 true => Answer::Accepted,
                 false if looked.is_err() => Answer::Failed,
+                false if self.read.runs().is_ok_and(|runs| runs.is_unreadable(&token)) => Answer::Failed,
                 false => Answer::Unknown,
             };
             let _ = answer.send(what);
@@ -174,9 +175,12 @@ impl<'w> FeedbackListen<'w> {
         let is_one = mails.len() == 1;
         match kept {
             Ok(kept) => {
+                let mut of_each = kept.iter();
                 for (mail, answer) in mails {
+                    let kept = of_each.by_ref().take(recipients(&mail).len());
+                    let left_out = kept.filter(|mail| mail.is_left_out).count();
                     drop(mail);
-                    let _ = answer.send(true);
+                    let _ = answer.send(left_out == 0);
                 }
                 kept.into_iter().for_each(&mut *show);
             }
@@ -184,7 +188,8 @@ impl<'w> FeedbackListen<'w> {
                 self.report(&error);
                 for (mail, answer) in mails {
                     let kept = if is_one { None } else { self.keep_all([&mail]).ok() };
-                    let _ = answer.send(kept.is_some());
+                    let is_kept = |kept: &Vec<ReadMail>| kept.iter().all(|mail| !mail.is_left_out);
+                    let _ = answer.send(kept.as_ref().is_some_and(is_kept));
                     kept.into_iter().flatten().for_each(&mut *show);
                 }
             }
@@ -206,9 +211,7 @@ impl<'w> FeedbackListen<'w> {
         let mut kept = Vec::new();
         let mut failure = None;
         for mail in mails {
-            let recipients: BTreeSet<String> =
-                mail.recipients.iter().map(|recipient| recipient.to_lowercase()).collect();
-            for recipient in &recipients {
+            for recipient in &recipients(mail) {
                 match self.read.deliver(recipient, &mail.content) {
                     Ok(mails) => kept.extend(mails),
                     Err(error) => failure = Some(error),
@@ -231,6 +234,11 @@ impl<'w> FeedbackListen<'w> {
             self.failure = Some(text);
         }
     }
+}
+
+/// Each counts once.
+fn recipients(mail: &Delivery) -> BTreeSet<String> {
+    mail.recipients.iter().map(|recipient| recipient.to_lowercase()).collect()
 }
 
 fn key(address: &Address) -> String {

@@ -24,6 +24,8 @@ pub(crate) struct ReadMail {
     pub recipients: Vec<Option<Recipient>>,
     /// A provider's event, in a file that somebody vouches for: not made up by who writes mails.
     pub is_vouched: bool,
+    /// It names a run that can't be read: it is not kept, so that it can be read again.
+    pub is_left_out: bool,
     /// What it says of who sends, where it is about that.
     pub reading: Option<Reading>,
     /// What each of its events did, in their order; empty while nothing was done.
@@ -40,6 +42,7 @@ impl ReadMail {
             is_cut: mail.is_cut,
             recipients: vec![None; feedback.events.len()],
             is_vouched: false,
+            is_left_out: false,
             reading: None,
             effects: Vec::new(),
             feedback,
@@ -64,6 +67,7 @@ impl ReadMail {
             is_cut: false,
             recipients: vec![None; feedback.events.len()],
             is_vouched: true,
+            is_left_out: false,
             reading,
             effects: Vec::new(),
             feedback,

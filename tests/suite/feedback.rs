@@ -80,10 +80,14 @@ pub(crate) fn verp_campaign(dir: &Dir, port: u16, rows: usize) {
 
 /// Sends the campaign; the return path that each recipient's message had.
 pub(crate) fn sent(dir: &Dir, rows: usize) -> BTreeMap<String, String> {
-    let record = dir.path().join("taken.jsonl");
+    sent_edition(dir, rows, "1")
+}
+
+fn sent_edition(dir: &Dir, rows: usize, edition: &str) -> BTreeMap<String, String> {
+    let record = dir.path().join(format!("taken-{edition}.jsonl"));
     let relay = Relay::start(Options { record: Some(record.clone()), ..Options::default() });
     verp_campaign(dir, relay.port(), rows);
-    dir.run(&["send", "news.toml", "--edition", "1"]).ended(0);
+    dir.run(&["send", "news.toml", "--edition", edition]).ended(0);
     relay.stop();
     record::read(&record).unwrap().into_iter().map(|entry| (entry.recipient, entry.return_path)).collect()
 }
@@ -113,7 +117,7 @@ pub(crate) fn suppressed(dir: &Dir) -> Vec<(String, String)> {
 }
 
 /// The texts of a column of a Parquet file; empty where there is none.
-fn column(file: &Path, name: &str) -> Vec<String> {
+pub(crate) fn column(file: &Path, name: &str) -> Vec<String> {
     let file = fs::File::open(file).unwrap();
     let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let texts = batches.flat_map(|batch| {
@@ -243,6 +247,48 @@ fn what_comes_back_to_a_run_takes_its_recipients_off_the_next() {
     dir.run(&["feedback", "undo", "--import", "1"]).ended(0);
     assert_eq!(suppressed(&dir), []);
     dir.run(&["feedback", "undo", "--import", "1"]).ended(1).says("0 events taken back");
+}
+
+#[test]
+fn a_run_that_cant_be_read_keeps_no_other_from_being_read() {
+    let dir = Dir::new();
+    let first = sent(&dir, 8);
+    let broken = dir.run_of("news");
+    let second = sent_edition(&dir, 8, "2");
+    let unknown = "550 5.1.1 User unknown";
+    let effects = |code: i32, path: &str| -> Vec<String> {
+        let mut ran = dir.run(&["feedback", "read", path, "--json"]).ended(code);
+        if code != 0 {
+            let id = broken.file_name().unwrap().to_str().unwrap();
+            ran = ran.says(&format!("mails about run `news/{id}` are left out")).says("1 mail not kept");
+        }
+        let lines = ran.stdout();
+        let mails = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        mails.map(|mail| mail["events"][0]["effect"].as_str().unwrap().to_owned()).collect()
+    };
+    for (number, file) in ["plan.arrow", "journal.db", "manifest.json"].into_iter().enumerate() {
+        let [one, other, third] = [0, 1, 2].map(|n| format!("r{}@news.example", (3 * number + n) % 8));
+        let mails = [
+            bounce(&first[&one], &one, unknown),
+            bounce(&second[&other], &other, unknown),
+            // Without a token, it is looked for in all runs.
+            bounce("x@x.example", &third, "452 4.2.2 mailbox full")
+                .replace("Subject:", &format!("X-For: {file}\nSubject:")),
+        ];
+        for (at, mail) in mails.iter().enumerate() {
+            dir.write(&format!("{file}/{at}.eml"), mail);
+        }
+        let (path, aside) = (broken.join(file), broken.join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        fs::write(&path, "this is none").unwrap();
+        let before = suppressed(&dir).len();
+        assert_eq!(effects(75, file), ["left_out", "suppressed", "unverified"], "{file}");
+        assert_eq!(effects(75, file), ["left_out", "read_before", "read_before"], "{file}");
+        assert_eq!(suppressed(&dir).len(), before + 1);
+        fs::rename(&aside, &path).unwrap();
+        assert_eq!(effects(0, file), ["suppressed", "read_before", "read_before"], "{file}");
+        assert_eq!(suppressed(&dir).len(), before + 2);
+    }
 }
 
 /// Kills it wherever it is, and reads the rest: as if nothing had happened.

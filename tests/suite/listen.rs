@@ -219,6 +219,42 @@ fn a_run_that_begins_meanwhile_is_known() {
     assert_eq!(mail["events"][0]["effect"], "suppressed");
 }
 
+#[test]
+fn mails_of_a_run_that_cant_be_read_wait_and_others_dont() {
+    let dir = Dir::new();
+    let paths = sent(&dir, 4);
+    let path = |n: u32| paths[&format!("r{n}@news.example")].clone();
+    let run = dir.run_of("news");
+    let listener = Listener::start(&dir, &["--recipient", "fbl@mail.example.com"]);
+    let mut client = listener.client();
+    let plain = bounce("bounces@mail.example.com", "forwarded@else.example", UNKNOWN);
+    let aside = run.join("aside");
+    let spoil = |file: &str| {
+        fs::rename(run.join(file), &aside).unwrap();
+        fs::write(run.join(file), "this is none").unwrap();
+    };
+    spoil("plan.arrow");
+    assert_eq!(client.deliver(&path(0), &plain).unwrap(), LATER);
+    let stranger = bounce("x@x.example", "somebody@else.example", UNKNOWN);
+    assert_eq!(client.deliver("fbl@mail.example.com", &stranger).unwrap(), KEPT);
+    fs::rename(&aside, run.join("plan.arrow")).unwrap();
+    assert_eq!(client.deliver(&path(0), &plain).unwrap(), KEPT);
+    assert_eq!(suppressed(&dir).len(), 1);
+    drop(listener);
+
+    // Of the run nothing is known but its name.
+    spoil("manifest.json");
+    let listener = Listener::start(&dir, &[]);
+    let mut client = listener.client();
+    let reply = client.deliver(&path(1), &plain).unwrap();
+    assert_eq!(reply, "451 4.3.0 Error: not available now, try again later");
+    fs::rename(&aside, run.join("manifest.json")).unwrap();
+    assert_eq!(client.deliver(&path(1), &plain).unwrap(), KEPT);
+    let (_, log) = listener.end();
+    assert!(log.contains("are left out"), "{log}");
+    assert_eq!(suppressed(&dir).len(), 2);
+}
+
 /// Mails of a run: a third of the rows bounces hard, the rest three times softly. Each with its
 /// recipient.
 fn mails(paths: &BTreeMap<String, String>) -> Vec<(String, String)> {

@@ -2,6 +2,7 @@
 //! folder and writes down what it is asked.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -274,6 +275,21 @@ fn a_mailbox_is_read_and_its_mails_are_flagged() {
         assert!(read(&dir).ended(0).stdout().contains("read_before"));
         assert_eq!(summary(&dir)["events"], 3);
     }
+}
+
+#[test]
+fn a_mail_of_a_run_that_cant_be_read_stays() {
+    let dir = Dir::new();
+    let imap = bounced(&dir, 2, false);
+    imap.settings(&dir, "done = \"delete\"");
+    let plan = dir.run_of("news").join("plan.arrow");
+    let content = fs::read(&plan).unwrap();
+    fs::write(&plan, "this is none").unwrap();
+    read(&dir).ended(75).says("2 mails not kept");
+    assert_eq!((suppressed(&dir).len(), imap.flags()), (0, vec![String::new(); 2]));
+    fs::write(&plan, content).unwrap();
+    read(&dir).ended(0);
+    assert_eq!((suppressed(&dir).len(), imap.flags().len()), (2, 0));
 }
 
 #[test]

@@ -40,6 +40,14 @@ pub struct Group {
     mails: Vec<(u32, usize)>,
 }
 
+impl Group {
+    /// Leaves the mails with these UIDs as they are on the server.
+    pub fn leave(&mut self, uids: impl Iterator<Item = u64>) {
+        let left: Vec<u64> = uids.collect();
+        self.mails.retain(|(uid, _)| !left.contains(&u64::from(*uid)));
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Inbox {
