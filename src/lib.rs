@@ -34,6 +34,7 @@
 //! | `domain` | who sends in a domain's name, and its policy |
 //! | `report` | pages about runs: one self-contained HTML file each |
 //! | `job` | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
+//! | `serve` | HTTP for recipients: unsubscribe links |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
 //! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list),
@@ -128,4 +129,5 @@ pub(crate) mod preflight;
 pub(crate) mod domain;
 pub(crate) mod report;
 pub(crate) mod job;
+pub(crate) mod serve;
 pub mod cli;

@@ -48,6 +48,7 @@ mod sandbox;
 mod send;
 mod sender;
 mod sending;
+mod serve;
 mod signals;
 mod status;
 mod summary;
@@ -135,6 +136,8 @@ enum Command {
     Suppress(suppress::Args),
     /// Read what comes back: bounces, complaints, unsubscribes, auto-replies
     Feedback(feedback::Args),
+    /// Answer recipients who follow unsubscribe links, until it is stopped
+    Serve(serve::Args),
     /// Show who sends in the name of a domain, and what its DMARC policy needs
     Domain(domain::Args),
     /// Run the embedded SMTP receiver alone, for load tests
@@ -243,6 +246,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Capacity(args) => capacity::run(common, &args),
         Command::Suppress(args) => suppress::run(common, &args),
         Command::Feedback(args) => feedback::run(common, &args),
+        Command::Serve(args) => serve::run(common, &args),
         Command::Domain(args) => domain::run(common, &args),
         Command::Sandbox(args) => sandbox::run(common, args),
         Command::Synth(args) => synth::run(common, args),

@@ -11,9 +11,9 @@ use serde::{Deserialize, Deserializer};
 use super::error::{JobError, WorkspaceError};
 use super::workspace::Workspace;
 use crate::campaign::Span;
-use crate::feedback::listen::Place;
 use crate::feedback::mailbox::Mailbox;
 use crate::feedback::{ComplaintScope, Policy};
+use crate::kit::socket::Place;
 use crate::mail::Address;
 
 /// The file in the state directory.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::error::JobError;
 use super::run_lists::RunLists;
@@ -15,11 +16,15 @@ use crate::mail::{Address, ListId};
 use crate::plan::Plan;
 use crate::suppression::Scope;
 
+/// The secrets that tokens were made with.
+#[derive(Clone)]
+pub(crate) struct TokenSecrets(Arc<[Vec<u8>]>);
+
 /// Reads tokens with one or more secrets. A run is opened where its token does not hold the
 /// address.
 pub(crate) struct Unsubscribes<'w> {
     workspace: &'w Workspace,
-    secrets: Vec<Vec<u8>>,
+    secrets: TokenSecrets,
     plans: RefCell<HashMap<String, Option<Plan>>>,
     lists: RefCell<HashMap<String, Option<ListId>>>,
     past: RunLists,
@@ -43,24 +48,58 @@ impl Unsubscribed {
     }
 }
 
+impl TokenSecrets {
+    /// Those of `campaigns`; without any, the one in the state directory.
+    pub(crate) fn open(workspace: &Workspace, campaigns: &[PathBuf]) -> Result<Self, JobError> {
+        match campaigns {
+            [] => Ok(Self([token_secret(workspace, None)?].into())),
+            named => Ok(Self(secrets_of(workspace, named)?.into())),
+        }
+    }
+
+    /// The one in the state directory, and those of `campaigns`.
+    pub(crate) fn open_all(workspace: &Workspace, campaigns: &[PathBuf]) -> Result<Self, JobError> {
+        let mut secrets = vec![token_secret(workspace, None)?];
+        secrets.extend(secrets_of(workspace, campaigns)?);
+        Ok(Self(secrets.into()))
+    }
+
+    /// What a token says.
+    pub(crate) fn decode(&self, token: &str) -> Result<Token, TokenError> {
+        let read = self.0.iter().map(|secret| token::decode(secret, token));
+        // One secret at most fits, so what it says counts.
+        let fits = |read: &Result<Token, TokenError>| *read != Err(TokenError::Secret);
+        read.into_iter().find(fits).unwrap_or(Err(TokenError::Secret))
+    }
+}
+
+fn secrets_of(workspace: &Workspace, campaigns: &[PathBuf]) -> Result<Vec<Vec<u8>>, JobError> {
+    let secret_of = |path: &PathBuf| -> Result<Vec<u8>, JobError> {
+        token_secret(workspace, Campaign::load(&campaign_file(path))?.unsubscribe.as_ref())
+    };
+    campaigns.iter().map(secret_of).collect()
+}
+
 impl<'w> Unsubscribes<'w> {
     /// Reads tokens that were made with the secret of one of `campaigns`; without any, with the one
     /// in the state directory.
     pub(crate) fn open(workspace: &'w Workspace, campaigns: &[PathBuf]) -> Result<Self, JobError> {
-        let secret_of = |path: &PathBuf| -> Result<Vec<u8>, JobError> {
-            token_secret(workspace, Campaign::load(&campaign_file(path))?.unsubscribe.as_ref())
-        };
-        let secrets = match campaigns {
-            [] => vec![token_secret(workspace, None)?],
-            named => named.iter().map(secret_of).collect::<Result<_, _>>()?,
-        };
+        Self::with(workspace, TokenSecrets::open(workspace, campaigns)?)
+    }
+
+    /// Reads tokens that were made with one of `secrets`.
+    pub(crate) fn with(workspace: &'w Workspace, secrets: TokenSecrets) -> Result<Self, JobError> {
         let (plans, lists, past) = (RefCell::default(), RefCell::default(), RunLists::open(workspace)?);
         Ok(Self { workspace, secrets, plans, lists, past })
     }
 
     /// Whom `token` unsubscribes.
     pub(crate) fn read(&self, token: &str) -> Result<Unsubscribed, TokenRefused> {
-        let token = self.decode(token)?;
+        self.of(self.secrets.decode(token)?)
+    }
+
+    /// Whom a token unsubscribes that says this.
+    pub(crate) fn of(&self, token: Token) -> Result<Unsubscribed, TokenRefused> {
         match token.purpose {
             Purpose::Unsubscribe => {}
             Purpose::Test => return Err(TokenRefused::Test { run: run_of(&token) }),
@@ -85,13 +124,6 @@ impl<'w> Unsubscribes<'w> {
             }
         });
         found.clone()
-    }
-
-    fn decode(&self, token: &str) -> Result<Token, TokenError> {
-        let read = self.secrets.iter().map(|secret| token::decode(secret, token));
-        // One secret at most fits, so what it says counts.
-        let fits = |read: &Result<Token, TokenError>| *read != Err(TokenError::Secret);
-        read.into_iter().find(fits).unwrap_or(Err(TokenError::Secret))
     }
 
     /// The address in the plan of the token's run.

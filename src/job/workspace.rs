@@ -73,7 +73,7 @@ impl Workspace {
         &*self.observer
     }
 
-    pub(super) fn warn(&self, warning: impl fmt::Display) {
+    pub(crate) fn warn(&self, warning: impl fmt::Display) {
         self.observer.notice(&Notice::Warning(&warning));
     }
 

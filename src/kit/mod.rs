@@ -10,6 +10,7 @@ pub(crate) mod open_files;
 pub(crate) mod outside_text;
 pub(crate) mod pem;
 pub(crate) mod seal;
+pub mod socket;
 pub mod store;
 pub(crate) mod tags;
 pub(crate) mod text;

@@ -47,6 +47,7 @@ mod scanners;
 mod send;
 mod seeds;
 mod senders;
+mod serve;
 mod smime;
 mod shown;
 mod suppression_scope;

@@ -6,20 +6,17 @@
 //!
 //! | file | its noun |
 //! |---|---|
-//! | `place` | where to listen |
 //! | `room` | the memory that mails may take before they are kept |
 //! | `session` | one session: bytes in, replies and steps out; no I/O and no clock |
 //! | `server` | sockets, times, and the end |
 
-mod place;
 mod room;
 mod server;
 mod session;
 #[cfg(test)]
 mod tests;
 
-pub use place::{BadPlace, Place};
-pub use server::{BindError, Listener, Stop};
+pub use server::{Listener, Stop};
 pub use session::{Answer, Delivery, Request};
 
 /// The largest mail, as announced with SIZE (RFC 1870): as much as is read of a mail in a file.

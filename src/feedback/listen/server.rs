@@ -3,23 +3,19 @@
 //!
 //! All replies to the input of one read leave with one write.
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::place::Place;
 use super::room::Room;
 use super::session::{Answer, Request, Session, Step};
 use super::{CONNECTIONS, ROOM_BYTES};
+use crate::kit::socket::{BindError, Client, Place, Socket};
 
 /// How long a client may be silent (RFC 5321 §4.5.3.2.7).
 const IDLE_TIME: Duration = Duration::from_secs(5 * 60);
@@ -38,8 +34,6 @@ const LINGER_TIME: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The size of reads: little memory on an idle connection, and a good part of a usual bounce.
 const READ_BYTES: usize = 16 * 1024;
-/// Anybody who may reach the socket may connect, as to a port on loopback. Its folder tells who.
-const SOCKET_MODE: u32 = 0o666;
 
 /// Whether the listener goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +46,10 @@ pub enum Stop {
     Now,
 }
 
-/// A socket can't be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to listen on `{place}`")]
-pub struct BindError {
-    place: Place,
-    source: io::Error,
-}
-
 /// Sockets that are bound.
 #[derive(Debug)]
 pub struct Listener {
     sockets: Vec<Socket>,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
 }
 
 /// What all connections share.
@@ -85,24 +65,14 @@ impl Listener {
     pub async fn bind(places: &[Place]) -> Result<Self, BindError> {
         let mut sockets = Vec::new();
         for place in places {
-            let bound = match place {
-                Place::Tcp(addr) => TcpListener::bind(addr).await.map(Socket::Tcp),
-                Place::Unix(path) => {
-                    bind_unix(path).await.map(|listener| Socket::Unix(listener, path.clone()))
-                }
-            };
-            sockets.push(bound.map_err(|source| BindError { place: place.clone(), source })?);
+            sockets.push(Socket::bind(place).await?);
         }
         Ok(Self { sockets })
     }
 
     /// Where it listens, with the ports that the system chose.
     pub fn places(&self) -> Vec<Place> {
-        let place = |socket: &Socket| match socket {
-            Socket::Tcp(listener) => listener.local_addr().ok().map(Place::Tcp),
-            Socket::Unix(_, path) => Some(Place::Unix(path.clone())),
-        };
-        self.sockets.iter().filter_map(place).collect()
+        self.sockets.iter().filter_map(Socket::place).collect()
     }
 
     /// Serves connections until `stop` says otherwise, or nobody takes requests any longer. `host`
@@ -122,21 +92,6 @@ impl Listener {
     }
 }
 
-async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path).await {
-            Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
-                fs::remove_file(path)?;
-                UnixListener::bind(path)?
-            }
-            Ok(_) | Err(_) => return Err(error),
-        },
-        bound => bound?,
-    };
-    fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-    Ok(listener)
-}
-
 /// Accepts connections until the listener is to end, then waits for their ends.
 async fn accept(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<Stop>) {
     let mut connections = JoinSet::new();
@@ -148,38 +103,13 @@ async fn accept(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<S
             () = shared.requests.closed() => break,
         };
         match accepted {
-            Ok(Client::Tcp(stream)) => {
-                drop(stream.set_nodelay(true));
-                begin(&mut connections, stream, &shared, &stop).await;
-            }
+            Ok(Client::Tcp(stream, _)) => begin(&mut connections, stream, &shared, &stop).await,
             Ok(Client::Unix(stream)) => begin(&mut connections, stream, &shared, &stop).await,
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
     socket.close();
     while connections.join_next().await.is_some() {}
-}
-
-enum Client {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl Socket {
-    async fn accept(&self) -> io::Result<Client> {
-        Ok(match self {
-            Self::Tcp(listener) => Client::Tcp(listener.accept().await?.0),
-            Self::Unix(listener, _) => Client::Unix(listener.accept().await?.0),
-        })
-    }
-
-    fn close(self) {
-        if let Self::Unix(listener, path) = self {
-            drop(listener);
-            // Somebody may have removed it: then nobody misses it.
-            drop(fs::remove_file(path));
-        }
-    }
 }
 
 async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(

@@ -1,0 +1,71 @@
+//! `mailrun serve`: what runs beside the runs and answers over HTTP.
+
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+
+use super::common::Common;
+use super::diagnostic::Diagnostic;
+use super::exit::Exit;
+use super::output::out;
+use super::runtime::runtime;
+use super::signals;
+use crate::job::chain;
+use crate::kit::socket::Place;
+use crate::serve::{Serve, ServeError, Settings};
+
+/// `mailrun serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Settings [default: `serve.toml` in the state directory]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
+    let workspace = common.workspace();
+    let file = match &args.config {
+        Some(file) => file.clone(),
+        None => Settings::default_file(&workspace).map_err(ServeError::from)?,
+    };
+    let settings = Settings::read(&file).map_err(ServeError::from)?;
+    let runtime = runtime()?;
+    let serve = runtime.block_on(Serve::bind(&workspace, &settings))?;
+    let mut signals = runtime.block_on(async { signals::listen_while("finishing requests in transfer") })?;
+    let (stop, stopping) = watch::channel(false);
+    runtime.spawn(async move {
+        // The first asks for an end in order, the second for one at once.
+        signals.recv().await;
+        stop.send_replace(true);
+        if signals.recv().await.is_some() {
+            std::process::exit(Exit::Ok.code().into());
+        }
+    });
+    let scheme = if serve.has_tls() { "https" } else { "http" };
+    let places: Vec<String> = serve.places().iter().map(|place| shown(place, scheme)).collect();
+    out(&format!("recipients are answered at {}\n", places.join(", ")))?;
+    serve.run(&runtime, stopping)?;
+    Ok(Exit::Ok)
+}
+
+fn shown(place: &Place, scheme: &str) -> String {
+    match place {
+        Place::Tcp(addr) => format!("{scheme}://{addr}"),
+        Place::Unix(path) => path.display().to_string(),
+    }
+}
+
+impl From<ServeError> for Diagnostic {
+    fn from(error: ServeError) -> Self {
+        match error {
+            ServeError::Job(error) => Self::from(*error),
+            ServeError::Settings(ref wrong) => Self::new(chain(wrong)).at(wrong.place()).hint(wrong.hint()),
+            ServeError::Certificate(ref wrong) => Self::new(chain(wrong))
+                .at(wrong.path.display())
+                .hint("give PEM files: the certificate with those that lead to its root, and its key"),
+            ServeError::Bind(ref wrong) => Self::of("nothing can be served", wrong)
+                .hint("choose an address of this machine and a port that no other program uses"),
+            ServeError::Thread(_) => Self::of("nothing can be served", &error),
+        }
+    }
+}

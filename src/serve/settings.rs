@@ -1,0 +1,218 @@
+//! `serve.toml` in the state directory: where to listen, and with which certificates.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::job::{JobError, Workspace};
+use crate::kit::socket::Place;
+
+/// The file in the state directory.
+const FILE: &str = "serve.toml";
+
+/// The settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The file can't be read.
+    #[error("can't read the settings of serve")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not TOML, or says what is not known.
+    #[error("the settings of serve are wrong: {problem}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Line and column, from 1.
+        at: Option<(usize, usize)>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A place that others reach would be answered in clear.
+    #[error(
+        "`{place}` is no loopback address, and there is no certificate: others could read and change what is sent"
+    )]
+    Clear {
+        /// The file.
+        path: PathBuf,
+        /// Where to listen.
+        place: Place,
+    },
+}
+
+impl SettingsError {
+    /// The file, with the line where that is known.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Read { path, .. } | Self::Clear { path, .. } | Self::Wrong { path, at: None, .. } => {
+                path.display().to_string()
+            }
+            Self::Wrong { path, at: Some((line, column)), .. } => {
+                format!("{}:{line}:{column}", path.display())
+            }
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => {
+                "write it, such as `[recipients]` with `listen = [\"127.0.0.1:8080\"]`, or name another with `--config FILE`"
+            }
+            Self::Wrong { .. } => "docs/serve.md lists what it may say",
+            Self::Clear { .. } => {
+                "set `certificate` and `key`; where a proxy before it speaks TLS, listen on 127.0.0.1 or a Unix socket, or set `plain = true`"
+            }
+        }
+    }
+}
+
+/// The file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    recipients: RecipientsTable,
+}
+
+/// `[recipients]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RecipientsTable {
+    listen: Vec<Place>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    #[serde(default)]
+    plain: bool,
+    #[serde(default)]
+    campaigns: Vec<PathBuf>,
+}
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// What recipients reach.
+    pub recipients: Face,
+    /// Campaigns whose `[unsubscribe]` names a secret of its own: files or folders.
+    pub campaigns: Vec<PathBuf>,
+}
+
+/// Places that are answered in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Face {
+    /// Where to listen.
+    pub listen: Vec<Place>,
+    /// With TLS.
+    pub tls: Option<TlsFiles>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    /// The certificate, and those that lead to its root.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl Settings {
+    /// The file that is read where no other is named.
+    pub(crate) fn default_file(workspace: &Workspace) -> Result<PathBuf, JobError> {
+        Ok(workspace.state_dir()?.join(FILE))
+    }
+
+    /// Reads a file. Paths in it are relative to its folder.
+    pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
+        let wrong = |at, problem: String| SettingsError::Wrong { path: path.to_owned(), at, problem };
+        let File { recipients } = toml::from_str(text).map_err(|error| {
+            let at = error.span().map(|span| line_and_column(text, span.start));
+            wrong(at, error.message().to_owned())
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let RecipientsTable { listen, certificate, key, plain, campaigns } = recipients;
+        if listen.is_empty() {
+            return Err(wrong(None, "`listen` in `[recipients]` names no address".to_owned()));
+        }
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => {
+                Some(TlsFiles { certificate: folder.join(certificate), key: folder.join(key) })
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(wrong(None, "`certificate` and `key` belong together".to_owned()));
+            }
+        };
+        let is_open = |place: &&Place| matches!(place, Place::Tcp(addr) if !addr.ip().is_loopback());
+        if tls.is_none()
+            && !plain
+            && let Some(place) = listen.iter().find(is_open)
+        {
+            return Err(SettingsError::Clear { path: path.to_owned(), place: place.clone() });
+        }
+        let campaigns = campaigns.into_iter().map(|campaign| folder.join(campaign)).collect();
+        Ok(Self { recipients: Face { listen, tls }, campaigns })
+    }
+}
+
+/// Where a byte of a text is: line and column, from 1.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(at)];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, SettingsError> {
+        Settings::parse(text, Path::new("/state/serve.toml"))
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let read = parse(
+            "[recipients]\nlisten = [\"0.0.0.0:443\", \"/run/u.sock\"]\ncertificate = \"tls/full.pem\"\nkey = \"/etc/key.pem\"\ncampaigns = [\"../spring\"]",
+        )
+        .unwrap();
+        let tls = TlsFiles { certificate: "/state/tls/full.pem".into(), key: "/etc/key.pem".into() };
+        assert_eq!(read.recipients.tls, Some(tls));
+        assert_eq!(read.campaigns, [PathBuf::from("/state/../spring")]);
+        assert_eq!(read.recipients.listen.len(), 2);
+    }
+
+    #[test]
+    fn in_clear_only_where_nobody_else_listens() {
+        for fine in ["127.0.0.1:80", "[::1]:80", "/run/u.sock"] {
+            assert!(parse(&format!("[recipients]\nlisten = [\"{fine}\"]")).is_ok(), "{fine}");
+        }
+        let open = "[recipients]\nlisten = [\"10.0.0.1:80\"]";
+        assert!(matches!(parse(open), Err(SettingsError::Clear { .. })));
+        assert!(parse(&format!("{open}\nplain = true")).is_ok());
+    }
+
+    #[test]
+    fn mistakes_have_their_place() {
+        for (text, place, said) in [
+            ("[recipients]\nlisten = [\"x\"]", "/state/serve.toml:2:11", "neither an address"),
+            ("[recipients]\nlisten = []", "/state/serve.toml", "names no address"),
+            ("[recipients]\nlisten = [\"/u\"]\nkey = \"k\"", "/state/serve.toml", "belong together"),
+            ("[recipients]\nlisten = [\"/u\"]\nports = 1", "/state/serve.toml:3:1", "unknown field"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+            assert_eq!(error.place(), place);
+        }
+    }
+}
