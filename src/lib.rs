@@ -27,6 +27,7 @@
 //! | [`journal`] | intents and outcomes |
 //! | [`results`] | the Parquet schema, writer, reader |
 //! | [`feedback`] | what comes back: bounces, complaints, auto-replies; sources, readers, events |
+//! | `events` | one schema over journals and feedback, read from a cursor |
 //! | [`state`] | the backends: SQLite and memory; one suite of behaviour for all |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
@@ -122,6 +123,7 @@ pub(crate) mod objects;
 pub mod journal;
 pub mod results;
 pub mod feedback;
+pub(crate) mod events;
 pub mod state;
 pub mod run;
 pub mod sandbox;

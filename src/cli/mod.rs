@@ -16,6 +16,7 @@ mod dkim;
 mod dns;
 mod domain;
 mod errors;
+mod events;
 mod exit;
 mod feedback;
 mod feedback_import;
@@ -121,6 +122,8 @@ enum Command {
     Purge(purge::Args),
     /// Show how far a run is, or list all runs
     Status(status::Args),
+    /// Print what happened to the recipients of a run, an event a line, also while it is sending
+    Events(events::Args),
     /// Take over a run directory that was copied or moved
     Run(run::Args),
     /// Write the result files again from plan and journal, even while the run is sending
@@ -239,6 +242,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Trace(args) => trace::run(common, &args),
         Command::Purge(args) => purge::run(common, &args),
         Command::Status(args) => status::run(common, &args),
+        Command::Events(args) => events::run(common, &args),
         Command::Run(args) => run::run(common, &args),
         Command::Results(args) => results::run(common, &args),
         Command::Report(args) => report::run(common, &args),

@@ -168,8 +168,8 @@ pub trait FeedbackLog: fmt::Debug + Send + Sync {
     /// All records that concern an address (the text of an [`AddressKey`]), in order.
     fn of_address(&self, key: &str) -> Result<Vec<Logged>, StoreError>;
 
-    /// All records that concern a run of a campaign, in order.
-    fn of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError>;
+    /// All records that concern a run of a campaign and come after the number `after`, in order.
+    fn of_run(&self, campaign: &str, run: &str, after: u64) -> Result<Vec<Logged>, StoreError>;
 
     /// How many records concern an address or name it.
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError>;

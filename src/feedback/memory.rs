@@ -64,11 +64,13 @@ impl FeedbackLog for MemoryFeedback {
         self.transaction(|tables| tables.of_address(key))
     }
 
-    fn of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError> {
+    fn of_run(&self, campaign: &str, run: &str, after: u64) -> Result<Vec<Logged>, StoreError> {
         self.transaction(|tables| {
             Ok(tables.all(|logged| {
                 let record = &logged.record;
-                record.campaign.as_deref() == Some(campaign) && record.run.as_deref() == Some(run)
+                logged.id > after
+                    && record.campaign.as_deref() == Some(campaign)
+                    && record.run.as_deref() == Some(run)
             }))
         })
     }

@@ -194,7 +194,8 @@ fn came_back(workspace: &Workspace, manifest: &Manifest) -> Result<HashMap<u32, 
     let mut rows: HashMap<u32, Vec<Logged>> = HashMap::new();
     // A state without any database has no feedback, and need not get one for being asked.
     if workspace.state_file()?.exists() {
-        let all = workspace.state()?.feedback()?.of_run(&manifest.campaign_id, manifest.run_id.as_str())?;
+        let all =
+            workspace.state()?.feedback()?.of_run(&manifest.campaign_id, manifest.run_id.as_str(), 0)?;
         for logged in all {
             if let Some(row) = logged.record.row {
                 rows.entry(row).or_default().push(logged);

@@ -25,6 +25,7 @@ mod domain;
 mod dry_run;
 mod editions;
 mod error;
+mod events;
 mod feedback;
 mod feedback_fetch;
 mod feedback_import;

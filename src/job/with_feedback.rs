@@ -116,7 +116,7 @@ impl Workspace {
     /// Writes a file with all rows and columns of the results of `run`, and what came back since.
     pub(crate) fn write_with_feedback(&self, run: &StoredRun) -> Result<WithFeedback, JobError> {
         let (dir, manifest) = (run.dir(), run.manifest()?);
-        let events = self.state()?.feedback()?.of_run(&manifest.campaign_id, manifest.run_id.as_str())?;
+        let events = self.state()?.feedback()?.of_run(&manifest.campaign_id, manifest.run_id.as_str(), 0)?;
         let places = InputPlaces::of_run(run, &manifest, &events)?;
         let mut later: HashMap<String, HashMap<u64, Later>> = HashMap::new();
         for (logged, place) in events.iter().zip(places) {

@@ -40,8 +40,10 @@ pub(super) struct BadRecord {
 
 /// One record of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Record {
+pub enum Record {
+    /// A message is about to be handed over.
     Intent(Intent),
+    /// What became of a row.
     Outcome(Outcome),
 }
 

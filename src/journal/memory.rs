@@ -71,8 +71,15 @@ impl JournalRead for MemoryJournal {
         &self.run
     }
 
-    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
-        for (&number, (checksum, records)) in self.lock().groups.range(number + 1..) {
+    fn groups_after(
+        &self,
+        number: u64,
+        most: u64,
+        each: &mut dyn FnMut(Group<'_>),
+    ) -> Result<(), StoreError> {
+        for (&number, (checksum, records)) in
+            self.lock().groups.range(number + 1..).take(usize::try_from(most).unwrap_or(usize::MAX))
+        {
             each(Group { number, checksum: *checksum, records });
         }
         Ok(())

@@ -35,10 +35,11 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use codec::Record;
 pub use commit::Journal;
 pub use error::JournalError;
 pub use memory::MemoryJournal;
-pub use reader::{Attempt, Details, Reader};
+pub use reader::{Attempt, Details, Reader, Stretch};
 pub use record::{ConnectionInfo, Intent, Outcome, Verdict};
 pub use resume::{InDoubt, OpenIntent};
 pub use states::{Damage, RowState, States};

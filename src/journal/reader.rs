@@ -36,6 +36,17 @@ pub struct Attempt {
     pub connection: Option<ConnectionInfo>,
 }
 
+/// Records of a journal one after the other.
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// Each record with its place: the number of its group, and its own in the group, from 1.
+    pub records: Vec<(u64, u32, Record)>,
+    /// The last group that was read; 0 where none was.
+    pub last: u64,
+    /// What could not be read, and is left out.
+    pub damage: Option<String>,
+}
+
 impl Reader {
     /// A reader of `journal`.
     pub fn new(journal: Box<dyn JournalRead>) -> Self {
@@ -66,6 +77,31 @@ impl Reader {
         Ok(())
     }
 
+    /// The records of the first `most` groups after the one numbered `group`, also while a run
+    /// writes. Nothing stays locked or open between two calls.
+    pub fn records_after(&self, group: u64, most: u64) -> Result<Stretch, JournalError> {
+        let mut stretch = Stretch { last: group, ..Stretch::default() };
+        self.journal.groups_after(group, most, &mut |group| {
+            let mut damaged = |why: String| {
+                stretch.damage.get_or_insert(why);
+            };
+            if group.number != stretch.last + 1 {
+                damaged(format!("group {} is missing", stretch.last + 1));
+            }
+            stretch.last = group.number;
+            if !group.is_sound() {
+                return damaged(format!("the checksum of group {} is wrong", group.number));
+            }
+            for (index, raw) in (1..).zip(Records::new(group.records)) {
+                match raw.and_then(|raw| raw.record()) {
+                    Ok(record) => stretch.records.push((group.number, index, record)),
+                    Err(bad) => return damaged(format!("group {}: {bad}", group.number)),
+                }
+            }
+        })?;
+        Ok(stretch)
+    }
+
     /// A cursor for the details of rows; cheapest in row order.
     pub fn details(&self) -> Details<'_> {
         Details::new(&*self.journal)
@@ -75,7 +111,7 @@ impl Reader {
     /// journal once.
     pub fn attempts(&self, rows: Range<u32>) -> Result<Vec<Vec<Attempt>>, JournalError> {
         let mut attempts = vec![Vec::<Attempt>::new(); rows.len()];
-        self.journal.groups_after(0, &mut |group| {
+        self.journal.groups_after(0, u64::MAX, &mut |group| {
             if !group.is_sound() {
                 return;
             }

@@ -218,7 +218,7 @@ impl States {
     /// Reads the groups that were not read yet. What can't be read becomes the damage; it never
     /// fails.
     pub(super) fn catch_up(&mut self, journal: &dyn JournalRead) {
-        let read = journal.groups_after(self.group, &mut |group| self.read(group));
+        let read = journal.groups_after(self.group, u64::MAX, &mut |group| self.read(group));
         if let Err(error) = read {
             self.damaged(format!("after group {}: {}", self.group, describe(&error)));
         }

@@ -58,9 +58,10 @@ pub trait JournalRead: fmt::Debug + Send {
         None
     }
 
-    /// Calls `each` with every group after the one numbered `number`, in the order of their
-    /// numbers. Checks neither gaps nor checksums.
-    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError>;
+    /// Calls `each` with the first `most` groups after the one numbered `number`, in the order of
+    /// their numbers. Checks neither gaps nor checksums.
+    fn groups_after(&self, number: u64, most: u64, each: &mut dyn FnMut(Group<'_>))
+    -> Result<(), StoreError>;
 
     /// The records of one group.
     fn group(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError>;

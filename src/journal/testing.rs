@@ -55,8 +55,13 @@ impl JournalRead for FullDisk {
         self.journal.run()
     }
 
-    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
-        self.journal.groups_after(number, each)
+    fn groups_after(
+        &self,
+        number: u64,
+        most: u64,
+        each: &mut dyn FnMut(Group<'_>),
+    ) -> Result<(), StoreError> {
+        self.journal.groups_after(number, most, each)
     }
 
     fn group(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -138,7 +143,10 @@ pub(crate) fn host(name: &str) -> ConnectionInfo {
 /// The number of records in each group of a journal.
 pub(crate) fn group_sizes(journal: &Journal) -> Vec<usize> {
     let mut sizes = Vec::new();
-    journal.store().groups_after(0, &mut |group| sizes.push(Records::new(group.records).count())).unwrap();
+    journal
+        .store()
+        .groups_after(0, u64::MAX, &mut |group| sizes.push(Records::new(group.records).count()))
+        .unwrap();
     sizes
 }
 

@@ -18,13 +18,13 @@ use crate::kit::{Dir, Ran, Relay, campaign, list};
 const PLACE: &str = "https://mailrun.example/json.schema.json";
 
 /// The schemas of `docs/json.schema.json`.
-struct Schemas {
+pub(crate) struct Schemas {
     compiled: boon::Schemas,
     compiler: Compiler,
 }
 
 impl Schemas {
-    fn load() -> Self {
+    pub(crate) fn load() -> Self {
         let mut compiler = Compiler::new();
         compiler.enable_format_assertions();
         compiler.add_resource(PLACE, text()).unwrap();
@@ -36,7 +36,7 @@ impl Schemas {
     }
 
     #[track_caller]
-    fn check(&mut self, name: &str, document: &Value) {
+    pub(crate) fn check(&mut self, name: &str, document: &Value) {
         let schema = self.of(name);
         if let Err(error) = self.compiled.validate(document, schema) {
             panic!("not a `{name}`: {error:#}\n{document:#}");

@@ -13,6 +13,7 @@ mod crash;
 mod disk;
 mod earlier;
 mod editions;
+mod events;
 mod exit_codes;
 mod domain;
 mod feedback;

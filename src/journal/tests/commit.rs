@@ -31,8 +31,13 @@ impl JournalRead for Planned {
         self.journal.run()
     }
 
-    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
-        self.journal.groups_after(number, each)
+    fn groups_after(
+        &self,
+        number: u64,
+        most: u64,
+        each: &mut dyn FnMut(Group<'_>),
+    ) -> Result<(), StoreError> {
+        self.journal.groups_after(number, most, each)
     }
 
     fn group(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -90,7 +95,7 @@ fn rows(journal: &MemoryJournal) -> Vec<u32> {
     assert_eq!(states.damage, None);
     let mut rows = Vec::new();
     journal
-        .groups_after(0, &mut |group| {
+        .groups_after(0, u64::MAX, &mut |group| {
             let raw = super::super::codec::Records::new(group.records).next().unwrap().unwrap();
             rows.push(raw.head().unwrap().row);
         })

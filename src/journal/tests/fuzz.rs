@@ -112,11 +112,16 @@ impl JournalRead for Fuzzed {
         &self.run
     }
 
-    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
-        for (other, (checksum, records)) in (1..).zip(&*self.groups.borrow()) {
-            if other > number {
-                each(Group { number: other, checksum: *checksum, records });
-            }
+    fn groups_after(
+        &self,
+        number: u64,
+        most: u64,
+        each: &mut dyn FnMut(Group<'_>),
+    ) -> Result<(), StoreError> {
+        let groups = self.groups.borrow();
+        let after = (1..).zip(&*groups).filter(|(other, _)| *other > number);
+        for (other, (checksum, records)) in after.take(usize::try_from(most).unwrap_or(usize::MAX)) {
+            each(Group { number: other, checksum: *checksum, records });
         }
         Ok(())
     }

@@ -165,9 +165,13 @@ impl FeedbackLog for SqliteFeedback {
             .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
     }
 
-    fn of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError> {
-        select(&self.lock(), "run = ?1 AND campaign = ?2 ORDER BY id", params![run, campaign])
-            .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
+    fn of_run(&self, campaign: &str, run: &str, after: u64) -> Result<Vec<Logged>, StoreError> {
+        select(
+            &self.lock(),
+            "run = ?1 AND campaign = ?2 AND id > ?3 ORDER BY id",
+            params![run, campaign, after.cast_signed()],
+        )
+        .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
     }
 
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {

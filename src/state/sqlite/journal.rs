@@ -117,12 +117,17 @@ impl JournalRead for SqliteJournal {
         self.damage.as_deref()
     }
 
-    fn groups_after(&self, number: u64, each: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
+    fn groups_after(
+        &self,
+        number: u64,
+        most: u64,
+        each: &mut dyn FnMut(Group<'_>),
+    ) -> Result<(), StoreError> {
         let mut read = || -> rusqlite::Result<()> {
             let mut select = self.db.prepare_cached(
-                "SELECT seq, checksum, records FROM journal_group WHERE seq > ?1 ORDER BY seq",
+                "SELECT seq, checksum, records FROM journal_group WHERE seq > ?1 ORDER BY seq LIMIT ?2",
             )?;
-            let mut groups = select.query([number.cast_signed()])?;
+            let mut groups = select.query([number.cast_signed(), i64::try_from(most).unwrap_or(i64::MAX)])?;
             while let Some(line) = groups.next()? {
                 each(Group {
                     number: line.get::<_, i64>(0)?.cast_unsigned(),
