@@ -273,7 +273,7 @@ impl JournalRead for Forgetful {
         &self.run
     }
 
-    fn groups_after(&self, _: u64, _: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
+    fn groups_after(&self, _: u64, _: u64, _: &mut dyn FnMut(Group<'_>)) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl Reader {
         }
         self.copy_connections(to)?;
         let mut failed = None;
-        self.journal().groups_after(0, &mut |group| {
+        self.journal().groups_after(0, u64::MAX, &mut |group| {
             if failed.is_none() {
                 failed = to.commit(&[], &without(&group, is_meant, names)).err();
             }
@@ -43,7 +43,7 @@ impl Reader {
 
     fn copy_connections(&self, to: &mut Journal) -> Result<(), JournalError> {
         let mut numbers = BTreeSet::new();
-        self.journal().groups_after(0, &mut |group| {
+        self.journal().groups_after(0, u64::MAX, &mut |group| {
             numbers.extend(records(&group).filter_map(|record| match record {
                 Record::Intent(intent) => Some(intent.connection),
                 Record::Outcome(outcome) => outcome.connection,
@@ -105,7 +105,7 @@ mod tests {
 
     fn groups(journal: &MemoryJournal) -> Vec<Vec<u8>> {
         let mut groups = Vec::new();
-        journal.groups_after(0, &mut |group| groups.push(group.records.to_vec())).unwrap();
+        journal.groups_after(0, u64::MAX, &mut |group| groups.push(group.records.to_vec())).unwrap();
         groups
     }
 
