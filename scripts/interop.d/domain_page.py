@@ -4,6 +4,7 @@ import os
 import random
 import struct
 import subprocess
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -94,12 +95,14 @@ def picture(page, png, dark=False):
     """Draws a page with a headless Chromium that may reach nothing."""
     arguments = [
         "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--proxy-server=127.0.0.1:1",
-        f"--window-size={WIDTH},{HEIGHT}", f"--user-data-dir={png}.profile", f"--screenshot={png}",
+        f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={png}",
     ]
     if dark:
         arguments += ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*arguments, Path(page).absolute().as_uri()], check=True, timeout=120, **quiet)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        arguments.append(f"--user-data-dir={profile}")
+        subprocess.run([*arguments, Path(page).absolute().as_uri()], check=True, timeout=120, **quiet)
     return png
 
 

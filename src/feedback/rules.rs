@@ -17,7 +17,8 @@ const RULES: &str = include_str!("rules.toml");
 const REGEX_BYTES: usize = 8 << 20;
 /// Memory for the states that texts lead to, for each kind of rules.
 const STATE_BYTES: usize = 4 << 20;
-/// The same for each of those that find an address exactly: there are some, and few lines reach one.
+/// The same for each of those that find an address exactly: there are some, and few lines reach
+/// one.
 const EXACT_STATE_BYTES: usize = 1 << 20;
 /// Stands for an address where it need not be found exactly.
 const ROUGH_ADDRESS: &str = r#"(?:"[^"]+"|[^\s<>]+)@[^\s<>]+"#;

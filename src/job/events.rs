@@ -13,6 +13,9 @@ const AT_ONCE: usize = 4_096;
 /// How often a run is looked at that is followed.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// An event, and the cursor behind it.
+pub(crate) type Placed = (Event, Cursor);
+
 impl Workspace {
     /// Hands the events of a run behind `cursor` to `each`, until it returns false; with `follow`
     /// those too that come while a process works on the run. `each` also gets nothing now and
@@ -23,7 +26,7 @@ impl Workspace {
         run: &StoredRun,
         cursor: &mut Cursor,
         follow: bool,
-        each: &mut dyn FnMut(&[(Event, Cursor)]) -> bool,
+        each: &mut dyn FnMut(&[Placed]) -> bool,
     ) -> Result<(), JobError> {
         let mut opened = None;
         let mut journal = None;

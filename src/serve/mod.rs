@@ -1,5 +1,5 @@
-//! What runs beside the runs and answers over HTTP. It reads what runs write, and writes the feedback
-//! log and the suppression list only.
+//! What runs beside the runs and answers over HTTP. It reads what runs write, and writes the
+//! feedback log and the suppression list only.
 //!
 //! | file | its noun |
 //! |---|---|

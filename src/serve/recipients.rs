@@ -1,8 +1,9 @@
 //! What recipients reach: the page behind an unsubscribe link, and the POST of RFC 8058.
 //!
-//! A link is any path whose last part, or any value of its query, is a token: so it does not matter
-//! what comes before it in the campaign's `https`. A GET changes nothing, since scanners open links;
-//! a POST is answered 200 once it is durable. Nobody is redirected, and no cookie is set.
+//! A link is any path whose last part, or any value of its query, is a token: so it does not
+//! matter what comes before it in the campaign's `https`. A GET changes nothing, since scanners
+//! open links; a POST is answered 200 once it is durable. Nobody is redirected, and no cookie is
+//! set.
 
 use std::sync::Arc;
 
