@@ -63,12 +63,16 @@ fn missing(message: &str) -> Option<Said> {
 fn brackets(message: &str, line: Option<&str>) -> Option<Said> {
     let header = line?.trim();
     let name = header.strip_prefix('[')?.split(']').next()?.trim_start_matches('[');
-    let found = message.strip_prefix("invalid type: ")?.split(", ").next()?;
+    let (found, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
     match (found, header.starts_with("[[")) {
-        ("map", false) => {
+        ("map", false) if expected == "a sequence" => {
             Some((format!("there may be several of `{name}`"), Some(format!("write [[{name}]]"))))
         }
-        ("sequence", true) => Some((format!("there is only one `{name}`"), Some(format!("write [{name}]")))),
+        // A table that is read from a list takes the list's first table for its first value.
+        ("map" | "sequence", true) => Some((
+            format!("`[[{name}]]` can't be used here"),
+            Some(format!("a table that is there only once is written [{name}]")),
+        )),
         _ => None,
     }
 }
@@ -129,7 +133,12 @@ mod tests {
     #[test]
     fn no_word_of_the_reader_reaches_people() {
         check("[capacity]", "[egress]", "there may be several of `egress`", Some("write [[egress]]"));
-        check("[capacity]", "[[capacity]]", "there is only one `capacity`", Some("write [capacity]"));
+        check(
+            "[capacity]",
+            "[[capacity]]",
+            "`[[capacity]]` can't be used here",
+            Some("a table that is there only once is written [capacity]"),
+        );
         check("\"news\"", "news", "the text `news` needs quotes", Some("write kind = \"news\""));
         check("\"news\"", "update", "the text `update` needs quotes", Some("write kind = \"update\""));
         check("\"news\"", "inform", "the text `inform` needs quotes", Some("write kind = \"inform\""));
