@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn mistakes_have_their_place() {
         for (text, place, said) in [
-            ("[recipients]\nlisten = [\"x\"]", "/state/serve.toml:2:11", "neither an address"),
+            ("[recipients]\nlisten = [\"x\"]", "/state/serve.toml:2:10", "neither an address"),
             ("[recipients]\nlisten = []", "/state/serve.toml", "names no address"),
             ("[recipients]\nlisten = [\"/u\"]\nkey = \"k\"", "/state/serve.toml", "belong together"),
             ("[recipients]\nlisten = [\"/u\"]\nports = 1", "/state/serve.toml:3:1", "unknown field"),
