@@ -17,30 +17,9 @@ pub(crate) enum Kind {
     Sent,
     /// A message that was sent before is handed to a connection once more.
     Resent,
-    /// Refused for now: it is tried again, or given up where the event is final.
-    Deferred,
-    /// The row ended with this disposition.
-    Accepted,
-    /// As above.
-    Bounced,
-    /// As above.
-    InDoubt,
-    /// As above.
-    Suppressed,
-    /// As above.
-    Duplicate,
-    /// As above.
-    Invalid,
-    /// As above.
-    RenderFailed,
-    /// As above.
-    Infected,
-    /// As above.
-    NotAttempted,
-    /// As above.
-    AlreadySent,
-    /// As above.
-    Capped,
+    /// The row has this disposition: for good where the event is final; refused for now, and tried
+    /// again, where it is [`Disposition::Deferred`] and not final.
+    Disposed(Disposition),
     /// The receiver says that it was delivered.
     DeliveredLate,
     /// The receiver goes on trying.
@@ -58,23 +37,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
-    pub(crate) const ALL: [Self; 22] = [
+    /// Those that are no disposition.
+    const OWN: [Self; 10] = [
         Self::Received,
         Self::Sent,
         Self::Resent,
-        Self::Deferred,
-        Self::Accepted,
-        Self::Bounced,
-        Self::InDoubt,
-        Self::Suppressed,
-        Self::Duplicate,
-        Self::Invalid,
-        Self::RenderFailed,
-        Self::Infected,
-        Self::NotAttempted,
-        Self::AlreadySent,
-        Self::Capped,
         Self::DeliveredLate,
         Self::Delayed,
         Self::BouncedLater,
@@ -84,24 +51,18 @@ impl Kind {
         Self::AutoReplied,
     ];
 
+    /// All kinds.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::OWN.into_iter().chain(Disposition::ALL.map(Self::Disposed))
+    }
+
     /// The word in outputs.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Received => "received",
             Self::Sent => "sent",
             Self::Resent => "resent",
-            Self::Deferred => Disposition::Deferred.as_str(),
-            Self::Accepted => Disposition::Accepted.as_str(),
-            Self::Bounced => Disposition::Bounced.as_str(),
-            Self::InDoubt => Disposition::InDoubt.as_str(),
-            Self::Suppressed => Disposition::Suppressed.as_str(),
-            Self::Duplicate => Disposition::Duplicate.as_str(),
-            Self::Invalid => Disposition::Invalid.as_str(),
-            Self::RenderFailed => Disposition::RenderFailed.as_str(),
-            Self::Infected => Disposition::Infected.as_str(),
-            Self::NotAttempted => Disposition::NotAttempted.as_str(),
-            Self::AlreadySent => Disposition::AlreadySent.as_str(),
-            Self::Capped => Disposition::Capped.as_str(),
+            Self::Disposed(disposition) => disposition.as_str(),
             Self::DeliveredLate => "delivered_late",
             Self::Delayed => "delayed",
             Self::BouncedLater => "bounced_later",
@@ -109,24 +70,6 @@ impl Kind {
             Self::NotSpam => "not_spam",
             Self::Unsubscribed => "unsubscribed",
             Self::AutoReplied => "auto_replied",
-        }
-    }
-
-    /// The end of a row.
-    pub(super) const fn of_end(disposition: Disposition) -> Self {
-        match disposition {
-            Disposition::Accepted => Self::Accepted,
-            Disposition::Bounced => Self::Bounced,
-            Disposition::Deferred => Self::Deferred,
-            Disposition::InDoubt => Self::InDoubt,
-            Disposition::Suppressed => Self::Suppressed,
-            Disposition::Duplicate => Self::Duplicate,
-            Disposition::Invalid => Self::Invalid,
-            Disposition::RenderFailed => Self::RenderFailed,
-            Disposition::Infected => Self::Infected,
-            Disposition::NotAttempted => Self::NotAttempted,
-            Disposition::AlreadySent => Self::AlreadySent,
-            Disposition::Capped => Self::Capped,
         }
     }
 
@@ -157,14 +100,14 @@ impl fmt::Display for Kind {
 
 /// A text that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kind `{0}`; the words are {words}", words = Kind::ALL.map(Kind::as_str).join(", "))]
+#[error("unknown kind `{0}`; the words are {words}", words = Kind::all().map(Kind::as_str).collect::<Vec<_>>().join(", "))]
 pub(crate) struct UnknownKind(String);
 
 impl FromStr for Kind {
     type Err = UnknownKind;
 
     fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownKind(text.to_owned()))
+        Self::all().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownKind(text.to_owned()))
     }
 }
 

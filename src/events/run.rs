@@ -6,7 +6,7 @@ use super::cursor::Cursor;
 use super::event::{Event, Kind};
 use crate::feedback::{Kind as FeedbackKind, Logged};
 use crate::journal::{Intent, JournalError, Outcome, Reader, Record, Verdict};
-use crate::mail::Timestamp;
+use crate::mail::{Disposition, Timestamp};
 use crate::plan::{Plan, PlanError, ScreenedRows};
 use crate::run_dir::{Manifest, RunDir};
 use crate::screen::Screened;
@@ -126,12 +126,14 @@ impl RunEvents {
             }
             Record::Outcome(outcome) => {
                 let (kind, is_final, detail) = match outcome.verdict {
-                    Verdict::Final(disposition) => (Kind::of_end(disposition), true, outcome.detail.clone()),
+                    Verdict::Final(disposition) => {
+                        (Kind::Disposed(disposition), true, outcome.detail.clone())
+                    }
                     Verdict::Retry { at } => {
                         let again = format!("to be tried again at {at}");
                         let why = outcome.detail.as_ref();
                         (
-                            Kind::Deferred,
+                            Kind::Disposed(Disposition::Deferred),
                             false,
                             Some(why.map_or(again.clone(), |why| format!("{why}; {again}"))),
                         )
@@ -187,7 +189,7 @@ impl RunEvents {
 /// A screened row was received, or has ended.
 fn of_screened(campaign: &str, run: &str, row: &Screened, at: Timestamp, is_end: bool) -> Event {
     let place = format!("{}.{}", row.file, row.place.row);
-    let kind = if is_end { Kind::of_end(row.disposition) } else { Kind::Received };
+    let kind = if is_end { Kind::Disposed(row.disposition) } else { Kind::Received };
     Event {
         is_final: is_end,
         campaign: Some(campaign.to_owned()),

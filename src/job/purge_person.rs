@@ -4,8 +4,8 @@
 //! to the next. The state database changes in one transaction. Killed in between, the same command
 //! does the rest.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::conclude::not_attempted;
@@ -22,6 +22,11 @@ use crate::plan::{self, PURGED, Person, RowsOfPerson};
 use crate::run;
 use crate::run_dir::{Manifest, RunDir, RunState, StoredRun};
 use crate::suppression::{AddressKey, Scope};
+
+/// So much of a file is looked through at once.
+const PART_BYTES: usize = 1 << 20;
+/// More than an address has (RFC 5321 §4.5.3.1.3: 254), in letters of any case.
+const ADDRESS_BYTES: usize = 1_024;
 
 /// What is kept of a person.
 pub(crate) struct OfPerson {
@@ -185,8 +190,9 @@ fn left_in(folder: &Path, person: &Person) -> Result<Vec<PathBuf>, JobError> {
         if kind.is_dir() {
             found.extend(left_in(&path, person)?);
         } else if kind.is_file() {
-            let content = fs::read(&path).map_err(failed("read", &path))?;
-            if person.is_named(&String::from_utf8_lossy(&content)) {
+            let is_named = |text: &str| person.is_named(text);
+            let file = File::open(&path).map_err(failed("read", &path))?;
+            if is_in(file, PART_BYTES, &is_named).map_err(failed("read", &path))? {
                 found.push(path);
             }
         }
@@ -194,9 +200,55 @@ fn left_in(folder: &Path, person: &Person) -> Result<Vec<PathBuf>, JobError> {
     Ok(found)
 }
 
+/// Whether a part of `content` is one that `is_named` looks for. It is read in parts of so many
+/// bytes, which end with a line or a NUL: no address goes over these. Where a part has neither, the
+/// next one begins with the end of it.
+fn is_in(mut content: impl Read, part_bytes: usize, is_named: &dyn Fn(&str) -> bool) -> io::Result<bool> {
+    let mut part = Vec::new();
+    loop {
+        let before = part.len();
+        let read = content.by_ref().take(part_bytes as u64).read_to_end(&mut part)?;
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\0');
+        let end = part[before..].iter().rposition(is_end).map(|at| before + at + 1);
+        let whole = if read == 0 { part.len() } else { end.unwrap_or(part.len()) };
+        if is_named(&String::from_utf8_lossy(&part[..whole])) {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        part.drain(..end.unwrap_or(part.len().saturating_sub(ADDRESS_BYTES)));
+    }
+}
+
 impl OfPerson {
     /// The address as the suppression list compares it.
     pub(crate) fn key(&self) -> &AddressKey {
         self.person.key()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_wherever_the_parts_of_a_file_end() {
+        let person = Person::new(&Address::parse("ann@x.example").unwrap());
+        let is_named = |text: &str| person.is_named(text);
+        for (content, found) in [
+            ("one\nto Ann@X.example,\ntwo\n", true),
+            ("one to ann@x.example", true),
+            ("joann@x.example\nann@x.example.org\nann@x.exam\nple\n", false),
+            ("", false),
+        ] {
+            for part_bytes in 1..content.len() + 2 {
+                let is_found = is_in(content.as_bytes(), part_bytes, &is_named).unwrap();
+                // A part without an end of a line may begin within another address.
+                if found || content.split('\n').all(|line| line.len() < part_bytes) {
+                    assert_eq!(is_found, found, "{content:?} in parts of {part_bytes}");
+                }
+            }
+        }
     }
 }

@@ -10,9 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{JobError, chain};
 use super::feedback_settings::policy;
+use super::token_error::TokenRefused;
 use super::unsubscribes::{TokenSecrets, Unsubscribed, Unsubscribes};
 use super::workspace::Workspace;
-use crate::compose::token::{Purpose, Token};
+use crate::compose::token::Token;
 use crate::feedback::{Action, By, Effect, FeedbackLog, Import, Kind, Policy, Record, content_hash};
 use crate::mail::Timestamp;
 use crate::suppression::{NewEntry, Reason, Term};
@@ -93,10 +94,9 @@ impl<'w> UnsubscribeRequests<'w> {
     fn answer(&mut self, requests: Vec<UnsubscribeRequest>) {
         let mut found = Vec::new();
         for UnsubscribeRequest { text, token, answer } in requests {
-            let is_test = token.purpose == Purpose::Test;
             match self.unsubscribes.of(token) {
                 Ok(who) => found.push((text, who, answer)),
-                Err(_) if is_test => {
+                Err(TokenRefused::Test { .. }) => {
                     let _ = answer.send(Unsubscribing::Test);
                 }
                 Err(refused) => {

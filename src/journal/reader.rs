@@ -223,11 +223,6 @@ impl<'a> Details<'a> {
         }
     }
 
-    /// When the archive's copy that goes with `row` was sent again.
-    pub fn copies_at(&self, states: &States, row: u32) -> Vec<Timestamp> {
-        states.copies_at(row).collect()
-    }
-
     /// The starts of a row's attempts between its first and its last, of which `last` is the
     /// number.
     pub fn between(&self, states: &States, row: u32, last: u16) -> Vec<Timestamp> {

@@ -193,7 +193,7 @@ impl States {
     }
 
     /// When the archive's copy that goes with `row` was sent again, in order.
-    pub(super) fn copies_at(&self, row: u32) -> impl Iterator<Item = Timestamp> + '_ {
+    pub fn copies_at(&self, row: u32) -> impl Iterator<Item = Timestamp> + '_ {
         let start = self.copies_at.partition_point(|(other, _)| *other < row);
         self.copies_at[start..].iter().take_while(move |(other, _)| *other == row).map(|(_, at)| *at)
     }

@@ -455,11 +455,11 @@ mod tests {
         let mut others = desk.join(Holder::new("alarm", "2"), &narrow);
         assert_eq!(ask(&mut other, &mut others, 1_000), None, "its own limits are the strictest");
         assert_eq!(ask(&mut pacer, &mut own, 5_000), Some(Agreement::from(&narrow)));
-        assert_eq!(ask(&mut pacer, &mut own, 9_000), None, "it was told");
+        assert_eq!(ask(&mut pacer, &mut own, 9_000), None, "once is enough");
         let mut third = Pacer::new(&wide, at(10_000));
         third.was_told(Agreement::from(&narrow));
         let mut thirds = desk.join(Holder::new("update", "3"), &wide);
-        assert_eq!(ask(&mut third, &mut thirds, 10_000), None, "it was told before");
+        assert_eq!(ask(&mut third, &mut thirds, 10_000), None, "its user knows them");
     }
 
     #[test]

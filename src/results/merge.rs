@@ -151,7 +151,7 @@ impl<'a> Results<'a> {
         let variant = self.variant(input);
         let Known { states, details } = &mut self.known;
         let state = states.state(index);
-        let archive_attempts_at = details.copies_at(states, index);
+        let archive_attempts_at = states.copies_at(index).collect();
         let outcome = details.outcome(states, index)?;
         let copy = match outcome.as_ref().and_then(|outcome| outcome.copied_by) {
             Some(row) => details.copy(states, row)?,

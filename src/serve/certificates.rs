@@ -118,3 +118,40 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, CertificateError> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a new certificate and its key.
+    fn renew(files: &TlsFiles) {
+        let made = rcgen::generate_simple_self_signed(vec!["mail.example.com".to_owned()]).unwrap();
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    }
+
+    #[test]
+    fn files_that_change_are_used_and_bad_ones_leave_the_last_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let files =
+            TlsFiles { certificate: folder.path().join("full.pem"), key: folder.path().join("key.pem") };
+        renew(&files);
+        let certificates = Certificates::open(&files).unwrap();
+        let config = || Arc::clone(&certificates.current.read().unwrap().config);
+        let first = config();
+        certificates.follow().unwrap();
+        assert!(Arc::ptr_eq(&first, &config()), "nothing has changed");
+
+        fs::write(&files.certificate, "none of this is PEM, and it is of another length").unwrap();
+        assert!(certificates.follow().unwrap_err().to_string().contains("no certificate"));
+        assert!(Arc::ptr_eq(&first, &config()), "the last that could be used");
+        certificates.follow().expect("the same files are complained about once");
+
+        renew(&files);
+        certificates.follow().unwrap();
+        assert!(!Arc::ptr_eq(&first, &config()), "the new ones");
+        fs::remove_file(&files.key).unwrap();
+        assert_eq!(certificates.follow().unwrap_err().path, files.key);
+        assert!(Certificates::open(&files).is_err());
+    }
+}

@@ -17,15 +17,13 @@ use percent_encoding::percent_decode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::page::{self, Body};
+use super::server::BODY_BYTES;
 use super::words::Words;
 use crate::compose::token::{Purpose, Token};
 use crate::job::{TokenSecrets, UnsubscribeRequest, Unsubscribing};
 
 /// What a POST holds that unsubscribes (RFC 8058 §3.2).
 const FIELD: (&str, &str) = ("List-Unsubscribe", "One-Click");
-
-/// The largest body that is read.
-const BODY_BYTES: usize = 16 * 1024;
 
 /// Answers recipients.
 #[derive(Clone)]

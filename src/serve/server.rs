@@ -37,7 +37,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// The largest number of its fields.
 const HEAD_FIELDS: usize = 64;
 /// The largest body of a request.
-const BODY_BYTES: usize = 16 * 1024;
+pub(super) const BODY_BYTES: usize = 16 * 1024;
 /// How long a request may take from its head to its answer.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// A connection ends after this time whatever it does: so a client that reads nothing is left.

@@ -39,9 +39,7 @@ impl AddressKey {
         key.push('@');
         key.push_str(domain);
     }
-}
 
-impl AddressKey {
     /// Whether a text names this address, and not one that it is only a part of.
     pub fn is_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();

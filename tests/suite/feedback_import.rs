@@ -1,12 +1,10 @@
 //! `mailrun feedback import`: files of providers, and what they do.
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::feedback::{sent, summary, suppressed};
+use crate::feedback::{killed_while_it_keeps, sent, summary, suppressed};
 use crate::kit::Dir;
 
 /// The `Message-ID` of a recipient's message.
@@ -109,32 +107,8 @@ fn an_import_that_is_killed_loses_nothing_and_counts_nothing_twice() {
         }
     }
     dir.write("all.jsonl", &events);
-    let fresh = dir.path().join("state.fresh");
-    let copied = Command::new("cp").arg("-r").arg(dir.path().join("state")).arg(&fresh).status();
-    assert!(copied.unwrap().success());
-    let said = import(&dir, 0, &["all.jsonl"]);
-    assert_eq!((&said["events"], &said["suppressed"]), (&json!(2_800), &json!(400)));
-    let clean = (suppressed(&dir), summary(&dir));
-
-    fs::remove_dir_all(dir.path().join("state")).unwrap();
-    fs::rename(&fresh, dir.path().join("state")).unwrap();
-    // A thousand events are kept together; the pipe stays open, so that it waits for more.
-    for (fed, kept) in [(1_500, 1_000), (2_500, 2_000)] {
-        let mut importing = dir.command(&["feedback", "import", "-"]);
-        let mut child = importing.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut pipe = child.stdin.take().unwrap();
-        let part: String = events.split_inclusive('\n').take(fed).collect();
-        pipe.write_all(part.as_bytes()).unwrap();
-        while summary(&dir)["events"] != kept {
-            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(summary(&dir)["events"], kept, "what was not kept whole is not kept");
-        assert!(suppressed(&dir).len() < 400);
-    }
-    assert_eq!(import(&dir, 0, &["all.jsonl"])["known"], 2_000);
-    assert_eq!((suppressed(&dir), summary(&dir)), clean);
+    let lines: Vec<&str> = events.split_inclusive('\n').collect();
+    killed_while_it_keeps(&dir, "import", "all.jsonl", &lines);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use mailrun::results::{Column, ResultFiles, ResultRow};
 use mailrun::sandbox::{Options, Sandbox};
@@ -65,6 +66,17 @@ impl Dir {
 
     pub(crate) fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Starts a command and kills it once `moment` has come, if it goes on until then. Whether the
+    /// kill came in time.
+    pub(crate) fn killed_once(&self, args: &[&str], mut moment: impl FnMut() -> bool) -> bool {
+        let mut child = self.start(args);
+        while !moment() && child.try_wait().unwrap().is_none() {
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap().code().is_none()
     }
 
     /// The one run of a campaign.

@@ -55,7 +55,8 @@ impl Serve {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         output.read_line(&mut first).unwrap();
-        let address = first.trim_end().strip_prefix("recipients are answered at http://").map(str::to_owned);
+        let place = first.trim_end().strip_prefix("recipients are answered at ");
+        let address = place.and_then(|place| Some(place.split_once("://")?.1.to_owned()));
         let address = address.unwrap_or_else(|| panic!("it says `{first}`"));
         Self { child, output, address }
     }
@@ -216,6 +217,42 @@ fn a_campaigns_own_secret_is_read_where_it_is_named() {
     assert_eq!(serve.post(&format!("/{token}"), FORM, ONE_CLICK).status, 200);
     assert_eq!(suppressed(&dir).len(), 1);
     serve.end();
+}
+
+#[test]
+fn with_a_certificate_only_tls_is_answered() {
+    let dir = https();
+    let token = token(&dir, "1");
+    let made = rcgen::generate_simple_self_signed(vec!["mail.example.com".to_owned()]).unwrap();
+    dir.write("full.pem", made.cert.pem());
+    dir.write("key.pem", made.signing_key.serialize_pem());
+    let serve = Serve::with(&dir, "certificate = \"full.pem\"\nkey = \"key.pem\"\n");
+    let asked = format!(
+        "POST /u/{token} HTTP/1.1\r\nhost: mail.example.com\r\nconnection: close\r\ncontent-type: {FORM}\r\n\
+         content-length: {}\r\n\r\n{ONE_CLICK}",
+        ONE_CLICK.len()
+    );
+    assert_eq!(serve.say(asked.as_bytes()).status, 0, "in clear nothing is answered");
+    assert_eq!(suppressed(&dir), []);
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "mail.example.com".try_into().unwrap();
+    let client = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, TcpStream::connect(&serve.address).unwrap());
+    stream.write_all(asked.as_bytes()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    assert_eq!(suppressed(&dir).len(), 1);
+    let log = serve.end();
+    assert!(log.contains("key.pem` can be read by others"), "{log}");
 }
 
 #[test]
