@@ -28,6 +28,7 @@
 //! | [`results`] | the Parquet schema, writer, reader |
 //! | [`feedback`] | what comes back: bounces, complaints, auto-replies; sources, readers, events |
 //! | `events` | one schema over journals and feedback, read from a cursor |
+//! | `webhook` | events to other programs: signed requests, retries, how far each receiver is |
 //! | [`state`] | the backends: SQLite and memory; one suite of behaviour for all |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
 //! | [`sandbox`] | the embedded SMTP receiver |
@@ -124,6 +125,7 @@ pub mod journal;
 pub mod results;
 pub mod feedback;
 pub(crate) mod events;
+pub(crate) mod webhook;
 pub mod state;
 pub mod run;
 pub mod sandbox;

@@ -58,6 +58,7 @@ mod synth;
 mod table;
 mod terminal;
 mod trace;
+mod webhooks;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -141,6 +142,8 @@ enum Command {
     Feedback(feedback::Args),
     /// Answer recipients who follow unsubscribe links, until it is stopped
     Serve(serve::Args),
+    /// Deliver events to other programs by HTTP
+    Webhooks(webhooks::Args),
     /// Show who sends in the name of a domain, and what its DMARC policy needs
     Domain(domain::Args),
     /// Run the embedded SMTP receiver alone, for load tests
@@ -251,6 +254,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Suppress(args) => suppress::run(common, &args),
         Command::Feedback(args) => feedback::run(common, &args),
         Command::Serve(args) => serve::run(common, &args),
+        Command::Webhooks(args) => webhooks::run(common, &args),
         Command::Domain(args) => domain::run(common, &args),
         Command::Sandbox(args) => sandbox::run(common, args),
         Command::Synth(args) => synth::run(common, args),

@@ -20,6 +20,7 @@ impl JobError {
             Self::Selection(error) => error.place().map(str::to_owned),
             Self::Freeze(error) => Some(error.place().display().to_string()),
             Self::Refusal(error) => error.place(),
+            Self::Webhook(error) => Some(error.place()),
             Self::Interrupted(error) => error.place(),
             Self::State(_)
             | Self::Key(_)
@@ -74,6 +75,7 @@ impl JobError {
             Self::Recover(error) => Some(error.hint()),
             Self::Purge(error) => Some(error.hint()),
             Self::Verification(error) => Some(error.hint()),
+            Self::Webhook(error) => error.hint(),
             Self::Policies(_) => Some("delete the file; the policies are fetched again"),
         };
         fixed.map(str::to_owned)

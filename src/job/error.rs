@@ -30,6 +30,7 @@ use crate::smime::SmimeError;
 use crate::smtp::{BadEhloName, TlsError};
 use crate::target_group::TargetGroupError;
 use crate::template::TemplateError;
+use crate::webhook::WebhookError;
 
 /// How a command with this error ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +106,8 @@ pub(crate) enum JobError {
     Token(#[from] TokenRefused),
     #[error(transparent)]
     Verification(#[from] VerificationError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// Mail may have gone out.
     #[error(transparent)]
     Interrupted(Box<JobError>),
@@ -152,7 +155,8 @@ impl JobError {
             | Self::Recover(_)
             | Self::Purge(_)
             | Self::Token(_)
-            | Self::Verification(_) => ErrorClass::Usage,
+            | Self::Verification(_)
+            | Self::Webhook(_) => ErrorClass::Usage,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::job::{JobError, Workspace};
 use crate::kit::socket::Place;
+use crate::webhook;
 
 /// The file in the state directory.
 const FILE: &str = "serve.toml";
@@ -78,6 +79,8 @@ impl SettingsError {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
     recipients: RecipientsTable,
+    #[serde(default)]
+    webhook: Vec<webhook::Table>,
 }
 
 /// `[recipients]`.
@@ -135,11 +138,12 @@ impl Settings {
 
     fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |at, problem: String| SettingsError::Wrong { path: path.to_owned(), at, problem };
-        let File { recipients } = toml::from_str(text).map_err(|error| {
+        let File { recipients, webhook } = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| line_and_column(text, span.start));
             wrong(at, error.message().to_owned())
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
+        webhook::checked(webhook, folder).map_err(|problem| wrong(None, problem))?;
         let RecipientsTable { listen, certificate, key, plain, campaigns } = recipients;
         if listen.is_empty() {
             return Err(wrong(None, "`listen` in `[recipients]` names no address".to_owned()));

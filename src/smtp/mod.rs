@@ -42,7 +42,6 @@ pub use secrets::Secrets;
 pub use session::Session;
 pub use stream::Stream;
 pub use target::{BadEhloName, EhloName, Extensions, Target};
-#[cfg(feature = "object-stores")]
 pub(crate) use tls::https_connector;
 pub use tls::{ClientIdentity, Security, TlsError};
 pub use token::{TokenError, TokenSource};

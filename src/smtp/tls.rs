@@ -147,7 +147,6 @@ fn verified(ca_file: Option<&Path>, client: Option<ClientIdentity<'_>>) -> Resul
 }
 
 /// TLS for HTTPS, with certificates that the system trusts.
-#[cfg(feature = "object-stores")]
 pub(crate) fn https_connector() -> Result<TlsConnector, TlsError> {
     verified(None, None)
 }

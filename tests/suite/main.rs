@@ -55,4 +55,5 @@ mod suppression_scope;
 mod synth;
 mod terminal;
 mod unsubscribe;
+mod webhooks;
 mod words;
