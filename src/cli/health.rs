@@ -47,7 +47,7 @@ pub(super) fn run(
     let exits = found.iter().map(|(exit, _)| *exit).chain(refused.iter().map(|_| Exit::Refused));
     let worst = exits.max_by_key(rank).unwrap_or(Exit::Ok);
     if as_json {
-        let run = |(exit, run): &(Exit, &ListedRun)| with_exit(runs::listed(run), *exit);
+        let run = |(exit, run): &(Exit, &ListedRun)| with_exit(run.json(), *exit);
         let start = |start: &RefusedStart| with_exit(json!(start), Exit::Refused);
         let answer = json!({
             "healthy": worst == Exit::Ok, "runs": found.iter().map(run).collect::<Vec<_>>(),
@@ -102,8 +102,7 @@ fn text(found: &[(Exit, &ListedRun)], refused: &[RefusedStart]) -> String {
         let [state, counts, next] = match &run.facts {
             Ok(facts) => {
                 let is_well = *exit == Exit::Ok;
-                let next =
-                    if is_well { String::new() } else { runs::next_step(&run.dir.name(), &facts.next) };
+                let next = if is_well { String::new() } else { facts.next.command(&run.dir.name()) };
                 [runs::state(&facts.manifest, facts.running).to_owned(), runs::counts(&facts.counts), next]
             }
             Err(error) => ["unreadable".to_owned(), String::new(), chain(error)],

@@ -11,6 +11,7 @@ use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::out_json;
 use crate::job::SCHEMA_VERSION;
+pub(super) use crate::kit::json::extend;
 use crate::kit::outside_text;
 
 /// Prints the answer of a command that ends with `exit`.
@@ -41,13 +42,6 @@ fn versioned(head: Value, answer: Value) -> Value {
         extend(&mut document, part);
     }
     document
-}
-
-/// Adds the keys of `more`, an object, to those of `value`.
-pub(super) fn extend(value: &mut Value, more: Value) {
-    if let (Value::Object(value), Value::Object(more)) = (value, more) {
-        value.extend(more);
-    }
 }
 
 /// Whether the command has `--json`.

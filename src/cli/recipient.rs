@@ -6,13 +6,14 @@
 
 use std::io::{self, BufWriter, Write};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::output::ended_pipe;
-use crate::job::{Asked, History, Workspace, histories};
+use crate::job::{Asked, History, Workspace, histories, notification};
 use crate::kit::outside_text;
+use crate::mail::Timestamp;
 use crate::run_dir::{Manifest, RunDir};
 
 pub(super) fn run(
@@ -30,14 +31,14 @@ pub(super) fn run(
     if !is_over {
         histories(workspace, dir, manifest, asked, &mut |history| {
             found += 1;
-            let shown = if as_json { notification(&history).to_string() } else { text(&history) };
+            let shown = if as_json { as_notification(&history).to_string() } else { text(&history) };
             let safe = if as_json { outside_text::json(&shown) } else { outside_text::lines(&shown) };
             written = writeln!(out, "{safe}");
             written.is_ok()
         })?;
     }
     if found == 0 && as_json {
-        written = writeln!(out, "{}", json!({"SAPnotification": {}}));
+        written = writeln!(out, "{}", notification("", Vec::new()));
     } else if found == 0 && !is_over {
         return Err(nobody(dir, asked));
     }
@@ -50,6 +51,7 @@ fn nobody(dir: &RunDir, asked: &Asked) -> Diagnostic {
         Asked::Address(address) => format!(" with the address `{address}`"),
         Asked::Text(text) => format!(" with the address `{}`", outside_text::line(text)),
         Asked::Notification(id) => format!(" with the notification id `{}`", outside_text::line(id)),
+        Asked::Any(_) => " that was asked for".to_owned(),
     };
     Diagnostic::new(format!("run `{}` has no row{what}", dir.name()))
 }
@@ -63,14 +65,6 @@ fn text(history: &History) -> String {
     text
 }
 
-fn notification(history: &History) -> Value {
-    let recipient = history.recipient.as_ref().map(|recipient| format!("email:{recipient}"));
-    let status = history.steps.iter().map(|step| {
-        json!({
-            "statusCode": step.code, "statusText": step.text, "channel": "email",
-            "recipient": recipient, "timestamp": step.at.to_string(),
-        })
-    });
-    let status: Vec<Value> = status.collect();
-    json!({"SAPnotification": {"notificationId": history.notification, "status": status}})
+fn as_notification(history: &History) -> Value {
+    notification(&history.notification, history.statuses(|at: Timestamp| at.to_string()))
 }

@@ -2,26 +2,23 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
+use super::json;
 use super::output::out;
 use super::table::table;
-use super::{json, summary};
-use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
+use crate::job::{ListedRun, NextStep, Workspace, chain};
 use crate::kit::outside_text;
 use crate::kit::text::{command, duration, grouped, path_from_here};
 use crate::mail::Timestamp;
-use crate::run_dir::{Manifest, Refused, RefusedStart, RunDir, RunState};
-
-/// The next step where a hint says it, which is below the table.
-const SEE_HINT: &str = "see the hint below";
+use crate::run_dir::{Manifest, Refused, RefusedStart, RunState};
 
 pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
     let (runs, refused) = (workspace.runs()?, workspace.refused_starts()?);
     if as_json {
-        let runs: Vec<Value> = runs.iter().map(listed).collect();
+        let runs: Vec<Value> = runs.iter().map(ListedRun::json).collect();
         return json::print(Exit::Ok, json!({ "runs": runs, "refused_starts": refused }));
     }
     out(&text(&runs, &refused, workspace.clock().wall()))?;
@@ -46,7 +43,7 @@ fn text(runs: &[ListedRun], refused: &[RefusedStart], now: Timestamp) -> String 
             Ok(facts) => [
                 state(&facts.manifest, facts.running).to_owned(),
                 counts(&facts.counts),
-                next_step(&run.dir.name(), &facts.next),
+                facts.next.command(&run.dir.name()),
             ],
             Err(error) => ["unreadable".to_owned(), String::new(), chain(error)],
         };
@@ -86,7 +83,7 @@ pub(super) fn advised(refused: &Refused, unsent: bool, indent: &str) -> String {
 /// What to do after a refused start: as it advised, or else the command that shows what is wrong.
 pub(super) fn after(start: &RefusedStart) -> String {
     match start.refused.hint {
-        Some(_) => SEE_HINT.to_owned(),
+        Some(_) => NextStep::SEE_HINT.to_owned(),
         None => command(["check", &path_from_here(&start.campaign_file)]),
     }
 }
@@ -119,54 +116,4 @@ pub(super) fn counts(counts: &[(String, u64)]) -> String {
     let parts: Vec<String> =
         counts.iter().map(|(word, rows)| format!("{} {}", grouped(*rows), shown(word))).collect();
     parts.join(", ")
-}
-
-/// The command to continue with.
-pub(super) fn next_step(run: &str, next: &NextStep) -> String {
-    match next {
-        NextStep::Watch => command(["status", run]),
-        NextStep::Advised(_) => SEE_HINT.to_owned(),
-        NextStep::Resume(args) => command(args.iter().map(String::as_str)),
-        NextStep::Retry(dispositions) => {
-            let words: Vec<String> = dispositions.iter().map(ToString::to_string).collect();
-            command(["retry", run, "--disposition", &words.join(",")])
-        }
-        NextStep::Nothing => "–".to_owned(),
-    }
-}
-
-/// What is known of a run, for programs.
-pub(super) fn listed(run: &ListedRun) -> Value {
-    match &run.facts {
-        Ok(facts) => known(&run.dir, facts),
-        Err(error) => json!({
-            "run": run.dir.name(), "created": run.created.to_string(), "problem": chain(error),
-        }),
-    }
-}
-
-/// How far a run is, for programs.
-pub(super) fn known(dir: &RunDir, facts: &RunFacts) -> Value {
-    let RunFacts { manifest, running, counts, next } = facts;
-    let mut run = summary::head(dir, manifest);
-    let counts: Map<_, _> = counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect();
-    let next = match next {
-        // `refused` has the hint.
-        NextStep::Nothing | NextStep::Advised(_) => None,
-        NextStep::Watch | NextStep::Resume(_) | NextStep::Retry(_) => Some(next_step(&dir.name(), next)),
-    };
-    json::extend(&mut run, json!({"running": running, "counts": counts, "next": next}));
-    run
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_next_step_can_be_pasted_into_a_shell() {
-        let args = ["send", "it's here/campaign.toml", "--limit", "5"].map(String::from).to_vec();
-        let step = next_step("spring/abc", &NextStep::Resume(args));
-        assert_eq!(step, "mailrun send \"it's here/campaign.toml\" --limit 5");
-    }
 }

@@ -68,7 +68,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let facts = workspace.listed(&run)?.facts?;
     let live = facts.running.then(|| Live::read(dir)).flatten();
     if args.json {
-        let mut answer = runs::known(dir, &facts);
+        let mut answer = facts.json(dir);
         json::extend(&mut answer, json!({"progress": live, "refused_start": refused}));
         return json::print(Exit::Ok, answer);
     }

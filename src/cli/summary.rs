@@ -11,7 +11,7 @@ use super::table::table;
 use super::terminal::Terminal;
 use super::{json, log};
 use crate::campaign::ByteSize;
-use crate::job::{Conclusion, FrozenRun, Outcome, Percent, chain};
+use crate::job::{Conclusion, FrozenRun, Outcome, Percent, chain, run_head};
 use crate::kit::outside_text;
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::Disposition;
@@ -109,21 +109,9 @@ fn warn_of_nobody(manifest: &Manifest) {
 
 /// What `send`, `retry` and `results` print of a run; without a summary where there are no results.
 pub(super) fn run(dir: &RunDir, manifest: &Manifest, summary: Option<&Summary>) -> Value {
-    let mut run = head(dir, manifest);
+    let mut run = run_head(dir, manifest);
     json::extend(&mut run, json!({"results": summary.map(|_| dir.results()), "summary": summary}));
     run
-}
-
-/// What each command says first of a run.
-pub(super) fn head(dir: &RunDir, manifest: &Manifest) -> Value {
-    json!({
-        "run": dir.name(), "campaign": manifest.campaign_id, "edition": manifest.campaign.identity.edition,
-        "state": manifest.state, "refused": manifest.refused,
-        "rows": manifest.screening.rows, "planned": manifest.screening.accepted,
-        "created": manifest.created.to_string(),
-        "started": manifest.started.map(|at| at.to_string()),
-        "finished": manifest.finished.map(|at| at.to_string()),
-    })
 }
 
 /// The exit code of a run that ended so.

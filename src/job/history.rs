@@ -50,6 +50,8 @@ pub(crate) enum Asked {
     Text(String),
     /// The one with this notification id.
     Notification(String),
+    /// Those that one of these asks for.
+    Any(Vec<Asked>),
 }
 
 impl Asked {
@@ -63,12 +65,13 @@ impl Asked {
         Address::parse(text).map_or_else(|_| Self::Text(text.trim().to_owned()), Self::Address)
     }
 
-    fn is_planned(&self, run: &str, index: u32, address: impl FnOnce() -> Address) -> bool {
+    fn is_planned(&self, run: &str, index: u32, address: &dyn Fn() -> Address) -> bool {
         match self {
             Self::Everybody => true,
             Self::Address(asked) => is_same(&address(), asked),
             Self::Text(_) => false,
             Self::Notification(id) => *id == of_planned(run, index),
+            Self::Any(all) => all.iter().any(|one| one.is_planned(run, index, address)),
         }
     }
 
@@ -81,6 +84,18 @@ impl Asked {
             }
             Self::Text(text) => email.is_some_and(|email| email.trim() == text),
             Self::Notification(id) => *id == of_screened(run, row),
+            Self::Any(all) => all.iter().any(|one| one.is_screened(run, row)),
+        }
+    }
+
+    /// Whether it asks for who has this address, as the list has it.
+    pub(crate) fn is_for(&self, recipient: &str) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Address(asked) => Address::parse(recipient).is_ok_and(|other| is_same(&other, asked)),
+            Self::Text(text) => recipient.trim() == text,
+            Self::Notification(_) => false,
+            Self::Any(all) => all.iter().any(|one| one.is_for(recipient)),
         }
     }
 
@@ -88,7 +103,7 @@ impl Asked {
     fn rows_at_once(&self) -> u32 {
         match self {
             Self::Everybody => ROWS_AT_ONCE,
-            Self::Address(_) | Self::Text(_) | Self::Notification(_) => 1,
+            Self::Address(_) | Self::Text(_) | Self::Notification(_) | Self::Any(_) => 1,
         }
     }
 }
@@ -151,7 +166,7 @@ pub(crate) fn histories(
     for row in plan::input_order(&plan, ScreenedRows::open(&dir.screened())?) {
         let history = match row? {
             plan::InputRow::Planned(index) => {
-                if !asked.is_planned(run, index, || plan.address(index)) {
+                if !asked.is_planned(run, index, &|| plan.address(index)) {
                     continue;
                 }
                 let (file, row) = plan.place(index);

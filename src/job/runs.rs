@@ -71,6 +71,19 @@ impl Workspace {
         Ok(found)
     }
 
+    /// The runs with this id, or this name, which is that of the campaign, `/` and the id, in the
+    /// folders that are known. Nothing else is taken for one: no path, and no start of an id.
+    pub(crate) fn runs_named(&self, text: &str) -> Result<Vec<StoredRun>, JobError> {
+        let mut found = Vec::new();
+        for folder in self.known_runs()? {
+            let store = state::runs(&folder);
+            let is_it = |dir: &RunDir| dir.run_id() == text || dir.name() == text;
+            let runs = store.list()?.into_iter().filter(is_it);
+            found.extend(runs.map(|dir| StoredRun::new(Arc::clone(&store), dir)));
+        }
+        Ok(found)
+    }
+
     /// One run, with what is known of it.
     pub(crate) fn listed(&self, run: &StoredRun) -> Result<ListedRun, JobError> {
         let beside = self.runs_in(run.store())?;

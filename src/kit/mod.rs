@@ -3,6 +3,7 @@
 pub(crate) mod causes;
 pub(crate) mod der;
 pub mod file;
+pub(crate) mod json;
 pub mod key_file;
 pub mod nearest;
 pub(crate) mod net;
