@@ -36,7 +36,7 @@
 //! | `domain` | who sends in a domain's name, and its policy |
 //! | `report` | pages about runs: one self-contained HTML file each |
 //! | `job` | the application: open, freeze or resume, gate, send, conclude; workspace, secrets, next hops |
-//! | `serve` | HTTP for recipients: unsubscribe links |
+//! | `serve` | HTTP for recipients (unsubscribe links) and for programs (runs, notifications) |
 //! | [`cli`] | arguments, commands, diagnostics, progress, exit codes |
 //!
 //! clap is used in `cli` only, rayon in `run` and in `preflight` (the dry run of a whole list),

@@ -1,6 +1,8 @@
 //! `mailrun serve`: what runs beside the runs and answers over HTTP.
 
+use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -12,7 +14,10 @@ use super::runtime::runtime;
 use super::signals;
 use crate::job::chain;
 use crate::kit::socket::Place;
-use crate::serve::{Serve, ServeError, Settings};
+use crate::serve::{BadPassword, Hash, Serve, ServeError, Settings};
+
+/// The bytes of stdin that may be a password.
+const MOST_BYTES: u64 = 4_096;
 
 /// `mailrun serve`.
 #[derive(Debug, clap::Args)]
@@ -20,10 +25,22 @@ pub(super) struct Args {
     /// Settings [default: `serve.toml` in the state directory]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is done instead.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print the hash of a password for `[[account]]`: of the first line of stdin
+    Password,
 }
 
 pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
-    let workspace = common.workspace();
+    if let Some(Command::Password) = args.command {
+        return password();
+    }
+    let workspace = Arc::new(common.workspace());
     let file = match &args.config {
         Some(file) => file.clone(),
         None => Settings::default_file(&workspace).map_err(ServeError::from)?,
@@ -41,10 +58,23 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             std::process::exit(Exit::Ok.code().into());
         }
     });
-    let scheme = if serve.has_tls() { "https" } else { "http" };
-    let places: Vec<String> = serve.places().iter().map(|place| shown(place, scheme)).collect();
-    out(&format!("recipients are answered at {}\n", places.join(", ")))?;
+    for (who, places, has_tls) in serve.places() {
+        let scheme = if has_tls { "https" } else { "http" };
+        let places: Vec<String> = places.iter().map(|place| shown(place, scheme)).collect();
+        out(&format!("{who} answered at {}\n", places.join(", ")))?;
+    }
     serve.run(&runtime, stopping)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints the hash of a password, which is nowhere but in memory.
+fn password() -> Result<Exit, Diagnostic> {
+    let mut line = String::new();
+    // A line is far shorter; what is longer is refused as a password.
+    let read = io::stdin().lock().take(MOST_BYTES).read_line(&mut line);
+    read.map_err(|error| Diagnostic::of("can't read the password from stdin", &error))?;
+    let hash = Hash::of(line.trim_end_matches(['\r', '\n']))?;
+    out(&format!("{hash}\n"))?;
     Ok(Exit::Ok)
 }
 
@@ -65,7 +95,14 @@ impl From<ServeError> for Diagnostic {
                 .hint("give PEM files: the certificate with those that lead to its root, and its key"),
             ServeError::Bind(ref wrong) => Self::of("nothing can be served", wrong)
                 .hint("choose an address of this machine and a port that no other program uses"),
-            ServeError::Thread(_) => Self::of("nothing can be served", &error),
+            ServeError::Random(_) | ServeError::Thread(_) => Self::of("nothing can be served", &error),
         }
+    }
+}
+
+impl From<BadPassword> for Diagnostic {
+    fn from(error: BadPassword) -> Self {
+        Self::new(error.to_string())
+            .hint("write it as the first line, such as `mailrun serve password < FILE`")
     }
 }

@@ -6,28 +6,38 @@
 //! | `settings` | `serve.toml` |
 //! | `server` | sockets, times, and the end |
 //! | `certificates` | TLS files, which may change |
+//! | `accounts` | who may ask the API |
+//! | `proxy` | the address of a client |
+//! | `api` | what programs ask |
 //! | `recipients` | what recipients reach: unsubscribe links |
 //! | `page` | pages for recipients |
 //! | `words` | their languages |
 
+mod accounts;
+mod api;
 mod certificates;
 mod page;
+mod proxy;
 mod recipients;
 mod server;
 mod settings;
 mod words;
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::Router;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use self::accounts::{BadPassword, Hash};
+use self::api::NoRandom;
 use self::certificates::{CertificateError, Certificates};
 use self::recipients::Recipients;
 use self::server::Listener;
 pub(crate) use self::settings::Settings;
-use self::settings::SettingsError;
+use self::settings::{Face, SettingsError};
 use crate::job::{JobError, TokenSecrets, UnsubscribeRequests, Workspace};
 use crate::kit::socket::{BindError, Place};
 
@@ -49,6 +59,9 @@ pub(crate) enum ServeError {
     /// The state can't be used.
     #[error(transparent)]
     Job(Box<JobError>),
+    /// No secret can be made.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
     /// No thread can be started.
     #[error("can't start a thread")]
     Thread(#[source] io::Error),
@@ -63,16 +76,25 @@ impl From<JobError> for ServeError {
 /// All faces, listening.
 pub(crate) struct Serve<'w> {
     workspace: &'w Workspace,
-    recipients: Listener,
-    certificates: Option<Arc<Certificates>>,
+    recipients: Option<RecipientsFace<'w>>,
+    api: Option<(Bound, Router)>,
+}
+
+/// What recipients reach.
+struct RecipientsFace<'w> {
+    bound: Bound,
     secrets: TokenSecrets,
     keeper: UnsubscribeRequests<'w>,
 }
 
-impl<'w> Serve<'w> {
-    /// Binds what the settings name. Nothing is answered before [`Self::run`].
-    pub(crate) async fn bind(workspace: &'w Workspace, settings: &Settings) -> Result<Self, ServeError> {
-        let face = &settings.recipients;
+/// A face whose places are bound.
+struct Bound {
+    listener: Listener,
+    certificates: Option<Arc<Certificates>>,
+}
+
+impl Bound {
+    async fn bind(workspace: &Workspace, face: &Face) -> Result<Self, ServeError> {
         let certificates = match &face.tls {
             Some(files) => Some(Arc::new(Certificates::open(files)?)),
             None => None,
@@ -80,45 +102,91 @@ impl<'w> Serve<'w> {
         if let Some(warning) = certificates.as_ref().and_then(|certificates| certificates.warning()) {
             workspace.warn(warning.to_string());
         }
-        let secrets = TokenSecrets::open_all(workspace, &settings.campaigns)?;
-        let keeper = UnsubscribeRequests::new(workspace, secrets.clone(), "serve")?;
-        let recipients = Listener::bind(&face.listen, certificates.clone()).await?;
-        Ok(Self { workspace, recipients, certificates, secrets, keeper })
+        let listener = Listener::bind(&face.listen, certificates.clone()).await?;
+        Ok(Self { listener, certificates })
     }
 
-    /// Where recipients are answered, with the ports that the system chose.
-    pub(crate) fn places(&self) -> Vec<Place> {
-        self.recipients.places()
+    /// Where it is answered, with the ports that the system chose, and whether with TLS.
+    fn places(&self) -> (Vec<Place>, bool) {
+        (self.listener.places(), self.certificates.is_some())
     }
 
-    /// Whether they are answered with TLS.
-    pub(crate) fn has_tls(&self) -> bool {
-        self.certificates.is_some()
+    /// Answers until `stop` holds true, and follows the files of its certificates meanwhile.
+    async fn serve(self, workspace: &Workspace, router: Router, stop: watch::Receiver<bool>) {
+        let Self { listener, certificates } = self;
+        let follow: Pin<Box<dyn Future<Output = ()>>> = match &certificates {
+            Some(certificates) => Box::pin(certificates.watch(|text| workspace.warn(text))),
+            None => Box::pin(std::future::pending()),
+        };
+        tokio::select! {
+            () = listener.serve(router, stop) => {}
+            () = follow => {}
+        }
+    }
+}
+
+impl<'w> Serve<'w> {
+    /// Binds what the settings name. Nothing is answered before [`Self::run`].
+    pub(crate) async fn bind(workspace: &'w Arc<Workspace>, settings: &Settings) -> Result<Self, ServeError> {
+        let recipients = match &settings.recipients {
+            Some(face) => {
+                let secrets = TokenSecrets::open_all(workspace, &settings.campaigns)?;
+                let keeper = UnsubscribeRequests::new(workspace, secrets.clone(), "serve")?;
+                Some(RecipientsFace { bound: Bound::bind(workspace, face).await?, secrets, keeper })
+            }
+            None => None,
+        };
+        let api = match &settings.api {
+            Some(api) => {
+                let router = api::router(Arc::clone(workspace), api)?;
+                Some((Bound::bind(workspace, &api.face).await?, router))
+            }
+            None => None,
+        };
+        Ok(Self { workspace, recipients, api })
+    }
+
+    /// What is answered where, and whether with TLS.
+    pub(crate) fn places(&self) -> Vec<(&'static str, Vec<Place>, bool)> {
+        let recipients = self.recipients.iter().map(|face| ("recipients are", &face.bound));
+        let api = self.api.iter().map(|(bound, _)| ("the API is", bound));
+        let faces = recipients.chain(api);
+        let places = faces.map(|(who, bound)| {
+            let (places, has_tls) = bound.places();
+            (who, places, has_tls)
+        });
+        places.collect()
     }
 
     /// Answers until `stop` holds true, then ends what was begun.
     pub(crate) fn run(self, runtime: &Runtime, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
-        let Self { workspace, recipients, certificates, secrets, keeper } = self;
-        let (to, requests) = mpsc::channel(WAITING);
+        let Self { workspace, recipients, api } = self;
         std::thread::scope(|scope| {
-            let keeping = std::thread::Builder::new()
-                .name("unsubscribe".to_owned())
-                .spawn_scoped(scope, move || keeper.keep(requests))
-                .map_err(ServeError::Thread)?;
-            let router = Recipients::new(secrets, to).router();
+            let mut keeping = None;
+            let recipients = match recipients {
+                Some(RecipientsFace { bound, secrets, keeper }) => {
+                    let (to, requests) = mpsc::channel(WAITING);
+                    let thread = std::thread::Builder::new()
+                        .name("unsubscribe".to_owned())
+                        .spawn_scoped(scope, move || keeper.keep(requests))
+                        .map_err(ServeError::Thread)?;
+                    keeping = Some(thread);
+                    Some((bound, Recipients::new(secrets, to).router()))
+                }
+                None => None,
+            };
             runtime.block_on(async {
-                let watch = async {
-                    match certificates {
-                        Some(certificates) => certificates.watch(|text| workspace.warn(text)).await,
-                        None => std::future::pending().await,
+                let answer = |face: Option<(Bound, Router)>| {
+                    let stop = stop.clone();
+                    async move {
+                        if let Some((bound, router)) = face {
+                            bound.serve(workspace, router, stop).await;
+                        }
                     }
                 };
-                tokio::select! {
-                    () = recipients.serve(router, stop) => {}
-                    () = watch => {}
-                }
+                tokio::join!(answer(recipients), answer(api));
             });
-            if let Err(panic) = keeping.join() {
+            if let Some(Err(panic)) = keeping.map(|thread| thread.join()) {
                 std::panic::resume_unwind(panic);
             }
             Ok(())

@@ -13,7 +13,9 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::certificates::Certificates;
+use super::proxy::Peer;
 use crate::kit::socket::{BindError, Client, Place, Socket};
 
 /// Connections at once; others wait until one ends.
@@ -168,15 +171,16 @@ async fn accept(socket: Socket, shared: Shared) {
         match client {
             // A proxy on this machine speaks for many.
             Client::Tcp(stream, from) if from.ip().is_loopback() => {
-                connections.spawn(connection(stream, None, permit, shared.clone()));
+                connections.spawn(connection(stream, Some(from.ip()), None, permit, shared.clone()));
             }
             Client::Tcp(stream, from) => {
                 if let Some(counted) = shared.clients.count(from.ip()) {
-                    connections.spawn(connection(stream, Some(counted), permit, shared.clone()));
+                    let address = Some(from.ip());
+                    connections.spawn(connection(stream, address, Some(counted), permit, shared.clone()));
                 }
             }
             Client::Unix(stream) => {
-                connections.spawn(connection(stream, None, permit, shared.clone()));
+                connections.spawn(connection(stream, None, None, permit, shared.clone()));
             }
         }
     }
@@ -199,16 +203,17 @@ async fn stopping(stop: &mut watch::Receiver<bool>) {
 /// Answers one connection. An error ends this one only, and nobody is left to report it to.
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    address: Option<IpAddr>,
     counted: Option<Counted>,
     permit: OwnedSemaphorePermit,
     shared: Shared,
 ) {
     let Shared { router, certificates, stop, .. } = shared;
     match certificates {
-        None => exchange(stream, router, stop).await,
+        None => exchange(stream, Peer { address, has_tls: false }, router, stop).await,
         Some(certificates) => {
             if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, certificates.acceptor().accept(stream)).await {
-                exchange(stream, router, stop).await;
+                exchange(stream, Peer { address, has_tls: true }, router, stop).await;
             }
         }
     }
@@ -217,16 +222,22 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    peer: Peer,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let router = TowerToHyperService::new(router);
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
             .max_headers(HEAD_FIELDS)
             .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(stream), answer)
     );
     let left = tokio::select! {
         _ = connection.as_mut() => return,

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::accounts::{Account, AccountTable, accounts};
+use super::proxy::Proxy;
 use crate::job::{JobError, Workspace};
 use crate::kit::socket::Place;
 use crate::webhook;
@@ -68,7 +70,7 @@ impl SettingsError {
             }
             Self::Wrong { .. } => "docs/serve.md lists what it may say",
             Self::Clear { .. } => {
-                "set `certificate` and `key`; where a proxy before it speaks TLS, listen on 127.0.0.1 or a Unix socket, or set `plain = true`"
+                "set `certificate` and `key`; where a proxy before it speaks TLS, listen on 127.0.0.1 or a Unix socket, or set `plain = true` (in `[api]`: `trusted-proxies`)"
             }
         }
     }
@@ -78,7 +80,10 @@ impl SettingsError {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
-    recipients: RecipientsTable,
+    recipients: Option<RecipientsTable>,
+    api: Option<ApiTable>,
+    #[serde(default)]
+    account: Vec<AccountTable>,
     #[serde(default)]
     webhook: Vec<webhook::Table>,
 }
@@ -96,13 +101,37 @@ struct RecipientsTable {
     campaigns: Vec<PathBuf>,
 }
 
+/// `[api]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ApiTable {
+    listen: Vec<Place>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    #[serde(default)]
+    trusted_proxies: Vec<Proxy>,
+}
+
 /// What is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// What recipients reach.
-    pub recipients: Face,
+    pub recipients: Option<Face>,
     /// Campaigns whose `[unsubscribe]` names a secret of its own: files or folders.
     pub campaigns: Vec<PathBuf>,
+    /// What programs ask.
+    pub api: Option<ApiSettings>,
+}
+
+/// What programs ask, and who may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiSettings {
+    /// Where.
+    pub face: Face,
+    /// Who may ask.
+    pub accounts: Vec<Account>,
+    /// Who says for whom they ask.
+    pub proxies: Vec<Proxy>,
 }
 
 /// Places that are answered in the same way.
@@ -138,35 +167,74 @@ impl Settings {
 
     fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |at, problem: String| SettingsError::Wrong { path: path.to_owned(), at, problem };
-        let File { recipients, webhook } = toml::from_str(text).map_err(|error| {
+        let File { recipients, api, account, webhook } = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| line_and_column(text, span.start));
             wrong(at, error.message().to_owned())
         })?;
+        let problem = |text: &str| wrong(None, text.to_owned());
+        if recipients.is_none() && api.is_none() {
+            return Err(problem("it has neither `[recipients]` nor `[api]`"));
+        }
+        if api.is_none() && !account.is_empty() {
+            return Err(problem("`[[account]]` says who may use `[api]`, which is missing"));
+        }
+        let accounts = accounts(account).map_err(|problem| wrong(None, problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         webhook::checked(webhook, folder).map_err(|problem| wrong(None, problem))?;
-        let RecipientsTable { listen, certificate, key, plain, campaigns } = recipients;
-        if listen.is_empty() {
-            return Err(wrong(None, "`listen` in `[recipients]` names no address".to_owned()));
-        }
-        let tls = match (certificate, key) {
-            (Some(certificate), Some(key)) => {
-                Some(TlsFiles { certificate: folder.join(certificate), key: folder.join(key) })
+        let (recipients, campaigns) = match recipients {
+            Some(RecipientsTable { listen, certificate, key, plain, campaigns }) => {
+                let files = (certificate, key);
+                let campaigns = campaigns.into_iter().map(|campaign| folder.join(campaign)).collect();
+                (Some(face("recipients", listen, files, plain, path)?), campaigns)
             }
-            (None, None) => None,
-            (Some(_), None) | (None, Some(_)) => {
-                return Err(wrong(None, "`certificate` and `key` belong together".to_owned()));
-            }
+            None => (None, Vec::new()),
         };
-        let is_open = |place: &&Place| matches!(place, Place::Tcp(addr) if !addr.ip().is_loopback());
-        if tls.is_none()
-            && !plain
-            && let Some(place) = listen.iter().find(is_open)
-        {
-            return Err(SettingsError::Clear { path: path.to_owned(), place: place.clone() });
-        }
-        let campaigns = campaigns.into_iter().map(|campaign| folder.join(campaign)).collect();
-        Ok(Self { recipients: Face { listen, tls }, campaigns })
+        let api = match api {
+            Some(ApiTable { listen, certificate, key, trusted_proxies }) => {
+                if accounts.is_empty() {
+                    return Err(problem("`[api]` has no `[[account]]`: nobody could use it"));
+                }
+                // Behind a proxy that speaks TLS: who comes another way is refused.
+                let plain = !trusted_proxies.is_empty();
+                let face = face("api", listen, (certificate, key), plain, path)?;
+                Some(ApiSettings { face, accounts, proxies: trusted_proxies })
+            }
+            None => None,
+        };
+        Ok(Self { recipients, campaigns, api })
     }
+}
+
+/// The places of a table, and how they are answered.
+fn face(
+    table: &str,
+    listen: Vec<Place>,
+    files: (Option<PathBuf>, Option<PathBuf>),
+    plain: bool,
+    path: &Path,
+) -> Result<Face, SettingsError> {
+    let wrong = |problem: String| SettingsError::Wrong { path: path.to_owned(), at: None, problem };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if listen.is_empty() {
+        return Err(wrong(format!("`listen` in `[{table}]` names no address")));
+    }
+    let tls = match files {
+        (Some(certificate), Some(key)) => {
+            Some(TlsFiles { certificate: folder.join(certificate), key: folder.join(key) })
+        }
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(wrong("`certificate` and `key` belong together".to_owned()));
+        }
+    };
+    let is_open = |place: &&Place| matches!(place, Place::Tcp(addr) if !addr.ip().is_loopback());
+    if tls.is_none()
+        && !plain
+        && let Some(place) = listen.iter().find(is_open)
+    {
+        return Err(SettingsError::Clear { path: path.to_owned(), place: place.clone() });
+    }
+    Ok(Face { listen, tls })
 }
 
 /// Where a byte of a text is: line and column, from 1.
@@ -191,9 +259,9 @@ mod tests {
         )
         .unwrap();
         let tls = TlsFiles { certificate: "/state/tls/full.pem".into(), key: "/etc/key.pem".into() };
-        assert_eq!(read.recipients.tls, Some(tls));
+        assert_eq!(read.recipients.as_ref().unwrap().tls, Some(tls));
         assert_eq!(read.campaigns, [PathBuf::from("/state/../spring")]);
-        assert_eq!(read.recipients.listen.len(), 2);
+        assert_eq!(read.recipients.unwrap().listen.len(), 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod address;
 mod apart;
+mod api;
 mod architecture;
 mod archive;
 mod bad_days;

@@ -29,17 +29,18 @@ fn token(dir: &Dir, row: &str) -> String {
     after.split_once('>').unwrap().0.to_owned()
 }
 
-struct Serve {
+pub(crate) struct Serve {
     child: Child,
     output: BufReader<ChildStdout>,
     address: String,
 }
 
 /// An answer: its status, its head in lower case, and its body.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Serve {
@@ -49,19 +50,24 @@ impl Serve {
 
     /// With more settings.
     fn with(dir: &Dir, more: &str) -> Self {
-        dir.write("serve.toml", format!("[recipients]\nlisten = [\"127.0.0.1:0\"]\n{more}"));
+        Self::of(dir, &format!("[recipients]\nlisten = [\"127.0.0.1:0\"]\n{more}"))
+    }
+
+    /// With these settings, of one face.
+    pub(crate) fn of(dir: &Dir, settings: &str) -> Self {
+        dir.write("serve.toml", settings);
         let mut command = dir.command(&["serve", "--config", "serve.toml"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         output.read_line(&mut first).unwrap();
-        let place = first.trim_end().strip_prefix("recipients are answered at ");
-        let address = place.and_then(|place| Some(place.split_once("://")?.1.to_owned()));
+        let place = first.trim_end().split_once(" answered at ");
+        let address = place.and_then(|(_, place)| Some(place.split_once("://")?.1.to_owned()));
         let address = address.unwrap_or_else(|| panic!("it says `{first}`"));
         Self { child, output, address }
     }
 
-    fn ask(&self, method: &str, target: &str, head: &str, body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, target: &str, head: &str, body: &str) -> Answer {
         let length = body.len();
         let asked = format!(
             "{method} {target} HTTP/1.1\r\nhost: mail.example.com\r\nconnection: close\r\n{head}\
@@ -70,7 +76,7 @@ impl Serve {
         self.say(asked.as_bytes())
     }
 
-    fn say(&self, bytes: &[u8]) -> Answer {
+    pub(crate) fn say(&self, bytes: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         // Who is refused early may have closed already.
         drop(stream.write_all(bytes));
@@ -90,7 +96,7 @@ impl Serve {
     }
 
     /// Asks it to end; what it logged.
-    fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
         let (mut said, mut log) = (String::new(), String::new());

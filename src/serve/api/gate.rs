@@ -1,0 +1,154 @@
+//! Who asks: every request has to be an account's.
+//!
+//! Whether a name, a password or an address is wrong, the answer is the same, and takes as long. A
+//! hash that is checked takes memory and a processor, so few are checked at once; a password that
+//! was right is known by a keyed hash, whose key nobody has, and costs nothing the next time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::super::accounts::{Account, Hash};
+use super::super::proxy::{Client, Peer, Proxy};
+use super::answer::Problem;
+
+/// Hashes that are checked at once.
+const AT_ONCE: usize = 2;
+/// Requests that wait for theirs; more are answered that too many ask.
+const WAITING: usize = 32;
+/// What stands before the name of an account in a path.
+const OF_ACCOUNT: &str = "/in365-api/";
+
+/// Lets accounts in.
+pub(super) struct Gate {
+    accounts: Vec<Known>,
+    proxies: Vec<Proxy>,
+    /// Checked where nobody is known by a name, so that this takes as long.
+    nobody: Arc<Hash>,
+    key: [u8; 32],
+    waiting: Semaphore,
+    checking: Semaphore,
+}
+
+struct Known {
+    account: Arc<Account>,
+    hash: Option<Arc<Hash>>,
+    /// The keyed hash of the password that was right.
+    right: Mutex<Option<blake3::Hash>>,
+}
+
+impl Gate {
+    /// Lets `accounts` in. `key` is random, and nobody else knows it.
+    pub(super) fn new(accounts: Vec<Account>, proxies: Vec<Proxy>, key: [u8; 32]) -> Self {
+        let like = accounts.iter().find_map(|account| account.password.as_ref());
+        let nobody = Arc::new(Hash::of_nobody(like));
+        let known = accounts.into_iter().map(|account| Known {
+            hash: account.password.clone().map(Arc::new),
+            account: Arc::new(account),
+            right: Mutex::new(None),
+        });
+        Self {
+            accounts: known.collect(),
+            proxies,
+            nobody,
+            key,
+            waiting: Semaphore::new(WAITING),
+            checking: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// The account that asks.
+    async fn account(&self, peer: Peer, path: &str, headers: &HeaderMap) -> Result<Arc<Account>, Problem> {
+        let client = Client::of(peer, &self.proxies, headers);
+        let client = client.map_err(|bad| Problem::Bad(bad.to_string()))?;
+        if !client.is_private {
+            return Err(Problem::Clear);
+        }
+        let may_ask = |known: &&Known| known.account.may_ask_from(client.address);
+        let Some((name, password)) = credentials(headers)? else {
+            let mut known = self.accounts.iter().filter(|known| known.hash.is_none()).filter(may_ask);
+            let own = path.strip_prefix(OF_ACCOUNT).map(|path| path.split('/').next().unwrap_or(path));
+            return match own.map(|own| percent_decode_str(own).decode_utf8_lossy()) {
+                Some(name) => known.find(|known| known.account.name == name),
+                None => known.next().filter(|_| known.next().is_none()),
+            }
+            .map(|known| Arc::clone(&known.account))
+            .ok_or(Problem::Unknown);
+        };
+        let known = self.accounts.iter().filter(may_ask).find(|known| known.account.name == name);
+        match known.map(|known| (known, &known.hash)) {
+            // Its addresses say who it is.
+            Some((known, None)) => Ok(Arc::clone(&known.account)),
+            Some((known, Some(hash))) => {
+                let own = self.keyed(&name, &password);
+                let right = || known.right.lock().unwrap_or_else(PoisonError::into_inner);
+                // The comparison of two hashes takes the same time wherever they differ.
+                let is_known = *right() == Some(own);
+                if !is_known {
+                    self.check(Arc::clone(hash), password).await?;
+                    *right() = Some(own);
+                }
+                Ok(Arc::clone(&known.account))
+            }
+            None => {
+                self.check(Arc::clone(&self.nobody), password).await?;
+                Err(Problem::Unknown)
+            }
+        }
+    }
+
+    /// Checks a password in its turn.
+    async fn check(&self, hash: Arc<Hash>, password: Vec<u8>) -> Result<(), Problem> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| Problem::Busy)?;
+        let _checking = self.checking.acquire().await.map_err(|_| Problem::Busy)?;
+        let is_right = spawn_blocking(move || hash.is_of(&password)).await.unwrap_or(false);
+        if is_right { Ok(()) } else { Err(Problem::Unknown) }
+    }
+
+    fn keyed(&self, name: &str, password: &[u8]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // A name holds no NUL.
+        hasher.update(name.as_bytes()).update(&[0]).update(password);
+        hasher.finalize()
+    }
+}
+
+/// Finds out who asks, for what comes next.
+pub(super) async fn enter(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        return Problem::Failed.into_response();
+    };
+    let account = gate.account(peer, request.uri().path(), request.headers()).await;
+    match account {
+        Ok(account) => {
+            request.extensions_mut().insert(account);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Name and password of Basic authentication (RFC 7617 §2); none where none is given.
+fn credentials(headers: &HeaderMap) -> Result<Option<(String, Vec<u8>)>, Problem> {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    if fields.next().is_some() {
+        return Err(Problem::Unknown);
+    }
+    let read = || {
+        let (scheme, encoded) = field.to_str().ok()?.split_once(' ')?;
+        let is_basic = scheme.eq_ignore_ascii_case("basic");
+        let decoded = BASE64_STANDARD.decode(encoded.trim()).ok().filter(|_| is_basic)?;
+        let colon = decoded.iter().position(|byte| *byte == b':')?;
+        Some((String::from_utf8(decoded[..colon].to_vec()).ok()?, decoded[colon + 1..].to_vec()))
+    };
+    read().map(Some).ok_or(Problem::Unknown)
+}
