@@ -24,7 +24,7 @@ use super::answer::Problem;
 const AT_ONCE: usize = 2;
 /// Requests that wait for theirs; more are answered that too many ask.
 const WAITING: usize = 32;
-/// What stands before the name of an account in a path.
+/// What comes before the name of an account in a path.
 const OF_ACCOUNT: &str = "/in365-api/";
 
 /// Lets accounts in.
