@@ -11,6 +11,7 @@ mod common;
 mod completions;
 mod confirm;
 mod console;
+mod daily;
 mod diagnostic;
 mod dkim;
 mod dns;

@@ -36,6 +36,7 @@ mod feedback_summary;
 mod feedback_tables;
 #[cfg(test)]
 mod feedback_tests;
+mod final_states;
 mod findings;
 mod freeze;
 mod freeze_error;
@@ -100,6 +101,7 @@ pub(crate) use feedback::FeedbackRead;
 pub(crate) use feedback_fetch::FetchError;
 pub(crate) use feedback_listen::FeedbackListen;
 pub(crate) use feedback_summary::{FeedbackFilter, FeedbackSummary};
+pub(crate) use final_states::FinalState;
 pub(crate) use freeze::List;
 pub(crate) use frozen_run::FrozenRun;
 pub(crate) use gate::Checks;

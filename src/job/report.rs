@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::conclude::rewrite_results;
 use super::error::JobError;
+use super::final_states::is_believed;
 use super::workspace::Workspace;
+use crate::feedback::Kind;
 use crate::mail::Timestamp;
 use crate::report::Slot;
 use crate::results::{Column, ResultFiles, Summary};
@@ -18,6 +20,8 @@ pub(crate) struct ReportOfRun {
     pub summary: Summary,
     /// What it used of its agreement, in order of time.
     pub slots: Vec<Slot>,
+    /// What came back since, by kind.
+    pub came_back: Vec<(&'static str, u64)>,
 }
 
 impl Workspace {
@@ -46,6 +50,12 @@ impl Workspace {
             }
         }
         let slots = used.into_iter().map(|(start, used)| Slot { start, used }).collect();
-        Ok(ReportOfRun { manifest, summary, slots })
+        let came = self.came_back_of(run.dir(), 0)?;
+        let of_kind = |kind: &Kind| {
+            let own = came.iter().filter(|logged| logged.record.kind == *kind && is_believed(logged));
+            (kind.as_str(), own.count() as u64)
+        };
+        let came_back = Kind::ALL.iter().map(of_kind).filter(|(_, events)| *events > 0).collect();
+        Ok(ReportOfRun { manifest, summary, slots, came_back })
     }
 }

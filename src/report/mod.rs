@@ -1,4 +1,5 @@
-//! Reports as pages: one self-contained HTML file each, read without scripts and without a network.
+//! Reports as pages: one self-contained HTML file each, read without scripts and without a network;
+//! and as tables for programs.
 //!
 //! [`Page`] is what all pages share: document, style, and a policy (CSP) under which nothing is
 //! fetched and nothing runs. What a page is given is text to it, whoever wrote it: maud escapes it.
@@ -8,7 +9,9 @@ mod chart;
 mod domain;
 mod page;
 mod run;
+mod table;
 
 pub(crate) use domain::domain;
 pub(crate) use page::Page;
-pub(crate) use run::{RunFacts, Slot, run};
+pub(crate) use run::{FIGURES, RunFacts, Slot, figures, run};
+pub(crate) use table::{Cell, Failed, Format, Head, Holds, Table};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::chart::{self, Column};
+use super::table::{Cell, Head, Holds};
 use crate::campaign::ByteSize;
 use crate::kit::text::{counted, duration, grouped};
 use crate::mail::{Disposition, Timestamp};
@@ -24,6 +25,8 @@ pub(crate) struct RunFacts<'a> {
     pub summary: &'a Summary,
     /// What was used of the agreement, in order of time.
     pub slots: &'a [Slot],
+    /// What came back since, by kind.
+    pub came_back: &'a [(&'static str, u64)],
     /// The agreement: messages an hour, and in five minutes.
     pub per_hour: u64,
     pub per_slot: u64,
@@ -50,7 +53,9 @@ pub(crate) fn run(facts: &RunFacts<'_>) -> Markup {
         (outcome(summary))
         @if !summary.causes.is_empty() { (causes(summary)) }
         @if !facts.slots.is_empty() { (rate(facts)) }
+        @if !summary.variants.is_empty() { (variants(summary)) }
         @if !summary.domains.is_empty() { (domains(summary)) }
+        @if !facts.came_back.is_empty() { (came_back(facts)) }
         @if let Some(latency) = summary.latency { (latencies(latency)) }
     }
 }
@@ -185,20 +190,94 @@ fn domains(summary: &Summary) -> Markup {
         h2 { "Largest of " (counted(summary.distinct_domains, "domain", "domains")) }
         table {
             @for domain in &summary.domains {
-                tr {
-                    td { (domain.domain) }
-                    td class="number" { (grouped(domain.rows)) }
-                    td class="share" { (chart::bar(domain.rows, most)) }
-                    td {
-                        @for (number, (disposition, rows)) in domain.dispositions.iter().enumerate() {
-                            @if number > 0 { ", " }
-                            (grouped(*rows)) " " (disposition.as_str())
-                        }
-                    }
+                (dispositions(&domain.domain, domain.rows, most, &domain.dispositions))
+            }
+        }
+    }
+}
+
+fn variants(summary: &Summary) -> Markup {
+    html! {
+        h2 { "Variants" }
+        table {
+            @for variant in &summary.variants {
+                (dispositions(&variant.variant, variant.rows, summary.rows, &variant.dispositions))
+            }
+        }
+    }
+}
+
+/// A line with what the rows of `name` ended as.
+fn dispositions(name: &str, rows: u64, whole: u64, dispositions: &[(Disposition, u64)]) -> Markup {
+    html! {
+        tr {
+            td { (name) }
+            td class="number" { (grouped(rows)) }
+            td class="share" { (chart::bar(rows, whole)) }
+            td {
+                @for (number, (disposition, rows)) in dispositions.iter().enumerate() {
+                    @if number > 0 { ", " }
+                    (grouped(*rows)) " " (disposition.as_str())
                 }
             }
         }
     }
+}
+
+fn came_back(facts: &RunFacts<'_>) -> Markup {
+    let accepted = facts.summary.count(Disposition::Accepted);
+    html! {
+        h2 { "What came back for " (grouped(accepted)) " accepted" }
+        table {
+            @for (kind, events) in facts.came_back { (shared(kind, *events, accepted, "other")) }
+        }
+    }
+}
+
+/// The columns of [`figures`].
+pub(crate) const FIGURES: Head = &[("part", Holds::Text), ("name", Holds::Text), ("count", Holds::Number)];
+
+/// The figures of the page, one a row: of which part, for what, how many.
+pub(crate) fn figures(facts: &RunFacts<'_>) -> Vec<Vec<Cell>> {
+    let summary = facts.summary;
+    let mut rows = Vec::new();
+    let mut add = |part: &str, name: &str, count: u64| {
+        rows.push(vec![Cell::text(part), Cell::text(name), Cell::Number(count)]);
+    };
+    for (disposition, count) in &summary.dispositions {
+        add("outcome", disposition.as_str(), *count);
+    }
+    for (class, count) in &summary.classes {
+        add("class", class.as_str(), *count);
+    }
+    for cause in &summary.causes {
+        let why = cause.why.as_deref().unwrap_or("other reasons");
+        add("cause", &format!("{}: {why}", cause.disposition.as_str()), cause.rows);
+    }
+    for slot in facts.slots {
+        add("slot", &slot.start.to_string(), slot.used);
+    }
+    for variant in &summary.variants {
+        for (disposition, count) in &variant.dispositions {
+            add("variant", &format!("{} {}", variant.variant, disposition.as_str()), *count);
+        }
+    }
+    for domain in &summary.domains {
+        for (disposition, count) in &domain.dispositions {
+            add("domain", &format!("{} {}", domain.domain, disposition.as_str()), *count);
+        }
+    }
+    for (kind, count) in facts.came_back {
+        add("came_back", kind, *count);
+    }
+    if let Some(Latency { p50, p90, p99, max }) = summary.latency {
+        for (name, time) in [("p50_us", p50), ("p90_us", p90), ("p99_us", p99), ("max_us", max)] {
+            add("latency", name, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+    add("total", "attempts", summary.attempts);
+    add("total", "bytes", summary.bytes);
+    rows
 }
 
 fn latencies(latency: Latency) -> Markup {

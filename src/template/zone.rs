@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use chrono::{Duration, FixedOffset, LocalResult, NaiveDateTime, Offset, TimeZone};
+use chrono::{
+    Duration, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, SecondsFormat, TimeZone,
+};
 use chrono_tz::{OffsetName, TZ_VARIANTS, Tz};
 
 use crate::kit::nearest::nearest;
+use crate::mail::Timestamp;
 
 /// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,23 @@ impl Zone {
             },
         };
         local.checked_sub_signed(seconds(offset)).unwrap_or(local)
+    }
+
+    /// When `day` begins.
+    pub(crate) fn start_of(self, day: NaiveDate) -> Timestamp {
+        Timestamp(self.to_utc(day.and_time(NaiveTime::MIN)).and_utc().timestamp_micros())
+    }
+
+    /// The day at `at`.
+    pub(crate) fn day_of(self, at: Timestamp) -> NaiveDate {
+        self.local(at.to_utc().naive_utc()).date()
+    }
+
+    /// The time on the wall at `at`, with its offset: `2026-11-02T07:00:00.250+01:00`.
+    pub(crate) fn shown(self, at: Timestamp) -> String {
+        let utc = at.to_utc();
+        let offset = self.offset(utc.naive_utc());
+        utc.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
     /// What it is called at `utc`: `CEST`, `UTC`, `GMT+02:00`.
@@ -126,6 +146,24 @@ mod tests {
 
     fn moment(text: &str) -> NaiveDateTime {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
+    }
+
+    #[test]
+    fn days_begin_where_the_last_one_ended() {
+        let check = |zone: &str, day: &str, start: &str, hours: i64| {
+            let (zone, day) = (Zone::parse(zone).unwrap(), day.parse::<NaiveDate>().unwrap());
+            let (from, to) = (zone.start_of(day), zone.start_of(day.succ_opt().unwrap()));
+            assert_eq!(zone.shown(from), start, "{zone} {day}");
+            assert_eq!(to.since(from).as_secs(), hours as u64 * 3_600, "{zone} {day}");
+            assert_eq!((zone.day_of(from), zone.day_of(Timestamp(to.0 - 1))), (day, day));
+        };
+        check("UTC", "2026-11-02", "2026-11-02T00:00:00.000Z", 24);
+        check("Europe/Zurich", "2026-11-02", "2026-11-02T00:00:00.000+01:00", 24);
+        check("Europe/Zurich", "2026-03-29", "2026-03-29T00:00:00.000+01:00", 23);
+        check("Europe/Zurich", "2026-10-25", "2026-10-25T00:00:00.000+02:00", 25);
+        check("-03:00", "2026-11-02", "2026-11-02T00:00:00.000-03:00", 24);
+        // Clocks were set forward at midnight: the day began at one o'clock.
+        check("America/Sao_Paulo", "2018-11-04", "2018-11-04T01:00:00.000-02:00", 23);
     }
 
     #[test]

@@ -44,6 +44,7 @@ mod purge;
 mod recover;
 mod refusals;
 mod relays;
+mod report;
 mod runs;
 mod scanners;
 mod send;
