@@ -85,12 +85,18 @@ impl FreezeError {
     /// What to do.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::OtherUnfinished { what, .. } if what.iter().all(|what| is_option(what)) => Some(
+                "resume it with the options that it was started with, or use `--new-run`; nobody gets one edition twice",
+            ),
             Self::OtherUnfinished { .. } => {
                 Some("restore its files to resume it, or use `--new-run`; nobody gets one edition twice")
             }
             Self::NamedUnfinished { .. } => Some(
                 "resume it with `--run-id` and its name, or use `--new-run`; nobody gets one edition twice",
             ),
+            Self::Changed { what, .. } if is_option(what) => {
+                Some("choose another name with `--run-id`, or use the options that it was started with")
+            }
             Self::Changed { .. } => {
                 Some("choose another name with `--run-id`, or restore the original content")
             }
@@ -108,4 +114,9 @@ impl FreezeError {
             ),
         }
     }
+}
+
+/// Whether what differs is an option of the command line, and no file.
+fn is_option(what: &str) -> bool {
+    what.starts_with("`--")
 }

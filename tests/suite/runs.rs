@@ -101,11 +101,22 @@ fn an_unfinished_run_says_what_differs() {
     manifest.write(&path).unwrap();
     let refused = dir.run(&["send", &file]).ended(2).says("run `a` of this campaign is unfinished");
     assert!(refused.stderr().contains("has the same content; only its name differs"), "{}", refused.stderr());
-    dir.run(&["send", &file, "--limit", "1"]).ended(2).says("with different content (`--limit`)");
+    let limited =
+        dir.run(&["send", &file, "--limit", "1"]).ended(2).says("with different content (`--limit`)");
+    assert!(
+        limited.stderr().contains("resume it with the options that it was started with"),
+        "{}",
+        limited.stderr()
+    );
+    dir.run(&["send", &file, "--run-id", "a", "--limit", "1"])
+        .ended(2)
+        .says("use the options that it was started with");
     let text = fs::read_to_string(dir.path().join(&file)).unwrap();
     dir.write(&file, text.replace("[sender]\n", "[sender]\nverp = true\n"));
     list(&dir, "one", 3);
-    dir.run(&["send", &file]).ended(2).says("with different content (the target group, `[sender]`)");
+    let edited =
+        dir.run(&["send", &file]).ended(2).says("with different content (the target group, `[sender]`)");
+    assert!(edited.stderr().contains("restore its files"), "{}", edited.stderr());
     dir.write(&file, text);
     list(&dir, "one", 2);
     dir.run(&["send", &file, "--run-id", "a"]).ended(0);
