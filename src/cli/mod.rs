@@ -219,7 +219,7 @@ pub fn run(cli: Cli) -> Exit {
     open_files::raise_limit();
     log::start(cli.common.log_format, cli.common.quiet, cli.common.verbose);
     let json = cli.json;
-    match carry_out(cli) {
+    match enough_files().and_then(|()| carry_out(cli)) {
         Ok(exit) => exit,
         Err(diagnostic) => {
             log::error(&diagnostic.to_string());
@@ -228,6 +228,17 @@ pub fn run(cli: Cli) -> Exit {
             }
             diagnostic.code()
         }
+    }
+}
+
+/// With fewer, reading the campaign or starting the runtime fails on the way.
+fn enough_files() -> Result<(), Diagnostic> {
+    const LEAST: u64 = 24;
+    match open_files::limit() {
+        Some(limit) if limit < LEAST => Err(Diagnostic::new(format!(
+            "this process may have {limit} files open and needs {LEAST} at least; raise `ulimit -n`"
+        ))),
+        _ => Ok(()),
     }
 }
 

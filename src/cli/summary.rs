@@ -41,13 +41,27 @@ pub(super) fn print_conclusion(conclusion: &Conclusion, as_json: bool) -> Result
     let exit = exit(*outcome);
     warn_of_nobody(manifest);
     if let Some(results) = results {
-        return print(dir, manifest, results, exit, as_json);
+        return Ok(
+            print(dir, manifest, results, exit, as_json).unwrap_or_else(|error| unprinted(&error, exit))
+        );
     }
     log::print(&format!(
         "everything known is in the journal; `mailrun results {}` writes the result files",
         dir.name()
     ));
-    if as_json { json::print(exit, run(dir, manifest, None)) } else { Ok(exit) }
+    match as_json {
+        true => {
+            Ok(json::print(exit, run(dir, manifest, None)).unwrap_or_else(|error| unprinted(&error, exit)))
+        }
+        false => Ok(exit),
+    }
+}
+
+/// A run ended as it did, also where stdout takes no summary: another exit code would say that
+/// nothing was sent.
+fn unprinted(error: &Diagnostic, exit: Exit) -> Exit {
+    log::error(&error.to_string());
+    exit
 }
 
 /// Prints the outcome of a run that had already finished.
@@ -70,7 +84,8 @@ pub(super) fn print_finished(
             let way_on = format!("`mailrun results {}` writes the result files again", dir.name());
             log::warn(&format!("warning: {}; {way_on}", chain(error)));
         });
-        return json::print(exit, run(dir, manifest, summary.ok().as_ref()));
+        let printed = json::print(exit, run(dir, manifest, summary.ok().as_ref()));
+        return Ok(printed.unwrap_or_else(|error| unprinted(&error, exit)));
     }
     if log::is_quiet() {
         return Ok(exit);
@@ -79,8 +94,8 @@ pub(super) fn print_finished(
         let rows = manifest.outcomes.get(disposition.as_str()).filter(|rows| **rows > 0)?;
         Some(vec![disposition.to_string(), grouped(*rows)])
     });
-    out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)))?;
-    Ok(exit)
+    let printed = out(&format!("{}  results  {}\n", table(&rows.collect::<Vec<_>>()), shown(dir)));
+    Ok(printed.map_or_else(|error| unprinted(&error, exit), |()| exit))
 }
 
 /// Says why a run had nobody to send to: its exit code is 1.

@@ -101,6 +101,9 @@ fn reverse_dns(campaign: &Campaign, looked_up: &[Finding]) -> Option<Finding> {
             Some(finding.fix(wrong.fix.clone().unwrap_or_default()))
         }
         None if addresses > 0 && right >= addresses => None,
+        None if addresses > 0 => {
+            Some(Finding::new(Id::CsaPtr, "reverse DNS must be right, and it could not be looked up"))
+        }
         None => Some(
             Finding::new(
                 Id::CsaPtr,
@@ -146,6 +149,13 @@ mod tests {
         assert!(broken.iter().any(|finding| finding.seen == "SPF must be right: SPF fails for 192.0.2.1"));
         assert!(
             broken.iter().all(|finding| finding.level == Level::Warning && finding.why.contains("Certified"))
+        );
+        let failed = check(&campaign(GOOD), &nobody, Some(&[Finding::new(Id::Spf, "published")]));
+        assert!(
+            failed
+                .iter()
+                .any(|finding| finding.seen.contains("could not be looked up") && finding.fix.is_none()),
+            "{failed:?}"
         );
         let mut without = campaign("");
         without.sender.csa = false;

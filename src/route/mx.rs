@@ -245,11 +245,22 @@ pub async fn host_addresses(resolver: &Resolver, host: &str, mx: &Mx) -> Result<
 /// port, nor to addresses that nobody can have. Where `private` addresses are allowed, those of the
 /// network are, and this machine's where the port is none of a system's server.
 pub(super) fn is_usable(ip: IpAddr, port: u16, private: bool) -> bool {
-    let ip = ip.to_canonical();
+    let ip = reached(ip);
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     let is_local = ip.is_loopback() || is_private(ip);
     let is_allowed = private && !(ip.is_loopback() && port <= LAST_SYSTEM_PORT);
     !(ip.is_unspecified() || ip.is_multicast() || broadcast || (is_local && !is_allowed))
+}
+
+/// The IPv4 address that an IPv6 address leads to: mapped, by NAT64 (RFC 6052) or by 6to4.
+fn reached(ip: IpAddr) -> IpAddr {
+    let IpAddr::V6(six) = ip else { return ip };
+    match six.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            IpAddr::from(((u32::from(high) << 16) | u32::from(low)).to_be_bytes())
+        }
+        _ => ip.to_canonical(),
+    }
 }
 
 #[cfg(test)]
@@ -379,15 +390,24 @@ f.mx.example.     IN TXT "mailrun-fault=servfail"
             "fd00::1",
             "fe80::1",
             "::ffff:10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:a00:1::1",
         ] {
             let ip = private.parse().unwrap();
             assert!(!is_usable(ip, 25, false) && is_usable(ip, 25, true), "{private}");
             assert!(!is_usable(ip, 2525, false) && is_usable(ip, 2525, true), "{private}");
         }
-        for public in ["192.0.2.1", "100.128.0.1", "172.32.0.1", "2001:db8::1"] {
+        for public in [
+            "192.0.2.1",
+            "100.128.0.1",
+            "172.32.0.1",
+            "2001:db8::1",
+            "64:ff9b::192.0.2.1",
+            "2002:c000:201::1",
+        ] {
             assert!(is_usable(public.parse().unwrap(), 25, false), "{public}");
         }
-        for own in ["127.0.0.1", "::1"] {
+        for own in ["127.0.0.1", "::1", "64:ff9b::127.0.0.1"] {
             let ip = own.parse().unwrap();
             assert!(!is_usable(ip, 25, true) && !is_usable(ip, 2525, false), "{own} is never a stranger's");
             assert!(is_usable(ip, 2525, true), "{own}");

@@ -326,7 +326,7 @@ fn a_clock_that_was_set_back_a_year_does_not_put_rows_off_for_a_year() {
 #[test]
 fn a_low_limit_of_open_files_defers_no_row() {
     let mut codes = Vec::new();
-    for limit in ["-S 20", "64", "48", "40", "36", "32", "28", "24", "20", "16"] {
+    for limit in ["-S 20", "64", "48", "40", "36", "32", "28", "24", "20", "12", "4"] {
         let dir = Dir::new();
         let relay = Relay::start(Options::default());
         list(&dir, "one", 60);
@@ -353,6 +353,12 @@ fn a_low_limit_of_open_files_defers_no_row() {
         let rows = if ran.code() == 2 { Vec::new() } else { dir.results("one") };
         assert!(rows.iter().all(|row| row.disposition != Disposition::Deferred), "{limit}: {rows:?}");
         codes.push((limit, ran.code(), ran.stderr()));
+    }
+    for (limit, code, said) in &codes[codes.len() - 3..] {
+        assert!(
+            *code == 2 && said.contains("needs 24 at least; raise `ulimit -n`"),
+            "{limit}: {code} {said}"
+        );
     }
     assert_eq!(codes[0].1, 0, "the soft limit is raised: {}", codes[0].2);
     assert!(!codes[0].2.contains("ulimit"), "{}", codes[0].2);

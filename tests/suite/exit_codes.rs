@@ -65,6 +65,23 @@ fn a_list_with_too_many_invalid_rows_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_run_whose_summary_can_not_be_written_ends_as_it_did() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    dir.write("one.csv", "email,n\nann@a.example,1\nrcpt-550@a.example,2\n");
+    // The second start finds the run finished.
+    for json in [false, true, false, true] {
+        let args: &[&str] = if json { &["send", &file, "--json"] } else { &["send", &file] };
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = dir.command(args).stdout(full).output().unwrap();
+        crate::kit::Ran(output).ended(1).says("can't write to stdout");
+    }
+    assert_eq!(relay.stop().accepted, 1);
+}
+
+#[test]
 fn fail_above_says_how_many_may_be_missing() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
