@@ -155,8 +155,14 @@ impl Scene {
                 state::open(&path.join("state.db"), Clock::system()).create_journal(&run, &key, durability)?
             }
         };
-        let facts = RunFacts { run_id: "bench".into(), token_secret: b"secret".to_vec(), is_test: false };
+        let facts = RunFacts {
+            run_id: "bench".into(),
+            token_secret: b"secret".to_vec(),
+            document_secret: Vec::new(),
+            is_test: false,
+        };
         let preparer = Preparer {
+            passwords: None,
             plan,
             number: 0,
             composer: Composer::new(&self.campaign, facts)?,
@@ -175,6 +181,7 @@ impl Scene {
         let mut lane = Lane::new(Arc::clone(&site), limits, None, Timestamp::now());
         lane.add(Segment::whole((0..self.rows).collect()));
         let settings = Settings {
+            passwords: None,
             one_text: false,
             schedule: Schedule::new(&self.campaign.delivery.retry),
             end: None,
@@ -185,6 +192,7 @@ impl Scene {
         let work = Work {
             preparer: Arc::new(preparer),
             dispatcher: Dispatcher::new(Parts {
+                passwords: 0,
                 settings,
                 lanes: vec![lane],
                 directory: Directory::empty(),

@@ -79,7 +79,12 @@ impl Drop for Files {
 
 /// A journal of a run in which every message was accepted at once.
 pub(crate) fn fill(state: &dyn State, run: &RunDir, rows: u32) {
-    let key = RunKey { run_id: "bench".to_owned(), plan_rows: rows, plan_hash: "none".to_owned() };
+    let key = RunKey {
+        run_id: "bench".to_owned(),
+        plan_rows: rows,
+        plan_hash: "none".to_owned(),
+        has_passwords: false,
+    };
     let journal = state.create_journal(run, &key, Durability::ProcessCrash).expect("it can be made");
     let writer = Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).expect("it starts");
     let connection = writer.register_connection(ConnectionInfo {

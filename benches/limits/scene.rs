@@ -97,7 +97,12 @@ impl Scene {
 }
 
 pub(crate) fn composer(campaign: &Campaign) -> Composer {
-    let facts = RunFacts { run_id: "bench".to_owned(), token_secret: vec![7; 32], is_test: false };
+    let facts = RunFacts {
+        run_id: "bench".to_owned(),
+        token_secret: vec![7; 32],
+        document_secret: vec![7; 32],
+        is_test: false,
+    };
     Composer::new(campaign, facts).expect("the templates are right")
 }
 

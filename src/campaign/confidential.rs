@@ -15,6 +15,8 @@ impl Campaign {
         }
         let secret = self.unsubscribe.as_ref().and_then(|unsubscribe| unsubscribe.secret_file.as_deref());
         files.extend(secret.map(|path| ("the secret of the unsubscribe tokens", path)));
+        let secret = self.secure_documents.as_ref().and_then(|secure| secure.secret_file.as_deref());
+        files.extend(secret.map(|path| ("the secret of the documents' passwords", path)));
         files.extend(self.sender.registry.as_deref().map(|path| ("the registry of senders", path)));
         files
     }

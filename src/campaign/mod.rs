@@ -28,6 +28,7 @@ mod reputation;
 mod results;
 mod routes;
 mod scanner;
+mod secure_documents;
 mod seed;
 mod sender;
 mod senders;
@@ -74,6 +75,7 @@ pub use results::{Compression, FileMode, Results};
 pub use routes::DomainRoute;
 pub(crate) use scanner::split_url as split_icap_url;
 pub use scanner::{Scanned, Scanner, ScannerKind};
+pub use secure_documents::SecureDocuments;
 pub use seed::Seed;
 pub use sender::Sender;
 pub use senders::{NotRegistered, RegisteredSender, Senders};
@@ -107,6 +109,9 @@ pub struct Campaign {
     /// `[variants]`: other letters, each for a share of the recipients.
     #[serde(default, skip_serializing_if = "Variants::is_empty")]
     pub variants: Variants,
+    /// `[secure-documents]`: files in an encrypted ZIP, whose password follows in a second mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secure_documents: Option<SecureDocuments>,
     /// `[unsubscribe]`: the `List-Unsubscribe` header (RFC 2369, RFC 8058).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<Unsubscribe>,
@@ -304,6 +309,9 @@ impl Campaign {
         self.target_group.resolve_paths(&folder);
         self.template.resolve_paths(&folder);
         self.variants.resolve_paths(&folder);
+        if let Some(secure) = &mut self.secure_documents {
+            secure.resolve_paths(&folder);
+        }
         for dkim in &mut self.dkim {
             dkim.key = folder.join(&dkim.key);
         }
@@ -339,6 +347,9 @@ impl Campaign {
         let images = template.inline.iter_mut().map(|image| &mut image.file);
         for path in template.attachments.iter_mut().chain(images).chain(&mut template.partials) {
             *path = content(path);
+        }
+        if let Some(secure) = &mut self.secure_documents {
+            secure.map_content_paths(content, other);
         }
         let secret = self.unsubscribe.as_mut().and_then(|unsubscribe| unsubscribe.secret_file.as_mut());
         for path in template.attachment_folder.iter_mut().chain(secret) {
@@ -377,6 +388,7 @@ impl Campaign {
         }
         self.stop.check()?;
         scanner::check(&self.scanner)?;
+        self.check_secure_documents()?;
         self.hooks.check()?;
         self.reputation.check()?;
         self.report.check()?;

@@ -12,7 +12,8 @@ use super::error::CampaignError;
 
 /// Whether a key holds a template, in which `${NAME}` stays what it is.
 fn is_template(key: &str) -> bool {
-    key == "template.subject" || key.starts_with("variants.") && key.ends_with(".subject")
+    matches!(key, "template.subject" | "secure-documents.subject")
+        || key.starts_with("variants.") && key.ends_with(".subject")
 }
 
 /// What is said for one run in place of the campaign file.
@@ -230,6 +231,16 @@ route = "sandbox"
         assert_eq!(*campaign.template.subject, "Hello ${REGION}");
         assert_eq!(campaign.template.defaults["price"].as_str(), Some("${REGION} and ${"));
         assert_eq!(campaign.parameters, with(&[], &[("REGION", "de\"\nid = 1")]), "only what was used");
+    }
+
+    #[test]
+    fn variables_stay_in_the_subject_of_passwords() {
+        let secure = "[secure-documents]\nattachments = [\"a.pdf\"]\nsecret-env = \"S\"\n\
+                      subject = \"For ${REGION}\"\ntext = \"p.ftl\"\n[[scanner]]\nkind = \"clamd\"\n\
+                      address = \"/clamd\"\n";
+        let given = with(&[], &[("REGION", "de")]);
+        let campaign = Campaign::parse_with(&format!("{FILE}{secure}"), Path::new("c"), &given).unwrap();
+        assert_eq!(*campaign.secure_documents.unwrap().subject, "For ${REGION}");
     }
 
     #[test]

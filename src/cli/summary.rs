@@ -176,6 +176,11 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
             summary.seeds.iter().map(|(word, rows)| format!("{} {word}", grouped(*rows))).collect();
         text.push_str(&format!("\n  seeds     {}\n", seeds.join(", ")));
     }
+    if !summary.passwords.is_empty() {
+        let passwords: Vec<String> =
+            summary.passwords.iter().map(|(word, rows)| format!("{} {word}", grouped(*rows))).collect();
+        text.push_str(&format!("\n  passwords {}\n", passwords.join(", ")));
+    }
     if !summary.variants.is_empty() {
         let variants = summary.variants.iter().map(|variant| {
             let ends: Vec<String> = variant

@@ -16,6 +16,7 @@ use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
 use super::row_files::{self, RowFiles};
+use super::secure::{PASSWORD, Passwords, Secure};
 use super::unsubscribe::Links;
 use super::{attachment, header, line_ends, token};
 use crate::campaign::Scanned;
@@ -48,6 +49,12 @@ pub struct Composer {
     /// The body that every row gets.
     pub(super) same_body: Option<SameBody>,
     pub(super) attachment_columns: Vec<String>,
+    /// The documents that go out in an encrypted ZIP.
+    pub(super) secure: Option<Secure>,
+    /// What composes the mail with the password of that ZIP.
+    pub(super) passwords: Option<Box<Self>>,
+    /// Set in what composes those mails.
+    pub(super) tells: Option<Passwords>,
     /// The files that attachment columns may name.
     pub(super) row_files: Option<RowFiles>,
     /// The most bytes that a message may have, signatures included.
@@ -112,8 +119,8 @@ pub(crate) struct ToScan {
 /// A whole header section, and the body in segments.
 type Encoded = (Bytes, Vec<Bytes>);
 
-/// A row's own attachments: name in the message, content.
-type Attachments = Vec<(String, Vec<u8>)>;
+/// A row's own files: name in the message, content.
+type Files = Vec<(String, Vec<u8>)>;
 
 /// A message's own parts, known before rendering.
 pub(super) struct Names {
@@ -132,7 +139,11 @@ impl Composer {
         let named = self.uses.printed.iter().chain(&self.uses.tested).map(|(name, _)| name);
         let locals = self.locals.columns().map(|(_, column)| column);
         let letters = self.letters.iter().filter_map(|(letters, _)| letters.column.as_ref());
-        Some(named.chain(&self.attachment_columns).chain(locals).chain(letters).cloned().collect())
+        let documents = self.secure.iter().flat_map(|secure| &secure.columns);
+        let passwords = self.passwords.iter().flat_map(|own| own.letters.iter());
+        let letters = letters.chain(passwords.filter_map(|(letters, _)| letters.column.as_ref()));
+        let attached = self.attachment_columns.iter().chain(documents);
+        Some(named.chain(attached).chain(locals).chain(letters).cloned().collect())
     }
 
     /// The columns that must have a value in every row, each with the places that print it; those
@@ -208,6 +219,26 @@ impl Composer {
         self.letter(row)?.compose_own_to_scan(row, date)
     }
 
+    /// The mail with the password of a row's documents, dated `date`, with what scanners look at;
+    /// `of` where another run has sent the documents, as that row of it.
+    ///
+    /// # Panics
+    /// Where the campaign has no secure documents.
+    pub(crate) fn compose_password(
+        &self,
+        row: &Row,
+        date: Timestamp,
+        of: Option<(&str, u32)>,
+    ) -> Result<ToScan, RenderFailure> {
+        let own = self.passwords.as_ref().expect("only a campaign with secure documents has passwords");
+        let own = own.letter(row)?;
+        let passwords = own.tells.as_ref().expect("what composes passwords can make them");
+        let (run_id, number) = of.unwrap_or((passwords.run_id(), row.index));
+        let mut row = row.clone();
+        row.values.insert(PASSWORD.to_owned(), Value::String(passwords.of_run(run_id, number)));
+        own.compose_own_to_scan(&row, date)
+    }
+
     /// As [`Self::compose_for_all`], with what scanners look at.
     pub(crate) fn compose_all_to_scan(&self, date: Timestamp) -> Result<ToScan, RenderFailure> {
         let one_text = self.one_text.as_ref().expect("only a campaign with one text is composed for all");
@@ -245,7 +276,8 @@ impl Composer {
                 if let Some(common) = &self.common_items {
                     let html = texts.html.map(|html| html.text());
                     items.extend(body_items(&texts.text.text(), html.as_deref()));
-                    items.extend(own.into_iter().map(|(name, content)| Item::file(&name, content)));
+                    let own = own.into_iter();
+                    items.extend(own.map(|(name, content)| Item::file(&name, content)));
                     items.extend(common.iter().cloned());
                 }
                 encoded
@@ -291,9 +323,10 @@ impl Composer {
     /// The message's id, and its recipient's own links.
     pub(super) fn names(&self, row: &Row) -> Result<Names, RenderFailure> {
         let (unsubscribe_url, list_unsubscribe) = self.unsubscribe(row)?;
-        let message_id = match &self.one_text {
-            Some(_) => self.message_id.of_all(),
-            None => self.message_id.of(row),
+        let message_id = match (&self.one_text, &self.tells) {
+            (Some(_), _) => self.message_id.of_all(),
+            (None, Some(_)) => self.message_id.of_password(row),
+            (None, None) => self.message_id.of(row),
         };
         Ok(Names { message_id, unsubscribe_url, list_unsubscribe })
     }
@@ -365,23 +398,36 @@ impl Composer {
     }
 
     /// Completes the header section in `out` and makes the body, with the texts and files that are
-    /// in it.
+    /// in it: those of the encrypted ZIP as they were before.
     pub(super) fn body(
         &self,
         out: Vec<u8>,
         row: &Row,
         values: &Values<'_>,
-    ) -> Result<(Encoded, Texts<'_>, Attachments), RenderFailure> {
-        let own = self.own_attachments(row)?;
+    ) -> Result<(Encoded, Texts<'_>, Files), RenderFailure> {
+        let mut own = self.files_of(row, &self.attachment_columns)?;
         let texts = self.parts.render(values)?;
+        let Some(secure) = &self.secure else {
+            let encoded = self.layout.write(out, &texts, &own)?;
+            return Ok((encoded, texts, own));
+        };
+        let documents = self.files_of(row, &secure.columns)?;
+        if documents.is_empty() && secure.common.is_empty() {
+            let columns = format!("`{}`", secure.columns.join("`, `"));
+            return Err(RenderFailure::NoDocument { columns });
+        }
+        own.push(secure.seal(row.index, &documents));
         let encoded = self.layout.write(out, &texts, &own)?;
+        // Nobody can look into the ZIP: scanners get what is in it.
+        own.pop();
+        own.extend(documents);
         Ok((encoded, texts, own))
     }
 
-    /// The files that a row's attachment columns name: name in the message, content.
-    fn own_attachments(&self, row: &Row) -> Result<Attachments, RenderFailure> {
+    /// The files that `columns` of a row name: name in the message, content.
+    fn files_of(&self, row: &Row, columns: &[String]) -> Result<Files, RenderFailure> {
         let mut own = Vec::new();
-        for column in &self.attachment_columns {
+        for column in columns {
             let value = row.values.get(column).unwrap_or(&Value::Null);
             if is_blank(value) {
                 continue;

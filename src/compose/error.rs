@@ -18,6 +18,12 @@ pub enum RenderFailure {
         /// A lowercase fragment.
         problem: String,
     },
+    /// With `[secure-documents]`, a row has none.
+    #[error("it has no document: {columns} name no file")]
+    NoDocument {
+        /// The columns.
+        columns: String,
+    },
     /// The row's language or time zone is not known.
     #[error("column `{column}`: {problem}")]
     Local {
@@ -63,6 +69,7 @@ impl RenderFailure {
             Self::Template(Fault::NoValue { .. }) => "give the row a value or the template a default",
             Self::Template(Fault::Value { .. }) => "correct the row's value or the template",
             Self::Attachment { .. } => "correct the row's path, or put the file there",
+            Self::NoDocument { .. } => "give the row a file, or leave it out of the list",
             Self::Local { .. } => "correct the row's value, or leave it empty",
             Self::Language { .. } => {
                 "correct the row's value, or give `subject`, `text` and `html` a `default`"

@@ -5,6 +5,9 @@ use crate::plan::Row;
 /// The characters of a tag.
 const TAG: usize = 12;
 
+/// Follows the row in the id of the mail with its password.
+const PASSWORD: char = 'p';
+
 /// `run.row.tag@domain`: the tag tells runs of the same name in different campaigns apart.
 #[derive(Debug)]
 pub(super) struct MessageId {
@@ -27,6 +30,11 @@ impl MessageId {
     /// The id of a row's message, without angle brackets.
     pub(super) fn of(&self, row: &Row) -> String {
         format!("{}{}{}", self.before, row.index, self.after)
+    }
+
+    /// The id of the mail with a row's password.
+    pub(super) fn of_password(&self, row: &Row) -> String {
+        format!("{}{}{PASSWORD}{}", self.before, row.index, self.after)
     }
 
     /// The id if every row gets the same text: one message, however many recipients it has.
@@ -53,7 +61,7 @@ impl Named {
         let is_tag = tag.len() == TAG && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
         let row = match row {
             "all" => None,
-            row => Some(row.parse().ok()?),
+            row => Some(row.strip_suffix(PASSWORD).unwrap_or(row).parse().ok()?),
         };
         is_tag.then(|| Self { tag: tag.to_ascii_lowercase(), row })
     }
@@ -78,6 +86,7 @@ mod tests {
         check(&ids.of_all(), Some(None));
         check(&format!("{}7{}", ids.before, ids.after), Some(Some(7)));
         check(&format!("7{}", ids.after), Some(Some(7)));
+        check(&format!("{}7p{}", ids.before, ids.after), Some(Some(7)));
         for other in ["", "a@b.example", "run.7.0123456789@b.example", "run.x.0123456789ab@b.example"] {
             check(other, None);
         }

@@ -9,6 +9,8 @@
 //! - `unsubscribe_url`: the recipient's own link, where `unsubscribe.https` is set;
 //! - `message_id`: the `Message-ID`, without its angle brackets.
 //!
+//! Those of the mail with the password of secure documents know `password` too.
+//!
 //! A value of nothing but white space counts as no value, for `{{#if}}` too.
 //!
 //! With `personalised = false` there is one message for all: templates that use a column are
@@ -31,15 +33,18 @@ mod plain;
 mod preview;
 pub mod return_path;
 mod row_files;
+mod secure;
 mod setup;
 pub mod token;
 mod unsubscribe;
+mod zip;
 
 pub(crate) use composer::ToScan;
 pub use composer::{Composer, Rendered};
 pub use error::RenderFailure;
 pub(crate) use preview::{InlineImages, preheader};
 pub use return_path::{NoRoom, ReturnPaths};
+pub(crate) use secure::mark_of_secret;
 pub use setup::RunFacts;
 
 #[cfg(test)]

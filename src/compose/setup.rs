@@ -17,6 +17,7 @@ use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{CommonFile, Layout};
 use super::row_files::RowFiles;
+use super::secure::{PASSWORD, Passwords, Secure};
 use super::token::Purpose;
 use super::unsubscribe::Links;
 use super::{common, header};
@@ -42,6 +43,8 @@ pub struct RunFacts {
     /// The secret of the unsubscribe tokens: at least 16 random bytes, the same for as long as
     /// links should work.
     pub token_secret: Vec<u8>,
+    /// The secret of the passwords of secure documents, where the campaign has some.
+    pub document_secret: Vec<u8>,
     /// True for a test message, which goes to somebody else than its recipient: its links
     /// unsubscribe nobody.
     pub is_test: bool,
@@ -61,13 +64,33 @@ impl Composer {
     /// For a template, partial or attachment that can't be used, and for settings that no message
     /// can be made from. Everything that can be known without a row is known here.
     pub fn new(campaign: &Campaign, run: RunFacts) -> Result<Self, TemplateError> {
+        let mut own = Self::of_letters(campaign, &run, None)?;
+        if let (Some(secure), Some(campaign)) = (&campaign.secure_documents, campaign.of_passwords()) {
+            let passwords = Passwords::new(secure, &run.run_id, &run.document_secret);
+            let mut of_passwords = Self::of_letters(&campaign, &run, Some(&passwords))?;
+            // No column: whoever composes the mail gives its value.
+            for uses in [&mut of_passwords.uses.printed, &mut of_passwords.uses.tested] {
+                uses.retain(|(name, _)| name != PASSWORD);
+            }
+            own.take_in(&of_passwords);
+            own.passwords = Some(Box::new(of_passwords));
+        }
+        Ok(own)
+    }
+
+    /// The composer of all letters of a campaign; `tells` where they say a password.
+    fn of_letters(
+        campaign: &Campaign,
+        run: &RunFacts,
+        tells: Option<&Passwords>,
+    ) -> Result<Self, TemplateError> {
         let mut all: Vec<Self> = Vec::new();
         let mut numbers = BTreeMap::new();
         for variant in campaign.letter_variants() {
             for language in campaign.letter_languages() {
                 let Some(own) = campaign.letter(variant, language) else { continue };
                 numbers.insert((variant.map(str::to_owned), language.map(str::to_owned)), all.len());
-                all.push(Self::with_engine(&own, &run, &*engine_for(&own))?);
+                all.push(Self::with_engine(&own, run, tells, &*engine_for(&own))?);
             }
         }
         let mut all = all.into_iter();
@@ -85,6 +108,7 @@ impl Composer {
     pub(super) fn with_engine(
         campaign: &Campaign,
         run: &RunFacts,
+        tells: Option<&Passwords>,
         engine: &dyn Engine,
     ) -> Result<Self, TemplateError> {
         let file = &campaign.path;
@@ -94,13 +118,23 @@ impl Composer {
         let mut origins: Vec<Origin> = Vec::new();
         let mut foreign = Vec::new();
         for template in parts.templates() {
+            let uses_password = || template.uses().printed.iter().any(|(name, _)| name == PASSWORD);
+            if tells.is_some() && !template.uses().whole_row && !uses_password() {
+                let problem = "the password is not printed";
+                let path = template.origins().first().map_or(file, |origin| &origin.path);
+                return Err(TemplateError::new(path, None, problem)
+                    .hint("print `{{password}}`: nobody can open the documents without it"));
+            }
             foreign.extend(foreign_in(template));
             uses.extend(template.uses());
             origins.extend_from_slice(template.origins());
         }
         let locals = Locals::of(campaign)?;
-        let same_for_all =
-            uses.is_nothing() && template.attachment_columns.is_empty() && locals.columns().next().is_none();
+        let secure = Secure::of(campaign, &run.run_id, &run.document_secret)?;
+        let same_for_all = uses.is_nothing()
+            && secure.is_none()
+            && template.attachment_columns.is_empty()
+            && locals.columns().next().is_none();
         let mut in_campaign = InCampaign::new(file);
         let mut compile = |key: &str, text: &str| -> Result<Box<dyn Template>, TemplateError> {
             let template = in_campaign.compile(engine, key, text)?;
@@ -138,7 +172,8 @@ impl Composer {
         }
         let (common_files, mut attached) = common::files(campaign, parts.has_html())?;
         let boundary = boundary(&campaign.identity.id, run);
-        let own_attachments = !template.attachment_columns.is_empty();
+        let (secure, documents) = secure.map_or((None, Vec::new()), |(secure, files)| (Some(secure), files));
+        let own_attachments = !template.attachment_columns.is_empty() || secure.is_some();
         let layout = Layout::new(&boundary, parts.has_html(), &common_files, own_attachments);
         if layout.common_bytes() > template.largest.0 {
             let problem = format!("the attachments alone have {} bytes", layout.common_bytes());
@@ -153,6 +188,10 @@ impl Composer {
             }
         }
         files.append(&mut attached);
+        files.extend(documents);
+        let scanned_documents = secure.iter().flat_map(|secure: &Secure| secure.common.iter());
+        let common_items = (!campaign.scanner.is_empty())
+            .then(|| common_items(common_files.iter().chain(scanned_documents)));
 
         let domain = campaign.sender.from.address.domain();
         let mut composer = Self {
@@ -187,7 +226,10 @@ impl Composer {
             locals,
             letters: None,
             in_campaign,
-            common_items: (!campaign.scanner.is_empty()).then(|| common_items(common_files)),
+            common_items,
+            secure,
+            passwords: None,
+            tells: tells.cloned(),
         };
         if composer.is_one_text() {
             composer.check_one_text()?;
@@ -214,6 +256,11 @@ impl Composer {
                     .hint("give the column another name"));
             }
         }
+        if self.passwords.is_some() && columns.contains(&PASSWORD) {
+            let problem = format!("`{PASSWORD}` is a built-in name of secure documents and a column too");
+            return Err(TemplateError::new(&self.in_campaign.path, None, problem)
+                .hint("give the column another name"));
+        }
         for (name, place) in self.printed() {
             if !columns.contains(&name) {
                 let error = error(place, format!("`{name}` is printed, and there is no such column"));
@@ -231,9 +278,15 @@ impl Composer {
         let attachments = self.attachment_columns.iter().map(|column| ("attachment-columns", column));
         let letters =
             self.letters.iter().filter_map(|(letters, _)| Some(("subject", letters.column.as_ref()?)));
-        for (key, column) in attachments.chain(self.locals.columns()).chain(letters) {
+        let documents = self.secure.iter().flat_map(|secure| &secure.columns);
+        let documents = documents.map(|column| ("secure-documents.attachment-columns", column));
+        let passwords = self.passwords.iter().filter_map(|own| own.letters.as_ref()?.0.column.as_ref());
+        let documents = documents.chain(passwords.map(|column| ("secure-documents.subject", column)));
+        let of_template = attachments.chain(self.locals.columns()).chain(letters);
+        let of_template = of_template.map(|(key, column)| (format!("template.{key}"), column));
+        for (key, column) in of_template.chain(documents.map(|(key, column)| (key.to_owned(), column))) {
             if !columns.contains(&column.as_str()) {
-                let problem = format!("column `{column}` of `template.{key}` not found");
+                let problem = format!("column `{column}` of `{key}` not found");
                 return Err(
                     TemplateError::new(&self.in_campaign.path, None, problem).nearest(column, columns.iter())
                 );
@@ -334,8 +387,8 @@ fn parts(campaign: &Campaign, engine: &dyn Engine) -> Result<Parts, TemplateErro
 }
 
 /// The files of all messages as scanners get them.
-fn common_items(files: Vec<CommonFile>) -> Vec<Item> {
-    files.into_iter().map(|file| Item::file(&file.name, file.content)).collect()
+fn common_items<'a>(files: impl Iterator<Item = &'a CommonFile>) -> Vec<Item> {
+    files.map(|file| Item::file(&file.name, file.content.clone())).collect()
 }
 
 /// A row without values.

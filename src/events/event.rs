@@ -146,6 +146,8 @@ pub(crate) struct Event {
     pub detail: Option<String>,
     /// A copy for a seed address.
     pub is_seed: bool,
+    /// It is about the mail with the password of the row's secure documents.
+    pub is_password: bool,
 }
 
 impl Event {
@@ -169,6 +171,7 @@ impl Event {
             machine: None,
             detail: None,
             is_seed: false,
+            is_password: false,
         }
     }
 
@@ -191,6 +194,7 @@ impl Event {
             "machine": self.machine,
             "detail": self.detail,
             "is_seed": self.is_seed,
+            "is_password": self.is_password,
         })
     }
 }

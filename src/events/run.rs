@@ -161,15 +161,19 @@ impl RunEvents {
         }
     }
 
+    /// `row` as the journal has it: passwords of secure documents are rows after those of the plan.
     fn of_row(&self, kind: Kind, at: Timestamp, row: u32, occasion: &[&str]) -> Event {
         let number = row.to_string();
         let of = [&[self.campaign.as_str(), &self.run, &number], occasion].concat();
+        let is_password = row >= self.plan.len();
+        let row = if is_password { row - self.plan.len() } else { row };
         Event {
             campaign: Some(self.campaign.clone()),
             run: Some(self.run.clone()),
             row: Some(row),
             notification: Some(format!("{}.{row}", self.run)),
             recipient: (row < self.plan.len()).then(|| self.plan.address(row).to_string()),
+            is_password,
             is_seed: self.seeds.contains(&row),
             ..Event::new(kind, at, &of)
         }

@@ -23,8 +23,7 @@ impl Workspace {
             strictest.burst_percent = strictest.burst_percent.min(campaign.capacity.burst_percent);
             for row in ResultFiles::open(&run.dir().results())?.rows(&Column::OF_TRANSMISSIONS) {
                 let row = row?;
-                let cost = campaign.capacity.cost(row.bytes.map_or(0, u64::from));
-                attempts.extend(row.transmissions().map(|at| (at, cost)));
+                attempts.extend(row.transmissions().map(|(at, bytes)| (at, campaign.capacity.cost(bytes))));
             }
         }
         let audits = accounts.into_iter().map(|(account, (capacity, mut attempts))| {

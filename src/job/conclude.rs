@@ -77,6 +77,7 @@ fn conclude(
         let summary = run::write_results(&dir, &journal, &manifest, false, &not_attempted(&manifest, false))?;
         manifest.outcomes =
             summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
+        manifest.passwords_failed = summary.passwords_failed();
         results = Some(summary);
         reputation::keep(workspace, &dir, &manifest);
     }
@@ -102,7 +103,7 @@ impl Outcome {
             Disposition::RenderFailed,
             Disposition::Infected,
         ];
-        let refused: u64 = refused.into_iter().map(of).sum();
+        let refused: u64 = refused.into_iter().map(of).sum::<u64>() + manifest.passwords_failed;
         let accepted = of(Disposition::Accepted);
         let served = accepted + of(Disposition::AlreadySent);
         let is_enough = refused as f64 * 100.0 <= fail_above.0 * (accepted + refused) as f64;

@@ -297,6 +297,16 @@ pub(crate) enum SecretError {
         #[source]
         source: io::Error,
     },
+    /// It can be guessed.
+    #[error("{what} has {bytes} bytes, and needs at least {least}")]
+    TooShort {
+        /// Whose secret it is.
+        what: &'static str,
+        /// Its bytes.
+        bytes: usize,
+        /// The least that it may have.
+        least: usize,
+    },
     /// The one in the state directory can't be read or made.
     #[error("can't read or create the secret of the tokens")]
     Own {
@@ -312,7 +322,7 @@ impl SecretError {
     /// The file.
     pub(crate) fn place(&self) -> Option<String> {
         match self {
-            Self::NotSet { .. } => None,
+            Self::NotSet { .. } | Self::TooShort { .. } => None,
             Self::Read { path, .. } | Self::Own { path, .. } => Some(path.display().to_string()),
         }
     }
@@ -321,6 +331,7 @@ impl SecretError {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotSet { hint, .. } => Some(hint),
+            Self::TooShort { .. } => Some("`openssl rand -base64 33` makes a good one"),
             Self::Read { .. } | Self::Own { .. } => None,
         }
     }
@@ -377,6 +388,12 @@ pub(crate) enum SetupError {
     /// The embedded receiver.
     #[error("can't start the sandbox")]
     Sandbox(#[source] io::Error),
+    /// More rows than passwords can be numbered for.
+    #[error("{rows} rows are too many for secure documents")]
+    TooManyPasswords {
+        /// The plan's rows.
+        rows: u32,
+    },
     /// A thread.
     #[error("can't start the {name}'s thread")]
     Thread {
@@ -415,6 +432,7 @@ impl SetupError {
             | Self::Temporary(_)
             | Self::Stdin(_)
             | Self::StdinIsTerminal
+            | Self::TooManyPasswords { .. }
             | Self::Unpaced => None,
         }
     }
@@ -425,6 +443,7 @@ impl SetupError {
             Self::Ehlo(_) => Some("use this machine's host name"),
             Self::ReturnPath { .. } => Some("shorten its local part, or set `verp = false`"),
             Self::Unpaced => Some("add `--sandbox` to rehearse"),
+            Self::TooManyPasswords { .. } => Some("split the list"),
             Self::Stdin(_) => Some("`TMPDIR` names the folder for it; the run keeps a copy"),
             Self::StdinIsTerminal => Some("send it there: `cat list.csv | mailrun send --list - CAMPAIGN`"),
             Self::Tls(_) | Self::Sign(_) | Self::Sandbox(_) | Self::Thread { .. } | Self::Temporary(_) => {

@@ -279,6 +279,7 @@ fn differences(
         ("target-group", "`[target-group]`"),
         ("template", "`[template]`"),
         ("unsubscribe", "`[unsubscribe]`"),
+        ("secure-documents", "`[secure-documents]`"),
     ];
     found.extend(settings.iter().filter(|(key, _)| then[*key] != now[*key]).map(|(_, what)| *what));
     found

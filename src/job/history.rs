@@ -157,9 +157,14 @@ pub(crate) fn histories(
 ) -> Result<(), JobError> {
     let plan = manifest.open_plan(&dir.plan())?;
     let state = workspace.state()?;
-    let journal = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
-    let mut attempts =
-        Attempts { journal, rows_at_once: asked.rows_at_once(), rows: 0..0, found: Vec::new() };
+    let attempts_from = |first: u32| -> Result<Attempts, JobError> {
+        let journal = state.has_journal(dir).then(|| state.read_journal(dir)).transpose()?;
+        Ok(Attempts { journal, rows_at_once: asked.rows_at_once(), first, rows: 0..0, found: Vec::new() })
+    };
+    let mut attempts = attempts_from(0)?;
+    // Passwords are rows of the journal after those of the plan.
+    let has_passwords = manifest.campaign.secure_documents.is_some();
+    let mut passwords = has_passwords.then(|| attempts_from(plan.len())).transpose()?;
     let (run, received) = (manifest.run_id.as_str(), manifest.planned.unwrap_or(manifest.created));
     let shown = |file: usize| manifest.shown(file);
     let came_back = came_back(workspace, manifest)?;
@@ -172,7 +177,10 @@ pub(crate) fn histories(
                 let (file, row) = plan.place(index);
                 let mut steps = vec![Step { code: "CAAS_RECEIVED", text: "planned".into(), at: received }];
                 let rows = index..index.saturating_add(attempts.rows_at_once).min(plan.len());
-                add_steps(&mut steps, attempts.of(index, rows)?);
+                add_steps(&mut steps, attempts.of(index, rows.clone())?, "");
+                if let Some(passwords) = &mut passwords {
+                    add_steps(&mut steps, passwords.of(index, rows)?, "password: ");
+                }
                 steps.extend(came_back.get(&index).into_iter().flatten().map(step));
                 History {
                     notification: of_planned(run, index),
@@ -255,6 +263,8 @@ fn step(logged: &Logged) -> Step {
 struct Attempts {
     journal: Option<Reader>,
     rows_at_once: u32,
+    /// The number of row 0 in the journal.
+    first: u32,
     /// The rows whose attempts are in `found`.
     rows: Range<u32>,
     found: Vec<Vec<Attempt>>,
@@ -265,7 +275,7 @@ impl Attempts {
     fn of(&mut self, index: u32, rows: Range<u32>) -> Result<&[Attempt], JobError> {
         let Some(journal) = &self.journal else { return Ok(&[]) };
         if !self.rows.contains(&index) {
-            self.found = journal.attempts(rows.clone())?;
+            self.found = journal.attempts(self.first + rows.start..self.first + rows.end)?;
             self.rows = rows;
         }
         Ok(&self.found[(index - self.rows.start) as usize])
@@ -295,13 +305,15 @@ fn ended(disposition: Disposition) -> &'static str {
 }
 
 /// What attempts amount to: handed to the channel, accepted by it or not, and how that ended.
-fn add_steps(steps: &mut Vec<Step>, attempts: &[Attempt]) {
+/// `which` mail they are of comes before each text.
+fn add_steps(steps: &mut Vec<Step>, attempts: &[Attempt], which: &str) {
+    let step = |code, text: String, at| Step { code, text: format!("{which}{text}"), at };
     // A row that is given up without another attempt ends for the reason of the last one.
     let mut last = String::new();
     for attempt in attempts {
         if let Some(intent) = &attempt.intent {
             let text = format!("attempt {}, message {}", intent.attempt, intent.message_id);
-            steps.push(Step { code: "CAAS_SENT", text, at: intent.at });
+            steps.push(step("CAAS_SENT", text, intent.at));
         }
         let Some(outcome) = &attempt.outcome else { continue };
         let why = match (&outcome.reply, &outcome.detail) {
@@ -314,7 +326,7 @@ fn add_steps(steps: &mut Vec<Step>, attempts: &[Attempt]) {
                 if disposition == Disposition::Accepted {
                     let started = outcome.last_attempt_at.unwrap_or(outcome.at);
                     let text = "handed to the next hop".into();
-                    steps.push(Step { code: "CH_RECEIVED", text, at: started });
+                    steps.push(step("CH_RECEIVED", text, started));
                 }
                 (ended(disposition), format!("{disposition}: {why}"))
             }
@@ -323,7 +335,7 @@ fn add_steps(steps: &mut Vec<Step>, attempts: &[Attempt]) {
             Verdict::Copy { .. } => continue,
             Verdict::Withdrawn => ("CAAS_RECEIVED", "not started, waiting again".into()),
         };
-        steps.push(Step { code, text, at: outcome.at });
+        steps.push(step(code, text, outcome.at));
         last = why;
     }
 }

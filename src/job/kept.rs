@@ -15,7 +15,7 @@ use super::error::{JobError, WorkspaceError};
 use super::frozen_run::FrozenRun;
 use super::open::Job;
 use super::recover_error::RecoverError;
-use super::secret::token_secret;
+use super::secret::{document_secret, token_secret};
 use super::workspace::Workspace;
 use crate::campaign::Campaign;
 use crate::compose::{Composer, RunFacts};
@@ -103,8 +103,9 @@ impl Workspace {
     /// What composes the messages of a run again, exactly as they were.
     pub(super) fn kept_composer(&self, kept: &Campaign, manifest: &Manifest) -> Result<Composer, JobError> {
         let token_secret = token_secret(self, kept.unsubscribe.as_ref())?;
+        let document_secret = document_secret(kept.secure_documents.as_ref())?;
         let run_id = manifest.run_id.to_string();
-        Ok(Composer::new(kept, RunFacts { run_id, token_secret, is_test: false })?)
+        Ok(Composer::new(kept, RunFacts { run_id, token_secret, document_secret, is_test: false })?)
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use super::error::{JobError, SenderRefused, SetupError};
 use super::refused_starts::Start;
-use super::secret::{smime_password, token_secret};
+use super::secret::{document_secret, smime_password, token_secret};
 use super::stdin::Spool;
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::{Campaign, CampaignError, Choice, Dkim, NotRegistered, Parameters, RouteKind, Senders};
-use crate::compose::{Composer, ReturnPaths, RunFacts};
+use crate::compose::{Composer, ReturnPaths, RunFacts, mark_of_secret};
 use crate::dkim::Signer;
 use crate::kit::nearest::nearest;
 use crate::objects;
@@ -31,6 +31,8 @@ pub(crate) struct Job<'w> {
     campaign: Campaign,
     /// The secret of the tokens.
     secret: Vec<u8>,
+    /// The secret of the passwords of secure documents.
+    document_secret: Vec<u8>,
     /// The templates, for no run yet.
     templates: Composer,
     /// What judges messages before they leave.
@@ -104,8 +106,9 @@ impl<'w> Job<'w> {
     pub(crate) fn open(workspace: &'w Workspace, mut campaign: Campaign) -> Result<Self, JobError> {
         let stdin = Spool::of(&mut campaign.target_group)?;
         let secret = token_secret(workspace, campaign.unsubscribe.as_ref())?;
+        let document_secret = document_secret(campaign.secure_documents.as_ref())?;
         Self::check_files(&campaign)?;
-        let templates = compose(&campaign, "check", &secret, false)?;
+        let templates = compose(&campaign, "check", (&secret, &document_secret), false)?;
         let signer = Signer::load(&campaign.dkim)?.over(smime(workspace, &campaign)?);
         // A key that only signs rehearsals may belong to anybody, as in the repository's own
         // example.
@@ -123,6 +126,7 @@ impl<'w> Job<'w> {
             columns,
             campaign,
             secret,
+            document_secret,
             apart: None,
             group: OnceLock::new(),
             stdin,
@@ -255,13 +259,24 @@ impl<'w> Job<'w> {
         let variants = || campaign.variants.0.values();
         let texts = chosen(&template.text).into_iter().chain(variants().flat_map(|own| chosen(&own.text)));
         let htmls = chosen(&template.html).into_iter().chain(variants().flat_map(|own| chosen(&own.html)));
+        let secure = || campaign.secure_documents.iter();
         let images = template.inline.iter().map(|image| image.file.clone());
         let files = (texts.map(|file| ("template.text", "template", file)))
             .chain(htmls.map(|file| ("template.html", "template", file)))
             .chain(
                 template.attachments.iter().map(|file| ("template.attachments", "attachment", file.clone())),
             )
-            .chain(images.map(|file| ("template.inline.file", "inline image", file)));
+            .chain(images.map(|file| ("template.inline.file", "inline image", file)))
+            .chain(secure().flat_map(|secure| {
+                let text = secure.text.iter().flat_map(Choice::all);
+                let html = secure.html.iter().flat_map(Choice::all);
+                let attachments = secure.attachments.iter();
+                (text.map(|file| ("secure-documents.text", "template", file.clone())))
+                    .chain(html.map(|file| ("secure-documents.html", "template", file.clone())))
+                    .chain(
+                        attachments.map(|file| ("secure-documents.attachments", "attachment", file.clone())),
+                    )
+            }));
         for (key, what, file) in files {
             let missing = std::fs::metadata(&file).is_err_and(|error| error.kind() == ErrorKind::NotFound);
             if missing {
@@ -309,7 +324,7 @@ impl<'w> Job<'w> {
     /// recipient.
     pub(crate) fn composer(&self, run_id: &RunId, is_test: bool) -> Result<Composer, JobError> {
         self.check_attachment_folder()?;
-        compose(&self.campaign, run_id.as_str(), &self.secret, is_test)
+        compose(&self.campaign, run_id.as_str(), (&self.secret, &self.document_secret), is_test)
     }
 
     /// The files that messages are made of, with their hashes.
@@ -324,14 +339,23 @@ impl<'w> Job<'w> {
             let own = variants().filter_map(|variant| variant.html.as_ref());
             template.html.iter().chain(own).flat_map(Choice::all)
         };
+        let secure = || self.campaign.secure_documents.iter();
         let role = |path: &PathBuf| match path {
             path if texts().any(|text| text == path) => "text",
             path if htmls().any(|html| html == path) => "html",
             path if template.attachments.contains(path) => "attachment",
+            path if secure().any(|secure| secure.attachments.contains(path)) => "document",
+            path if secure().any(|secure| secure.templates().any(|own| own == path)) => "password",
             path if template.inline.iter().any(|inline| inline.file == *path) => "inline",
             _ => "partial",
         };
-        self.templates.files().iter().map(|path| Ok(Content::of(role(path), path)?)).collect()
+        let files = self.templates.files().iter();
+        let mut contents: Vec<Content> =
+            files.map(|path| Content::of(role(path), path)).collect::<Result<_, _>>()?;
+        if self.campaign.secure_documents.is_some() {
+            contents.push(Content::of_secret(mark_of_secret(&self.document_secret)));
+        }
+        Ok(contents)
     }
 }
 
@@ -366,7 +390,13 @@ fn smime(workspace: &Workspace, campaign: &Campaign) -> Result<Option<smime::Sig
     Ok(Some(smime::Signer::load(smime, smime_password(smime)?.as_deref())?))
 }
 
-fn compose(campaign: &Campaign, run_id: &str, secret: &[u8], is_test: bool) -> Result<Composer, JobError> {
-    let facts = RunFacts { run_id: run_id.to_owned(), token_secret: secret.to_vec(), is_test };
+fn compose(
+    campaign: &Campaign,
+    run_id: &str,
+    (tokens, documents): (&[u8], &[u8]),
+    is_test: bool,
+) -> Result<Composer, JobError> {
+    let (token_secret, document_secret) = (tokens.to_vec(), documents.to_vec());
+    let facts = RunFacts { run_id: run_id.to_owned(), token_secret, document_secret, is_test };
     Ok(Composer::new(campaign, facts)?)
 }

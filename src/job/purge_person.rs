@@ -115,6 +115,7 @@ impl Workspace {
             run_id: manifest.run_id.to_string(),
             plan_rows: u32::try_from(plan.rows).expect("a plan has fewer than 2^32 rows"),
             plan_hash: plan.hash.clone(),
+            has_passwords: manifest.campaign.secure_documents.is_some(),
         };
         (manifest.plan, manifest.screened) = (Some(plan), Some(screened));
         if let Some(to) = &mut manifest.options.to {
@@ -124,7 +125,7 @@ impl Workspace {
         let state = self.state()?;
         {
             let mut journal = state.create_journal(&new, &key, Durability::ProcessCrash)?;
-            let is_meant = |row: u32| rows.binary_search(&row).is_ok();
+            let is_meant = |row: u32| rows.binary_search(&key.row_of_plan(row)).is_ok();
             let before = state.read_journal(old)?;
             before.copy_without(&mut journal, &is_meant, &|text| person.is_named(text))?;
         }

@@ -44,9 +44,8 @@ impl Workspace {
         let mut used: BTreeMap<Timestamp, u64> = BTreeMap::new();
         for row in files.rows(&Column::OF_TRANSMISSIONS) {
             let row = row?;
-            let cost = capacity.cost(row.bytes.map_or(0, u64::from));
-            for at in row.transmissions() {
-                *used.entry(at.slot()).or_default() += cost;
+            for (at, bytes) in row.transmissions() {
+                *used.entry(at.slot()).or_default() += capacity.cost(bytes);
             }
         }
         let slots = used.into_iter().map(|(start, used)| Slot { start, used }).collect();

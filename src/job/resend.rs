@@ -52,6 +52,7 @@ impl Resend {
         campaign.template = kept.template;
         campaign.variants = kept.variants;
         campaign.unsubscribe = kept.unsubscribe;
+        campaign.secure_documents = kept.secure_documents;
         Ok(campaign)
     }
 

@@ -13,7 +13,9 @@ use crate::campaign::Campaign;
 use crate::journal::RowState;
 use crate::mail::Disposition;
 use crate::plan;
-use crate::run_dir::{Lease, Manifest, RetryOf, RunDir, RunOptions, RunState, StoredRun, run_id};
+use crate::run_dir::{
+    Content, Lease, Manifest, PasswordOf, RetryOf, RunDir, RunOptions, RunState, StoredRun, run_id,
+};
 use crate::screen::Counts;
 use crate::suppression::Watch;
 
@@ -61,7 +63,8 @@ impl RetrySelection {
         Workspace::is_rehearsal(&self.from)
     }
 
-    /// The numbers of the rows.
+    /// The numbers of the rows, in order; of those whose documents were accepted only the password
+    /// is left.
     fn rows(&self, workspace: &Workspace) -> Result<Vec<u32>, JobError> {
         check_started(workspace, &self.from, &self.before)?;
         let states = workspace.state()?.read_journal(self.from.dir())?.states()?;
@@ -73,11 +76,35 @@ impl RetrySelection {
         let seeds = self.before.seed_rows();
         let plan = self.before.open_plan(&self.from.dir().plan())?;
         let is_anybody = |row: u32| !seeds.contains(&row) && !plan.is_purged(row);
-        let wanted = states
-            .iter()
-            .filter(|(row, state)| self.dispositions.contains(&ended(*state)) && is_anybody(*row));
+        let elsewhere = self.before.documents_elsewhere();
+        let is_wanted = |row: u32, state: RowState| {
+            let has_documents =
+                state == RowState::Final(Disposition::Accepted) || elsewhere.contains_key(&row);
+            match states.password(row).filter(|_| has_documents) {
+                Some(password) => self.dispositions.contains(&ended(password)),
+                None => self.dispositions.contains(&ended(state)),
+            }
+        };
+        let wanted = states.iter().filter(|(row, state)| is_wanted(*row, *state) && is_anybody(*row));
         let rows: Vec<u32> = wanted.map(|(row, _)| row).collect();
         if rows.is_empty() { Err(RetryError::NoRows(self.from.dir().name()).into()) } else { Ok(rows) }
+    }
+
+    /// Those of `rows` of which only the password is left, as rows of the new run.
+    fn passwords(&self, workspace: &Workspace, rows: &[u32]) -> Result<Vec<PasswordOf>, JobError> {
+        let states = workspace.state()?.read_journal(self.from.dir())?.states()?;
+        let elsewhere = self.before.documents_elsewhere();
+        let resent = self.before.options.retry.as_ref().and_then(|retry| Some((&retry.run_id, retry.row?)));
+        let passwords = (0..).zip(rows).filter_map(|(row, before)| {
+            let (run_id, number) = match (elsewhere.get(before), resent) {
+                (Some((run, number)), _) => (run.clone(), *number),
+                _ if states.state(*before) != RowState::Final(Disposition::Accepted) => return None,
+                (None, Some((run, number))) => (run.to_string(), number + before),
+                (None, None) => (self.before.run_id.to_string(), *before),
+            };
+            Some(PasswordOf { row, run_id, number })
+        });
+        Ok(passwords.collect())
     }
 
     fn options(&self) -> RunOptions {
@@ -172,6 +199,11 @@ impl Job<'_> {
     ) -> Result<Manifest, JobError> {
         let rows = retry.rows(self.workspace)?;
         lease.discard_plan()?;
+        manifest.passwords = retry.passwords(self.workspace, &rows)?;
+        let secret = |contents: &[Content]| contents.iter().find(|content| content.is_secret()).cloned();
+        if !manifest.passwords.is_empty() && secret(&manifest.contents) != secret(&retry.before.contents) {
+            return Err(RetryError::OtherSecret(retry.from.dir().name()).into());
+        }
         let before = retry.before.open_plan(&retry.from.dir().plan())?;
         // Each run has its copies for seed addresses.
         let seeds = retry.before.seed_rows();

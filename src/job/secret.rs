@@ -9,7 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::error::{JobError, SecretError};
 use super::workspace::Workspace;
-use crate::campaign::{Relay, Smime, Unsubscribe};
+use crate::campaign::{Relay, SecureDocuments, Smime, Unsubscribe};
 use crate::feedback::mailbox::Mailbox;
 use crate::kit::file;
 use crate::smtp::Password;
@@ -18,6 +18,8 @@ use crate::smtp::Password;
 const TOKEN_KEY: &str = "token.key";
 /// Its length.
 const TOKEN_KEY_BYTES: usize = 32;
+/// The least bytes of the secret that documents' passwords are made from.
+const LEAST_DOCUMENT_SECRET: usize = 16;
 
 /// The secret of unsubscribe tokens and return paths: as the campaign names it, or one in the state
 /// directory.
@@ -40,6 +42,23 @@ pub(super) fn token_secret(
     }
     let path = workspace.state_dir()?.join(TOKEN_KEY);
     Ok(own_secret(&path).map_err(|source| SecretError::Own { path, source })?)
+}
+
+/// The secret of the passwords of secure documents; empty without such documents. There is none by
+/// default: documents that are kept for years must be opened with passwords that can be made again.
+pub(super) fn document_secret(secure: Option<&SecureDocuments>) -> Result<Vec<u8>, SecretError> {
+    let Some(secure) = secure else { return Ok(Vec::new()) };
+    let hint = "it holds the secret of the documents' passwords";
+    let named = (&secure.secret_env, &secure.secret_file);
+    let secret = secret(named, hint, "the secret of the documents' passwords")?.into_bytes();
+    if secret.len() < LEAST_DOCUMENT_SECRET {
+        return Err(SecretError::TooShort {
+            what: "the secret of the documents' passwords",
+            bytes: secret.len(),
+            least: LEAST_DOCUMENT_SECRET,
+        });
+    }
+    Ok(secret)
 }
 
 /// The secret in the file at `path`, created if it does not exist: readable only by its owner,

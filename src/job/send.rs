@@ -12,7 +12,8 @@ use super::resources::Resources;
 use super::send_options::SendOptions;
 use super::unsent::Unsent;
 use crate::campaign::RouteKind;
-use crate::journal::{InDoubt, Journal, RunKey};
+use crate::journal::{InDoubt, Journal, RowState, RunKey, States};
+use crate::mail::Disposition;
 use crate::run::{self, Phase, Shutdown, Snapshot};
 use crate::run_dir::StopReason;
 
@@ -72,7 +73,11 @@ impl Job<'_> {
             run_id: run.id().to_string(),
             plan_rows: run.plan.len(),
             plan_hash: run.plan.hash().to_owned(),
+            has_passwords: self.campaign().secure_documents.is_some(),
         };
+        if key.has_passwords && key.plan_rows > u32::MAX / 2 {
+            return Err(SetupError::TooManyPasswords { rows: key.plan_rows }.into());
+        }
         let (state, durability) = (self.workspace.state()?, self.campaign().journal.durability);
         // Once a run has begun its journal must exist: without it everybody would get the message
         // again.
@@ -88,13 +93,33 @@ impl Job<'_> {
         if !open.is_empty() {
             self.workspace.observer().notice(&Notice::InDoubt { rows: open.len() as u64, in_doubt });
         }
+        self.leave_documents(run, &mut journal, &mut states)?;
         self.claim(run, &mut journal, &mut states)?;
-        let unsent = Unsent::of(&self.schedule(), &journal, &states, now)?;
+        let elsewhere = run.manifest.documents_elsewhere();
+        let unsent = Unsent::of(&self.schedule(), &journal, &states, &elsewhere, now)?;
         if run.has_begun() {
             let of = u64::from(run.plan.len());
             self.workspace.observer().notice(&Notice::Resuming { done: unsent.earlier.done, of });
         }
         Ok((journal, unsent))
+    }
+
+    /// Ends the rows whose documents another run has sent: only their passwords are left.
+    fn leave_documents(
+        &self,
+        run: &FrozenRun,
+        journal: &mut Journal,
+        states: &mut States,
+    ) -> Result<(), JobError> {
+        let elsewhere = &run.manifest.passwords;
+        let left = elsewhere.iter().filter(|password| states.state(password.row) == RowState::Untouched);
+        let rows: Vec<u32> = left.map(|password| password.row).collect();
+        if let Some(first) = elsewhere.first() {
+            let why = format!("run `{}` sent its documents; this one sends the password", first.run_id);
+            let now = self.workspace.clock().now();
+            journal.end_rows(&rows, states, Disposition::AlreadySent, &why, now)?;
+        }
+        Ok(())
     }
 
     /// Passes snapshots to the observer and to the file that `status` reads.

@@ -17,7 +17,9 @@ use crate::kit::text::{counted, grouped};
 use crate::pacing::{Agreement, Holder, LedgerThread, Pacer};
 use crate::preflight::finish_time::Held;
 use crate::route::{Classifier, Schedule};
-use crate::run::{self, Breaker, Dispatcher, MOST_IN_PREPARATION, Preparer, Scanning, Settings, Suppressor};
+use crate::run::{
+    self, Breaker, Dispatcher, MOST_IN_PREPARATION, Passwords, Preparer, Scanning, Settings, Suppressor,
+};
 use crate::run_dir::StopReason;
 use crate::suppression::{NewEntry, Reason, Scope, Suppressions, Term, Watch};
 
@@ -34,11 +36,14 @@ impl Job<'_> {
         let clock = self.workspace.clock().clone();
         let (pacer, ledger) = self.pacer(run, options)?;
         let earlier = unsent.earlier;
-        let (lanes, directory) = unsent.place(&resources.next_hops, |row| run.plan.domain(row), clock.now());
+        let (rows, passwords) = (run.plan.len(), unsent.passwords);
+        let domain = |row: u32| run.plan.domain(row.checked_sub(rows).unwrap_or(row));
+        let (lanes, directory) = unsent.place(&resources.next_hops, domain, clock.now());
         let dispatcher = Dispatcher::new(run::Parts {
             settings: self.settings(run, options),
             lanes,
             directory,
+            passwords,
             sources: run::Sources::new(&resources.allowances.limits, clock.now()),
             pacer,
             classifier: Classifier::new(self.campaign().reply.clone())?,
@@ -74,6 +79,7 @@ impl Job<'_> {
             drain: Duration::from_secs(campaign.delivery.drain_seconds),
             per_second: (!options.unpaced).then(|| campaign.capacity.per_hour as f64 / 3_600.0),
             one_text: self.has_one_text(run),
+            passwords: campaign.secure_documents.is_some().then(|| run.plan.len()),
         }
     }
 
@@ -148,6 +154,11 @@ impl Job<'_> {
                 // Their links unsubscribe nobody.
                 rows => Some((rows, self.composer(run.id(), true)?)),
             },
+            passwords: self
+                .campaign()
+                .secure_documents
+                .is_some()
+                .then(|| Passwords { first: run.plan.len(), elsewhere: run.manifest.documents_elsewhere() }),
             scanning: self.scanning()?,
             clock: self.workspace.clock().clone(),
         })

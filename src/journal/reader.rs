@@ -157,6 +157,7 @@ pub(super) fn compare(store: &Store, found: &RunKey, expected: &RunKey) -> Resul
     for (field, found, expected) in [
         ("run id", found.run_id.clone(), expected.run_id.clone()),
         ("plan rows", rows(found), rows(expected)),
+        ("passwords", found.has_passwords.to_string(), expected.has_passwords.to_string()),
         ("plan hash", found.plan_hash.clone(), expected.plan_hash.clone()),
     ] {
         if found != expected {

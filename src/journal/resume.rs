@@ -53,8 +53,9 @@ impl Journal {
         match choice {
             InDoubt::Keep => {}
             InDoubt::Resend => {
-                for (row, _) in
-                    states.iter().filter(|(_, state)| *state == RowState::Final(Disposition::InDoubt))
+                for (row, _) in states
+                    .with_passwords()
+                    .filter(|(_, state)| *state == RowState::Final(Disposition::InDoubt))
                 {
                     outcomes.extend(details.outcome(states, row)?);
                 }

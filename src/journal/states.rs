@@ -132,7 +132,7 @@ impl States {
     /// The states of a journal without records.
     pub(super) fn empty(run: RunKey) -> Self {
         Self {
-            rows: vec![0; run.plan_rows as usize],
+            rows: vec![0; run.journal_rows() as usize],
             open: FxHashMap::default(),
             between: Vec::new(),
             copies: FxHashMap::default(),
@@ -156,9 +156,19 @@ impl States {
         }
     }
 
-    /// The states of all rows in row order.
+    /// The state of the mail with the password of plan row `row`, where rows have one.
+    pub fn password(&self, row: u32) -> Option<RowState> {
+        self.run.password_of(row).map(|password| self.state(password))
+    }
+
+    /// The states of all rows of the plan in row order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, RowState)> + '_ {
         (0..self.run.plan_rows).map(|row| (row, self.state(row)))
+    }
+
+    /// The same with the mails with passwords.
+    pub(super) fn with_passwords(&self) -> impl Iterator<Item = (u32, RowState)> + '_ {
+        (0..self.run.journal_rows()).map(|row| (row, self.state(row)))
     }
 
     /// How many intents have no outcome.
@@ -252,7 +262,7 @@ impl States {
         for (index, raw) in Records::new(records).enumerate() {
             let raw = raw?;
             let head = raw.head()?;
-            if index >= MOST_RECORDS || head.row >= self.run.plan_rows {
+            if index >= MOST_RECORDS || head.row >= self.run.journal_rows() {
                 return Err(raw.bad());
             }
             self.apply_one(head, Place { group, index: index as u16 }, raw)?;
@@ -331,10 +341,11 @@ fn describe(error: &StoreError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::testing::run_of;
 
     #[test]
     fn a_row_takes_eight_bytes() {
-        let run = RunKey { run_id: "spring".into(), plan_rows: 1_000, plan_hash: "c0ffee".into() };
+        let run = RunKey { run_id: "spring".into(), ..run_of(1_000) };
         let states = States::empty(run);
         assert_eq!(size_of_val(states.rows.as_slice()), 8 * 1_000);
         let place = Place { group: (1 << 48) - 1, index: MOST_RECORDS as u16 - 1 };

@@ -14,6 +14,27 @@ pub struct RunKey {
     pub plan_rows: u32,
     /// The plan's hash, as text.
     pub plan_hash: String,
+    /// Each row has a second mail, with a password. The journal keeps those mails as rows of their
+    /// own, after those of the plan.
+    pub has_passwords: bool,
+}
+
+impl RunKey {
+    /// How many rows the journal keeps: those of the plan, and of their passwords.
+    pub fn journal_rows(&self) -> u32 {
+        if self.has_passwords { self.plan_rows * 2 } else { self.plan_rows }
+    }
+
+    /// The number in the journal of the mail with the password of a row of the plan, where it has
+    /// one.
+    pub fn password_of(&self, row: u32) -> Option<u32> {
+        self.has_passwords.then(|| self.plan_rows + row)
+    }
+
+    /// The row of the plan that the journal's `row` is about.
+    pub fn row_of_plan(&self, row: u32) -> u32 {
+        if row < self.plan_rows { row } else { row - self.plan_rows }
+    }
 }
 
 /// What one commit writes: records that become durable together, or not at all.

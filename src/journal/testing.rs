@@ -14,7 +14,7 @@ pub(crate) const GROUP_RECORDS: usize = super::writer::GROUP_RECORDS;
 
 /// The run of a plan with so many rows.
 pub(crate) fn run_of(plan_rows: u32) -> RunKey {
-    RunKey { run_id: "spring-4f2a".into(), plan_rows, plan_hash: "c0ffee".into() }
+    RunKey { run_id: "spring-4f2a".into(), plan_rows, plan_hash: "c0ffee".into(), has_passwords: false }
 }
 
 /// A writer whose durable messages and errors come out of channels. A message is its row.

@@ -201,6 +201,8 @@ texts! {
     Disposition, false, |builder: &mut StringBuilder, word: &Self| builder.append_value(word.as_str()),
         Disposition::NotAttempted,
         |column, at| Ok(parsed(column, at)?.unwrap_or_else(Self::absent));
+    Option<Disposition>, true,
+        |builder: &mut StringBuilder, word: &Self| builder.append_option(word.map(|word| word.as_str())), None, parsed;
     Option<Class>, true,
         |builder: &mut StringBuilder, word: &Self| builder.append_option(word.map(|word| word.as_str())), None, parsed;
     Option<EnhancedStatus>, true, append_shown, None, parsed;

@@ -84,11 +84,18 @@ columns! { <'a>
     /// shared a message have one copy, which is in the first that was
     /// accepted.
     ArchiveAttemptsAt, archive_attempts_at: Vec<Timestamp>, PLAIN.late();
+    /// What became of the mail with the password of secure documents; null without one.
+    PasswordDisposition, password_disposition: Option<Disposition>, text(4).late();
+    /// The last reply to that mail, as `250 2.0.0 queued`, or why there is none.
+    PasswordReply, password_reply: Option<Cow<'a, str>>, text(4).distinct().late();
+    /// When each transmission of that mail started: they count against the capacity too.
+    PasswordAttemptsAt, password_attempts_at: Vec<Timestamp>, PLAIN.distinct().late();
 }
 
 impl Column {
     /// What tells when messages were sent, and what each counts as.
-    pub(crate) const OF_TRANSMISSIONS: [Self; 3] = [Self::AttemptsAt, Self::ArchiveAttemptsAt, Self::Bytes];
+    pub(crate) const OF_TRANSMISSIONS: [Self; 4] =
+        [Self::AttemptsAt, Self::ArchiveAttemptsAt, Self::PasswordAttemptsAt, Self::Bytes];
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

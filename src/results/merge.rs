@@ -1,6 +1,7 @@
 //! Merges plan and journal, row by row in input order.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Options {
     pub ids: DataType,
     /// Columns of the target group that are passed through.
     pub passed: Vec<Field>,
+    /// The rows whose documents another run has sent, and whose password this one sends.
+    pub passwords: HashSet<u32>,
     /// The variant of a letter that an address gets.
     pub variant_of: Option<Campaign>,
 }
@@ -64,6 +67,7 @@ impl Default for Options {
             seeds: 0..0,
             ids: DataType::Utf8,
             passed: Vec::new(),
+            passwords: HashSet::new(),
             variant_of: None,
         }
     }
@@ -205,7 +209,39 @@ impl<'a> Results<'a> {
             }
             RowState::Unknown => (Disposition::InDoubt, Some(Cow::Owned(unknown(states)))),
         };
+        self.fill_password(&mut row, index)?;
         self.put(&row, cells)
+    }
+
+    /// What became of the mail with the password, where the row has one.
+    fn fill_password(&mut self, row: &mut ResultRow<'_>, index: u32) -> Result<(), ResultsError> {
+        let Known { states, details } = &mut self.known;
+        let Some(password) = states.run.password_of(index) else { return Ok(()) };
+        let state = states.state(password);
+        let is_due = row.disposition == Disposition::Accepted || self.options.passwords.contains(&index);
+        if state == RowState::Untouched && !is_due {
+            return Ok(());
+        }
+        let outcome = details.outcome(states, password)?;
+        let mut own = ResultRow::absent();
+        if let Some(outcome) = &outcome {
+            fill_from_outcome(&mut own, outcome, details.between(states, password, outcome.attempt));
+            let reply = outcome.reply.as_ref().map(ToString::to_string);
+            row.password_reply = reply.or(outcome.detail.clone()).map(Cow::Owned);
+        }
+        let intent = details.open_intent(states, password)?;
+        if let Some(intent) = &intent {
+            own.attempts_at.push(intent.at);
+            row.password_reply = None;
+        }
+        row.password_attempts_at = own.attempts_at;
+        row.password_disposition = Some(match state {
+            RowState::Final(disposition) => disposition,
+            RowState::Untouched => Disposition::NotAttempted,
+            RowState::Pending => Disposition::Deferred,
+            RowState::Open | RowState::Unknown => Disposition::InDoubt,
+        });
+        Ok(())
     }
 }
 

@@ -48,6 +48,9 @@ pub struct Summary {
     /// Copies for seed addresses per disposition, where there are any.
     #[serde(serialize_with = "by_word", skip_serializing_if = "Vec::is_empty")]
     pub seeds: Vec<(Disposition, u64)>,
+    /// Mails with passwords of secure documents per disposition, where there are any.
+    #[serde(serialize_with = "by_word", skip_serializing_if = "Vec::is_empty")]
+    pub passwords: Vec<(Disposition, u64)>,
     /// Rows per class, where there are any.
     #[serde(serialize_with = "by_word")]
     pub classes: Vec<(Class, u64)>,
@@ -173,6 +176,12 @@ impl Summary {
         FAILED.into_iter().map(|disposition| self.count(disposition)).sum()
     }
 
+    /// Mails with passwords that were not accepted, or may not have been.
+    pub fn passwords_failed(&self) -> u64 {
+        let failed = self.passwords.iter().filter(|(disposition, _)| *disposition != Disposition::Accepted);
+        failed.map(|(_, count)| count).sum()
+    }
+
     /// The summary of results that were written before.
     pub fn of(files: &ResultFiles) -> Result<Self, ResultsError> {
         let mut counts = Counts::new();
@@ -190,6 +199,7 @@ pub(super) struct Counts {
     rows: u64,
     dispositions: PerDisposition,
     seeds: PerDisposition,
+    passwords: PerDisposition,
     classes: BTreeMap<Class, u64>,
     causes: BTreeMap<Disposition, Causes>,
     /// With their numbers in the whole list.
@@ -212,6 +222,7 @@ impl Counts {
             rows: 0,
             dispositions: [0; Disposition::ALL.len()],
             seeds: [0; Disposition::ALL.len()],
+            passwords: [0; Disposition::ALL.len()],
             classes: BTreeMap::new(),
             causes: BTreeMap::new(),
             failed_last: Vec::new(),
@@ -243,6 +254,9 @@ impl Counts {
         let disposition = row.disposition as usize;
         self.rows += 1;
         self.dispositions[disposition] += 1;
+        if let Some(password) = row.password_disposition {
+            self.passwords[password as usize] += 1;
+        }
         if let Some(class) = row.class {
             *self.classes.entry(class).or_default() += 1;
         }
@@ -293,14 +307,15 @@ impl Counts {
 
     /// What was sent for it.
     fn add_transmissions(&mut self, row: &ResultRow<'_>) {
-        self.attempts += u64::from(row.attempts) + row.archive_attempts_at.len() as u64;
+        let others = row.archive_attempts_at.len() + row.password_attempts_at.len();
+        self.attempts += u64::from(row.attempts) + others as u64;
         self.bytes += u64::from(row.bytes.unwrap_or(0));
         let refused = row.archive.as_ref().is_some_and(|reply| !reply.starts_with('2'));
         self.archive_refused += u64::from(refused && row.disposition == Disposition::Accepted);
         if let Some(latency) = row.latency_us {
             self.latency.saturating_record(latency);
         }
-        for at in row.transmissions() {
+        for (at, _) in row.transmissions() {
             *self.slots.entry(at.slot()).or_default() += 1;
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
             self.last = Some(self.last.map_or(at, |last| last.max(at)));
@@ -316,6 +331,11 @@ impl Counts {
             rows: self.rows,
             dispositions: Disposition::ALL.into_iter().zip(self.dispositions).collect(),
             seeds: Disposition::ALL.into_iter().zip(self.seeds).filter(|(_, count)| *count > 0).collect(),
+            passwords: Disposition::ALL
+                .into_iter()
+                .zip(self.passwords)
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             classes: self.classes.into_iter().collect(),
             variants: self.variants.into_iter().map(variant_count).collect(),
             causes: self.causes.iter().flat_map(|(word, causes)| listed(*word, causes)).collect(),

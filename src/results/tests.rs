@@ -30,7 +30,12 @@ struct Run {
 
 impl Run {
     fn new(rows: u32) -> (Self, Writer<()>) {
-        let key = RunKey { run_id: "spring-4f2a".into(), plan_rows: rows, plan_hash: "c0ffee".into() };
+        let key = RunKey {
+            run_id: "spring-4f2a".into(),
+            plan_rows: rows,
+            plan_hash: "c0ffee".into(),
+            has_passwords: false,
+        };
         let run = Self { folder: tempfile::tempdir().unwrap(), journal: MemoryJournal::new(&key), rows };
         let journal = Journal::new(Box::new(run.journal.clone()), &key).unwrap();
         (run, Writer::spawn(journal, |_| (), |_| (), |error| panic!("{error}")).unwrap())
@@ -223,6 +228,9 @@ fn a_row_tells_all_that_is_known() {
             is_seed: false,
             variant: None,
             archive_attempts_at: vec![],
+            password_disposition: None,
+            password_reply: None,
+            password_attempts_at: Vec::new(),
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));

@@ -43,6 +43,7 @@ pub fn write_results(
         delivered_to: delivered_to(manifest),
         seeds: manifest.seed_rows(),
         ids: plan.id_type().unwrap_or(DataType::Utf8),
+        passwords: manifest.passwords.iter().map(|of| of.row).collect(),
         passed: passed(&plan, &manifest.campaign.results.columns),
         variant_of: (!manifest.campaign.variants.is_empty()).then(|| manifest.campaign.clone()),
         ..Options::default()

@@ -3,6 +3,7 @@
 //!
 //! A worker never blocks on a channel: it has a place for every row that is being prepared.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -50,10 +51,20 @@ pub struct Preparer {
     /// The rows that are copies for seed addresses, and what composes them. They are asked of no
     /// suppression list.
     pub seeds: Option<(Range<u32>, Composer)>,
+    /// The mails with passwords, where rows have some.
+    pub passwords: Option<Passwords>,
     /// Judges each message before it may leave; `None` where the campaign names no scanner.
     pub scanning: Option<Scanning>,
     /// Dates messages and signatures.
     pub clock: Clock,
+}
+
+/// The mails with passwords of secure documents.
+pub struct Passwords {
+    /// The number of the first of them: that of row 0 of the plan.
+    pub first: u32,
+    /// The rows whose documents another run has sent: its id, and their numbers there.
+    pub elsewhere: HashMap<u32, (String, u32)>,
 }
 
 /// A message that is ready once its parts were found clean.
@@ -99,6 +110,7 @@ impl Preparer {
 
     /// The domain that a row's message goes to, in A-labels.
     pub fn domain(&self, row: u32) -> String {
+        let row = self.password_of(row).unwrap_or(row);
         match self.redirect.get(row as usize) {
             Some(address) => address.domain().as_str().to_owned(),
             None => self.plan.domain(row).to_owned(),
@@ -109,8 +121,35 @@ impl Preparer {
     fn prepare_task(&self, task: &Task) -> Result<Unjudged, NotComposed> {
         match &self.archive {
             Some(archive) if task.is_copy => self.prepare_copy(task, archive),
-            Some(_) | None => self.prepare(task.row),
+            Some(_) | None => match self.password_of(task.row) {
+                Some(row) => self.prepare_password(row),
+                None => self.prepare(task.row),
+            },
         }
+    }
+
+    /// The row of the plan whose password the mail numbered `row` tells.
+    fn password_of(&self, row: u32) -> Option<u32> {
+        row.checked_sub(self.passwords.as_ref()?.first)
+    }
+
+    /// Composes and signs the mail with a row's password. The archive gets none: the documents
+    /// there stay closed.
+    fn prepare_password(&self, row: u32) -> Result<Unjudged, NotComposed> {
+        let row = self.row(row)?;
+        self.check_suppression(row.index, &row.address)?;
+        let redirect = self.redirect.get(row.index as usize).cloned();
+        let (message, items) = self.sign(self.password(&row))?;
+        let return_path = Some(self.return_paths.of(row.index + self.number));
+        let recipient = redirect.unwrap_or(row.address);
+        Ok((Composed { envelope: Envelope::to_one(return_path, recipient, None), message }, items))
+    }
+
+    fn password(&self, row: &Row) -> Result<ToScan, RenderFailure> {
+        let composer = self.seeds_with(row.index).map_or(&self.composer, |(_, composer)| composer);
+        let elsewhere = self.passwords.as_ref().and_then(|passwords| passwords.elsewhere.get(&row.index));
+        let of = elsewhere.map(|(run, row)| (run.as_str(), *row));
+        composer.compose_password(&self.numbered(row.clone()), self.clock.wall(), of)
     }
 
     /// The message that a row's recipient has, for the archive alone. It is composed again, dated
@@ -145,6 +184,10 @@ impl Preparer {
         self.check_suppression(row.index, &row.address)?;
         let composer = self.seeds_with(row.index).map_or(&self.composer, |(_, composer)| composer);
         let redirect = self.redirect.get(row.index as usize).cloned();
+        if self.passwords.is_some() {
+            // Documents must not leave whose password can't be told.
+            self.password(&row).map_err(|error| NotComposed::RenderFailed(error.to_string()))?;
+        }
         let row = self.numbered(row);
         let (message, items) = self.sign(composer.compose_to_scan(&row, self.clock.wall()))?;
         let return_path = Some(self.return_paths.of(row.index));

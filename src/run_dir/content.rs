@@ -10,11 +10,14 @@ use crate::plan::PlanError;
 
 /// How much is read at once.
 const BUFFER_BYTES: usize = 1 << 20;
+/// The role of a secret.
+const SECRET: &str = "secret";
 
 /// A file that messages are made of: a template, partial, attachment or image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Content {
-    /// Its role: `text`, `html`, `partial`, `attachment`, `inline`.
+    /// Its role: `text`, `html`, `partial`, `attachment`, `inline`; with secure documents
+    /// `document`, `password` (a template of the mail with it), and `secret`.
     pub role: String,
     /// Its name, without the directory.
     pub name: String,
@@ -25,6 +28,16 @@ pub struct Content {
 }
 
 impl Content {
+    /// The secret of documents' passwords, by what tells it apart.
+    pub(crate) fn of_secret(mark: String) -> Self {
+        Self { role: SECRET.to_owned(), name: "secure-documents".to_owned(), bytes: 0, hash: mark }
+    }
+
+    /// Whether it is that of a secret.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.role == SECRET
+    }
+
     /// Reads and hashes the file at `path`.
     pub fn of(role: &str, path: &Path) -> Result<Self, PlanError> {
         let (bytes, hash) = hash_file(path)?;

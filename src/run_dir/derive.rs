@@ -42,13 +42,18 @@ pub fn run_id(campaign: &Campaign, inputs: &[Input], contents: &[Content], optio
 /// The settings of a campaign that decide who gets what from whom. Files are left out: their
 /// content counts.
 pub fn recipients_part(campaign: &Campaign) -> Value {
-    json!({
+    let mut part = json!({
         "campaign": without(json!(campaign.identity), &["without-unsubscribe"]),
         "sender": without(json!(campaign.sender), &["dedicated"]),
         "target-group": without(json!(campaign.target_group), &["files"]),
         "template": template(json!(campaign.template)),
         "unsubscribe": without(json!(campaign.unsubscribe), &["secret-env", "secret-file"]),
-    })
+    });
+    if campaign.secure_documents.is_some() {
+        let files = ["text", "html", "attachments", "secret-env", "secret-file"];
+        part["secure-documents"] = without(json!(campaign.secure_documents), &files);
+    }
+    part
 }
 
 /// What all messages of a run have in common, as a hash: templates, attachments, sender and

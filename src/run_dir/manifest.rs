@@ -3,7 +3,7 @@
 //!
 //! It holds no secrets: the campaign says where they are, never what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write;
 use std::ops::Range;
@@ -77,6 +77,12 @@ pub struct Manifest {
     /// How many rows at the plan's end are copies for seed addresses.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub seeds: u32,
+    /// The rows whose documents another run has sent: this one sends their passwords.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passwords: Vec<PasswordOf>,
+    /// Rows whose documents were accepted, and whose password was not, or is not known to be.
+    #[serde(default, skip_serializing_if = "is_none_failed")]
+    pub passwords_failed: u64,
     /// Rows by disposition, as in the results; empty until there are results.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, u64>,
@@ -87,6 +93,17 @@ pub struct Manifest {
     pub parameters: Parameters,
     /// The resolved campaign.
     pub campaign: Campaign,
+}
+
+/// A row whose documents another run has sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordOf {
+    /// The row of this run's plan.
+    pub row: u32,
+    /// The run that sent its documents.
+    pub run_id: String,
+    /// The row of that run's plan.
+    pub number: u32,
 }
 
 /// A start that was refused: no message left.
@@ -120,6 +137,10 @@ pub enum RunState {
     Finished,
 }
 
+fn is_none_failed(failed: &u64) -> bool {
+    *failed == 0
+}
+
 impl Manifest {
     /// The manifest of a new run.
     pub fn new(
@@ -151,6 +172,8 @@ impl Manifest {
             plan: None,
             screened: None,
             seeds: 0,
+            passwords: Vec::new(),
+            passwords_failed: 0,
             outcomes: BTreeMap::new(),
             campaign_file: campaign.path.clone(),
             parameters: campaign.parameters.clone(),
@@ -174,6 +197,11 @@ impl Manifest {
     pub fn seed_rows(&self) -> Range<u32> {
         let rows = self.plan.as_ref().map_or(0, |facts| u32::try_from(facts.rows).unwrap_or(u32::MAX));
         rows.saturating_sub(self.seeds)..rows
+    }
+
+    /// The rows whose documents another run has sent: its id, and their numbers there.
+    pub fn documents_elsewhere(&self) -> HashMap<u32, (String, u32)> {
+        self.passwords.iter().map(|of| (of.row, (of.run_id.clone(), of.number))).collect()
     }
 
     /// The name of a file of the plan's rows.

@@ -32,7 +32,7 @@ pub use derive::{letter, recipients_part, run_id};
 pub use dir::RunDir;
 pub use error::RunDirError;
 pub use inputs::{Input, RetryOf, RunOptions};
-pub use manifest::{Manifest, Refused, RunState};
+pub use manifest::{Manifest, PasswordOf, Refused, RunState};
 pub use refused_start::RefusedStart;
 pub use run_id::{BadRunId, RunId};
 pub use stop_reason::StopReason;

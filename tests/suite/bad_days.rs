@@ -302,6 +302,7 @@ fn a_clock_that_was_set_back_a_year_does_not_put_rows_off_for_a_year() {
         run_id: manifest.run_id.to_string(),
         plan_rows: 3,
         plan_hash: manifest.plan.as_ref().unwrap().hash.clone(),
+        has_passwords: false,
     };
     let state =
         mailrun::state::open(&scene.dir.path().join("state/state.db"), mailrun::pacing::Clock::system());

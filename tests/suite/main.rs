@@ -47,6 +47,7 @@ mod relays;
 mod report;
 mod runs;
 mod scanners;
+mod secure_documents;
 mod send;
 mod seeds;
 mod senders;

@@ -17,7 +17,7 @@ use crate::kit::{Dir, Relay, campaign, list};
 
 /// What a daemon does with a content.
 #[derive(Clone, Copy)]
-enum Answer {
+pub(crate) enum Answer {
     Ok,
     Found(&'static str),
     Refuse,
@@ -32,7 +32,7 @@ enum Answer {
 
 /// A ClamAV daemon on loopback, and what it was asked.
 #[derive(Clone)]
-struct Clamd {
+pub(crate) struct Clamd {
     address: String,
     /// Each content with how often it was called clean.
     clean: Arc<Mutex<HashMap<Vec<u8>, usize>>>,
@@ -42,7 +42,7 @@ struct Clamd {
 
 impl Clamd {
     /// `judge` gets each content and the number of the question.
-    fn start(judge: impl Fn(&[u8], u64) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(judge: impl Fn(&[u8], u64) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let clamd = Self { address, clean: Arc::default(), asked: Arc::default() };
@@ -59,7 +59,7 @@ impl Clamd {
         clamd
     }
 
-    fn table(&self, more: &str) -> String {
+    pub(crate) fn table(&self, more: &str) -> String {
         format!("[[scanner]]\nkind = \"clamd\"\naddress = \"{}\"\n{more}\n", self.address)
     }
 

@@ -340,6 +340,11 @@ subject = "x"
 text = "x"
 [unsubscribe]
 mailto = "u@example.com"
+[secure-documents]
+attachments = ["x"]
+secret-file = "x"
+subject = "x"
+text = "x"
 [smime]
 certificate = "c"
 [[dkim]]
@@ -727,7 +732,8 @@ fn without_what_varies(line: &str) -> Option<String> {
     Some(line.into_owned())
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder, without its runs.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

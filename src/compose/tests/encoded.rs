@@ -66,7 +66,7 @@ struct Pair {
 impl Pair {
     fn new(dir: &Dir) -> Self {
         let campaign = dir.campaign();
-        let plain = Composer::with_engine(&campaign, &facts(), &*without_fast(&campaign)).unwrap();
+        let plain = Composer::with_engine(&campaign, &facts(), None, &*without_fast(&campaign)).unwrap();
         Self { usual: dir.composer(), plain }
     }
 

@@ -218,7 +218,12 @@ fn message_ids_tell_rows_runs_and_campaigns_apart() {
         let dir = Dir::text("x");
         let toml = dir.toml.replace("\"spring\"", &format!("\"{campaign}\""));
         let campaign = Campaign::parse(&toml, &dir.folder.path().join("campaign.toml")).unwrap();
-        let facts = RunFacts { run_id: run.into(), token_secret: vec![1], is_test: false };
+        let facts = RunFacts {
+            run_id: run.into(),
+            token_secret: vec![1],
+            document_secret: Vec::new(),
+            is_test: false,
+        };
         let row = Row { index, ..row(json!({})) };
         Composer::new(&campaign, facts).unwrap().compose(&row, DATE).unwrap().message_id
     };

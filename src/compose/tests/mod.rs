@@ -105,7 +105,12 @@ impl Dir {
 
 fn facts() -> RunFacts {
     let token_secret = b"0123456789abcdef".to_vec();
-    RunFacts { run_id: "2026-05-28".into(), token_secret, is_test: false }
+    RunFacts {
+        run_id: "2026-05-28".into(),
+        token_secret,
+        document_secret: b"the secret of the documents".to_vec(),
+        is_test: false,
+    }
 }
 
 fn row(values: Value) -> Row {

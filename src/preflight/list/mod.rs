@@ -43,7 +43,8 @@ const RUN_ID: &str = "000000000000";
 /// A template or a file that it needs can't be used.
 pub(crate) fn composer(campaign: &Campaign) -> Result<Composer, TemplateError> {
     let token_secret = b"the same on every machine".to_vec();
-    let run = RunFacts { run_id: RUN_ID.into(), token_secret, is_test: false };
+    let document_secret = token_secret.clone();
+    let run = RunFacts { run_id: RUN_ID.into(), token_secret, document_secret, is_test: false };
     Composer::new(campaign, run)
 }
 

@@ -92,6 +92,7 @@ impl Tally {
             RenderFailure::Template(Fault::Value { .. })
             | RenderFailure::TooLarge { .. }
             | RenderFailure::LongId { .. }
+            | RenderFailure::NoDocument { .. }
             | RenderFailure::Boundary => None,
         };
         let reason = failure.to_string();

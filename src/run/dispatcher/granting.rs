@@ -31,7 +31,7 @@ impl Dispatcher {
             return;
         }
         let most = self.pacer.as_mut().map_or(u64::MAX, |pacer| pacer.most(now).saturating_add(1));
-        let to_come = ((self.left - self.rows_in_flight as u64) as f64 * self.cost_each).ceil() as u64;
+        let to_come = ((self.to_come() - self.rows_in_flight as u64) as f64 * self.cost_each).ceil() as u64;
         let Self { lanes, providers, sources, pacer, .. } = self;
         let cost = |bytes| pacer.as_ref().map_or(1, |pacer| pacer.cost(bytes));
         let mut picker = Picker { lanes, providers, sources, now };

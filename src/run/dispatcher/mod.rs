@@ -8,6 +8,7 @@ mod copies;
 mod files;
 mod granting;
 mod outlook;
+mod passwords;
 mod reports;
 mod routing;
 mod serving;
@@ -63,6 +64,9 @@ pub struct Settings {
     /// All get the same text: one message serves as many rows of a lane as its site accepts
     /// recipients.
     pub one_text: bool,
+    /// Rows have a second mail, with a password: its number is that of the row and so much. It
+    /// leaves once the row's message was accepted.
+    pub passwords: Option<u32>,
 }
 
 /// How far a run is.
@@ -111,6 +115,8 @@ pub struct Parts {
     pub lanes: Vec<Lane>,
     /// The domains whose lane is not known yet.
     pub directory: Directory,
+    /// How many of those rows are mails with passwords.
+    pub passwords: u64,
     /// The local addresses.
     pub sources: Sources,
     /// Keeps to the agreed capacity; without it messages leave as fast as they can.
@@ -144,8 +150,11 @@ pub struct Dispatcher {
     /// Rows that they are for.
     rows_in_flight: usize,
     next_transaction: u64,
-    /// Rows that have no outcome yet, and copies that the archive is still to get.
+    /// Rows that have no outcome yet, copies that the archive is still to get, and mails with
+    /// passwords whose documents were accepted.
     left: u64,
+    /// Those mails.
+    passwords_left: u64,
     /// Rows that are being composed.
     preparing: usize,
     /// Lanes that wanted rows prepared when no more could be.
@@ -168,7 +177,8 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// A dispatcher that has done nothing yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { settings, lanes: known, directory, sources, pacer, classifier, breaker } = parts;
+        let Parts { settings, lanes: known, directory, passwords, sources, pacer, classifier, breaker } =
+            parts;
         let rows = |lane: &Lane| lane.waiting() as u64;
         let left = known.iter().map(rows).sum::<u64>() + directory.rows();
         let mut lanes = Lanes::default();
@@ -192,6 +202,7 @@ impl Dispatcher {
             rows_in_flight: 0,
             next_transaction: 0,
             left,
+            passwords_left: passwords,
             preparing: 0,
             hungry: Vec::new(),
             looking_up: 0,
@@ -482,7 +493,7 @@ impl Dispatcher {
         if task.is_copy {
             return self.end_copy_unsent(&task, detail, now, actions);
         }
-        self.count(disposition);
+        self.count(task.row, disposition);
         actions.push(Action::Record(Outcome {
             class,
             detail: Some(detail),
@@ -492,9 +503,12 @@ impl Dispatcher {
         }));
     }
 
-    fn count(&mut self, disposition: Disposition) {
+    fn count(&mut self, row: u32, disposition: Disposition) {
         self.left -= 1;
-        self.counts.add(disposition);
+        match self.is_password(row) {
+            true => self.passwords_left -= 1,
+            false => self.counts.add(disposition),
+        }
     }
 
     /// Ends the run when no row is left, or when the drain is over.

@@ -27,7 +27,7 @@ impl Dispatcher {
     /// What holds the run back most: the capacity, the rates of local addresses, providers and
     /// sites, pauses, and rows that wait for another attempt.
     pub fn hold(&self, now: Timestamp) -> Option<Hold> {
-        if let Some(allowance) = self.sources.allowance().filter(|allowance| *allowance < self.left) {
+        if let Some(allowance) = self.sources.allowance().filter(|allowance| *allowance < self.to_come()) {
             let why = format!("the warm-up lets {} more leave today", grouped(allowance));
             return Some(Hold { until: None, why });
         }
@@ -49,13 +49,13 @@ impl Dispatcher {
         let in_force = stricter.map_or(f64::INFINITY, |limits| limits.per_hour as f64 / 3_600.0);
         if let Some(per_second) = self.settings.per_second.map(|own| own.min(in_force)) {
             // A large message counts as several.
-            let counted = (self.left as f64 * self.cost_each).ceil() as u64;
+            let counted = (self.to_come() as f64 * self.cost_each).ceil() as u64;
             latest.take(through(counted, per_second, now), || {
                 format!("the capacity is {} an hour", grouped((per_second * 3_600.0).round() as u64))
             });
         }
         if let Some(per_second) = self.sources.per_second() {
-            latest.take(through(self.left, per_second, now), || {
+            latest.take(through(self.to_come(), per_second, now), || {
                 format!("the local addresses send {per_second:.1}/s")
             });
         }

@@ -168,10 +168,15 @@ impl Dispatcher {
             }
         };
         if let (true, Some(class)) = (judged.suppress, judged.class) {
-            actions.push(Action::Suppress(row, class));
+            actions.push(Action::Suppress(self.row_of_plan(row), class));
         }
         match verdict {
-            Verdict::Final(disposition) => self.count(disposition),
+            Verdict::Final(disposition) => {
+                self.count(row, disposition);
+                if disposition == Disposition::Accepted {
+                    self.queue_password(row, *lane);
+                }
+            }
             Verdict::Retry { at } => {
                 self.counts.retries += 1;
                 if judged.too_fast {

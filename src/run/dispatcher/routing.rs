@@ -54,7 +54,7 @@ impl Dispatcher {
         let disposition = if unroutable.permanent { Disposition::Bounced } else { Disposition::Deferred };
         for task in self.directory.take(domain).into_tasks() {
             if unroutable.suppress {
-                actions.push(Action::Suppress(task.row, unroutable.class));
+                actions.push(Action::Suppress(self.row_of_plan(task.row), unroutable.class));
             }
             let text = unroutable.text.clone();
             self.finish_unsent(task, disposition, Some(unroutable.class), text, now, actions);

@@ -168,7 +168,7 @@ impl Dispatcher {
                 self.end_copy_unsent(task, detail, now, actions);
                 continue;
             }
-            self.count(Disposition::Deferred);
+            self.count(task.row, Disposition::Deferred);
             actions.push(Action::Record(Outcome {
                 first_attempt_at: task.first_attempt_at,
                 last_attempt_at: task.last_attempt_at,

@@ -195,6 +195,7 @@ impl World {
     ) -> Self {
         let capacity = setting.capacity.clone();
         let settings = Settings {
+            passwords: None,
             schedule: Schedule::new(&setting.retry),
             end: setting.end.clone(),
             drain: Duration::from_secs(30),
@@ -205,6 +206,7 @@ impl World {
         let clock = Clock::simulated(Reading::simulated(START));
         let ledger = MemoryLedger::new(clock.clone());
         let dispatcher = Dispatcher::new(Parts {
+            passwords: 0,
             settings,
             lanes,
             directory,

@@ -23,6 +23,8 @@ use crate::mail::Timestamp;
 const APPLICATION_ID: i32 = 0x6d72_6a6c;
 /// The newest format that is known here (SQLite's `user_version`).
 const FORMAT: i64 = 1;
+/// The key of `meta` that runs with passwords have.
+const PASSWORDS: &str = "has_passwords";
 /// How long a commit waits for a lock. Readers never hold one that a writer needs, so this is for
 /// tools only.
 const BUSY: Duration = Duration::from_secs(5);
@@ -241,6 +243,9 @@ fn initialise(path: &Path, run: &RunKey) -> rusqlite::Result<()> {
     insert.execute(("run_id", &run.run_id))?;
     insert.execute(("plan_rows", run.plan_rows.to_string()))?;
     insert.execute(("plan_hash", &run.plan_hash))?;
+    if run.has_passwords {
+        insert.execute((PASSWORDS, "true"))?;
+    }
     Ok(())
 }
 
@@ -274,15 +279,16 @@ fn open_with(
         return Err(StoreError::Newer { store: store.clone(), part: "the file", found, known: FORMAT });
     }
     let damaged = |detail| StoreError::Damaged { store: store.clone(), detail };
-    let meta = |key: &'static str| {
-        db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, String>(0))
-            .optional()
-            .map_err(sqlite)?
-            .ok_or_else(|| damaged(format!("`{key}` is missing")))
+    let optional = |key: &'static str| {
+        let value = "SELECT value FROM meta WHERE key = ?1";
+        db.query_row(value, [key], |row| row.get::<_, String>(0)).optional().map_err(sqlite)
     };
+    let meta = |key: &'static str| optional(key)?.ok_or_else(|| damaged(format!("`{key}` is missing")));
     let rows = meta("plan_rows")?;
     let plan_rows = rows.parse().map_err(|_| damaged(format!("`plan_rows` is `{rows}`")))?;
-    let run = RunKey { run_id: meta("run_id")?, plan_rows, plan_hash: meta("plan_hash")? };
+    // Journals of runs without passwords don't say so.
+    let has_passwords = optional(PASSWORDS)?.is_some();
+    let run = RunKey { run_id: meta("run_id")?, plan_rows, plan_hash: meta("plan_hash")?, has_passwords };
     Ok((db, run))
 }
 
@@ -354,7 +360,12 @@ mod tests {
     #[test]
     fn a_file_without_a_wal_is_read_without_locks_whatever_its_name() {
         let dir = tempfile::tempdir().unwrap();
-        let run = RunKey { run_id: "spring-4f2a".into(), plan_rows: 3, plan_hash: "c0ffee".into() };
+        let run = RunKey {
+            run_id: "spring-4f2a".into(),
+            plan_rows: 3,
+            plan_hash: "c0ffee".into(),
+            has_passwords: false,
+        };
         let path = dir.path().join("journal.db");
         drop(SqliteJournal::create(&path, &run, Durability::ProcessCrash).unwrap());
         let folder = dir.path().join("50% off? #1");
