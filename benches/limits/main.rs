@@ -13,6 +13,7 @@
 mod classify;
 mod compose;
 mod cpu;
+mod documents;
 mod end_to_end;
 mod journal;
 mod letters;
@@ -41,8 +42,8 @@ fn config() -> Criterion<CpuTime> {
 criterion_group! {
     name = stages;
     config = config();
-    targets = list::read, list::screen, compose::compose, letters::letters, sign::sign, sign::smime, pacer::pacer, session::session,
-        classify::classify, journal::journal, results::results
+    targets = list::read, list::screen, compose::compose, letters::letters, documents::documents, sign::sign,
+        sign::smime, pacer::pacer, session::session, classify::classify, journal::journal, results::results
 }
 criterion_group! {
     name = whole;

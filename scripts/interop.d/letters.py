@@ -1,10 +1,13 @@
-"""Letters: S/MIME, verified by `openssl smime` and by Python's cryptography."""
+"""Letters: S/MIME, verified by `openssl smime` and by Python's cryptography; encrypted ZIP files, opened by 7z and bsdtar."""
 
 import email
 import email.policy
 import hashlib
+import io
 import re
+import shutil
 import subprocess
+import zipfile
 from datetime import datetime, timezone
 
 from cryptography import x509
@@ -32,6 +35,7 @@ def check(folder):
             check_signature(folder, f"{name}: a message", raw)
         check_tampering(folder, name, messages[0])
         ok(f"openssl and Python's cryptography verify S/MIME of {len(messages)} messages, dkimpy DKIM above it ({name})")
+    check_documents(folder / "documents")
 
 
 def send(folder, smime):
@@ -111,6 +115,73 @@ def check_tampering(folder, name, raw):
     except Failed:
         return
     raise Failed(f"{name}: a changed content still verifies")
+
+
+# --- secure documents --------------------------------------------------------------------------------------------------
+
+
+def check_documents(folder):
+    """Sends `fixtures/invoices`, and opens each ZIP with the password that came after it."""
+    campaign = folder / "invoices"
+    shutil.copytree(common.ROOT / "fixtures" / "invoices", campaign, ignore=shutil.ignore_patterns("runs"))
+    kept = folder / "kept"
+    run = common.send(campaign / "campaign.toml", folder / "runs", folder / "state", "--sandbox-keep", kept)
+    zips, passwords = {}, {}
+    for message in common.read_kept(kept):
+        parsed = email.message_from_bytes(message.raw, policy=email.policy.default)
+        (to,) = message.recipients
+        files = {part.get_filename(): part.get_content() for part in parsed.walk() if part.get_filename()}
+        attached = files.pop("rechnung-facture.zip", None)
+        same(f"{to}: other files", list(files), ["smime.p7s"])
+        if attached is None:
+            holds(to in zips, f"{to}: the password came before the documents")
+            passwords[to] = re.search(r"^    (\S+)\s*$", parsed.get_body(("plain",)).get_content(), re.MULTILINE)[1]
+        else:
+            zips[to] = attached
+    same("who got a password", sorted(passwords), sorted(row["email"] for row in run.rows))
+    for row in run.rows:
+        to = row["email"]
+        invoice = (campaign / "invoices" / invoice_of(campaign, to)).read_bytes()
+        for program in (by_7z, by_bsdtar):
+            inner = program(folder, zips[to], passwords[to])
+            with zipfile.ZipFile(io.BytesIO(inner)) as archive:
+                same(f"{to}: documents", archive.namelist(), [invoice_of(campaign, to)])
+                same(f"{to}: its document", archive.read(archive.namelist()[0]), invoice)
+            try:
+                program(folder, zips[to], passwords[to][::-1])
+            except Failed:
+                continue
+            raise Failed(f"{to}: {program.__name__} opens it with another password")
+        holds(b".pdf" not in zips[to], f"{to}: the name of the document can be read")
+    ok(f"7z and bsdtar open the encrypted ZIP of {len(zips)} messages with the password of the second mail, and with no other")
+
+
+def invoice_of(campaign, to):
+    line = next(line for line in (campaign / "recipients" / "customers.csv").read_text().splitlines() if f";{to};" in line)
+    return line.split(";")[-1]
+
+
+def by_7z(folder, content, password):
+    return extracted(folder, content, lambda file, into: ["7z", "x", "-y", f"-p{password}", f"-o{into}", file])
+
+
+def by_bsdtar(folder, content, password):
+    return extracted(folder, content, lambda file, into: ["bsdtar", "-x", "--passphrase", password, "-C", into, "-f", file])
+
+
+def extracted(folder, content, command):
+    """The one file in the ZIP."""
+    file, into = folder / "documents.zip", folder / "extracted"
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir()
+    file.write_bytes(content)
+    command = command(file, into)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(f"`{command[0]}` ended with {done.returncode}: {done.stdout}{done.stderr}")
+    (found,) = into.iterdir()
+    same("the name in the ZIP", found.name, "files.zip")
+    return found.read_bytes()
 
 
 # --- DER ---------------------------------------------------------------------------------------------------------------
