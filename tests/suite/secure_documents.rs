@@ -15,6 +15,8 @@ use crate::scanners::{Answer, Clamd};
 use crate::shown;
 
 const ROWS: usize = 30;
+/// Kills of one campaign.
+const KILLS: usize = 14;
 
 /// A campaign whose rows all have one document.
 fn secured(dir: &Dir, relay: &Relay, more: &str) -> String {
@@ -96,8 +98,15 @@ fn documents_leave_encrypted_and_the_password_follows() {
     assert!(purged.iter().all(|row| row.password_disposition == Some(Disposition::Accepted)));
 }
 
+/// `scripts/crash-rounds` asks for more kills.
 #[test]
 fn killed_at_any_moment_no_password_is_without_its_documents_and_none_comes_twice() {
+    let asked = std::env::var("MAILRUN_CRASH_ROUNDS");
+    let kills = asked.map_or(KILLS, |kills| kills.parse().expect("a whole number"));
+    (0..kills.div_ceil(KILLS)).for_each(|_| kill_a_campaign());
+}
+
+fn kill_a_campaign() {
     let dir = Dir::new();
     let kept = dir.path().join("kept");
     let relay = Relay::start(Options { keep: Keep::Eml(kept.clone()), ..Options::default() });
@@ -115,7 +124,7 @@ fn killed_at_any_moment_no_password_is_without_its_documents_and_none_comes_twic
             .any(|run| run.unwrap().path().join(name).exists())
     };
     let mut killed = 0;
-    for kill in 0..14 {
+    for kill in 0..KILLS {
         let before = files();
         // What its run gets, and then one message more than the last time, or two, or three.
         let moment = || match kill {
@@ -211,4 +220,31 @@ fn the_invoices_leave_in_two_languages_signed_and_encrypted() {
     for text in ["Mittwoch, 13. Mai 2026", "1.284,50", "mercredi 13 mai 2026"] {
         assert_eq!(with(text), 1, "{text}");
     }
+}
+
+#[test]
+fn a_run_is_not_resumed_with_another_secret() {
+    let dir = Dir::new();
+    let kept = dir.path().join("kept");
+    let relay = Relay::start(Options { keep: Keep::Eml(kept.clone()), ..Options::default() });
+    let file = secured(&dir, &relay, "[capacity]\nper-hour = 36000\n");
+    let moment = || arrived(&kept).values().any(|(_, passwords)| !passwords.is_empty());
+    assert!(dir.killed_once(&["send", &file, "--no-check", "--no-progress"], moment), "it was too late");
+    dir.write("secret", "another secret of some length\n");
+    let ran = dir.run(&["send", &file, "--no-check"]);
+    assert!(![0, 1].contains(&ran.code()), "{}", ran.stderr());
+    assert!(ran.stderr().contains("different content") && !ran.stderr().contains("another secret"));
+    assert!(arrived(&kept).len() < ROWS, "nothing was sent");
+    dir.write("secret", "short\n");
+    dir.run(&["send", &file, "--no-check"]).ended(2).says("needs at least 16");
+}
+
+#[test]
+fn one_text_for_all_has_no_passwords() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = secured(&dir, &relay, "");
+    let ran = dir.run(&["send", &file, "--no-check", "--set", "template.personalised=false"]).ended(2);
+    assert!(ran.stderr().contains("each recipient of secure documents has a password"), "{}", ran.stderr());
+    assert_eq!(relay.stop().accepted, 0);
 }
