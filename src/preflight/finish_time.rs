@@ -160,6 +160,9 @@ pub(crate) struct Estimate {
     /// As how many messages one counts against the capacity, on average.
     #[serde(skip)]
     pub each: f64,
+    /// How many messages a row has.
+    #[serde(skip)]
+    pub per_row: u64,
 }
 
 fn as_slots<S: serde::Serializer>(slots: &[(Timestamp, u64)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -197,6 +200,7 @@ pub(crate) fn estimate(
         shares,
         held: allowed.held.cloned(),
         each,
+        per_row: 1,
     };
     for share in &estimate.shares {
         let Some(per_second) = share.per_second else { continue };
@@ -227,6 +231,22 @@ pub(crate) fn estimate(
     };
     let slots = slots(counted_as(rows, each), start, gone_before);
     estimate.slots = slots.map(|slot| (slot.slot, slot.rows)).collect();
+    estimate
+}
+
+/// As [`estimate`], where each row has a second message, which follows the first and counts as one.
+pub(crate) fn estimate_of_two(
+    rows: u64,
+    each: f64,
+    allowed: Allowed<'_>,
+    mut shares: Vec<Share>,
+    addresses: &[LocalAddress<'_>],
+    start: Timestamp,
+) -> Estimate {
+    shares.iter_mut().for_each(|share| share.rows *= 2);
+    let mut estimate = estimate(2 * rows, (each + 1.0) / 2.0, allowed, shares, addresses, start);
+    estimate.shares.iter_mut().for_each(|share| share.rows /= 2);
+    estimate.per_row = 2;
     estimate
 }
 
@@ -304,7 +324,7 @@ impl Estimate {
         ))
     }
 
-    /// The number of messages that leave before `deadline`.
+    /// The number of rows whose messages leave before `deadline`.
     fn possible(&self, capacity: &Capacity, deadline: Timestamp) -> u64 {
         let (mut low, mut high) = (0, self.rows);
         while low < high {
@@ -316,7 +336,7 @@ impl Estimate {
                 high = middle - 1;
             }
         }
-        low
+        low / self.per_row
     }
 }
 
@@ -404,6 +424,21 @@ mod tests {
         let fix = late.fix.unwrap();
         let set = "`mailrun capacity set a --per-hour 150000 --burst-percent 25`";
         assert!(fix.starts_with(set) && fix.ends_with("or --limit 36001"), "{fix}");
+    }
+
+    #[test]
+    fn a_second_message_takes_its_time_too() {
+        let capacity = Capacity::default();
+        let shares = || vec![share("Orange", 9_000, Some(2.0))];
+        let two = estimate_of_two(75_000, 1.0, own(&capacity), shares(), &[], NOON);
+        assert_eq!((two.rows, &two.shares), (150_000, &shares()));
+        assert_eq!(two.limited_by, Limit::Share("Orange".into()), "18,000 at 2 a second are 2.5 hours");
+        let two = estimate_of_two(75_000, 1.0, own(&capacity), Vec::new(), &[], NOON);
+        assert_eq!(two.finish, estimate(150_000, 1.0, own(&capacity), Vec::new(), &[], NOON).finish);
+        let fix = two.finding(&capacity, Some(after(1_800))).fix.unwrap();
+        assert!(fix.contains("--limit 37500"), "{fix}");
+        let large = estimate_of_two(30_000, 4.0, own(&capacity), Vec::new(), &[], NOON);
+        assert_eq!(large.finish, estimate(150_000, 1.0, own(&capacity), Vec::new(), &[], NOON).finish);
     }
 
     #[test]

@@ -244,7 +244,17 @@ fn one_text_for_all_has_no_passwords() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
     let file = secured(&dir, &relay, "");
-    let ran = dir.run(&["send", &file, "--no-check", "--set", "template.personalised=false"]).ended(2);
+    let ran = dir
+        .run(&[
+            "send",
+            &file,
+            "--no-check",
+            "--set",
+            "campaign.kind=update",
+            "--set",
+            "template.personalised=false",
+        ])
+        .ended(2);
     assert!(ran.stderr().contains("each recipient of secure documents has a password"), "{}", ran.stderr());
     assert_eq!(relay.stop().accepted, 0);
 }

@@ -64,7 +64,11 @@ impl Job<'_> {
         let each = self.cost_each(plan)?;
         let held = self.held()?;
         let allowed = Allowed { own: &campaign.capacity, held: held.as_ref() };
-        Ok(finish_time::estimate(rows, each, allowed, shares, &addresses, start))
+        let estimate = match &campaign.secure_documents {
+            Some(_) => finish_time::estimate_of_two,
+            None => finish_time::estimate,
+        };
+        Ok(estimate(rows, each, allowed, shares, &addresses, start))
     }
 
     /// As how many messages one counts against the capacity: the mean of some that are composed for
