@@ -175,6 +175,16 @@ impl Event {
         }
     }
 
+    /// An event that never happened, to try a receiver with.
+    pub(crate) fn made_up(kind: Kind, at: Timestamp) -> Self {
+        Self {
+            campaign: Some("test".to_owned()),
+            recipient: Some("recipient@example.com".to_owned()),
+            detail: Some("made up by `mailrun webhooks test`".to_owned()),
+            ..Self::new(kind, at, &["made up", &at.to_string()])
+        }
+    }
+
     /// The event as JSON, without its cursor.
     pub(crate) fn json(&self) -> Value {
         json!({

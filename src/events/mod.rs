@@ -12,6 +12,6 @@ mod cursor;
 mod event;
 mod run;
 
-pub(crate) use cursor::Cursor;
+pub(crate) use cursor::{BadCursor, Cursor};
 pub(crate) use event::{Event, Kind};
 pub(crate) use run::RunEvents;

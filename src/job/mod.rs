@@ -128,5 +128,5 @@ pub(crate) use test_message::TestMessage;
 pub(crate) use trace::{Trace, Traced};
 pub(crate) use unsubscribe_requests::{UnsubscribeRequest, UnsubscribeRequests, Unsubscribing};
 pub(crate) use unsubscribes::{TokenSecrets, Unsubscribed, Unsubscribes};
-pub(crate) use webhooks::{Delivered, Receiver};
+pub(crate) use webhooks::{Delivered, MOST_WAITING, Receiver, ReplayFrom, Standing};
 pub(crate) use workspace::{Places, Workspace, campaign_file};

@@ -13,11 +13,13 @@ use super::error::{JobError, SetupError, chain};
 use super::hooks::SCHEMA_VERSION;
 use super::name_servers::NameServers;
 use super::workspace::Workspace;
-use crate::events::{Cursor, Event};
+use crate::events::{Cursor, Event, Kind};
+use crate::mail::{Disposition, Timestamp};
 use crate::run_dir::StoredRun;
 use crate::state::{self, State};
 use crate::webhook::{
-    Batch, Client, Courier, Disabled, Halt, Item, Keys, Patience, Place, Webhook, WebhookError,
+    Answer, Batch, Client, Courier, Disabled, Halt, Item, Keys, Patience, Place, Progress, Webhook,
+    WebhookError,
 };
 
 /// A webhook, with what this process knows of its runs.
@@ -46,12 +48,42 @@ pub(crate) enum Delivered {
     Events(u64, Option<Halt>),
 }
 
+/// Where a replay begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReplayFrom {
+    /// Behind an event of one run.
+    Cursor(Cursor),
+    /// At a time, in all runs.
+    Time(Timestamp),
+}
+
+/// How far a webhook is.
+pub(crate) struct Standing {
+    /// What is on disk.
+    pub progress: Progress,
+    /// Whether its receiver wants no more.
+    pub disabled: Option<Disabled>,
+    /// How many events wait; not counted beyond [`MOST_WAITING`].
+    pub waiting: u64,
+}
+
+/// How many waiting events are counted.
+pub(crate) const MOST_WAITING: u64 = 100_000;
+
 impl Receiver {
     /// A receiver of events, with its secrets read.
     pub(crate) fn open(webhook: &Webhook, dns: &NameServers) -> Result<Self, JobError> {
         let keys = Keys::read(&webhook.secrets).map_err(WebhookError::Secret)?;
         let client = Client::new(webhook.clone(), keys, dns.resolver_over(&[])?).map_err(SetupError::Tls)?;
         Ok(Self { client: Arc::new(client), looks: HashMap::new(), warned: HashSet::new() })
+    }
+
+    /// Sends one event that is made up; what the receiver answered, or why nothing was.
+    pub(crate) fn test(&self, runtime: &Handle) -> Result<Answer, String> {
+        let kind = self.webhook().kinds.first().copied().unwrap_or(Kind::Disposed(Disposition::Accepted));
+        let event = Event::made_up(kind, Timestamp::wall());
+        let item = Item { kind: "test", ..item(&event, &Cursor::start("test")) };
+        runtime.block_on(self.client.ask(vec![item]))
     }
 
     /// Its webhook.
@@ -84,6 +116,67 @@ impl Workspace {
             Err(Halt::Place(error)) => Err(WebhookError::Place(error).into()),
             Err(halt) => Ok(Delivered::Events(courier.delivered(), Some(halt))),
         }
+    }
+
+    /// Delivers events again, with the same ids. How far the webhook is stays as it was.
+    pub(crate) fn replay(
+        &self,
+        receiver: &Receiver,
+        from: &ReplayFrom,
+        patience: Patience,
+        runtime: &Handle,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Delivered, JobError> {
+        let (folder, webhook) = (self.state_dir()?, receiver.webhook());
+        if let Some(disabled) = Disabled::read(&folder, &webhook.name).map_err(WebhookError::Place)? {
+            return Ok(Delivered::Disabled(disabled));
+        }
+        let place = Place::apart(&folder, &webhook.name);
+        let mut courier = Courier::new(Arc::clone(&receiver.client), place, patience, stop.clone());
+        let runs = match from {
+            ReplayFrom::Cursor(cursor) => vec![self.find_run(&cursor.run)?],
+            ReplayFrom::Time(_) => self.runs_with_events()?,
+        };
+        let mut ended = Ok(());
+        for run in runs.iter().filter(|run| webhook.has_campaign(run.dir().campaign_id())) {
+            let (mut cursor, since) = match from {
+                ReplayFrom::Cursor(cursor) => (cursor.clone(), None),
+                ReplayFrom::Time(since) => (Cursor::start(run.dir().run_id()), Some(*since)),
+            };
+            ended = self.send_events(receiver, &mut courier, runtime, run, &mut cursor, since)?;
+            if ended.is_err() {
+                break;
+            }
+        }
+        let ended = ended.and_then(|()| runtime.block_on(courier.finish()));
+        Ok(Delivered::Events(courier.delivered(), ended.err()))
+    }
+
+    /// How far a webhook is.
+    pub(crate) fn webhook_standing(&self, webhook: &Webhook) -> Result<Standing, JobError> {
+        let folder = self.state_dir()?;
+        let progress = Progress::read(&folder, &webhook.name).map_err(WebhookError::Place)?;
+        let disabled = Disabled::read(&folder, &webhook.name).map_err(WebhookError::Place)?;
+        let mut waiting = 0;
+        for run in self.runs_with_events()? {
+            if !webhook.has_campaign(run.dir().campaign_id()) || waiting >= MOST_WAITING {
+                continue;
+            }
+            let kept = progress.cursors.get(&run.dir().name()).and_then(|text| text.parse().ok());
+            let mut cursor = kept.unwrap_or_else(|| Cursor::start(run.dir().run_id()));
+            let counted = self.events(&run, &mut cursor, false, &mut |page| {
+                waiting += page.iter().filter(|(event, _)| webhook.has(event)).count() as u64;
+                waiting < MOST_WAITING
+            });
+            if let Err(error) = counted {
+                self.warn(format!(
+                    "events of run `{}` can't be counted: {}",
+                    run.dir().name(),
+                    chain(&error)
+                ));
+            }
+        }
+        Ok(Standing { progress, disabled, waiting: waiting.min(MOST_WAITING) })
     }
 
     fn deliver_runs(
@@ -126,8 +219,7 @@ impl Workspace {
         run: &StoredRun,
     ) -> Result<Result<(), Halt>, JobError> {
         let name = run.dir().name();
-        let before = courier.cursor(&name).map(str::to_owned);
-        let mut cursor = match before.as_deref().map(str::parse::<Cursor>) {
+        let mut cursor = match courier.cursor(&name).map(str::parse::<Cursor>) {
             Some(Ok(cursor)) => cursor,
             Some(Err(error)) => {
                 self.warn(format!("{error}; the events of run `{name}` are delivered again"));
@@ -143,11 +235,30 @@ impl Workspace {
         {
             return Ok(Ok(()));
         }
+        let sent = self.send_events(receiver, courier, runtime, run, &mut cursor, None)?;
+        if sent.is_ok() {
+            receiver.looks.insert(name, look);
+        }
+        Ok(sent)
+    }
+
+    /// Hands the events of a run behind `cursor` to the courier, those from `since` on.
+    fn send_events(
+        &self,
+        receiver: &Receiver,
+        courier: &mut Courier,
+        runtime: &Handle,
+        run: &StoredRun,
+        cursor: &mut Cursor,
+        since: Option<Timestamp>,
+    ) -> Result<Result<(), Halt>, JobError> {
+        let (name, before) = (run.dir().name(), cursor.to_string());
         let webhook = receiver.client.webhook();
+        let is_asked = |event: &Event| webhook.has(event) && since.is_none_or(|since| event.at >= since);
         let mut gathered = Batch { items: Vec::new(), run: name.clone(), cursor: String::new() };
         let mut halted = None;
-        self.events(run, &mut cursor, false, &mut |page| {
-            for (event, cursor) in page.iter().filter(|(event, _)| webhook.has(event)) {
+        self.events(run, cursor, false, &mut |page| {
+            for (event, cursor) in page.iter().filter(|(event, _)| is_asked(event)) {
                 gathered.items.push(item(event, cursor));
                 if gathered.items.len() < webhook.batch {
                     continue;
@@ -166,12 +277,11 @@ impl Workspace {
         }
         // What nobody asked for is behind the place too.
         gathered.cursor = cursor.to_string();
-        if before.as_ref() != Some(&gathered.cursor)
+        if before != gathered.cursor
             && let Err(halt) = runtime.block_on(courier.take(gathered))
         {
             return Ok(Err(halt));
         }
-        receiver.looks.insert(name, look);
         Ok(Ok(()))
     }
 
@@ -192,7 +302,8 @@ impl Workspace {
         let mut found = Vec::new();
         for folder in self.known_runs()? {
             for store in [state::runs(&folder), Self::resent_beside(&folder)] {
-                let dirs = store.list()?.into_iter();
+                // One without a manifest was cut off before it began.
+                let dirs = store.list()?.into_iter().filter(|dir| dir.manifest().exists());
                 found.extend(dirs.map(|dir| StoredRun::new(Arc::clone(&store), dir)));
             }
         }

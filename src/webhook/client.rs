@@ -1,6 +1,7 @@
 //! One request and its answer: over HTTP/1.1 (RFC 9112), bounded in time and size, without
 //! redirects, to an address that was looked at before it is connected to.
 
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +21,7 @@ use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::address::is_allowed;
-use super::body::Message;
+use super::body::{Item, Message};
 use super::settings::Webhook;
 use super::signature::Keys;
 use crate::campaign::IpFamily;
@@ -103,6 +104,19 @@ impl std::fmt::Debug for Client {
     }
 }
 
+impl RequestError {
+    /// What is wrong, with its causes.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text
+    }
+}
+
 impl Client {
     /// A client for `webhook` that looks names up with `resolver`.
     pub(crate) fn new(webhook: Webhook, keys: Keys, resolver: Resolver) -> Result<Self, TlsError> {
@@ -112,6 +126,12 @@ impl Client {
     /// Whose requests these are.
     pub(crate) fn webhook(&self) -> &Webhook {
         &self.webhook
+    }
+
+    /// Sends events once; what was answered, or why nothing was.
+    pub(crate) async fn ask(&self, items: Vec<Item>) -> Result<Answer, String> {
+        let message = Message::new(items, self.webhook.batch == 1);
+        self.send(&message).await.map_err(|error| error.text())
     }
 
     /// Signs a message and sends it.

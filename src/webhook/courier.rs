@@ -6,7 +6,6 @@
 //! tries again; nothing is left out.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +54,8 @@ pub(crate) enum Halt {
 pub(crate) struct Courier {
     client: Arc<Client>,
     place: Place,
-    /// Moves the place; a replay doesn't.
-    keeps: bool,
+    /// A failure that is not on disk yet.
+    is_unkept: bool,
     patience: Patience,
     stop: watch::Receiver<bool>,
     /// In order; the first is not settled.
@@ -117,7 +116,7 @@ impl Courier {
         Self {
             client,
             place,
-            keeps: true,
+            is_unkept: false,
             patience,
             stop,
             pending: VecDeque::new(),
@@ -221,7 +220,7 @@ impl Courier {
         pending.state = State::Waiting;
         let (verdict, why) = match &result {
             Ok(answer) => (verdict(answer, now), seen(answer)),
-            Err(error) => (Verdict::Again(None), with_causes(error)),
+            Err(error) => (Verdict::Again(None), error.text()),
         };
         match verdict {
             Verdict::Delivered => {
@@ -243,6 +242,7 @@ impl Courier {
                 let progress = &mut self.place.progress;
                 progress.failure = Some(Failure { at: now.to_string(), why, times: self.failures });
                 progress.not_before = asked.map(|_| (now + wait).to_string());
+                self.is_unkept = true;
                 self.is_too_long().then(|| self.gave_up())
             }
         }
@@ -266,15 +266,15 @@ impl Courier {
     fn keep(&mut self) {
         let is_delivered = |pending: &&Pending| pending.state == State::Delivered;
         let batches = self.pending.iter().take_while(is_delivered).count();
-        if batches == 0 || self.keeping.is_some() {
+        if (batches == 0 && !self.is_unkept) || self.keeping.is_some() {
             return;
         }
+        self.is_unkept = false;
         for Pending { run, cursor, .. } in self.pending.iter().take(batches) {
             self.place.progress.cursors.insert(run.clone(), cursor.clone());
         }
         let (files, progress) = (self.place.files().clone(), self.place.progress.clone());
-        let keeps = self.keeps;
-        let write = move || if keeps { files.keep_progress(&progress) } else { Ok(()) };
+        let write = move || files.keep_progress(&progress);
         self.keeping = Some(Keeping { batches, written: tokio::task::spawn_blocking(write) });
     }
 
@@ -294,19 +294,14 @@ impl Courier {
         let now = Timestamp::wall();
         if let Halt::Disabled(why) = &halt {
             let disabled = Disabled { at: now.to_string(), why: why.clone() };
-            if self.keeps {
-                self.place.files().disable(&disabled).map_err(Halt::Place)?;
-            }
+            self.place.files().disable(&disabled).map_err(Halt::Place)?;
         }
         if self.keeping.is_some() {
             let kept = written(&mut self.keeping).await;
             self.kept(kept)?;
         }
         self.keep();
-        if self.keeping.is_none() && self.keeps {
-            // The last failure, although nothing has moved.
-            self.place.files().keep_progress(&self.place.progress).map_err(Halt::Place)?;
-        } else if self.keeping.is_some() {
+        if self.keeping.is_some() {
             let kept = written(&mut self.keeping).await;
             self.kept(kept)?;
         }
@@ -343,17 +338,6 @@ fn seen(answer: &Answer) -> String {
         true => format!("the receiver answered {status}"),
         false => format!("the receiver answered {status}: {text}"),
     }
-}
-
-/// An error and its causes.
-fn with_causes(error: &RequestError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn moment(text: &str) -> Option<Timestamp> {

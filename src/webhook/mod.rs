@@ -24,9 +24,9 @@ mod settings;
 mod signature;
 
 pub(crate) use body::{Batch, Item};
-pub(crate) use client::Client;
+pub(crate) use client::{Answer, Client};
 pub(crate) use courier::{Courier, Halt, Patience};
 pub(crate) use error::WebhookError;
-pub(crate) use place::{Disabled, Place, enable};
+pub(crate) use place::{Disabled, Place, Progress, enable};
 pub(crate) use settings::{Table, Webhook, checked, read};
 pub(crate) use signature::Keys;

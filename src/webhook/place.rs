@@ -106,7 +106,7 @@ pub(crate) struct Place {
     /// How far it is.
     pub progress: Progress,
     /// Held while this process delivers.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// The files of a webhook.
@@ -114,11 +114,13 @@ pub(crate) struct Place {
 pub(super) struct Files {
     name: String,
     folder: PathBuf,
+    /// Nothing is written: a replay moves no place.
+    is_apart: bool,
 }
 
 impl Files {
     fn new(state: &Path, name: &str) -> Self {
-        Self { name: name.to_owned(), folder: state.join(FOLDER) }
+        Self { name: name.to_owned(), folder: state.join(FOLDER), is_apart: false }
     }
 
     fn path(&self, ending: &str) -> PathBuf {
@@ -144,6 +146,9 @@ impl Files {
     }
 
     fn keep(&self, path: &Path, value: &impl Serialize) -> Result<(), PlaceError> {
+        if self.is_apart {
+            return Ok(());
+        }
         let bytes = serde_json::to_vec(value).expect("texts and numbers become JSON");
         file::replace(path, &bytes, PRIVATE).map_err(self.failed("keep", path))
     }
@@ -174,11 +179,25 @@ impl Place {
             Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
         }
         let progress = files.read(&files.path("json"))?.unwrap_or_default();
-        Ok(Some(Self { files, progress, _lock: lock }))
+        Ok(Some(Self { files, progress, _lock: Some(lock) }))
+    }
+
+    /// A place before all events, which is kept nowhere.
+    pub(crate) fn apart(state: &Path, name: &str) -> Self {
+        let files = Files { is_apart: true, ..Files::new(state, name) };
+        Self { files, progress: Progress::default(), _lock: None }
     }
 
     pub(super) fn files(&self) -> &Files {
         &self.files
+    }
+}
+
+impl Progress {
+    /// How far a webhook is, whoever delivers.
+    pub(crate) fn read(state: &Path, name: &str) -> Result<Self, PlaceError> {
+        let files = Files::new(state, name);
+        Ok(files.read(&files.path("json"))?.unwrap_or_default())
     }
 }
 

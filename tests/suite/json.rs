@@ -273,6 +273,20 @@ fn every_command_with_json_prints_what_its_schema_says() {
     scene.ask(0, &["domain", "report"], &["x.example"]);
     scene.ask(0, &["domain", "report"], &["nobody.example"]);
     scene.ask(0, &["domain", "policy"], &["mail.example.com"]);
+    let receiver = crate::webhooks::Receiver::glad();
+    receiver.settings(dir, "");
+    let settings = ["--config", "serve.toml"];
+    scene.ask(0, &["webhooks", "test"], &[&["crm"], &settings[..]].concat());
+    let delivered = scene.ask(0, &["webhooks", "deliver"], &settings);
+    assert_eq!(delivered["webhooks"][0]["ended"], "done");
+    let replay = ["crm", "--after", "2001-01-01"];
+    let again = scene.ask(0, &["webhooks", "replay"], &[&replay, &settings[..]].concat());
+    assert_eq!(again["webhooks"][0]["ended"], "done");
+    let listed = scene.ask(0, &["webhooks"], &settings);
+    assert_eq!(
+        (&listed["webhooks"][0]["state"], &listed["webhooks"][0]["waiting"]),
+        (&json!("ready"), &json!(0))
+    );
     scene.ask(0, &["synth"], &["made.csv", "--rows", "10"]);
     assert_eq!(scene.ask_for_lines(0, &["sandbox"], &["--listen", "127.0.0.1:0", "--seconds", "0"]).len(), 2);
     fs::rename(dir.run_of("two"), dir.path().join("runs/two/moved")).unwrap();

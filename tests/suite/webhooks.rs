@@ -56,7 +56,7 @@ impl Request {
 type Answers = dyn Fn(usize) -> Option<String> + Send + Sync;
 
 /// A program that gets events.
-struct Receiver {
+pub(crate) struct Receiver {
     port: u16,
     got: Arc<Mutex<Vec<Request>>>,
 }
@@ -81,7 +81,7 @@ impl Receiver {
     }
 
     /// One that takes everything.
-    fn glad() -> Self {
+    pub(crate) fn glad() -> Self {
         Self::start(|_| status("204 No Content"))
     }
 
@@ -99,7 +99,7 @@ impl Receiver {
     }
 
     /// Settings with it as the webhook `crm`.
-    fn settings(&self, dir: &Dir, more: &str) {
+    pub(crate) fn settings(&self, dir: &Dir, more: &str) {
         dir.write("new.secret", format!("whsec_{}\n", STANDARD.encode([7; 32])));
         dir.write("old.secret", format!("whsec_{}", STANDARD.encode([8; 24])));
         let port = self.port;
@@ -374,4 +374,38 @@ fn killed_while_it_delivers_nothing_is_lost_and_little_repeated() {
     assert_eq!(distinct, expected.iter().collect(), "none lost, the same ids");
     let repeats = got.len() - distinct.len();
     assert!(repeats <= kills * UNSETTLED, "{repeats} repeats after {kills} kills");
+}
+
+#[test]
+fn webhooks_are_listed_tried_and_replayed() {
+    let dir = Dir::new();
+    sent(&dir, "one", 3);
+    let receiver = Receiver::start(|number| if number == 0 { status("500 Oops") } else { status("200 OK") });
+    receiver.settings(&dir, "kinds = [\"accepted\"]");
+    let ask = |args: &[&str]| dir.run(&[&["webhooks"], args, &["--config", "serve.toml"]].concat());
+    let said = ask(&["test", "crm"]).ended(1).stdout();
+    assert!(said.starts_with("crm: answered 500 after "), "{said}");
+    assert!(ask(&["test", "crm"]).ended(0).stdout().starts_with("crm: answered 200 after "));
+    let tried = receiver.got()[1].json();
+    assert_eq!((&tried["type"], &tried["data"]["kind"]), (&"test".into(), &"accepted".into()));
+    Schemas::load().check("event", &tried["data"]);
+    let line =
+        |said: String| said.lines().nth(1).unwrap().split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+    assert_eq!(line(ask(&[]).ended(0).stdout()), "crm ready 0 3", "a test counts for nothing");
+    ask(&["deliver"]).ended(0);
+    assert_eq!(line(ask(&[]).ended(0).stdout()), "crm ready 3 0");
+
+    let accepted: Vec<Value> =
+        events(&dir, "one").into_iter().filter(|event| event["kind"] == "accepted").collect();
+    let replayed = |after: &str| {
+        let before = receiver.count();
+        ask(&["replay", "crm", "--after", after]).ended(0);
+        sorted(receiver.got()[before..].iter().flat_map(|request| ids(&request.events())).collect())
+    };
+    assert_eq!(replayed("2001-01-01T00:00:00Z"), sorted(ids(&accepted)));
+    assert_eq!(replayed(accepted[0]["cursor"].as_str().unwrap()), sorted(ids(&accepted[1..])));
+    assert_eq!(replayed("2999-01-01"), [] as [String; 0]);
+    assert_eq!(line(ask(&[]).ended(0).stdout()), "crm ready 3 0", "the place is as it was");
+    ask(&["replay", "crm", "--after", "gone/1.2.3.4"]).ended(2).says("no run");
+    ask(&["replay", "other", "--after", "2001-01-01"]).ended(2).says("no webhook has the name `other`");
 }
