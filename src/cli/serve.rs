@@ -12,9 +12,10 @@ use super::exit::Exit;
 use super::output::out;
 use super::runtime::runtime;
 use super::signals;
-use crate::job::chain;
+use crate::job::{NameServers, Receiver, chain};
 use crate::kit::socket::Place;
 use crate::serve::{BadPassword, Hash, Serve, ServeError, Settings};
+use crate::webhook;
 
 /// The bytes of stdin that may be a password.
 const MOST_BYTES: u64 = 4_096;
@@ -46,10 +47,14 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         None => Settings::default_file(&workspace).map_err(ServeError::from)?,
     };
     let settings = Settings::read(&file).map_err(ServeError::from)?;
+    let webhooks = webhook::read_any(&file)?;
+    let receivers = webhooks.iter().map(|webhook| Receiver::open(webhook, &NameServers::default()));
+    let receivers = receivers.collect::<Result<Vec<_>, _>>()?;
     let runtime = runtime()?;
     let serve = runtime.block_on(Serve::bind(&workspace, &settings))?;
     let mut signals = runtime.block_on(async { signals::listen_while("finishing requests in transfer") })?;
     let (stop, stopping) = watch::channel(false);
+    let ending = stop.clone();
     runtime.spawn(async move {
         // The first asks for an end in order, the second for one at once.
         signals.recv().await;
@@ -63,7 +68,16 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         let places: Vec<String> = places.iter().map(|place| shown(place, scheme)).collect();
         out(&format!("{who} answered at {}\n", places.join(", ")))?;
     }
-    serve.run(&runtime, stopping)?;
+    std::thread::scope(|scope| {
+        for mut receiver in receivers {
+            let (workspace, handle, mut stop) = (&workspace, runtime.handle(), stopping.clone());
+            scope.spawn(move || workspace.keep_delivering(&mut receiver, handle, &mut stop));
+        }
+        let served = serve.run(&runtime, stopping);
+        // Also where nothing could be served.
+        ending.send_replace(true);
+        served
+    })?;
     Ok(Exit::Ok)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -92,7 +92,46 @@ impl Receiver {
     }
 }
 
+/// How often runs are looked at for new events.
+const EVERY: Duration = Duration::from_secs(1);
+
 impl Workspace {
+    /// Delivers events as they come, until `stop` holds true. What keeps it from that is a warning,
+    /// once.
+    pub(crate) fn keep_delivering(
+        &self,
+        receiver: &mut Receiver,
+        runtime: &Handle,
+        stop: &mut watch::Receiver<bool>,
+    ) {
+        let mut said = None;
+        loop {
+            let patience = Patience { failures: None, wait: None };
+            let problem = match self.deliver(receiver, patience, runtime, stop) {
+                Ok(Delivered::Busy) => Some("another process delivers".to_owned()),
+                Ok(Delivered::Disabled(Disabled { why, .. }))
+                | Ok(Delivered::Events(_, Some(Halt::Disabled(why) | Halt::GaveUp(why)))) => {
+                    Some(format!("it is disabled: {why}"))
+                }
+                Ok(Delivered::Events(_, Some(Halt::Place(error)))) => Some(error.to_string()),
+                Ok(Delivered::Events(_, None | Some(Halt::Stopped))) => None,
+                Err(error) => Some(chain(&error)),
+            };
+            if problem.is_some() && problem != said {
+                let problem = problem.as_deref().unwrap_or_default();
+                self.warn(format!("the webhook `{}`: {problem}", receiver.webhook().name));
+            }
+            said = problem;
+            let stopped = runtime.block_on(async {
+                // Where nobody can say so any longer, it is to end too.
+                tokio::time::timeout(EVERY, stop.wait_for(|stop| *stop)).await.is_ok()
+            });
+            if stopped {
+                return;
+            }
+        }
+    }
+
     /// Delivers the events of all runs that a receiver has not got yet, until there are no more.
     pub(crate) fn deliver(
         &self,

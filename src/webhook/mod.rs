@@ -28,5 +28,5 @@ pub(crate) use client::{Answer, Client};
 pub(crate) use courier::{Courier, Halt, Patience};
 pub(crate) use error::WebhookError;
 pub(crate) use place::{Disabled, Place, Progress, enable};
-pub(crate) use settings::{Table, Webhook, checked, read};
+pub(crate) use settings::{Table, Webhook, checked, read, read_any};
 pub(crate) use signature::Keys;

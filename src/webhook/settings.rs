@@ -108,8 +108,18 @@ struct File {
     webhook: Vec<Table>,
 }
 
-/// Reads the webhooks of a file. Paths in it are relative to its folder.
+/// Reads the webhooks of a file, at least one. Paths in it are relative to its folder.
 pub(crate) fn read(path: &Path) -> Result<Vec<Webhook>, WebhookError> {
+    let webhooks = read_any(path)?;
+    if webhooks.is_empty() {
+        let problem = "it has no `[[webhook]]`".to_owned();
+        return Err(WebhookError::Wrong { path: path.to_owned(), at: None, problem });
+    }
+    Ok(webhooks)
+}
+
+/// The same of a file that may have none.
+pub(crate) fn read_any(path: &Path) -> Result<Vec<Webhook>, WebhookError> {
     let wrong = |at, problem| WebhookError::Wrong { path: path.to_owned(), at, problem };
     let text =
         fs::read_to_string(path).map_err(|source| WebhookError::Read { path: path.to_owned(), source })?;
@@ -117,9 +127,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Webhook>, WebhookError> {
         let at = error.span().map(|span| line_and_column(&text, span.start));
         wrong(at, error.message().to_owned())
     })?;
-    if webhook.is_empty() {
-        return Err(wrong(None, "it has no `[[webhook]]`".to_owned()));
-    }
     checked(webhook, path.parent().unwrap_or(Path::new(""))).map_err(|problem| wrong(None, problem))
 }
 

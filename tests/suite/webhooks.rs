@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -408,4 +409,29 @@ fn webhooks_are_listed_tried_and_replayed() {
     assert_eq!(line(ask(&[]).ended(0).stdout()), "crm ready 3 0", "the place is as it was");
     ask(&["replay", "crm", "--after", "gone/1.2.3.4"]).ended(2).says("no run");
     ask(&["replay", "other", "--after", "2001-01-01"]).ended(2).says("no webhook has the name `other`");
+}
+
+#[test]
+fn serve_delivers_as_events_come_and_ends_in_order() {
+    let dir = Dir::new();
+    let receiver = Receiver::glad();
+    receiver.settings(&dir, "");
+    let mut serve = dir.command(&["serve", "--config", "serve.toml"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(serve.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    sent(&dir, "one", 3);
+    while receiver.count() < 9 {
+        assert!(serve.try_wait().unwrap().is_none(), "serve goes on");
+        thread::yield_now();
+    }
+    bounced(&dir, &events(&dir, "one"));
+    while receiver.count() < 10 {
+        assert!(serve.try_wait().unwrap().is_none(), "serve goes on");
+        thread::yield_now();
+    }
+    let sent = Command::new("kill").args(["-TERM", &serve.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(serve.wait().unwrap().code(), Some(0));
+    assert_eq!(deliver(&dir).ended(0).stdout(), "crm: 0 events delivered\n", "all of it is on disk");
+    assert_eq!(sorted(receiver.ids()), sorted(ids(&events(&dir, "one"))));
 }
