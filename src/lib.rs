@@ -68,6 +68,8 @@
 //!    `run::tests::one_text::the_pace_counts_recipients`)
 //! 4. **Memory is bounded by configuration**, plus a few bytes a row.
 //!    (`target_group::records::tests::memory_is_bounded_whatever_the_text`,
+//!    `target_group::tests::parquet::a_cell_that_is_too_long_costs_its_row`,
+//!    `target_group::tests::parquet::a_page_that_is_too_large_is_refused_before_it_is_read`,
 //!    `journal::states::tests::a_row_takes_eight_bytes`)
 //! 5. **The same plan and templates give the same bytes**, `Date`, the domain part of `Message-ID`
 //!    and the signature's time aside.
@@ -90,7 +92,7 @@
 //!
 //! 8. **Within one edition nobody gets a campaign's mail twice**: across runs, limits, longer
 //!    lists, retries, kills and copies. Only `--again` and what resends rows in doubt say
-//!    otherwise. (`state::contract::editions::nobody_is_claimed_by_two_runs_of_an_edition`,
+//!    otherwise. (`state::contract::nobody_is_claimed_by_two_runs_of_an_edition`,
 //!    `suite::editions::a_longer_list_reaches_its_newcomers_only`,
 //!    `suite::editions::without_its_runs_the_state_knows_who_got_it`,
 //!    `suite::crash::killed_at_any_moment_nothing_is_lost_and_nothing_sent_twice`)

@@ -141,8 +141,8 @@ enum Command {
     Suppress(suppress::Args),
     /// Read what comes back: bounces, complaints, unsubscribes, auto-replies
     Feedback(feedback::Args),
-    /// Answer recipients who follow unsubscribe links, and programs that ask about runs, until it is
-    /// stopped
+    /// Answer recipients who follow unsubscribe links, and programs that ask about runs, until it
+    /// is stopped
     Serve(serve::Args),
     /// Deliver events to other programs by HTTP
     Webhooks(webhooks::Args),

@@ -246,7 +246,8 @@ fn the_tests_of_the_invariants_are_there() {
     let text =
         invariants.lines().map_while(|line| line.strip_prefix("//!").or(line.is_empty().then_some("")));
     let text: Vec<&str> = text.collect();
-    for number in 1..=7 {
+    assert!(!text.iter().any(|line| line.starts_with(" 9. **")), "all of them are looked at");
+    for number in 1..=8 {
         let start = text
             .iter()
             .position(|line| line.starts_with(&format!(" {number}. **")))
