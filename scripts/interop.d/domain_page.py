@@ -1,7 +1,10 @@
 """The page of `mailrun domain report` for a made-up domain, and pictures of it by Chromium. Only Python's own library."""
 
+import html
+import json
 import os
 import random
+import re
 import struct
 import subprocess
 import tempfile
@@ -21,6 +24,19 @@ selectors = ["let1"]
 [[platform]]
 name = "Ticket desk"
 addresses = ["203.0.113.0/28"]
+"""
+# The window is wider than any frame: a browser's may not be as narrow as a phone.
+FRAME = """<!doctype html>
+<output id="found"></output>
+<iframe style="border: 0; width: WIDTHpx; height: 800px" srcdoc="PAGE"></iframe>
+<script>
+onload = () => {
+  const inner = document.querySelector("iframe").contentWindow;
+  const overflow = inner.document.documentElement.scrollWidth - inner.innerWidth;
+  const requests = inner.performance.getEntriesByType("resource").map(entry => entry.name);
+  document.querySelector("#found").textContent = JSON.stringify({ width: inner.innerWidth, overflow, requests });
+};
+</script>
 """
 REPORTERS = ["google.com", "Yahoo", "Enterprise Outlook", "GMX", "Mail.example"]
 
@@ -91,19 +107,35 @@ def report(org, number, begin, rows):
     )
 
 
-def picture(page, png, dark=False):
-    """Draws a page with a headless Chromium that may reach nothing."""
-    arguments = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--proxy-server=127.0.0.1:1",
-        f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={png}",
-    ]
+def picture(page, png, dark=False, height=HEIGHT):
+    """Draws the top of a page."""
+    arguments = [f"--window-size={WIDTH},{height}", f"--screenshot={png}"]
     if dark:
         arguments += ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        arguments.append(f"--user-data-dir={profile}")
-        subprocess.run([*arguments, Path(page).absolute().as_uri()], check=True, timeout=120, **quiet)
+    chromium(page, arguments)
     return png
+
+
+def measure(page, width):
+    """Shows a page in a frame of this width: the pixels that it is wider than that, and the addresses that it asks for."""
+    with tempfile.TemporaryDirectory() as folder:
+        around = Path(folder) / "around.html"
+        text = html.escape(Path(page).read_text(), quote=True)
+        around.write_text(FRAME.replace("WIDTH", str(width)).replace("PAGE", text))
+        seen = chromium(around, ["--dump-dom", "--virtual-time-budget=10000"])
+    found = re.search(r'<output id="found">(.*?)</output>', seen)
+    if not found or not found[1]:
+        raise RuntimeError(f"chromium says nothing of {page}: {seen[-1000:]}")
+    return json.loads(html.unescape(found[1]))
+
+
+def chromium(page, arguments):
+    """What a headless Chromium that may reach nothing prints of a page."""
+    fixed = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--proxy-server=127.0.0.1:1"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [*fixed, f"--user-data-dir={profile}", *arguments, Path(page).absolute().as_uri()]
+        done = subprocess.run(command, check=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return done.stdout.decode()
 
 
 def pixels(png):

@@ -113,14 +113,16 @@ fn head(first: &[&str], last: &[&str]) -> Markup {
 
 fn classes(view: &View) -> Markup {
     html! {
-        table {
-            (head(&["", ""], &[""]))
-            @for (class, all) in &view.classes {
-                tr class=(tone(*class)) {
-                    td class="who" { span class="mark" {} " " (class.as_str()) }
-                    td class="faint" { (meaning(*class)) }
-                    (aligned(all))
-                    td class="narrow" { (chart::bar(all.messages, view.all.messages)) }
+        div class="wide" {
+            table {
+                (head(&["", ""], &[""]))
+                @for (class, all) in &view.classes {
+                    tr class=(tone(*class)) {
+                        td class="who" { span class="mark" {} " " (class.as_str()) }
+                        td class="faint" { (meaning(*class)) }
+                        (aligned(all))
+                        td class="narrow" { (chart::bar(all.messages, view.all.messages)) }
+                    }
                 }
             }
         }
@@ -143,20 +145,22 @@ fn weeks(view: &View) -> Markup {
         (chart::stacks("Mails a week, by who sends", &stacks))
         details {
             summary { "as a table" }
-            table {
-                thead { tr {
-                    th { "week from" }
-                    @for name in ["mails", "DKIM", "DMARC"] { th class="number" { (name) } }
-                    @for class in Class::ALL { th class="number" { (class.as_str()) } }
-                } }
-                @for week in &view.weeks {
-                    tr {
-                        td { (day(week.start)) }
-                        td class="number" { (grouped(week.all.messages)) }
-                        td class="number" { (share(week.all.dkim_aligned, week.all.messages)) }
-                        td class="number" { (share(week.all.dmarc_pass, week.all.messages)) }
-                        @for class in Class::ALL {
-                            td class="number" { (grouped(week.classes.get(&class).copied().unwrap_or(0))) }
+            div class="wide" {
+                table {
+                    thead { tr {
+                        th { "week from" }
+                        @for name in ["mails", "DKIM", "DMARC"] { th class="number" { (name) } }
+                        @for class in Class::ALL { th class="number" { (class.as_str()) } }
+                    } }
+                    @for week in &view.weeks {
+                        tr {
+                            td { (day(week.start)) }
+                            td class="number" { (grouped(week.all.messages)) }
+                            td class="number" { (share(week.all.dkim_aligned, week.all.messages)) }
+                            td class="number" { (share(week.all.dmarc_pass, week.all.messages)) }
+                            @for class in Class::ALL {
+                                td class="number" { (grouped(week.classes.get(&class).copied().unwrap_or(0))) }
+                            }
                         }
                     }
                 }
