@@ -215,6 +215,25 @@ fn every_command_shown_parses() {
     assert!(wrong.is_empty(), "commands that the program does not take:\n{}", wrong.join("\n"));
 }
 
+/// What systemd starts is a command, and each timer has its service.
+#[test]
+fn every_command_of_a_unit_parses() {
+    let folder = root().join("packaging/systemd");
+    let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    for name in names {
+        let unit = fs::read_to_string(folder.join(&name)).unwrap();
+        if let Some(timed) = name.strip_suffix(".timer") {
+            assert!(folder.join(format!("{timed}.service")).is_file(), "{name} starts nothing");
+            continue;
+        }
+        let lines = unit.lines().filter(|line| line.starts_with("ExecStart="));
+        let started: Vec<_> = lines.flat_map(commands).collect();
+        assert_eq!(started.len(), 1, "{name}");
+        let parsed = Cli::try_parse_from(&started[0]);
+        assert!(parsed.is_ok(), "{name}: {}", parsed.unwrap_err());
+    }
+}
+
 /// In running text a command may be named without its arguments.
 fn is_only_a_name(kind: ErrorKind) -> bool {
     matches!(
