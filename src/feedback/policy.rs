@@ -136,8 +136,8 @@ pub enum Effect {
     NotHandedOver,
     /// Nothing: the mail was read before.
     ReadBefore,
-    /// Nothing: it names a run that can't be read. The mail is not in the log, and can be read
-    /// again.
+    /// Nothing: it names a run that can't be read, or may be about one. The mail is not in the log,
+    /// and can be read again.
     LeftOut,
 }
 

@@ -5,7 +5,8 @@
 //! are read once for all of them, and only one run's at a time is in memory.
 //!
 //! A run that can't be read is reported and keeps no other mail from being attributed. Mails that
-//! name it are left out: they are not kept, so that they can be read again.
+//! name it are left out: they are not kept, so that they can be read again. So are those that may
+//! be about it: all that they name is an address, and no run that can be read has it.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -54,6 +55,8 @@ pub(super) struct RunIndex<'w> {
 struct Unreadable {
     hashes: HashSet<RunHash>,
     tags: HashSet<String>,
+    /// When they were created.
+    created: Vec<Timestamp>,
 }
 
 /// A run, and what its mails say.
@@ -137,6 +140,7 @@ impl<'w> RunIndex<'w> {
                     let (campaign, id) = (run.dir().campaign_id(), run.dir().run_id());
                     self.unreadable.hashes.insert(run_hash(id));
                     self.unreadable.tags.insert(message_id::tag(campaign, id));
+                    self.unreadable.created.push(run.created());
                     self.report(left_out(&run, &error));
                 }
             }
@@ -403,12 +407,22 @@ impl<'w> RunIndex<'w> {
             (0..self.runs.len()).filter(|run| self.runs[*run].is_later_than(now - LATELY)).collect();
         latest.sort_by_key(|run| std::cmp::Reverse(self.runs[*run].manifest.started));
         let mut found: HashMap<Place, Recipient> = HashMap::new();
+        let mut is_one_unread = self.unreadable.created.iter().any(|created| *created > now - LATELY);
         for run in latest {
             if let Err(error) = self.look_up_in(run, &wanted, mails, within, &mut found) {
+                // Of a run with tokens an address alone would suppress nobody.
+                is_one_unread |= !self.runs[run].manifest.campaign.sender.verp;
                 self.report(left_out(&self.runs[run].run, &error));
                 let named = within.get(&run).into_iter().flatten();
                 named.for_each(|number| mails[*number].is_left_out = true);
             }
+        }
+        // Who is in no run that can be read may be in one that can't.
+        if is_one_unread {
+            let nobody = wanted.values().flatten().filter(|place| !found.contains_key(place));
+            let is_within = |number: &usize| within.values().any(|mails| mails.contains(number));
+            let numbers = nobody.map(|(number, _)| *number).filter(|number| !is_within(number));
+            numbers.for_each(|number| mails[number].is_left_out = true);
         }
         for ((number, at), recipient) in found {
             mails[number].recipients[at] = Some(recipient);

@@ -78,7 +78,7 @@ impl<'w> FeedbackRead<'w> {
         self.import.id
     }
 
-    /// How many mails were not kept, because they name a run that can't be read.
+    /// How many mails were not kept, because they are or may be about a run that can't be read.
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out
     }

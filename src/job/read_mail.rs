@@ -24,7 +24,8 @@ pub(crate) struct ReadMail {
     pub recipients: Vec<Option<Recipient>>,
     /// A provider's event, in a file that somebody vouches for: not made up by who writes mails.
     pub is_vouched: bool,
-    /// It names a run that can't be read: it is not kept, so that it can be read again.
+    /// It names a run that can't be read, or may be about one: it is not kept, so that it can be
+    /// read again.
     pub is_left_out: bool,
     /// What it says of who sends, where it is about that.
     pub reading: Option<Reading>,

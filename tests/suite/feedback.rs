@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use arrow_array::cast::AsArray;
 use mailrun::sandbox::{Options, record};
@@ -289,6 +290,43 @@ fn a_run_that_cant_be_read_keeps_no_other_from_being_read() {
         assert_eq!(effects(0, file), ["suppressed", "read_before", "read_before"], "{file}");
         assert_eq!(suppressed(&dir).len(), before + 2);
     }
+}
+
+#[test]
+fn an_address_waits_for_a_run_that_cant_be_read() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let name = campaign(&dir, "news", relay.port(), "", "");
+    list(&dir, "news", 4);
+    dir.run(&["send", &name]).ended(0);
+    relay.stop();
+    let broken = dir.run_of("news");
+    let read = |code: i32, path: &str, effect: &str| {
+        let ran = dir.run(&["feedback", "read", path]).ended(code);
+        let ran = if code == 0 { ran } else { ran.says("are left out").says("1 mail not kept") };
+        assert!(ran.stdout().trim_end().ends_with(effect), "{path}: {}", ran.stdout());
+    };
+    for (number, file) in ["plan.arrow", "journal.db", "manifest.json"].into_iter().enumerate() {
+        let mail = format!("{number}.eml");
+        let address = format!("r{number}@news.example");
+        dir.write(&mail, bounce("news@sender.example", &address, "550 5.1.1 User unknown"));
+        let (path, aside) = (broken.join(file), broken.join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        fs::write(&path, "this is none").unwrap();
+        read(75, &mail, "left_out");
+        read(75, &mail, "left_out");
+        fs::rename(&aside, &path).unwrap();
+        read(0, &mail, "suppressed");
+    }
+    // Nor does a run of last year keep anybody waiting.
+    let stranger = "stranger.eml";
+    dir.write(stranger, bounce("news@sender.example", "r9@elsewhere.example", "550 5.1.1 User unknown"));
+    fs::write(broken.join("manifest.json"), "this is none").unwrap();
+    read(75, stranger, "left_out");
+    let year = Duration::from_secs(365 * 86_400);
+    let folder = fs::File::open(&broken).unwrap();
+    folder.set_modified(SystemTime::now() - year).unwrap();
+    read(0, stranger, "not_ours");
 }
 
 /// Kills it wherever it is, and reads the rest: as if nothing had happened.
