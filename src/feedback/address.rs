@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::regexes::regex;
+
 /// An address in running text, for regular expressions: wide in the local part, strict in the
 /// domain.
 pub(super) const PATTERN: &str = r#"(?:"[^"@<>\r\n]+"|[^\s"<>()\[\]\\,;:@'`]+(?:'[^\s"<>()\[\]\\,;:@'`]+)?)@[\p{L}\p{N}_](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}])?"#;
 
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(PATTERN).expect("the tests compile it"));
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| regex(PATTERN));
 
 /// All addresses in `text`, with their places.
 pub(super) fn find(text: &str) -> impl Iterator<Item = (usize, &str)> {

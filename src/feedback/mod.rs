@@ -25,6 +25,7 @@ mod mime;
 mod notice;
 mod policy;
 mod reader;
+mod regexes;
 mod reply;
 mod report;
 mod reports;

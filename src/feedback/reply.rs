@@ -5,33 +5,28 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::regexes::regex;
 use super::rules::Rules;
 use crate::mail::{Class, EnhancedStatus, Reply};
 use crate::route::Classifier;
 
 /// A code, an enhanced status behind it and the separator, as they begin a reply.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
+    regex(
         r#"(?:^|[\s:;,>(\[='|#])([245][0-5][0-9])(?:[ -]+[#(\['"]{0,2}([245]\.[0-9]{1,3}\.[0-9]{1,3})\b[\])]{0,2}|[ -]+|[:,] ?|$)"#,
     )
-    .expect("the tests compile it")
 });
 /// An enhanced status by itself: not a part of an IP address or a version.
-static STATUS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^0-9.])([45]\.[0-9]{1,2}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)")
-        .expect("the tests compile it")
-});
+static STATUS: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?:^|[^0-9.])([45]\.[0-9]{1,2}\.[0-9]{1,3})(?:[^0-9.]|\.?$|\.\s)"));
 /// The codes of the further lines of a reply that were joined.
-static FURTHER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\s[245][0-5][0-9](?:-| )[245]\.[0-9]{1,3}\.[0-9]{1,3}\s|\s[245][0-5][0-9]-")
-        .expect("the tests compile it")
-});
+static FURTHER: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\s[245][0-5][0-9](?:-| )[245]\.[0-9]{1,3}\.[0-9]{1,3}\s|\s[245][0-5][0-9]-"));
 /// What was said to the server before it refused about the sender or the connection.
 static SENDER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
+    regex(
         r"(?i)\(in reply to (?:MAIL FROM|HELO|EHLO|STARTTLS|AUTH)|\bafter (?:pipelined )?(?:MAIL FROM|EHLO|HELO|initial connection)\b|sender (?:address )?(?:was )?rejected|domain of sender|(?:helo|ehlo) command rejected|client host rejected|did not like our (?:MAIL|HELO|EHLO)|smtp;.{0,80}\(in reply to MAIL",
     )
-    .expect("the tests compile it")
 });
 
 /// What a report says about one recipient, judged.

@@ -3,23 +3,17 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use regex::bytes::{RegexSet, RegexSetBuilder, SetMatches};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
+use regex::bytes::{RegexSet, SetMatches};
 use serde::Deserialize;
 
 use super::address;
 use super::event::Kind;
+use super::regexes::{regex, set};
 use crate::mail::Class;
 
 /// The rules that come with the program.
 const RULES: &str = include_str!("rules.toml");
-/// One regular expression may take this much memory.
-const REGEX_BYTES: usize = 8 << 20;
-/// Memory for the states that texts lead to, for each kind of rules.
-const STATE_BYTES: usize = 4 << 20;
-/// The same for each of those that find an address exactly: there are some, and few lines reach
-/// one.
-const EXACT_STATE_BYTES: usize = 1 << 20;
 /// Stands for an address where it need not be found exactly.
 const ROUGH_ADDRESS: &str = r#"(?:"[^"]+"|[^\s<>]+)@[^\s<>]+"#;
 
@@ -53,14 +47,7 @@ impl Exact {
     }
 
     fn regex(&self) -> &Regex {
-        self.regex.get_or_init(|| {
-            RegexBuilder::new(&self.text)
-                .case_insensitive(true)
-                .size_limit(REGEX_BYTES)
-                .dfa_size_limit(EXACT_STATE_BYTES)
-                .build()
-                .expect("the tests compile the rules")
-        })
+        self.regex.get_or_init(|| regex(&format!("(?i){}", self.text)))
     }
 }
 
@@ -158,33 +145,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self::read(RULES)
     }
-}
-
-/// Letters outside of ASCII as the bytes that they are. None may stand in a `[…]`.
-fn of_bytes(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_ascii() {
-            escaped.push(character);
-            continue;
-        }
-        let mut buffer = [0; 4];
-        let bytes = character.encode_utf8(&mut buffer).bytes();
-        let bytes: String = bytes.map(|byte| format!("\\x{byte:02X}")).collect();
-        escaped.push_str(&format!("(?:{bytes})"));
-    }
-    escaped
-}
-
-fn set<'a>(texts: impl Iterator<Item = &'a str>) -> RegexSet {
-    // Of bytes: words of other languages match as they are written, and the automata stay small.
-    RegexSetBuilder::new(texts.map(of_bytes))
-        .case_insensitive(true)
-        .unicode(false)
-        .size_limit(REGEX_BYTES)
-        .dfa_size_limit(STATE_BYTES)
-        .build()
-        .expect("the tests compile the rules")
 }
 
 /// The rules ignore the case of ASCII by themselves, and have other letters in lower case.
@@ -303,6 +263,8 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
+    use regex::RegexBuilder;
+
     use super::*;
 
     #[test]

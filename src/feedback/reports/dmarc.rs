@@ -17,6 +17,8 @@ const SOURCES: usize = 200_000;
 
 /// More rows that differ are counted in one without a source.
 const ROWS: usize = 20_000;
+/// So are rows beyond this many bytes of names: real ones have a tenth of it.
+const ROWS_BYTES: usize = 4 << 20;
 /// A name of the DNS is not longer.
 const NAME_BYTES: usize = 253;
 
@@ -83,6 +85,13 @@ pub struct DmarcRow {
     pub forwarded: bool,
     /// The receiver put it aside or refused it.
     pub withheld: bool,
+}
+
+impl DmarcRow {
+    /// Of its names.
+    fn bytes(&self) -> usize {
+        [&self.from, &self.dkim_domain, &self.selector, &self.spf_domain].iter().map(|name| name.len()).sum()
+    }
 }
 
 /// A signature while it is read.
@@ -195,6 +204,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
     let mut report = DmarcReport::default();
     let mut sources: HashSet<IpAddr> = HashSet::new();
     let mut rows: HashMap<DmarcRow, u64> = HashMap::new();
+    let mut rows_bytes = 0;
     let mut path: Vec<&str> = Vec::new();
     let mut record = Record::default();
     let mut is_report = false;
@@ -236,9 +246,14 @@ pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
                 if sources.len() < SOURCES {
                     sources.extend(row.source);
                 }
-                if rows.len() >= ROWS && !rows.contains_key(&row) {
-                    let (dkim_aligned, spf_aligned) = (row.dkim_aligned, row.spf_aligned);
-                    row = DmarcRow { dkim_aligned, spf_aligned, ..DmarcRow::default() };
+                if !rows.contains_key(&row) {
+                    let is_room = rows.len() < ROWS && rows_bytes + row.bytes() <= ROWS_BYTES;
+                    if is_room {
+                        rows_bytes += row.bytes();
+                    } else {
+                        let (dkim_aligned, spf_aligned) = (row.dkim_aligned, row.spf_aligned);
+                        row = DmarcRow { dkim_aligned, spf_aligned, ..DmarcRow::default() };
+                    }
                 }
                 let sum = rows.entry(row).or_default();
                 *sum = sum.saturating_add(count);

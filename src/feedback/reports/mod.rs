@@ -6,6 +6,8 @@ mod tls;
 mod unpack;
 mod xml;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 pub use dmarc::{DmarcReport, DmarcRow};
@@ -42,9 +44,9 @@ impl Report {
 }
 
 /// The report in a file or a part of a mail; the first one of an archive.
-pub(super) fn read(bytes: &[u8]) -> Option<Report> {
+pub(super) fn read<'b>(bytes: impl Into<Cow<'b, [u8]>>) -> Option<Report> {
     let mut found = None;
-    unpack::each_file(bytes, &mut |bytes| {
+    unpack::each_file(bytes.into(), &mut |bytes| {
         found = unpacked(bytes);
         found.is_none()
     });

@@ -188,6 +188,25 @@ fn rows_are_bounded_and_their_mails_are_all_counted() {
     assert_eq!((report.rows[1].count, report.rows[6].count), (2, 1));
 }
 
+#[test]
+fn names_of_rows_are_bounded() {
+    let name = "x".repeat(200);
+    let row = |number: u32| {
+        format!(
+            "<record><row><count>1</count></row><identifiers><header_from>{name}{number:05}</header_from>\
+             </identifiers><auth_results><spf><domain>{name}</domain></spf></auth_results></record>"
+        )
+    };
+    let rows: String = (0..20_000).chain(0..5).map(row).collect();
+    let xml =
+        format!("<feedback><policy_published><domain>x.example</domain></policy_published>{rows}</feedback>");
+    let Some(Report::Dmarc(report)) = read(xml.as_bytes()) else { panic!("no report") };
+    let kept = (4 << 20) / 405;
+    assert_eq!((report.messages, report.rows.len()), (20_005, kept + 1));
+    // Those that were there before there was no room are still told apart.
+    assert_eq!((report.rows[0].count, report.rows[1].count), (20_000 - kept as u64, 2));
+}
+
 mod fuzz {
     use super::*;
 

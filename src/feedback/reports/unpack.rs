@@ -1,6 +1,7 @@
 //! gzip (RFC 1952) and ZIP, by their first bytes and within bounds: a few entries, and so many
 //! bytes of all of them together.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
@@ -13,13 +14,16 @@ const ENTRIES: usize = 8;
 const ENTRY_HEADER: usize = 30;
 
 /// Shows each file in `bytes` to `visit`, unpacked, until it says to stop.
-pub(super) fn each_file(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> bool) {
+pub(super) fn each_file(bytes: Cow<'_, [u8]>, visit: &mut dyn FnMut(&[u8]) -> bool) {
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        visit(&inflated(MultiGzDecoder::new(bytes), UNPACKED_BYTES));
+        let unpacked = inflated(MultiGzDecoder::new(&*bytes), UNPACKED_BYTES);
+        // The packed bytes take memory too, and nobody asks for them any longer.
+        drop(bytes);
+        visit(&unpacked);
     } else if bytes.starts_with(b"PK\x03\x04") {
-        entries(bytes, visit);
+        entries(&bytes, visit);
     } else {
-        visit(bytes);
+        visit(&bytes);
     }
 }
 

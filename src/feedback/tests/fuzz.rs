@@ -190,6 +190,20 @@ fn bombs() -> Vec<Vec<u8>> {
     let policy = "<feedback><policy_published><domain>x.example</domain></policy_published>";
     let rows = format!("{policy}{}", rows.collect::<String>()).into_bytes();
     let policies = format!("{{\"policies\": [{}{{}}]}}", "{},".repeat(5_000_000)).into_bytes();
+    // As long as what is read of a mail, with a report that is as long as what is unpacked, of rows
+    // whose names are long, differ and can hardly be packed.
+    let mut dice = Dice(7);
+    let mut name = || -> String { (0..200).map(|_| char::from(b'a' + dice.below(26) as u8)).collect() };
+    let longest = (0..18_000).map(|_| {
+        let (from, signed, selector, asked) = (name(), name(), name(), name());
+        format!(
+            "<record><identifiers><header_from>{from}</header_from></identifiers><auth_results><dkim><domain>{signed}\
+             </domain><selector>{selector}</selector></dkim><spf><domain>{asked}</domain></spf></auth_results></record>"
+        )
+    });
+    let mut longest =
+        attached("gzip", &[gzip(format!("{policy}{}", longest.collect::<String>()).as_bytes())]);
+    longest.resize(source::MAIL_BYTES, b'\n');
     let nested = |depth: usize| {
         let parts =
             (0..depth).map(|at| format!("Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n"));
@@ -204,6 +218,7 @@ fn bombs() -> Vec<Vec<u8>> {
         attached("gzip", &[gzip(&zeros), gzip(&xml), gzip(&json)]),
         attached("gzip", &vec![gzip(&zeros); 12]),
         gzip(&rows),
+        longest,
         gzip(&policies),
         attached("zip", &[zip(&zeros, 1), zip(&zeros, 40), zip(&xml, 1)]),
         attached("zip", &vec![zip(b"x", 5_000); 3]),
@@ -232,9 +247,11 @@ fn seconds_of(reader: &Reader, mail: &[u8]) -> f64 {
 
 #[test]
 fn every_mail_is_read_without_a_panic() {
+    // By themselves they are those of the other test; here they meet a reader that has read much.
+    let bombs = if is_alone() { bombs() } else { Vec::new() };
+    let before = start_of_memory();
     let reader = Reader::default();
     let mut slowest = 0.0_f64;
-    let before = start_of_memory();
     let mails = (1..=MAILS).map(|seed| mail(&mut Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))));
     let mut seeds = Vec::new();
     for (at, mail) in mails.enumerate() {
@@ -247,14 +264,15 @@ fn every_mail_is_read_without_a_panic() {
     fuzz("mails that came back", &seeds, |mail| {
         slowest.set(slowest.get().max(seconds_of(&reader, mail)));
     });
-    report(slowest.get(), before);
+    let after_bombs = bombs.iter().map(|bomb| seconds_of(&reader, bomb)).fold(slowest.get(), f64::max);
+    report(after_bombs, before);
 }
 
 #[test]
 fn no_bomb_goes_off() {
-    let reader = Reader::default();
     let bombs = bombs();
     let before = start_of_memory();
+    let reader = Reader::default();
     let slowest = bombs.iter().map(|bomb| seconds_of(&reader, bomb)).fold(0.0, f64::max);
     report(slowest, before);
 }
