@@ -5,7 +5,7 @@
 //!
 //! | module | its noun |
 //! |---|---|
-//! | [`kit`] | tools that know nothing of mail: files that appear whole, the errors of stores, sealed texts, DER, names and numbers |
+//! | [`kit`] | tools that know nothing of mail: files that appear whole, the errors of stores, sealed texts, DER, ZIP, names and numbers |
 //! | [`mail`] | values of the trade: address, message, reply and enhanced status, disposition |
 //! | [`campaign`] | the campaign file: one concept a file, its default, its check, its docs |
 //! | [`suppression`] | the list: entries, scope, expiry, lookup |

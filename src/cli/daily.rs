@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use chrono::{Days, NaiveDate};
+use tempfile::TempDir;
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
@@ -14,10 +15,11 @@ use super::log;
 use super::report::failed;
 use crate::events::Event;
 use crate::job::{FinalState, SCHEMA_VERSION, Workspace};
-use crate::kit::file::create_private_folders;
+use crate::kit::file::{self, PRIVATE, create_private_folders};
 use crate::kit::text::{counted, grouped};
+use crate::kit::zip;
 use crate::mail::Timestamp;
-use crate::report::{Cell, Failed, Format, Head, Holds, Table};
+use crate::report::{Cell, Format, Head, Holds, Table};
 use crate::run_dir::Manifest;
 use crate::template::Zone;
 
@@ -36,6 +38,9 @@ pub(super) struct Args {
     /// Begin another file after this many rows
     #[arg(long, value_name = "NUMBER", requires = "day")]
     rows: Option<NonZeroU64>,
+    /// Put each file into a ZIP of its own
+    #[arg(long, requires = "day")]
+    zip: bool,
 }
 
 /// A day as it is typed.
@@ -75,13 +80,25 @@ const COLUMNS: Head = &[
     ("attempts", Holds::Number),
 ];
 
+/// A file that is being written.
+struct Part {
+    table: Table,
+    /// Where it is written,
+    path: PathBuf,
+    /// and what it becomes.
+    target: PathBuf,
+    rows: u64,
+}
+
 /// The files of one day, one after the other.
 struct Parts<'a> {
     args: &'a Args,
     folder: &'a Path,
     format: Format,
     day: NaiveDate,
-    open: Option<(Table, PathBuf, u64)>,
+    /// Where files are written that become ZIPs.
+    aside: TempDir,
+    open: Option<Part>,
     written: Vec<PathBuf>,
     rows: u64,
     errors: u64,
@@ -90,7 +107,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     fn add(&mut self, manifest: &Manifest, event: &Event, state: FinalState) -> Result<(), Diagnostic> {
         let most = self.args.rows.map_or(u64::MAX, NonZeroU64::get);
-        if self.open.as_ref().is_some_and(|(.., rows)| *rows >= most) {
+        if self.open.as_ref().is_some_and(|part| part.rows >= most) {
             self.finish()?;
         }
         if self.open.is_none() {
@@ -99,10 +116,10 @@ impl Parts<'_> {
         let is_error = state != FinalState::Delivered;
         self.rows += 1;
         self.errors += u64::from(is_error);
-        if let Some((table, path, rows)) = &mut self.open {
-            *rows += 1;
+        if let Some(part) = &mut self.open {
+            part.rows += 1;
             let row = row(manifest, event, state, is_error);
-            table.add(row).map_err(|error| failed(error.as_ref()).at(path.display()))?;
+            part.table.add(row).map_err(|error| failed(error.as_ref()).at(part.path.display()))?;
         }
         Ok(())
     }
@@ -111,25 +128,41 @@ impl Parts<'_> {
         let number = self.written.len() + 1;
         let part = self.args.rows.map_or(String::new(), |_| format!("-{number:03}"));
         let name = format!("{}{part}.{}", self.day, self.format.extension());
-        let path = self.folder.join(name);
-        let begin = || -> Result<Table, Failed> {
-            create_private_folders(self.folder)?;
-            Table::create(&path, self.format, COLUMNS, self.args.zone, SCHEMA_VERSION)
-        };
-        let table = begin().map_err(|error| failed(error.as_ref()).at(path.display()))?;
-        self.written.push(path.clone());
-        self.open = Some((table, path, 0));
+        let path = if self.args.zip { self.aside.path().join(&name) } else { self.folder.join(&name) };
+        let target = self.folder.join(format!("{name}{}", self.end()));
+        let table = Table::create(&path, self.format, COLUMNS, self.args.zone, SCHEMA_VERSION)
+            .map_err(|error| failed(error.as_ref()).at(path.display()))?;
+        self.written.push(target.clone());
+        self.open = Some(Part { table, path, target, rows: 0 });
         Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Diagnostic> {
-        let Some((table, path, _)) = self.open.take() else { return Ok(()) };
-        table.finish().map_err(|error| failed(error.as_ref()).at(path.display()))
+        let Some(Part { table, path, target, .. }) = self.open.take() else { return Ok(()) };
+        table.finish().map_err(|error| failed(error.as_ref()).at(path.display()))?;
+        if !self.args.zip {
+            return Ok(());
+        }
+        let zip = || {
+            let content = fs::read(&path)?;
+            if u32::try_from(content.len()).is_err() {
+                return Err(io::Error::other("it has 4 GiB or more: `--rows` makes smaller files"));
+            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            file::replace(&target, &zip::of_files([(&*name, &content[..])]), PRIVATE)?;
+            fs::remove_file(&path)
+        };
+        zip().map_err(|error| failed(&error).at(target.display()))
+    }
+
+    /// What follows a file's extension.
+    fn end(&self) -> &'static str {
+        if self.args.zip { ".zip" } else { "" }
     }
 
     /// Removes what an earlier report of the day wrote, and this one did not.
     fn remove_others(&self) -> io::Result<()> {
-        let (day, end) = (self.day.to_string(), format!(".{}", self.format.extension()));
+        let (day, end) = (self.day.to_string(), format!(".{}{}", self.format.extension(), self.end()));
         for entry in fs::read_dir(self.folder)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
@@ -186,7 +219,10 @@ pub(super) fn run(
             args.zone
         ));
     }
-    let mut parts = Parts { args, folder, format, day, open: None, written: Vec::new(), rows: 0, errors: 0 };
+    let aside = create_private_folders(folder).and_then(|()| TempDir::new_in(folder));
+    let aside = aside.map_err(|error| failed(&error).at(folder.display()))?;
+    let mut parts =
+        Parts { args, folder, format, day, aside, open: None, written: Vec::new(), rows: 0, errors: 0 };
     workspace.final_states(&period, args.campaign.as_deref(), &mut |manifest, event, state| {
         parts.add(manifest, event, state)
     })?;

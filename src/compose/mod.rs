@@ -37,7 +37,6 @@ mod secure;
 mod setup;
 pub mod token;
 mod unsubscribe;
-mod zip;
 
 pub(crate) use composer::ToScan;
 pub use composer::{Composer, Rendered};

@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use ring::hmac::{self, HMAC_SHA256};
 
+use super::attachment;
 use super::mime::CommonFile;
-use super::{attachment, zip};
 use crate::campaign::{Campaign, SecureDocuments};
+use crate::kit::zip;
 use crate::template::TemplateError;
 
 /// The name in templates of the password.

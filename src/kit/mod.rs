@@ -15,3 +15,4 @@ pub mod socket;
 pub mod store;
 pub(crate) mod tags;
 pub(crate) mod text;
+pub(crate) mod zip;

@@ -125,6 +125,11 @@ fn a_day_is_written_in_parts_and_other_formats_and_earlier_parts_are_removed() {
     assert_eq!(names(), ["DAY-001.csv", "DAY-002.csv", "notes.csv"]);
     report(&["--format", "json"]);
     report(&["--format", "parquet"]);
+    report(&["--zip", "--rows", "4"]);
+    assert_eq!(names()[..4], ["DAY-001.csv", "DAY-001.csv.zip", "DAY-002.csv", "DAY-002.csv.zip"]);
+    let zip = fs::read(dir.path().join(format!("days/{day}-001.csv.zip"))).unwrap();
+    let inside = format!("{day}-001.csv");
+    assert!(zip.starts_with(b"PK\x03\x04") && zip[30..].starts_with(inside.as_bytes()));
     let mut schemas = Schemas::load();
     let objects = lines(&format!("{day}.jsonl"));
     assert_eq!(objects.lines().count(), 6);

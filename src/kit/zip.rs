@@ -1,4 +1,4 @@
-//! ZIP files (PKWARE APPNOTE 6.3.10) as mail needs them: made in memory, below 4 GiB, with nothing
+//! ZIP files (PKWARE APPNOTE 6.3.10) of a few files: made in memory, below 4 GiB, with nothing
 //! of the machine or the time in them; and ZIP files of one entry that is encrypted with AES-256 as
 //! WinZip does it (AE-2, <https://www.winzip.com/en/support/aes-encryption/>).
 //!
@@ -13,7 +13,7 @@ use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 
 /// The bytes of a salt for AES-256.
-pub(super) const SALT: usize = 16;
+pub(crate) const SALT: usize = 16;
 
 /// WinZip's number of PBKDF2 rounds. It can't be changed, so passwords must be long.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(1_000).expect("it is not 0");
@@ -51,7 +51,7 @@ struct Entry<'a> {
 }
 
 /// A ZIP of `files`, each a name and its content.
-pub(super) fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+pub(crate) fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
     let entries = files.into_iter().map(|(name, content)| {
         let mut crc = Crc::new();
         crc.update(content);
@@ -68,7 +68,7 @@ pub(super) fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>)
 
 /// A ZIP whose only entry is `content`, encrypted. A salt must not serve two contents under one
 /// password: both would be encrypted with the same key stream.
-pub(super) fn encrypted(name: &str, content: Vec<u8>, password: &str, salt: [u8; SALT]) -> Vec<u8> {
+pub(crate) fn encrypted(name: &str, content: Vec<u8>, password: &str, salt: [u8; SALT]) -> Vec<u8> {
     // AE-2: vendor `AE`, strength 3 (256 bits), and the method that the content has below the
     // encryption. A ZIP inside is compressed already.
     let extra = [0x01, 0x99, 7, 0, 2, 0, b'A', b'E', 3, STORED as u8, (STORED >> 8) as u8];
