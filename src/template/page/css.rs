@@ -1,0 +1,237 @@
+//! Styles into the elements that they are for, since many mail programs drop `<style>`.
+//!
+//! It is done once for a template where that gives what doing it in each message would: the
+//! expressions must leave the elements, their classes and the styles alone. Whether they do is
+//! decided on the safe side. Nothing is fetched.
+
+use std::fmt;
+
+use css_inline::{CSSInliner, InlineError};
+
+use super::expressions::{self, Kind};
+use super::mask::{Masked, next_word, word};
+use crate::campaign::Language;
+use crate::kit::tags::{self, Piece};
+
+/// Puts styles into elements.
+pub(super) struct Inliner(CSSInliner<'static>);
+
+impl fmt::Debug for Inliner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inliner")
+    }
+}
+
+impl Inliner {
+    pub(super) fn new() -> Self {
+        // What can't be in an element, such as `@media` and `:hover`, stays in `<style>`.
+        let inliner = CSSInliner::options()
+            .load_remote_stylesheets(false)
+            .keep_link_tags(true)
+            .keep_style_tags(true)
+            .remove_inlined_selectors(true)
+            .build();
+        Self(inliner)
+    }
+
+    pub(super) fn inline(&self, html: &str) -> Result<String, InlineError> {
+        self.0.inline(html)
+    }
+
+    /// The styles of a template's page in its elements; `Err` says why that must be done in each
+    /// message.
+    pub(super) fn once(&self, page: &str, masked: &Masked, language: Language) -> Result<String, NotOnce> {
+        let (commented, before) = comment_expressions(page, masked)?;
+        let inlined =
+            self.inline(&commented).map_err(|error| NotOnce { at: None, why: error.to_string() })?;
+        let restored = restore_comments(&inlined, masked.asides.len());
+        // `&#123;&#123;` is text, and would be an expression without its references.
+        if !expressions::find(&restored, language).is_empty() {
+            let why = "a text looks like an expression without its character references".to_owned();
+            return Err(NotOnce { at: None, why });
+        }
+        without_added(&restored, &before).map_err(|at| {
+            let near = before[..at].iter().rev().find_map(|part| match part {
+                Part::Word(number) => Some(*number),
+                Part::Opens(_) | Part::Closes(_) => None,
+            });
+            let why = match near {
+                Some(number) => format!(
+                    "after `{}`, elements are left open or closed out of order",
+                    masked.asides[number].text
+                ),
+                None => "elements are left open or closed out of order".to_owned(),
+            };
+            NotOnce { at: near, why }
+        })
+    }
+}
+
+/// Tags that a parser adds where they are not written.
+const MAY_BE_ADDED: [&str; 4] = ["html", "head", "body", "tbody"];
+
+/// Why styles can't be put into the elements once for all messages.
+#[derive(Debug)]
+pub(super) struct NotOnce {
+    /// The number of the expression that keeps it, where it is one.
+    pub at: Option<usize>,
+    /// A fragment.
+    pub why: String,
+}
+
+/// A page as a list of tags and expressions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Opens(String),
+    Closes(String),
+    Word(usize),
+}
+
+/// `page` without the tags that a parser adds to `before`, its shape as it was written. `Err` is where
+/// it is another page: elements that an expression opens and another closes, or whose end is left
+/// out, are completed.
+fn without_added(page: &str, before: &[Part]) -> Result<String, usize> {
+    let (mut out, mut next) = (String::with_capacity(page.len()), 0);
+    for piece in tags::pieces(page) {
+        let range = match &piece {
+            Piece::Text(at) | Piece::RawText { at, .. } | Piece::Comment(at) => at.clone(),
+            Piece::Tag { name, inner, ends } => {
+                let start = inner.start - name.len() - 1 - usize::from(*ends);
+                start..(inner.end + 1).min(page.len())
+            }
+        };
+        let parts = parts_of(page, &piece);
+        let is_written = before.get(next..next + parts.len()) == Some(&parts[..]);
+        match &piece {
+            _ if is_written => next += parts.len(),
+            Piece::Tag { name, .. } if parts.len() == 1 && MAY_BE_ADDED.contains(name) => continue,
+            _ => return Err(next),
+        }
+        out.push_str(&page[range]);
+    }
+    if next < before.len() { Err(next) } else { Ok(out) }
+}
+
+/// Words in texts become comments, which may be anywhere in a page; its shape.
+fn comment_expressions(page: &str, masked: &Masked) -> Result<(String, Vec<Part>), NotOnce> {
+    let not = |number: usize, why: &str| {
+        let why = format!("`{}` {why}", masked.asides[number].text);
+        NotOnce { at: Some(number), why }
+    };
+    let mut styles = String::new();
+    for piece in tags::pieces(page) {
+        if let Piece::RawText { of, at } = piece
+            && of.eq_ignore_ascii_case("style")
+        {
+            if let Some((_, number, _)) = next_word(&page[at.clone()]) {
+                return Err(not(number, "is in a `<style>`"));
+            }
+            styles.push_str(&page[at]);
+        }
+    }
+    let selects_attributes = styles.contains('[');
+    let selects_places = [":first", ":last", ":nth", ":only", ":empty", ":has", ":not", "+", "~"]
+        .iter()
+        .any(|selector| styles.contains(selector));
+    for (number, aside) in masked.asides.iter().enumerate() {
+        match aside.kind {
+            Kind::Raw => return Err(not(number, "may bring elements")),
+            Kind::Include => return Err(not(number, "brings elements")),
+            Kind::Statement if selects_places => {
+                return Err(not(number, "decides which elements there are, and a selector counts them"));
+            }
+            Kind::Print | Kind::Statement => {}
+        }
+    }
+    let mut out = String::with_capacity(page.len() + masked.asides.len() * 8);
+    for piece in tags::pieces(page) {
+        match piece {
+            Piece::Text(at) => {
+                let mut rest = &page[at];
+                while let Some((before, number, after)) = next_word(rest) {
+                    out.push_str(before);
+                    out.push_str(&comment(number));
+                    rest = after;
+                }
+                out.push_str(rest);
+            }
+            Piece::RawText { at, .. } | Piece::Comment(at) => out.push_str(&page[at]),
+            Piece::Tag { name, inner, ends } => {
+                if next_word(&page[inner.clone()]).is_some() {
+                    check_attributes(page, inner.clone(), selects_attributes)
+                        .map_err(|(number, why)| not(number, why))?;
+                }
+                out.push_str(if ends { "</" } else { "<" });
+                out.push_str(name);
+                out.push_str(&page[inner.clone()]);
+                if inner.end < page.len() {
+                    out.push('>');
+                }
+            }
+        }
+    }
+    Ok((out, shape(page)))
+}
+
+/// Expressions may be in the values of attributes that no style looks at.
+fn check_attributes(
+    page: &str,
+    inner: std::ops::Range<usize>,
+    selects_attributes: bool,
+) -> Result<(), (usize, &'static str)> {
+    for (name, value) in tags::attributes(page, inner) {
+        if let Some((_, number, _)) = next_word(name) {
+            return Err((number, "is among the attributes of an element"));
+        }
+        let Some((_, number, _)) = next_word(&page[value]) else { continue };
+        match name.to_ascii_lowercase().as_str() {
+            "class" | "id" => return Err((number, "is in a class or an id")),
+            "style" => return Err((number, "is in a style")),
+            _ if selects_attributes => {
+                return Err((number, "is in an attribute, and a selector looks at those"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn comment(number: usize) -> String {
+    format!("<!--{}-->", word(number))
+}
+
+fn restore_comments(page: &str, count: usize) -> String {
+    let (mut out, mut rest) = (String::with_capacity(page.len()), page);
+    while let Some((before, number, after)) = next_word(rest) {
+        let is_comment = before.ends_with("<!--") && after.starts_with("-->") && number < count;
+        out.push_str(if is_comment { &before[..before.len() - 4] } else { before });
+        out.push_str(&word(number));
+        rest = if is_comment { &after[3..] } else { after };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Tags and words in order.
+fn shape(page: &str) -> Vec<Part> {
+    tags::pieces(page).iter().flat_map(|piece| parts_of(page, piece)).collect()
+}
+
+/// What a piece adds to the shape: nothing for a `<style>`, which may go.
+fn parts_of(page: &str, piece: &Piece<'_>) -> Vec<Part> {
+    let (mut parts, range) = match piece {
+        Piece::Text(at) | Piece::RawText { at, .. } | Piece::Comment(at) => (Vec::new(), at.clone()),
+        Piece::Tag { name, inner, ends } => {
+            let name = name.to_ascii_lowercase();
+            let counts = name != "style" && !(*ends && tags::is_void(&name));
+            let part = if *ends { Part::Closes(name) } else { Part::Opens(name) };
+            (if counts { vec![part] } else { Vec::new() }, inner.clone())
+        }
+    };
+    let mut rest = &page[range];
+    while let Some((_, number, after)) = next_word(rest) {
+        parts.push(Part::Word(number));
+        rest = after;
+    }
+    parts
+}
