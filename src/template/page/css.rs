@@ -7,6 +7,7 @@
 use std::fmt;
 
 use css_inline::{CSSInliner, InlineError};
+use thiserror::Error;
 
 use super::expressions::{self, Kind};
 use super::mask::{Masked, next_word, word};
@@ -34,8 +35,11 @@ impl Inliner {
         Self(inliner)
     }
 
-    pub(super) fn inline(&self, html: &str) -> Result<String, InlineError> {
-        self.0.inline(html)
+    /// # Errors
+    /// Where the page is none for which the work has a bound.
+    pub(super) fn inline(&self, html: &str) -> Result<String, CssError> {
+        check_bounds(html)?;
+        Ok(self.0.inline(html)?)
     }
 
     /// The styles of a template's page in its elements; `Err` says why that must be done in each
@@ -65,6 +69,58 @@ impl Inliner {
             NotOnce { at: near, why }
         })
     }
+}
+
+/// Why styles can't be put into elements.
+#[derive(Debug, Error)]
+pub(super) enum CssError {
+    #[error("more than {DEEPEST} elements in one another")]
+    Deep,
+    #[error("an element has more than {MOST_ATTRIBUTES} attributes")]
+    Attributes,
+    #[error("{elements} elements and {style_bytes} bytes of styles are too much work")]
+    Large { elements: usize, style_bytes: usize },
+    #[error(transparent)]
+    Inline(#[from] InlineError),
+}
+
+/// Elements in one another: each takes some of the stack.
+const DEEPEST: usize = 200;
+/// Attributes of an element: each is compared with those before it.
+const MOST_ATTRIBUTES: usize = 500;
+/// Elements times bytes of styles: each rule is tried with each element, and may go into it.
+const MOST_WORK: usize = 32 << 20;
+/// Of selectors that look at the elements beside an element.
+const LOOKS_ASIDE: [&str; 8] = [":nth", ":first", ":last", ":only", ":empty", ":not", ":is", ":where"];
+
+/// Time and memory follow from what is counted here.
+fn check_bounds(html: &str) -> Result<(), CssError> {
+    if tags::too_deep(html, DEEPEST).is_some() {
+        return Err(CssError::Deep);
+    }
+    let (mut elements, mut style_bytes, mut looks_aside) = (0_usize, 0_usize, 0_usize);
+    for piece in tags::pieces(html) {
+        match piece {
+            Piece::Tag { ends: false, inner, .. } => {
+                elements += 1;
+                if tags::attributes(html, inner).len() > MOST_ATTRIBUTES {
+                    return Err(CssError::Attributes);
+                }
+            }
+            Piece::RawText { of, at } if of.eq_ignore_ascii_case("style") => {
+                let style = &html[at];
+                style_bytes += style.len();
+                looks_aside += style.matches(['~', '+']).count();
+                looks_aside += LOOKS_ASIDE.iter().map(|name| style.matches(name).count()).sum::<usize>();
+            }
+            Piece::Tag { .. } | Piece::RawText { .. } | Piece::Text(_) | Piece::Comment(_) => {}
+        }
+    }
+    let aside = looks_aside.saturating_mul(elements).saturating_mul(elements);
+    if elements.saturating_mul(style_bytes) > MOST_WORK || aside > MOST_WORK {
+        return Err(CssError::Large { elements, style_bytes });
+    }
+    Ok(())
 }
 
 /// Tags that a parser adds where they are not written.
