@@ -76,6 +76,8 @@ impl Inliner {
 pub(super) enum CssError {
     #[error("more than {DEEPEST} elements in one another")]
     Deep,
+    #[error("more than {DEEPEST} brackets in one another in a style")]
+    Brackets,
     #[error("an element has more than {MOST_ATTRIBUTES} attributes")]
     Attributes,
     #[error("{elements} elements and {style_bytes} bytes of styles are too much work")]
@@ -109,6 +111,9 @@ fn check_bounds(html: &str) -> Result<(), CssError> {
             }
             Piece::RawText { of, at } if of.eq_ignore_ascii_case("style") => {
                 let style = &html[at];
+                if nests_deep(style) {
+                    return Err(CssError::Brackets);
+                }
                 style_bytes += style.len();
                 looks_aside += style.matches(['~', '+']).count();
                 looks_aside += LOOKS_ASIDE.iter().map(|name| style.matches(name).count()).sum::<usize>();
@@ -121,6 +126,20 @@ fn check_bounds(html: &str) -> Result<(), CssError> {
         return Err(CssError::Large { elements, style_bytes });
     }
     Ok(())
+}
+
+/// Whether brackets are deep in one another: each may take some of the stack. Those of strings and
+/// comments count too.
+fn nests_deep(style: &str) -> bool {
+    let mut depth = 0_usize;
+    style.bytes().any(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
 }
 
 /// Tags that a parser adds where they are not written.
