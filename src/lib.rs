@@ -70,6 +70,7 @@
 //!    (`target_group::records::tests::memory_is_bounded_whatever_the_text`,
 //!    `target_group::tests::parquet::a_cell_that_is_too_long_costs_its_row`,
 //!    `target_group::tests::parquet::a_page_that_is_too_large_is_refused_before_it_is_read`,
+//!    `plan::freeze::tests::memory_is_bounded_whatever_the_cells`,
 //!    `journal::states::tests::a_row_takes_eight_bytes`)
 //! 5. **The same plan and templates give the same bytes**, `Date`, the domain part of `Message-ID`
 //!    and the signature's time aside.

@@ -15,7 +15,7 @@ use super::files::PlanFiles;
 use super::layout::{Layout, column};
 use super::reader::{KIND, Plan};
 use super::screened::ScreenedWriter;
-use super::sealed::{FileFacts, SealedWriter};
+use super::sealed::{BATCH_BYTES, FileFacts, SealedWriter, bytes_of};
 use super::seeds::Seeds;
 use crate::kit::file::{self, Draft};
 use crate::screen::{Screened, ScreenedBatch};
@@ -176,6 +176,7 @@ pub(super) struct PlanWriter<W: Write> {
     schema: SchemaRef,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    pending_bytes: usize,
     rows: u64,
     last: Option<(u32, u64)>,
 }
@@ -188,6 +189,7 @@ impl<W: Write> PlanWriter<W> {
             schema: schema.clone(),
             pending: Vec::new(),
             pending_rows: 0,
+            pending_bytes: 0,
             rows: 0,
             last: None,
         })
@@ -203,8 +205,9 @@ impl<W: Write> PlanWriter<W> {
             return Err(PlanError::TooManyRows);
         }
         self.pending_rows += batch.num_rows();
+        self.pending_bytes += batch.columns().iter().map(bytes_of).sum::<usize>();
         self.pending.push(batch.clone());
-        if self.pending_rows >= BATCH_ROWS {
+        if self.pending_rows >= BATCH_ROWS || self.pending_bytes >= BATCH_BYTES {
             self.flush()?;
         }
         Ok(())
@@ -222,6 +225,7 @@ impl<W: Write> PlanWriter<W> {
     fn flush(&mut self) -> Result<(), PlanError> {
         let pending = std::mem::take(&mut self.pending);
         let rows = std::mem::take(&mut self.pending_rows);
+        self.pending_bytes = 0;
         let joined = match pending.as_slice() {
             [one] => one.clone(),
             many => concat_batches(&self.schema, many).map_err(PlanError::writing(&self.path))?,
@@ -251,6 +255,10 @@ impl<W: Write> std::fmt::Debug for PlanWriter<W> {
 pub(crate) mod tests {
     use std::collections::BTreeSet;
     use std::fs;
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, StringArray};
+    use arrow_schema::{DataType, Field, Schema};
 
     use super::super::screened::ScreenedRows;
     use super::*;
@@ -377,6 +385,35 @@ pub(crate) mod tests {
                 ((0, u64::from(index) + 1), emails[index as usize])
             );
         }
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_the_cells() {
+        let narrow = schema();
+        let text = Arc::new(Field::new("text", DataType::Utf8, true));
+        let fields: Vec<_> = narrow.fields().iter().cloned().chain([text]).collect();
+        let wide = Arc::new(Schema::new(fields));
+        let cell: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 20)]));
+        let layout = Layout::new(&wide, None);
+        let checker = suppression(&[]);
+        let mut screener =
+            Screener::new(&wide, columns(), Limits::default(), vec!["a.csv".into()], checker).unwrap();
+        let (_folder, files) = plan_files();
+        let mut writer =
+            PlanWriter::new(fs::File::create(&files.plan).unwrap(), &files.plan, layout.schema()).unwrap();
+        for row in 1..=64 {
+            let mut batch = batch_at(0, row, &[&format!("{row}@b.example")]);
+            let cells = batch.records.columns().iter().cloned().chain([Arc::clone(&cell)]);
+            batch.records = RecordBatch::try_new(Arc::clone(&wide), cells.collect()).unwrap();
+            let parsed = screener.parser().parse(batch).unwrap();
+            let screened = screener.accept(parsed).unwrap();
+            writer.write(&layout.encode(&screened.accepted).unwrap()).unwrap();
+            assert!(writer.pending_bytes < 32 << 20, "{} bytes wait", writer.pending_bytes);
+        }
+        writer.finish().unwrap();
+        let plan = Plan::open(&files.plan).unwrap();
+        assert_eq!(plan.len(), 64);
+        assert_eq!(plan.row(63).unwrap().values["text"].as_str().unwrap().len(), 1 << 20);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::concat::concat;
 
 use super::error::PlanError;
-use super::sealed::{FileFacts, SealedFile, SealedWriter};
+use super::sealed::{BATCH_BYTES, FileFacts, SealedFile, SealedWriter, bytes_of};
 use crate::mail::Disposition;
 use crate::screen::Screened;
 use crate::target_group::Place;
@@ -59,6 +59,7 @@ pub(super) struct ScreenedWriter<W: Write> {
     /// What the pending rows keep of the target group's columns.
     cells: Vec<ArrayRef>,
     pending: usize,
+    pending_bytes: usize,
     last: Option<(usize, u64)>,
 }
 
@@ -79,6 +80,7 @@ impl<W: Write> ScreenedWriter<W> {
             detail: StringBuilder::new(),
             cells: Vec::new(),
             pending: 0,
+            pending_bytes: 0,
             last: None,
         })
     }
@@ -89,9 +91,11 @@ impl<W: Write> ScreenedWriter<W> {
         while start < rows.len() {
             let many = (BATCH_ROWS - self.pending).min(rows.len() - start);
             self.append(&rows[start..start + many]);
-            self.cells.extend(cells.map(|cells| Arc::new(cells.slice(start, many)) as ArrayRef));
+            let cells = cells.map(|cells| Arc::new(cells.slice(start, many)) as ArrayRef);
+            self.pending_bytes += cells.as_ref().map_or(0, bytes_of);
+            self.cells.extend(cells);
             start += many;
-            if self.pending == BATCH_ROWS {
+            if self.pending == BATCH_ROWS || self.pending_bytes >= BATCH_BYTES {
                 self.flush()?;
             }
         }
@@ -117,6 +121,7 @@ impl<W: Write> ScreenedWriter<W> {
 
     fn flush(&mut self) -> Result<(), PlanError> {
         self.pending = 0;
+        self.pending_bytes = 0;
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.file.finish()),
             Arc::new(self.row.finish()),

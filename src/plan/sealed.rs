@@ -11,7 +11,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::writer::FileWriter;
@@ -30,6 +30,15 @@ const SCHEMA_AT: usize = 64;
 const TRAILER: usize = 10;
 /// How much is written to the file at once.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// A batch ends earlier when its rows take so many bytes: while it is written they are in memory
+/// twice.
+pub(super) const BATCH_BYTES: usize = 16 << 20;
+
+/// The bytes of the rows of an array, which may be a part of a larger one.
+pub(super) fn bytes_of(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+}
 
 /// The row count and hash of a file of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
