@@ -12,7 +12,6 @@ use tempfile::TempDir;
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::log;
-use super::report::failed;
 use crate::events::Event;
 use crate::job::{FinalState, SCHEMA_VERSION, Workspace};
 use crate::kit::file::{self, PRIVATE, create_private_folders};
@@ -236,4 +235,8 @@ pub(super) fn run(
         (counted(parts.rows, "message", "messages"), counted(parts.written.len() as u64, "file", "files"));
     log::print(&format!("{day}: {messages}, {} of them not delivered; {files}", grouped(parts.errors)));
     Ok(Exit::Ok)
+}
+
+pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
+    Diagnostic::of("can't write the report", error)
 }

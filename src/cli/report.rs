@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::common::Common;
-use super::daily;
+use super::daily::{self, failed};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::summary;
@@ -100,8 +100,4 @@ fn write_table(facts: &RunFacts<'_>, path: &Path, format: report::Format) -> Res
         table.add(row)?;
     }
     table.finish()
-}
-
-pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Diagnostic {
-    Diagnostic::of("can't write the report", error)
 }
