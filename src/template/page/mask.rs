@@ -11,7 +11,7 @@ use crate::kit::text::line_and_column;
 use crate::template::engine::Origin;
 use crate::template::error::TemplateError;
 
-/// What stands for an expression begins with this, in lower case: HTML has names of attributes in it.
+/// What stands for an expression begins with this, in lower case: names of attributes in HTML are.
 const WORD: &str = "mailrunx";
 
 /// An expression that was put aside.
