@@ -24,7 +24,7 @@ use crate::template::Zone;
 
 /// The options of `mailrun report` that are about days.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct DayArgs {
     /// What messages of all runs ended as on this day: a date, or `yesterday`
     #[arg(long, value_name = "DATE")]
     day: Option<Day>,
@@ -91,7 +91,7 @@ struct Part {
 
 /// The files of one day, one after the other.
 struct Parts<'a> {
-    args: &'a Args,
+    args: &'a DayArgs,
     folder: &'a Path,
     format: Format,
     day: NaiveDate,
@@ -200,7 +200,7 @@ fn row(manifest: &Manifest, event: &Event, state: FinalState, is_error: bool) ->
 /// Writes the files of the day into `folder`.
 pub(super) fn run(
     workspace: &Workspace,
-    args: &Args,
+    args: &DayArgs,
     folder: &Path,
     format: Format,
 ) -> Result<Exit, Diagnostic> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::common::Common;
-use super::daily::{self, failed};
+use super::daily::{self, DayArgs, failed};
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
 use super::summary;
@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "day")]
     html: Option<PathBuf>,
     #[command(flatten)]
-    daily: daily::Args,
+    daily: DayArgs,
     /// Write a table to this file; with --day its files into this folder
     #[arg(long, value_name = "PATH", required_unless_present = "html")]
     output: Option<PathBuf>,
