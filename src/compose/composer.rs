@@ -25,8 +25,7 @@ use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 use crate::scan::Item;
 use crate::template::{
-    Columns, CssInEach, Foreign, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank,
-    render_to_string,
+    Columns, Foreign, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank, render_to_string,
 };
 
 /// Makes the messages of one run. Shared by all threads.
@@ -70,8 +69,6 @@ pub struct Composer {
     pub(super) origins: Vec<Origin>,
     /// What the templates have of other languages.
     pub(super) foreign: Vec<Foreign>,
-    /// Why styles go into the elements of each message.
-    pub(super) css_in_each: Vec<CssInEach>,
     pub(super) locals: Locals,
     /// The further letters of the campaign, and what chooses.
     pub(super) letters: Option<(Letters, Vec<Self>)>,
@@ -190,11 +187,6 @@ impl Composer {
     /// What the templates have of other languages: recipients would read it.
     pub(crate) fn foreign(&self) -> &[Foreign] {
         &self.foreign
-    }
-
-    /// Why styles are put into the elements of each message, where they are.
-    pub(crate) fn css_in_each(&self) -> &[CssInEach] {
-        &self.css_in_each
     }
 
     /// The files that rows may name as their attachments, where the campaign has a folder for them.

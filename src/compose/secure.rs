@@ -73,7 +73,7 @@ impl Secure {
             common: common.into(),
             columns: secure.attachment_columns.clone(),
             file_name: secure.file_name.clone(),
-            passwords: Passwords::new(secure, run_id, secret),
+            passwords: Passwords::new(secure, &campaign.identity.id, run_id, secret),
         };
         Ok(Some((own, secure.attachments.clone())))
     }
@@ -93,10 +93,12 @@ impl Secure {
 }
 
 impl Passwords {
-    pub(super) fn new(secure: &SecureDocuments, run_id: &str, secret: &[u8]) -> Self {
+    /// Those of a campaign's run. The campaign's id is a part: runs of two campaigns may have one id.
+    pub(super) fn new(secure: &SecureDocuments, campaign_id: &str, run_id: &str, secret: &[u8]) -> Self {
         let key = |label: &str| {
             let secret = hmac::Key::new(HMAC_SHA256, secret);
-            hmac::Key::new(HMAC_SHA256, hmac::sign(&secret, label.as_bytes()).as_ref())
+            let of = [label, campaign_id].join("\0");
+            hmac::Key::new(HMAC_SHA256, hmac::sign(&secret, of.as_bytes()).as_ref())
         };
         Self {
             password: key("mailrun secure documents password"),
@@ -173,6 +175,10 @@ mod tests {
     use super::*;
 
     fn passwords(secret: &[u8], run_id: &str, length: usize) -> Passwords {
+        passwords_of("invoices", secret, run_id, length)
+    }
+
+    fn passwords_of(campaign_id: &str, secret: &[u8], run_id: &str, length: usize) -> Passwords {
         let secure = SecureDocuments {
             attachments: Vec::new(),
             attachment_columns: Vec::new(),
@@ -184,7 +190,7 @@ mod tests {
             text: None,
             html: None,
         };
-        Passwords::new(&secure, run_id, secret)
+        Passwords::new(&secure, campaign_id, run_id, secret)
     }
 
     /// Pinned: a run that is resumed with a newer version must give the same password.
@@ -197,11 +203,13 @@ mod tests {
         assert!(all.iter().all(|password| password.bytes().all(|byte| ALPHABET.contains(&byte))));
         assert_ne!(passwords(b"another secret of some", "spring-4f2a", 16).of(7), PINNED);
         assert_ne!(passwords(b"sixteen bytes or more", "spring-4f2b", 16).of(7), PINNED);
+        let of_another = passwords_of("payslips", b"sixteen bytes or more", "spring-4f2a", 16);
+        assert_ne!(of_another.of(7), PINNED);
         assert_eq!(passwords(b"another secret of some", "x", 32).of(7).len(), 32);
         assert!(!format!("{ours:?}").contains("sixteen"));
     }
 
-    const PINNED: &str = "XGerjghxY9CvbkqY";
+    const PINNED: &str = "L9KkRLPbRNVbbfuW";
 
     #[test]
     fn every_character_is_as_likely() {

@@ -65,8 +65,9 @@ impl Composer {
     /// can be made from. Everything that can be known without a row is known here.
     pub fn new(campaign: &Campaign, run: RunFacts) -> Result<Self, TemplateError> {
         let mut own = Self::of_letters(campaign, &run, None)?;
+        let id = &campaign.identity.id;
         if let (Some(secure), Some(campaign)) = (&campaign.secure_documents, campaign.of_passwords()) {
-            let passwords = Passwords::new(secure, &run.run_id, &run.document_secret);
+            let passwords = Passwords::new(secure, id, &run.run_id, &run.document_secret);
             let mut of_passwords = Self::of_letters(&campaign, &run, Some(&passwords))?;
             // No column: whoever composes the mail gives its value.
             for uses in [&mut of_passwords.uses.printed, &mut of_passwords.uses.tested] {
@@ -117,7 +118,6 @@ impl Composer {
         let mut uses = Uses::default();
         let mut origins: Vec<Origin> = Vec::new();
         let mut foreign = Vec::new();
-        let mut css_in_each = Vec::new();
         for template in parts.templates() {
             let uses_password = || template.uses().printed.iter().any(|(name, _)| name == PASSWORD);
             if tells.is_some() && !template.uses().whole_row && !uses_password() {
@@ -126,7 +126,6 @@ impl Composer {
                 return Err(TemplateError::new(path, None, problem)
                     .hint("print `{{password}}`: nobody can open the documents without it"));
             }
-            css_in_each.extend(template.css_in_each().cloned());
             foreign.extend(foreign_in(template));
             uses.extend(template.uses());
             origins.extend_from_slice(template.origins());
@@ -225,7 +224,6 @@ impl Composer {
             files,
             origins,
             foreign,
-            css_in_each,
             locals,
             letters: None,
             in_campaign,
@@ -304,7 +302,6 @@ impl Composer {
         self.foreign.extend(other.foreign.iter().cloned());
         self.foreign.sort();
         self.foreign.dedup();
-        self.css_in_each.extend(other.css_in_each.iter().cloned());
         for file in &other.files {
             if !self.files.contains(file) {
                 self.files.push(file.clone());

@@ -70,7 +70,7 @@ impl Workspace {
     /// Hands to `each` what messages ended as in `period`: run by run, and of each message its last
     /// final state in the period. What came back counts in the period in which it was read, so that
     /// it is in one period only. Copies for seed addresses, tests and rehearsals are no messages.
-    /// Memory: two bytes a row of a run.
+    /// Memory: four bytes a row of a run.
     pub(crate) fn final_states<E: From<JobError>>(
         &self,
         period: &Range<Timestamp>,
@@ -115,7 +115,9 @@ impl Workspace {
                     let Some(state) = FinalState::of(event).filter(|_| is_in(event) && !event.is_seed) else {
                         continue;
                     };
-                    let is_last = match event.row.map(|row| row as usize) {
+                    // The documents and their password are two messages.
+                    let place = event.row.map(|row| row as usize * 2 + usize::from(event.is_password));
+                    let is_last = match place {
                         // A screened row ends once.
                         None => !is_counting,
                         Some(row) if is_counting => {

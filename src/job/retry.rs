@@ -201,7 +201,10 @@ impl Job<'_> {
         lease.discard_plan()?;
         manifest.passwords = retry.passwords(self.workspace, &rows)?;
         let secret = |contents: &[Content]| contents.iter().find(|content| content.is_secret()).cloned();
-        if !manifest.passwords.is_empty() && secret(&manifest.contents) != secret(&retry.before.contents) {
+        let length = |of: &Manifest| of.campaign.secure_documents.as_ref().map(|own| own.password_length);
+        let is_other = secret(&manifest.contents) != secret(&retry.before.contents)
+            || length(&manifest) != length(&retry.before);
+        if !manifest.passwords.is_empty() && is_other {
             return Err(RetryError::OtherSecret(retry.from.dir().name()).into());
         }
         let before = retry.before.open_plan(&retry.from.dir().plan())?;

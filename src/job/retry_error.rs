@@ -12,7 +12,9 @@ pub(crate) enum RetryError {
     #[error("`{0}` rows are not in the plan")]
     NotPlanned(Disposition),
     /// The documents have passwords of another secret.
-    #[error("the documents of run `{0}` have passwords of another secret, or the campaign has none now")]
+    #[error(
+        "the documents of run `{0}` have passwords of another secret or length, or the campaign has none now"
+    )]
     OtherSecret(String),
     /// No row has one of the dispositions.
     #[error("run `{0}` has no rows with these dispositions")]
@@ -28,7 +30,9 @@ impl RetryError {
                 "`send --run-id NAME` later sends to those who may get mail again"
             }
             Self::NotPlanned(_) => "fix the list and send it; the changed content starts a new run",
-            Self::OtherSecret(_) => "restore the secret that `[secure-documents]` had then",
+            Self::OtherSecret(_) => {
+                "restore the secret and the `password-length` that `[secure-documents]` had then"
+            }
             Self::NoRows(_) => "`mailrun status RUN` shows its dispositions",
         }
     }
