@@ -57,7 +57,7 @@ def check_types(files):
         schema = pq.read_schema(file)
         same(f"columns of {file.name}", schema.names, list(COLUMNS))
         for field in schema:
-            inside = pa.types.is_dictionary(field.type) or field.name in ("attempts_at", "archive_attempts_at")
+            inside = pa.types.is_dictionary(field.type) or field.name in ("attempts_at", "archive_attempts_at", "password_attempts_at")
             kind = field.type.value_type if inside else field.type
             holds(kind in COLUMNS[field.name], f"column `{field.name}` is {field.type}, not {COLUMNS[field.name][0]}")
         same(f"schema version in the metadata of {file.name}", pq.read_metadata(file).metadata.get(b"mailrun.schema") in (b"1", b"2"), True)

@@ -62,6 +62,9 @@ impl FromStr for Day {
     }
 }
 
+/// The largest file that is zipped: it is held in memory.
+const MOST_ZIPPED: u64 = 512 << 20;
+
 const COLUMNS: Head = &[
     ("at", Holds::Time),
     ("status", Holds::Text),
@@ -143,10 +146,10 @@ impl Parts<'_> {
             return Ok(());
         }
         let zip = || {
-            let content = fs::read(&path)?;
-            if u32::try_from(content.len()).is_err() {
-                return Err(io::Error::other("it has 4 GiB or more: `--rows` makes smaller files"));
+            if fs::metadata(&path)?.len() > MOST_ZIPPED {
+                return Err(io::Error::other("it has more than 512 MiB: `--rows` makes smaller files"));
             }
+            let content = fs::read(&path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             file::replace(&target, &zip::of_files([(&*name, &content[..])]), PRIVATE)?;
             fs::remove_file(&path)

@@ -150,6 +150,10 @@ impl Workspace {
         let mut courier = Courier::new(Arc::clone(&receiver.client), place, patience, stop.clone());
         let ended = self.deliver_runs(receiver, &mut courier, runtime)?;
         let ended = ended.and_then(|()| runtime.block_on(courier.finish()));
+        if ended.is_err() {
+            // What was handed over may not have arrived: all runs are looked at again.
+            receiver.looks.clear();
+        }
         match ended {
             Ok(()) => Ok(Delivered::Events(courier.delivered(), None)),
             Err(Halt::Place(error)) => Err(WebhookError::Place(error).into()),

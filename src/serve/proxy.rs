@@ -75,6 +75,9 @@ impl Client {
         let address = peer.address.map(|address| address.to_canonical());
         let is_here = address.is_none_or(|address| address.is_loopback());
         if !is_proxy(address) {
+            // Somebody on this machine who asks for others, and is not trusted to say for whom.
+            let asks_for_others = is_here && headers.contains_key(FORWARDED_FOR);
+            let address = address.filter(|_| !asks_for_others);
             return Ok(Self { address, is_private: peer.has_tls || is_here });
         }
         let mut chain = Vec::new();
@@ -123,6 +126,8 @@ mod tests {
         };
         check("192.0.2.1", &[], Some("192.0.2.1"));
         check("192.0.2.1", &["198.51.100.1"], Some("192.0.2.1"));
+        // A proxy on this machine that nobody trusts lends its address to nobody.
+        check("127.0.0.1", &["198.51.100.1"], None);
         check("10.0.0.1", &["198.51.100.1"], Some("198.51.100.1"));
         // What the client itself wrote comes first, and counts for nothing.
         check("10.0.0.1", &["203.0.113.9, 198.51.100.1"], Some("198.51.100.1"));

@@ -230,7 +230,10 @@ fn parse(text: &str) -> Result<Target, String> {
         host,
         port: authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
         authority: authority.to_string(),
-        path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        path: match uri.path_and_query().map_or("/", |path| path.as_str()) {
+            path if path.starts_with('/') => path.to_owned(),
+            query => format!("/{query}"),
+        },
     })
 }
 
@@ -252,6 +255,8 @@ mod tests {
         let Target { host, port, path, authority, .. } = webhook.target;
         assert_eq!((host.as_str(), port, path.as_str()), ("crm.example", 443, "/hook?from=mailrun"));
         assert_eq!(authority, "crm.example");
+        let query = read("url = \"https://crm.example?from=mailrun\"").unwrap();
+        assert_eq!(query.target.path, "/?from=mailrun");
         let six = read("url = \"https://[2001:db8::1]:8443\"\nkinds = [\"bounced\"]\nbatch = 1000").unwrap();
         assert_eq!((six.target.host.as_str(), six.target.port), ("2001:db8::1", 8443));
         assert_eq!(six.target.path, "/");

@@ -34,8 +34,8 @@ pub(super) struct Gate {
     /// Checked where nobody is known by a name, so that this takes as long.
     nobody: Arc<Hash>,
     key: [u8; 32],
-    waiting: Semaphore,
-    checking: Semaphore,
+    waiting: Arc<Semaphore>,
+    checking: Arc<Semaphore>,
 }
 
 struct Known {
@@ -60,8 +60,8 @@ impl Gate {
             proxies,
             nobody,
             key,
-            waiting: Semaphore::new(WAITING),
-            checking: Semaphore::new(AT_ONCE),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            checking: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -107,9 +107,14 @@ impl Gate {
 
     /// Checks a password in its turn.
     async fn check(&self, hash: Arc<Hash>, password: Vec<u8>) -> Result<(), Problem> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| Problem::Busy)?;
-        let _checking = self.checking.acquire().await.map_err(|_| Problem::Busy)?;
-        let is_right = spawn_blocking(move || hash.is_of(&password)).await.unwrap_or(false);
+        let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Problem::Busy)?;
+        let checking = Arc::clone(&self.checking).acquire_owned().await.map_err(|_| Problem::Busy)?;
+        let check = move || {
+            // Whoever asked may be gone: its turn is over when the work is.
+            let _turn = (waiting, checking);
+            hash.is_of(&password)
+        };
+        let is_right = spawn_blocking(check).await.unwrap_or(false);
         if is_right { Ok(()) } else { Err(Problem::Unknown) }
     }
 
