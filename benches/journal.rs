@@ -145,7 +145,12 @@ impl Scene {
     /// Sends all of it; messages a second.
     fn run(&self, kind: Kind, round: usize) -> Result<f64, Box<dyn Error>> {
         let plan = Arc::new(Plan::open(&self.dir.plan())?);
-        let key = RunKey { run_id: "bench".into(), plan_rows: plan.len(), plan_hash: plan.hash().to_owned() };
+        let key = RunKey {
+            run_id: "bench".into(),
+            plan_rows: plan.len(),
+            plan_hash: plan.hash().to_owned(),
+            has_passwords: false,
+        };
         let path = self.folder.path().join(format!("journal-{round}"));
         std::fs::create_dir(&path)?;
         let run = RunDir::at(path.clone());
