@@ -93,7 +93,8 @@ impl Secure {
 }
 
 impl Passwords {
-    /// Those of a campaign's run. The campaign's id is a part: runs of two campaigns may have one id.
+    /// Those of a campaign's run. The campaign's id is a part of them: runs of two campaigns may have
+    /// one id.
     pub(super) fn new(secure: &SecureDocuments, campaign_id: &str, run_id: &str, secret: &[u8]) -> Self {
         let key = |label: &str| {
             let secret = hmac::Key::new(HMAC_SHA256, secret);
