@@ -1,11 +1,11 @@
 //! Documents in an encrypted ZIP, and their passwords.
 //!
 //! The files are in a ZIP, and that is the only entry of the ZIP that the message carries: so their
-//! names are encrypted too. Password and salt follow from the secret, the run and the row, so a run
-//! that is resumed gives the same ones. The salt also follows from the files: other files never
-//! meet the same key stream.
+//! names are encrypted too. Password and salt follow from the secret, the campaign, the run and the
+//! row, so a run that is resumed gives the same ones. The salt also follows from the files: other
+//! files never meet the same key stream.
 //!
-//! With `K = HMAC-SHA256(secret, label)`, a password is made of the blocks
+//! With `K = HMAC-SHA256(secret, label ‖ 0 ‖ campaign)`, a password is made of the blocks
 //! `HMAC-SHA256(K, run ‖ 0 ‖ row ‖ n)`, n = 0, 1, 2 …: each byte below the largest multiple of the
 //! alphabet's length is a character, and the rest are left out, so that all are as likely.
 
@@ -93,8 +93,8 @@ impl Secure {
 }
 
 impl Passwords {
-    /// Those of a campaign's run. The campaign's id is a part of them: runs of two campaigns may have
-    /// one id.
+    /// Those of a campaign's run. The campaign's id is a part of them: runs of two campaigns may
+    /// have one id.
     pub(super) fn new(secure: &SecureDocuments, campaign_id: &str, run_id: &str, secret: &[u8]) -> Self {
         let key = |label: &str| {
             let secret = hmac::Key::new(HMAC_SHA256, secret);
