@@ -49,6 +49,8 @@ pub(super) fn projected(sources: &[Option<usize>]) -> (Vec<usize>, Arc<[Option<u
 pub(super) fn viewed(field: &Arc<Field>) -> Arc<Field> {
     let data_type = match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        // The values of a dictionary are in memory once as views, too.
+        DataType::Dictionary(_, values) if values.is_string() => DataType::Utf8View,
         DataType::List(item) => DataType::List(viewed(item)),
         DataType::LargeList(item) => DataType::LargeList(viewed(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),

@@ -4,6 +4,7 @@ use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
 use arrow_array::cast::*;
 use arrow_array::types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::*;
+use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use super::*;
@@ -289,19 +290,29 @@ fn text_that_a_dictionary_repeats_is_read_in_small_batches() {
     let rows = 400;
     let emails = StringArray::from_iter_values((0..rows).map(|row| format!("{row}@x.example")));
     let text = StringArray::from_iter_values((0..rows).map(|_| long.as_str()));
-    let kit = kit().parquet("p.parquet", vec![("email", array(emails)), ("text", array(text))]);
-    let bytes = fs::metadata(kit.path("p.parquet")).unwrap().len();
-    assert!(bytes < 1_000_000, "{bytes} bytes hold 80 MB of text");
-    let group = kit.open().unwrap();
-    let mut read = 0;
-    for batch in group.batches() {
-        let batch = batch.unwrap();
-        let held = batch.records.get_array_memory_size();
-        assert!(held < 16 * 1024 * 1024, "a batch of {} rows takes {held} bytes", batch.places.len());
-        assert_eq!(batch.places[0].row, read + 1);
-        read += batch.places.len() as u64;
+    let coded = DictionaryArray::<Int32Type>::from_iter((0..rows).map(|_| long.as_str()));
+    let columns = |text: ArrayRef| vec![("email", array(emails.clone())), ("text", text)];
+    let in_arrow = RecordBatch::try_from_iter(columns(array(coded.clone()))).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &in_arrow.schema()).unwrap();
+    writer.write(&in_arrow).unwrap();
+    for (name, kit) in [
+        ("p.parquet", kit().parquet("p.parquet", columns(array(text)))),
+        ("p.parquet", kit().parquet("p.parquet", columns(array(coded)))),
+        ("a.arrow", kit().file("a.arrow", writer.into_inner().unwrap())),
+    ] {
+        let bytes = fs::metadata(kit.path(name)).unwrap().len();
+        assert!(bytes < 1_000_000, "{bytes} bytes hold 80 MB of text");
+        let group = kit.open().unwrap();
+        let mut read = 0;
+        for batch in group.batches() {
+            let batch = batch.unwrap();
+            let held = batch.records.get_array_memory_size();
+            assert!(held < 16 * 1024 * 1024, "a batch of {} rows takes {held} bytes", batch.places.len());
+            assert_eq!(batch.places[0].row, read + 1);
+            read += batch.places.len() as u64;
+        }
+        assert_eq!(read, rows);
     }
-    assert_eq!(read, rows);
 }
 
 #[test]
@@ -319,12 +330,15 @@ fn long_rows_are_read_a_few_at_once() {
 #[test]
 fn a_cell_that_is_too_long_costs_its_row() {
     let long = "x".repeat(LONGEST_CELL + 1);
-    let read = one("text", texts(&[&long, "short"])).contents();
-    assert_eq!(read.lines(), ["b@x.example|short"]);
-    assert_eq!(
-        read.reasons(),
-        [format!("1 column `text` holds {} bytes, more than {LONGEST_CELL}", long.len())]
-    );
+    let coded = DictionaryArray::<Int32Type>::from_iter([long.as_str(), "short"]);
+    for text in [texts(&[&long, "short"]), array(coded)] {
+        let read = one("text", text).contents();
+        assert_eq!(read.lines(), ["b@x.example|short"]);
+        assert_eq!(
+            read.reasons(),
+            [format!("1 column `text` holds {} bytes, more than {LONGEST_CELL}", long.len())]
+        );
+    }
 }
 
 #[test]
