@@ -82,6 +82,7 @@ mod temporary_plan;
 mod test_message;
 #[cfg(test)]
 mod tests;
+mod told;
 mod token_error;
 mod trace;
 mod unsent;

@@ -8,6 +8,7 @@ use super::frozen_run::{FrozenRun, Source};
 use super::observer::Notice;
 use super::open::Job;
 use super::retry_error::RetryError;
+use super::told::{DocumentsOf, told_by_retries};
 use super::workspace::Workspace;
 use crate::campaign::Campaign;
 use crate::journal::RowState;
@@ -76,33 +77,38 @@ impl RetrySelection {
         let seeds = self.before.seed_rows();
         let plan = self.before.open_plan(&self.from.dir().plan())?;
         let is_anybody = |row: u32| !seeds.contains(&row) && !plan.is_purged(row);
-        let elsewhere = self.before.documents_elsewhere();
+        let documents = DocumentsOf::of(&self.before);
+        let told = told_by_retries(&**self.from.store(), &self.before)?;
         let is_wanted = |row: u32, state: RowState| {
             let has_documents =
-                state == RowState::Final(Disposition::Accepted) || elsewhere.contains_key(&row);
+                state == RowState::Final(Disposition::Accepted) || documents.is_elsewhere(row);
             match states.password(row).filter(|_| has_documents) {
-                Some(password) => self.dispositions.contains(&ended(password)),
+                Some(password) => {
+                    self.dispositions.contains(&ended(password)) && !told.contains(&documents.row(row))
+                }
                 None => self.dispositions.contains(&ended(state)),
             }
         };
         let wanted = states.iter().filter(|(row, state)| is_wanted(*row, *state) && is_anybody(*row));
         let rows: Vec<u32> = wanted.map(|(row, _)| row).collect();
-        if rows.is_empty() { Err(RetryError::NoRows(self.from.dir().name()).into()) } else { Ok(rows) }
+        let name = || self.from.dir().name();
+        match (rows.is_empty(), told.is_empty()) {
+            (false, _) => Ok(rows),
+            (true, true) => Err(RetryError::NoRows(name()).into()),
+            (true, false) => Err(RetryError::Told(name()).into()),
+        }
     }
 
     /// Those of `rows` of which only the password is left, as rows of the new run.
     fn passwords(&self, workspace: &Workspace, rows: &[u32]) -> Result<Vec<PasswordOf>, JobError> {
         let states = workspace.state()?.read_journal(self.from.dir())?.states()?;
-        let elsewhere = self.before.documents_elsewhere();
-        let resent = self.before.options.retry.as_ref().and_then(|retry| Some((&retry.run_id, retry.row?)));
-        let passwords = (0..).zip(rows).filter_map(|(row, before)| {
-            let (run_id, number) = match (elsewhere.get(before), resent) {
-                (Some((run, number)), _) => (run.clone(), *number),
-                _ if states.state(*before) != RowState::Final(Disposition::Accepted) => return None,
-                (None, Some((run, number))) => (run.to_string(), number + before),
-                (None, None) => (self.before.run_id.to_string(), *before),
-            };
-            Some(PasswordOf { row, run_id, number })
+        let documents = DocumentsOf::of(&self.before);
+        let has_documents = |before: u32| {
+            documents.is_elsewhere(before) || states.state(before) == RowState::Final(Disposition::Accepted)
+        };
+        let passwords = (0..).zip(rows).filter(|(_, before)| has_documents(**before)).map(|(row, before)| {
+            let (run_id, number) = documents.row(*before);
+            PasswordOf { row, run_id, number }
         });
         Ok(passwords.collect())
     }

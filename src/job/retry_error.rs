@@ -16,6 +16,9 @@ pub(crate) enum RetryError {
         "the documents of run `{0}` have passwords of another secret or length, or the campaign has none now"
     )]
     OtherSecret(String),
+    /// What is left of the rows are passwords that other retries tell.
+    #[error("run `{0}` has no rows with these dispositions but those whose passwords another retry tells")]
+    Told(String),
     /// No row has one of the dispositions.
     #[error("run `{0}` has no rows with these dispositions")]
     NoRows(String),
@@ -33,6 +36,7 @@ impl RetryError {
             Self::OtherSecret(_) => {
                 "restore the secret and the `password-length` that `[secure-documents]` had then"
             }
+            Self::Told(_) => "`mailrun status` lists that retry; resume it, or retry it",
             Self::NoRows(_) => "`mailrun status RUN` shows its dispositions",
         }
     }

@@ -10,6 +10,7 @@ use super::observer::{Notice, Stage};
 use super::open::Job;
 use super::resources::Resources;
 use super::send_options::SendOptions;
+use super::told::{DocumentsOf, told_by_retries};
 use super::unsent::Unsent;
 use crate::campaign::RouteKind;
 use crate::journal::{InDoubt, Journal, RowState, RunKey, States};
@@ -94,6 +95,7 @@ impl Job<'_> {
             self.workspace.observer().notice(&Notice::InDoubt { rows: open.len() as u64, in_doubt });
         }
         self.leave_documents(run, &mut journal, &mut states)?;
+        self.leave_passwords(run, &mut journal, &mut states)?;
         self.claim(run, &mut journal, &mut states)?;
         let elsewhere = run.manifest.documents_elsewhere();
         let unsent = Unsent::of(&self.schedule(), &journal, &states, &elsewhere, now)?;
@@ -120,6 +122,25 @@ impl Job<'_> {
             journal.end_rows(&rows, states, Disposition::AlreadySent, &why, now)?;
         }
         Ok(())
+    }
+
+    /// Ends the mails with passwords that a retry of this run tells.
+    fn leave_passwords(
+        &self,
+        run: &FrozenRun,
+        journal: &mut Journal,
+        states: &mut States,
+    ) -> Result<(), JobError> {
+        let told = told_by_retries(&*self.runs(), &run.manifest)?;
+        let documents = DocumentsOf::of(&run.manifest);
+        let is_left =
+            |password: &u32| matches!(states.state(*password), RowState::Untouched | RowState::Pending);
+        let told = (0..run.plan.len()).filter(|row| told.contains(&documents.row(*row)));
+        let passwords: Vec<u32> =
+            told.filter_map(|row| states.run.password_of(row)).filter(is_left).collect();
+        let now = self.workspace.clock().now();
+        let why = "a retry of this run sends it";
+        Ok(journal.end_rows(&passwords, states, Disposition::AlreadySent, why, now)?)
     }
 
     /// Passes snapshots to the observer and to the file that `status` reads.

@@ -176,9 +176,11 @@ impl Summary {
         FAILED.into_iter().map(|disposition| self.count(disposition)).sum()
     }
 
-    /// Mails with passwords that were not accepted, or may not have been.
+    /// Mails with passwords that were not accepted, or may not have been; those that another run
+    /// sends are its own.
     pub fn passwords_failed(&self) -> u64 {
-        let failed = self.passwords.iter().filter(|(disposition, _)| *disposition != Disposition::Accepted);
+        let is_well = |of: Disposition| matches!(of, Disposition::Accepted | Disposition::AlreadySent);
+        let failed = self.passwords.iter().filter(|(disposition, _)| !is_well(*disposition));
         failed.map(|(_, count)| count).sum()
     }
 

@@ -3,10 +3,16 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use aws_lc_rs::{hmac, pbkdf2};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use mailrun::mail::Disposition;
 use mailrun::sandbox::{Keep, Options};
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::kit::{Dir, Relay, campaign, list};
@@ -32,9 +38,49 @@ fn secured(dir: &Dir, relay: &Relay, more: &str) -> String {
     file
 }
 
-/// By recipient: mails with documents, and the passwords.
+/// The ZIP of this name that a message carries.
+fn zip_of(message: &str, name: &str) -> Vec<u8> {
+    let (_, part) = message.split_once(name).expect("the message has the ZIP");
+    let (_, content) = part.split_once("\r\n\r\n").unwrap();
+    let base64: String = content.lines().take_while(|line| !line.starts_with("--")).collect();
+    BASE64_STANDARD.decode(base64).unwrap()
+}
+
+/// Whether the only entry of `zip` is encrypted as WinZip does it (AE-2, AES-256) under `password`:
+/// its bytes are authentic under the key that follows from that.
+fn opens(zip: &[u8], password: &str) -> bool {
+    let short = |at: usize| usize::from(u16::from_le_bytes([zip[at], zip[at + 1]]));
+    let long = |at: usize| u32::from_le_bytes(zip[at..at + 4].try_into().unwrap()) as usize;
+    assert_eq!((&zip[..4], short(6) & 1, short(8)), (&b"PK\x03\x04"[..], 1, 99), "encrypted, with AES");
+    let extra = 30 + short(26);
+    // AE-2, strength 3.
+    assert_eq!(zip[extra..extra + 9], [0x01, 0x99, 7, 0, 2, 0, b'A', b'E', 3]);
+    let (start, packed) = (extra + short(28), long(18));
+    let (salt, rest) = zip[start..start + packed].split_at(16);
+    let (verifier, rest) = rest.split_at(2);
+    let (content, tag) = rest.split_at(rest.len() - 10);
+    let mut keys = [0; 66];
+    let rounds = NonZeroU32::new(1_000).unwrap();
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA1, rounds, salt, password.as_bytes(), &mut keys);
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &keys[32..64]);
+    keys[64..] == *verifier && hmac::sign(&key, content).as_ref()[..10] == *tag
+}
+
+/// By recipient: the ZIPs of mails with documents, and the passwords. Each ZIP opens with each
+/// password of its recipient.
 fn arrived(kept: &Path) -> HashMap<String, (usize, Vec<String>)> {
-    let mut arrived: HashMap<String, (usize, Vec<String>)> = HashMap::new();
+    let arrived = mails(kept).into_iter().map(|(to, (zips, passwords))| {
+        for (zip, password) in zips.iter().flat_map(|zip| passwords.iter().map(move |own| (zip, own))) {
+            assert!(opens(zip, password), "the password of {to} does not open its documents");
+        }
+        (to, (zips.len(), passwords))
+    });
+    arrived.collect()
+}
+
+/// By recipient: ZIPs and passwords.
+fn mails(kept: &Path) -> HashMap<String, (Vec<Vec<u8>>, Vec<String>)> {
+    let mut arrived: HashMap<String, (Vec<Vec<u8>>, Vec<String>)> = HashMap::new();
     for entry in fs::read_dir(kept).into_iter().flatten() {
         let path = entry.unwrap().path();
         // Others are still being written.
@@ -47,8 +93,10 @@ fn arrived(kept: &Path) -> HashMap<String, (usize, Vec<String>)> {
         match message.split_once("The password is <") {
             Some((_, password)) => own.1.push(password.split('>').next().unwrap().to_owned()),
             None => {
-                assert!(message.contains("documents.zip") && !message.contains("terms"), "{message}");
-                own.0 += 1;
+                let zip = zip_of(&message, "documents.zip");
+                assert!(!opens(&zip, "another"), "any password opens it");
+                assert!(memmem::find(&zip, b"terms").is_none(), "names are hidden");
+                own.0.push(zip);
             }
         }
     }
@@ -169,12 +217,52 @@ fn a_password_that_failed_is_retried_without_its_documents() {
     let infected = Some(Disposition::Infected);
     assert!(dir.results("one").iter().all(|row| row.password_disposition == infected));
     fs::write(&path, before).unwrap();
-    dir.run(&["retry", "one", "--disposition", "infected"]).ended(0);
+    let run = dir.run_of("one");
+    let retry = |dispositions| dir.run(&["retry", run.to_str().unwrap(), "--disposition", dispositions]);
+    retry("infected").ended(0);
     let arrived = arrived(&kept);
-    assert!(
-        arrived.values().all(|(documents, passwords)| *documents == 1 && passwords.len() == 1),
-        "{arrived:?}"
-    );
+    let once = |arrived: &HashMap<String, (usize, Vec<String>)>| {
+        arrived.values().all(|(documents, passwords)| *documents == 1 && passwords.len() == 1)
+    };
+    assert!(once(&arrived), "{arrived:?}");
+    // Another retry does not tell them again.
+    retry("infected,deferred").ended(2).says("whose passwords another retry tells");
+    assert!(once(&self::arrived(&kept)));
+}
+
+/// Kills a campaign whose documents have left, and whose passwords wait for a second scanner. That
+/// gives no answer about them while the value holds true.
+fn kill_once_passwords_wait(dir: &Dir, file: &str, kept: &Path) -> Arc<AtomicBool> {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let scanner = Clamd::start(move |content, _| {
+        let is_asked = content.starts_with(b"The password") && down.load(Ordering::SeqCst);
+        if is_asked { Answer::Close } else { Answer::Ok }
+    });
+    let path = dir.path().join(file);
+    let before = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{before}\n{}name = \"second\"\n", scanner.table(""))).unwrap();
+    let moment = || mails(kept).values().filter(|(zips, _)| zips.len() == 1).count() == ROWS;
+    assert!(dir.killed_once(&["send", file, "--no-check", "--no-progress"], moment));
+    is_down
+}
+
+#[test]
+fn a_run_does_not_tell_the_passwords_that_its_retry_told() {
+    let dir = Dir::new();
+    let kept = dir.path().join("kept");
+    let relay = Relay::start(Options { keep: Keep::Eml(kept.clone()), ..Options::default() });
+    let file = secured(&dir, &relay, "");
+    let is_down = kill_once_passwords_wait(&dir, &file, &kept);
+    is_down.store(false, Ordering::SeqCst);
+    let run = dir.run_of("one");
+    dir.run(&["retry", run.to_str().unwrap(), "--disposition", "not_attempted"]).ended(0);
+    let told = arrived(&kept);
+    // Of some the kill left in doubt whether their documents were accepted.
+    assert!(told.values().filter(|(_, passwords)| passwords.len() == 1).count() > 20, "{told:?}");
+    dir.run(&["send", &file, "--no-check"]);
+    assert_eq!(arrived(&kept), told, "the run itself tells none again");
+    assert!(told.values().all(|(documents, passwords)| *documents == 1 && passwords.len() <= 1));
 }
 
 #[test]
@@ -211,7 +299,10 @@ fn the_invoices_leave_in_two_languages_signed_and_encrypted() {
     let mails: Vec<String> = fs::read_dir(dir.path().join("kept")).unwrap().map(read).collect();
     assert_eq!(mails.len(), 16);
     assert!(mails.iter().all(|mail| mail.contains("multipart/signed") && mail.contains("smime.p7s")));
-    assert!(mails.iter().all(|mail| !mail.contains(".pdf")), "names are hidden");
+    for mail in mails.iter().filter(|mail| mail.contains("rechnung-facture.zip")) {
+        let zip = zip_of(mail, "rechnung-facture.zip");
+        assert!(!opens(&zip, "another") && memmem::find(&zip, b".pdf").is_none(), "names are hidden");
+    }
     let with = |text: &str| mails.iter().filter(|mail| mail.contains(text)).count();
     assert_eq!(with("rechnung-facture.zip"), 8);
     assert_eq!([with("Subject: Ihre Rechnung R-2026-0"), with("Subject: Votre facture R-2026-0")], [4, 4]);
@@ -227,14 +318,13 @@ fn a_run_is_not_resumed_with_another_secret() {
     let dir = Dir::new();
     let kept = dir.path().join("kept");
     let relay = Relay::start(Options { keep: Keep::Eml(kept.clone()), ..Options::default() });
-    let file = secured(&dir, &relay, "[capacity]\nper-hour = 36000\n");
-    let moment = || arrived(&kept).values().any(|(_, passwords)| !passwords.is_empty());
-    assert!(dir.killed_once(&["send", &file, "--no-check", "--no-progress"], moment), "it was too late");
+    let file = secured(&dir, &relay, "");
+    kill_once_passwords_wait(&dir, &file, &kept).store(false, Ordering::SeqCst);
     dir.write("secret", "another secret of some length\n");
     let ran = dir.run(&["send", &file, "--no-check"]);
     assert!(![0, 1].contains(&ran.code()), "{}", ran.stderr());
     assert!(ran.stderr().contains("different content") && !ran.stderr().contains("another secret"));
-    assert!(arrived(&kept).len() < ROWS, "nothing was sent");
+    assert!(arrived(&kept).values().all(|(_, passwords)| passwords.is_empty()), "nothing was sent");
     dir.write("secret", "short\n");
     dir.run(&["send", &file, "--no-check"]).ended(2).says("needs at least 16");
 }

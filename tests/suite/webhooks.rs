@@ -420,15 +420,17 @@ fn serve_delivers_as_events_come_and_ends_in_order() {
     let mut line = String::new();
     BufReader::new(serve.stdout.take().unwrap()).read_line(&mut line).unwrap();
     sent(&dir, "one", 3);
-    while receiver.count() < 9 {
-        assert!(serve.try_wait().unwrap().is_none(), "serve goes on");
-        thread::yield_now();
-    }
+    let mut wait_for = |events: usize| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while receiver.count() < events {
+            assert!(Instant::now() < end, "{} of {events} came", receiver.count());
+            assert!(serve.try_wait().unwrap().is_none(), "serve goes on");
+            thread::yield_now();
+        }
+    };
+    wait_for(9);
     bounced(&dir, &events(&dir, "one"));
-    while receiver.count() < 10 {
-        assert!(serve.try_wait().unwrap().is_none(), "serve goes on");
-        thread::yield_now();
-    }
+    wait_for(10);
     let sent = Command::new("kill").args(["-TERM", &serve.id().to_string()]).status();
     assert!(sent.unwrap().success());
     assert_eq!(serve.wait().unwrap().code(), Some(0));
