@@ -39,6 +39,16 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
+/// How webhooks are reached, and what is printed.
+#[derive(Debug, clap::Args)]
+struct How {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    dns: DnsOptions,
+}
+
 /// What can be done with webhooks.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
@@ -49,21 +59,15 @@ enum Command {
         /// Give a webhook up after so many failures in a row; the next call goes on there
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
         failures: u32,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        dns: DnsOptions,
+        how: How,
     },
     /// Send one made-up event, and say what the receiver answered
     Test {
         /// The webhook
         name: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        dns: DnsOptions,
+        how: How,
     },
     /// Deliver events again, with the same ids
     Replay {
@@ -75,11 +79,8 @@ enum Command {
         /// End after so many failures in a row
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
         failures: u32,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
         #[command(flatten)]
-        dns: DnsOptions,
+        how: How,
     },
     /// Let a webhook deliver again that its receiver has ended with 410
     Enable {
@@ -109,24 +110,24 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     };
     let Some(command) = &args.command else { return list(&workspace, &webhooks, args.json) };
     match command {
-        Command::Deliver { names, failures, json, dns } => {
+        Command::Deliver { names, failures, how } => {
             let chosen = match names.is_empty() {
                 true => webhooks.clone(),
                 false => names.iter().map(named).collect::<Result<_, _>>()?,
             };
-            let ended = deliver(&chosen, &dns.clone().into(), |receiver, runtime, stop| {
+            let ended = deliver(&chosen, &how.dns.clone().into(), |receiver, runtime, stop| {
                 workspace.deliver(receiver, patience(*failures), runtime, stop)
             })?;
-            report(&chosen, &ended, *json)
+            report(&chosen, &ended, how.json)
         }
-        Command::Replay { name, after, failures, json, dns } => {
+        Command::Replay { name, after, failures, how } => {
             let chosen = [named(name)?];
-            let ended = deliver(&chosen, &dns.clone().into(), |receiver, runtime, stop| {
+            let ended = deliver(&chosen, &how.dns.clone().into(), |receiver, runtime, stop| {
                 workspace.replay(receiver, after, patience(*failures), runtime, stop)
             })?;
-            report(&chosen, &ended, *json)
+            report(&chosen, &ended, how.json)
         }
-        Command::Test { name, json, dns } => test(&named(name)?, &dns.clone().into(), *json),
+        Command::Test { name, how } => test(&named(name)?, &how.dns.clone().into(), how.json),
         Command::Enable { name } => {
             let name = named(name)?.name;
             let was_disabled =

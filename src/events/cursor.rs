@@ -45,7 +45,8 @@ impl FromStr for Cursor {
         let read = || {
             let (run, numbers) = text.rsplit_once('/')?;
             let mut numbers = numbers.split('.');
-            let mut number = || numbers.next()?.parse::<u64>().ok();
+            // No store has larger ones.
+            let mut number = || u64::try_from(numbers.next()?.parse::<i64>().ok()?).ok();
             let (received, group, record, feedback) = (number()?, number()?, number()?, number()?);
             let record = u32::try_from(record).ok()?;
             let is_whole = numbers.next().is_none() && !run.is_empty();

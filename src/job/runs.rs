@@ -91,6 +91,24 @@ impl Workspace {
         Ok(found.unwrap_or_else(|| self.alone(run)))
     }
 
+    /// The runs that `is_wanted` chooses by their manifests, the latest first. Nothing more is read
+    /// of the others, and what to do next does not look at them. One that can't be read has no
+    /// manifest.
+    pub(crate) fn runs_alone(
+        &self,
+        is_wanted: impl Fn(&RunDir, Option<&Manifest>) -> bool,
+    ) -> Result<Vec<ListedRun>, JobError> {
+        let mut found = Vec::new();
+        for folder in self.known_runs()? {
+            let store = state::runs(&folder);
+            let runs = store.list()?.into_iter().map(|dir| StoredRun::new(Arc::clone(&store), dir));
+            let wanted = runs.filter(|run| is_wanted(run.dir(), run.manifest().ok().as_ref()));
+            found.extend(wanted.map(|run| self.alone(&run)));
+        }
+        found.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.dir.cmp(&b.dir)));
+        Ok(found)
+    }
+
     /// The runs of one store. What to do next with a run depends on the others.
     fn runs_in(&self, store: &Arc<dyn RunStore>) -> Result<Vec<ListedRun>, JobError> {
         let runs = store.list()?.into_iter().map(|dir| self.alone(&StoredRun::new(Arc::clone(store), dir)));
@@ -103,7 +121,8 @@ impl Workspace {
         Ok(runs)
     }
 
-    fn alone(&self, run: &StoredRun) -> ListedRun {
+    /// One run, with what is known of it. What to do next does not look at others.
+    pub(crate) fn alone(&self, run: &StoredRun) -> ListedRun {
         ListedRun { dir: run.dir().clone(), created: run.created(), facts: self.facts(run) }
     }
 

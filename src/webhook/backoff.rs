@@ -12,7 +12,7 @@ const FIRST: Duration = Duration::from_millis(250);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// The longest that a receiver may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]

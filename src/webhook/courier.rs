@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::backoff::{Verdict, verdict, wait};
+use super::backoff::{LONGEST_ASKED, Verdict, verdict, wait};
 use super::body::{Batch, Message};
 use super::client::{Answer, Client, RequestError};
 use super::place::{Disabled, Failure, Place, PlaceError};
@@ -110,9 +110,9 @@ impl Courier {
         patience: Patience,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        // What the receiver asked for before counts on.
+        // What the receiver asked for before counts on, also where the clock was ahead then.
         let asked = place.progress.not_before.as_deref().and_then(moment);
-        let left = asked.map(|at| at.since(Timestamp::wall())).unwrap_or_default();
+        let left = asked.map(|at| at.since(Timestamp::wall())).unwrap_or_default().min(LONGEST_ASKED);
         Self {
             client,
             place,

@@ -146,21 +146,23 @@ impl Files {
     }
 
     fn keep(&self, path: &Path, value: &impl Serialize) -> Result<(), PlaceError> {
-        if self.is_apart {
-            return Ok(());
-        }
         let bytes = serde_json::to_vec(value).expect("texts and numbers become JSON");
         file::replace(path, &bytes, PRIVATE).map_err(self.failed("keep", path))
     }
 
     /// Keeps how far the webhook is: once this returns, also after a power failure.
     pub(super) fn keep_progress(&self, progress: &Progress) -> Result<(), PlaceError> {
+        if self.is_apart {
+            return Ok(());
+        }
         self.keep(&self.path("json"), progress)
     }
 
-    /// Keeps that the receiver wants no more.
+    /// Keeps that the receiver wants no more, which one says in a replay too.
     pub(super) fn disable(&self, disabled: &Disabled) -> Result<(), PlaceError> {
-        self.keep(&self.path("disabled"), disabled)
+        let path = self.path("disabled");
+        file::create_private_folders(&self.folder).map_err(self.failed("keep", &path))?;
+        self.keep(&path, disabled)
     }
 }
 

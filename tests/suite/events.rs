@@ -73,6 +73,8 @@ fn the_events_of_a_run_are_the_same_from_every_cursor() {
 
     dir.run(&["events", "one", "--kind", "opened"]).ended(2).says("unknown kind `opened`");
     dir.run(&["events", "one", "--after", "one"]).ended(2).says("is no cursor");
+    let beyond = format!("one/0.{}.0.0", u64::MAX);
+    dir.run(&["events", "one", "--after", &beyond]).ended(2).says("is no cursor");
     dir.run(&["events", "one", "--after", "other/0.0.0.0"]).ended(2).says("not one of run");
 }
 

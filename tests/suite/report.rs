@@ -10,11 +10,11 @@ use crate::json::Schemas;
 use crate::kit::{Dir, Relay, campaign};
 
 /// A time zone in which it is about noon, so that no day ends in the middle of a test.
-fn noon() -> String {
+pub(crate) fn noon() -> String {
     format!("{:+03}:00", 12 - i32::try_from(Utc::now().hour()).unwrap())
 }
 
-fn today(zone: &str) -> String {
+pub(crate) fn today(zone: &str) -> String {
     let offset: chrono::FixedOffset = zone.parse().unwrap();
     Utc::now().with_timezone(&offset).format("%Y-%m-%d").to_string()
 }

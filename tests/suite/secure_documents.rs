@@ -16,6 +16,7 @@ use memchr::memmem;
 use serde_json::Value;
 
 use crate::kit::{Dir, Relay, campaign, list};
+use crate::report::{noon, today};
 use crate::scanners::{Answer, Clamd};
 #[cfg(feature = "yara")]
 use crate::shown;
@@ -144,6 +145,10 @@ fn documents_leave_encrypted_and_the_password_follows() {
     let purged = dir.results("one");
     assert_eq!(purged.len(), ROWS);
     assert!(purged.iter().all(|row| row.password_disposition == Some(Disposition::Accepted)));
+    // Documents and passwords are messages of their own.
+    let (zone, messages) = (noon(), format!("{} messages, 0 of them not delivered", 2 * ROWS));
+    let day = ["report", "--day", &today(&zone), &format!("--zone={zone}"), "--output", "days"];
+    dir.run(&day).ended(0).says(&messages);
 }
 
 /// `scripts/crash-rounds` asks for more kills.

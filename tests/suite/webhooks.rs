@@ -300,7 +300,7 @@ fn retry_after_is_kept_and_410_ends_it_until_it_is_enabled() {
     let receiver = Receiver::start(|number| match number {
         0 => status("429 Too Many Requests\r\nretry-after: 1"),
         1 => status("503 Service Unavailable\r\nretry-after: 600"),
-        2 => status("410 Gone"),
+        2 | 4 => status("410 Gone"),
         _ => status("200 OK"),
     });
     receiver.settings(&dir, "batch = 10");
@@ -324,6 +324,10 @@ fn retry_after_is_kept_and_410_ends_it_until_it_is_enabled() {
     dir.run(&["webhooks", "enable", "crm", "--config", "serve.toml"]).ended(0);
     deliver(&dir).ended(0);
     assert_eq!(sorted(ids(&receiver.got()[3].events())), sorted(ids(&events(&dir, "one"))));
+    // Said to a replay it counts as well.
+    dir.run(&["webhooks", "replay", "crm", "--after", "2001-01-01", "--config", "serve.toml"]).ended(1);
+    assert!(deliver(&dir).ended(1).stdout().contains("disabled since "));
+    assert_eq!(receiver.count(), 5);
 }
 
 #[test]

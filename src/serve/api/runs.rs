@@ -19,8 +19,11 @@ pub(super) async fn list(
 ) -> Answer {
     let runs = reader
         .read(move |workspace| {
-            let runs = workspace.runs()?;
-            Ok(runs.iter().filter(|run| sees(&account, run)).map(shown).collect::<Vec<Value>>())
+            let runs = workspace.runs_alone(|dir, manifest| match manifest {
+                Some(manifest) => account.sees(manifest),
+                None => account.sees_campaign(dir.campaign_id()),
+            })?;
+            Ok(runs.iter().map(shown).collect::<Vec<Value>>())
         })
         .await?;
     Ok(versioned(json!({ "runs": runs })))
@@ -36,7 +39,7 @@ pub(super) async fn one(
     let run = reader
         .read(move |workspace| {
             let (run, _) = visible(workspace, &account, &id)?;
-            let listed = workspace.listed(&run)?;
+            let listed = workspace.alone(&run);
             let is_running = listed.facts.as_ref().is_ok_and(|facts| facts.running);
             let progress = is_running.then(|| Live::read(run.dir())).flatten();
             let mut answer = shown(&listed);
@@ -45,13 +48,6 @@ pub(super) async fn one(
         })
         .await?;
     Ok(versioned(run))
-}
-
-fn sees(account: &Account, run: &ListedRun) -> bool {
-    match &run.facts {
-        Ok(facts) => account.sees(&facts.manifest),
-        Err(_) => account.sees_campaign(run.dir.campaign_id()),
-    }
 }
 
 /// A run without what concerns this machine only: the next command, and the causes of a failure.
