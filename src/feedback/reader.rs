@@ -3,7 +3,6 @@
 //! Reports in a standard form come first, then words. A bounce is looked for before an automatic
 //! reply, because mail systems mark their reports as automatic too (RFC 3834 §5).
 
-use std::borrow::Cow;
 use std::cell::LazyCell;
 
 use super::address;
@@ -68,7 +67,7 @@ pub struct Reader {
 impl Reader {
     /// What a mail says. Never fails: a mail that nobody understands is [`Kind::Other`].
     pub fn read(&self, bytes: &[u8]) -> Feedback {
-        if let Some(report) = domain_report(Cow::Borrowed(bytes)) {
+        if let Some(report) = domain_report(bytes) {
             return report;
         }
         let message = Message::read(bytes);
@@ -445,7 +444,7 @@ impl Reader {
 }
 
 /// A report about a domain, as a file of its own or unpacked from a part.
-fn domain_report(bytes: Cow<'_, [u8]>) -> Option<Feedback> {
+fn domain_report(bytes: &[u8]) -> Option<Feedback> {
     let report: Report = reports::read(bytes)?;
     Some(Feedback {
         kind: report.kind(),
@@ -462,7 +461,7 @@ fn attached_report(part: &Part<'_>) -> Option<Feedback> {
     if !is_data {
         return None;
     }
-    domain_report(part.bytes(REPORT_BYTES))
+    domain_report(&part.bytes(REPORT_BYTES))
 }
 
 /// A mail, as the readers look at it.

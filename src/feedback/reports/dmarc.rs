@@ -1,12 +1,11 @@
 //! DMARC aggregate reports: RFC 7489 appendix C, and RFC 9990, which adds to it.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::io::BufRead;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::super::source::content_hash;
 use super::xml::{self, Step};
 use crate::mail::Timestamp;
 
@@ -53,7 +52,7 @@ pub struct DmarcReport {
     /// Its rows; the same ones are counted together.
     #[serde(skip)]
     pub rows: Vec<DmarcRow>,
-    /// Of the report as it was unpacked.
+    /// Of the report as it was unpacked, without its white space.
     #[serde(skip)]
     pub hash: String,
 }
@@ -117,17 +116,6 @@ impl Signature {
 fn as_time<S: Serializer>(seconds: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     let micros = i64::try_from(*seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     serializer.collect_str(&Timestamp(micros))
-}
-
-/// Above this, text that is not UTF-8 is read as far as it is: a copy would take the memory again.
-const COPIED_BYTES: usize = 1 << 20;
-
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) if bytes.len() <= COPIED_BYTES => String::from_utf8_lossy(bytes),
-        Err(error) => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
-    }
 }
 
 /// The begin of a text, as much of it as is kept.
@@ -198,28 +186,58 @@ impl Record {
     }
 }
 
+/// The elements that are open, in one text: a report has a million of them, one after the other.
+#[derive(Debug, Default)]
+struct Path {
+    names: String,
+    /// Where each name ends.
+    ends: Vec<usize>,
+}
+
+impl Path {
+    fn push(&mut self, name: &str) {
+        if self.ends.len() < DEPTH {
+            self.names.push_str(bounded(name));
+            self.ends.push(self.names.len());
+        }
+    }
+
+    fn pop(&mut self) {
+        self.ends.pop();
+        self.names.truncate(self.ends.last().copied().unwrap_or_default());
+    }
+
+    /// The name of the innermost element, or of one so many levels above.
+    fn element(&self, above: usize) -> Option<&str> {
+        let at = self.ends.len().checked_sub(above + 1)?;
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        Some(&self.names[start..self.ends[at]])
+    }
+
+    fn last_two(&self) -> Option<(&str, &str)> {
+        Some((self.element(1)?, self.element(0)?))
+    }
+}
+
 /// Reads a report; `None` if it is none.
-pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
-    let text = text(bytes);
+pub(super) fn read(file: impl BufRead) -> Option<DmarcReport> {
     let mut report = DmarcReport::default();
     let mut sources: HashSet<IpAddr> = HashSet::new();
     let mut rows: HashMap<DmarcRow, u64> = HashMap::new();
     let mut rows_bytes = 0;
-    let mut path: Vec<&str> = Vec::new();
+    let mut path = Path::default();
     let mut record = Record::default();
     let mut is_report = false;
-    xml::walk(&text, |step| match step {
+    xml::walk(file, |step| match step {
         Step::Start(name) => {
-            is_report |= path.is_empty() && name == "feedback";
+            is_report |= path.ends.is_empty() && name == "feedback";
             if name == "record" {
                 record = Record::default();
             }
-            if path.len() < DEPTH {
-                path.push(name);
-            }
+            path.push(name);
         }
         Step::Text(text) => {
-            let [.., above, place] = *path.as_slice() else { return };
+            let Some((above, place)) = path.last_two() else { return };
             match (place, above) {
                 ("org_name", "report_metadata") => report.org = bounded(&text).to_owned(),
                 ("report_id", "report_metadata") => report.report_id = bounded(&text).to_owned(),
@@ -232,8 +250,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
             }
         }
         Step::End(name) => {
-            let closes = path.last().is_some_and(|open| *open == name);
-            if closes && name == "dkim" && path.len() > 1 && path[path.len() - 2] == "auth_results" {
+            let closes = path.element(0) == Some(name);
+            if closes && name == "dkim" && path.element(1) == Some("auth_results") {
                 record.end_signature();
             }
             if closes && name == "record" {
@@ -269,7 +287,6 @@ pub(super) fn read(bytes: &[u8]) -> Option<DmarcReport> {
     is_report.then(|| {
         report.rows = rows.into_iter().map(|(row, count)| DmarcRow { count, ..row }).collect();
         report.rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.source.cmp(&b.source)));
-        report.hash = content_hash(bytes);
         report
     })
 }

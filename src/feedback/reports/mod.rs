@@ -6,7 +6,7 @@ mod tls;
 mod unpack;
 mod xml;
 
-use std::borrow::Cow;
+use std::io::{self, BufRead, Read};
 
 use serde::Serialize;
 
@@ -44,21 +44,77 @@ impl Report {
 }
 
 /// The report in a file or a part of a mail; the first one of an archive.
-pub(super) fn read<'b>(bytes: impl Into<Cow<'b, [u8]>>) -> Option<Report> {
+pub(super) fn read(bytes: &[u8]) -> Option<Report> {
     let mut found = None;
-    unpack::each_file(bytes.into(), &mut |bytes| {
-        found = unpacked(bytes);
+    unpack::each_file(bytes, &mut |file| {
+        found = unpacked(file);
         found.is_none()
     });
     found
 }
 
-fn unpacked(bytes: &[u8]) -> Option<Report> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    match bytes.first()? {
-        b'<' => dmarc::read(bytes).map(Report::Dmarc),
-        b'{' => tls::read(bytes).map(Report::Tls),
-        _ => None,
+fn unpacked(file: &mut dyn BufRead) -> Option<Report> {
+    if file.fill_buf().ok()?.starts_with(b"\xef\xbb\xbf") {
+        file.consume(3);
+    }
+    let first = loop {
+        let buffer = file.fill_buf().ok()?;
+        let blanks = buffer.len() - buffer.trim_ascii_start().len();
+        match buffer.get(blanks) {
+            Some(first) => break *first,
+            None if buffer.is_empty() => return None,
+            None => file.consume(blanks),
+        }
+    };
+    let mut file = Hashed { file, hasher: blake3::Hasher::new() };
+    let mut report = match first {
+        b'<' => Report::Dmarc(dmarc::read(&mut file)?),
+        b'{' => Report::Tls(tls::read(&mut file)?),
+        _ => return None,
+    };
+    let hash = file.hash();
+    match &mut report {
+        Report::Dmarc(report) => report.hash = hash,
+        Report::Tls(report) => report.hash = hash,
+    }
+    Some(report)
+}
+
+/// A file that is hashed as it is read: without its white space, which mails change.
+struct Hashed<'a> {
+    file: &'a mut dyn BufRead,
+    hasher: blake3::Hasher,
+}
+
+impl Hashed<'_> {
+    /// Of the file to its end.
+    fn hash(mut self) -> String {
+        io::copy(&mut self, &mut io::sink()).ok();
+        self.hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+impl BufRead for Hashed<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.file.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // What is consumed is in the buffer: no more is read here.
+        if let Ok(buffer) = self.file.fill_buf() {
+            for word in buffer[..amount].split(u8::is_ascii_whitespace) {
+                self.hasher.update(word);
+            }
+        }
+        self.file.consume(amount);
+    }
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(to)?;
+        self.consume(length);
+        Ok(length)
     }
 }
 

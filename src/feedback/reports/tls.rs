@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::Read;
 
 use chrono::DateTime;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::super::source::content_hash;
 use super::dmarc::{bounded, name};
 
 /// More policies are summed up, and not kept one by one.
@@ -38,7 +38,7 @@ pub struct TlsReport {
     /// Its policies.
     #[serde(skip)]
     pub rows: Vec<TlsRow>,
-    /// Of the report as it was unpacked.
+    /// Of the report as it was unpacked, without its white space.
     #[serde(skip)]
     pub hash: String,
 }
@@ -61,18 +61,18 @@ struct Document {
     #[serde(rename = "date-range")]
     range: Option<Range>,
     #[serde(rename = "organization-name")]
-    organization: Option<String>,
+    organization: Option<Short>,
     #[serde(rename = "report-id")]
-    report_id: Option<String>,
+    report_id: Option<Short>,
     policies: Policies,
 }
 
 #[derive(Debug, Deserialize)]
 struct Range {
     #[serde(rename = "start-datetime")]
-    start: Option<String>,
+    start: Option<Short>,
     #[serde(rename = "end-datetime")]
-    end: Option<String>,
+    end: Option<Short>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,9 +84,9 @@ struct Entry {
 #[derive(Debug, Deserialize)]
 struct Policy {
     #[serde(rename = "policy-domain")]
-    domain: Option<String>,
+    domain: Option<Short>,
     #[serde(rename = "policy-type")]
-    kind: Option<String>,
+    kind: Option<Short>,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -95,6 +95,28 @@ struct Summary {
     ok: u64,
     #[serde(rename = "total-failure-session-count", default)]
     failed: u64,
+}
+
+/// A text of which as much is kept as of any name.
+#[derive(Debug, Default)]
+struct Short(String);
+
+impl<'de> Deserialize<'de> for Short {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bounded;
+        impl Visitor<'_> for Bounded {
+            type Value = Short;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Short, E> {
+                Ok(Short(bounded(text).to_owned()))
+            }
+        }
+        deserializer.deserialize_str(Bounded)
+    }
 }
 
 /// The policies of a report, added up one after the other: a list of nothing takes no memory.
@@ -115,8 +137,8 @@ impl Policies {
         if let Some(Policy { domain: Some(domain), kind }) = entry.policy
             && self.rows.len() < ROWS
         {
-            let policy = name(kind.as_deref().unwrap_or_default());
-            self.rows.push(TlsRow { domain: name(&domain), policy, ok, failed });
+            let policy = name(&kind.unwrap_or_default().0);
+            self.rows.push(TlsRow { domain: name(&domain.0), policy, ok, failed });
         }
     }
 }
@@ -144,10 +166,10 @@ impl<'de> Deserialize<'de> for Policies {
 }
 
 /// Reads a report; `None` if it is none.
-pub(super) fn read(bytes: &[u8]) -> Option<TlsReport> {
-    let document: Document = serde_json::from_slice(bytes.trim_ascii()).ok()?;
-    let seconds = |text: Option<&String>| {
-        let at = text.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+pub(super) fn read(file: impl Read) -> Option<TlsReport> {
+    let document: Document = serde_json::from_reader(file).ok()?;
+    let seconds = |text: Option<&Short>| {
+        let at = text.and_then(|text| DateTime::parse_from_rfc3339(&text.0).ok());
         at.map_or(0, |at| at.timestamp().max(0).cast_unsigned())
     };
     let (begin, end) = document
@@ -157,8 +179,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<TlsReport> {
     let Policies { count, ok, failed, rows } = document.policies;
     let domains: BTreeSet<&String> = rows.iter().map(|row| &row.domain).collect();
     Some(TlsReport {
-        org: bounded(&document.organization.unwrap_or_default()).to_owned(),
-        report_id: bounded(&document.report_id.unwrap_or_default()).to_owned(),
+        org: document.organization.unwrap_or_default().0,
+        report_id: document.report_id.unwrap_or_default().0,
         policies: count,
         domains: domains.into_iter().cloned().collect(),
         ok,
@@ -166,6 +188,6 @@ pub(super) fn read(bytes: &[u8]) -> Option<TlsReport> {
         begin,
         end,
         rows,
-        hash: content_hash(bytes),
+        hash: String::new(),
     })
 }

@@ -1,8 +1,7 @@
 //! gzip (RFC 1952) and ZIP, by their first bytes and within bounds: a few entries, and so many
 //! bytes of all of them together.
 
-use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
 
@@ -10,34 +9,26 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder};
 const UNPACKED_BYTES: u64 = 16 << 20;
 /// A ZIP archive holds one report; a few more files are looked at.
 const ENTRIES: usize = 8;
+const BUFFER_BYTES: usize = 32 << 10;
 /// The fixed part of a local file header.
 const ENTRY_HEADER: usize = 30;
 
-/// Shows each file in `bytes` to `visit`, unpacked, until it says to stop.
-pub(super) fn each_file(bytes: Cow<'_, [u8]>, visit: &mut dyn FnMut(&[u8]) -> bool) {
+/// Shows each file in `bytes` to `visit`, as it is unpacked, until it says to stop: what a file
+/// unpacks to is never held as a whole.
+pub(super) fn each_file(bytes: &[u8], visit: &mut dyn FnMut(&mut dyn BufRead) -> bool) {
     if bytes.starts_with(&[0x1f, 0x8b]) {
-        let unpacked = inflated(MultiGzDecoder::new(&*bytes), UNPACKED_BYTES);
-        // The packed bytes take memory too, and nobody asks for them any longer.
-        drop(bytes);
-        visit(&unpacked);
+        let unpacked = MultiGzDecoder::new(bytes).take(UNPACKED_BYTES);
+        visit(&mut BufReader::with_capacity(BUFFER_BYTES, unpacked));
     } else if bytes.starts_with(b"PK\x03\x04") {
-        entries(&bytes, visit);
+        entries(bytes, visit);
     } else {
-        visit(&bytes);
+        visit(&mut { bytes });
     }
-}
-
-/// What comes before an error counts: the sums of a report that was cut off are of use.
-fn inflated(packed: impl Read, most: u64) -> Vec<u8> {
-    let mut unpacked = Vec::new();
-    // What was read before an error stays in the buffer.
-    packed.take(most).read_to_end(&mut unpacked).ok();
-    unpacked
 }
 
 /// The entries of a ZIP archive, one after the other from the start. The directory at its end is
 /// not needed, and can't lie.
-fn entries(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> bool) {
+fn entries(bytes: &[u8], visit: &mut dyn FnMut(&mut dyn BufRead) -> bool) {
     let mut rest = bytes;
     let mut left = UNPACKED_BYTES;
     for _ in 0..ENTRIES {
@@ -53,19 +44,21 @@ fn entries(bytes: &[u8], visit: &mut dyn FnMut(&[u8]) -> bool) {
         // Bit 0: encrypted. Bit 3: the size stands behind the content.
         let size_is_known = flags & 8 == 0;
         let packed = if size_is_known { &behind[..packed_bytes.min(behind.len())] } else { behind };
-        let (unpacked, used) = match (flags & 1, method) {
-            (0, 0) if size_is_known => (packed[..packed.len().min(left as usize)].to_vec(), packed.len()),
-            (0, 8) => {
-                let mut decoder = DeflateDecoder::new(packed);
-                let unpacked = inflated(&mut decoder, left);
-                (unpacked, if size_is_known { packed.len() } else { decoder.total_in() as usize })
-            }
-            _ => (Vec::new(), packed.len()),
+        let mut decoder = DeflateDecoder::new(packed);
+        let content: &mut dyn Read = match (flags & 1, method) {
+            (0, 0) if size_is_known => &mut { packed },
+            (0, 8) => &mut decoder,
+            _ => &mut io::empty(),
         };
-        left = left.saturating_sub(unpacked.len() as u64);
-        if !visit(&unpacked) || left == 0 {
+        let mut unpacked = BufReader::with_capacity(BUFFER_BYTES, content.take(left));
+        let goes_on = visit(&mut unpacked);
+        // The next entry begins where this one ends.
+        io::copy(&mut unpacked, &mut io::sink()).ok();
+        left = unpacked.into_inner().limit();
+        if !goes_on || left == 0 {
             return;
         }
+        let used = if size_is_known { packed.len() } else { decoder.total_in() as usize };
         rest = behind.get(used..).unwrap_or_default();
         if !size_is_known {
             // The data descriptor: a signature that may be missing, a checksum and two sizes.

@@ -2,6 +2,7 @@
 //! a document type. One pass, no recursion, no memory but for the text at hand.
 
 use std::borrow::Cow;
+use std::io::{self, BufRead};
 
 /// A step through a document.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,38 +15,85 @@ pub(super) enum Step<'a> {
     End(&'a str),
 }
 
-/// Reads `text` and shows each step.
-pub(super) fn walk<'a>(text: &'a str, mut visit: impl FnMut(Step<'a>)) {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let Some(at) = memchr::memchr(b'<', rest.as_bytes()) else { return };
-        let between = rest[..at].trim();
-        if !between.is_empty() {
-            visit(Step::Text(resolved(between)));
+/// Longer texts and tags are cut here.
+const TOKEN_BYTES: usize = 16 << 10;
+/// The end of a token that was cut is kept too: it may be that of a comment.
+const END_BYTES: usize = 4;
+
+/// Reads a document and shows each step. It ends with its bytes, or where they can't be read any
+/// further: what comes before counts.
+pub(super) fn walk(input: impl BufRead, mut visit: impl FnMut(Step<'_>)) {
+    let mut tokens = Tokens { input, token: Vec::new() };
+    while tokens.read_to(b'<') {
+        let text = String::from_utf8_lossy(&tokens.token);
+        let text = text.trim();
+        if !text.is_empty() {
+            visit(Step::Text(resolved(text)));
         }
-        rest = &rest[at..];
-        if let Some(comment) = rest.strip_prefix("<!--") {
-            rest = behind(comment, "-->");
-        } else if let Some(data) = rest.strip_prefix("<![CDATA[") {
-            let end = data.find("]]>").unwrap_or(data.len());
-            visit(Step::Text(Cow::Borrowed(data[..end].trim())));
-            rest = behind(&data[end..], "]]>");
-        } else if rest.starts_with("<?") || rest.starts_with("<!") {
-            rest = behind(rest, ">");
-        } else {
-            // A tag that was cut off says nothing.
-            let Some(end) = memchr::memchr(b'>', rest.as_bytes()) else { return };
-            tag(&rest[1..end], &mut visit);
-            rest = &rest[end + 1..];
+        // A tag that was cut off says nothing.
+        if !tokens.read_to(b'>') {
+            return;
+        }
+        if tokens.token.starts_with(b"!--") {
+            tokens.read_behind(b"!--", b"--");
+        } else if tokens.token.starts_with(CDATA) {
+            tokens.read_behind(CDATA, b"]]");
+            let data = &tokens.token[CDATA.len()..];
+            let data = data.strip_suffix(b"]]").unwrap_or(data);
+            visit(Step::Text(Cow::Borrowed(String::from_utf8_lossy(data).trim())));
+        } else if !tokens.token.starts_with(b"?") && !tokens.token.starts_with(b"!") {
+            tag(&String::from_utf8_lossy(&tokens.token), &mut visit);
         }
     }
 }
 
-fn behind<'a>(text: &'a str, end: &str) -> &'a str {
-    text.find(end).map_or("", |at| &text[at + end.len()..])
+const CDATA: &[u8] = b"![CDATA[";
+
+/// What stands between two signs, one after the other.
+struct Tokens<R> {
+    input: R,
+    token: Vec<u8>,
 }
 
-fn tag<'a>(tag: &'a str, visit: &mut impl FnMut(Step<'a>)) {
+impl<R: BufRead> Tokens<R> {
+    /// The next one, to `end`, which is not kept. Says whether `end` was there.
+    fn read_to(&mut self, end: u8) -> bool {
+        self.token.clear();
+        self.append_to(end)
+    }
+
+    /// Reads on until the token ends with `end`, in front of a `>`, behind its `start`.
+    fn read_behind(&mut self, start: &[u8], end: &[u8]) {
+        while self.token.len() < start.len() + end.len() || !self.token.ends_with(end) {
+            self.token.push(b'>');
+            if !self.append_to(b'>') {
+                return;
+            }
+        }
+    }
+
+    fn append_to(&mut self, end: u8) -> bool {
+        loop {
+            let buffer = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(buffer) if !buffer.is_empty() => buffer,
+                Ok(_) | Err(_) => return false,
+            };
+            let found = memchr::memchr(end, buffer);
+            let length = found.unwrap_or(buffer.len());
+            self.token.extend_from_slice(&buffer[..length]);
+            self.input.consume(found.map_or(length, |at| at + 1));
+            if self.token.len() > TOKEN_BYTES + END_BYTES {
+                self.token.drain(TOKEN_BYTES..self.token.len() - END_BYTES);
+            }
+            if found.is_some() {
+                return true;
+            }
+        }
+    }
+}
+
+fn tag(tag: &str, visit: &mut impl FnMut(Step<'_>)) {
     let name_of = |tag: &str| {
         let end = tag.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(tag.len());
         let start = tag[..end].find(':').map_or(0, |at| at + 1);
