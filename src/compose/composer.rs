@@ -231,12 +231,35 @@ impl Composer {
         of: Option<(&str, u32)>,
     ) -> Result<ToScan, RenderFailure> {
         let own = self.passwords.as_ref().expect("only a campaign with secure documents has passwords");
-        let own = own.letter(row)?;
+        let own = own.letter(row).map_err(|failure| RenderFailure::Password(Box::new(failure)))?;
         let passwords = own.tells.as_ref().expect("what composes passwords can make them");
         let (run_id, number) = of.unwrap_or((passwords.run_id(), row.index));
         let mut row = row.clone();
-        row.values.insert(PASSWORD.to_owned(), Value::String(passwords.of_run(run_id, number)));
-        own.compose_own_to_scan(&row, date)
+        let mut with = |password: String| {
+            row.values.insert(PASSWORD.to_owned(), Value::String(password));
+            own.compose_own_to_scan(&row, date)
+        };
+        let password = passwords.of_run(run_id, number);
+        let stand_in = "x".repeat(password.len());
+        // Faults may quote values, and results keep them: they must not quote a password.
+        let composed = with(password).or_else(|_| match with(stand_in) {
+            Err(failure) => Err(failure),
+            Ok(_) => Err(RenderFailure::UnfitPassword),
+        });
+        composed.map_err(|failure| RenderFailure::Password(Box::new(failure)))
+    }
+
+    /// The mail with the password of a row's documents, where the campaign has some: documents
+    /// whose password can't be told don't leave.
+    pub(crate) fn compose_second(
+        &self,
+        row: &Row,
+        date: Timestamp,
+    ) -> Result<Option<Message>, RenderFailure> {
+        if self.passwords.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.compose_password(row, date, None)?.message))
     }
 
     /// As [`Self::compose_for_all`], with what scanners look at.

@@ -60,9 +60,23 @@ pub enum RenderFailure {
     /// A text contains the line that separates the parts of the message.
     #[error("a part contains the boundary between parts")]
     Boundary,
+    /// A template takes other passwords, and not this one.
+    #[error("the templates can't print this password")]
+    UnfitPassword,
+    /// The mail with the password of its documents can't be composed, so these don't leave.
+    #[error("the mail with the password: {0}")]
+    Password(#[source] Box<Self>),
 }
 
 impl RenderFailure {
+    /// The same, whichever of a row's mails it is about.
+    pub(crate) fn of_either_mail(&self) -> &Self {
+        match self {
+            Self::Password(own) => own.of_either_mail(),
+            own => own,
+        }
+    }
+
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -77,6 +91,8 @@ impl RenderFailure {
             Self::TooLarge { .. } => "attach less, or raise `largest` in [template]",
             Self::LongId { .. } => "shorten the id, or name another column as `id` in [target-group]",
             Self::Boundary => "remove that line from the template or the row",
+            Self::UnfitPassword => "print `{{password}}` as it is",
+            Self::Password(own) => own.hint(),
         }
     }
 }

@@ -144,7 +144,10 @@ impl Composer {
             origins.extend_from_slice(template.origins());
             Ok(template)
         };
-        let subject = compile("template.subject", &template.subject)?;
+        let subject = compile(
+            if tells.is_some() { "secure-documents.subject" } else { "template.subject" },
+            &template.subject,
+        )?;
 
         let mut common_header = Vec::new();
         common::fields(campaign, &mut common_header)?;

@@ -89,6 +89,7 @@ impl Renderer<'_> {
         let row = self.plan.row(index)?;
         let now = self.job.workspace.clock().wall();
         let message = self.composer.compose(&row, now).map_err(|failure| self.failed(&row, &failure))?;
+        self.check_password(&row)?;
         Ok(self.signer.sign(message, now)?.to_vec())
     }
 
@@ -98,6 +99,7 @@ impl Renderer<'_> {
         let now = self.job.workspace.clock().wall();
         let (message, rendered) =
             self.composer.compose_shown(&row, now).map_err(|failure| self.failed(&row, &failure))?;
+        self.check_password(&row)?;
         Ok(Preview {
             place: self.place(&row),
             email: row.email.clone(),
@@ -107,6 +109,13 @@ impl Renderer<'_> {
             text: rendered.text.replace("\r\n", "\n"),
             bytes: ByteSize(self.signer.sign(message, now)?.bytes as u64),
         })
+    }
+
+    /// A row whose password can't be told gets no documents either.
+    fn check_password(&self, row: &Row) -> Result<(), JobError> {
+        let now = self.job.workspace.clock().wall();
+        self.composer.compose_second(row, now).map_err(|failure| self.failed(row, &failure))?;
+        Ok(())
     }
 
     fn place(&self, row: &Row) -> String {

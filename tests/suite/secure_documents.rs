@@ -288,6 +288,36 @@ fn documents_without_a_scanner_or_a_printed_password_are_refused() {
     assert_eq!(relay.stop().accepted, 0);
 }
 
+/// Each way of looking before sending finds what `send` would fail on.
+#[test]
+fn a_password_that_cannot_be_told_is_found_before_anything_is_sent() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = secured(&dir, &relay, "");
+    let path = dir.path().join(&file);
+    let whole = fs::read_to_string(&path).unwrap();
+    dir.write("password.hbs", "The password of {{account}} is <{{password}}>.\n");
+    dir.write("one.csv", "email,n,account\nr1@one.example,1,7\nr2@one.example,2,\n");
+    let says = "the mail with the password: `account` has no value";
+    let checked = dir.run(&["check", &file, "--offline"]).ended(0).stdout();
+    assert!(checked.contains(says) && checked.contains("one.csv, row 2"), "{checked}");
+    dir.run(&["send", &file, "--dry-run"]).ended(1).says(says).says("row 2");
+    dir.run(&["render", &file]).ended(0);
+    dir.run(&["render", &file, "--row", "2"]).ended(2).says(says);
+    dir.run(&["render", &file, "--row", "2", "--text"]).ended(2).says(says);
+    // The subject too, at its place in the campaign file.
+    dir.write("password.hbs", "The password is <{{password}}>.\n");
+    fs::write(&path, whole.replace("Your password", "Account {{account}}")).unwrap();
+    let checked = dir.run(&["check", &file, "--offline"]).ended(0).stdout();
+    assert!(checked.contains("the mail with the password") && checked.contains("secure-documents.subject"));
+    // What a template says of the password itself is quoted nowhere.
+    fs::write(&path, whole).unwrap();
+    dir.write("password.hbs", "The password is <{{password}}>{{number password}}.\n");
+    let ran = dir.run(&["send", &file, "--dry-run"]).ended(1).says("xxxxxxxxxxxxxxxx");
+    assert!(ran.stderr().contains("the mail with the password"), "{}", ran.stderr());
+    assert_eq!(relay.stop().accepted, 0);
+}
+
 /// The invoices of `fixtures/invoices`, as it is cloned: in two languages, signed, each with its
 /// password.
 #[test]

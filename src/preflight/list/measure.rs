@@ -66,8 +66,11 @@ pub(super) fn measure(
     for index in block {
         let row = plan.row(index)?;
         add_recipient(&mut hasher, &row.address);
-        match composer.compose_shown(&row, DATE) {
-            Ok((message, rendered)) => {
+        let both = composer
+            .compose_shown(&row, DATE)
+            .and_then(|(own, rendered)| Ok((own, rendered, composer.compose_second(&row, DATE)?)));
+        match both {
+            Ok((message, rendered, second)) => {
                 let longest_line = look_at_bytes(&message, shared, &mut hasher);
                 let bytes = message.header.len() + 2 + message.body.iter().map(Bytes::len).sum::<usize>();
                 tally.message(index, bytes as u64 + looking.signatures, &rendered.subject);
@@ -76,6 +79,9 @@ pub(super) fn measure(
                 }
                 for (mark, example) in look(&rendered, looking) {
                     tally.mark(mark, index, || example);
+                }
+                if let Some(second) = &second {
+                    look_at_bytes(second, shared, &mut hasher);
                 }
             }
             Err(failure) => {

@@ -84,7 +84,8 @@ impl Tally {
     pub(super) fn fail(&mut self, index: u32, failure: &RenderFailure) {
         self.rows += 1;
         self.failed += 1;
-        let column = match failure {
+        let cause = failure.of_either_mail();
+        let column = match cause {
             RenderFailure::Template(Fault::NoValue { name, .. }) => Some(name.clone()),
             RenderFailure::Attachment { column, .. }
             | RenderFailure::Local { column, .. }
@@ -93,12 +94,14 @@ impl Tally {
             | RenderFailure::TooLarge { .. }
             | RenderFailure::LongId { .. }
             | RenderFailure::NoDocument { .. }
-            | RenderFailure::Boundary => None,
+            | RenderFailure::Boundary
+            | RenderFailure::UnfitPassword
+            | RenderFailure::Password(_) => None,
         };
         let reason = failure.to_string();
         self.count_reason(reason.clone(), 1, index);
         if self.failures.len() < FAILURES_KEPT {
-            let wants_default = matches!(failure, RenderFailure::Template(Fault::NoValue { .. }));
+            let wants_default = matches!(cause, RenderFailure::Template(Fault::NoValue { .. }));
             let hint = (!wants_default).then(|| failure.hint());
             self.failures.push(FailedRow { index, column, reason, hint });
         }
