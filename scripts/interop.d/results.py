@@ -25,7 +25,7 @@ COLUMNS = {
     "first_attempt_at": TIME, "last_attempt_at": TIME, "latency_us": (pa.uint64(), pa.int64()), "bytes": (pa.uint32(),),
     "slot": TIME, "detail": TEXT, "attempts_at": TIME, "archive": TEXT,
     "is_test": (pa.bool_(),), "delivered_to": TEXT, "is_seed": (pa.bool_(),), "variant": TEXT, "archive_attempts_at": TIME,
-    "password_disposition": TEXT, "password_reply": TEXT, "password_attempts_at": TIME,
+    "password_disposition": TEXT, "password_reply": TEXT, "password_attempts_at": TIME, "password_bytes": (pa.uint32(),),
 }
 
 

@@ -90,12 +90,19 @@ columns! { <'a>
     PasswordReply, password_reply: Option<Cow<'a, str>>, text(4).distinct().late();
     /// When each transmission of that mail started: they count against the capacity too.
     PasswordAttemptsAt, password_attempts_at: Vec<Timestamp>, PLAIN.distinct().late();
+    /// The size of that mail.
+    PasswordBytes, password_bytes: Option<u32>, PLAIN.late();
 }
 
 impl Column {
     /// What tells when messages were sent, and what each counts as.
-    pub(crate) const OF_TRANSMISSIONS: [Self; 4] =
-        [Self::AttemptsAt, Self::ArchiveAttemptsAt, Self::PasswordAttemptsAt, Self::Bytes];
+    pub(crate) const OF_TRANSMISSIONS: [Self; 5] = [
+        Self::AttemptsAt,
+        Self::ArchiveAttemptsAt,
+        Self::PasswordAttemptsAt,
+        Self::Bytes,
+        Self::PasswordBytes,
+    ];
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

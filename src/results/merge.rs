@@ -235,6 +235,7 @@ impl<'a> Results<'a> {
             row.password_reply = None;
         }
         row.password_attempts_at = own.attempts_at;
+        row.password_bytes = own.bytes;
         row.password_disposition = Some(match state {
             RowState::Final(disposition) => disposition,
             RowState::Untouched => Disposition::NotAttempted,

@@ -54,10 +54,11 @@ impl<'a> ResultRow<'a> {
     }
 
     /// When messages were sent for the row, each with its bytes, which take capacity: its own, the
-    /// copies that the archive got again, and those with its password, which are small.
+    /// copies that the archive got again, and those with its password.
     pub fn transmissions(&self) -> impl Iterator<Item = (Timestamp, u64)> + '_ {
         let bytes = self.bytes.map_or(0, u64::from);
         let whole = self.attempts_at.iter().chain(&self.archive_attempts_at).map(move |at| (*at, bytes));
-        whole.chain(self.password_attempts_at.iter().map(|at| (*at, 0)))
+        let bytes = self.password_bytes.map_or(0, u64::from);
+        whole.chain(self.password_attempts_at.iter().map(move |at| (*at, bytes)))
     }
 }

@@ -311,7 +311,7 @@ impl Counts {
     fn add_transmissions(&mut self, row: &ResultRow<'_>) {
         let others = row.archive_attempts_at.len() + row.password_attempts_at.len();
         self.attempts += u64::from(row.attempts) + others as u64;
-        self.bytes += u64::from(row.bytes.unwrap_or(0));
+        self.bytes += u64::from(row.bytes.unwrap_or(0)) + u64::from(row.password_bytes.unwrap_or(0));
         let refused = row.archive.as_ref().is_some_and(|reply| !reply.starts_with('2'));
         self.archive_refused += u64::from(refused && row.disposition == Disposition::Accepted);
         if let Some(latency) = row.latency_us {

@@ -231,6 +231,7 @@ fn a_row_tells_all_that_is_known() {
             password_disposition: None,
             password_reply: None,
             password_attempts_at: Vec::new(),
+            password_bytes: None,
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));
