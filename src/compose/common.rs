@@ -1,7 +1,8 @@
 //! What all messages of a run have in common: the header fields without anything from a row, files
 //! that everybody gets.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::mime::CommonFile;
@@ -80,6 +81,26 @@ pub(super) fn check_field_name(campaign: &Campaign, name: &str) -> Result<(), Te
     Ok(())
 }
 
+/// Reads an attachment of all messages, of which `left` bytes may be read. No message can have
+/// more: files only grow when they are encoded, and those of a ZIP count as they are unpacked.
+pub(super) fn read(campaign: &Campaign, path: &Path, left: &mut u64) -> Result<Vec<u8>, TemplateError> {
+    let cant_read = |source| TemplateError::read(path, "attachment", source);
+    let mut content = Vec::new();
+    let file = File::open(path).map_err(cant_read)?;
+    file.take(left.saturating_add(1)).read_to_end(&mut content).map_err(cant_read)?;
+    let Some(rest) = left.checked_sub(content.len() as u64) else {
+        let largest = campaign.template.largest;
+        return Err(TemplateError::new(
+            path,
+            None,
+            format!("the attachments alone have more than {largest}"),
+        )
+        .hint(format!("attach less, or raise `largest` in `[template]`: it is {largest}")));
+    };
+    *left = rest;
+    Ok(content)
+}
+
 /// Attachments and images of all messages, with their paths.
 pub(super) fn files(
     campaign: &Campaign,
@@ -90,7 +111,8 @@ pub(super) fn files(
         return Err(TemplateError::new(&campaign.path, None, "inline images without an HTML template")
             .hint("set `html` in `[template]`, or make them `attachments`"));
     }
-    let read = |path: &Path| fs::read(path).map_err(|source| TemplateError::read(path, "attachment", source));
+    let mut left = template.largest.0;
+    let mut read = |path: &Path| read(campaign, path, &mut left);
     let mut files = Vec::new();
     let mut paths = Vec::new();
     for path in &template.attachments {

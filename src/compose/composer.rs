@@ -439,6 +439,12 @@ impl Composer {
             let columns = format!("`{}`", secure.columns.join("`, `"));
             return Err(RenderFailure::NoDocument { columns });
         }
+        // Before the work of packing and encrypting them. What packs well is bounded too: others
+        // unpack it.
+        let bytes = secure.bytes(&documents);
+        if bytes > self.largest {
+            return Err(RenderFailure::LargeDocuments { bytes, largest: self.largest });
+        }
         own.push(secure.seal(row.index, &documents));
         let encoded = self.layout.write(out, &texts, &own)?;
         // Nobody can look into the ZIP: scanners get what is in it.
@@ -450,6 +456,7 @@ impl Composer {
     /// The files that `columns` of a row name: name in the message, content.
     fn files_of(&self, row: &Row, columns: &[String]) -> Result<Files, RenderFailure> {
         let mut own = Vec::new();
+        let mut left = self.largest;
         for column in columns {
             let value = row.values.get(column).unwrap_or(&Value::Null);
             if is_blank(value) {
@@ -469,6 +476,11 @@ impl Composer {
                 None => Err(format!("can't be read without `{}`", row_files::KEY)),
             };
             let content = read.map_err(|problem| failure(named.to_owned(), problem))?;
+            let Some(rest) = left.checked_sub(content.len() as u64) else {
+                let problem = format!("is one too many: together they have more than {} bytes", self.largest);
+                return Err(failure(named.to_owned(), problem));
+            };
+            left = rest;
             own.push((attachment::file_name(named.as_ref()), content));
         }
         Ok(own)

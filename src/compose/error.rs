@@ -48,6 +48,14 @@ pub enum RenderFailure {
         /// `template.largest`.
         largest: u64,
     },
+    /// The documents of the encrypted ZIP, before they are packed, are larger than a message.
+    #[error("its documents have {bytes} bytes; at most {largest} are allowed")]
+    LargeDocuments {
+        /// Those of all recipients and its own.
+        bytes: u64,
+        /// `template.largest`.
+        largest: u64,
+    },
     /// The recipient's id does not fit into an unsubscribe token.
     #[error(
         "the recipient's id has {bytes} bytes; at most {} fit into an unsubscribe token",
@@ -88,7 +96,9 @@ impl RenderFailure {
             Self::Language { .. } => {
                 "correct the row's value, or give `subject`, `text` and `html` a `default`"
             }
-            Self::TooLarge { .. } => "attach less, or raise `largest` in [template]",
+            Self::TooLarge { .. } | Self::LargeDocuments { .. } => {
+                "attach less, or raise `largest` in [template]"
+            }
             Self::LongId { .. } => "shorten the id, or name another column as `id` in [target-group]",
             Self::Boundary => "remove that line from the template or the row",
             Self::UnfitPassword => "print `{{password}}` as it is",

@@ -10,14 +10,13 @@
 //! alphabet's length is a character, and the rest are left out, so that all are as likely.
 
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ring::hmac::{self, HMAC_SHA256};
 
-use super::attachment;
 use super::mime::CommonFile;
+use super::{attachment, common};
 use crate::campaign::{Campaign, SecureDocuments};
 use crate::kit::zip;
 use crate::template::TemplateError;
@@ -65,8 +64,9 @@ impl Secure {
     ) -> Result<Option<(Self, Vec<PathBuf>)>, TemplateError> {
         let Some(secure) = &campaign.secure_documents else { return Ok(None) };
         let mut common = Vec::new();
+        let mut left = campaign.template.largest.0;
         for path in &secure.attachments {
-            let content = fs::read(path).map_err(|source| TemplateError::read(path, "attachment", source))?;
+            let content = common::read(campaign, path, &mut left)?;
             common.push(CommonFile { name: attachment::file_name(path), content, id: None });
         }
         let own = Self {
@@ -76,6 +76,12 @@ impl Secure {
             passwords: Passwords::new(secure, &campaign.identity.id, run_id, secret),
         };
         Ok(Some((own, secure.attachments.clone())))
+    }
+
+    /// The bytes of a row's documents before they are packed, with its own.
+    pub(super) fn bytes(&self, own: &[(String, Vec<u8>)]) -> u64 {
+        let common = self.common.iter().map(|file| file.content.len());
+        common.chain(own.iter().map(|(_, content)| content.len())).sum::<usize>() as u64
     }
 
     /// The attachment of row `row` with its files `own` and those of every recipient: its name and

@@ -92,6 +92,7 @@ impl Tally {
             | RenderFailure::Language { column, .. } => Some(column.clone()),
             RenderFailure::Template(Fault::Value { .. })
             | RenderFailure::TooLarge { .. }
+            | RenderFailure::LargeDocuments { .. }
             | RenderFailure::LongId { .. }
             | RenderFailure::NoDocument { .. }
             | RenderFailure::Boundary
