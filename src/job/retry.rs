@@ -37,7 +37,8 @@ impl RetrySelection {
         let from = workspace.find_run(run)?;
         let before = from.manifest()?;
         let dispositions: BTreeSet<_> = dispositions.into_iter().collect();
-        dispositions.iter().try_for_each(|disposition| check_wanted(*disposition))?;
+        let has_passwords = before.campaign.secure_documents.is_some();
+        dispositions.iter().try_for_each(|disposition| check_wanted(*disposition, has_passwords))?;
         Ok(Self { from, before, dispositions })
     }
 
@@ -121,7 +122,9 @@ impl RetrySelection {
     }
 }
 
-fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
+/// Whether such rows can be sent again; `has_passwords` says that each has a second mail, whose
+/// address may have been suppressed after the first.
+fn check_wanted(disposition: Disposition, has_passwords: bool) -> Result<(), RetryError> {
     match disposition {
         Disposition::Bounced
         | Disposition::Deferred
@@ -129,6 +132,7 @@ fn check_wanted(disposition: Disposition) -> Result<(), RetryError> {
         | Disposition::RenderFailed
         | Disposition::Infected
         | Disposition::NotAttempted => Ok(()),
+        Disposition::Suppressed if has_passwords => Ok(()),
         Disposition::Accepted => Err(RetryError::Accepted),
         Disposition::Suppressed
         | Disposition::Duplicate
