@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::json;
 use super::output::out;
 use super::table::table;
-use crate::job::{ListedRun, NextStep, Workspace, chain};
+use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
 use crate::kit::outside_text;
 use crate::kit::text::{command, duration, grouped, path_from_here};
 use crate::mail::Timestamp;
@@ -42,7 +42,7 @@ fn text(runs: &[ListedRun], refused: &[RefusedStart], now: Timestamp) -> String 
         let [state, counts, next] = match &run.facts {
             Ok(facts) => [
                 state(&facts.manifest, facts.running).to_owned(),
-                counts(&facts.counts),
+                all_counts(facts),
                 facts.next.command(&run.dir.name()),
             ],
             Err(error) => ["unreadable".to_owned(), String::new(), chain(error)],
@@ -111,7 +111,13 @@ pub(super) fn shown(word: &str) -> &str {
     }
 }
 
-/// The rows per word, in one line.
+/// The rows per word, and with secure documents the passwords, in one line.
+pub(super) fn all_counts(facts: &RunFacts) -> String {
+    let rows = counts(&facts.counts);
+    if facts.passwords.is_empty() { rows } else { format!("{rows}; passwords: {}", counts(&facts.passwords)) }
+}
+
+/// What there is per word, in one line.
 pub(super) fn counts(counts: &[(String, u64)]) -> String {
     let parts: Vec<String> =
         counts.iter().map(|(word, rows)| format!("{} {}", grouped(*rows), shown(word))).collect();

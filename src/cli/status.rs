@@ -72,7 +72,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         json::extend(&mut answer, json!({"progress": live, "refused_start": refused}));
         return json::print(Exit::Ok, answer);
     }
-    let RunFacts { manifest, running, counts, .. } = &facts;
+    let RunFacts { manifest, running, counts, passwords, .. } = &facts;
     let mut text = format!("{}  {}\n\n", dir.name(), describe(manifest, *running));
     text.push_str(&table(
         &counts
@@ -82,6 +82,9 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     ));
     if counts.is_empty() {
         text.push_str(&format!("  {}\n", counted(manifest.screening.rows, "row", "rows")));
+    }
+    if !passwords.is_empty() {
+        text.push_str(&format!("\n  passwords {}\n", runs::counts(passwords)));
     }
     text.extend(live.as_ref().map(|live| progress(live, workspace.clock().wall())));
     text.extend(

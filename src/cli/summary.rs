@@ -13,10 +13,20 @@ use super::{json, log};
 use crate::campaign::ByteSize;
 use crate::job::{Conclusion, FrozenRun, Outcome, Percent, chain, run_head};
 use crate::kit::outside_text;
-use crate::kit::text::{counted, duration, grouped};
+use crate::kit::text::{command, counted, duration, grouped};
 use crate::mail::Disposition;
 use crate::results::{ResultFiles, Summary};
 use crate::run_dir::{Manifest, RunDir, RunState};
+
+/// What `retry` is offered for: neither what may send a password twice, nor what first needs an
+/// entry removed from the suppression list.
+const PASSWORD_RETRIED: [Disposition; 5] = [
+    Disposition::Bounced,
+    Disposition::Deferred,
+    Disposition::RenderFailed,
+    Disposition::Infected,
+    Disposition::NotAttempted,
+];
 
 /// Prints the summary of results just written.
 pub(super) fn print(
@@ -180,6 +190,7 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
         let passwords: Vec<String> =
             summary.passwords.iter().map(|(word, rows)| format!("{} {word}", grouped(*rows))).collect();
         text.push_str(&format!("\n  passwords {}\n", passwords.join(", ")));
+        text.extend(untold(dir, manifest, summary));
     }
     if !summary.variants.is_empty() {
         let variants = summary.variants.iter().map(|variant| {
@@ -244,6 +255,29 @@ fn text(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> String {
     }
     text.push_str(&format!("  results   {}\n", shown(dir)));
     text
+}
+
+/// The recipients who got documents and no password, and what to do.
+fn untold(dir: &RunDir, manifest: &Manifest, summary: &Summary) -> Option<String> {
+    let failed = summary.passwords_failed();
+    if failed == 0 {
+        return None;
+    }
+    let who = format!("{} documents and no password", counted(failed, "recipient has", "recipients have"));
+    let way_on = match manifest.state {
+        RunState::Finished => {
+            let words =
+                summary.passwords.iter().map(|(of, _)| *of).filter(|of| PASSWORD_RETRIED.contains(of));
+            match words.map(Disposition::as_str).collect::<Vec<_>>().join(",") {
+                words if words.is_empty() => command(["status", &dir.name(), "--all-recipients"]),
+                words => command(["retry", &dir.name(), "--disposition", &words]),
+            }
+        }
+        RunState::Planned | RunState::Running | RunState::Interrupted { .. } => {
+            "the same command goes on with them".to_owned()
+        }
+    };
+    Some(format!("            {who}: {way_on}\n"))
 }
 
 /// Why rows are `invalid`, `render_failed` or `infected`, and what failed last.

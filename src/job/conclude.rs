@@ -75,8 +75,11 @@ fn conclude(
     if !matches!(end, Phase::Stopped { at_once: true, .. }) {
         let journal = workspace.state()?.read_journal(&dir)?;
         let summary = run::write_results(&dir, &journal, &manifest, false, &not_attempted(&manifest, false))?;
-        manifest.outcomes =
-            summary.dispositions.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect();
+        let by_word = |counts: &[(Disposition, u64)]| {
+            counts.iter().map(|(disposition, rows)| (disposition.to_string(), *rows)).collect()
+        };
+        manifest.outcomes = by_word(&summary.dispositions);
+        manifest.password_outcomes = by_word(&summary.passwords);
         manifest.passwords_failed = summary.passwords_failed();
         results = Some(summary);
         reputation::keep(workspace, &dir, &manifest);

@@ -90,6 +90,7 @@ impl Job<'_> {
             // What can't be read is reported by the command.
             None => standing(self.workspace, ended.dir, manifest, false)
                 .unwrap_or_default()
+                .rows
                 .into_iter()
                 .map(|(word, rows)| (word, json!(rows)))
                 .collect(),

@@ -1,9 +1,10 @@
 //! All runs in the folders that are known: how far they are, and what to do next.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::JobError;
-use super::standing::standing;
+use super::standing::{Standing, standing};
 use super::workspace::Workspace;
 use crate::mail::{Disposition, Timestamp};
 use crate::run_dir::{Manifest, RunDir, RunState, RunStore, StoredRun, run_id};
@@ -31,6 +32,8 @@ pub(crate) struct RunFacts {
     pub running: bool,
     /// Its rows per word, as [`standing`] names them.
     pub counts: Vec<(String, u64)>,
+    /// Its mails with passwords that are due, in the same way.
+    pub passwords: Vec<(String, u64)>,
     /// What to do next.
     pub next: NextStep,
 }
@@ -129,16 +132,29 @@ impl Workspace {
     fn facts(&self, run: &StoredRun) -> Result<RunFacts, JobError> {
         let (manifest, running) = (run.manifest()?, run.is_leased()?);
         let is_over = manifest.state == RunState::Finished;
-        let counts = match manifest.outcomes.iter().filter(|(_, rows)| **rows > 0) {
-            outcomes if is_over => outcomes.map(|(word, rows)| (word.clone(), *rows)).collect(),
+        let known = |outcomes: &BTreeMap<String, u64>| {
+            let outcomes = outcomes.iter().filter(|(_, rows)| **rows > 0);
+            outcomes.map(|(word, rows)| (word.clone(), *rows)).collect()
+        };
+        // Manifests of version 0.1.0 do not count them.
+        let are_passwords_known =
+            manifest.campaign.secure_documents.is_none() || !manifest.password_outcomes.is_empty();
+        let Standing { rows: counts, passwords } = match &manifest {
+            Manifest { outcomes, password_outcomes, .. } if is_over && are_passwords_known => {
+                Standing { rows: known(outcomes), passwords: known(password_outcomes) }
+            }
+            Manifest { outcomes, .. } if is_over => Standing {
+                rows: known(outcomes),
+                passwords: standing(self, run.dir(), &manifest, running)?.passwords,
+            },
             _ => standing(self, run.dir(), &manifest, running)?,
         };
-        let next = next_step(&manifest, running, &counts);
-        Ok(RunFacts { manifest, running, counts, next })
+        let next = next_step(&manifest, running, &[&*counts, &*passwords].concat());
+        Ok(RunFacts { manifest, running, counts, passwords, next })
     }
 }
 
-/// What to do next with a run.
+/// What to do next with a run; `counts` are those of its rows and of its passwords.
 fn next_step(manifest: &Manifest, running: bool, counts: &[(String, u64)]) -> NextStep {
     let advice = manifest.refused.as_ref().and_then(|refused| refused.hint.clone());
     match &manifest.state {

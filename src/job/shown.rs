@@ -44,15 +44,20 @@ impl NextStep {
 impl RunFacts {
     /// How far the run in `dir` is.
     pub(crate) fn json(&self, dir: &RunDir) -> Value {
-        let Self { manifest, running, counts, next } = self;
+        let Self { manifest, running, counts, passwords, next } = self;
         let mut run = run_head(dir, manifest);
-        let counts: Map<_, _> = counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect();
+        let of = |counts: &[(String, u64)]| -> Map<String, Value> {
+            counts.iter().map(|(word, rows)| (word.clone(), json!(rows))).collect()
+        };
         let next = match next {
             // `refused` has the hint.
             NextStep::Nothing | NextStep::Advised(_) => None,
             NextStep::Watch | NextStep::Resume(_) | NextStep::Retry(_) => Some(next.command(&dir.name())),
         };
-        extend(&mut run, json!({"running": running, "counts": counts, "next": next}));
+        extend(&mut run, json!({"running": running, "counts": of(counts), "next": next}));
+        if manifest.campaign.secure_documents.is_some() {
+            extend(&mut run, json!({"passwords": of(passwords)}));
+        }
         run
     }
 }

@@ -83,6 +83,9 @@ pub struct Manifest {
     /// Rows whose documents were accepted, and whose password was not, or is not known to be.
     #[serde(default, skip_serializing_if = "is_none_failed")]
     pub passwords_failed: u64,
+    /// The mails with passwords by disposition, as in the results.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub password_outcomes: BTreeMap<String, u64>,
     /// Rows by disposition, as in the results; empty until there are results.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, u64>,
@@ -174,6 +177,7 @@ impl Manifest {
             seeds: 0,
             passwords: Vec::new(),
             passwords_failed: 0,
+            password_outcomes: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             campaign_file: campaign.path.clone(),
             parameters: campaign.parameters.clone(),
