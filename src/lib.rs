@@ -22,6 +22,7 @@
 //! | [`dkim`] | keys and signing |
 //! | [`pacing`] | slots, pacer, ledger (pure, except the ledger) |
 //! | [`smtp`] | codec and session state machine (no I/O), connection (tokio, TLS) |
+//! | [`listener`] | SMTP and LMTP servers for mail that stays here |
 //! | [`route`] | DNS, relay, MX, sites, per-provider limits, MTA-STS, retry schedule, reply classification |
 //! | `objects` | lists in object stores, fetched before they are read |
 //! | [`journal`] | intents and outcomes |
@@ -122,6 +123,7 @@ pub mod smime;
 pub mod dkim;
 pub mod pacing;
 pub mod smtp;
+pub mod listener;
 pub mod route;
 pub(crate) mod objects;
 pub mod journal;

@@ -12,10 +12,10 @@ use super::output::{ended_pipe, out};
 use super::runtime::runtime;
 use super::{json, log, signals};
 use crate::feedback::Effect;
-use crate::feedback::listen::{Listener, Stop};
 use crate::job::{FeedbackListen, ReadMail, Workspace};
 use crate::kit::socket::Place;
 use crate::kit::text::{counted, grouped};
+use crate::listener::{Listener, Stop};
 use crate::mail::Address;
 use crate::run::Shutdown;
 

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// A longer mail is cut here: what a report says comes before the mail that it returns.
-pub(super) const MAIL_BYTES: usize = 16 << 20;
+pub(crate) const MAIL_BYTES: usize = 16 << 20;
 /// A longer line of an mbox is cut too.
 const LINE_BYTES: usize = 1 << 20;
 /// Folders below folders, this deep.

@@ -15,12 +15,27 @@ use super::feedback::FeedbackRead;
 use super::read_mail::ReadMail;
 use super::workspace::Workspace;
 use crate::compose::return_path::PathToken;
-use crate::feedback::listen::{Answer, CONNECTIONS, Delivery, Listener, Request, Stop};
+use crate::feedback::MAIL_BYTES;
+use crate::listener::{Answer, Delivery, Listener, Request, Stop, Terms};
 use crate::mail::Address;
 use crate::suppression::AddressKey;
 
-/// The name in replies.
-const HOST: &str = "mailrun.localhost";
+/// Connections at once.
+const CONNECTIONS: usize = 100;
+/// Relays of one's own bring what came back. Whatever a bounce holds is better read than refused.
+const TERMS: Terms = Terms {
+    host: "mailrun.localhost",
+    greeting: "LMTP and ESMTP, feedback only",
+    help: "Bounces, complaints and reports only",
+    lmtp: true,
+    login: false,
+    is_strict: false,
+    mail_bytes: MAIL_BYTES,
+    room_bytes: 24 << 20,
+    recipients: 100,
+    connections: CONNECTIONS,
+    tls: None,
+};
 /// New runs are looked for so often, whatever recipients are made up.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Mails of one day are one import, which can be taken back.
@@ -34,7 +49,7 @@ pub(crate) struct FeedbackListen<'w> {
     recipients: HashSet<String>,
     looked: Option<Instant>,
     /// Recipients with a token that no known run has made; they are answered after the next look.
-    unsure: Vec<(PathToken, oneshot::Sender<Answer>)>,
+    unsure: Vec<(PathToken, String, oneshot::Sender<Answer>)>,
     /// The day of the current import.
     day: i64,
     /// The failure that was reported last.
@@ -72,7 +87,7 @@ impl<'w> FeedbackListen<'w> {
         let handle = runtime.handle();
         std::thread::scope(|scope| {
             let keeping = scope.spawn(move || self.keep(handle, requests, &mut show));
-            runtime.block_on(listener.serve(HOST, to, stop));
+            runtime.block_on(listener.serve(TERMS, to, stop));
             if let Err(panic) = keeping.join() {
                 std::panic::resume_unwind(panic);
             }
@@ -105,7 +120,11 @@ impl<'w> FeedbackListen<'w> {
             while let Some(request) = next {
                 match request {
                     Request::Accept { recipient, answer } => self.accept(&recipient, answer),
-                    Request::Keep { mail, kept } => mails.push((mail, kept)),
+                    Request::Keep { mail, answer } => mails.push((mail, answer)),
+                    // Nobody logs in here.
+                    Request::Login { answer, .. } | Request::From { answer, .. } => {
+                        let _ = answer.send(Answer::Failed);
+                    }
                 }
                 next = requests.try_recv().ok();
             }
@@ -118,17 +137,17 @@ impl<'w> FeedbackListen<'w> {
             // Who asked may have gone.
             let _ = answer.send(what);
         };
-        let Ok(address) = Address::parse(recipient) else { return say(answer, Answer::Unknown) };
+        let Ok(address) = Address::parse(recipient) else { return say(answer, unknown(recipient)) };
         if self.recipients.contains(&key(&address)) {
             return say(answer, Answer::Accepted);
         }
-        let Some(token) = PathToken::of(&address) else { return say(answer, Answer::Unknown) };
+        let Some(token) = PathToken::of(&address) else { return say(answer, unknown(recipient)) };
         let is_known = self.read.runs().map(|runs| runs.knows(&token));
         match is_known {
             Ok(true) => say(answer, Answer::Accepted),
             // It may be of a run that has just begun.
             Ok(false) => {
-                self.unsure.push((token, answer));
+                self.unsure.push((token, recipient.to_owned(), answer));
                 if self.next_look().is_some_and(|wait| wait.is_zero()) {
                     self.look();
                 }
@@ -153,13 +172,13 @@ impl<'w> FeedbackListen<'w> {
         if let Err(error) = &looked {
             self.report(error);
         }
-        for (token, answer) in std::mem::take(&mut self.unsure) {
+        for (token, recipient, answer) in std::mem::take(&mut self.unsure) {
             let is_known = looked.is_ok() && self.read.runs().is_ok_and(|runs| runs.knows(&token));
             let what = match is_known {
                 true => Answer::Accepted,
                 false if looked.is_err() => Answer::Failed,
                 false if self.read.runs().is_ok_and(|runs| runs.is_unreadable(&token)) => Answer::Failed,
-                false => Answer::Unknown,
+                false => unknown(&recipient),
             };
             let _ = answer.send(what);
         }
@@ -167,7 +186,11 @@ impl<'w> FeedbackListen<'w> {
 
     /// Keeps mails together; where that fails, each alone: one that can't be kept should not hold
     /// the rest back.
-    fn keep_mails(&mut self, mails: Vec<(Delivery, oneshot::Sender<bool>)>, show: &mut impl FnMut(ReadMail)) {
+    fn keep_mails(
+        &mut self,
+        mails: Vec<(Delivery, oneshot::Sender<Answer>)>,
+        show: &mut impl FnMut(ReadMail),
+    ) {
         if mails.is_empty() {
             return;
         }
@@ -180,7 +203,7 @@ impl<'w> FeedbackListen<'w> {
                     let kept = of_each.by_ref().take(recipients(&mail).len());
                     let left_out = kept.filter(|mail| mail.is_left_out).count();
                     drop(mail);
-                    let _ = answer.send(left_out == 0);
+                    let _ = answer.send(kept_or_failed(left_out == 0));
                 }
                 kept.into_iter().for_each(&mut *show);
             }
@@ -189,7 +212,7 @@ impl<'w> FeedbackListen<'w> {
                 for (mail, answer) in mails {
                     let kept = if is_one { None } else { self.keep_all([&mail]).ok() };
                     let is_kept = |kept: &Vec<ReadMail>| kept.iter().all(|mail| !mail.is_left_out);
-                    let _ = answer.send(kept.as_ref().is_some_and(is_kept));
+                    let _ = answer.send(kept_or_failed(kept.as_ref().is_some_and(is_kept)));
                     kept.into_iter().flatten().for_each(&mut *show);
                 }
             }
@@ -234,6 +257,16 @@ impl<'w> FeedbackListen<'w> {
             self.failure = Some(text);
         }
     }
+}
+
+fn kept_or_failed(is_kept: bool) -> Answer {
+    if is_kept { Answer::Accepted } else { Answer::Failed }
+}
+
+/// No run has made this return path, and no settings name it.
+fn unknown(recipient: &str) -> Answer {
+    let text = format!("<{recipient}>: no mail came from here with this return path");
+    Answer::Refused { code: 550, enhanced: "5.1.1", text }
 }
 
 /// Each counts once.

@@ -1,9 +1,32 @@
 //! Whole sessions without a socket: what the client says, and the replies.
 
+use std::sync::Arc;
+
 use super::room::Room;
-use super::session::{Session, Step};
+use super::session::{Question, Session, Step};
 use super::*;
 use crate::fuzzing::fuzz;
+
+const MAIL_BYTES: usize = 16 << 20;
+const ROOM_BYTES: usize = 24 << 20;
+const RECIPIENTS: usize = 100;
+const TERMS: Terms = Terms {
+    host: "host.example",
+    greeting: "LMTP and ESMTP",
+    help: "Help",
+    lmtp: true,
+    login: false,
+    is_strict: false,
+    mail_bytes: MAIL_BYTES,
+    room_bytes: ROOM_BYTES,
+    recipients: RECIPIENTS,
+    connections: 1,
+    tls: None,
+};
+
+fn refused(what: &str) -> Answer {
+    Answer::Refused { code: 550, enhanced: "5.1.1", text: format!("<{what}>: refused") }
+}
 
 /// The client's side of a session. Recipients at `ours.example` are accepted; those at
 /// `later.example` can't be looked up.
@@ -21,7 +44,11 @@ impl Client {
     }
 
     fn with_room(bytes: usize) -> Self {
-        let session = Session::new(&"host.example".into(), &Room::new(bytes));
+        Self::with_terms(TERMS, bytes, true)
+    }
+
+    fn with_terms(terms: Terms, bytes: usize, is_local: bool) -> Self {
+        let session = Session::new(&Arc::new(terms), &Room::new(bytes), is_local);
         Self { session, input: Vec::new(), kept: Vec::new(), disk_full: false, closed: false }
     }
 
@@ -44,19 +71,35 @@ impl Client {
         loop {
             match self.session.advance(&mut unused, &mut out) {
                 Step::Read => break,
-                Step::Ask(recipient) => {
+                Step::Ask(Question::Accept(recipient)) => {
                     let answer = match recipient.rsplit_once('@').map(|(_, domain)| domain) {
                         Some("ours.example") => Answer::Accepted,
                         Some("later.example") => Answer::Failed,
-                        Some(_) | None => Answer::Unknown,
+                        Some(_) | None => refused(&recipient),
                     };
                     self.session.answered(answer, &mut out);
                 }
-                Step::Keep(mail) => {
-                    self.session.kept(!self.disk_full, &mut out);
+                Step::Ask(Question::Login(login)) => {
+                    let is_right = login.user == "news" && login.password == b"right";
+                    self.session
+                        .answered(if is_right { Answer::Accepted } else { refused("login") }, &mut out);
+                }
+                Step::Ask(Question::From(user, address)) => {
+                    assert_eq!(&*user, "news");
+                    let is_right = address.ends_with("@ours.example");
+                    self.session
+                        .answered(if is_right { Answer::Accepted } else { refused("sender") }, &mut out);
+                }
+                Step::Ask(Question::Keep(mail)) => {
+                    let answer = if self.disk_full { Answer::Failed } else { Answer::Accepted };
+                    self.session.answered(answer, &mut out);
                     if !self.disk_full {
                         self.kept.push((mail.recipients, mail.content));
                     }
+                }
+                Step::StartTls => {
+                    self.session.secured();
+                    break;
                 }
                 Step::Close => {
                     self.closed = true;
@@ -95,7 +138,7 @@ fn lmtp_answers_for_each_recipient() {
     assert_eq!(
         client.say(all),
         format!(
-            "250 2.1.0 Ok\n250 2.1.5 Ok\n550 5.1.1 <b@else.example>: no mail came from here with this return path\n\
+            "250 2.1.0 Ok\n250 2.1.5 Ok\n550 5.1.1 <b@else.example>: refused\n\
              451 4.3.0 Error: not available now, try again later\n250 2.1.5 Ok\n{GO}"
         )
     );
@@ -263,4 +306,67 @@ fn no_input_breaks_a_session() {
             assert!(client.kept.iter().all(is_mail), "{:?}", client.kept);
         }
     });
+}
+
+fn submission(is_local: bool) -> Client {
+    let tls = Tls { is_implicit: false, acceptor: Arc::new(|| unreachable!("no socket")) };
+    let terms = Terms { lmtp: false, login: true, is_strict: true, tls: Some(tls), ..TERMS };
+    Client::with_terms(terms, ROOM_BYTES, is_local)
+}
+
+/// `\0news\0right` and `\0news\0wrong`.
+const RIGHT: &str = "AG5ld3MAcmlnaHQ=";
+const WRONG: &str = "AG5ld3MAd3Jvbmc=";
+
+#[test]
+fn clients_log_in_over_tls_and_send_as_themselves() {
+    let mut client = submission(false);
+    assert_eq!(client.say("LHLO x\r\n"), "502 5.5.1 Error: command not implemented");
+    let offers = client.say("EHLO x\r\n");
+    assert!(offers.contains("250-STARTTLS") && !offers.contains("AUTH"), "{offers}");
+    let clear = client.say(&format!("AUTH PLAIN {RIGHT}\r\n"));
+    assert_eq!(clear, "538 5.7.11 Encryption required for requested authentication");
+    assert_eq!(client.say("MAIL FROM:<a@ours.example>\r\n"), "530 5.7.0 Authentication required");
+    // What comes in clear behind STARTTLS is never read as if it had come encrypted.
+    assert_eq!(client.say("STARTTLS\r\nNOOP\r\n"), "503 5.5.0 Error: protocol synchronization");
+    let mut client = submission(false);
+    client.say("EHLO x\r\n");
+    assert_eq!(client.say("STARTTLS\r\n"), "220 2.0.0 Ready to start TLS");
+    assert_eq!(
+        client.say("MAIL FROM:<a@ours.example>\r\n"),
+        "503 5.5.1 Error: send LHLO, EHLO or HELO first"
+    );
+    let offers = client.say("EHLO x\r\n");
+    assert!(offers.contains("250-AUTH PLAIN") && !offers.contains("STARTTLS"), "{offers}");
+    assert_eq!(client.say(&format!("AUTH LOGIN {RIGHT}\r\n")).get(..3), Some("504"));
+    assert_eq!(client.say("AUTH PLAIN bm9uZQ==\r\n"), "501 5.5.2 Error: malformed authentication data");
+    assert_eq!(client.say("AUTH PLAIN\r\n"), "334");
+    assert_eq!(client.say("*\r\n"), "501 5.7.0 Authentication aborted");
+    assert_eq!(client.say("AUTH PLAIN\r\n"), "334");
+    assert_eq!(client.say(&format!("{RIGHT}\r\n")), "235 2.7.0 Authentication successful");
+    assert_eq!(client.say("AUTH PLAIN\r\n"), "503 5.5.1 Error: AUTH out of sequence");
+    assert_eq!(client.say("MAIL FROM:<a@other.example>\r\n"), "550 5.1.1 <sender>: refused");
+    assert_eq!(client.say("RCPT TO:<a@ours.example>\r\n"), "503 5.5.1 Error: need MAIL command");
+    assert_eq!(client.say("MAIL FROM:<a@ours.example>\r\n"), "250 2.1.0 Ok");
+    client.say("RCPT TO:<b@ours.example>\r\nDATA\r\n");
+    assert_eq!(client.say("A: b\r\n\r\nx\ny\r\n.\r\n"), "554 5.6.0 Error: lines have to end with <CR><LF>");
+    assert_eq!(client.say("MAIL FROM:<a@ours.example>\r\n"), "250 2.1.0 Ok");
+    client.say("RCPT TO:<b@ours.example>\r\nDATA\r\n");
+    assert_eq!(client.say("A: b\r\n\r\n..x\r\n.\r\n"), "250 2.0.0 Ok: kept");
+    assert_eq!(client.kept, [(vec!["b@ours.example".to_owned()], b"A: b\r\n\r\n.x\r\n".to_vec())]);
+}
+
+#[test]
+fn passwords_are_not_guessed() {
+    // On this machine nobody reads along, so TLS is not asked for.
+    let mut client = submission(true);
+    assert!(client.say("EHLO x\r\n").contains("250-AUTH PLAIN"));
+    // To act for somebody else: `root\0news\0right`.
+    let other = client.say("AUTH PLAIN cm9vdABuZXdzAHJpZ2h0\r\n");
+    assert_eq!(other, "535 5.7.8 Error: authentication failed");
+    for _ in 1..LOGINS {
+        assert_eq!(client.say(&format!("AUTH PLAIN {WRONG}\r\n")), "550 5.1.1 <login>: refused");
+    }
+    let last = client.say(&format!("AUTH PLAIN {WRONG}\r\n"));
+    assert!(last.ends_with("421 4.7.0 host.example too many logins failed") && client.closed, "{last}");
 }

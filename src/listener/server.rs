@@ -4,6 +4,7 @@
 //! All replies to the input of one read leave with one write.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::room::Room;
-use super::session::{Answer, Request, Session, Step};
-use super::{CONNECTIONS, ROOM_BYTES};
+use super::session::{Answer, Question, Request, Session, Step};
+use super::terms::Terms;
 use crate::kit::socket::{BindError, Client, Place, Socket};
 
 /// How long a client may be silent (RFC 5321 §4.5.3.2.7).
 const IDLE_TIME: Duration = Duration::from_secs(5 * 60);
 /// How long one mail may take to arrive.
 const CONTENT_TIME: Duration = Duration::from_secs(10 * 60);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take our replies.
 const WRITE_TIME: Duration = Duration::from_secs(60);
 /// A connection that is older ends between two mails.
@@ -54,7 +57,7 @@ pub struct Listener {
 
 /// What all connections share.
 struct Shared {
-    host: Arc<str>,
+    terms: Arc<Terms>,
     room: Arc<Room>,
     connections: Arc<Semaphore>,
     requests: mpsc::Sender<Request>,
@@ -75,13 +78,12 @@ impl Listener {
         self.sockets.iter().filter_map(Socket::place).collect()
     }
 
-    /// Serves connections until `stop` says otherwise, or nobody takes requests any longer. `host`
-    /// is the name in replies.
-    pub async fn serve(self, host: &str, requests: mpsc::Sender<Request>, stop: watch::Receiver<Stop>) {
+    /// Serves connections until `stop` says otherwise, or nobody takes requests any longer.
+    pub async fn serve(self, terms: Terms, requests: mpsc::Sender<Request>, stop: watch::Receiver<Stop>) {
         let shared = Arc::new(Shared {
-            host: Arc::from(host),
-            room: Room::new(ROOM_BYTES),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            room: Room::new(terms.room_bytes),
+            connections: Arc::new(Semaphore::new(terms.connections)),
+            terms: Arc::new(terms),
             requests,
         });
         let mut accepting = JoinSet::new();
@@ -103,8 +105,10 @@ async fn accept(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<S
             () = shared.requests.closed() => break,
         };
         match accepted {
-            Ok(Client::Tcp(stream, _)) => begin(&mut connections, stream, &shared, &stop).await,
-            Ok(Client::Unix(stream)) => begin(&mut connections, stream, &shared, &stop).await,
+            Ok(Client::Tcp(stream, from)) => {
+                begin(&mut connections, stream, Some(from.ip()), &shared, &stop).await;
+            }
+            Ok(Client::Unix(stream)) => begin(&mut connections, stream, None, &shared, &stop).await,
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
@@ -115,34 +119,71 @@ async fn accept(socket: Socket, shared: Arc<Shared>, mut stop: watch::Receiver<S
 async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     connections: &mut JoinSet<()>,
     mut stream: S,
+    from: Option<IpAddr>,
     shared: &Arc<Shared>,
     stop: &watch::Receiver<Stop>,
 ) {
     let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
-        let line = format!("421 4.3.2 {} too many connections\r\n", shared.host);
+        let line = format!("421 4.3.2 {} too many connections\r\n", shared.terms.host);
         // An empty buffer takes it at once.
         drop(timeout(ACCEPT_PAUSE, stream.write_all(line.as_bytes())).await);
         return;
     };
     let (shared, stop) = (Arc::clone(shared), stop.clone());
     connections.spawn(async move {
-        let session = Session::new(&shared.host, &shared.room);
-        let mut exchange = Exchange {
-            shared: &shared,
-            session,
-            stop,
-            input: vec![0; READ_BYTES],
-            from: 0,
-            to: 0,
-            out: Vec::new(),
-            began: Instant::now(),
-            content_began: None,
-            draining_since: None,
-        };
         // An error ends this connection only, and nobody is left to report it to.
-        drop(exchange.run(&mut stream).await);
+        drop(connection(stream, from, &shared, stop).await);
         drop(permit);
     });
+}
+
+/// Serves one connection, in clear, with TLS, or first so and then so.
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    from: Option<IpAddr>,
+    shared: &Shared,
+    stop: watch::Receiver<Stop>,
+) -> io::Result<()> {
+    let is_local = from.is_none_or(|from| from.is_loopback());
+    let mut exchange = Exchange {
+        shared,
+        session: Session::new(&shared.terms, &shared.room, is_local),
+        client: from,
+        stop,
+        input: vec![0; READ_BYTES],
+        from: 0,
+        to: 0,
+        out: Vec::new(),
+        began: Instant::now(),
+        content_began: None,
+        draining_since: None,
+    };
+    let tls = shared.terms.tls.as_ref();
+    let is_implicit = tls.is_some_and(|tls| tls.is_implicit);
+    if !is_implicit {
+        exchange.session.greet(&mut exchange.out);
+        if exchange.run(&mut stream).await? == Ended::Closed {
+            return Ok(());
+        }
+    }
+    let Some(tls) = tls else { return Ok(()) };
+    let mut stream = tokio::select! {
+        accepted = timeout(HANDSHAKE_TIME, (tls.acceptor)().accept(stream)) => accepted??,
+        () = stopping_now(&mut exchange.stop) => return Ok(()),
+    };
+    exchange.session.secured();
+    if is_implicit {
+        exchange.session.greet(&mut exchange.out);
+    }
+    exchange.run(&mut stream).await?;
+    Ok(())
+}
+
+/// Why a stream is left.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Closed,
+    StartTls,
 }
 
 /// Waits until the listener is to end.
@@ -170,6 +211,8 @@ async fn stopping_further(stop: &mut watch::Receiver<Stop>, is_stopping: bool) {
 struct Exchange<'a> {
     shared: &'a Shared,
     session: Session,
+    /// Its address.
+    client: Option<IpAddr>,
     stop: watch::Receiver<Stop>,
     /// What was read; `from..to` is still unused.
     input: Vec<u8>,
@@ -182,22 +225,27 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
-        self.session.greet(&mut self.out);
+    async fn run<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<Ended> {
         loop {
             let mut unused = &self.input[self.from..self.to];
             let step = self.session.advance(&mut unused, &mut self.out);
             self.from = self.to - unused.len();
             match step {
-                Step::Ask(recipient) => {
-                    let asked = self.ask(|answer| Request::Accept { recipient, answer }).await?;
-                    self.session.answered(asked.unwrap_or(Answer::Failed), &mut self.out);
+                Step::Ask(question) => {
+                    let is_mail = matches!(question, Question::Keep(_));
+                    let client = self.client;
+                    let answer = self.ask(|answer| question.request(client, answer)).await?;
+                    self.session.answered(answer, &mut self.out);
+                    if is_mail {
+                        // What was kept is answered, whatever else the client has sent.
+                        self.flush(stream).await?;
+                    }
                 }
-                Step::Keep(mail) => {
-                    let kept = self.ask(|kept| Request::Keep { mail, kept }).await?;
-                    self.session.kept(kept.unwrap_or(false), &mut self.out);
-                    // What was kept is answered, whatever else the client has sent.
+                Step::StartTls => {
                     self.flush(stream).await?;
+                    // What came in clear behind STARTTLS is no part of what comes encrypted.
+                    (self.from, self.to) = (0, 0);
+                    return Ok(Ended::StartTls);
                 }
                 Step::Read => {
                     self.flush(stream).await?;
@@ -210,15 +258,15 @@ impl Exchange<'_> {
         }
     }
 
-    /// Asks, and waits for the answer; none where nobody gives one.
-    async fn ask<T>(&mut self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> io::Result<Option<T>> {
+    /// Asks, and waits for the answer.
+    async fn ask(&mut self, request: impl FnOnce(oneshot::Sender<Answer>) -> Request) -> io::Result<Answer> {
         let (to, answer) = oneshot::channel();
         if self.shared.requests.send(request(to)).await.is_err() {
-            return Ok(None);
+            return Ok(Answer::Failed);
         }
         tokio::select! {
             biased;
-            answer = answer => Ok(answer.ok()),
+            answer = answer => Ok(answer.unwrap_or(Answer::Failed)),
             () = stopping_now(&mut self.stop) => Err(io::ErrorKind::Interrupted.into()),
         }
     }
@@ -291,7 +339,7 @@ impl Exchange<'_> {
     }
 
     /// Sends the last reply, closes our side, then waits for the client to close its own.
-    async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<()> {
+    async fn close<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> io::Result<Ended> {
         let farewell = async {
             stream.write_all(&self.out).await?;
             stream.shutdown().await?;
@@ -300,8 +348,9 @@ impl Exchange<'_> {
         };
         tokio::select! {
             biased;
-            done = timeout(LINGER_TIME, farewell) => done.unwrap_or(Ok(())),
-            () = stopping_now(&mut self.stop) => Ok(()),
+            done = timeout(LINGER_TIME, farewell) => done.unwrap_or(Ok(()))?,
+            () = stopping_now(&mut self.stop) => {}
         }
+        Ok(Ended::Closed)
     }
 }

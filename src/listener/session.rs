@@ -2,21 +2,23 @@
 //! and steps out. The first greeting says which of both it is.
 //!
 //! Content ends with CRLF `.` CRLF or the last chunk, and nothing else: bare CRs and LFs are
-//! content like any other byte, so no command can be smuggled in behind them. What is accepted goes
-//! nowhere but into the log of feedback.
+//! content like any other byte, so no command can be smuggled in behind them.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use smtp_proto::{MailFrom, RcptTo, Request as Command};
 use tokio::sync::oneshot;
 
 use super::room::{Held, Room};
-use super::{COMMANDS, ERRORS, MAIL_BYTES, RECIPIENTS};
+use super::terms::Terms;
+use super::{COMMANDS, ERRORS, LOGINS};
 use crate::smtp::server::{
-    Body, Content, Dots, Line, Lines, Offers, Refusal, Want, body_of, ends_group, is_smtp_utf8,
+    Body, Content, Dots, Line, Lines, Offence, Offers, Refusal, Want, body_of, ends_group, is_smtp_utf8,
     stray_parameter, syntax_refusal,
 };
 
@@ -35,6 +37,24 @@ const OFFERS: Offers = Offers {
 /// now.
 #[derive(Debug)]
 pub enum Request {
+    /// May this client log in?
+    Login {
+        /// What it gave.
+        login: Login,
+        /// Where it comes from; nowhere on a Unix socket.
+        from: Option<IpAddr>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Answer>,
+    },
+    /// May the client that logged in as `user` send from this address?
+    From {
+        /// Its name.
+        user: Arc<str>,
+        /// As it says it; empty for the null return path.
+        address: String,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Answer>,
+    },
     /// Is mail for this recipient accepted?
     Accept {
         /// As the client says it.
@@ -42,22 +62,45 @@ pub enum Request {
         /// Where the answer goes.
         answer: oneshot::Sender<Answer>,
     },
-    /// Keep this mail.
+    /// Keep this mail: accepted once nothing can lose it.
     Keep {
         /// The mail.
         mail: Delivery,
-        /// True once nothing can lose it.
-        kept: oneshot::Sender<bool>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Answer>,
     },
 }
 
-/// Whether mail for a recipient is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A name and a password (RFC 4616).
+#[derive(Clone)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: Vec<u8>,
+}
+
+/// Shows no password.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What is answered to a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is.
+    /// Yes.
     Accepted,
-    /// It is not.
-    Unknown,
+    /// No, with the reply that says why.
+    Refused {
+        /// The reply code.
+        code: u16,
+        /// The enhanced status (RFC 3463).
+        enhanced: &'static str,
+        /// The words, without line ends.
+        text: String,
+    },
     /// That can't be said now.
     Failed,
 }
@@ -65,10 +108,16 @@ pub enum Answer {
 /// A mail with its envelope.
 #[derive(Debug)]
 pub struct Delivery {
+    /// Who logged in, where clients have to.
+    pub user: Option<Arc<str>>,
     /// The return path; empty for a report.
     pub return_path: String,
     /// As the client says them, each once.
     pub recipients: Vec<String>,
+    /// It has bytes above 127 (RFC 6152).
+    pub eight_bit: bool,
+    /// It needs international addresses (RFC 6531).
+    pub smtp_utf8: bool,
     /// The content, as it came.
     pub content: Vec<u8>,
     /// The memory that it takes.
@@ -80,12 +129,33 @@ pub struct Delivery {
 pub(super) enum Step {
     /// Read more: everything complete in the input has been used.
     Read,
-    /// Ask whether this recipient is accepted, then call [`Session::answered`].
-    Ask(String),
-    /// Have this mail kept, then call [`Session::kept`].
-    Keep(Delivery),
+    /// Ask, then call [`Session::answered`].
+    Ask(Question),
+    /// Go on with TLS, then call [`Session::secured`].
+    StartTls,
     /// Close gracefully.
     Close,
+}
+
+/// What a session asks.
+#[derive(Debug)]
+pub(super) enum Question {
+    Login(Login),
+    From(Arc<str>, String),
+    Accept(String),
+    Keep(Delivery),
+}
+
+impl Question {
+    /// Of a client at this address.
+    pub(super) fn request(self, from: Option<IpAddr>, answer: oneshot::Sender<Answer>) -> Request {
+        match self {
+            Self::Login(login) => Request::Login { login, from, answer },
+            Self::From(user, address) => Request::From { user, address, answer },
+            Self::Accept(recipient) => Request::Accept { recipient, answer },
+            Self::Keep(mail) => Request::Keep { mail, answer },
+        }
+    }
 }
 
 /// Which of both protocols.
@@ -100,8 +170,13 @@ enum Protocol {
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
-    host: Arc<str>,
+    terms: Arc<Terms>,
     room: Arc<Room>,
+    /// Nobody else reads along: it is TLS, or a way within this machine.
+    is_private: bool,
+    has_tls: bool,
+    user: Option<Arc<str>>,
+    failed_logins: u32,
     protocol: Option<Protocol>,
     transaction: Option<Transaction>,
     lines: Lines,
@@ -115,8 +190,12 @@ pub(super) struct Session {
 #[derive(Debug)]
 enum State {
     Command,
-    /// The driver asks for this recipient.
-    Asking(String),
+    /// A line of AUTH PLAIN.
+    Login,
+    /// The driver asks.
+    Asking(Asked),
+    /// The driver starts TLS.
+    Securing,
     Data(Dots),
     /// Content after BDAT.
     Chunk {
@@ -124,9 +203,17 @@ enum State {
         left: u64,
         last: bool,
     },
-    /// The driver has a mail kept; so many replies follow.
-    Keeping(usize),
     Closed,
+}
+
+/// What the driver asks about.
+#[derive(Debug)]
+enum Asked {
+    Login(String),
+    From(Box<Transaction>),
+    Recipient(String),
+    /// Of a mail that is to be kept; so many replies follow.
+    Mail(usize),
 }
 
 /// A transaction between MAIL and its end.
@@ -146,10 +233,14 @@ struct Transaction {
 }
 
 impl Session {
-    pub(super) fn new(host: &Arc<str>, room: &Arc<Room>) -> Self {
+    pub(super) fn new(terms: &Arc<Terms>, room: &Arc<Room>, is_local: bool) -> Self {
         Self {
-            host: Arc::clone(host),
+            terms: Arc::clone(terms),
             room: Arc::clone(room),
+            is_private: is_local,
+            has_tls: false,
+            user: None,
+            failed_logins: 0,
             protocol: None,
             transaction: None,
             lines: Lines::default(),
@@ -161,12 +252,12 @@ impl Session {
 
     /// The greeting.
     pub(super) fn greet(&self, out: &mut Vec<u8>) {
-        write!(out, "220 {} LMTP and ESMTP, feedback only\r\n", self.host).expect(VEC);
+        write!(out, "220 {} {}\r\n", self.terms.host, self.terms.greeting).expect(VEC);
     }
 
     /// The last line, when the listener or the time ends.
     pub(super) fn farewell(&self, enhanced: &str, why: &str, out: &mut Vec<u8>) {
-        reply(out, 421, enhanced, format_args!("{} {why}", self.host));
+        reply(out, 421, enhanced, format_args!("{} {why}", self.terms.host));
     }
 
     /// Nothing is lost when the session ends now.
@@ -179,38 +270,66 @@ impl Session {
         matches!(self.state, State::Data(_) | State::Chunk { .. })
     }
 
-    /// Whether the recipient is accepted that was asked for.
+    /// TLS has begun: what was said before it counts no longer (RFC 3207 §4.2).
+    pub(super) fn secured(&mut self) {
+        (self.is_private, self.has_tls) = (true, true);
+        (self.protocol, self.transaction, self.user) = (None, None, None);
+        self.state = State::Command;
+    }
+
+    /// What the answer to the question is.
     pub(super) fn answered(&mut self, answer: Answer, out: &mut Vec<u8>) {
-        let State::Asking(recipient) = std::mem::replace(&mut self.state, State::Command) else {
+        let State::Asking(asked) = std::mem::replace(&mut self.state, State::Command) else {
             unreachable!("the driver calls this only after `Step::Ask`")
         };
+        let replies = if let Asked::Mail(replies) = asked { replies } else { 1 };
         match answer {
-            Answer::Accepted => {
+            Answer::Accepted => self.accepted(asked, out),
+            Answer::Refused { code, enhanced, text } => {
+                for _ in 0..replies {
+                    reply(out, code, enhanced, &text);
+                }
+                if let Asked::Login(_) = asked {
+                    self.failed_logins += 1;
+                    if self.failed_logins >= LOGINS {
+                        self.send_away("4.7.0", "too many logins failed", out);
+                    }
+                }
+            }
+            Answer::Failed => {
+                let (code, enhanced, why) = match asked {
+                    Asked::Login(_) => (454, "4.7.0", "not available"),
+                    Asked::From(_) | Asked::Recipient(_) => (451, "4.3.0", "not available"),
+                    Asked::Mail(_) => (451, "4.3.0", "can't be kept"),
+                };
+                for _ in 0..replies {
+                    reply(out, code, enhanced, format_args!("Error: {why} now, try again later"));
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, asked: Asked, out: &mut Vec<u8>) {
+        match asked {
+            Asked::Login(user) => {
+                self.user = Some(user.into());
+                reply(out, 235, "2.7.0", "Authentication successful");
+            }
+            Asked::From(transaction) => {
+                self.transaction = Some(*transaction);
+                reply(out, 250, "2.1.0", "Ok");
+            }
+            Asked::Recipient(recipient) => {
                 let transaction = self.transaction.as_mut().expect("RCPT is in a transaction");
                 transaction.recipients.push(recipient);
                 reply(out, 250, "2.1.5", "Ok");
             }
-            Answer::Unknown => {
-                let why = format_args!("<{recipient}>: no mail came from here with this return path");
-                reply(out, 550, "5.1.1", why);
+            Asked::Mail(replies) => {
+                for _ in 0..replies {
+                    reply(out, 250, "2.0.0", "Ok: kept");
+                }
+                self.commands = 0;
             }
-            Answer::Failed => reply(out, 451, "4.3.0", "Error: not available now, try again later"),
-        }
-    }
-
-    /// Whether the mail was kept.
-    pub(super) fn kept(&mut self, is_kept: bool, out: &mut Vec<u8>) {
-        let State::Keeping(replies) = std::mem::replace(&mut self.state, State::Command) else {
-            unreachable!("the driver calls this only after `Step::Keep`")
-        };
-        for _ in 0..replies {
-            match is_kept {
-                true => reply(out, 250, "2.0.0", "Ok: kept"),
-                false => reply(out, 451, "4.3.0", "Error: can't be kept now, try again later"),
-            }
-        }
-        if is_kept {
-            self.commands = 0;
         }
     }
 
@@ -221,7 +340,8 @@ impl Session {
                 State::Command => self.line(input, out),
                 State::Data(_) => self.data(input, out),
                 State::Chunk { .. } => self.chunk(input, out),
-                State::Asking(_) | State::Keeping(_) => unreachable!("the driver answers first"),
+                State::Login => self.login_line(input, out),
+                State::Asking(_) | State::Securing => unreachable!("the driver answers first"),
                 State::Closed => Some(Step::Close),
             };
             if let Some(step) = step {
@@ -255,7 +375,7 @@ impl Session {
             return None;
         }
         match request {
-            Command::Lhlo { .. } => self.hello(Protocol::Lmtp, out),
+            Command::Lhlo { .. } if self.terms.lmtp => self.hello(Protocol::Lmtp, out),
             Command::Ehlo { .. } => self.hello(Protocol::Esmtp, out),
             Command::Helo { .. } => self.hello(Protocol::Smtp, out),
             Command::Mail { from } => self.mail(&from, out),
@@ -268,12 +388,21 @@ impl Session {
             }
             Command::Noop { .. } => self.answer(250, "2.0.0", "Ok", out),
             Command::Vrfy { .. } => self.answer(252, "2.0.0", "Send it, then it is known", out),
-            Command::Help { .. } => self.answer(214, "2.0.0", "Bounces, complaints and reports only", out),
+            Command::Help { .. } => self.answer(214, "2.0.0", self.terms.help, out),
             Command::Quit => {
                 self.state = State::Closed;
                 self.answer(221, "2.0.0", "Bye", out)
             }
-            Command::Auth { .. }
+            Command::Auth { mechanism, initial_response } if self.terms.login => {
+                self.auth(mechanism, &initial_response, out)
+            }
+            Command::StartTls if self.offers_tls() => {
+                reply(out, 220, "2.0.0", "Ready to start TLS");
+                self.state = State::Securing;
+                Some(Step::StartTls)
+            }
+            Command::Lhlo { .. }
+            | Command::Auth { .. }
             | Command::StartTls
             | Command::Expn { .. }
             | Command::Etrn { .. }
@@ -291,22 +420,90 @@ impl Session {
         self.protocol = Some(protocol);
         self.transaction = None;
         if protocol == Protocol::Smtp {
-            write!(out, "250 {}\r\n", self.host).expect(VEC);
+            write!(out, "250 {}\r\n", self.terms.host).expect(VEC);
             return None;
+        }
+        let mut offers = format!("250-{}\r\n250-PIPELINING\r\n", self.terms.host);
+        if self.offers_tls() {
+            offers += "250-STARTTLS\r\n";
+        }
+        if self.terms.login && self.is_private && self.user.is_none() {
+            offers += "250-AUTH PLAIN\r\n";
         }
         write!(
             out,
-            "250-{}\r\n250-PIPELINING\r\n250-SIZE {MAIL_BYTES}\r\n250-ENHANCEDSTATUSCODES\r\n\
-             250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n",
-            self.host
+            "{offers}250-SIZE {}\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n",
+            self.terms.mail_bytes
         )
         .expect(VEC);
         None
     }
 
+    fn offers_tls(&self) -> bool {
+        self.terms.tls.is_some() && !self.has_tls
+    }
+
+    /// AUTH PLAIN (RFC 4616, RFC 4954 §4). `mechanism` is a bit of `smtp_proto::AUTH_…`.
+    fn auth(&mut self, mechanism: u64, initial: &str, out: &mut Vec<u8>) -> Option<Step> {
+        if self.protocol != Some(Protocol::Esmtp) || self.user.is_some() || self.transaction.is_some() {
+            return self.out_of_order("Error: AUTH out of sequence", out);
+        }
+        if !self.is_private {
+            let why = "Encryption required for requested authentication";
+            return self.refuse(&Refusal::new(538, "5.7.11", why), out);
+        }
+        if mechanism != smtp_proto::AUTH_PLAIN {
+            return self.answer(504, "5.5.4", "Error: authentication mechanism not offered", out);
+        }
+        match initial {
+            "" => {
+                out.extend_from_slice(b"334 \r\n");
+                self.state = State::Login;
+                None
+            }
+            initial => self.login(initial, out),
+        }
+    }
+
+    fn login_line(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Option<Step> {
+        let line = match self.lines.next(input) {
+            Line::Part => return Some(Step::Read),
+            Line::Refused(why) => Err(Refusal::new(500, "5.5.2", why)),
+            Line::Whole(_, text) => Ok(text.to_owned()),
+        };
+        self.state = State::Command;
+        match line {
+            Ok(line) if line == "*" => self.answer(501, "5.7.0", "Authentication aborted", out),
+            Ok(line) => self.login(&line, out),
+            Err(refusal) => self.refuse(&refusal, out),
+        }
+    }
+
+    /// A response to PLAIN: whom to act for, the name and the password.
+    fn login(&mut self, response: &str, out: &mut Vec<u8>) -> Option<Step> {
+        let decoded = BASE64_STANDARD.decode(response).unwrap_or_default();
+        let mut parts = decoded.splitn(3, |byte| *byte == 0);
+        let (other, user, password) = (parts.next(), parts.next(), parts.next());
+        let user = user.and_then(|user| std::str::from_utf8(user).ok());
+        let (Some(other), Some(user), Some(password)) = (other, user, password) else {
+            let why = "Error: malformed authentication data";
+            return self.refuse(&Refusal::new(501, "5.5.2", why), out);
+        };
+        // Nobody acts for somebody else.
+        if !other.is_empty() && other != user.as_bytes() {
+            return self.answer(535, "5.7.8", "Error: authentication failed", out);
+        }
+        self.state = State::Asking(Asked::Login(user.to_owned()));
+        let login = Login { user: user.to_owned(), password: password.to_owned() };
+        Some(Step::Ask(Question::Login(login)))
+    }
+
     fn mail(&mut self, from: &MailFrom<Cow<'_, str>>, out: &mut Vec<u8>) -> Option<Step> {
         if self.protocol.is_none() {
             return self.out_of_order("Error: send LHLO, EHLO or HELO first", out);
+        }
+        if self.terms.login && self.user.is_none() {
+            return self.refuse(&Refusal::new(530, "5.7.0", "Authentication required"), out);
         }
         if self.transaction.is_some() {
             return self.out_of_order("Error: nested MAIL command", out);
@@ -318,10 +515,10 @@ impl Session {
             let why = "Error: non-ASCII sender address without SMTPUTF8";
             return self.refuse(&Refusal::new(553, "5.6.7", why), out);
         }
-        if from.size > MAIL_BYTES {
+        if from.size > self.terms.mail_bytes {
             return self.answer(552, "5.3.4", TOO_LARGE, out);
         }
-        self.transaction = Some(Transaction {
+        let transaction = Transaction {
             return_path: from.address.clone().into_owned(),
             body: body_of(from),
             smtp_utf8: is_smtp_utf8(from),
@@ -330,8 +527,14 @@ impl Session {
             held: Held::new(&self.room),
             has_chunks: false,
             refused: None,
-        });
-        self.answer(250, "2.1.0", "Ok", out)
+        };
+        let Some(user) = &self.user else {
+            self.transaction = Some(transaction);
+            return self.answer(250, "2.1.0", "Ok", out);
+        };
+        let question = Question::From(Arc::clone(user), transaction.return_path.clone());
+        self.state = State::Asking(Asked::From(Box::new(transaction)));
+        Some(Step::Ask(question))
     }
 
     fn rcpt(&mut self, to: &RcptTo<Cow<'_, str>>, out: &mut Vec<u8>) -> Option<Step> {
@@ -350,12 +553,12 @@ impl Session {
         if let Some(refusal) = offers.refuse_rcpt(to) {
             return self.refuse(&refusal, out);
         }
-        if transaction.recipients.len() >= RECIPIENTS {
+        if transaction.recipients.len() >= self.terms.recipients {
             return self.answer(452, "4.5.3", "Error: too many recipients", out);
         }
         let recipient = to.address.clone().into_owned();
-        self.state = State::Asking(recipient.clone());
-        Some(Step::Ask(recipient))
+        self.state = State::Asking(Asked::Recipient(recipient.clone()));
+        Some(Step::Ask(Question::Accept(recipient)))
     }
 
     fn begin_data(&mut self, out: &mut Vec<u8>) -> Option<Step> {
@@ -367,7 +570,7 @@ impl Session {
             // RFC 2033 §4.2, RFC 5321 §3.3.
             return self.answer(503, "5.5.1", NO_RECIPIENTS, out);
         }
-        transaction.begin();
+        transaction.begin(&self.terms);
         self.state = State::Data(Dots::new());
         out.extend_from_slice(b"354 End data with <CR><LF>.<CR><LF>\r\n");
         None
@@ -377,7 +580,7 @@ impl Session {
         if let Some(transaction) = &mut self.transaction {
             if !transaction.has_chunks {
                 transaction.has_chunks = true;
-                transaction.begin();
+                transaction.begin(&self.terms);
             }
             if transaction.recipients.is_empty() {
                 transaction.refuse(Refusal::new(503, "5.5.1", NO_RECIPIENTS));
@@ -444,10 +647,28 @@ impl Session {
         let mut recipients = transaction.recipients;
         recipients.sort_unstable();
         recipients.dedup();
-        let content = transaction.content.expect("content has begun").into_bytes();
-        self.state = State::Keeping(replies);
-        let return_path = transaction.return_path;
-        Some(Step::Keep(Delivery { return_path, recipients, content, _held: transaction.held }))
+        let mut content = transaction.content.expect("content has begun");
+        content.end();
+        if let Some(offence) = content.offence {
+            let why = match offence {
+                Offence::BareCr | Offence::BareLf => "Error: lines have to end with <CR><LF>",
+                Offence::Nul => "Error: the content has a NUL byte",
+                Offence::LongLine => "Error: a line has more than 998 octets",
+                Offence::EightBit => "Error: bytes above 127 without BODY=8BITMIME",
+                Offence::Utf8Header => "Error: bytes above 127 in the header without SMTPUTF8",
+            };
+            return self.refuse(&Refusal::new(554, "5.6.0", why), out);
+        }
+        self.state = State::Asking(Asked::Mail(replies));
+        Some(Step::Ask(Question::Keep(Delivery {
+            user: self.user.clone(),
+            return_path: transaction.return_path,
+            recipients,
+            eight_bit: transaction.body != Body::SevenBit,
+            smtp_utf8: transaction.smtp_utf8,
+            content: content.into_bytes(),
+            _held: transaction.held,
+        })))
     }
 
     /// The parameters that are taken: none after HELO.
@@ -482,9 +703,9 @@ impl Session {
 }
 
 impl Transaction {
-    fn begin(&mut self) {
-        // Whatever a bounce holds is better read than refused: lines and bytes are not checked.
-        self.content = Some(Content::new(MAIL_BYTES as u64, Want::All, false, self.body, self.smtp_utf8));
+    fn begin(&mut self, terms: &Terms) {
+        let most = terms.mail_bytes as u64;
+        self.content = Some(Content::new(most, Want::All, terms.is_strict, self.body, self.smtp_utf8));
     }
 
     fn push(&mut self, slice: &[u8]) {
