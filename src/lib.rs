@@ -32,6 +32,7 @@
 //! | `webhook` | events to other programs: signed requests, retries, how far each receiver is |
 //! | [`state`] | the backends: SQLite and memory; one suite of behaviour for all |
 //! | [`run`] | the stages joined: prepare, dispatcher, lane, shutdown |
+//! | `spool` | mails that programs have handed over, until a campaign sends them |
 //! | [`sandbox`] | the embedded SMTP receiver |
 //! | `preflight` | checks before sending |
 //! | `domain` | who sends in a domain's name, and its policy |
@@ -133,6 +134,7 @@ pub(crate) mod events;
 pub(crate) mod webhook;
 pub mod state;
 pub mod run;
+pub(crate) mod spool;
 pub mod sandbox;
 pub(crate) mod preflight;
 pub(crate) mod domain;

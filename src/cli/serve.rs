@@ -63,8 +63,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
             std::process::exit(Exit::Ok.code().into());
         }
     });
-    for (who, places, has_tls) in serve.places() {
-        let scheme = if has_tls { "https" } else { "http" };
+    for (who, places, scheme) in serve.places() {
         let places: Vec<String> = places.iter().map(|place| shown(place, scheme)).collect();
         out(&format!("{who} answered at {}\n", places.join(", ")))?;
     }
@@ -109,6 +108,8 @@ impl From<ServeError> for Diagnostic {
                 .hint("give PEM files: the certificate with those that lead to its root, and its key"),
             ServeError::Bind(ref wrong) => Self::of("nothing can be served", wrong)
                 .hint("choose an address of this machine and a port that no other program uses"),
+            ServeError::Spool { .. } => Self::new(chain(&error))
+                .hint("name a folder that mailrun may write to as `spool` in `[submission]`"),
             ServeError::Random(_) | ServeError::Thread(_) => Self::of("nothing can be served", &error),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
@@ -39,6 +40,15 @@ pub(super) struct AccountTable {
     senders: Vec<String>,
     #[serde(default)]
     allow: Vec<Network>,
+    submit: Option<Submit>,
+}
+
+/// `submit` of an account: it may hand over mails from its `senders`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Submit {
+    /// So many recipients an hour.
+    pub recipients_per_hour: Option<NonZeroU64>,
 }
 
 /// Who may ask.
@@ -54,6 +64,8 @@ pub(crate) struct Account {
     campaigns: Vec<String>,
     /// and the addresses and domains of `From` whose runs it sees.
     senders: Vec<String>,
+    /// It may hand over mails.
+    pub(super) submit: Option<Submit>,
 }
 
 /// The hash of a password, as a PHC string.
@@ -156,10 +168,13 @@ impl Account {
 
     /// Whether it sees a run.
     pub(super) fn sees(&self, manifest: &Manifest) -> bool {
-        let from = &manifest.campaign.sender.from.address;
+        self.sees_campaign(&manifest.campaign_id) || self.sends_from(&manifest.campaign.sender.from.address)
+    }
+
+    /// Whether an address is one of its own, or of a domain of its own.
+    pub(super) fn sends_from(&self, from: &Address) -> bool {
         let (address, domain) = (from.to_string().to_lowercase(), from.domain().as_str());
-        self.sees_campaign(&manifest.campaign_id)
-            || self.senders.iter().any(|own| *own == address || own == domain)
+        self.senders.iter().any(|own| *own == address || own == domain)
     }
 }
 
@@ -177,7 +192,7 @@ pub(super) fn accounts(tables: Vec<AccountTable>) -> Result<Vec<Account>, String
 }
 
 fn account(table: AccountTable) -> Result<Account, String> {
-    let AccountTable { name, password_hash, campaigns, senders, allow } = table;
+    let AccountTable { name, password_hash, campaigns, senders, allow, submit } = table;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > NAME_BYTES || name.starts_with('.') || !name.chars().all(fits) {
         return Err(format!(
@@ -194,6 +209,9 @@ fn account(table: AccountTable) -> Result<Account, String> {
     if campaigns.is_empty() && senders.is_empty() {
         return Err(of("it has neither `campaigns` nor `senders`: it would see no run"));
     }
+    if submit.is_some() && (senders.is_empty() || password_hash.is_none()) {
+        return Err(of("`submit` needs `senders`, which it may send from, and a `password-hash`"));
+    }
     let senders = senders.into_iter().map(|text| {
         if text.contains('@') {
             let address = Address::parse(&text).map_err(|error| of(&error.to_string()))?;
@@ -203,5 +221,5 @@ fn account(table: AccountTable) -> Result<Account, String> {
         Ok(domain.as_str().to_owned())
     });
     let senders = senders.collect::<Result<Vec<_>, String>>()?;
-    Ok(Account { name, password: password_hash, allow, campaigns, senders })
+    Ok(Account { name, password: password_hash, allow, campaigns, senders, submit })
 }

@@ -12,6 +12,7 @@
 //! | `recipients` | what recipients reach: unsubscribe links |
 //! | `page` | pages for recipients |
 //! | `words` | their languages |
+//! | `submission` | mails that programs hand over |
 
 mod accounts;
 mod api;
@@ -21,9 +22,11 @@ mod proxy;
 mod recipients;
 mod server;
 mod settings;
+mod submission;
 mod words;
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -32,14 +35,16 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::accounts::{BadPassword, Hash};
-use self::api::NoRandom;
+use self::api::{Gate, NoRandom, random_key};
 use self::certificates::{CertificateError, Certificates};
 use self::recipients::Recipients;
 use self::server::Listener;
 pub(crate) use self::settings::Settings;
-use self::settings::{Face, SettingsError};
+use self::settings::{Face, SettingsError, TlsFiles};
+use self::submission::Submission;
 use crate::job::{JobError, TokenSecrets, UnsubscribeRequests, Workspace};
 use crate::kit::socket::{BindError, Place};
+use crate::spool::Spool;
 
 /// Requests that wait to be kept; a request that finds no room waits with them.
 const WAITING: usize = 1_000;
@@ -62,6 +67,15 @@ pub(crate) enum ServeError {
     /// No secret can be made.
     #[error(transparent)]
     Random(#[from] NoRandom),
+    /// Mails can't be kept.
+    #[error("the spool `{}` can't be used", path.display())]
+    Spool {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// No thread can be started.
     #[error("can't start a thread")]
     Thread(#[source] io::Error),
@@ -78,6 +92,7 @@ pub(crate) struct Serve<'w> {
     workspace: &'w Workspace,
     recipients: Option<RecipientsFace<'w>>,
     api: Option<(Bound, Router)>,
+    submission: Option<(Submission<'w>, Option<Arc<Certificates>>)>,
 }
 
 /// What recipients reach.
@@ -95,13 +110,7 @@ struct Bound {
 
 impl Bound {
     async fn bind(workspace: &Workspace, face: &Face) -> Result<Self, ServeError> {
-        let certificates = match &face.tls {
-            Some(files) => Some(Arc::new(Certificates::open(files)?)),
-            None => None,
-        };
-        if let Some(warning) = certificates.as_ref().and_then(|certificates| certificates.warning()) {
-            workspace.warn(warning.to_string());
-        }
+        let certificates = certificates(workspace, face.tls.as_ref())?;
         let listener = Listener::bind(&face.listen, certificates.clone()).await?;
         Ok(Self { listener, certificates })
     }
@@ -114,14 +123,36 @@ impl Bound {
     /// Answers until `stop` holds true, and follows the files of its certificates meanwhile.
     async fn serve(self, workspace: &Workspace, router: Router, stop: watch::Receiver<bool>) {
         let Self { listener, certificates } = self;
-        let follow: Pin<Box<dyn Future<Output = ()>>> = match &certificates {
-            Some(certificates) => Box::pin(certificates.watch(|text| workspace.warn(text))),
-            None => Box::pin(std::future::pending()),
-        };
-        tokio::select! {
-            () = listener.serve(router, stop) => {}
-            () = follow => {}
-        }
+        following(workspace, certificates, listener.serve(router, stop)).await;
+    }
+}
+
+/// The certificates of a face, if it has any.
+fn certificates(
+    workspace: &Workspace,
+    files: Option<&TlsFiles>,
+) -> Result<Option<Arc<Certificates>>, CertificateError> {
+    let Some(files) = files else { return Ok(None) };
+    let certificates = Certificates::open(files)?;
+    if let Some(warning) = certificates.warning() {
+        workspace.warn(warning.to_string());
+    }
+    Ok(Some(Arc::new(certificates)))
+}
+
+/// Does this, and follows the files of the certificates meanwhile.
+async fn following(
+    workspace: &Workspace,
+    certificates: Option<Arc<Certificates>>,
+    work: impl Future<Output = ()>,
+) {
+    let follow: Pin<Box<dyn Future<Output = ()>>> = match &certificates {
+        Some(certificates) => Box::pin(certificates.watch(|text| workspace.warn(text))),
+        None => Box::pin(std::future::pending()),
+    };
+    tokio::select! {
+        () = work => {}
+        () = follow => {}
     }
 }
 
@@ -143,24 +174,38 @@ impl<'w> Serve<'w> {
             }
             None => None,
         };
-        Ok(Self { workspace, recipients, api })
+        let submission = match &settings.submission {
+            Some(settings) => {
+                let path = settings.spool.clone();
+                let spool = Spool::open(&path).map_err(|source| ServeError::Spool { path, source })?;
+                let gate = Arc::new(Gate::new(settings.accounts.clone(), Vec::new(), random_key()?));
+                let certificates = certificates(workspace, settings.tls.as_ref())?;
+                let bound = Submission::bind(workspace, settings, gate, spool, certificates.as_ref()).await?;
+                Some((bound, certificates))
+            }
+            None => None,
+        };
+        Ok(Self { workspace, recipients, api, submission })
     }
 
-    /// What is answered where, and whether with TLS.
-    pub(crate) fn places(&self) -> Vec<(&'static str, Vec<Place>, bool)> {
+    /// What is answered where, and by which protocol.
+    pub(crate) fn places(&self) -> Vec<(&'static str, Vec<Place>, &'static str)> {
         let recipients = self.recipients.iter().map(|face| ("recipients are", &face.bound));
         let api = self.api.iter().map(|(bound, _)| ("the API is", bound));
-        let faces = recipients.chain(api);
-        let places = faces.map(|(who, bound)| {
+        let faces = recipients.chain(api).map(|(who, bound)| {
             let (places, has_tls) = bound.places();
-            (who, places, has_tls)
+            (who, places, if has_tls { "https" } else { "http" })
         });
-        places.collect()
+        let submission = self.submission.iter().flat_map(|(submission, _)| submission.places());
+        let submission = submission.map(|(places, is_implicit)| {
+            ("submissions are", places, if is_implicit { "smtps" } else { "smtp" })
+        });
+        faces.chain(submission).collect()
     }
 
     /// Answers until `stop` holds true, then ends what was begun.
     pub(crate) fn run(self, runtime: &Runtime, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
-        let Self { workspace, recipients, api } = self;
+        let Self { workspace, recipients, api, submission } = self;
         std::thread::scope(|scope| {
             let mut keeping = None;
             let recipients = match recipients {
@@ -175,6 +220,25 @@ impl<'w> Serve<'w> {
                 }
                 None => None,
             };
+            let mut spooling = None;
+            let submission = match submission {
+                Some((submission, certificates)) => {
+                    let (keep, serve) = submission.split(stop.clone());
+                    let handle = runtime.handle().clone();
+                    let thread = std::thread::Builder::new()
+                        .name("submission".to_owned())
+                        .spawn_scoped(scope, move || keep(&handle))
+                        .map_err(ServeError::Thread)?;
+                    spooling = Some(thread);
+                    Some(following(workspace, certificates, serve))
+                }
+                None => None,
+            };
+            let submission = async {
+                if let Some(submission) = submission {
+                    submission.await;
+                }
+            };
             runtime.block_on(async {
                 let answer = |face: Option<(Bound, Router)>| {
                     let stop = stop.clone();
@@ -184,10 +248,12 @@ impl<'w> Serve<'w> {
                         }
                     }
                 };
-                tokio::join!(answer(recipients), answer(api));
+                tokio::join!(answer(recipients), answer(api), submission);
             });
-            if let Some(Err(panic)) = keeping.map(|thread| thread.join()) {
-                std::panic::resume_unwind(panic);
+            for thread in [keeping, spooling].into_iter().flatten() {
+                if let Err(panic) = thread.join() {
+                    std::panic::resume_unwind(panic);
+                }
             }
             Ok(())
         })

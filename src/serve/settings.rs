@@ -82,6 +82,7 @@ impl SettingsError {
 struct File {
     recipients: Option<RecipientsTable>,
     api: Option<ApiTable>,
+    submission: Option<SubmissionTable>,
     #[serde(default)]
     account: Vec<AccountTable>,
     #[serde(default)]
@@ -112,6 +113,19 @@ struct ApiTable {
     trusted_proxies: Vec<Proxy>,
 }
 
+/// `[submission]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct SubmissionTable {
+    #[serde(default)]
+    listen: Vec<Place>,
+    #[serde(default)]
+    listen_tls: Vec<Place>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    spool: PathBuf,
+}
+
 /// What is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -121,6 +135,23 @@ pub(crate) struct Settings {
     pub campaigns: Vec<PathBuf>,
     /// What programs ask.
     pub api: Option<ApiSettings>,
+    /// What programs hand over.
+    pub submission: Option<SubmissionSettings>,
+}
+
+/// Where programs hand over mails, and who may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SubmissionSettings {
+    /// Where STARTTLS is offered, if there is a certificate.
+    pub listen: Vec<Place>,
+    /// Where TLS begins with the first byte (RFC 8314).
+    pub listen_tls: Vec<Place>,
+    /// With TLS.
+    pub tls: Option<TlsFiles>,
+    /// Who may.
+    pub accounts: Vec<Account>,
+    /// Where mails wait for a campaign.
+    pub spool: PathBuf,
 }
 
 /// What programs ask, and who may.
@@ -167,16 +198,19 @@ impl Settings {
 
     fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |at, problem: String| SettingsError::Wrong { path: path.to_owned(), at, problem };
-        let File { recipients, api, account, webhook } = toml::from_str(text).map_err(|error| {
-            let at = error.span().map(|span| line_and_column(text, span.start));
-            wrong(at, error.message().to_owned())
-        })?;
+        let File { recipients, api, submission, account, webhook } =
+            toml::from_str(text).map_err(|error| {
+                let at = error.span().map(|span| line_and_column(text, span.start));
+                wrong(at, error.message().to_owned())
+            })?;
         let problem = |text: &str| wrong(None, text.to_owned());
-        if recipients.is_none() && api.is_none() {
-            return Err(problem("it has neither `[recipients]` nor `[api]`"));
+        if recipients.is_none() && api.is_none() && submission.is_none() {
+            return Err(problem("it has none of `[recipients]`, `[api]` and `[submission]`"));
         }
-        if api.is_none() && !account.is_empty() {
-            return Err(problem("`[[account]]` says who may use `[api]`, which is missing"));
+        if api.is_none() && submission.is_none() && !account.is_empty() {
+            return Err(problem(
+                "`[[account]]` says who may use `[api]` or `[submission]`, and both are missing",
+            ));
         }
         let accounts = accounts(account).map_err(|problem| wrong(None, problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -197,12 +231,39 @@ impl Settings {
                 // Behind a proxy that speaks TLS: who comes another way is refused.
                 let plain = !trusted_proxies.is_empty();
                 let face = face("api", listen, (certificate, key), plain, path)?;
-                Some(ApiSettings { face, accounts, proxies: trusted_proxies })
+                Some(ApiSettings { face, accounts: accounts.clone(), proxies: trusted_proxies })
             }
             None => None,
         };
-        Ok(Self { recipients, campaigns, api })
+        let submission = match submission {
+            Some(table) => Some(submission_settings(table, accounts, path)?),
+            None => None,
+        };
+        Ok(Self { recipients, campaigns, api, submission })
     }
+}
+
+fn submission_settings(
+    table: SubmissionTable,
+    accounts: Vec<Account>,
+    path: &Path,
+) -> Result<SubmissionSettings, SettingsError> {
+    let SubmissionTable { listen, listen_tls, certificate, key, spool } = table;
+    let wrong =
+        |problem: &str| SettingsError::Wrong { path: path.to_owned(), at: None, problem: problem.into() };
+    let accounts: Vec<Account> = accounts.into_iter().filter(|account| account.submit.is_some()).collect();
+    if accounts.is_empty() {
+        return Err(wrong(
+            "`[submission]` has no `[[account]]` with `submit`: nobody could hand over a mail",
+        ));
+    }
+    let all = [listen.clone(), listen_tls.clone()].concat();
+    let Face { tls, .. } = face("submission", all, (certificate, key), false, path)?;
+    if tls.is_none() && !listen_tls.is_empty() {
+        return Err(wrong("`listen-tls` in `[submission]` needs `certificate` and `key`"));
+    }
+    let spool = path.parent().unwrap_or(Path::new("")).join(spool);
+    Ok(SubmissionSettings { listen, listen_tls, tls, accounts, spool })
 }
 
 /// The places of a table, and how they are answered.

@@ -13,7 +13,7 @@ use crate::kit::{Dir, Relay, campaign};
 use crate::serve::{Answer, Serve};
 
 /// A hash that is cheap to check.
-fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
     argon2.hash_password_with_salt(password.as_bytes(), b"0123456789abcdef").unwrap().to_string()
 }

@@ -54,6 +54,7 @@ mod senders;
 mod serve;
 mod smime;
 mod shown;
+mod submission;
 mod suppression_scope;
 mod synth;
 mod terminal;

@@ -32,7 +32,7 @@ fn token(dir: &Dir, row: &str) -> String {
 pub(crate) struct Serve {
     child: Child,
     output: BufReader<ChildStdout>,
-    address: String,
+    pub(crate) address: String,
 }
 
 /// An answer: its status, its head in lower case, and its body.

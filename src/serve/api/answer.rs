@@ -17,7 +17,7 @@ pub(super) type Answer = Result<Response, Problem>;
 
 /// Why something is not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(in crate::serve) enum Problem {
     /// What is asked can't be understood.
     Bad(String),
     /// Nobody is known by these credentials from this address.

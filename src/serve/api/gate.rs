@@ -4,6 +4,7 @@
 //! hash that is checked takes memory and a processor, so few are checked at once; a password that
 //! was right is known by a keyed hash, whose key nobody has, and costs nothing the next time.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
@@ -28,7 +29,7 @@ const WAITING: usize = 32;
 const OF_ACCOUNT: &str = "/in365-api/";
 
 /// Lets accounts in.
-pub(super) struct Gate {
+pub(in crate::serve) struct Gate {
     accounts: Vec<Known>,
     proxies: Vec<Proxy>,
     /// Checked where nobody is known by a name, so that this takes as long.
@@ -47,7 +48,7 @@ struct Known {
 
 impl Gate {
     /// Lets `accounts` in. `key` is random, and nobody else knows it.
-    pub(super) fn new(accounts: Vec<Account>, proxies: Vec<Proxy>, key: [u8; 32]) -> Self {
+    pub(in crate::serve) fn new(accounts: Vec<Account>, proxies: Vec<Proxy>, key: [u8; 32]) -> Self {
         let like = accounts.iter().find_map(|account| account.password.as_ref());
         let nobody = Arc::new(Hash::of_nobody(like));
         let known = accounts.into_iter().map(|account| Known {
@@ -83,12 +84,22 @@ impl Gate {
             .map(|known| Arc::clone(&known.account))
             .ok_or(Problem::Unknown);
         };
-        let known = self.accounts.iter().filter(may_ask).find(|known| known.account.name == name);
-        match known.map(|known| (known, &known.hash)) {
+        self.login(&name, password, client.address).await
+    }
+
+    /// The account of a name and a password, where it may ask from this address.
+    pub(in crate::serve) async fn login(
+        &self,
+        name: &str,
+        password: Vec<u8>,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<Account>, Problem> {
+        let mut known = self.accounts.iter().filter(|known| known.account.may_ask_from(from));
+        match known.find(|known| known.account.name == name).map(|known| (known, &known.hash)) {
             // Its addresses say who it is.
             Some((known, None)) => Ok(Arc::clone(&known.account)),
             Some((known, Some(hash))) => {
-                let own = self.keyed(&name, &password);
+                let own = self.keyed(name, &password);
                 let right = || known.right.lock().unwrap_or_else(PoisonError::into_inner);
                 // The comparison of two hashes takes the same time wherever they differ.
                 let is_known = *right() == Some(own);

@@ -26,8 +26,10 @@ use axum::middleware;
 use axum::routing::get;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use self::answer::{Problem, written};
-use self::gate::{Gate, enter};
+pub(super) use self::answer::Problem;
+use self::answer::written;
+pub(super) use self::gate::Gate;
+use self::gate::enter;
 use self::reader::Reader;
 use super::settings::ApiSettings;
 use crate::job::Workspace;
@@ -40,11 +42,16 @@ const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 #[error("the system gives no random bytes")]
 pub(crate) struct NoRandom;
 
-/// Answers every path.
-pub(super) fn router(workspace: Arc<Workspace>, settings: &ApiSettings) -> Result<Router, NoRandom> {
+/// A key that nobody else knows.
+pub(super) fn random_key() -> Result<[u8; 32], NoRandom> {
     let mut key = [0; 32];
     SystemRandom::new().fill(&mut key).map_err(|_| NoRandom)?;
-    let gate = Gate::new(settings.accounts.clone(), settings.proxies.clone(), key);
+    Ok(key)
+}
+
+/// Answers every path.
+pub(super) fn router(workspace: Arc<Workspace>, settings: &ApiSettings) -> Result<Router, NoRandom> {
+    let gate = Gate::new(settings.accounts.clone(), settings.proxies.clone(), random_key()?);
     let known = Router::new()
         .route("/v1/runs", get(runs::list))
         .route("/v1/runs/{id}", get(runs::one))

@@ -1,0 +1,140 @@
+//! Mails that programs have handed over, until a campaign sends them: batch SMTP files (RFC 2442),
+//! in a folder of each account. What was kept survives a kill and a power failure.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::kit::file::{self, Draft, PRIVATE};
+use crate::mail::Timestamp;
+
+/// The suffix of a complete file.
+const SUFFIX: &str = "bsmtp";
+
+/// A mail with its envelope.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SpoolMail<'a> {
+    /// The account that handed it over: a name that can be one of a folder.
+    pub account: &'a str,
+    /// The return path.
+    pub from: &'a str,
+    /// Whom it is for.
+    pub recipients: &'a [String],
+    /// It has bytes above 127 (RFC 6152).
+    pub eight_bit: bool,
+    /// It needs international addresses (RFC 6531).
+    pub smtp_utf8: bool,
+    /// Header and body, with CRLF at the end of each line.
+    pub content: &'a [u8],
+}
+
+/// The folder.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    folder: PathBuf,
+}
+
+impl Spool {
+    /// Opens or makes the folder, for its owner alone.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        file::create_private_folders(folder)?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Keeps mails, those of an account in one file. After an error some may be there: their
+    /// clients send them again, and a mail too many is better than one too few.
+    pub(crate) fn keep(&self, mails: &[SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
+        let mut of_accounts: BTreeMap<&str, Vec<&SpoolMail<'_>>> = BTreeMap::new();
+        for mail in mails {
+            of_accounts.entry(mail.account).or_default().push(mail);
+        }
+        for (account, mails) in of_accounts {
+            let folder = self.folder.join(account);
+            file::create_private_folders(&folder)?;
+            publish(&folder, &mails, now)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file under the first name that is free. Names are in the order of time.
+fn publish(folder: &Path, mails: &[&SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
+    let mut number = 0_u32;
+    loop {
+        let target =
+            folder.join(format!("{}-{number:04}.{SUFFIX}", now.to_utc().format("%Y%m%dT%H%M%S%6fZ")));
+        let mut draft = Draft::unique(&target, PRIVATE)?;
+        let mut text = io::BufWriter::new(&mut draft);
+        for mail in mails {
+            write(&mut text, mail)?;
+        }
+        text.flush()?;
+        drop(text);
+        match draft.publish_new() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            published => return published,
+        }
+    }
+}
+
+/// One transaction (RFC 2442, RFC 5321 §4.1.1).
+fn write(to: &mut impl Write, mail: &SpoolMail<'_>) -> io::Result<()> {
+    let body = if mail.eight_bit { " BODY=8BITMIME" } else { "" };
+    let utf8 = if mail.smtp_utf8 { " SMTPUTF8" } else { "" };
+    write!(to, "MAIL FROM:<{}>{body}{utf8}\r\n", mail.from)?;
+    for recipient in mail.recipients {
+        write!(to, "RCPT TO:<{recipient}>\r\n")?;
+    }
+    to.write_all(b"DATA\r\n")?;
+    for line in mail.content.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b".") {
+            to.write_all(b".")?;
+        }
+        to.write_all(line)?;
+    }
+    if !mail.content.is_empty() && !mail.content.ends_with(b"\n") {
+        to.write_all(b"\r\n")?;
+    }
+    to.write_all(b".\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_780_000_123_456_789);
+
+    fn mail<'a>(account: &'a str, recipients: &'a [String], content: &'a [u8]) -> SpoolMail<'a> {
+        SpoolMail { account, from: "news@a.example", recipients, eight_bit: true, smtp_utf8: false, content }
+    }
+
+    #[test]
+    fn mails_of_an_account_are_one_file_and_dots_are_stuffed() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&dir.path().join("spool")).unwrap();
+        let (one, two) = (["a@x.example".to_owned()], ["b@x.example".to_owned(), "c@x.example".to_owned()]);
+        let mails = [
+            mail("news", &one, b"A: b\r\n\r\n.x\r\n..\r\n"),
+            mail("shop", &one, b""),
+            mail("news", &two, b"A: b\r\n\r\nno end"),
+        ];
+        spool.keep(&mails, NOW).unwrap();
+        spool.keep(&mails[1..2], NOW).unwrap();
+        let read = |name: &str| fs::read_to_string(dir.path().join("spool").join(name)).unwrap();
+        let first = "MAIL FROM:<news@a.example> BODY=8BITMIME\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
+        assert_eq!(
+            read("news/20260528T202843456789Z-0000.bsmtp"),
+            format!(
+                "{first}A: b\r\n\r\n..x\r\n...\r\n.\r\nMAIL FROM:<news@a.example> BODY=8BITMIME\r\n\
+                 RCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\nA: b\r\n\r\nno end\r\n.\r\n"
+            )
+        );
+        for number in ["0000", "0001"] {
+            assert_eq!(read(&format!("shop/20260528T202843456789Z-{number}.bsmtp")), format!("{first}.\r\n"));
+        }
+        let names = fs::read_dir(dir.path().join("spool/shop")).unwrap();
+        assert_eq!(names.count(), 2, "nothing else is left");
+    }
+}
