@@ -10,7 +10,7 @@ use regex::{Regex, RegexBuilder};
 /// One regular expression may take this much memory.
 const REGEX_BYTES: usize = 8 << 20;
 /// Memory for the states of a set; with less, varied texts take longer.
-const SET_STATE_BYTES: usize = 3 << 20;
+const SET_STATE_BYTES: usize = 3 << 19;
 /// The same for a single one, in each direction: few texts reach one, or all look alike to it.
 const STATE_BYTES: usize = 512 << 10;
 
