@@ -22,6 +22,7 @@ mod mx;
 mod notification;
 mod parameters;
 mod platforms;
+mod ready;
 mod reply;
 mod report;
 mod reputation;
@@ -68,6 +69,7 @@ pub use mx::{Mx, MxTls};
 pub use notification::{Dsn, Notify, Return};
 pub use parameters::Parameters;
 pub use platforms::{Network, Platform};
+pub(crate) use ready::column as ready_column;
 pub use reply::{PauseScope, ReplyAction, ReplyRule};
 pub use report::ReportMail;
 pub use reputation::Reputation;
@@ -104,7 +106,8 @@ pub struct Campaign {
     pub sender: Sender,
     /// `[target-group]`: who gets it.
     pub target_group: TargetGroupSource,
-    /// `[template]`: what it says.
+    /// `[template]`: what it says. Without it, the target group holds ready messages.
+    #[serde(default = "Template::ready", skip_serializing_if = "Template::is_ready")]
     pub template: Template,
     /// `[variants]`: other letters, each for a share of the recipients.
     #[serde(default, skip_serializing_if = "Variants::is_empty")]
@@ -237,6 +240,7 @@ impl Campaign {
             campaign.target_group.files.clone_from(&given.list);
             campaign.target_group.files_from = FilesFrom::CommandLine;
         }
+        campaign.prepare_ready();
         campaign.check().map_err(|mistake| {
             let key = Some(mistake.key).filter(|key| given.set.contains_key(*key));
             let error = CampaignError::check(path, text, mistake);
@@ -361,6 +365,7 @@ impl Campaign {
     fn check(&self) -> Result<(), Mistake> {
         self.identity.check()?;
         self.target_group.check()?;
+        self.check_ready()?;
         self.template.check()?;
         self.check_letters()?;
         let (kind, verp) = (self.identity.kind, self.sender.verp);

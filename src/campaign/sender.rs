@@ -47,6 +47,9 @@ pub struct Sender {
     /// More header fields for every message, name to value; values may use `{{columns}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// A registry of senders has the From: ready messages may have no other domain in theirs.
+    #[serde(skip)]
+    pub is_registered: bool,
 }
 
 impl Sender {

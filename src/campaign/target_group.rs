@@ -9,13 +9,15 @@ use chrono::format::{Item, StrftimeItems};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::Mistake;
+use super::units::ByteSize;
 
 /// `[target-group]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TargetGroupSource {
     /// Paths or globs of CSV, JSON lines and Parquet files, and of lists of addresses; the text
-    /// formats may be compressed with gzip or zstd. Or URLs of such files in an object store.
+    /// formats may be compressed with gzip or zstd. Or URLs of such files in an object store. Or,
+    /// without `[template]`, of batch SMTP files with ready messages.
     pub files: Vec<String>,
     /// The column with the address.
     #[serde(default = "default_email")]
@@ -41,6 +43,9 @@ pub struct TargetGroupSource {
     /// Which addresses are the same.
     #[serde(default)]
     pub duplicates: Duplicates,
+    /// Batch SMTP: the largest message; 20 MB by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest: Option<ByteSize>,
     /// The folder of the campaign file; reports show files below it without it.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -304,6 +309,7 @@ impl TargetGroupSource {
             stray_quotes: StrayQuotes::default(),
             types: BTreeMap::new(),
             duplicates: Duplicates::Keep,
+            largest: None,
             folder: PathBuf::new(),
             files_from: FilesFrom::CommandLine,
             named_in: NamedIn::CommandLine,

@@ -73,6 +73,9 @@ pub struct Template {
     /// The largest message, as sent.
     #[serde(default = "default_largest")]
     pub largest: ByteSize,
+    /// There is no template: the files of the target group hold ready messages.
+    #[serde(skip)]
+    pub is_ready: bool,
 }
 
 /// A language of templates.
@@ -160,7 +163,40 @@ impl Template {
         }
     }
 
+    /// What stands for `[template]` where messages are ready.
+    pub(super) fn ready() -> Self {
+        Self {
+            subject: Choice::one(String::new()),
+            text: None,
+            html: None,
+            engine: None,
+            partials: None,
+            attachments: Vec::new(),
+            attachment_columns: Vec::new(),
+            attachment_folder: None,
+            inline: Vec::new(),
+            defaults: BTreeMap::new(),
+            locale: None,
+            locale_column: None,
+            zone: None,
+            zone_column: None,
+            strict: true,
+            personalised: true,
+            to: None,
+            largest: default_largest(),
+            is_ready: true,
+        }
+    }
+
+    /// Whether messages are ready; for serde.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
     pub(super) fn check(&self) -> Result<(), Mistake> {
+        if self.is_ready {
+            return Ok(());
+        }
         if self.text.is_none() && self.html.is_none() {
             return Err(Mistake::new(
                 "template.subject",

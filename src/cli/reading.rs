@@ -81,5 +81,6 @@ fn name(kind: FileKind) -> &'static str {
         FileKind::JsonLines => "JSON lines",
         FileKind::Parquet => "Parquet",
         FileKind::Arrow => "Arrow",
+        FileKind::Bsmtp => "batch SMTP",
     }
 }

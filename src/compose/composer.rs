@@ -15,11 +15,12 @@ use super::letters::Letters;
 use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
+use super::ready::{self, Ready};
 use super::row_files::{self, RowFiles};
 use super::secure::{PASSWORD, Passwords, Secure};
 use super::unsubscribe::Links;
 use super::{attachment, header, line_ends, token};
-use crate::campaign::Scanned;
+use crate::campaign::{Scanned, ready_column};
 use crate::kit::nearest::nearest;
 use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
@@ -55,6 +56,8 @@ pub struct Composer {
     pub(super) passwords: Option<Box<Self>>,
     /// Set in what composes those mails.
     pub(super) tells: Option<Passwords>,
+    /// Set where the target group holds ready messages: no template is used.
+    pub(super) ready: Option<Ready>,
     /// The files that attachment columns may name.
     pub(super) row_files: Option<RowFiles>,
     /// The most bytes that a message may have, signatures included.
@@ -133,6 +136,9 @@ impl Composer {
     /// The columns that the templates print or test and the columns of attachments; `None` when
     /// a template looks at the whole row, so they can't be known.
     pub fn columns(&self) -> Option<BTreeSet<String>> {
+        if self.ready.is_some() {
+            return Some(BTreeSet::from([ready_column::MESSAGE.to_owned()]));
+        }
         if self.uses.whole_row {
             return None;
         }
@@ -282,6 +288,12 @@ impl Composer {
     }
 
     fn compose_own_to_scan(&self, row: &Row, date: Timestamp) -> Result<ToScan, RenderFailure> {
+        if let Some(ready) = &self.ready {
+            let message = ready.message(row, date, self.message_id.of(row))?;
+            self.check_size(&message)?;
+            let items = self.common_items.as_ref().map_or_else(Vec::new, |_| ready::items(&message));
+            return Ok(ToScan { message, items });
+        }
         let names = self.names(row)?;
         let values = self.values(row, &names)?;
         let (out, _) = self.header(row, date, &names, &values)?;
@@ -323,6 +335,13 @@ impl Composer {
         row: &Row,
         date: Timestamp,
     ) -> Result<(Message, Rendered<'_>), RenderFailure> {
+        if let Some(ready) = &self.ready {
+            let message = ready.message(row, date, self.message_id.of(row))?;
+            self.check_size(&message)?;
+            let ready::Shown { subject, text, html } = ready::shown(&message);
+            let (text, html) = (Cow::Owned(text), html.map(Cow::Owned));
+            return Ok((message, Rendered { subject, text, html, unsubscribe_url: None }));
+        }
         let names = self.names(row)?;
         let values = self.values(row, &names)?;
         let (out, subject) = self.header(row, date, &names, &values)?;

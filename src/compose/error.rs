@@ -65,6 +65,12 @@ pub enum RenderFailure {
         /// Its length.
         bytes: usize,
     },
+    /// A ready message can't be sent.
+    #[error("the message {problem}")]
+    Ready {
+        /// A fragment, after "the message".
+        problem: String,
+    },
     /// A text contains the line that separates the parts of the message.
     #[error("a part contains the boundary between parts")]
     Boundary,
@@ -100,6 +106,7 @@ impl RenderFailure {
                 "attach less, or raise `largest` in [template]"
             }
             Self::LongId { .. } => "shorten the id, or name another column as `id` in [target-group]",
+            Self::Ready { .. } => "correct the message in its file of batch SMTP",
             Self::Boundary => "remove that line from the template or the row",
             Self::UnfitPassword => "print `{{password}}` as it is",
             Self::Password(own) => own.hint(),

@@ -31,6 +31,7 @@ pub mod message_id;
 mod mime;
 mod plain;
 mod preview;
+mod ready;
 pub mod return_path;
 mod row_files;
 mod secure;

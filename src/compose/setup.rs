@@ -16,6 +16,7 @@ use super::letters::Letters;
 use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{CommonFile, Layout};
+use super::ready::Ready;
 use super::row_files::RowFiles;
 use super::secure::{PASSWORD, Passwords, Secure};
 use super::token::Purpose;
@@ -234,6 +235,7 @@ impl Composer {
             secure,
             passwords: None,
             tells: tells.cloned(),
+            ready: campaign.is_ready().then(|| Ready::of(campaign)),
         };
         if composer.is_one_text() {
             composer.check_one_text()?;
@@ -385,6 +387,10 @@ fn parts(campaign: &Campaign, engine: &dyn Engine) -> Result<Parts, TemplateErro
             text: TextPart::new(compile(text, Part::Text)?),
             html: TextPart::new(compile(html, Part::Html)?),
         }),
+        (None, None) if campaign.is_ready() => {
+            let nothing = Source::value(&campaign.path, "template.text", "");
+            Ok(Parts::Text(TextPart::new(engine.compile(nothing, Part::Text)?)))
+        }
         (None, None) => Err(TemplateError::new(&campaign.path, None, "neither `text` nor `html` is given")
             .hint("name a template file in `[template]`")),
     }
@@ -406,6 +412,7 @@ fn nobody(campaign: &Campaign) -> Row {
         id: None,
         name: None,
         values: Map::new(),
+        messages: None,
     }
 }
 

@@ -126,6 +126,7 @@ mod tests {
             id: Some("42".into()),
             name: None,
             values: Map::new(),
+            messages: None,
         };
         links.of(&row, &row.email)
     }

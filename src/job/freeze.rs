@@ -10,7 +10,7 @@ use super::observer::{Notice, Stage};
 use super::open::{Job, inputs};
 use crate::campaign::{Campaign, RouteKind};
 use crate::edition::Past;
-use crate::plan::{Freeze, Seeds, TopDomains, top_domains};
+use crate::plan::{Freeze, Seeds, TopDomains, messages_in, top_domains};
 use crate::run::{self, Screening};
 use crate::run_dir::{
     Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason,
@@ -135,6 +135,7 @@ impl Job<'_> {
             group.files().len(),
             &self.campaign().target_group.email,
         );
+        group.keep_messages(&messages_in(lease.run().path()), true)?;
         let freeze = Freeze::begin(&lease.run().plan_files(), self.layout(group))?.with_seeds(seeds);
         let past = self.past(manifest)?;
         let screening = self.screen(group, (&list, past), manifest.options.limit, None, freeze)?;

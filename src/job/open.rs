@@ -66,6 +66,7 @@ impl Workspace {
                 Ok(()) => self.unverified(&senders, &campaign)?,
                 Err(refused) => Some(refused),
             };
+            campaign.sender.is_registered = true;
             if let Some(refused) = refused {
                 return Err(SenderRefused::new(refused, registry, &campaign).into());
             }

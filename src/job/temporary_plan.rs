@@ -7,7 +7,7 @@ use super::open::Job;
 use crate::edition::Past;
 use crate::kit::causes::Causes;
 use crate::mail::Disposition;
-use crate::plan::{Freeze, Plan, ScreenedRows};
+use crate::plan::{Freeze, Plan, ScreenedRows, messages_in};
 use crate::run::Screening;
 use crate::run_dir::{Manifest, RunDir, RunOptions};
 use crate::suppression::Suppressions;
@@ -80,6 +80,7 @@ impl Job<'_> {
         let folder = tempfile::Builder::new().prefix("mailrun-").tempdir().map_err(SetupError::Temporary)?;
         let dir = RunDir::at(folder.path().to_owned());
         let group = self.target_group()?;
+        group.keep_messages(&messages_in(dir.path()), false)?;
         let freeze = Freeze::aside(&dir.plan_files(), self.layout(group))?;
         let screening = self.screen(group, against, limit, stop_after, freeze)?;
         Ok(TemporaryPlan { screening, dir, _folder: folder })

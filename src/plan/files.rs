@@ -17,3 +17,8 @@ impl PlanFiles {
         Self { plan: folder.join("plan.arrow"), screened: folder.join("screened.arrow") }
     }
 }
+
+/// The folder beside a plan in `folder` that keeps the files with ready messages.
+pub(crate) fn messages_in(folder: &Path) -> PathBuf {
+    folder.join("messages")
+}

@@ -1,5 +1,6 @@
 //! Writes `plan.arrow` and `screened.arrow`, batch by batch in constant memory.
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
 use super::error::PlanError;
-use super::files::PlanFiles;
+use super::files::{PlanFiles, messages_in};
 use super::layout::{Layout, column};
 use super::reader::{KIND, Plan};
 use super::screened::ScreenedWriter;
@@ -142,9 +143,33 @@ pub fn freeze_rows(
     if let Some(index) = rows.next() {
         return Err(PlanError::NoRow { index, len: plan.len() });
     }
+    keep_messages(plan, files)?;
     let screened = &files.screened;
     let empty = ScreenedWriter::new(create(screened)?, screened, Fields::empty())?;
     commit(empty.finish()?, writer.finish()?, true)
+}
+
+/// Gives a plan the ready messages that its rows come from.
+fn keep_messages(plan: &Plan, files: &PlanFiles) -> Result<(), PlanError> {
+    let (Some(from), Some(folder)) = (plan.messages(), files.plan.parent()) else { return Ok(()) };
+    let to = messages_in(folder);
+    let keep = || {
+        file::create_private_folders(&to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (from, to) = (entry.path().canonicalize()?, to.join(entry.file_name()));
+            if to.exists() {
+                fs::remove_file(&to)?;
+            }
+            // A link to what may change is no copy.
+            if entry.file_type()?.is_symlink() || fs::hard_link(&from, &to).is_err() {
+                fs::copy(&from, &to)?;
+                File::open(&to)?.sync_all()?;
+            }
+        }
+        file::sync_folder(&to)
+    };
+    keep().map_err(PlanError::io("keep messages in", &to))
 }
 
 fn create(path: &Path) -> Result<Draft, PlanError> {
@@ -254,7 +279,6 @@ impl<W: Write> std::fmt::Debug for PlanWriter<W> {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
     use std::sync::Arc;
 
     use arrow_array::{ArrayRef, StringArray};

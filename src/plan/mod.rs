@@ -25,6 +25,7 @@ pub use domains::{TopDomains, top_domains};
 pub use error::PlanError;
 pub(crate) use error::io_hint;
 pub use files::PlanFiles;
+pub(crate) use files::messages_in;
 pub use forecast::{Forecast, SlotForecast, forecast, forecast_at, slots};
 pub use freeze::{Freeze, Frozen, freeze_rows};
 pub use layout::{Layout, LeftOut, PURGED};

@@ -11,6 +11,7 @@ use memmap2::{Mmap, UncheckedAdvice};
 use serde_json::Map;
 
 use super::error::PlanError;
+use super::files::messages_in;
 use super::layout::{Layout, PURGED, column};
 use super::row::Row;
 use super::sealed::{FileFacts, SealedFile};
@@ -33,6 +34,7 @@ pub struct Plan {
     len: u32,
     map: Arc<Mmap>,
     resident: AtomicU64,
+    messages: Option<Arc<Path>>,
 }
 
 /// A batch of the file and its columns.
@@ -73,6 +75,7 @@ impl Plan {
             len: 0,
             map: Arc::clone(&file.map),
             resident: AtomicU64::new(0),
+            messages: path.parent().map(messages_in).filter(|folder| folder.is_dir()).map(Arc::from),
         };
         for number in 0..file.batches() {
             let batch = PlanBatch::new(plan.len, file.batch(number)?, file.bytes_of(number) as u64);
@@ -86,6 +89,11 @@ impl Plan {
             return Err(PlanError::damaged(path, "its number of rows is not the one in its seal"));
         }
         Ok(plan)
+    }
+
+    /// The folder with the messages, where the target group holds ready ones.
+    pub(super) fn messages(&self) -> Option<&Path> {
+        self.messages.as_deref()
     }
 
     /// The number of rows.
@@ -126,6 +134,7 @@ impl Plan {
             id: text(&batch.id, at).map(str::to_owned),
             name: text(&batch.name, at).map(str::to_owned),
             values,
+            messages: self.messages.clone(),
         })
     }
 

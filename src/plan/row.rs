@@ -1,5 +1,8 @@
 //! One row of the plan, as the next stages use it.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::mail::Address;
@@ -24,4 +27,6 @@ pub struct Row {
     /// The columns that the templates use, by name, in the order of the target group. Null stays
     /// null.
     pub values: Map<String, Value>,
+    /// The folder with the messages, where the target group holds ready ones.
+    pub messages: Option<Arc<Path>>,
 }

@@ -1,6 +1,7 @@
 //! The rows of a target group, file by file.
 
 use super::batch::Batch;
+use super::bsmtp::{BsmtpReader, RawBsmtp};
 use super::csv_file::{CsvReader, RawCsv};
 use super::error::TargetGroupError;
 use super::group::{Format, TargetGroup};
@@ -53,6 +54,7 @@ enum Reader<'a> {
     Csv(Box<CsvReader<'a>>),
     Json(Box<JsonReader<'a>>),
     Typed(Box<TypedReader<'a>>),
+    Bsmtp(Box<BsmtpReader<'a>>),
 }
 
 /// Some consecutive records of one file, not converted yet.
@@ -67,6 +69,7 @@ enum RawRecords<'a> {
     Csv(RawCsv<'a>),
     Json(RawJson<'a>),
     Typed(RawTyped<'a>),
+    Bsmtp(Box<RawBsmtp<'a>>),
 }
 
 impl<'a> Reader<'a> {
@@ -83,6 +86,9 @@ impl<'a> Reader<'a> {
             Format::Json(json) => {
                 let reader = json.read(file.source()?, number, &group.unified);
                 Ok(Reader::Json(Box::new(reader.map_err(|error| cant_read(error.into()))?)))
+            }
+            Format::Bsmtp(bsmtp) => {
+                Ok(Reader::Bsmtp(Box::new(bsmtp.read(file.source()?, number, &group.unified))))
             }
             Format::Parquet(parquet) => {
                 let reader = parquet.read(file.open()?, number, &group.unified);
@@ -104,6 +110,7 @@ impl RawBatch<'_> {
             RawRecords::Csv(csv) => csv.read(),
             RawRecords::Json(json) => json.read(),
             RawRecords::Typed(typed) => typed.read(),
+            RawRecords::Bsmtp(bsmtp) => bsmtp.read(),
         };
         let file = &group.files[file];
         let filled = batch.and_then(|mut batch| {
@@ -124,6 +131,7 @@ impl<'a> RawBatches<'a> {
                 Some(Reader::Csv(csv)) => csv.next()?.map(RawRecords::Csv),
                 Some(Reader::Json(json)) => json.next()?.map(RawRecords::Json),
                 Some(Reader::Typed(typed)) => typed.next()?.map(RawRecords::Typed),
+                Some(Reader::Bsmtp(bsmtp)) => bsmtp.next()?.map(|raw| RawRecords::Bsmtp(Box::new(raw))),
                 None => None,
             };
             if records.is_some() {

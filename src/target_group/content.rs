@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::bsmtp;
 use super::encoding;
 use super::error::TargetGroupError;
 use super::json;
@@ -16,6 +17,8 @@ const ARROW_FILE: &[u8] = b"ARROW1\0\0";
 const ARROW_STREAM: &[u8] = b"\xff\xff\xff\xff";
 /// Two magic numbers and the length of the footer.
 const SMALLEST_PARQUET: u64 = 12;
+/// The extension of batch SMTP.
+const BSMTP: &str = "bsmtp";
 /// What text in JSON is called.
 const JSON: &str = "JSON";
 
@@ -98,6 +101,9 @@ impl Content<'_> {
     /// encoding that the campaign file names.
     pub(super) fn detect(&self, declared: Option<Encoding>) -> Result<FileKind, TargetGroupError> {
         let Self { path, bytes, head, tail, packing } = *self;
+        if self.extension() == BSMTP {
+            return self.detect_bsmtp();
+        }
         if bytes == 0 {
             return Err(TargetGroupError::new("the file is empty").hint("a header line at least is needed"));
         }
@@ -136,6 +142,19 @@ impl Content<'_> {
         let misleads = MEANT.contains(&extension.as_str()) && !what.starts_with("not ");
         let named = if misleads { format!(", although it is named `.{extension}`") } else { String::new() };
         Err(TargetGroupError::new(format!("the file is {what}{named}")).hint(hint.text(path)))
+    }
+
+    /// A file of batch SMTP may be empty, and its first message faulty.
+    fn detect_bsmtp(&self) -> Result<FileKind, TargetGroupError> {
+        let what = known(self.head, None).map(|(what, _)| what);
+        let is_other = what.filter(|what| !what.starts_with("binary") && !bsmtp::looks_like(self.head));
+        match is_other {
+            Some(what) => {
+                Err(TargetGroupError::new(format!("the file is {what}, although it is named `.{BSMTP}`"))
+                    .hint("a file of batch SMTP begins with `HELO` or `MAIL FROM`"))
+            }
+            None => Ok(FileKind::Bsmtp),
+        }
     }
 
     /// In lower case; that of `list.csv.gz` is `csv`.

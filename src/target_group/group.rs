@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, SchemaRef};
 
 use super::arrow_file::ArrowFile;
+use super::bsmtp::BsmtpFile;
 use super::content::Content;
 use super::csv_file::CsvFile;
 use super::encoding;
@@ -37,6 +38,7 @@ pub(super) enum Format {
     Json(JsonFile),
     Parquet(ParquetFile),
     Arrow(ArrowFile),
+    Bsmtp(BsmtpFile),
 }
 
 /// Finds the files, reads their headers and footers, and unifies their columns.
@@ -60,6 +62,7 @@ pub fn open_with(
             Format::Json(json) => (FileKind::JsonLines, json.columns(), Some(json.reading.clone())),
             Format::Parquet(parquet) => (FileKind::Parquet, parquet.columns(), None),
             Format::Arrow(arrow) => (FileKind::Arrow, arrow.columns(), None),
+            Format::Bsmtp(bsmtp) => (FileKind::Bsmtp, bsmtp.columns(), None),
         };
         let partition = Partition::of(&shown).map_err(|error| error.in_file(&shown))?;
         let mut given = FileColumns { shown: shown.clone(), columns: given };
@@ -113,6 +116,7 @@ fn look_into(
         }
         FileKind::Parquet => Format::Parquet(ParquetFile::open(&file)?),
         FileKind::Arrow => Format::Arrow(ArrowFile::open(&file, bytes)?),
+        FileKind::Bsmtp => Format::Bsmtp(BsmtpFile::new(spec)),
     };
     Ok((packing, format))
 }

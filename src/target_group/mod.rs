@@ -1,4 +1,5 @@
-//! Reads CSV, JSON lines and Parquet into record batches and keeps the place of every row.
+//! Reads CSV, JSON lines, Parquet and batch SMTP into record batches and keeps the place of every
+//! row.
 //!
 //! [`open`] finds the files, detects their format from their content, and unifies their columns; it
 //! reports everything that is wrong with a file as a whole. [`TargetGroup::batches`] then reads
@@ -9,6 +10,7 @@ mod arrow_file;
 mod assemble;
 mod batch;
 mod batches;
+mod bsmtp;
 mod content;
 mod convert;
 mod csv_file;
@@ -20,6 +22,7 @@ mod group;
 mod guess;
 mod header;
 mod json;
+mod keep;
 mod object;
 mod parquet_file;
 mod parquet_pages;
@@ -28,6 +31,7 @@ mod reading;
 mod records;
 mod schema;
 mod source;
+mod stored;
 mod typed;
 mod types;
 mod utf7;
@@ -45,3 +49,4 @@ pub use object::{FetchedObject, ObjectVersion};
 pub use partition::Partition;
 pub use reading::{FileKind, Header, Known, LineEnds, Reading, TextReading};
 pub use source::Packing;
+pub use stored::StoredMessage;

@@ -21,6 +21,8 @@ pub enum FileKind {
     Parquet,
     /// Arrow IPC: a file or a stream.
     Arrow,
+    /// Batch SMTP: ready messages.
+    Bsmtp,
 }
 
 /// How a file is read.
@@ -30,7 +32,7 @@ pub struct Reading {
     pub kind: FileKind,
     /// How it is compressed as a whole, if it is.
     pub packing: Option<Packing>,
-    /// How its text is read; none for Parquet and Arrow.
+    /// How its text is read; none for Parquet, Arrow and batch SMTP.
     pub text: Option<TextReading>,
 }
 

@@ -7,6 +7,7 @@ mod architecture;
 mod archive;
 mod bad_days;
 mod bad_relays;
+mod bsmtp;
 mod capacity;
 mod check;
 mod circles;

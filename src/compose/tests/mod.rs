@@ -124,6 +124,7 @@ fn row(values: Value) -> Row {
         id: Some("c-42".into()),
         name: None,
         values,
+        messages: None,
     }
 }
 

@@ -95,6 +95,7 @@ impl Tally {
             | RenderFailure::LargeDocuments { .. }
             | RenderFailure::LongId { .. }
             | RenderFailure::NoDocument { .. }
+            | RenderFailure::Ready { .. }
             | RenderFailure::Boundary
             | RenderFailure::UnfitPassword
             | RenderFailure::Password(_) => None,

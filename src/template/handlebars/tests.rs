@@ -91,6 +91,7 @@ fn rendered(text: &str, row: serde_json::Value) -> Result<String, Fault> {
         id: None,
         name: None,
         values: row,
+        messages: None,
     };
     let defaults = serde_json::Map::new();
     render_to_string(&*template, &Values::new(&row, &columns, &defaults, Vec::new()))

@@ -46,6 +46,7 @@ fn render(template: &dyn Template, row: &Json) -> Result<String, Fault> {
         id: None,
         name: None,
         values: row,
+        messages: None,
     };
     let defaults = Map::new();
     render_to_string(template, &Values::new(&row, &columns, &defaults, Vec::new()))

@@ -35,6 +35,7 @@ fn printed(template: &dyn Template) -> Result<String, Fault> {
             .as_object()
             .unwrap()
             .clone(),
+        messages: None,
     };
     let columns = Columns { email: "email".into(), id: None, name: None };
     let defaults = serde_json::Map::new();

@@ -84,6 +84,7 @@ fn row(values: Value) -> Row {
         id: None,
         name: None,
         values,
+        messages: None,
     }
 }
 
