@@ -67,6 +67,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         let places: Vec<String> = places.iter().map(|place| shown(place, scheme)).collect();
         out(&format!("{who} answered at {}\n", places.join(", ")))?;
     }
+    let delivered: Vec<&str> = webhooks.iter().map(|webhook| webhook.name.as_str()).collect();
+    if !delivered.is_empty() {
+        out(&format!("events are delivered to {}\n", delivered.join(", ")))?;
+    }
     std::thread::scope(|scope| {
         for mut receiver in receivers {
             let (workspace, handle, mut stop) = (&workspace, runtime.handle(), stopping.clone());

@@ -262,15 +262,25 @@ fn report(webhooks: &[Webhook], ended: &[Delivered], as_json: bool) -> Result<Ex
         let (word, why) = word(ended);
         let delivered = if let Delivered::Events(events, _) = ended { *events } else { 0 };
         listed.push(json!({ "name": webhook.name, "delivered": delivered, "ended": word, "why": why }));
-        if own != Exit::Ok {
-            exit = own;
-        }
+        exit = worse(exit, own);
     }
     if as_json {
         return json::print(exit, json!({ "webhooks": listed }));
     }
     out(&text)?;
     Ok(exit)
+}
+
+/// The exit code of two webhooks: what needs somebody comes before what the next call does.
+fn worse(one: Exit, other: Exit) -> Exit {
+    let weight = |exit: &Exit| match exit {
+        Exit::Ok => 0,
+        Exit::Busy => 1,
+        Exit::Interrupted => 2,
+        Exit::SomeNotAccepted => 3,
+        Exit::Usage | Exit::Refused => 4,
+    };
+    std::cmp::max_by_key(one, other, weight)
 }
 
 /// How a delivery ended, in a word, and why.

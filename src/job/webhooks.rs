@@ -229,7 +229,13 @@ impl Workspace {
         runtime: &Handle,
     ) -> Result<Result<(), Halt>, JobError> {
         let state = self.state()?;
-        for run in self.runs_with_events()? {
+        let runs = self.runs_with_events()?;
+        // A run that was removed comes never again.
+        if self.knows_all_runs()? {
+            let names: HashSet<String> = runs.iter().map(|run| run.dir().name()).collect();
+            courier.forget(|run| !names.contains(run));
+        }
+        for run in runs {
             if !receiver.webhook().has_campaign(run.dir().campaign_id()) {
                 continue;
             }

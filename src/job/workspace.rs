@@ -199,14 +199,25 @@ impl Workspace {
         }
     }
 
+    /// Whether [`Self::known_runs`] are all that there are: nothing is left out, and no folder is
+    /// missing, such as one on a disk that is not mounted now.
+    pub(super) fn knows_all_runs(&self) -> Result<bool, JobError> {
+        Ok(self.places.runs.is_none() && self.kept_places()?.iter().all(|place| place.is_dir()))
+    }
+
+    /// The folders with runs that were seen before.
+    fn kept_places(&self) -> Result<Vec<PathBuf>, JobError> {
+        let known = fs::read_to_string(self.state_dir()?.join(PLACES)).unwrap_or_default();
+        Ok(known.lines().map(PathBuf::from).collect())
+    }
+
     /// The folders in which runs are: the one given, else `runs` here and those remembered.
     pub(super) fn known_runs(&self) -> Result<Vec<PathBuf>, JobError> {
         if let Some(runs) = &self.places.runs {
             return Ok(vec![runs.clone()]);
         }
-        let known = fs::read_to_string(self.state_dir()?.join(PLACES)).unwrap_or_default();
         let mut places = vec![PathBuf::from("runs")];
-        places.extend(known.lines().map(PathBuf::from));
+        places.extend(self.kept_places()?);
         places.retain(|place| place.is_dir());
         let mut seen = HashSet::new();
         places.retain(|place| seen.insert(place.canonicalize().unwrap_or_else(|_| place.clone())));

@@ -249,6 +249,8 @@ impl<'w> Serve<'w> {
                     }
                 };
                 tokio::join!(answer(recipients), answer(api), submission);
+                // Without a face, what else is done goes on until the end.
+                drop(stop.clone().wait_for(|stop| *stop).await);
             });
             for thread in [keeping, spooling].into_iter().flatten() {
                 if let Err(panic) = thread.join() {

@@ -204,8 +204,9 @@ impl Settings {
                 wrong(at, error.message().to_owned())
             })?;
         let problem = |text: &str| wrong(None, text.to_owned());
-        if recipients.is_none() && api.is_none() && submission.is_none() {
-            return Err(problem("it has none of `[recipients]`, `[api]` and `[submission]`"));
+        // Events are delivered without listening anywhere.
+        if recipients.is_none() && api.is_none() && submission.is_none() && webhook.is_empty() {
+            return Err(problem("it has none of `[recipients]`, `[api]`, `[submission]` and `[[webhook]]`"));
         }
         if api.is_none() && submission.is_none() && !account.is_empty() {
             return Err(problem(
@@ -339,6 +340,7 @@ mod tests {
     fn mistakes_have_their_place() {
         for (text, place, said) in [
             ("[recipients]\nlisten = [\"x\"]", "/state/serve.toml:2:10", "neither an address"),
+            ("", "/state/serve.toml", "none of `[recipients]`, `[api]`, `[submission]` and `[[webhook]]`"),
             ("[recipients]\nlisten = []", "/state/serve.toml", "names no address"),
             ("[recipients]\nlisten = [\"/u\"]\nkey = \"k\"", "/state/serve.toml", "belong together"),
             ("[recipients]\nlisten = [\"/u\"]\nports = 1", "/state/serve.toml:3:1", "unknown field"),

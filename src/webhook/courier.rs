@@ -54,7 +54,7 @@ pub(crate) enum Halt {
 pub(crate) struct Courier {
     client: Arc<Client>,
     place: Place,
-    /// A failure that is not on disk yet.
+    /// A failure, or runs that are gone, that are not on disk yet.
     is_unkept: bool,
     patience: Patience,
     stop: watch::Receiver<bool>,
@@ -133,6 +133,14 @@ impl Courier {
     /// How far it is in a run.
     pub(crate) fn cursor(&self, run: &str) -> Option<&str> {
         self.place.progress.cursors.get(run).map(String::as_str)
+    }
+
+    /// Forgets how far it is in runs that `is_gone` names.
+    pub(crate) fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
+        let cursors = &mut self.place.progress.cursors;
+        let before = cursors.len();
+        cursors.retain(|run, _| !is_gone(run));
+        self.is_unkept |= cursors.len() < before;
     }
 
     /// How many events were delivered.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -363,16 +364,22 @@ fn killed_while_it_delivers_nothing_is_lost_and_little_repeated() {
     let dir = Dir::new();
     sent(&dir, "one", 200);
     let expected = ids(&events(&dir, "one"));
-    let receiver = Receiver::glad();
+    // It answers so many requests, then none: so each kill comes while events are being delivered.
+    let answered = Arc::new(AtomicUsize::new(0));
+    let most = Arc::clone(&answered);
+    let receiver = Receiver::start(move |number| match number < most.load(Ordering::SeqCst) {
+        true => status("204 No Content"),
+        false => None,
+    });
     receiver.settings(&dir, "");
-    let mut kills = 0;
-    for wanted in (40..expected.len()).step_by(97) {
-        let before = receiver.count();
-        // So many more requests have come.
-        let moment = || receiver.count() > before + wanted % 61;
-        kills += usize::from(dir.killed_once(&["webhooks", "deliver", "--config", "serve.toml"], moment));
+    let kills = 5;
+    for kill in 0..kills {
+        let wanted = receiver.count() + 40 + 17 * kill;
+        answered.store(wanted, Ordering::SeqCst);
+        let args = ["webhooks", "deliver", "--config", "serve.toml"];
+        assert!(dir.killed_once(&args, || receiver.count() > wanted), "kill {kill}");
     }
-    assert!(kills > 2, "the kills came too late");
+    answered.store(usize::MAX, Ordering::SeqCst);
     deliver(&dir).ended(0);
     let got = receiver.ids();
     let distinct: BTreeSet<&String> = got.iter().collect();
@@ -413,6 +420,80 @@ fn webhooks_are_listed_tried_and_replayed() {
     assert_eq!(line(ask(&[]).ended(0).stdout()), "crm ready 3 0", "the place is as it was");
     ask(&["replay", "crm", "--after", "gone/1.2.3.4"]).ended(2).says("no run");
     ask(&["replay", "other", "--after", "2001-01-01"]).ended(2).says("no webhook has the name `other`");
+}
+
+#[test]
+fn the_cursors_of_runs_that_are_gone_go_too_and_those_out_of_sight_stay() {
+    let dir = Dir::new();
+    for campaign in ["one", "two"] {
+        sent(&dir, campaign, 2);
+    }
+    let receiver = Receiver::glad();
+    receiver.settings(&dir, "");
+    deliver(&dir).ended(0);
+    let count = receiver.count();
+    let place = dir.path().join("state/webhooks/crm.json");
+    let cursors = || {
+        let progress: Value = serde_json::from_slice(&std::fs::read(&place).unwrap()).unwrap();
+        progress["cursors"].as_object().unwrap().len()
+    };
+    assert_eq!(cursors(), 2);
+    // As on a disk that is not mounted.
+    let (runs, away) = (dir.path().join("runs"), dir.path().join("away"));
+    std::fs::rename(&runs, &away).unwrap();
+    deliver(&dir).ended(0);
+    assert_eq!(cursors(), 2);
+    std::fs::rename(&away, &runs).unwrap();
+    let kept = events(&dir, "one")[0]["cursor"].as_str().unwrap().to_owned();
+    dir.run(&["purge", "--older-than", "1ms", "--yes"]).ended(0);
+    assert_eq!(deliver(&dir).ended(0).stdout(), "crm: 0 events delivered\n");
+    assert_eq!((cursors(), receiver.count()), (0, count));
+    let replay = ["webhooks", "replay", "crm", "--after", &kept, "--config", "serve.toml"];
+    dir.run(&replay).ended(2).says("no run");
+    dir.run(&["events", "one", "--after", &kept]).ended(2);
+}
+
+#[test]
+fn what_needs_somebody_decides_the_exit_code_whichever_webhook_it_is() {
+    let dir = Dir::new();
+    sent(&dir, "one", 1);
+    let (gone, glad) = (Receiver::start(|_| status("410 Gone")), Receiver::glad());
+    for (first, second) in [(&gone, &glad), (&glad, &gone)] {
+        first.settings(&dir, "");
+        let one = std::fs::read_to_string(dir.path().join("serve.toml")).unwrap();
+        let port = second.port;
+        let other = format!(
+            "[[webhook]]\nname = \"other\"\nurl = \"http://127.0.0.1:{port}/hook?a=b\"\n\
+             secret-file = \"new.secret\"\nallow-private = true\n"
+        );
+        dir.write("serve.toml", one + &other);
+        // The one that is disabled stays so.
+        assert!(deliver(&dir).ended(1).stdout().contains("disabled"));
+        std::fs::remove_dir_all(dir.path().join("state/webhooks")).unwrap();
+    }
+}
+
+#[test]
+fn serve_delivers_without_listening_anywhere() {
+    let dir = Dir::new();
+    let receiver = Receiver::glad();
+    receiver.settings(&dir, "");
+    let text = std::fs::read_to_string(dir.path().join("serve.toml")).unwrap();
+    dir.write("serve.toml", &text[text.find("[[webhook]]").unwrap()..]);
+    sent(&dir, "one", 2);
+    let mut serve = dir.command(&["serve", "--config", "serve.toml"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(serve.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "events are delivered to crm\n");
+    while receiver.count() < 6 {
+        assert!(serve.try_wait().unwrap().is_none(), "serve goes on");
+        thread::yield_now();
+    }
+    let sent = Command::new("kill").args(["-TERM", &serve.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(serve.wait().unwrap().code(), Some(0));
+    dir.write("serve.toml", "");
+    dir.run(&["serve", "--config", "serve.toml"]).ended(2).says("and `[[webhook]]`");
 }
 
 #[test]
