@@ -34,6 +34,9 @@ const DISTINCT: [&str; 9] = [
     "archive",
 ];
 
+/// Those that have bloom filters.
+const LOOKED_UP: [&str; 3] = ["message_id", "email", "email_folded"];
+
 pub(crate) fn results(c: &mut Criterion<CpuTime>) {
     let mut bench = c.benchmark_group("results");
     bench.throughput(elements(ROWS as usize)).sample_size(10);
@@ -69,6 +72,12 @@ pub(crate) fn results(c: &mut Criterion<CpuTime>) {
                 .set_statistics_enabled(EnabledStatistics::Chunk);
             let properties = DISTINCT.into_iter().fold(properties, |properties, name| {
                 properties.set_column_dictionary_enabled(ColumnPath::from(name), false)
+            });
+            let properties = LOOKED_UP.into_iter().fold(properties, |properties, name| {
+                let (path, rows) = (ColumnPath::from(name), 100_000);
+                properties
+                    .set_column_bloom_filter_fpp(path.clone(), 0.01)
+                    .set_column_bloom_filter_max_ndv(path, rows)
             });
             let file = File::create(&bare).expect("the folder can be written to");
             let writer = ArrowWriter::try_new(file, batches[0].schema(), Some(properties.build()));

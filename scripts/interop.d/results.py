@@ -26,6 +26,7 @@ COLUMNS = {
     "slot": TIME, "detail": TEXT, "attempts_at": TIME, "archive": TEXT,
     "is_test": (pa.bool_(),), "delivered_to": TEXT, "is_seed": (pa.bool_(),), "variant": TEXT, "archive_attempts_at": TIME,
     "password_disposition": TEXT, "password_reply": TEXT, "password_attempts_at": TIME, "password_bytes": (pa.uint32(),),
+    "email_folded": TEXT,
 }
 
 

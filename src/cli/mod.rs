@@ -47,6 +47,7 @@ mod run;
 mod runs;
 mod runtime;
 mod sandbox;
+mod search;
 mod send;
 mod sender;
 mod sending;
@@ -120,6 +121,8 @@ enum Command {
     Resend(Box<resend::Args>),
     /// Find messages in all runs: what became of them, and how they begin
     Trace(trace::Args),
+    /// Search the runs of the last 45 days and what came back: by Message-ID, recipient, time
+    Search(search::Args),
     /// Remove runs whose time is over, or the data of one person
     Purge(purge::Args),
     /// Show how far a run is, or list all runs
@@ -256,6 +259,7 @@ fn carry_out(cli: Cli) -> Result<Exit, Diagnostic> {
         Command::Retry(args) => retry::run(common, &args),
         Command::Resend(args) => resend::run(common, &args),
         Command::Trace(args) => trace::run(common, &args),
+        Command::Search(args) => search::run(common, &args),
         Command::Purge(args) => purge::run(common, &args),
         Command::Status(args) => status::run(common, &args),
         Command::Events(args) => events::run(common, &args),

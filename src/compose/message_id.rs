@@ -67,6 +67,19 @@ impl Named {
     }
 }
 
+/// The id of the message with a row's documents, where `id` is that of the mail with their
+/// password; every other id as it is.
+pub fn of_letter(id: &str) -> String {
+    let letter = || {
+        let (local, domain) = id.split_once('@')?;
+        let (before, tag) = local.rsplit_once('.')?;
+        let before =
+            before.strip_suffix(PASSWORD).filter(|before| before.ends_with(|c: char| c.is_ascii_digit()))?;
+        Some(format!("{before}.{tag}@{domain}"))
+    };
+    letter().unwrap_or_else(|| id.to_owned())
+}
+
 /// Tells runs of the same name in different campaigns apart.
 pub fn tag(campaign_id: &str, run_id: &str) -> String {
     blake3::hash(format!("{campaign_id}\0{run_id}").as_bytes()).to_hex()[..TAG].to_owned()
@@ -87,6 +100,11 @@ mod tests {
         check(&format!("{}7{}", ids.before, ids.after), Some(Some(7)));
         check(&format!("7{}", ids.after), Some(Some(7)));
         check(&format!("{}7p{}", ids.before, ids.after), Some(Some(7)));
+        let letter = format!("{}7{}", ids.before, ids.after);
+        for id in [&letter, &format!("{}7p{}", ids.before, ids.after)] {
+            assert_eq!(of_letter(id), letter);
+        }
+        assert_eq!(of_letter("help.7@b.example"), "help.7@b.example");
         for other in ["", "a@b.example", "run.7.0123456789@b.example", "run.x.0123456789ab@b.example"] {
             check(other, None);
         }

@@ -102,10 +102,7 @@ impl Trace {
         let row = match &self.message_id {
             Some(id) => {
                 let named = Named::of(id)?;
-                // A resend has the message ids of the run that it is of.
-                let run = manifest.options.retry.as_ref().filter(|retry| retry.row.is_some());
-                let run = run.map_or(&manifest.run_id, |retry| &retry.run_id);
-                if named.tag != tag(&manifest.campaign_id, run.as_str()) {
+                if !is_of(&named, manifest) {
                     return None;
                 }
                 let resent = manifest.options.retry.as_ref().and_then(|retry| retry.row);
@@ -139,6 +136,14 @@ impl Trace {
         let asks_time = self.since.is_some() || self.until.is_some();
         is_recipient && (!asks_time || history.steps.iter().any(|step| left_then(step.at)))
     }
+}
+
+/// Whether an id is one of a run.
+pub(super) fn is_of(named: &Named, manifest: &Manifest) -> bool {
+    // A resend has the message ids of the run that it is of.
+    let run = manifest.options.retry.as_ref().filter(|retry| retry.row.is_some());
+    let run = run.map_or(&manifest.run_id, |retry| &retry.run_id);
+    named.tag == tag(&manifest.campaign_id, run.as_str())
 }
 
 /// The row of the plan that a history is of.

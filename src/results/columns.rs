@@ -92,6 +92,9 @@ columns! { <'a>
     PasswordAttemptsAt, password_attempts_at: Vec<Timestamp>, PLAIN.distinct().late();
     /// The size of that mail.
     PasswordBytes, password_bytes: Option<u32>, PLAIN.late();
+    /// The address as it is compared, in lower case and with its domain in A-labels, where `email`
+    /// has it in another way; else null.
+    EmailFolded, email_folded: Option<Cow<'a, str>>, text(4).distinct().late();
 }
 
 impl Column {
@@ -103,6 +106,9 @@ impl Column {
         Self::Bytes,
         Self::PasswordBytes,
     ];
+
+    /// What rows are looked up by: each row group has a bloom filter of these.
+    pub(super) const LOOKED_UP: [Self; 3] = [Self::MessageId, Self::Email, Self::EmailFolded];
 }
 
 /// The columns of a file whose ids have the type `ids`, and the columns that are passed through.

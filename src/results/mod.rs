@@ -13,6 +13,7 @@ mod cell;
 mod columns;
 mod declare;
 mod error;
+mod find;
 mod merge;
 mod parts;
 mod passed;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use columns::{Column, ResultRow, SCHEMA_VERSION};
 pub use error::ResultsError;
+pub use find::{Recipient, Sought};
 pub use merge::{Known, Options, Results};
 pub use reader::ResultFiles;
 pub use row::{InputRow, ScreeningOutcome};

@@ -47,6 +47,11 @@ impl ResultFiles {
         u32::try_from(self.files.len()).unwrap_or(u32::MAX)
     }
 
+    /// The files in their order.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
     /// The run that they belong to.
     pub fn run_id(&self) -> &str {
         &self.run_id
@@ -100,7 +105,7 @@ impl ResultFiles {
 type Builder = ParquetRecordBatchReaderBuilder<File>;
 
 /// A file that is Parquet, has our schema and a version that is known; and its run's id.
-fn check(path: &Path) -> Result<(Builder, String), ResultsError> {
+pub(super) fn check(path: &Path) -> Result<(Builder, String), ResultsError> {
     let file = File::open(path).map_err(|error| ResultsError::io("read", path, error))?;
     let builder = Builder::try_new(file)
         .map_err(|source| ResultsError::NotResults { path: path.to_owned(), source })?;
@@ -144,7 +149,7 @@ fn batches(path: &Path, columns: &[Column]) -> Result<ParquetRecordBatchReader, 
         .map_err(|source| ResultsError::NotResults { path: path.to_owned(), source })
 }
 
-fn rows(
+pub(super) fn rows(
     batch: &RecordBatch,
     path: &Path,
 ) -> impl Iterator<Item = Result<ResultRow<'static>, ResultsError>> + use<> {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::columns::ResultRow;
-use crate::mail::{Disposition, Timestamp};
+use crate::mail::{Address, Disposition, Timestamp};
+use crate::plan::PURGED;
+use crate::suppression::AddressKey;
 
 /// A row of the target group, as the plan knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,7 @@ impl<'a> ResultRow<'a> {
             email: input.email.map(Cow::Borrowed),
             domain: input.domain.map(Cow::Borrowed),
             disposition,
+            email_folded: input.email.and_then(|email| folded(email, input.domain)).map(Cow::Owned),
             ..Self::absent()
         }
     }
@@ -61,4 +64,17 @@ impl<'a> ResultRow<'a> {
         let bytes = self.password_bytes.map_or(0, u64::from);
         whole.chain(self.password_attempts_at.iter().map(move |at| (*at, bytes)))
     }
+}
+
+/// An address as it is compared, where that is not how it is written. `domain` is its domain in
+/// A-labels.
+fn folded(email: &str, domain: Option<&str>) -> Option<String> {
+    let local = domain.and_then(|domain| email.strip_suffix(domain)?.strip_suffix('@'));
+    // Most are plain, and need not be parsed again.
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && byte != b'"';
+    if email == PURGED || local.is_some_and(|local| local.bytes().all(is_plain)) {
+        return None;
+    }
+    let key = AddressKey::from(&Address::parse(email).ok()?);
+    (key.as_str() != email).then(|| key.as_str().to_owned())
 }

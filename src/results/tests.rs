@@ -14,7 +14,8 @@ use crate::campaign::Compression;
 use crate::journal::{
     ConnectionInfo, Intent, Journal, MemoryJournal, Outcome, Reader, RowState, RunKey, Verdict, Writer,
 };
-use crate::mail::{Class, Disposition, EnhancedStatus, Reply, Timestamp};
+use crate::mail::{Address, Class, Disposition, EnhancedStatus, Reply, Timestamp};
+use crate::suppression::AddressKey;
 
 const SECOND: i64 = 1_000_000;
 
@@ -232,6 +233,7 @@ fn a_row_tells_all_that_is_known() {
             password_reply: None,
             password_attempts_at: Vec::new(),
             password_bytes: None,
+            email_folded: some("bob0@example.com"),
         }
     );
     assert_eq!((rows[1].class, rows[1].smtp_code), (Some(Class::BadMailbox), Some(550)));
@@ -462,4 +464,80 @@ fn rows_that_a_damaged_journal_does_not_know_are_in_doubt() {
         "{:?}",
         rows[0].detail
     );
+}
+
+fn found(files: &ResultFiles, sought: &Sought, from: u64) -> Vec<u64> {
+    let mut found = Vec::new();
+    files
+        .find(sought, &[Column::Row, Column::Email], from, &mut |number, row| {
+            assert!(row.row > 0 && row.reply.is_none(), "only what is asked for is read");
+            found.push(number);
+            true
+        })
+        .unwrap();
+    found
+}
+
+#[test]
+fn rows_are_found_by_each_thing_that_is_known_of_them() {
+    let run = every_kind();
+    run.write(Options { rows_per_part: 4, ..Options::default() }).unwrap();
+    let files = ResultFiles::open(&run.results()).unwrap();
+    let check =
+        |sought: Sought, numbers: &[u64]| assert_eq!(found(&files, &sought, 0), numbers, "{sought:?}");
+    let to = |text: &str| Sought { recipient: Some(Recipient::of(text)), ..Sought::default() };
+    check(Sought::default(), &[0, 1, 2, 3, 4, 5, 6]);
+    check(Sought { message_id: Some("3.1@x".into()), ..Sought::default() }, &[3]);
+    check(Sought { message_id: Some("3.2@x".into()), ..Sought::default() }, &[]);
+    check(to("BOB4@example.COM"), &[4]);
+    check(to("bob4@example.com"), &[4]);
+    check(to("bob44@example.com"), &[]);
+    check(to("OB5@exam"), &[5]);
+    check(to("@EXAMPLE.com"), &[0, 1, 2, 3, 4, 5]);
+    check(Sought { class: Some(Class::BadMailbox), ..Sought::default() }, &[1]);
+    check(Sought { disposition: Some(Disposition::Invalid), ..Sought::default() }, &[6]);
+    let then = |first, end| Sought { period: Some(at(first)..at(end)), ..Sought::default() };
+    check(then(1_100, 2_000), &[0]);
+    check(then(1_300, 2_000), &[]);
+    check(Sought { with_untried: true, ..then(1_300, 2_000) }, &[4, 5, 6]);
+    // What came later counts for messages only: row 4 was never sent.
+    let key = |n: u32| AddressKey::from(&Address::parse(&format!("bob{n}@example.com")).unwrap());
+    check(Sought { also: [key(1), key(4)].into(), ..then(1_300, 2_000) }, &[1]);
+    assert_eq!(found(&files, &Sought::default(), 3), [3, 4, 5, 6]);
+    assert_eq!(found(&files, &to("@example.com"), 5), [5]);
+    assert_eq!(found(&files, &to("@example.com"), 7), [] as [u64; 0]);
+}
+
+#[test]
+fn files_without_bloom_filters_are_searched_too_and_those_with_them_not_in_vain() {
+    let run = every_kind();
+    run.write(Options::default()).unwrap();
+    let part = run.results().join("part-00000.parquet");
+    let filters = || {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&part).unwrap()).unwrap();
+        let columns = builder.metadata().row_group(0).columns().to_vec();
+        let has =
+            |column: &&parquet::file::metadata::ColumnChunkMetaData| column.bloom_filter_offset().is_some();
+        columns.iter().filter(has).map(|column| column.column_path().string()).collect::<Vec<_>>()
+    };
+    assert_eq!(filters(), ["email", "message_id", "email_folded"]);
+    let bytes = fs::metadata(&part).unwrap().len();
+    assert!(bytes < 20_000, "the filters of few rows are small: {bytes}");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&part).unwrap()).unwrap();
+    let (schema, metadata) =
+        (builder.schema().clone(), builder.metadata().file_metadata().key_value_metadata().cloned());
+    let batch = builder.build().unwrap().next().unwrap().unwrap();
+    // As before there were filters, and the column with what they need.
+    let kept: Vec<usize> = (0..schema.fields().len() - 1).collect();
+    let batch = batch.project(&kept).unwrap();
+    let properties = WriterProperties::builder().set_key_value_metadata(metadata).build();
+    let mut writer =
+        ArrowWriter::try_new(File::create(&part).unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    assert!(filters().is_empty());
+    let files = ResultFiles::open(&run.results()).unwrap();
+    let to = Sought { recipient: Some(Recipient::of("bob2@example.com")), ..Sought::default() };
+    assert_eq!(found(&files, &to, 0), [2]);
+    assert_eq!(found(&files, &Sought { message_id: Some("1.1@x".into()), ..Sought::default() }, 0), [1]);
 }

@@ -240,6 +240,7 @@ fn every_command_with_json_prints_what_its_schema_says() {
     assert_eq!(scene.ask(0, &["status"], &[])["runs"].as_array().unwrap().len(), 3);
     scene.ask(3, &["status"], &["--check"]);
     scene.ask(0, &["status"], &["one", "--recipient", "ann@a.example"]);
+    scene.ask(0, &["search"], &["--recipient", "ann@a.example"]);
     scene.ask(0, &["capacity"], &[]);
     scene.ask(0, &["capacity", "set"], &["default", "--per-hour", "1200"]);
     scene.ask(0, &["capacity", "audit"], &["one"]);

@@ -50,6 +50,7 @@ mod runs;
 mod scanners;
 mod secure_documents;
 mod send;
+mod search;
 mod seeds;
 mod senders;
 mod serve;
