@@ -9,6 +9,7 @@ import check
 import circle
 import init
 import letters
+import metrics
 import names
 import pages
 import peers
@@ -34,6 +35,7 @@ CHECKS = {
     "letters": letters.check,
     "names": names.check,
     "pages": pages.check,
+    "metrics": metrics.check,
 }
 
 

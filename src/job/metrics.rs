@@ -1,11 +1,12 @@
 //! How the last command ended, for Prometheus: a file for the textfile collector of its node
 //! exporter, in the text exposition format (version 0.0.4).
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::kit::exposition::Exposition;
 use crate::kit::file::{self, ORDINARY};
 use crate::mail::{Disposition, Timestamp};
 use crate::run_dir::Manifest;
@@ -50,13 +51,9 @@ impl Metrics<'_> {
             0 => now.to_string(),
             _ => last_success(before, &campaign).unwrap_or("0").to_owned(),
         };
-        let mut text = String::new();
+        let mut exposition = Exposition::default();
         let mut metric = |name: &str, help: &str, samples: &[(String, String)]| {
-            // Writing to a text does not fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
-            for (labels, value) in samples {
-                let _ = writeln!(text, "{name}{{{labels}}} {value}");
-            }
+            exposition.gauge(name, help, samples);
         };
         let one = |value: String| [(campaign.clone(), value)];
         metric(
@@ -70,7 +67,7 @@ impl Metrics<'_> {
             "The exit code of the last command.",
             &one(self.exit_code.to_string()),
         );
-        let Some(manifest) = self.manifest else { return Some(text) };
+        let Some(manifest) = self.manifest else { return Some(exposition.into_text()) };
         if let Some(started) = manifest.started {
             let took = manifest.finished.unwrap_or(self.at).since(started).as_secs_f64();
             let help = "From the start of the last run to its end.";
@@ -84,7 +81,7 @@ impl Metrics<'_> {
             })
             .collect();
         metric("mailrun_last_run_rows", "Rows of the last run by disposition.", &rows);
-        Some(text)
+        Some(exposition.into_text())
     }
 }
 

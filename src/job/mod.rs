@@ -67,6 +67,7 @@ mod reputation;
 mod resources;
 mod retry;
 mod retry_error;
+mod rows;
 mod run_lists;
 mod runs;
 mod search;

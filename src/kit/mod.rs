@@ -2,6 +2,7 @@
 
 pub(crate) mod causes;
 pub(crate) mod der;
+pub(crate) mod exposition;
 pub mod file;
 pub(crate) mod json;
 pub mod key_file;

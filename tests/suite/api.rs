@@ -85,6 +85,10 @@ fn accounts_see_their_own_runs_and_nobody_else_sees_any() {
         format!("/v1/events?after={one}/0.0.0.0"),
         format!("/v1/runs/{one}"),
         format!("/v1/runs/one%2F{one}"),
+        format!("/v1/runs/{one}/rows"),
+        "/v1/search?recipient=ann@a.example".to_owned(),
+        "/v1/usage".to_owned(),
+        "/metrics".to_owned(),
         format!("/in365-api/ann/notifications/id/{one}.0"),
         format!("/in365-api/ann/notifications/id/{one}?recipient=email:ann@a.example"),
         "/v1".to_owned(),
@@ -111,7 +115,9 @@ fn accounts_see_their_own_runs_and_nobody_else_sees_any() {
         }
         let other = ask(&serve, "bob", route);
         match route.as_str() {
-            "/v1/runs" => assert!(!other.body.contains(&one), "{other:?}"),
+            "/v1/runs" | "/v1/search?recipient=ann@a.example" | "/v1/usage" | "/metrics" => {
+                assert!(!other.body.contains(&one), "{other:?}")
+            }
             "/v1/openapi.json" => assert_eq!(other.status, 200),
             _ => refused(&other, 404),
         }
@@ -427,19 +433,109 @@ fn answers_are_as_they_are_described() {
     for (path, target) in [
         ("/v1/runs", "/v1/runs".to_owned()),
         ("/v1/runs/{id}", format!("/v1/runs/{one}")),
+        ("/v1/runs/{id}/rows", format!("/v1/runs/{one}/rows")),
         ("/v1/events", format!("/v1/events?run={one}")),
+        ("/v1/search", "/v1/search".to_owned()),
+        ("/v1/usage", "/v1/usage".to_owned()),
         ("/in365-api/{account}/notifications/id/{id}", format!("/in365-api/ann/notifications/id/{one}.1")),
     ] {
         paths.retain(|other| other != path);
         described.check(path, &ask(&serve, "ann", &target));
         described.check(path, &serve.ask("GET", &target, "", ""));
-        if path != "/v1/runs" {
+        if !["/v1/runs", "/v1/usage"].contains(&path) {
             described.check(path, &ask(&serve, "bob", &target));
         }
     }
-    assert_eq!(paths, ["/v1/openapi.json"], "a path has no answer here");
+    assert_eq!(paths, ["/v1/openapi.json", "/metrics"], "a path has no answer here");
+    for bad in
+        ["search?class=none", "search?sender=none", "search?since=today", "search?limit=0", "search?x=1"]
+    {
+        described.check("/v1/search", &ask(&serve, "ann", &format!("/v1/{bad}")));
+        refused(&ask(&serve, "ann", &format!("/v1/{bad}")), 400);
+    }
+    for bad in ["disposition=none", "class=none", "after=-1", "after=99999999999", "limit=1001"] {
+        refused(&ask(&serve, "ann", &format!("/v1/runs/{one}/rows?{bad}")), 400);
+    }
     let notification = "/in365-api/{account}/notifications/id/{id}";
     described.check(notification, &ask(&serve, "ann", &format!("/in365-api/ann/notifications/id/{one}")));
     described.check(notification, &ask(&serve, "ann", &format!("/in365-api/ann/notifications/id/{one}.99")));
+    serve.end();
+}
+
+#[test]
+fn rows_come_page_after_page_and_can_be_chosen() {
+    let dir = sent();
+    let one = run_id(&dir, "one");
+    let serve = Serve::of(&dir, &settings(""));
+    let get = |query: &str| json(&ask(&serve, "ann", &format!("/v1/runs/{one}/rows{query}")));
+    let emails = |page: &Value| -> Vec<String> {
+        let rows = page["rows"].as_array().unwrap().iter();
+        rows.map(|row| row["email"].as_str().unwrap().to_owned()).collect()
+    };
+    let (ann, bounced) = ("ann@a.example", "rcpt-550-5.1.1@a.example");
+    let all = get("");
+    assert_eq!((emails(&all), &all["has_more"]), (vec![ann.to_owned(), bounced.to_owned()], &false.into()));
+    let first = get("?limit=1");
+    assert_eq!((emails(&first), &first["has_more"]), (vec![ann.to_owned()], &true.into()));
+    let second = get(&format!("?limit=1&after={}", first["after"].as_str().unwrap()));
+    assert_eq!((emails(&second), &second["has_more"]), (vec![bounced.to_owned()], &false.into()));
+    assert_eq!(emails(&get(&format!("?after={}", second["after"].as_str().unwrap()))), [] as [String; 0]);
+    assert_eq!(emails(&get("?disposition=bounced")), [bounced]);
+    assert_eq!(emails(&get("?class=bad_mailbox")), [bounced]);
+    assert_eq!(emails(&get("?disposition=accepted&class=bad_mailbox")), [] as [String; 0]);
+    assert_eq!(all["rows"][1]["smtp_code"], 550);
+
+    // Without results, only events tell.
+    let manifest = dir.run_of("one").join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut kept: Value = serde_json::from_str(&text).unwrap();
+    kept["state"] = json!({"is": "running"});
+    std::fs::write(&manifest, kept.to_string()).unwrap();
+    let mut described = Described::new(&serve);
+    let early = ask(&serve, "ann", &format!("/v1/runs/{one}/rows"));
+    refused(&early, 409);
+    described.check("/v1/runs/{id}/rows", &early);
+    serve.end();
+}
+
+#[test]
+fn search_usage_and_metrics_tell_of_the_runs_of_the_account() {
+    let dir = sent();
+    let serve = Serve::of(&dir, &settings(""));
+    let mut described = Described::new(&serve);
+    let mut runs = |name: &str, query: &str| -> Vec<String> {
+        let answer = ask(&serve, name, &format!("/v1/search?{query}"));
+        described.check("/v1/search", &answer);
+        let answer = json(&answer);
+        assert_eq!(answer["left_out"], json!([]));
+        let found = answer["found"].as_array().unwrap().iter();
+        found.map(|one| one["run"].as_str().unwrap()[..3].to_owned()).collect()
+    };
+    assert_eq!(runs("ann", "recipient=ann@a.example"), ["one"]);
+    assert_eq!(runs("ops", "recipient=ann@a.example"), ["two", "one"]);
+    assert_eq!(runs("ops", "recipient=@A.EXAMPLE&class=bad_mailbox"), ["one"]);
+    assert_eq!(runs("ops", "sender=news@mail.example.com&campaign=two"), ["two", "two"]);
+    assert_eq!(runs("ops", "since=2999-01-01T00:00:00Z"), [] as [String; 0]);
+    let id = dir.results("two")[0].message_id.clone().unwrap();
+    assert_eq!(runs("bob", &format!("message-id={id}")), ["two"]);
+    assert_eq!(runs("ann", &format!("message-id={id}")), [] as [String; 0]);
+
+    let usage = json(&ask(&serve, "ops", "/v1/usage"));
+    let month = &usage["months"][0];
+    assert_eq!((&usage["account"], &month["runs"], &month["rows"]), (&"ops".into(), &2.into(), &4.into()));
+    assert_eq!(month["counts"], json!({"accepted": 2, "bounced": 2}));
+    assert_eq!(json(&ask(&serve, "ann", "/v1/usage"))["months"][0]["runs"], 1);
+
+    let metrics = ask(&serve, "ann", "/metrics");
+    assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{metrics:?}");
+    for line in [
+        "mailrun_runs{campaign=\"one\",state=\"finished\"} 1",
+        "mailrun_runs{campaign=\"one\",state=\"running\"} 0",
+        "mailrun_run_rows{campaign=\"one\",disposition=\"bounced\"} 1",
+        "mailrun_runs_unreadable 0",
+    ] {
+        assert!(metrics.body.lines().any(|other| other == line), "`{line}`: {metrics:?}");
+    }
+    assert!(!metrics.body.contains("two"), "{metrics:?}");
     serve.end();
 }

@@ -1,13 +1,16 @@
 //! What tells others how a run ended: hooks, the metrics file, the health probe.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mailrun::sandbox::Options;
 use serde_json::Value;
 
 use crate::kit::{Dir, Relay, campaign, list, program};
+use crate::serve::Serve;
 
 /// The run is planned and begun, and sends nothing.
 const BEGIN_ONLY: [&str; 2] = ["--not-after", "2001-01-01T00:00:00Z"];
@@ -261,4 +264,63 @@ fn status_says_by_its_exit_code_whether_all_is_well() {
     dir.run(&["status", "--check"]).ended(2);
     dir.run(&["status", "--check", "nothing"]).ended(2);
     dir.run(&["status", "--fail-above", "2%"]).ended(2);
+}
+
+/// The names of metrics in a text.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("mailrun_")).map(str::to_owned).collect()
+}
+
+/// All texts behind this key, however deep.
+fn texts<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v str>) {
+    match value {
+        Value::Object(object) => {
+            found.extend(object.get(key).and_then(Value::as_str));
+            object.values().for_each(|value| texts(value, key, found));
+        }
+        Value::Array(array) => array.iter().for_each(|value| texts(value, key, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_dashboard_and_the_page_name_the_metrics_that_there_are_and_no_others() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let retry = "[delivery.retry]\nfirst = \"1h\"\ngive-up-after = \"1d\"";
+    list(&dir, "one", 1);
+    let file = campaign(&dir, "one", relay.port(), "", retry);
+    dir.run(&["send", &file, "--metrics-file", "one.prom"]).ended(0);
+    // A run that goes on has more to tell.
+    dir.write("two.csv", "email,n\nrcpt-451@a.example,1\n");
+    let mut sending = dir.start(&["send", &campaign(&dir, "two", relay.port(), "", retry)]);
+    let account = "[[account]]\nname = \"all\"\nallow = [\"127.0.0.1\"]\ncampaigns = [\"*\"]";
+    let serve = Serve::of(&dir, &format!("[api]\nlisten = [\"127.0.0.1:0\"]\n{account}"));
+    let served = loop {
+        let answer = serve.ask("GET", "/metrics", "", "");
+        if answer.body.contains("mailrun_run_messages_per_second{campaign=\"two\"}") {
+            break answer.body;
+        }
+        assert!(sending.try_wait().unwrap().is_none(), "the run goes on: {answer:?}");
+        thread::yield_now();
+    };
+    sending.kill().unwrap();
+    sending.wait().unwrap();
+    serve.end();
+    let written = fs::read_to_string(dir.path().join("one.prom")).unwrap();
+    let there = metrics_in(&format!("{served}{written}"));
+    assert!(there.len() > 8, "{there:?}");
+
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let dashboard: Value = serde_json::from_slice(&fs::read(docs.join("grafana.json")).unwrap()).unwrap();
+    let mut queries = Vec::new();
+    for key in ["expr", "query", "definition"] {
+        texts(&dashboard, key, &mut queries);
+    }
+    assert!(
+        queries.len() > 10 && queries.iter().any(|query| query.contains("rate") || query.contains("sum"))
+    );
+    assert_eq!(metrics_in(&queries.join(" ")), there, "docs/grafana.json");
+    assert_eq!(metrics_in(&fs::read_to_string(docs.join("monitoring.md")).unwrap()), there);
 }

@@ -26,6 +26,8 @@ pub(in crate::serve) enum Problem {
     Clear,
     /// There is nothing here, or nothing for this account.
     Nothing,
+    /// The run has no results yet.
+    Early,
     /// It can only be read.
     Method,
     /// Too many ask at once.
@@ -51,6 +53,11 @@ impl Problem {
             Self::Nothing => {
                 (StatusCode::NOT_FOUND, "nothing is found here, or nothing that this account sees", None)
             }
+            Self::Early => (
+                StatusCode::CONFLICT,
+                "the run has no results before it is finished",
+                Some("`/v1/events?run=ID` says what happened so far"),
+            ),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "this can only be read", Some("ask with GET")),
             Self::Busy => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too many ask at once", Some("try again in some seconds"))
@@ -75,7 +82,7 @@ impl IntoResponse for Problem {
             Self::Unknown => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
             Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"))),
             Self::Busy => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("5"))),
-            Self::Bad(_) | Self::Clear | Self::Nothing | Self::Failed => {}
+            Self::Bad(_) | Self::Clear | Self::Nothing | Self::Early | Self::Failed => {}
         }
         response
     }

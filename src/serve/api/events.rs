@@ -9,15 +9,11 @@ use serde_json::{Value, json};
 
 use super::super::accounts::Account;
 use super::answer::{Answer, Problem, versioned};
+use super::limit;
 use super::query::pairs;
 use super::reader::{Reader, Unread, visible};
 use crate::events::Cursor;
 use crate::kit::json::extend;
-
-/// Events of a page, by default,
-const LIMIT: usize = 100;
-/// and at most.
-const MOST: usize = 1_000;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +68,7 @@ pub(super) async fn page(
 }
 
 fn wanted(uri: &Uri) -> Result<Wanted, Problem> {
-    let mut wanted = Wanted { run: None, after: None, limit: LIMIT };
+    let mut wanted = Wanted { run: None, after: None, limit: limit::DEFAULT };
     for (name, value) in pairs(uri, &["run", "after", "limit"])? {
         match name.as_str() {
             "run" => wanted.run = Some(value),
@@ -80,11 +76,7 @@ fn wanted(uri: &Uri) -> Result<Wanted, Problem> {
                 let cursor = value.parse().map_err(|_| Problem::Bad("`after` is no cursor".to_owned()))?;
                 wanted.after = Some(cursor);
             }
-            _ => {
-                let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-                let problem = || Problem::Bad(format!("`limit` is a number from 1 to {MOST}"));
-                wanted.limit = limit.ok_or_else(problem)?;
-            }
+            _ => wanted.limit = limit::of(&value)?,
         }
     }
     Ok(wanted)

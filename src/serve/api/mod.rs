@@ -7,17 +7,27 @@
 //! | `answer` | JSON, and what is wrong |
 //! | `reader` | runs that an account sees |
 //! | `query` | what comes behind `?` |
+//! | `limit` | how much of an answer is wanted |
 //! | `runs` | `/v1/runs` |
+//! | `rows` | `/v1/runs/{id}/rows` |
+//! | `search` | `/v1/search` |
+//! | `usage` | `/v1/usage` |
+//! | `metrics` | `/metrics` |
 //! | `events` | `/v1/events` |
 //! | `notifications` | `/in365-api` |
 
 mod answer;
 mod events;
 mod gate;
+mod limit;
+mod metrics;
 mod notifications;
 mod query;
 mod reader;
+mod rows;
 mod runs;
+mod search;
+mod usage;
 
 use std::sync::Arc;
 
@@ -55,7 +65,11 @@ pub(super) fn router(workspace: Arc<Workspace>, settings: &ApiSettings) -> Resul
     let known = Router::new()
         .route("/v1/runs", get(runs::list))
         .route("/v1/runs/{id}", get(runs::one))
+        .route("/v1/runs/{id}/rows", get(rows::page))
         .route("/v1/events", get(events::page))
+        .route("/v1/search", get(search::page))
+        .route("/v1/usage", get(usage::months))
+        .route("/metrics", get(metrics::all))
         .route("/v1/openapi.json", get(|| async { written(DESCRIPTION) }))
         .route("/in365-api/{account}/notifications/id/{id}", get(notifications::by_id))
         .method_not_allowed_fallback(|| async { Problem::Method })

@@ -5,6 +5,11 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::Problem;
 
+/// One of the words that are known: the value of a parameter.
+pub(super) fn word<T: std::str::FromStr<Err: std::fmt::Display>>(value: &str) -> Result<T, Problem> {
+    value.parse().map_err(|error: T::Err| Problem::Bad(error.to_string()))
+}
+
 /// Names and values in their order. `?` separates them as `&` does, since the specification of the
 /// notification service shows it so; `+` is itself, as in addresses.
 pub(super) fn pairs(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Problem> {
