@@ -60,6 +60,9 @@ pub struct Template {
     /// The column with the row's own zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone_column: Option<String>,
+    /// True: styles of `<style>` go into the elements that they are for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inline_css: bool,
     /// True: printing a name without a value fails the row. False: it prints nothing.
     #[serde(default = "yes")]
     pub strict: bool,

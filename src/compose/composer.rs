@@ -26,7 +26,8 @@ use crate::mail::{Message, Timestamp};
 use crate::plan::Row;
 use crate::scan::Item;
 use crate::template::{
-    Columns, Foreign, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank, render_to_string,
+    Columns, CssInEach, Foreign, MESSAGE_ID, Origin, Place, Template, Uses, Values, is_blank,
+    render_to_string,
 };
 
 /// Makes the messages of one run. Shared by all threads.
@@ -72,6 +73,8 @@ pub struct Composer {
     pub(super) origins: Vec<Origin>,
     /// What the templates have of other languages.
     pub(super) foreign: Vec<Foreign>,
+    /// Why styles go into the elements of each message.
+    pub(super) css_in_each: Vec<CssInEach>,
     pub(super) locals: Locals,
     /// The further letters of the campaign, and what chooses.
     pub(super) letters: Option<(Letters, Vec<Self>)>,
@@ -195,6 +198,11 @@ impl Composer {
         &self.foreign
     }
 
+    /// Why styles are put into the elements of each message, where they are.
+    pub(crate) fn css_in_each(&self) -> &[CssInEach] {
+        &self.css_in_each
+    }
+
     /// The files that rows may name as their attachments, where the campaign has a folder for them.
     pub(crate) fn row_files(&self) -> Option<&RowFiles> {
         self.row_files.as_ref()
@@ -248,11 +256,10 @@ impl Composer {
         let password = passwords.of_run(run_id, number);
         let stand_in = "x".repeat(password.len());
         // Faults may quote values, and results keep them: they must not quote a password.
-        let composed = with(password).or_else(|_| match with(stand_in) {
-            Err(failure) => Err(failure),
-            Ok(_) => Err(RenderFailure::UnfitPassword),
-        });
-        composed.map_err(|failure| RenderFailure::Password(Box::new(failure)))
+        with(password).map_err(|_| {
+            let failure = with(stand_in).err().unwrap_or(RenderFailure::UnfitPassword);
+            RenderFailure::Password(Box::new(failure))
+        })
     }
 
     /// The mail with the password of a row's documents, where the campaign has some: documents

@@ -119,6 +119,7 @@ impl Composer {
         let mut uses = Uses::default();
         let mut origins: Vec<Origin> = Vec::new();
         let mut foreign = Vec::new();
+        let mut css_in_each = Vec::new();
         for template in parts.templates() {
             let uses_password = || template.uses().printed.iter().any(|(name, _)| name == PASSWORD);
             if tells.is_some() && !template.uses().whole_row && !uses_password() {
@@ -127,6 +128,7 @@ impl Composer {
                 return Err(TemplateError::new(path, None, problem)
                     .hint("print `{{password}}`: nobody can open the documents without it"));
             }
+            css_in_each.extend(template.css_in_each().cloned());
             foreign.extend(foreign_in(template));
             uses.extend(template.uses());
             origins.extend_from_slice(template.origins());
@@ -228,6 +230,7 @@ impl Composer {
             files,
             origins,
             foreign,
+            css_in_each,
             locals,
             letters: None,
             in_campaign,
@@ -307,6 +310,7 @@ impl Composer {
         self.foreign.extend(other.foreign.iter().cloned());
         self.foreign.sort();
         self.foreign.dedup();
+        self.css_in_each.extend(other.css_in_each.iter().cloned());
         for file in &other.files {
             if !self.files.contains(file) {
                 self.files.push(file.clone());

@@ -10,7 +10,7 @@ use crate::plan::top_domains;
 use crate::preflight::Findings;
 use crate::preflight::finish_time::Estimate;
 use crate::preflight::list::beyond_limits;
-use crate::preflight::other_language;
+use crate::preflight::{css, other_language};
 
 /// What is checked, and how.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,7 @@ impl Job<'_> {
         findings.extend(sender_findings(self, plan, name_servers, options.offline).await?);
         findings.extend(self.attachment_folder()?);
         findings.extend(other_language::check(self.templates().foreign()));
+        findings.extend(css::check(self.templates().css_in_each()));
         findings.extend(content_findings(self, plan)?);
         if !options.offline && !name_servers.is_given() {
             findings.extend(relay_findings(self).await?);

@@ -10,6 +10,7 @@ pub(crate) mod approval;
 pub(crate) mod content;
 pub(crate) mod dns;
 pub(crate) mod csa;
+pub(crate) mod css;
 pub(crate) mod dedicated;
 pub(crate) mod dnsbl;
 mod finding;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::css_in_each::CssInEach;
 use super::error::{Fault, TemplateError};
 use super::uses::Uses;
 use super::values::Values;
@@ -36,6 +37,11 @@ pub(crate) trait Template: fmt::Debug + Send + Sync {
     /// language that does not know them has none and writes everything as values.
     fn texts(&self) -> &[String] {
         &[]
+    }
+
+    /// Why styles are put into the elements of each message, where they are.
+    fn css_in_each(&self) -> Option<&CssInEach> {
+        None
     }
 
     /// Renders the template for one row.

@@ -15,11 +15,13 @@
 //! **To add a helper** that makes a text of a value, such as `{{upper name}}`: one entry in the
 //! table of `helpers.rs`, which every language calls, and its line in `docs/templates.md`.
 //!
-//! HTML may be made of MJML before its language sees it (`page`).
+//! HTML may be made of MJML, and its styles put into its elements, before its language sees it
+//! (`page`).
 //!
 //! **To add a language**: a folder here with an implementation of `Engine`, chosen in
 //! `engine_for`.
 
+mod css_in_each;
 mod engine;
 mod error;
 mod foreign;
@@ -39,6 +41,7 @@ use crate::campaign::{Campaign, Language};
 
 pub(crate) use error::{Fault, Place, TemplateError};
 
+pub(crate) use css_in_each::CssInEach;
 pub(crate) use engine::{Engine, Origin, Output, Part, Source, Template, render_to_string};
 pub(crate) use foreign::{Foreign, foreign_in};
 pub(crate) use local::{Local, locale as locale_of};
@@ -62,7 +65,7 @@ pub(crate) fn engine_for(campaign: &Campaign) -> Box<dyn Engine> {
         handlebars: HandlebarsEngine::new(settings.clone()),
         freemarker: FreeMarkerEngine::new(settings.clone()),
         jinja: JinjaEngine::new(settings.clone()),
-        page: PageEngine { settings },
+        page: PageEngine { settings, inline_css: campaign.template.inline_css },
         default: campaign.template.language(),
     })
 }
@@ -72,7 +75,7 @@ struct ByLanguage {
     handlebars: HandlebarsEngine,
     freemarker: FreeMarkerEngine,
     jinja: JinjaEngine,
-    /// What is made of MJML first.
+    /// What is made of MJML and styles first.
     page: PageEngine,
     /// Of what is no file of its own, and of files with other names.
     default: Language,
@@ -86,7 +89,7 @@ impl Engine for ByLanguage {
             Language::Freemarker => &self.freemarker,
             Language::Jinja => &self.jinja,
         };
-        if self.page.changes(&source) {
+        if self.page.changes(&source, part) {
             return self.page.compile(source, part, language, engine);
         }
         engine.compile(source, part)

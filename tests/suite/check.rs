@@ -593,3 +593,31 @@ fn the_domains_of_links_are_looked_up_in_block_lists() {
     assert!(text.contains("`bad.example` is on the block list `names.example`"), "{text}");
     assert!(!text.contains("good.example"), "{text}");
 }
+
+/// Styles go into elements, and `check` says where that takes time for each message.
+#[test]
+fn inline_css_puts_styles_into_elements_and_says_what_it_costs() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let path = dir.path().join(&file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("text = \"letter.hbs\"", "html = \"letter.html.hbs\"\ninline-css = true");
+    std::fs::write(&path, text).unwrap();
+    list(&dir, "one", 1);
+    let page = |body: &str| {
+        format!("<html><head><style>.a {{ color: red }}</style></head><body>{body}</body></html>")
+    };
+    dir.write("letter.html.hbs", page("<p class=\"a\">Hello {{n}}</p>"));
+    let checked = dir.run(&["check", &file, "--offline"]).ended(0).stdout();
+    assert!(!checked.contains("css-in-each"), "{checked}");
+    let html = dir.path().join("page.html");
+    dir.run(&["render", &file, "--html", html.to_str().unwrap()]).ended(0);
+    let once = std::fs::read_to_string(&html).unwrap();
+    assert!(once.contains("style=\"color: red;\">Hello 0</p>"), "{once}");
+    dir.write("letter.html.hbs", page("<p class=\"{{#if n}}a{{/if}}\">&#123;{{n}}&#125;</p>"));
+    let checked = dir.run(&["check", &file, "--offline"]).ended(0).stdout();
+    assert!(checked.contains("css-in-each") && checked.contains("ms for each message"), "{checked}");
+    dir.write("letter.html.hbs", page(&"<div>".repeat(100_000)));
+    dir.run(&["check", &file, "--offline"]).ended(2).says("more than 200 elements in one another");
+}

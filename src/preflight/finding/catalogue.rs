@@ -363,6 +363,8 @@ catalogue! {
         NoPreheader "no-preheader" Note: "messages have no preheader",
             why "beside the subject, mailboxes show the first words of the letter, such as those of a link to the \
                  web version";
+        CssInEach "css-in-each" Note: "styles go into the elements of each message, and not once for all",
+            why "`inline-css` takes time for each message where an expression decides which styles apply";
         OtherLanguage "other-language" Warning: "templates have expressions of another language, which are sent as they are written",
             why "recipients read the expression instead of its value";
         AttachmentFolder "attachment-folder" Refused: "`attachment-folder` holds keys, secrets, lists, runs or state",

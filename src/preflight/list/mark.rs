@@ -79,7 +79,7 @@ impl Mark {
             }
             Self::StyleDropped => {
                 Finding::new(Id::StyleDropped, with_example("styles that mail programs drop"))
-                    .fix("write the styles into the elements that they are for")
+                    .fix("inline-css = true in [template], with the styles in the template")
             }
             Self::StyleUnused => {
                 Finding::new(Id::StyleUnused, with_example("a rule for a class or an id that no element has"))

@@ -6,8 +6,28 @@ use std::ops::Range;
 
 use crate::campaign::Language;
 
+/// An expression in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expression {
+    pub at: Range<usize>,
+    pub kind: Kind,
+}
+
+/// What an expression does to the text around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Prints a value, escaped.
+    Print,
+    /// Prints a value as it is, which may hold elements.
+    Raw,
+    /// Decides what is printed, or prints nothing.
+    Statement,
+    /// Brings in another file.
+    Include,
+}
+
 /// The expressions of `text`, in order.
-pub(super) fn find(text: &str, language: Language) -> Vec<Range<usize>> {
+pub(super) fn find(text: &str, language: Language) -> Vec<Expression> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(start) = next(&text[at..], language).map(|found| at + found) {
@@ -18,8 +38,8 @@ pub(super) fn find(text: &str, language: Language) -> Vec<Range<usize>> {
             Language::Freemarker => freemarker(rest),
         };
         match expression {
-            Some(length) => {
-                found.push(start..start + length);
+            Some((length, kind)) => {
+                found.push(Expression { at: start..start + length, kind });
                 at = start + length;
             }
             // One character on: what begins expressions is ASCII.
@@ -44,61 +64,81 @@ fn through(text: &str, end: &str) -> Option<usize> {
     text.find(end).map(|at| at + end.len())
 }
 
-fn handlebars(text: &str) -> Option<usize> {
+fn handlebars(text: &str) -> Option<(usize, Kind)> {
     if text.starts_with("{{{{") {
         let close = text.find("{{{{/")?;
-        return Some(close + through(&text[close..], "}}}}")?);
+        return Some((close + through(&text[close..], "}}}}")?, Kind::Statement));
     }
     if text.starts_with("{{!--") || text.starts_with("{{~!--") {
-        return ["--}}", "--~}}"].into_iter().filter_map(|end| through(text, end)).min();
+        let end = ["--}}", "--~}}"].into_iter().filter_map(|end| through(text, end)).min()?;
+        return Some((end, Kind::Statement));
     }
     if text.starts_with("{{{") {
-        return close(text, 3, "}}}", Escapes::No);
+        return Some((close(text, 3, "}}}", Escapes::No)?, Kind::Raw));
     }
     let inner = text[2..].trim_start_matches('~').trim_start();
     if inner.starts_with('!') {
-        return through(text, "}}");
+        return Some((through(text, "}}")?, Kind::Statement));
     }
-    close(text, 2, "}}", Escapes::No)
+    let kind = match inner.as_bytes().first()? {
+        b'>' => Kind::Include,
+        b'#' if inner[1..].trim_start().starts_with('>') => Kind::Include,
+        b'#' | b'/' | b'^' => Kind::Statement,
+        b'&' => Kind::Raw,
+        _ if inner.strip_prefix("else").is_some_and(|rest| rest.starts_with(['}', '~', ' '])) => {
+            Kind::Statement
+        }
+        _ => Kind::Print,
+    };
+    Some((close(text, 2, "}}", Escapes::No)?, kind))
 }
 
-fn jinja(text: &str) -> Option<usize> {
+fn jinja(text: &str) -> Option<(usize, Kind)> {
     if text.starts_with("{#") {
-        return through(text, "#}");
+        return Some((through(text, "#}")?, Kind::Statement));
     }
     if text.starts_with("{{") {
-        return close(text, 2, "}}", Escapes::Backslash);
+        let length = close(text, 2, "}}", Escapes::Backslash)?;
+        let is_raw = text[..length].contains("safe");
+        return Some((length, if is_raw { Kind::Raw } else { Kind::Print }));
     }
     let length = close(text, 2, "%}", Escapes::Backslash)?;
     let name = |text: &str| {
         let text = text[2..].trim_start_matches(['-', '+']).trim_start();
         text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
     };
-    if name(text) != "raw" {
-        return Some(length);
-    }
-    let mut at = length;
-    loop {
-        at += text[at..].find("{%")?;
-        let end = at + close(&text[at..], 2, "%}", Escapes::Backslash)?;
-        if name(&text[at..]) == "endraw" {
-            return Some(end);
+    match name(text).as_str() {
+        "raw" => {
+            let mut at = length;
+            loop {
+                at += text[at..].find("{%")?;
+                let end = at + close(&text[at..], 2, "%}", Escapes::Backslash)?;
+                if name(&text[at..]) == "endraw" {
+                    return Some((end, Kind::Statement));
+                }
+                at = end;
+            }
         }
-        at = end;
+        "include" | "import" | "from" | "extends" => Some((length, Kind::Include)),
+        _ => Some((length, Kind::Statement)),
     }
 }
 
-fn freemarker(text: &str) -> Option<usize> {
+fn freemarker(text: &str) -> Option<(usize, Kind)> {
     if text.starts_with("<#--") {
-        return through(text, "-->");
+        return Some((through(text, "-->")?, Kind::Statement));
     }
     if text.starts_with("<#noparse>") {
-        return through(text, "</#noparse>");
+        return Some((through(text, "</#noparse>")?, Kind::Statement));
     }
     if text.starts_with("${") {
-        return close(text, 2, "}", Escapes::Backslash);
+        let length = close(text, 2, "}", Escapes::Backslash)?;
+        let is_raw = text[..length].contains("?no_esc");
+        return Some((length, if is_raw { Kind::Raw } else { Kind::Print }));
     }
-    close(text, 2, ">", Escapes::Backslash)
+    let length = close(text, 2, ">", Escapes::Backslash)?;
+    let includes = ["<#include", "<#import", "<@"].iter().any(|start| text.starts_with(start));
+    Some((length, if includes { Kind::Include } else { Kind::Statement }))
 }
 
 /// Whether a backslash in a string keeps its quote from ending it.
@@ -138,54 +178,55 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(language: Language, text: &str, expected: &[&str]) {
+    fn check(language: Language, text: &str, expected: &[(&str, Kind)]) {
         let found = find(text, language);
-        let found: Vec<_> = found.iter().map(|it| &text[it.clone()]).collect();
+        let found: Vec<_> = found.iter().map(|it| (&text[it.at.clone()], it.kind)).collect();
         assert_eq!(found, expected, "{text}");
     }
 
     #[test]
     fn expressions_end_where_their_language_ends_them() {
+        use Kind::{Include, Print, Raw, Statement};
         check(
             Language::Handlebars,
             "a {{b}} {{{c}}} {{&d}} {{#if (eq a \"}}\")}}x{{else}}y{{/if}} {{! it's }} {{!-- }} --}} {{> p}} {{elsewhere}} {{{{raw}}}} {{x}} {{{{/raw}}}} {{",
             &[
-                "{{b}}",
-                "{{{c}}}",
-                "{{&d}}",
-                "{{#if (eq a \"}}\")}}",
-                "{{else}}",
-                "{{/if}}",
-                "{{! it's }}",
-                "{{!-- }} --}}",
-                "{{> p}}",
-                "{{elsewhere}}",
-                "{{{{raw}}}} {{x}} {{{{/raw}}}}",
+                ("{{b}}", Print),
+                ("{{{c}}}", Raw),
+                ("{{&d}}", Raw),
+                ("{{#if (eq a \"}}\")}}", Statement),
+                ("{{else}}", Statement),
+                ("{{/if}}", Statement),
+                ("{{! it's }}", Statement),
+                ("{{!-- }} --}}", Statement),
+                ("{{> p}}", Include),
+                ("{{elsewhere}}", Print),
+                ("{{{{raw}}}} {{x}} {{{{/raw}}}}", Statement),
             ],
         );
         check(
             Language::Jinja,
             "{{ a[\"}}\"] }}{{ b|safe }}{%- if x == '%}' %}{# {{ #}{% raw %}{{ x }}{% endraw %}{% include 'x' %}{ {",
             &[
-                "{{ a[\"}}\"] }}",
-                "{{ b|safe }}",
-                "{%- if x == '%}' %}",
-                "{# {{ #}",
-                "{% raw %}{{ x }}{% endraw %}",
-                "{% include 'x' %}",
+                ("{{ a[\"}}\"] }}", Print),
+                ("{{ b|safe }}", Raw),
+                ("{%- if x == '%}' %}", Statement),
+                ("{# {{ #}", Statement),
+                ("{% raw %}{{ x }}{% endraw %}", Statement),
+                ("{% include 'x' %}", Include),
             ],
         );
         check(
             Language::Freemarker,
             "<#if (a > b) && c == \"\\\">\">${a[\"}\"]!{\"x\": 1}}</#if><#-- > --><@m x/><#noparse>${x}</#noparse>${b?no_esc}<b>",
             &[
-                "<#if (a > b) && c == \"\\\">\">",
-                "${a[\"}\"]!{\"x\": 1}}",
-                "</#if>",
-                "<#-- > -->",
-                "<@m x/>",
-                "<#noparse>${x}</#noparse>",
-                "${b?no_esc}",
+                ("<#if (a > b) && c == \"\\\">\">", Statement),
+                ("${a[\"}\"]!{\"x\": 1}}", Print),
+                ("</#if>", Statement),
+                ("<#-- > -->", Statement),
+                ("<@m x/>", Include),
+                ("<#noparse>${x}</#noparse>", Statement),
+                ("${b?no_esc}", Raw),
             ],
         );
     }

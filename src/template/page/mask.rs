@@ -5,18 +5,20 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::expressions;
+use super::expressions::{self, Kind};
 use crate::campaign::Language;
 use crate::kit::text::line_and_column;
 use crate::template::engine::Origin;
 use crate::template::error::TemplateError;
 
-/// What stands for an expression begins with this. It is in lower case, as names in HTML become.
+/// What stands for an expression begins with this, in lower case: HTML has names of attributes in
+/// it.
 const WORD: &str = "mailrunx";
 
 /// An expression that was put aside.
 #[derive(Debug, Clone)]
 pub(super) struct Aside {
+    pub kind: Kind,
     /// As it is written.
     pub text: String,
     /// The file that it is from.
@@ -75,13 +77,14 @@ impl Masked {
         self.files.push(origin);
         let (mut out, mut map, mut done) = (String::with_capacity(text.len()), Map::default(), 0);
         let expressions = expressions::find(text, language);
-        for at in expressions {
+        for expression in expressions {
+            let at = expression.at;
             map.0.push(Stretch { at: out.len(), file, from: done..at.start });
             out.push_str(&text[done..at.start]);
             map.0.push(Stretch { at: out.len(), file, from: at.clone() });
             out.push_str(&word(self.asides.len()));
             done = at.end;
-            self.asides.push(Aside { text: text[at.clone()].to_owned(), file, at });
+            self.asides.push(Aside { kind: expression.kind, text: text[at.clone()].to_owned(), file, at });
         }
         map.0.push(Stretch { at: out.len(), file, from: done..text.len() });
         out.push_str(&text[done..]);

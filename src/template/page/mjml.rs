@@ -57,6 +57,7 @@ pub(super) fn html(
     source: &Source,
     language: Language,
     settings: &Settings,
+    inlines_css: bool,
 ) -> Result<(String, Masked), TemplateError> {
     let mut masked = Masked::default();
     let (text, map) = masked.add(source.origin.clone(), &source.text, language)?;
@@ -74,10 +75,11 @@ pub(super) fn html(
     }
     let ParseOutput { element, warnings } = parsed.map_err(|error| files.error(&error))?;
     let styles = warnings.iter().find(|warning| matches!(warning.kind, WarningKind::InlineStyleUnsupported));
-    if let Some(warning) = styles {
+    if let Some(warning) = styles.filter(|_| !inlines_css) {
         let problem = "`<mj-style inline=\"inline\">` is not inlined";
-        let hint = "leave out `inline`, or write the styles into the elements";
-        return Err(files.at(&warning.origin, &warning.span, problem).hint(hint));
+        return Err(files
+            .at(&warning.origin, &warning.span, problem)
+            .hint("set `inline-css = true` in `[template]`"));
     }
     let html = render(&element)
         .map_err(|error| files.masked.error((0, 0), format!("MJML can't be rendered: {error}")))?;
