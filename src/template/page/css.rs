@@ -222,8 +222,8 @@ enum Part {
 }
 
 /// `page` without the tags that a parser adds to `before`, its shape as it was written. `Err` is
-/// where it is another page: elements that an expression opens and another closes, or whose end is left
-/// out, are completed.
+/// where it is another page: elements that an expression opens and another closes, or whose end is
+/// left out, are completed.
 fn without_added(page: &str, before: &[Part]) -> Result<String, usize> {
     let (mut out, mut next) = (String::with_capacity(page.len()), 0);
     for piece in tags::pieces(page) {
