@@ -183,6 +183,7 @@ impl Template {
             locale_column: None,
             zone: None,
             zone_column: None,
+            inline_css: false,
             strict: true,
             personalised: true,
             to: None,
