@@ -42,6 +42,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod toml_error;
+mod tracking;
 mod units;
 mod unsubscribe;
 mod variants;
@@ -91,6 +92,7 @@ pub use target_group::{
 };
 pub(crate) use template::is_mjml;
 pub use template::{Inline, Language, Template};
+pub use tracking::{Level, Tracking};
 pub use units::{ByteSize, Frequency, MaxPer, Span};
 pub use unsubscribe::Unsubscribe;
 pub use variants::{Variant, Variants};
@@ -118,6 +120,9 @@ pub struct Campaign {
     /// `[unsubscribe]`: the `List-Unsubscribe` header (RFC 2369, RFC 8058).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsubscribe: Option<Unsubscribe>,
+    /// `[tracking]`: links and an image that say that a message was opened or a link followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking: Option<Tracking>,
     /// `[smime]`: the certificate that signs the content, or several that follow one another.
     #[serde(default, skip_serializing_if = "SmimeCertificates::is_empty")]
     pub smime: SmimeCertificates,
@@ -394,6 +399,7 @@ impl Campaign {
         self.stop.check()?;
         scanner::check(&self.scanner)?;
         self.check_secure_documents()?;
+        self.check_tracking()?;
         self.hooks.check()?;
         self.reputation.check()?;
         self.report.check()?;

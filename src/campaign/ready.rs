@@ -90,6 +90,7 @@ impl Campaign {
             ("variants", !self.variants.is_empty()),
             ("secure-documents", self.secure_documents.is_some()),
             ("unsubscribe", self.unsubscribe.is_some()),
+            ("tracking", self.tracking.is_some()),
             ("smime", !self.smime.is_empty()),
             ("sender.headers", !sender.headers.is_empty()),
             ("sender.reply-to", sender.reply_to.is_some()),
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_would_change_ready_messages_is_refused() {
-        assert!(refused(&ready("[sender.headers]\nx-a = \"b\"")).contains("sent as they are"));
+        assert!(refused(&ready("[sender.headers]\nx-a = \"b\"\n")).contains("sent as they are"));
         let mixed = SMALLEST.replace("a.csv", "spool/a.bsmtp");
         assert!(refused(&mixed).contains("holds ready messages"));
         let list = ready("").replace("spool/*.bsmtp", "a.csv");

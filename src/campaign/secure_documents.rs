@@ -169,6 +169,7 @@ impl Campaign {
         template.inline.clear();
         own.variants.0.clear();
         own.secure_documents = None;
+        own.tracking = None;
         Some(own)
     }
 

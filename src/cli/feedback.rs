@@ -181,6 +181,7 @@ fn text(summary: &FeedbackSummary) -> String {
         sorted(&mut counts.iter().map(|(word, count)| ((*word).to_owned(), *count)))
     };
     part("kinds", plain(&summary.kinds));
+    part("machines, not counted elsewhere", plain(&summary.machines));
     part("classes", plain(&summary.classes));
     part("effects", plain(&summary.effects));
     // Day by day, the last ones.

@@ -50,6 +50,8 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         (joined.complained, "complained"),
         (joined.unsubscribed, "unsubscribed"),
         (joined.taken_back, "took a complaint back"),
+        (joined.opened, "opened"),
+        (joined.clicked, "clicked"),
     ];
     let counts = counts.into_iter().filter(|(rows, _)| *rows > 0);
     let counts: Vec<_> = counts.map(|(rows, what)| format!("{} {what}", grouped(rows))).collect();

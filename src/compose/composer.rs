@@ -12,12 +12,14 @@ use super::body::Parts;
 use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
 use super::letters::Letters;
+use super::lines::Leaf;
 use super::locals::Locals;
 use super::message_id::MessageId;
 use super::mime::{Layout, Texts};
 use super::ready::{self, Ready};
 use super::row_files::{self, RowFiles};
 use super::secure::{PASSWORD, Passwords, Secure};
+use super::tracking::Tracking;
 use super::unsubscribe::Links;
 use super::{attachment, header, line_ends, token};
 use crate::campaign::{Scanned, ready_column};
@@ -44,6 +46,8 @@ pub struct Composer {
     /// The header fields that are the same for all messages.
     pub(super) common_header: Vec<u8>,
     pub(super) links: Option<Links>,
+    /// Set where links and opens are tracked.
+    pub(super) tracking: Option<Tracking>,
     pub(super) message_id: MessageId,
     /// Set if every row gets the same text.
     pub(super) one_text: Option<OneText>,
@@ -107,7 +111,7 @@ pub struct Rendered<'a> {
     pub subject: String,
     /// The text part, lines ended by CRLF.
     pub text: Cow<'a, str>,
-    /// The HTML part, lines ended by CRLF.
+    /// The HTML part, lines ended by CRLF; its links as the template has them.
     pub html: Option<Cow<'a, str>>,
     /// The recipient's own link, where `unsubscribe.https` is set.
     pub unsubscribe_url: Option<String>,
@@ -151,7 +155,8 @@ impl Composer {
         let documents = self.secure.iter().flat_map(|secure| &secure.columns);
         let passwords = self.passwords.iter().flat_map(|own| own.letters.iter());
         let letters = letters.chain(passwords.filter_map(|(letters, _)| letters.column.as_ref()));
-        let attached = self.attachment_columns.iter().chain(documents);
+        let consent = self.tracking.iter().filter_map(Tracking::column);
+        let attached = self.attachment_columns.iter().chain(documents).chain(consent);
         Some(named.chain(attached).chain(locals).chain(letters).cloned().collect())
     }
 
@@ -314,7 +319,7 @@ impl Composer {
                 same.append_to(out)
             }
             None => {
-                let (encoded, texts, own) = self.body(out, row, &values)?;
+                let (encoded, texts, own) = self.body(out, row, &names, &values, date)?;
                 if let Some(common) = &self.common_items {
                     let html = texts.html.map(|html| html.text());
                     items.extend(body_items(&texts.text.text(), html.as_deref()));
@@ -358,7 +363,12 @@ impl Composer {
                 (same.append_to(out), Cow::Borrowed(same.text.as_str()), html)
             }
             None => {
-                let (encoded, texts, _) = self.body(out, row, &values)?;
+                let (encoded, mut texts, _) = self.body(out, row, &names, &values, date)?;
+                // Whoever looks at a message must not be taken for its recipient, and checks look
+                // at where its links lead.
+                if self.tracking.is_some() {
+                    texts = self.parts.render(&values)?;
+                }
                 // The end of a text is trimmed when the message is written.
                 let html = texts.html.map(|html| Cow::Owned(line_ends::normalize(&html.text())));
                 (encoded, Cow::Owned(line_ends::normalize(&texts.text.text())), html)
@@ -452,10 +462,18 @@ impl Composer {
         &self,
         out: Vec<u8>,
         row: &Row,
+        names: &Names,
         values: &Values<'_>,
+        date: Timestamp,
     ) -> Result<(Encoded, Texts<'_>, Files), RenderFailure> {
         let mut own = self.files_of(row, &self.attachment_columns)?;
-        let texts = self.parts.render(values)?;
+        let mut texts = self.parts.render(values)?;
+        if let (Some(tracking), Some(html)) = (&self.tracking, &texts.html)
+            && tracking.may(row)
+        {
+            let leaves = names.unsubscribe_url.as_deref();
+            texts.html = Some(Leaf::whole(&tracking.of(&html.text(), row, leaves, date)));
+        }
         let Some(secure) = &self.secure else {
             let encoded = self.layout.write(out, &texts, &own)?;
             return Ok((encoded, texts, own));

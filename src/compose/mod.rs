@@ -37,6 +37,8 @@ mod row_files;
 mod secure;
 mod setup;
 pub mod token;
+pub mod tracked;
+mod tracking;
 mod unsubscribe;
 
 pub(crate) use composer::ToScan;

@@ -9,7 +9,7 @@ use ring::hmac;
 use serde_json::{Map, Value};
 
 use super::body::{Parts, TextPart};
-use super::composer::{Composer, OneText, SameBody};
+use super::composer::{Composer, Names, OneText, SameBody};
 use super::error::RenderFailure;
 use super::in_campaign::InCampaign;
 use super::letters::Letters;
@@ -20,9 +20,11 @@ use super::ready::Ready;
 use super::row_files::RowFiles;
 use super::secure::{PASSWORD, Passwords, Secure};
 use super::token::Purpose;
+use super::tracking::Tracking;
 use super::unsubscribe::Links;
 use super::{common, header};
 use crate::campaign::Campaign;
+use crate::mail::Timestamp;
 use crate::plan::Row;
 use crate::scan::Item;
 use crate::template::{
@@ -137,6 +139,7 @@ impl Composer {
         let secure = Secure::of(campaign, &run.run_id, &run.document_secret)?;
         let same_for_all = uses.is_nothing()
             && secure.is_none()
+            && campaign.tracking.is_none()
             && template.attachment_columns.is_empty()
             && locals.columns().next().is_none();
         let mut in_campaign = InCampaign::new(file);
@@ -173,6 +176,10 @@ impl Composer {
             }
             None => None,
         };
+        let tracking = campaign.tracking.as_ref().map(|settings| {
+            let (secret, id) = (&run.token_secret, &campaign.identity.id);
+            Tracking::new(settings, secret, run.is_test, id, &run.run_id)
+        });
         let one_click = links.as_ref().is_some_and(Links::one_click);
         if one_click {
             header::plain(&mut common_header, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
@@ -216,6 +223,7 @@ impl Composer {
             },
             common_header,
             links,
+            tracking,
             message_id: MessageId::new(&campaign.identity.id, &run.run_id, domain.as_str()),
             one_text: (!template.personalised).then(|| OneText {
                 group: template.to.clone().unwrap_or_else(|| UNDISCLOSED.to_owned()),
@@ -290,6 +298,8 @@ impl Composer {
         let documents = self.secure.iter().flat_map(|secure| &secure.columns);
         let documents = documents.map(|column| ("secure-documents.attachment-columns", column));
         let passwords = self.passwords.iter().filter_map(|own| own.letters.as_ref()?.0.column.as_ref());
+        let consent = self.tracking.iter().filter_map(Tracking::column);
+        let documents = documents.chain(consent.map(|column| ("tracking.consent-column", column)));
         let documents = documents.chain(passwords.map(|column| ("secure-documents.subject", column)));
         let of_template = attachments.chain(self.locals.columns()).chain(letters);
         let of_template = of_template.map(|(key, column)| (format!("template.{key}"), column));
@@ -367,13 +377,18 @@ impl Composer {
         let anyone = nobody(campaign);
         let values = Values::new(&anyone, &self.columns, &self.defaults, Vec::new());
         let values = values.at(self.locals.default);
-        let body = self.body(Vec::new(), &anyone, &values).map_err(|failure| match failure {
-            RenderFailure::Template(Fault::NoValue { name, place }) => {
-                self.at(&place, format!("`{name}` has no value"))
-            }
-            RenderFailure::Template(Fault::Value { problem, place }) => self.at(&place, problem),
-            other => TemplateError::new(&self.in_campaign.path, None, other.to_string()),
-        })?;
+        // What is the same for all is not tracked, so it needs no names and no date.
+        let names = Names { message_id: String::new(), unsubscribe_url: None, list_unsubscribe: None };
+        let body =
+            self.body(Vec::new(), &anyone, &names, &values, Timestamp(0)).map_err(
+                |failure| match failure {
+                    RenderFailure::Template(Fault::NoValue { name, place }) => {
+                        self.at(&place, format!("`{name}` has no value"))
+                    }
+                    RenderFailure::Template(Fault::Value { problem, place }) => self.at(&place, problem),
+                    other => TemplateError::new(&self.in_campaign.path, None, other.to_string()),
+                },
+            )?;
         let ((header, body), texts, _) = body;
         Ok(SameBody { header, body, text: texts.text.text(), html: texts.html.map(|html| html.text()) })
     }

@@ -34,11 +34,15 @@ pub(crate) enum Kind {
     Unsubscribed,
     /// A program answered for the recipient.
     AutoReplied,
+    /// The image of the message was fetched.
+    Opened,
+    /// A link of the message was followed.
+    Clicked,
 }
 
 impl Kind {
     /// Those that are no disposition.
-    const OWN: [Self; 10] = [
+    const OWN: [Self; 12] = [
         Self::Received,
         Self::Sent,
         Self::Resent,
@@ -49,6 +53,8 @@ impl Kind {
         Self::NotSpam,
         Self::Unsubscribed,
         Self::AutoReplied,
+        Self::Opened,
+        Self::Clicked,
     ];
 
     /// All kinds.
@@ -70,6 +76,8 @@ impl Kind {
             Self::NotSpam => "not_spam",
             Self::Unsubscribed => "unsubscribed",
             Self::AutoReplied => "auto_replied",
+            Self::Opened => "opened",
+            Self::Clicked => "clicked",
         }
     }
 
@@ -83,6 +91,8 @@ impl Kind {
             feedback::Kind::NotSpam => Some(Self::NotSpam),
             feedback::Kind::Unsubscribe => Some(Self::Unsubscribed),
             feedback::Kind::AutoReply | feedback::Kind::Challenge => Some(Self::AutoReplied),
+            feedback::Kind::Open => Some(Self::Opened),
+            feedback::Kind::Click => Some(Self::Clicked),
             feedback::Kind::AuthFailure
             | feedback::Kind::DmarcAggregate
             | feedback::Kind::TlsReport

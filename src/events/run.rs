@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::event::{Event, Kind};
-use crate::feedback::{Kind as FeedbackKind, Logged};
+use crate::feedback::{Kind as FeedbackKind, Logged, Machine};
 use crate::journal::{Intent, JournalError, Outcome, Reader, Record, Verdict};
 use crate::mail::{Disposition, Timestamp};
 use crate::plan::{Plan, PlanError, ScreenedRows};
@@ -104,10 +104,26 @@ impl RunEvents {
         for logged in logged {
             if logged.id > cursor.feedback {
                 cursor.feedback = logged.id;
-                page.extend(came_back(logged).map(|event| (event, cursor.clone())));
+                page.extend(self.of_logged(logged).map(|event| (event, cursor.clone())));
             }
         }
         page
+    }
+
+    /// What a record of the log of feedback says. That of an open or a click has no address: the
+    /// row has it.
+    fn of_logged(&self, logged: &Logged) -> Option<Event> {
+        let event = came_back(logged)?;
+        let is_tracked = matches!(event.kind, Kind::Opened | Kind::Clicked);
+        let row = event.row.filter(|row| is_tracked && *row < self.plan.len());
+        Some(match row {
+            Some(row) => Event {
+                recipient: Some(self.plan.address(row).to_string()),
+                is_seed: self.seeds.contains(&row),
+                ..event
+            },
+            None => event,
+        })
     }
 
     fn of_record(&self, record: &Record) -> Option<Event> {
@@ -214,7 +230,9 @@ fn came_back(logged: &Logged) -> Option<Event> {
     let number = record.event.to_string();
     let of = [campaign.unwrap_or_default(), run.unwrap_or_default(), &row, &record.mail, &number];
     let words = [record.status.as_deref(), record.text.as_deref()];
-    let reply = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    // Of a click the address that the link leads to, which is no reply.
+    let is_click = record.kind == FeedbackKind::Click;
+    let reply = words.into_iter().flatten().filter(|_| !is_click).collect::<Vec<_>>().join(" ");
     Some(Event {
         campaign: record.campaign.clone(),
         run: record.run.clone(),
@@ -226,8 +244,9 @@ fn came_back(logged: &Logged) -> Option<Event> {
         machine: match record.kind {
             FeedbackKind::AutoReply => Some("auto_reply"),
             FeedbackKind::Challenge => Some("challenge"),
-            _ => None,
+            _ => record.machine.map(Machine::as_str),
         },
+        detail: record.text.clone().filter(|_| is_click),
         ..Event::new(kind, record.at, &of)
     })
 }

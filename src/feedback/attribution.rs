@@ -12,7 +12,7 @@ pub enum By {
     Envelope,
     /// The token of a return path in what came back.
     Returned,
-    /// The token of an unsubscribe link.
+    /// The token of a link of the message.
     Link,
     /// The `Message-ID` of the mail that came back.
     MessageId,

@@ -32,13 +32,17 @@ pub enum Kind {
     TlsReport,
     /// What a provider says of a sending address or a domain on one day.
     Reputation,
+    /// The image of a tracked message was fetched.
+    Open,
+    /// A tracked link was followed.
+    Click,
     /// None of these.
     Other,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Bounce,
         Self::Delay,
         Self::Delivered,
@@ -51,6 +55,8 @@ impl Kind {
         Self::DmarcAggregate,
         Self::TlsReport,
         Self::Reputation,
+        Self::Open,
+        Self::Click,
         Self::Other,
     ];
 
@@ -69,6 +75,8 @@ impl Kind {
             Self::DmarcAggregate => "dmarc_aggregate",
             Self::TlsReport => "tls_report",
             Self::Reputation => "reputation",
+            Self::Open => "open",
+            Self::Click => "click",
             Self::Other => "other",
         }
     }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::attribution::By;
 use super::event::Kind;
+use super::machine::Machine;
 use super::policy::{Action, Effect, Policy};
 use crate::kit::store::StoreError;
 use crate::mail::{Address, Class, Timestamp};
@@ -29,6 +30,8 @@ pub struct Record {
     pub at: Timestamp,
     /// What became of the recipient.
     pub kind: Kind,
+    /// Why it is no person's doing; for opens and clicks.
+    pub machine: Option<Machine>,
     /// Why.
     pub class: Option<Class>,
     /// The enhanced status.
@@ -66,6 +69,7 @@ impl Record {
             message_id: None,
             at,
             kind,
+            machine: None,
             class: None,
             status: None,
             hard: false,

@@ -197,6 +197,8 @@ pub fn decide(event: &Event, recipient: Option<&Recipient>, now: Timestamp) -> A
         | Kind::DmarcAggregate
         | Kind::TlsReport
         | Kind::Reputation
+        | Kind::Open
+        | Kind::Click
         | Kind::Other => return Action::Nothing(Effect::None),
     };
     let Some(recipient) = recipient else { return Action::Nothing(Effect::NotOurs) };
@@ -291,6 +293,8 @@ mod tests {
             Kind::DmarcAggregate,
             Kind::TlsReport,
             Kind::Reputation,
+            Kind::Open,
+            Kind::Click,
             Kind::Other,
         ] {
             check(kind, Some(Class::BadMailbox), false, Action::Nothing(Effect::None));

@@ -673,7 +673,9 @@ fn rank(kind: Kind) -> usize {
         Kind::DmarcAggregate => 9,
         Kind::TlsReport => 10,
         Kind::Reputation => 11,
-        Kind::Other => 12,
+        Kind::Click => 12,
+        Kind::Open => 13,
+        Kind::Other => 14,
     }
 }
 

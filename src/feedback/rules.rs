@@ -200,6 +200,8 @@ impl Rules {
                 | Kind::DmarcAggregate
                 | Kind::TlsReport
                 | Kind::Reputation
+                | Kind::Open
+                | Kind::Click
                 | Kind::Other => {
                     unreachable!("the tests see the kinds of all rules")
                 }

@@ -278,7 +278,9 @@ impl<'w> RunIndex<'w> {
             | Kind::AuthFailure
             | Kind::DmarcAggregate
             | Kind::TlsReport
-            | Kind::Reputation => false,
+            | Kind::Reputation
+            | Kind::Open
+            | Kind::Click => false,
         };
         let link = mail.traces.subject.as_ref().and_then(|subject| self.link(subject));
         if let Some(event) = mail.feedback.events.first_mut()
@@ -607,6 +609,8 @@ fn acts(kind: Kind) -> bool {
         | Kind::DmarcAggregate
         | Kind::TlsReport
         | Kind::Reputation
+        | Kind::Open
+        | Kind::Click
         | Kind::Other => false,
     }
 }

@@ -21,6 +21,7 @@ impl Job<'_> {
         let egress = egress(self.campaign());
         let facts = sender_facts(self.campaign(), &signer, &egress, None);
         let mut records = records(&facts, cname_to.map(Domain::as_str));
+        records.extend(self.campaign().tracking.iter().map(|tracking| Record::tracking(tracking.host())));
         if let Some(name_servers) = name_servers {
             look_up(&mut records, &name_servers.resolver(self.campaign())?).await;
         }

@@ -34,6 +34,8 @@ pub(crate) struct FeedbackSummary {
     pub events: u64,
     /// Taken back.
     pub undone: u64,
+    /// Opens and clicks that are no person's doing, by label. They count in `events` only.
+    pub machines: BTreeMap<&'static str, u64>,
     /// By kind.
     pub kinds: BTreeMap<&'static str, u64>,
     /// Bounces and delays by class.
@@ -85,6 +87,10 @@ impl FeedbackSummary {
         let record = &logged.record;
         let kind = record.kind.as_str();
         self.events += 1;
+        if let Some(machine) = record.machine {
+            *self.machines.entry(machine.as_str()).or_default() += 1;
+            return;
+        }
         *self.kinds.entry(kind).or_default() += 1;
         *self.effects.entry(logged.effect.as_str()).or_default() += 1;
         let day = record.at.to_utc().format("%Y-%m-%d").to_string();

@@ -51,7 +51,9 @@ impl FinalState {
             | Kind::Complained
             | Kind::NotSpam
             | Kind::Unsubscribed
-            | Kind::AutoReplied => None,
+            | Kind::AutoReplied
+            | Kind::Opened
+            | Kind::Clicked => None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::error::{JobError, SelectionError};
 use super::secret::token_secret;
 use super::workspace::Workspace;
 use crate::compose::return_path;
-use crate::feedback::{Effect, Kind, Logged};
+use crate::feedback::{Effect, Kind, Logged, Machine};
 use crate::journal::{Attempt, Reader, Verdict};
 use crate::mail::{Address, Disposition, Timestamp};
 use crate::plan::{self, ScreenedRows};
@@ -236,6 +236,8 @@ fn step(logged: &Logged) -> Step {
         Kind::Complaint => "CH_COMPLAINED",
         Kind::Unsubscribe => "CH_UNSUBSCRIBED",
         Kind::Delivered => "CH_DELIVERED",
+        Kind::Open => "CH_OPENED",
+        Kind::Click => "CH_CLICKED",
         Kind::Delay
         | Kind::NotSpam
         | Kind::AuthFailure
@@ -253,7 +255,8 @@ fn step(logged: &Logged) -> Step {
         effect => effect.as_str(),
     };
     let undone = if logged.undone.is_some() { "undone" } else { "" };
-    let words = [record.kind.as_str(), class, status, effect, undone];
+    let machine = record.machine.map_or("", Machine::as_str);
+    let words = [record.kind.as_str(), machine, class, status, effect, undone];
     let mut text = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(", ");
     text.extend(record.text.iter().flat_map(|reason| [": ", reason]));
     Step { code, text, at: record.at }

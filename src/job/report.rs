@@ -51,7 +51,9 @@ impl Workspace {
         let slots = used.into_iter().map(|(start, used)| Slot { start, used }).collect();
         let came = self.came_back_of(run.dir(), 0)?;
         let of_kind = |kind: &Kind| {
-            let own = came.iter().filter(|logged| logged.record.kind == *kind && is_believed(logged));
+            let own = came.iter().filter(|logged| {
+                logged.record.kind == *kind && logged.record.machine.is_none() && is_believed(logged)
+            });
             (kind.as_str(), own.count() as u64)
         };
         let came_back = Kind::ALL.iter().map(of_kind).filter(|(_, events)| *events > 0).collect();

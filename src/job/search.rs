@@ -470,7 +470,9 @@ fn add(found: &mut Found, event: &Event) {
         | Kind::Complained
         | Kind::NotSpam
         | Kind::Unsubscribed
-        | Kind::AutoReplied => {}
+        | Kind::AutoReplied
+        | Kind::Opened
+        | Kind::Clicked => {}
     }
 }
 

@@ -12,6 +12,7 @@ use super::token_error::TokenRefused;
 use super::workspace::{Workspace, campaign_file};
 use crate::campaign::Campaign;
 use crate::compose::token::{self, Purpose, Token, TokenError};
+use crate::compose::tracked::Opener;
 use crate::mail::{Address, ListId};
 use crate::plan::Plan;
 use crate::suppression::Scope;
@@ -62,6 +63,11 @@ impl TokenSecrets {
         let mut secrets = vec![token_secret(workspace, None)?];
         secrets.extend(secrets_of(workspace, campaigns)?);
         Ok(Self(secrets.into()))
+    }
+
+    /// What reads the tokens of tracked links and images.
+    pub(crate) fn openers(&self) -> Vec<Opener> {
+        self.0.iter().map(|secret| Opener::new(secret)).collect()
     }
 
     /// What a token says.

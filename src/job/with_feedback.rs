@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::Serialize;
 
 use super::error::{ExportError, JobError};
 use super::feedback_places::InputPlaces;
+use super::visits::AT_ONCE;
 use super::workspace::Workspace;
-use crate::feedback::{Effect, Kind, Logged};
+use crate::feedback::{Effect, Kind, Logged, Machine, Record};
 use crate::mail::Timestamp;
 use crate::results::{Column, ResultFiles, TableWriter};
 use crate::run_dir::StoredRun;
@@ -34,6 +35,10 @@ pub(crate) struct WithFeedback {
     pub unsubscribed: u64,
     /// Rows whose recipients took a complaint back.
     pub taken_back: u64,
+    /// Rows whose recipients opened the message,
+    pub opened: u64,
+    /// and those that followed a link; machines do not count.
+    pub clicked: u64,
 }
 
 /// What came back for one row.
@@ -45,6 +50,11 @@ struct Later {
     unsubscribed: Option<Timestamp>,
     delivered: Option<Timestamp>,
     answered: Option<Timestamp>,
+    opened: Option<Timestamp>,
+    clicked: Option<Timestamp>,
+    clicks: u64,
+    /// Opens and clicks that are no person's doing.
+    machine: u64,
 }
 
 #[derive(Debug)]
@@ -89,6 +99,15 @@ impl Later {
             Kind::Unsubscribe => drop(self.unsubscribed.get_or_insert(record.at)),
             Kind::Delivered => drop(self.delivered.get_or_insert(record.at)),
             Kind::AutoReply => drop(self.answered.get_or_insert(record.at)),
+            Kind::Open | Kind::Click if record.machine.is_some() => {
+                self.machine += 1;
+                self.take_back_click(record);
+            }
+            Kind::Open => drop(self.opened.get_or_insert(record.at)),
+            Kind::Click => {
+                self.clicked.get_or_insert(record.at);
+                self.clicks += 1;
+            }
             Kind::Delay
             | Kind::NotSpam
             | Kind::AuthFailure
@@ -97,6 +116,18 @@ impl Later {
             | Kind::TlsReport
             | Kind::Reputation
             | Kind::Other => {}
+        }
+    }
+
+    /// Who follows many links within a second is known as a machine with the second of them: the
+    /// first was no person's click either.
+    fn take_back_click(&mut self, record: &Record) {
+        if record.machine == Some(Machine::ManyLinks)
+            && self.clicks == 1
+            && self.clicked.is_some_and(|first| record.at.since(first) <= AT_ONCE)
+        {
+            (self.clicked, self.clicks) = (None, 0);
+            self.machine += 1;
         }
     }
 
@@ -132,6 +163,8 @@ impl Workspace {
             complained: count(&|later| later.complained.is_some()),
             unsubscribed: count(&|later| later.unsubscribed.is_some()),
             taken_back: count(&|later| later.taken_back.is_some()),
+            opened: count(&|later| later.opened.is_some()),
+            clicked: count(&|later| later.clicked.is_some()),
         };
         let files = ResultFiles::open(&dir.results())?;
         let columns = files.schema()?;
@@ -154,6 +187,7 @@ fn schema(results: &Schema) -> SchemaRef {
         let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         Arc::new(Field::new(name, kind, true))
     };
+    let number = |name| Arc::new(Field::new(name, DataType::UInt64, true));
     let later = [
         text("outcome", false),
         time("bounced_later_at"),
@@ -166,6 +200,10 @@ fn schema(results: &Schema) -> SchemaRef {
         time("unsubscribed_at"),
         time("delivered_at"),
         time("answered_at"),
+        time("opened_at"),
+        time("clicked_at"),
+        number("clicks"),
+        number("machine_requests"),
     ];
     Arc::new(Schema::new(results.fields().iter().cloned().chain(later).collect::<Vec<_>>()))
 }
@@ -187,6 +225,10 @@ fn joined(
     let time = |of: &dyn Fn(&Later) -> Option<Timestamp>| -> ArrayRef {
         let times = found.iter().map(|later| Some(of((*later)?)?.0));
         Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    };
+    let number = |of: &dyn Fn(&Later) -> u64| -> ArrayRef {
+        let numbers = found.iter().map(|later| later.map(of).filter(|number| *number > 0));
+        Arc::new(numbers.collect::<UInt64Array>())
     };
     let bounces: Vec<Option<&Bounce>> = found.iter().map(|later| (*later)?.bounce.as_ref()).collect();
     let text = |of: &dyn Fn(&Bounce) -> Option<&str>| -> ArrayRef {
@@ -210,6 +252,10 @@ fn joined(
         time(&|later| later.unsubscribed),
         time(&|later| later.delivered),
         time(&|later| later.answered),
+        time(&|later| later.opened),
+        time(&|later| later.clicked),
+        number(&|later| later.clicks),
+        number(&|later| later.machine),
     ]);
     RecordBatch::try_new(Arc::clone(schema), columns).expect("the columns are made for this schema")
 }

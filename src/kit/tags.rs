@@ -1,6 +1,7 @@
 //! The tags of HTML and MJML, one after the other, without a tree. Reads them as browsers do, and
 //! never changes or judges a text.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::{memchr, memmem};
@@ -174,6 +175,50 @@ pub(crate) fn too_deep(text: &str, deepest: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Resolves the entities that templates write into attributes: `&amp;` `&lt;` `&gt;` `&quot;`
+/// `&apos;` and numbers. Leaves others as they are.
+pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('&') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let entity = after.split_once(';').and_then(|(entity, after)| Some((character(entity)?, after)));
+        match entity {
+            Some((character, after)) => {
+                out.push(character);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+fn character(entity: &str) -> Option<char> {
+    match entity {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = entity.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)
+        }
+    }
 }
 
 #[cfg(test)]

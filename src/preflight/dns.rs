@@ -9,10 +9,14 @@ use super::sender::{Egress, PublishedKey, Sender, dmarc, reverse_name, suggested
 use crate::campaign::IpFamily;
 use crate::route::{DnsError, MxRecord, Resolver};
 
+/// In place of the machine that runs `mailrun serve`.
+const SERVE: &str = "serve.example.net.";
+
 /// A record that the sender needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Record {
-    /// What it is for: `dkim`, `spf`, `dmarc`, `mta-sts`, `tls-rpt`, `mx`, `address`, `ptr`.
+    /// What it is for: `dkim`, `spf`, `dmarc`, `mta-sts`, `tls-rpt`, `mx`, `address`, `ptr`,
+    /// `tracking`.
     pub purpose: &'static str,
     /// Its name, without the last dot.
     pub name: String,
@@ -48,6 +52,11 @@ pub(crate) enum Published {
 impl Record {
     fn new(purpose: &'static str, name: String, kind: &'static str, value: String) -> Self {
         Self { purpose, name, kind, value, ip: None, published: None }
+    }
+
+    /// The host of tracked links, `url` of `[tracking]`: whose machine answers, the sender knows.
+    pub(crate) fn tracking(host: &str) -> Self {
+        Self::new("tracking", host.to_owned(), "CNAME", SERVE.to_owned())
     }
 
     /// The record as a line of a zone file.
@@ -105,6 +114,11 @@ pub(crate) async fn look_up(records: &mut [Record], resolver: &Resolver) {
 async fn published(record: &Record, resolver: &Resolver) -> Published {
     let found: Result<Vec<String>, DnsError> = match (record.kind, record.ip) {
         // A resolver follows a CNAME, so this is the record at its end.
+        // Whatever its address is, it leads somewhere.
+        _ if record.purpose == "tracking" => {
+            let found = resolver.addresses(&record.name, IpFamily::Any).await;
+            found.map(|addresses| addresses.iter().map(ToString::to_string).collect())
+        }
         ("TXT" | "CNAME", _) => resolver.txt(&record.name).await,
         ("MX", _) => {
             let shown = |mx: &MxRecord| format!("{} {}.", mx.preference, mx.host);
@@ -132,7 +146,7 @@ fn compare(record: &Record, values: Vec<String>) -> Published {
     }
     let wanted: Option<PublishedKey> = record.value.parse().ok();
     let fits = |value: &String| match (record.purpose, record.kind) {
-        ("mx", _) => true,
+        ("mx" | "tracking", _) => true,
         ("dkim", "CNAME") => value.parse::<PublishedKey>().is_ok(),
         ("dkim", _) => value
             .parse()

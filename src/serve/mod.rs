@@ -10,6 +10,7 @@
 //! | `proxy` | the address of a client |
 //! | `api` | what programs ask |
 //! | `recipients` | what recipients reach: unsubscribe links |
+//! | `tracking` | and tracked links and images |
 //! | `page` | pages for recipients |
 //! | `words` | their languages |
 //! | `submission` | mails that programs hand over |
@@ -23,6 +24,7 @@ mod recipients;
 mod server;
 mod settings;
 mod submission;
+mod tracking;
 mod words;
 
 use std::io;
@@ -42,7 +44,8 @@ use self::server::Listener;
 pub(crate) use self::settings::Settings;
 use self::settings::{Face, SettingsError, TlsFiles};
 use self::submission::Submission;
-use crate::job::{JobError, TokenSecrets, UnsubscribeRequests, Workspace};
+use self::tracking::Tracking;
+use crate::job::{JobError, LostVisits, TokenSecrets, UnsubscribeRequests, Visits, Workspace};
 use crate::kit::socket::{BindError, Place};
 use crate::spool::Spool;
 
@@ -100,6 +103,8 @@ struct RecipientsFace<'w> {
     bound: Bound,
     secrets: TokenSecrets,
     keeper: UnsubscribeRequests<'w>,
+    visits: Visits<'w>,
+    lost: LostVisits,
 }
 
 /// A face whose places are bound.
@@ -163,7 +168,10 @@ impl<'w> Serve<'w> {
             Some(face) => {
                 let secrets = TokenSecrets::open_all(workspace, &settings.campaigns)?;
                 let keeper = UnsubscribeRequests::new(workspace, secrets.clone(), "serve")?;
-                Some(RecipientsFace { bound: Bound::bind(workspace, face).await?, secrets, keeper })
+                let lost = LostVisits::default();
+                let visits = Visits::new(workspace, settings.people_after, lost.clone())?;
+                let bound = Bound::bind(workspace, face).await?;
+                Some(RecipientsFace { bound, secrets, keeper, visits, lost })
             }
             None => None,
         };
@@ -207,16 +215,19 @@ impl<'w> Serve<'w> {
     pub(crate) fn run(self, runtime: &Runtime, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
         let Self { workspace, recipients, api, submission } = self;
         std::thread::scope(|scope| {
-            let mut keeping = None;
+            let mut keeping = Vec::new();
             let recipients = match recipients {
-                Some(RecipientsFace { bound, secrets, keeper }) => {
+                Some(RecipientsFace { bound, secrets, keeper, visits, lost }) => {
                     let (to, requests) = mpsc::channel(WAITING);
-                    let thread = std::thread::Builder::new()
-                        .name("unsubscribe".to_owned())
-                        .spawn_scoped(scope, move || keeper.keep(requests))
-                        .map_err(ServeError::Thread)?;
-                    keeping = Some(thread);
-                    Some((bound, Recipients::new(secrets, to).router()))
+                    let (to_visits, made) = mpsc::channel(WAITING);
+                    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+                    let unsubscribing =
+                        thread("unsubscribe").spawn_scoped(scope, move || keeper.keep(requests));
+                    keeping.push(unsubscribing.map_err(ServeError::Thread)?);
+                    let visiting = thread("visits").spawn_scoped(scope, move || visits.keep(made));
+                    keeping.push(visiting.map_err(ServeError::Thread)?);
+                    let tracking = Tracking::new(&secrets, to_visits, lost);
+                    Some((bound, Recipients::new(secrets, to, tracking).router()))
                 }
                 None => None,
             };
@@ -252,7 +263,7 @@ impl<'w> Serve<'w> {
                 // Without a face, what else is done goes on until the end.
                 drop(stop.clone().wait_for(|stop| *stop).await);
             });
-            for thread in [keeping, spooling].into_iter().flatten() {
+            for thread in keeping.into_iter().chain(spooling) {
                 if let Err(panic) = thread.join() {
                     std::panic::resume_unwind(panic);
                 }

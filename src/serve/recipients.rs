@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::page::{self, Body};
 use super::server::BODY_BYTES;
+use super::tracking::{Tracking, Tracks};
 use super::words::Words;
 use crate::compose::token::{Purpose, Token};
 use crate::job::{TokenSecrets, UnsubscribeRequest, Unsubscribing};
@@ -30,13 +31,19 @@ const FIELD: (&str, &str) = ("List-Unsubscribe", "One-Click");
 pub(super) struct Recipients {
     secrets: TokenSecrets,
     to: mpsc::Sender<UnsubscribeRequest>,
+    tracking: Tracking,
     policy: Arc<HeaderValue>,
 }
 
 impl Recipients {
-    /// Reads tokens with `secrets`, and sends what is asked for to `to`.
-    pub(super) fn new(secrets: TokenSecrets, to: mpsc::Sender<UnsubscribeRequest>) -> Self {
-        Self { secrets, to, policy: Arc::new(page::policy()) }
+    /// Reads tokens with `secrets`, and sends what is asked for to `to`; tracked links are for
+    /// `tracking`.
+    pub(super) fn new(
+        secrets: TokenSecrets,
+        to: mpsc::Sender<UnsubscribeRequest>,
+        tracking: Tracking,
+    ) -> Self {
+        Self { secrets, to, tracking, policy: Arc::new(page::policy()) }
     }
 
     /// Answers every path.
@@ -88,6 +95,11 @@ impl Recipients {
 /// Answers a link.
 async fn link(State(recipients): State<Recipients>, request: Request) -> Response {
     let words = words_of(request.headers());
+    match recipients.tracking.answer(request.method(), request.uri(), request.headers()).await {
+        Tracks::Nothing => {}
+        Tracks::Over => return recipients.show(StatusCode::GONE, words, &Body::Unknown),
+        Tracks::Answer(answer) => return answer,
+    }
     let Some((text, token)) = recipients.token(request.uri()) else {
         return recipients.show(StatusCode::NOT_FOUND, words, &Body::Unknown);
     };

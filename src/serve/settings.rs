@@ -3,17 +3,21 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::accounts::{Account, AccountTable, accounts};
 use super::proxy::Proxy;
+use crate::campaign::Span;
 use crate::job::{JobError, Workspace};
 use crate::kit::socket::Place;
 use crate::webhook;
 
 /// The file in the state directory.
 const FILE: &str = "serve.toml";
+/// Nobody opens a message sooner after its acceptance, and programs that look at it do.
+const PEOPLE_AFTER: Duration = Duration::from_secs(5);
 
 /// The settings can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +104,7 @@ struct RecipientsTable {
     plain: bool,
     #[serde(default)]
     campaigns: Vec<PathBuf>,
+    people_after: Option<Span>,
 }
 
 /// `[api]`.
@@ -133,6 +138,8 @@ pub(crate) struct Settings {
     pub recipients: Option<Face>,
     /// Campaigns whose `[unsubscribe]` names a secret of its own: files or folders.
     pub campaigns: Vec<PathBuf>,
+    /// Opens and clicks that come sooner after the message's acceptance are no person's.
+    pub people_after: Duration,
     /// What programs ask.
     pub api: Option<ApiSettings>,
     /// What programs hand over.
@@ -216,8 +223,10 @@ impl Settings {
         let accounts = accounts(account).map_err(|problem| wrong(None, problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         webhook::checked(webhook, folder).map_err(|problem| wrong(None, problem))?;
+        let people_after = recipients.as_ref().and_then(|table| table.people_after);
+        let people_after = people_after.map_or(PEOPLE_AFTER, |span| span.0);
         let (recipients, campaigns) = match recipients {
-            Some(RecipientsTable { listen, certificate, key, plain, campaigns }) => {
+            Some(RecipientsTable { listen, certificate, key, plain, campaigns, people_after: _ }) => {
                 let files = (certificate, key);
                 let campaigns = campaigns.into_iter().map(|campaign| folder.join(campaign)).collect();
                 (Some(face("recipients", listen, files, plain, path)?), campaigns)
@@ -240,7 +249,7 @@ impl Settings {
             Some(table) => Some(submission_settings(table, accounts, path)?),
             None => None,
         };
-        Ok(Self { recipients, campaigns, api, submission })
+        Ok(Self { recipients, campaigns, people_after, api, submission })
     }
 }
 

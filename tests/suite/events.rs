@@ -71,7 +71,7 @@ fn the_events_of_a_run_are_the_same_from_every_cursor() {
     let notification = bounced["notification"].as_str().unwrap();
     dir.run(&["status", "--notification", notification]).ended(0);
 
-    dir.run(&["events", "one", "--kind", "opened"]).ended(2).says("unknown kind `opened`");
+    dir.run(&["events", "one", "--kind", "noticed"]).ended(2).says("unknown kind `noticed`");
     dir.run(&["events", "one", "--after", "one"]).ended(2).says("is no cursor");
     let beyond = format!("one/0.{}.0.0", u64::MAX);
     dir.run(&["events", "one", "--after", &beyond]).ended(2).says("is no cursor");

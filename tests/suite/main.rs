@@ -60,6 +60,7 @@ mod submission;
 mod suppression_scope;
 mod synth;
 mod terminal;
+mod tracking;
 mod unsubscribe;
 mod webhooks;
 mod words;

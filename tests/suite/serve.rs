@@ -80,8 +80,10 @@ impl Serve {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         // Who is refused early may have closed already.
         drop(stream.write_all(bytes));
-        let mut text = String::new();
-        drop(stream.read_to_string(&mut text));
+        let mut bytes = Vec::new();
+        drop(stream.read_to_end(&mut bytes));
+        // An image is no text.
+        let text = String::from_utf8_lossy(&bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Answer { status, head: head.to_lowercase(), body: body.to_owned() }
@@ -150,6 +152,41 @@ fn a_get_changes_nothing_and_a_post_unsubscribes() {
     assert_eq!(serve.post(&link, FORM, ONE_CLICK).status, 200);
     assert_eq!(suppressed(&dir), bob);
     assert_eq!(serve.end().lines().filter(|line| line.contains("warning")).count(), 0);
+}
+
+#[test]
+fn whatever_scanners_ask_for_they_unsubscribe_nobody() {
+    let dir = https();
+    let token = token(&dir, "1");
+    let serve = Serve::start(&dir);
+    for method in ["GET", "HEAD"] {
+        let head = format!("content-type: {FORM}\r\nx-http-method-override: POST\r\n");
+        assert_eq!(serve.ask(method, &format!("/u/{token}"), &head, ONE_CLICK).status, 200);
+    }
+    let asked: String = (0..10_000)
+        .map(|number| match number % 5 {
+            0 => format!("GET /u/{token} HTTP/1.1\r\nhost: x\r\n\r\n"),
+            1 => format!("GET /u/{token}?{ONE_CLICK} HTTP/1.1\r\nhost: x\r\nsec-purpose: prefetch\r\n\r\n"),
+            2 => format!("GET /u/{token} HTTP/1.1\r\nhost: x\r\ncookie: a=b\r\n\r\n"),
+            3 => format!("GET /u/{token} HTTP/1.1\r\nhost: x\r\ncontent-type: {FORM}\r\n\r\n"),
+            _ => format!("HEAD /u/{token} HTTP/1.1\r\nhost: x\r\n\r\n"),
+        })
+        .collect();
+    let mut stream = TcpStream::connect(&serve.address).unwrap();
+    let mut reading = stream.try_clone().unwrap();
+    // Read while it is written: neither side has room for all of it.
+    let reader = std::thread::spawn(move || {
+        let mut said = String::new();
+        reading.read_to_string(&mut said).unwrap();
+        said
+    });
+    stream.write_all(asked.as_bytes()).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let said = reader.join().unwrap();
+    assert_eq!(said.matches("HTTP/1.1 200 ").count(), 10_001);
+    assert!(!said.contains("set-cookie") && !said.contains("location:"));
+    assert_eq!(suppressed(&dir), []);
+    serve.end();
 }
 
 #[test]

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
+use crate::kit::tags::unescaped;
+
 /// What a tag is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found<'a> {
@@ -152,51 +154,7 @@ impl<'a> Iterator for Attributes<'a> {
                 &self.html[start..self.at]
             }
         };
-        Some((name, resolve(value.trim())))
-    }
-}
-
-/// Resolves the entities that templates write into attributes: `&amp;` `&lt;` `&gt;` `&quot;`
-/// `&apos;` and numbers. Leaves others as they are.
-fn resolve(text: &str) -> Cow<'_, str> {
-    if !text.contains('&') {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        out.push_str(before);
-        let entity = after.split_once(';').and_then(|(entity, after)| Some((character(entity)?, after)));
-        match entity {
-            Some((character, after)) => {
-                out.push(character);
-                rest = after;
-            }
-            None => {
-                out.push('&');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
-}
-
-fn character(entity: &str) -> Option<char> {
-    match entity {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = entity.strip_prefix('#')?;
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                None => number.parse().ok()?,
-            };
-            char::from_u32(code)
-        }
+        Some((name, unescaped(value.trim())))
     }
 }
 

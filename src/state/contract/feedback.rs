@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::Fresh;
-use crate::feedback::{Action, Effect, FeedbackLog, Import, Kind, Policy, Record, Undo, Undone};
+use crate::feedback::{Action, Effect, FeedbackLog, Import, Kind, Machine, Policy, Record, Undo, Undone};
 use crate::mail::{Class, Timestamp};
 use crate::state::State;
 use crate::suppression::testing::{DAY, NOW, address, entry, list_entry, list_scope};
@@ -60,6 +60,7 @@ pub(super) fn record(mail: &str, email: &str, action: Action) -> Record {
         event: 0,
         message_id: Some(format!("{mail}@x.example")),
         at: NOW,
+        machine: matches!(action, Action::Nothing(_)).then_some(Machine::Scanner),
         kind,
         class: Some(Class::BadMailbox),
         status: Some("5.1.1".into()),

@@ -68,7 +68,7 @@ const TABLES: Versioned = Versioned {
     format: FORMAT,
     schema: SCHEMA,
     first: "INSERT OR IGNORE INTO domain_report_meta VALUES (1, ?1)",
-    complete: None,
+    complete: &[],
 };
 
 /// The reports in one state database. Their users share one connection.

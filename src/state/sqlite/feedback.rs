@@ -14,13 +14,13 @@ use super::file;
 use super::suppressions::{self, Upsert};
 use super::tables::Versioned;
 use crate::feedback::log::{self, FeedbackLog, Import, Logged, Record, Tables, Undo, Undone};
-use crate::feedback::{Action, By, Effect, Kind, Policy};
+use crate::feedback::{Action, By, Effect, Kind, Machine, Policy};
 use crate::kit::store::{Store, StoreError};
 use crate::mail::{Address, ListId, Timestamp};
 use crate::suppression::{Added, AddressKey, Entry, EntryId, NewEntry, Reason, Scope};
 
 /// The format of the tables below.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Times are microseconds since 1970. `key` is the address as the suppression list compares it.
 /// `before` is the entry of the list that a record changed: empty where there was none. `list_id`
@@ -62,6 +62,7 @@ const SCHEMA: &str = "
         undone_by  INTEGER,
         before     TEXT,
         list_id    TEXT,
+        machine    TEXT,
         UNIQUE (mail, event)
     );
     CREATE INDEX IF NOT EXISTS feedback_key ON feedback (key);
@@ -70,8 +71,11 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS feedback_import_of ON feedback (import);
 ";
 
-/// What format 1 lacks: all entries that its records made are for all mail.
-const COMPLETE: &str = "ALTER TABLE feedback ADD COLUMN list_id TEXT";
+/// What earlier formats lack. All entries that records of format 1 made are for all mail.
+const COMPLETE: &[(i64, &str)] = &[
+    (2, "ALTER TABLE feedback ADD COLUMN list_id TEXT"),
+    (3, "ALTER TABLE feedback ADD COLUMN machine TEXT"),
+];
 
 /// The tables above, opened by whoever needs them.
 pub(super) const TABLES: Versioned = Versioned {
@@ -81,7 +85,7 @@ pub(super) const TABLES: Versioned = Versioned {
     format: FORMAT,
     schema: SCHEMA,
     first: "INSERT OR IGNORE INTO feedback_meta VALUES (1, ?1)",
-    complete: Some(COMPLETE),
+    complete: COMPLETE,
 };
 
 /// Records that concern an address or may name it.
@@ -90,7 +94,7 @@ const MAY_NAME: &str =
 
 /// What [`logged`] takes.
 const COLUMNS: &str = "id, import, read_at, mail, event, message_id, at, kind, class, status, hard, named, text, \
-                       address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before, list_id";
+                       address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before, list_id, machine";
 
 /// The log in one state database. Its users share one connection.
 #[derive(Debug)]
@@ -248,9 +252,9 @@ impl Tables for Open<'_, '_> {
         self.change(
             "INSERT INTO feedback (import, read_at, mail, event, message_id, at, kind, class, status, hard, named,
                  text, key, address, campaign, run, row, found_by, trusted, action, effect,
-                 list_id)
+                 list_id, machine)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-                 ?22)",
+                 ?22, ?23)",
             params![
                 import.cast_signed(),
                 now.0,
@@ -274,6 +278,7 @@ impl Tables for Open<'_, '_> {
                 record.action.as_str(),
                 Effect::None.as_str(),
                 record.scope.list().map(ListId::as_str),
+                record.machine.map(Machine::as_str),
             ],
         )?;
         Ok(self.last_id())
@@ -349,6 +354,7 @@ fn logged(row: &Row<'_>) -> rusqlite::Result<Logged> {
             message_id: word(5)?,
             at: Timestamp(row.get(6)?),
             kind: Kind::ALL.into_iter().find(|own| own.as_str() == kind).unwrap_or(Kind::Other),
+            machine: word(25)?.and_then(|word| Machine::of_word(&word)),
             class: word(8)?.and_then(|class| class.parse().ok()),
             status: word(9)?,
             hard: row.get(10)?,

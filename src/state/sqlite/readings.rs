@@ -46,7 +46,7 @@ const TABLES: Versioned = Versioned {
     format: FORMAT,
     schema: SCHEMA,
     first: "INSERT OR IGNORE INTO reading_meta VALUES (1, ?1)",
-    complete: None,
+    complete: &[],
 };
 
 /// The readings in one state database. Their users share one connection.

@@ -48,7 +48,7 @@ const SCHEMA: &str = "
 
 /// What format 1 lacks: all its entries are for all mail. No row is written again, and programs
 /// that know format 1 only refuse the list from now on.
-const COMPLETE: &str = "ALTER TABLE suppression ADD COLUMN list_id TEXT";
+const COMPLETE: &[(i64, &str)] = &[(2, "ALTER TABLE suppression ADD COLUMN list_id TEXT")];
 
 /// The tables above, opened by whoever needs them.
 pub(super) const TABLES: Versioned = Versioned {
@@ -58,7 +58,7 @@ pub(super) const TABLES: Versioned = Versioned {
     format: FORMAT,
     schema: SCHEMA,
     first: "INSERT OR IGNORE INTO suppression_meta VALUES (1, ?1, 0)",
-    complete: Some(COMPLETE),
+    complete: COMPLETE,
 };
 
 /// Rows written in one transaction. The capacity ledger of a running send waits for it: a few tens

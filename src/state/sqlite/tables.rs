@@ -20,8 +20,8 @@ pub(super) struct Versioned {
     pub schema: &'static str,
     /// Creates the row of `meta` with the format `?1`, where it is missing.
     pub first: &'static str,
-    /// Adds to the tables of an earlier format what they lack.
-    pub complete: Option<&'static str>,
+    /// What each later format adds to the tables: its number, and the statements.
+    pub complete: &'static [(i64, &'static str)],
 }
 
 impl Versioned {
@@ -49,10 +49,10 @@ impl Versioned {
         let earlier = self.version(&transaction)?;
         transaction.execute_batch(self.schema)?;
         transaction.execute(self.first, [self.format])?;
-        if let Some(complete) = self.complete
-            && earlier.is_some_and(|earlier| earlier < self.format)
-        {
-            transaction.execute_batch(complete)?;
+        if let Some(earlier) = earlier.filter(|earlier| *earlier < self.format) {
+            for (_, complete) in self.complete.iter().filter(|(format, _)| *format > earlier) {
+                transaction.execute_batch(complete)?;
+            }
             transaction.execute(&format!("UPDATE {} SET version = ?1", self.meta), [self.format])?;
         }
         transaction.commit()

@@ -88,7 +88,7 @@ fn the_entries_of_an_earlier_format_are_for_all_mail() {
 fn what_feedback_of_an_earlier_format_did_can_be_undone() {
     let (_folder, path) = earlier();
     let log = feedback(&path);
-    assert_eq!(formats(&path), (2, 2));
+    assert_eq!(formats(&path), (2, 3));
     let logged = log.page(0, 10).unwrap();
     assert_eq!(logged.len(), 3);
     assert!(logged.iter().all(|one| one.effect == Effect::Suppressed && one.record.scope == Scope::All));
@@ -113,6 +113,23 @@ fn what_feedback_of_an_earlier_format_did_can_be_undone() {
 }
 
 #[test]
+fn the_log_of_each_earlier_format_gets_what_it_lacks() {
+    let (_folder, path) = earlier();
+    let complete = "ALTER TABLE feedback ADD COLUMN list_id TEXT; UPDATE feedback_meta SET version = 2";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(complete).unwrap();
+    let log = feedback(&path);
+    let logged = log.page(0, 10).unwrap();
+    assert_eq!(logged.len(), 3);
+    let machine = Some(crate::feedback::Machine::Head);
+    let mut import = crate::feedback::Import { id: None, source: "test".into() };
+    let action = crate::feedback::Action::Nothing(Effect::None);
+    let record = crate::feedback::Record { mail: "new".into(), machine, action, ..logged[1].record.clone() };
+    log.append(&mut import, &[record], &Policy::default(), READ).unwrap();
+    assert_eq!(log.page(0, 10).unwrap()[3].record.machine, machine);
+    assert_eq!(formats(&path).1, 3);
+}
+
+#[test]
 fn many_that_open_an_earlier_format_at_once_all_get_the_same() {
     let (_folder, path) = earlier();
     std::thread::scope(|scope| {
@@ -127,5 +144,5 @@ fn many_that_open_an_earlier_format_at_once_all_get_the_same() {
         }
     });
     assert_eq!(entries(&*list(&path)).len(), 13);
-    assert_eq!(formats(&path), (2, 2));
+    assert_eq!(formats(&path), (2, 3));
 }
