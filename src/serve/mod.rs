@@ -8,7 +8,12 @@
 //! | `certificates` | TLS files, which may change |
 //! | `accounts` | who may ask the API |
 //! | `proxy` | the address of a client |
+//! | `gate` | who asks |
+//! | `problem` | why something is not answered |
+//! | `query` | what comes behind `?` |
+//! | `reader` | runs that an account sees |
 //! | `api` | what programs ask |
+//! | `live` | what people look at |
 //! | `recipients` | what recipients reach: unsubscribe links |
 //! | `page` | pages for recipients |
 //! | `words` | their languages |
@@ -17,8 +22,13 @@
 mod accounts;
 mod api;
 mod certificates;
+mod gate;
+mod live;
 mod page;
+mod problem;
 mod proxy;
+mod query;
+mod reader;
 mod recipients;
 mod server;
 mod settings;
@@ -35,12 +45,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::accounts::{BadPassword, Hash};
-use self::api::{Gate, NoRandom, random_key};
 use self::certificates::{CertificateError, Certificates};
+use self::gate::{Gate, NoRandom, random_key};
 use self::recipients::Recipients;
 use self::server::Listener;
 pub(crate) use self::settings::Settings;
-use self::settings::{Face, SettingsError, TlsFiles};
+use self::settings::{AccountsFace, Face, SettingsError, TlsFiles};
 use self::submission::Submission;
 use crate::job::{JobError, TokenSecrets, UnsubscribeRequests, Workspace};
 use crate::kit::socket::{BindError, Place};
@@ -89,10 +99,18 @@ impl From<JobError> for ServeError {
 
 /// All faces, listening.
 pub(crate) struct Serve<'w> {
-    workspace: &'w Workspace,
+    workspace: &'w Arc<Workspace>,
     recipients: Option<RecipientsFace<'w>>,
     api: Option<(Bound, Router)>,
     submission: Option<(Submission<'w>, Option<Arc<Certificates>>)>,
+    page: Option<PageFace>,
+}
+
+/// What people look at.
+struct PageFace {
+    bound: Bound,
+    settings: AccountsFace,
+    key: [u8; 32],
 }
 
 /// What recipients reach.
@@ -169,7 +187,7 @@ impl<'w> Serve<'w> {
         };
         let api = match &settings.api {
             Some(api) => {
-                let router = api::router(Arc::clone(workspace), api)?;
+                let router = api::router(Arc::clone(workspace), api, random_key()?);
                 Some((Bound::bind(workspace, &api.face).await?, router))
             }
             None => None,
@@ -185,14 +203,22 @@ impl<'w> Serve<'w> {
             }
             None => None,
         };
-        Ok(Self { workspace, recipients, api, submission })
+        let page = match &settings.page {
+            Some(page) => {
+                let bound = Bound::bind(workspace, &page.face).await?;
+                Some(PageFace { bound, settings: page.clone(), key: random_key()? })
+            }
+            None => None,
+        };
+        Ok(Self { workspace, recipients, api, submission, page })
     }
 
     /// What is answered where, and by which protocol.
     pub(crate) fn places(&self) -> Vec<(&'static str, Vec<Place>, &'static str)> {
         let recipients = self.recipients.iter().map(|face| ("recipients are", &face.bound));
         let api = self.api.iter().map(|(bound, _)| ("the API is", bound));
-        let faces = recipients.chain(api).map(|(who, bound)| {
+        let page = self.page.iter().map(|face| ("the page is", &face.bound));
+        let faces = recipients.chain(api).chain(page).map(|(who, bound)| {
             let (places, has_tls) = bound.places();
             (who, places, if has_tls { "https" } else { "http" })
         });
@@ -205,7 +231,7 @@ impl<'w> Serve<'w> {
 
     /// Answers until `stop` holds true, then ends what was begun.
     pub(crate) fn run(self, runtime: &Runtime, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
-        let Self { workspace, recipients, api, submission } = self;
+        let Self { workspace, recipients, api, submission, page } = self;
         std::thread::scope(|scope| {
             let mut keeping = None;
             let recipients = match recipients {
@@ -239,6 +265,9 @@ impl<'w> Serve<'w> {
                     submission.await;
                 }
             };
+            let page = page.map(|PageFace { bound, settings, key }| {
+                (bound, live::router(Arc::clone(workspace), &settings, key, stop.clone()))
+            });
             runtime.block_on(async {
                 let answer = |face: Option<(Bound, Router)>| {
                     let stop = stop.clone();
@@ -248,7 +277,7 @@ impl<'w> Serve<'w> {
                         }
                     }
                 };
-                tokio::join!(answer(recipients), answer(api), submission);
+                tokio::join!(answer(recipients), answer(api), answer(page), submission);
                 // Without a face, what else is done goes on until the end.
                 drop(stop.clone().wait_for(|stop| *stop).await);
             });
