@@ -20,7 +20,7 @@ use crate::feedback::reputation::{Reading, Subject};
 use crate::feedback::{Action, Effect, FeedbackLog, Kind, Logged};
 use crate::kit::file::{self, PRIVATE};
 use crate::kit::store::StoreError;
-use crate::mail::{Class, Disposition, Timestamp};
+use crate::mail::{Class, Disposition, Domain, Timestamp};
 use crate::preflight::reputation::{Counts, Group, WINDOWS, provider};
 use crate::results::{Column, ResultFiles};
 use crate::run_dir::{Manifest, RunDir};
@@ -144,9 +144,21 @@ impl Job<'_> {
     /// How receivers took the mail of the last days: all of the campaign's From domain, then the
     /// addresses and relays that it leaves by, whoever it is from, then the largest providers.
     pub(super) fn reputation(&self) -> Result<Vec<Group>, JobError> {
-        let now = self.workspace.clock().wall();
-        let from = self.campaign().sender.from.address.domain().as_str().to_owned();
-        let tallies = self.workspace.tallies()?;
+        self.workspace.reputation_of(self.campaign().sender.from.address.domain())
+    }
+
+    /// What providers said in the last days of the From domain, see [`Workspace::readings_of`].
+    pub(super) fn readings(&self, groups: &[Group]) -> Result<Vec<Reading>, JobError> {
+        self.workspace.readings_of(self.campaign().sender.from.address.domain(), groups)
+    }
+}
+
+impl Workspace {
+    /// How receivers took the mail of the last days: all of the domain's, then the addresses and
+    /// relays that it leaves by, whoever it is from, then the largest providers.
+    pub(super) fn reputation_of(&self, from: &Domain) -> Result<Vec<Group>, JobError> {
+        let (now, from) = (self.clock().wall(), from.as_str().to_owned());
+        let tallies = self.tallies()?;
         if tallies.iter().all(|tally| tally.from != from) {
             return Ok(Vec::new());
         }
@@ -165,7 +177,7 @@ impl Job<'_> {
             }
             runs.insert(&tally.run, tally);
         }
-        self.workspace.each_since(now - LONGEST, &mut |one| {
+        self.each_since(now - LONGEST, &mut |one| {
             let record = &one.record;
             let tally = record.run.as_deref().and_then(|run| runs.get(run));
             let (Some(tally), Some(address)) = (tally, &record.address) else { return };
@@ -185,20 +197,18 @@ impl Job<'_> {
         })?;
         Ok(groups.of(&from))
     }
-}
 
-impl Job<'_> {
-    /// What providers said in the last days of the From domain and those above it, and of the
+    /// What providers said in the last days of a From domain and those above it, and of the
     /// addresses among `groups`; of all addresses where a relay sends from its own.
-    pub(super) fn readings(&self, groups: &[Group]) -> Result<Vec<Reading>, JobError> {
+    pub(super) fn readings_of(&self, from: &Domain, groups: &[Group]) -> Result<Vec<Reading>, JobError> {
         // To look is no reason to create a state.
-        if !self.workspace.state_file()?.exists() {
+        if !self.state_file()?.exists() {
             return Ok(Vec::new());
         }
-        let first = self.workspace.clock().wall().to_utc().date_naive() - Days::new(READING_DAYS);
-        let from = self.campaign().sender.from.address.domain().as_str();
+        let first = self.clock().wall().to_utc().date_naive() - Days::new(READING_DAYS);
+        let from = from.as_str();
         let own: Vec<IpAddr> = groups.iter().filter_map(|group| group.name.parse().ok()).collect();
-        let mut readings = self.workspace.state()?.readings()?.since(first)?;
+        let mut readings = self.state()?.readings()?.since(first)?;
         readings.retain(|reading| match &reading.subject {
             Subject::Ip(ip) => own.is_empty() || own.contains(ip),
             Subject::Domain(domain) => {

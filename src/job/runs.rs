@@ -87,6 +87,16 @@ impl Workspace {
         Ok(found)
     }
 
+    /// The runs in the folders that are known, in no order. Nothing of them is read.
+    pub(crate) fn stored_runs(&self) -> Result<Vec<StoredRun>, JobError> {
+        let mut found = Vec::new();
+        for folder in self.known_runs()? {
+            let store = state::runs(&folder);
+            found.extend(store.list()?.into_iter().map(|dir| StoredRun::new(Arc::clone(&store), dir)));
+        }
+        Ok(found)
+    }
+
     /// One run, with what is known of it.
     pub(crate) fn listed(&self, run: &StoredRun) -> Result<ListedRun, JobError> {
         let beside = self.runs_in(run.store())?;

@@ -12,7 +12,7 @@ const ABOVE: f64 = 18.0;
 const BELOW: f64 = 20.0;
 
 /// A bar of `part` of `whole`.
-pub(super) fn bar(part: u64, whole: u64) -> Markup {
+pub(crate) fn bar(part: u64, whole: u64) -> Markup {
     let width = if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 };
     html! {
         svg viewBox="0 0 100 4" preserveAspectRatio="none" height="10" aria-hidden="true" {
@@ -23,7 +23,7 @@ pub(super) fn bar(part: u64, whole: u64) -> Markup {
 }
 
 /// A column of a chart.
-pub(super) struct Column {
+pub(crate) struct Column {
     /// What it stands for.
     pub label: String,
     /// Its height.
@@ -31,7 +31,7 @@ pub(super) struct Column {
 }
 
 /// Columns, and the limit that none should exceed.
-pub(super) fn columns(title: &str, columns: &[Column], limit: u64, limit_label: &str) -> Markup {
+pub(crate) fn columns(title: &str, columns: &[Column], limit: u64, limit_label: &str) -> Markup {
     let most = columns.iter().map(|column| column.value).max().unwrap_or(0);
     // A limit far above all columns would make them invisible.
     let shows_limit = limit <= most.saturating_mul(4);

@@ -11,7 +11,8 @@ mod page;
 mod run;
 mod table;
 
+pub(crate) use chart::{Column, bar, columns};
 pub(crate) use domain::domain;
-pub(crate) use page::Page;
-pub(crate) use run::{FIGURES, RunFacts, Slot, figures, run};
+pub(crate) use page::{Page, STYLE};
+pub(crate) use run::{FIGURES, RunFacts, Slot, figures, parts, run, tone};
 pub(crate) use table::{Cell, Failed, Format, Head, Holds, Table};

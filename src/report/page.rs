@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Light and dark, on wide and narrow screens, and on paper.
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// A page that is written piece by piece.
 pub(crate) struct Page<W> {

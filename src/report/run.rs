@@ -45,10 +45,18 @@ pub(crate) struct Slot {
 
 /// The page's content.
 pub(crate) fn run(facts: &RunFacts<'_>) -> Markup {
-    let RunFacts { name, state, summary, at, .. } = facts;
+    let RunFacts { name, state, at, .. } = facts;
     html! {
         h1 { (name) }
         p class="faint" { (state) "; report of " (at.to_string()) }
+        (parts(facts))
+    }
+}
+
+/// The content without the page's heading.
+pub(crate) fn parts(facts: &RunFacts<'_>) -> Markup {
+    let summary = facts.summary;
+    html! {
         h2 { "Outcome of " (counted(summary.rows, "row", "rows")) }
         (outcome(summary))
         @if !summary.causes.is_empty() { (causes(summary)) }
@@ -96,7 +104,8 @@ fn shared(what: &str, part: u64, whole: u64, tone: &str) -> Markup {
     }
 }
 
-fn tone(disposition: Disposition) -> &'static str {
+/// The class that colours what ended so.
+pub(crate) fn tone(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Accepted => "good",
         Disposition::Bounced | Disposition::RenderFailed | Disposition::Infected | Disposition::Invalid => {

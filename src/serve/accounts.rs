@@ -1,4 +1,4 @@
-//! `[[account]]` of `serve.toml`: who may ask the API, and about which runs.
+//! `[[account]]` of `serve.toml`: who may use the API and the page, and see which runs.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -40,6 +40,8 @@ pub(super) struct AccountTable {
     senders: Vec<String>,
     #[serde(default)]
     allow: Vec<Network>,
+    #[serde(default)]
+    suppress: bool,
     submit: Option<Submit>,
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct Account {
     senders: Vec<String>,
     /// It may hand over mails.
     pub(super) submit: Option<Submit>,
+    /// Whether it sees the suppression list, which all campaigns share, and changes it.
+    pub suppress: bool,
 }
 
 /// The hash of a password, as a PHC string.
@@ -168,7 +172,12 @@ impl Account {
 
     /// Whether it sees a run.
     pub(super) fn sees(&self, manifest: &Manifest) -> bool {
-        self.sees_campaign(&manifest.campaign_id) || self.sends_from(&manifest.campaign.sender.from.address)
+        self.sees_mail(&manifest.campaign_id, &manifest.campaign.sender.from.address)
+    }
+
+    /// Whether it sees what a campaign sends with this `From`.
+    pub(super) fn sees_mail(&self, campaign: &str, from: &Address) -> bool {
+        self.sees_campaign(campaign) || self.sends_from(from)
     }
 
     /// Whether an address is one of its own, or of a domain of its own.
@@ -192,7 +201,7 @@ pub(super) fn accounts(tables: Vec<AccountTable>) -> Result<Vec<Account>, String
 }
 
 fn account(table: AccountTable) -> Result<Account, String> {
-    let AccountTable { name, password_hash, campaigns, senders, allow, submit } = table;
+    let AccountTable { name, password_hash, campaigns, senders, allow, submit, suppress } = table;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > NAME_BYTES || name.starts_with('.') || !name.chars().all(fits) {
         return Err(format!(
@@ -205,6 +214,10 @@ fn account(table: AccountTable) -> Result<Account, String> {
     }
     if password_hash.is_none() && allow.is_empty() {
         return Err(of("it has neither `password-hash` nor `allow`: anybody could use it"));
+    }
+    // A page of somebody else could make a browser there send forms in its name.
+    if password_hash.is_none() && suppress {
+        return Err(of("with `suppress` it needs a `password-hash`"));
     }
     if campaigns.is_empty() && senders.is_empty() {
         return Err(of("it has neither `campaigns` nor `senders`: it would see no run"));
@@ -221,5 +234,5 @@ fn account(table: AccountTable) -> Result<Account, String> {
         Ok(domain.as_str().to_owned())
     });
     let senders = senders.collect::<Result<Vec<_>, String>>()?;
-    Ok(Account { name, password: password_hash, allow, campaigns, senders, submit })
+    Ok(Account { name, password: password_hash, allow, campaigns, senders, submit, suppress })
 }

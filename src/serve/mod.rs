@@ -8,7 +8,12 @@
 //! | `certificates` | TLS files, which may change |
 //! | `accounts` | who may ask the API |
 //! | `proxy` | the address of a client |
+//! | `gate` | who asks |
+//! | `problem` | why something is not answered |
+//! | `query` | what comes behind `?` |
+//! | `reader` | runs that an account sees |
 //! | `api` | what programs ask |
+//! | `live` | what people look at |
 //! | `recipients` | what recipients reach: unsubscribe links |
 //! | `tracking` | and tracked links and images |
 //! | `page` | pages for recipients |
@@ -18,8 +23,13 @@
 mod accounts;
 mod api;
 mod certificates;
+mod gate;
+mod live;
 mod page;
+mod problem;
 mod proxy;
+mod query;
+mod reader;
 mod recipients;
 mod server;
 mod settings;
@@ -37,12 +47,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::accounts::{BadPassword, Hash};
-use self::api::{Gate, NoRandom, random_key};
 use self::certificates::{CertificateError, Certificates};
+use self::gate::{Gate, NoRandom, random_key};
 use self::recipients::Recipients;
 use self::server::Listener;
 pub(crate) use self::settings::Settings;
-use self::settings::{Face, SettingsError, TlsFiles};
+use self::settings::{AccountsFace, Face, SettingsError, TlsFiles};
 use self::submission::Submission;
 use self::tracking::Tracking;
 use crate::job::{JobError, LostVisits, TokenSecrets, UnsubscribeRequests, Visits, Workspace};
@@ -92,10 +102,18 @@ impl From<JobError> for ServeError {
 
 /// All faces, listening.
 pub(crate) struct Serve<'w> {
-    workspace: &'w Workspace,
+    workspace: &'w Arc<Workspace>,
     recipients: Option<RecipientsFace<'w>>,
     api: Option<(Bound, Router)>,
     submission: Option<(Submission<'w>, Option<Arc<Certificates>>)>,
+    page: Option<PageFace>,
+}
+
+/// What people look at.
+struct PageFace {
+    bound: Bound,
+    settings: AccountsFace,
+    key: [u8; 32],
 }
 
 /// What recipients reach.
@@ -177,7 +195,7 @@ impl<'w> Serve<'w> {
         };
         let api = match &settings.api {
             Some(api) => {
-                let router = api::router(Arc::clone(workspace), api)?;
+                let router = api::router(Arc::clone(workspace), api, random_key()?);
                 Some((Bound::bind(workspace, &api.face).await?, router))
             }
             None => None,
@@ -193,14 +211,22 @@ impl<'w> Serve<'w> {
             }
             None => None,
         };
-        Ok(Self { workspace, recipients, api, submission })
+        let page = match &settings.page {
+            Some(page) => {
+                let bound = Bound::bind(workspace, &page.face).await?;
+                Some(PageFace { bound, settings: page.clone(), key: random_key()? })
+            }
+            None => None,
+        };
+        Ok(Self { workspace, recipients, api, submission, page })
     }
 
     /// What is answered where, and by which protocol.
     pub(crate) fn places(&self) -> Vec<(&'static str, Vec<Place>, &'static str)> {
         let recipients = self.recipients.iter().map(|face| ("recipients are", &face.bound));
         let api = self.api.iter().map(|(bound, _)| ("the API is", bound));
-        let faces = recipients.chain(api).map(|(who, bound)| {
+        let page = self.page.iter().map(|face| ("the page is", &face.bound));
+        let faces = recipients.chain(api).chain(page).map(|(who, bound)| {
             let (places, has_tls) = bound.places();
             (who, places, if has_tls { "https" } else { "http" })
         });
@@ -213,7 +239,7 @@ impl<'w> Serve<'w> {
 
     /// Answers until `stop` holds true, then ends what was begun.
     pub(crate) fn run(self, runtime: &Runtime, stop: watch::Receiver<bool>) -> Result<(), ServeError> {
-        let Self { workspace, recipients, api, submission } = self;
+        let Self { workspace, recipients, api, submission, page } = self;
         std::thread::scope(|scope| {
             let mut keeping = Vec::new();
             let recipients = match recipients {
@@ -250,6 +276,9 @@ impl<'w> Serve<'w> {
                     submission.await;
                 }
             };
+            let page = page.map(|PageFace { bound, settings, key }| {
+                (bound, live::router(Arc::clone(workspace), &settings, key, stop.clone()))
+            });
             runtime.block_on(async {
                 let answer = |face: Option<(Bound, Router)>| {
                     let stop = stop.clone();
@@ -259,7 +288,7 @@ impl<'w> Serve<'w> {
                         }
                     }
                 };
-                tokio::join!(answer(recipients), answer(api), submission);
+                tokio::join!(answer(recipients), answer(api), answer(page), submission);
                 // Without a face, what else is done goes on until the end.
                 drop(stop.clone().wait_for(|stop| *stop).await);
             });

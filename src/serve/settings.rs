@@ -74,7 +74,7 @@ impl SettingsError {
             }
             Self::Wrong { .. } => "docs/serve.md lists what it may say",
             Self::Clear { .. } => {
-                "set `certificate` and `key`; where a proxy before it speaks TLS, listen on 127.0.0.1 or a Unix socket, or set `plain = true` (in `[api]`: `trusted-proxies`)"
+                "set `certificate` and `key`; where a proxy before it speaks TLS, listen on 127.0.0.1 or a Unix socket, or set `plain = true` (in `[api]` and `[page]`: `trusted-proxies`)"
             }
         }
     }
@@ -85,7 +85,8 @@ impl SettingsError {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
     recipients: Option<RecipientsTable>,
-    api: Option<ApiTable>,
+    api: Option<AccountsTable>,
+    page: Option<AccountsTable>,
     submission: Option<SubmissionTable>,
     #[serde(default)]
     account: Vec<AccountTable>,
@@ -107,10 +108,10 @@ struct RecipientsTable {
     people_after: Option<Span>,
 }
 
-/// `[api]`.
+/// `[api]`, and `[page]`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct ApiTable {
+struct AccountsTable {
     listen: Vec<Place>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -141,7 +142,9 @@ pub(crate) struct Settings {
     /// Opens and clicks that come sooner after the message's acceptance are no person's.
     pub people_after: Duration,
     /// What programs ask.
-    pub api: Option<ApiSettings>,
+    pub api: Option<AccountsFace>,
+    /// What people look at.
+    pub page: Option<AccountsFace>,
     /// What programs hand over.
     pub submission: Option<SubmissionSettings>,
 }
@@ -161,9 +164,9 @@ pub(crate) struct SubmissionSettings {
     pub spool: PathBuf,
 }
 
-/// What programs ask, and who may.
+/// What accounts reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ApiSettings {
+pub(crate) struct AccountsFace {
     /// Where.
     pub face: Face,
     /// Who may ask.
@@ -205,19 +208,22 @@ impl Settings {
 
     fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
         let wrong = |at, problem: String| SettingsError::Wrong { path: path.to_owned(), at, problem };
-        let File { recipients, api, submission, account, webhook } =
+        let File { recipients, api, page, submission, account, webhook } =
             toml::from_str(text).map_err(|error| {
                 let at = error.span().map(|span| line_and_column(text, span.start));
                 wrong(at, error.message().to_owned())
             })?;
         let problem = |text: &str| wrong(None, text.to_owned());
+        let has_accounts = api.is_some() || page.is_some() || submission.is_some();
         // Events are delivered without listening anywhere.
-        if recipients.is_none() && api.is_none() && submission.is_none() && webhook.is_empty() {
-            return Err(problem("it has none of `[recipients]`, `[api]`, `[submission]` and `[[webhook]]`"));
-        }
-        if api.is_none() && submission.is_none() && !account.is_empty() {
+        if recipients.is_none() && !has_accounts && webhook.is_empty() {
             return Err(problem(
-                "`[[account]]` says who may use `[api]` or `[submission]`, and both are missing",
+                "it has none of `[recipients]`, `[api]`, `[page]`, `[submission]` and `[[webhook]]`",
+            ));
+        }
+        if !has_accounts && !account.is_empty() {
+            return Err(problem(
+                "`[[account]]` says who may use `[api]`, `[page]` or `[submission]`, and all are missing",
             ));
         }
         let accounts = accounts(account).map_err(|problem| wrong(None, problem))?;
@@ -233,23 +239,24 @@ impl Settings {
             }
             None => (None, Vec::new()),
         };
-        let api = match api {
-            Some(ApiTable { listen, certificate, key, trusted_proxies }) => {
-                if accounts.is_empty() {
-                    return Err(problem("`[api]` has no `[[account]]`: nobody could use it"));
-                }
-                // Behind a proxy that speaks TLS: who comes another way is refused.
-                let plain = !trusted_proxies.is_empty();
-                let face = face("api", listen, (certificate, key), plain, path)?;
-                Some(ApiSettings { face, accounts: accounts.clone(), proxies: trusted_proxies })
+        let of_accounts = |name: &str, table: Option<AccountsTable>| {
+            let Some(AccountsTable { listen, certificate, key, trusted_proxies }) = table else {
+                return Ok(None);
+            };
+            if accounts.is_empty() {
+                return Err(problem(&format!("`[{name}]` has no `[[account]]`: nobody could use it")));
             }
-            None => None,
+            // Behind a proxy that speaks TLS: who comes another way is refused.
+            let plain = !trusted_proxies.is_empty();
+            let face = face(name, listen, (certificate, key), plain, path)?;
+            Ok(Some(AccountsFace { face, accounts: accounts.clone(), proxies: trusted_proxies }))
         };
+        let (api, page) = (of_accounts("api", api)?, of_accounts("page", page)?);
         let submission = match submission {
             Some(table) => Some(submission_settings(table, accounts, path)?),
             None => None,
         };
-        Ok(Self { recipients, campaigns, people_after, api, submission })
+        Ok(Self { recipients, campaigns, people_after, api, page, submission })
     }
 }
 

@@ -9,8 +9,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accounts::Account;
-use super::api::{Gate, Problem};
 use super::certificates::Certificates;
+use super::gate::Gate;
+use super::problem::Problem;
 use super::settings::SubmissionSettings;
 use crate::job::Workspace;
 use crate::kit::socket::{BindError, Place};

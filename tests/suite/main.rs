@@ -25,6 +25,7 @@ mod kit;
 mod letters;
 mod listen;
 mod lists;
+mod live_page;
 mod mailbox;
 mod manual;
 mod max_per;

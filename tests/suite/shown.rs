@@ -538,7 +538,7 @@ fn the_toml_that_is_shown_loads() {
                 dir.run(&["feedback", "undo", "--import", "1"]).ended(1);
                 continue;
             }
-            if ["[recipients]", "[api]", "[submission]"].iter().any(|table| block.contains(table)) {
+            if ["[recipients]", "[api]", "[page]", "[submission]"].iter().any(|table| block.contains(table)) {
                 let dir = Dir::new();
                 // All that comes before the last setting is read.
                 dir.write("serve.toml", format!("{block}\nunknown = 1\n"));

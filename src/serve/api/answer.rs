@@ -1,75 +1,17 @@
 //! Answers: JSON, also where something is wrong.
 
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::HeaderName;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::super::problem::Problem;
 use crate::job::SCHEMA_VERSION;
 use crate::kit::json::extend;
 use crate::kit::outside_text;
 
-/// Whom passwords are for (RFC 7617 §2.1: they are read as UTF-8).
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"mailrun\", charset=\"UTF-8\"");
-
 /// What is answered, or why it is not.
 pub(super) type Answer = Result<Response, Problem>;
-
-/// Why something is not answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::serve) enum Problem {
-    /// What is asked can't be understood.
-    Bad(String),
-    /// Nobody is known by these credentials from this address.
-    Unknown,
-    /// Others could read the credentials.
-    Clear,
-    /// There is nothing here, or nothing for this account.
-    Nothing,
-    /// The run has no results yet.
-    Early,
-    /// It can only be read.
-    Method,
-    /// Too many ask at once.
-    Busy,
-    /// It can't be read.
-    Failed,
-}
-
-impl Problem {
-    fn parts(&self) -> (StatusCode, &str, Option<&'static str>) {
-        match self {
-            Self::Bad(text) => (StatusCode::BAD_REQUEST, text, None),
-            Self::Unknown => (
-                StatusCode::UNAUTHORIZED,
-                "no account with this name and password may ask from here",
-                Some("name and password go into Basic authentication"),
-            ),
-            Self::Clear => (
-                StatusCode::FORBIDDEN,
-                "others could read the password on this connection",
-                Some("ask with https"),
-            ),
-            Self::Nothing => {
-                (StatusCode::NOT_FOUND, "nothing is found here, or nothing that this account sees", None)
-            }
-            Self::Early => (
-                StatusCode::CONFLICT,
-                "the run has no results before it is finished",
-                Some("`/v1/events?run=ID` says what happened so far"),
-            ),
-            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "this can only be read", Some("ask with GET")),
-            Self::Busy => {
-                (StatusCode::SERVICE_UNAVAILABLE, "too many ask at once", Some("try again in some seconds"))
-            }
-            Self::Failed => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "this can't be read now",
-                Some("the log of `mailrun serve` says why"),
-            ),
-        }
-    }
-}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -77,13 +19,7 @@ impl IntoResponse for Problem {
         let error = json!({"message": message, "place": null, "line": null, "hint": hint});
         let mut response = versioned(json!({ "error": error }));
         *response.status_mut() = status;
-        let headers = response.headers_mut();
-        match self {
-            Self::Unknown => drop(headers.insert(WWW_AUTHENTICATE, CHALLENGE)),
-            Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"))),
-            Self::Busy => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("5"))),
-            Self::Bad(_) | Self::Clear | Self::Nothing | Self::Early | Self::Failed => {}
-        }
+        self.add_fields(response.headers_mut());
         response
     }
 }

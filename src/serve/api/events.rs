@@ -8,10 +8,11 @@ use axum::http::Uri;
 use serde_json::{Value, json};
 
 use super::super::accounts::Account;
-use super::answer::{Answer, Problem, versioned};
+use super::super::problem::Problem;
+use super::super::query::pairs;
+use super::super::reader::{Reader, Unread, visible};
+use super::answer::{Answer, versioned};
 use super::limit;
-use super::query::pairs;
-use super::reader::{Reader, Unread, visible};
 use crate::events::Cursor;
 use crate::kit::json::extend;
 

@@ -1,6 +1,6 @@
 //! How much of an answer is wanted.
 
-use super::answer::Problem;
+use super::super::problem::Problem;
 
 /// Where nothing is said,
 pub(super) const DEFAULT: usize = 100;

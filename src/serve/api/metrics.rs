@@ -10,8 +10,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 
 use super::super::accounts::Account;
+use super::super::reader::Reader;
 use super::answer::Answer;
-use super::reader::Reader;
 use crate::job::{ListedRun, Live};
 use crate::kit::exposition::{Exposition, label};
 use crate::run_dir::RunState;

@@ -3,10 +3,7 @@
 //!
 //! | file | its noun |
 //! |---|---|
-//! | `gate` | who asks |
 //! | `answer` | JSON, and what is wrong |
-//! | `reader` | runs that an account sees |
-//! | `query` | what comes behind `?` |
 //! | `limit` | how much of an answer is wanted |
 //! | `runs` | `/v1/runs` |
 //! | `rows` | `/v1/runs/{id}/rows` |
@@ -18,12 +15,9 @@
 
 mod answer;
 mod events;
-mod gate;
 mod limit;
 mod metrics;
 mod notifications;
-mod query;
-mod reader;
 mod rows;
 mod runs;
 mod search;
@@ -32,36 +26,24 @@ mod usage;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use ring::rand::{SecureRandom, SystemRandom};
 
-pub(super) use self::answer::Problem;
 use self::answer::written;
-pub(super) use self::gate::Gate;
-use self::gate::enter;
-use self::reader::Reader;
-use super::settings::ApiSettings;
+use super::gate::Gate;
+use super::problem::Problem;
+use super::reader::Reader;
+use super::settings::AccountsFace;
 use crate::job::Workspace;
 
 /// What is answered, in OpenAPI 3.1.
 const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
-/// The system gives no random bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system gives no random bytes")]
-pub(crate) struct NoRandom;
-
-/// A key that nobody else knows.
-pub(super) fn random_key() -> Result<[u8; 32], NoRandom> {
-    let mut key = [0; 32];
-    SystemRandom::new().fill(&mut key).map_err(|_| NoRandom)?;
-    Ok(key)
-}
-
 /// Answers every path.
-pub(super) fn router(workspace: Arc<Workspace>, settings: &ApiSettings) -> Result<Router, NoRandom> {
-    let gate = Gate::new(settings.accounts.clone(), settings.proxies.clone(), random_key()?);
+pub(super) fn router(workspace: Arc<Workspace>, settings: &AccountsFace, key: [u8; 32]) -> Router {
+    let gate = Gate::new(settings.accounts.clone(), settings.proxies.clone(), key);
     let known = Router::new()
         .route("/v1/runs", get(runs::list))
         .route("/v1/runs/{id}", get(runs::one))
@@ -76,5 +58,12 @@ pub(super) fn router(workspace: Arc<Workspace>, settings: &ApiSettings) -> Resul
         .fallback(|| async { Problem::Nothing })
         .layer(middleware::from_fn_with_state(Arc::new(gate), enter))
         .with_state(Reader::new(workspace));
-    Ok(Router::new().route("/health", get(|| async { "ok\n" })).merge(known))
+    Router::new().route("/health", get(|| async { "ok\n" })).merge(known)
+}
+
+async fn enter(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    match gate.enter(request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }

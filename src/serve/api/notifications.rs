@@ -8,9 +8,10 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 
 use super::super::accounts::Account;
-use super::answer::{Answer, Problem, plain};
-use super::query::pairs;
-use super::reader::{Reader, Unread, visible};
+use super::super::problem::Problem;
+use super::super::query::pairs;
+use super::super::reader::{Reader, Unread, visible};
+use super::answer::{Answer, plain};
 use crate::job::{Asked, Workspace, histories, notification};
 use crate::mail::Timestamp;
 use crate::run_dir::{Manifest, StoredRun};

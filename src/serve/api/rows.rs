@@ -9,10 +9,11 @@ use axum::http::Uri;
 use serde_json::json;
 
 use super::super::accounts::Account;
-use super::answer::{Answer, Problem, versioned};
+use super::super::problem::Problem;
+use super::super::query::{pairs, word};
+use super::super::reader::{Reader, Unread, visible};
+use super::answer::{Answer, versioned};
 use super::limit;
-use super::query::{pairs, word};
-use super::reader::{Reader, Unread, visible};
 use crate::mail::{Class, Disposition};
 use crate::run_dir::RunState;
 

@@ -7,8 +7,9 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use super::super::accounts::Account;
-use super::answer::{Answer, Problem, versioned};
-use super::reader::{Reader, visible};
+use super::super::problem::Problem;
+use super::super::reader::{Reader, visible};
+use super::answer::{Answer, versioned};
 use crate::job::{ListedRun, Live};
 use crate::kit::json::extend;
 

@@ -9,10 +9,11 @@ use chrono::{DateTime, NaiveDate, NaiveTime};
 use serde_json::{Value, json};
 
 use super::super::accounts::Account;
-use super::answer::{Answer, Problem, versioned};
+use super::super::problem::Problem;
+use super::super::query::{pairs, word};
+use super::super::reader::Reader;
+use super::answer::{Answer, versioned};
 use super::limit;
-use super::query::{pairs, word};
-use super::reader::Reader;
 use crate::job::{Found, Search};
 use crate::mail::Timestamp;
 

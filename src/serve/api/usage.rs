@@ -8,8 +8,8 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::super::accounts::Account;
+use super::super::reader::Reader;
 use super::answer::{Answer, versioned};
-use super::reader::Reader;
 
 /// The runs that started in a month.
 #[derive(Debug, Default)]

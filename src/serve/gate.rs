@@ -7,19 +7,18 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use percent_encoding::percent_decode_str;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::super::accounts::{Account, Hash};
-use super::super::proxy::{Client, Peer, Proxy};
-use super::answer::Problem;
+use super::accounts::{Account, Hash};
+use super::problem::Problem;
+use super::proxy::{Client, Peer, Proxy};
 
 /// Hashes that are checked at once.
 const AT_ONCE: usize = 2;
@@ -28,8 +27,20 @@ const WAITING: usize = 32;
 /// What comes before the name of an account in a path.
 const OF_ACCOUNT: &str = "/in365-api/";
 
+/// The system gives no random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random bytes")]
+pub(crate) struct NoRandom;
+
+/// A key that nobody else knows.
+pub(super) fn random_key() -> Result<[u8; 32], NoRandom> {
+    let mut key = [0; 32];
+    SystemRandom::new().fill(&mut key).map_err(|_| NoRandom)?;
+    Ok(key)
+}
+
 /// Lets accounts in.
-pub(in crate::serve) struct Gate {
+pub(super) struct Gate {
     accounts: Vec<Known>,
     proxies: Vec<Proxy>,
     /// Checked where nobody is known by a name, so that this takes as long.
@@ -48,7 +59,7 @@ struct Known {
 
 impl Gate {
     /// Lets `accounts` in. `key` is random, and nobody else knows it.
-    pub(in crate::serve) fn new(accounts: Vec<Account>, proxies: Vec<Proxy>, key: [u8; 32]) -> Self {
+    pub(super) fn new(accounts: Vec<Account>, proxies: Vec<Proxy>, key: [u8; 32]) -> Self {
         let like = accounts.iter().find_map(|account| account.password.as_ref());
         let nobody = Arc::new(Hash::of_nobody(like));
         let known = accounts.into_iter().map(|account| Known {
@@ -64,6 +75,14 @@ impl Gate {
             waiting: Arc::new(Semaphore::new(WAITING)),
             checking: Arc::new(Semaphore::new(AT_ONCE)),
         }
+    }
+
+    /// Finds out who asks, for what comes next.
+    pub(super) async fn enter(&self, mut request: Request) -> Result<Request, Problem> {
+        let peer = request.extensions().get::<Peer>().copied().ok_or(Problem::Failed)?;
+        let account = self.account(peer, request.uri().path(), request.headers()).await?;
+        request.extensions_mut().insert(account);
+        Ok(request)
     }
 
     /// The account that asks.
@@ -88,7 +107,7 @@ impl Gate {
     }
 
     /// The account of a name and a password, where it may ask from this address.
-    pub(in crate::serve) async fn login(
+    pub(super) async fn login(
         &self,
         name: &str,
         password: Vec<u8>,
@@ -134,21 +153,6 @@ impl Gate {
         // A name holds no NUL.
         hasher.update(name.as_bytes()).update(&[0]).update(password);
         hasher.finalize()
-    }
-}
-
-/// Finds out who asks, for what comes next.
-pub(super) async fn enter(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let Some(peer) = request.extensions().get::<Peer>().copied() else {
-        return Problem::Failed.into_response();
-    };
-    let account = gate.account(peer, request.uri().path(), request.headers()).await;
-    match account {
-        Ok(account) => {
-            request.extensions_mut().insert(account);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::super::accounts::Account;
-use super::answer::Problem;
+use super::accounts::Account;
+use super::problem::Problem;
 use crate::job::{JobError, Workspace, chain};
 use crate::run_dir::{Manifest, StoredRun};
 

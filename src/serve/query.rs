@@ -3,7 +3,7 @@
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::answer::Problem;
+use super::problem::Problem;
 
 /// One of the words that are known: the value of a parameter.
 pub(super) fn word<T: std::str::FromStr<Err: std::fmt::Display>>(value: &str) -> Result<T, Problem> {
