@@ -10,13 +10,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::exit;
 
+use mailrun::campaign::Durability;
 use mailrun::compose::message_id::tag;
 use mailrun::journal::{ConnectionInfo, Intent, Outcome, RunKey, Verdict, Writer};
 use mailrun::mail::{Disposition, EnhancedStatus, Reply, Timestamp};
 use mailrun::pacing::Clock;
 use mailrun::results::{InputRow, Known, Options, Results, ScreeningOutcome};
 use mailrun::run_dir::RunDir;
-use mailrun::state::{self, Durability};
+use mailrun::state;
 
 /// Messages under way at once.
 const AT_ONCE: u32 = 256;
