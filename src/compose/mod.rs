@@ -45,6 +45,7 @@ pub(crate) use composer::ToScan;
 pub use composer::{Composer, Rendered};
 pub use error::RenderFailure;
 pub(crate) use preview::{InlineImages, preheader};
+pub(crate) use ready::handed_over;
 pub use return_path::{NoRoom, ReturnPaths};
 pub(crate) use secure::mark_of_secret;
 pub use setup::RunFacts;

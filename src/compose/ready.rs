@@ -12,7 +12,7 @@ use mail_parser::MessageParser;
 use super::error::RenderFailure;
 use super::{header, line_ends};
 use crate::campaign::{Campaign, Scanned, ready_column};
-use crate::mail::{Domain, Mailbox, Message, Timestamp};
+use crate::mail::{Address, Domain, Mailbox, Message, Timestamp};
 use crate::plan::Row;
 use crate::scan::Item;
 use crate::target_group::StoredMessage;
@@ -188,6 +188,35 @@ fn split(text: &[u8]) -> (&[u8], &[u8]) {
         Some(at) => (&text[..at + 2], &text[at + 4..]),
         None => (text, &[]),
     }
+}
+
+/// The author of a message that is handed over, and the fields that it lacks (RFC 6409 §8): they
+/// make it another message than the last one with the same text. What no run would send is refused
+/// here, while its program listens.
+pub(crate) fn handed_over(text: &[u8], date: Timestamp, own_id: &str) -> Result<(Address, Vec<u8>), String> {
+    let read = || {
+        let header = Header::parse(split(text).0)?;
+        if std::str::from_utf8(header.text).is_err() {
+            return Err(failed("has bytes in its header that are not UTF-8"));
+        }
+        let Some(from) = header.only("from")? else { return Err(failed("has no `From`")) };
+        let value = String::from_utf8_lossy(header.value(from));
+        let author = Mailbox::parse(&value.replace("\r\n", ""));
+        let author = author.map_err(|_| failed("has a `From` that is not one address"))?;
+        let mut added = Vec::new();
+        if header.only("date")?.is_none() {
+            header::date(&mut added, date);
+        }
+        if header.only("message-id")?.is_none() {
+            let id = format!("<{own_id}@{}>", author.address.domain().as_str());
+            header::plain(&mut added, "Message-ID", &id);
+        }
+        Ok((author.address, added))
+    };
+    read().map_err(|failure| match failure {
+        RenderFailure::Ready { problem } => problem,
+        other => other.to_string(),
+    })
 }
 
 /// The whole of a message.

@@ -34,6 +34,7 @@ const TERMS: Terms = Terms {
     room_bytes: 24 << 20,
     recipients: 100,
     connections: CONNECTIONS,
+    connections_of_one: CONNECTIONS,
     tls: None,
 };
 /// New runs are looked for so often, whatever recipients are made up.

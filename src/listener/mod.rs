@@ -8,10 +8,12 @@
 //! | file | its noun |
 //! |---|---|
 //! | `terms` | what a listener offers, to whom, and how much of it |
+//! | `clients` | how many connections each address has |
 //! | `room` | the memory that mails may take before they are kept |
 //! | `session` | one session: bytes in, replies and steps out; no I/O and no clock |
 //! | `server` | sockets, TLS, times, and the end |
 
+mod clients;
 mod room;
 mod server;
 mod session;
@@ -19,6 +21,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use clients::{Clients, Counted};
 pub use server::{Listener, Stop};
 pub use session::{Answer, Delivery, Login, Request};
 pub use terms::{Terms, Tls};

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::clients::Clients;
 use super::room::Room;
 use super::session::{Answer, Question, Request, Session, Step};
 use super::terms::Terms;
@@ -22,6 +23,8 @@ use crate::kit::socket::{BindError, Client, Place, Socket};
 const IDLE_TIME: Duration = Duration::from_secs(5 * 60);
 /// How long one mail may take to arrive.
 const CONTENT_TIME: Duration = Duration::from_secs(10 * 60);
+/// How long a client may take to log in, where it has to.
+const LOGIN_TIME: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take our replies.
@@ -60,6 +63,7 @@ struct Shared {
     terms: Arc<Terms>,
     room: Arc<Room>,
     connections: Arc<Semaphore>,
+    clients: Arc<Clients>,
     requests: mpsc::Sender<Request>,
 }
 
@@ -83,6 +87,7 @@ impl Listener {
         let shared = Arc::new(Shared {
             room: Room::new(terms.room_bytes),
             connections: Arc::new(Semaphore::new(terms.connections)),
+            clients: Arc::default(),
             terms: Arc::new(terms),
             requests,
         });
@@ -123,7 +128,9 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     shared: &Arc<Shared>,
     stop: &watch::Receiver<Stop>,
 ) {
-    let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
+    let counted = shared.clients.count(from, shared.terms.connections_of_one);
+    let permit = Arc::clone(&shared.connections).try_acquire_owned();
+    let (Some(counted), Ok(permit)) = (counted, permit) else {
         let line = format!("421 4.3.2 {} too many connections\r\n", shared.terms.host);
         // An empty buffer takes it at once.
         drop(timeout(ACCEPT_PAUSE, stream.write_all(line.as_bytes())).await);
@@ -133,7 +140,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     connections.spawn(async move {
         // An error ends this connection only, and nobody is left to report it to.
         drop(connection(stream, from, &shared, stop).await);
-        drop(permit);
+        drop((permit, counted));
     });
 }
 
@@ -169,7 +176,8 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
     let Some(tls) = tls else { return Ok(()) };
     let mut stream = tokio::select! {
         accepted = timeout(HANDSHAKE_TIME, (tls.acceptor)().accept(stream)) => accepted??,
-        () = stopping_now(&mut exchange.stop) => return Ok(()),
+        // Nothing has been said yet.
+        () = stopping(&mut exchange.stop) => return Ok(()),
     };
     exchange.session.secured();
     if is_implicit {
@@ -314,6 +322,7 @@ impl Exchange<'_> {
                 self.content_began.map(|began| began + CONTENT_TIME),
                 self.draining_since.map(|began| began + DRAIN_TIME),
                 is_idle.then_some(self.began + CONNECTION_TIME),
+                (!self.session.is_known()).then_some(self.began + LOGIN_TIME),
             ];
             let end = ends.into_iter().flatten().min().expect("the first is always there");
             if Instant::now() >= end {

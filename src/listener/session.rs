@@ -265,6 +265,11 @@ impl Session {
         self.transaction.is_none() && matches!(self.state, State::Command | State::Closed)
     }
 
+    /// The client has logged in, or need not.
+    pub(super) fn is_known(&self) -> bool {
+        !self.terms.login || self.user.is_some()
+    }
+
     /// Content is arriving.
     pub(super) fn is_in_content(&self) -> bool {
         matches!(self.state, State::Data(_) | State::Chunk { .. })

@@ -28,6 +28,8 @@ pub struct Terms {
     pub recipients: usize,
     /// Connections at once; more are answered 421 4.3.2.
     pub connections: usize,
+    /// Connections of one address that is not this machine's; more are answered so too.
+    pub connections_of_one: usize,
     /// How TLS is spoken; in clear without it.
     pub tls: Option<Tls>,
 }

@@ -21,6 +21,7 @@ const TERMS: Terms = Terms {
     room_bytes: ROOM_BYTES,
     recipients: RECIPIENTS,
     connections: 1,
+    connections_of_one: 1,
     tls: None,
 };
 

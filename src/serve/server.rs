@@ -2,10 +2,9 @@
 //!
 //! HTTP/2 is not spoken: what is asked for is small, and a proxy before it can.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use super::certificates::Certificates;
 use super::proxy::Peer;
 use crate::kit::socket::{BindError, Client, Place, Socket};
+use crate::listener::{Clients, Counted};
 
 /// Connections at once; others wait until one ends.
 const CONNECTIONS: usize = 1_000;
@@ -55,44 +55,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Listener {
     sockets: Vec<Socket>,
     certificates: Option<Arc<Certificates>>,
-}
-
-/// How many connections come from each address.
-#[derive(Debug, Default)]
-struct Clients {
-    connections: Mutex<HashMap<IpAddr, usize>>,
-}
-
-/// A connection of an address that is counted.
-#[derive(Debug)]
-struct Counted {
-    clients: Arc<Clients>,
-    from: IpAddr,
-}
-
-impl Clients {
-    /// Counts a connection; none where there are too many.
-    fn count(self: &Arc<Self>, from: IpAddr) -> Option<Counted> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = connections.entry(from).or_default();
-        if *own >= CONNECTIONS_OF_ONE {
-            return None;
-        }
-        *own += 1;
-        Some(Counted { clients: Arc::clone(self), from })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut connections = self.clients.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = connections.get_mut(&self.from) {
-            *own -= 1;
-            if *own == 0 {
-                connections.remove(&self.from);
-            }
-        }
-    }
 }
 
 impl Listener {
@@ -174,7 +136,7 @@ async fn accept(socket: Socket, shared: Shared) {
                 connections.spawn(connection(stream, Some(from.ip()), None, permit, shared.clone()));
             }
             Client::Tcp(stream, from) => {
-                if let Some(counted) = shared.clients.count(from.ip()) {
+                if let Some(counted) = shared.clients.count(Some(from.ip()), CONNECTIONS_OF_ONE) {
                     let address = Some(from.ip());
                     connections.spawn(connection(stream, address, Some(counted), permit, shared.clone()));
                 }

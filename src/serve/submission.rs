@@ -1,10 +1,10 @@
 //! Mails that programs hand over by SMTP (RFC 6409): an account logs in, sends from its own
 //! addresses only, and hears 250 once its mail is durable in the spool.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use mail_auth::AuthenticatedMessage;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -13,10 +13,11 @@ use super::certificates::Certificates;
 use super::gate::Gate;
 use super::problem::Problem;
 use super::settings::SubmissionSettings;
+use crate::compose::handed_over;
 use crate::job::Workspace;
 use crate::kit::socket::{BindError, Place};
 use crate::listener::{Answer, Delivery, Listener, Request, Stop, Terms, Tls};
-use crate::mail::Address;
+use crate::mail::{Address, Timestamp};
 use crate::spool::{Spool, SpoolMail};
 
 /// Connections at once, in each way of TLS.
@@ -25,6 +26,10 @@ const CONNECTIONS: usize = 200;
 const MAIL_BYTES: usize = 16 << 20;
 /// All mails in memory.
 const ROOM_BYTES: usize = 64 << 20;
+/// Requests that are answered before mails that wait are written.
+const AT_ONCE: usize = 256;
+/// How long mails in transfer may take to arrive once it is to end.
+const END_TIME: Duration = Duration::from_secs(15);
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
 
@@ -42,6 +47,8 @@ struct Keeper<'w> {
     accounts: HashMap<String, Account>,
     /// The hour of each account, and its recipients in it.
     taken: HashMap<Arc<str>, (i64, u64)>,
+    /// Mails so far, for the ids of those that have none.
+    count: u64,
     /// The failure that was reported last.
     failure: Option<String>,
 }
@@ -74,6 +81,7 @@ impl<'w> Submission<'w> {
             gate,
             accounts: accounts.collect(),
             taken: HashMap::new(),
+            count: 0,
             failure: None,
         };
         Ok(Self { listeners, keeper })
@@ -107,7 +115,11 @@ impl<'w> Submission<'w> {
                 _ = stop.wait_for(|stop| *stop) => { say.send_replace(Stop::Drain); }
                 () = async { while serving.join_next().await.is_some() {} } => {}
             }
-            while serving.join_next().await.is_some() {}
+            let ended = async { while serving.join_next().await.is_some() {} };
+            if tokio::time::timeout(END_TIME, ended).await.is_err() {
+                say.send_replace(Stop::Now);
+                while serving.join_next().await.is_some() {}
+            }
         };
         (keep, serve)
     }
@@ -125,6 +137,7 @@ fn terms(tls: Option<Tls>) -> Terms {
         room_bytes: ROOM_BYTES,
         recipients: 1_000,
         connections: CONNECTIONS,
+        connections_of_one: CONNECTIONS / 4,
         tls,
     }
 }
@@ -140,7 +153,9 @@ impl Keeper<'_> {
         while let Some(first) = runtime.block_on(requests.recv()) {
             let mut mails = Vec::new();
             let mut next = Some(first);
+            let mut answers = 0;
             while let Some(request) = next {
+                answers += 1;
                 match request {
                     Request::Login { login, from, answer } => {
                         let gate = Arc::clone(&self.gate);
@@ -159,7 +174,7 @@ impl Keeper<'_> {
                     Request::Accept { recipient, answer } => answered(answer, recipient_is_fine(&recipient)),
                     Request::Keep { mail, answer } => mails.push((mail, answer)),
                 }
-                next = requests.try_recv().ok();
+                next = if answers < AT_ONCE { requests.try_recv().ok() } else { None };
             }
             self.keep_mails(mails);
         }
@@ -174,60 +189,73 @@ impl Keeper<'_> {
         }
     }
 
+    /// Keeps mails, those of an account together: what fails for one is not the others'.
     fn keep_mails(&mut self, mails: Vec<(Delivery, oneshot::Sender<Answer>)>) {
-        let mut taken = Vec::new();
+        let now = self.workspace.clock().wall();
+        let mut taken: BTreeMap<Arc<str>, Vec<(Delivery, Vec<u8>, oneshot::Sender<Answer>)>> =
+            BTreeMap::new();
         for (mail, answer) in mails {
-            match self.problem(&mail) {
-                Some(problem) => answered(answer, problem),
-                None => taken.push((mail, answer)),
+            match self.checked(&mail, now) {
+                Ok((user, added)) => taken.entry(user).or_default().push((mail, added, answer)),
+                Err(problem) => answered(answer, problem),
             }
         }
-        let spooled: Vec<_> = taken.iter().map(|(mail, _)| spooled(mail)).collect();
-        if spooled.is_empty() {
-            return;
-        }
-        let said = match self.spool.keep(&spooled, self.workspace.clock().wall()) {
-            Ok(()) => {
-                self.failure = None;
-                Answer::Accepted
-            }
-            Err(error) => {
-                let text = error.to_string();
-                if self.failure.as_ref() != Some(&text) {
-                    self.workspace
-                        .warn(format!("mails of programs are deferred: the spool can't be written: {text}"));
-                    self.failure = Some(text);
+        for (user, mails) in taken {
+            let spooled: Vec<_> = mails.iter().map(|(mail, added, _)| spooled(mail, added)).collect();
+            let said = match self.spool.keep(&user, &spooled, now) {
+                Ok(()) => {
+                    self.failure = None;
+                    Answer::Accepted
                 }
-                Answer::Failed
+                Err(error) => {
+                    self.report(&user, &error.to_string());
+                    Answer::Failed
+                }
+            };
+            for (_, _, answer) in mails {
+                answered(answer, said.clone());
             }
-        };
-        for (_, answer) in taken {
-            answered(answer, said.clone());
         }
     }
 
-    /// Why a mail is not taken.
-    fn problem(&mut self, mail: &Delivery) -> Option<Answer> {
-        let user = mail.user.as_ref()?;
-        let account = self.accounts.get(&**user)?;
-        let parsed = AuthenticatedMessage::parse(&mail.content);
-        let from = parsed.as_ref().map(|parsed| parsed.from.as_slice()).unwrap_or_default();
-        let is_own = |from: &String| Address::parse(from).is_ok_and(|from| account.sends_from(&from));
-        if from.is_empty() || !from.iter().all(is_own) {
-            return Some(refused(550, "5.7.1", "Error: `From` is not a sender address of this account"));
+    /// Says once why mails are deferred.
+    fn report(&mut self, user: &str, problem: &str) {
+        let text = format!("mails of `{user}` are deferred: the spool can't be written: {problem}");
+        if self.failure.as_ref() != Some(&text) {
+            self.workspace.warn(text.clone());
+            self.failure = Some(text);
         }
-        let most = account.submit.and_then(|submit| submit.recipients_per_hour)?.get();
-        let hour = self.workspace.clock().wall().0.div_euclid(HOUR);
-        let taken = self.taken.entry(Arc::clone(user)).or_default();
-        if taken.0 != hour {
-            *taken = (hour, 0);
+    }
+
+    /// Who handed a mail over, and the fields that it lacks; or why it is not taken.
+    fn checked(&mut self, mail: &Delivery, now: Timestamp) -> Result<(Arc<str>, Vec<u8>), Answer> {
+        let known = mail.user.as_ref().and_then(|user| Some((user, self.accounts.get(&**user)?)));
+        let Some((user, account)) = known else { return Err(Answer::Failed) };
+        self.count += 1;
+        let hash = blake3::hash(&mail.content).to_hex();
+        let own_id = format!("{:x}.{:x}.{}", now.0, self.count, &hash[..16]);
+        let (from, added) = handed_over(&mail.content, now, &own_id)
+            .map_err(|problem| refused(554, "5.6.0", format!("Error: the message {problem}")))?;
+        if !account.sends_from(&from) {
+            return Err(refused(550, "5.7.1", "Error: `From` is not a sender address of this account"));
         }
-        let sum = taken.1 + mail.recipients.len() as u64;
-        if sum > most {
-            return Some(refused(452, "4.7.1", format!("Error: more than {most} recipients in this hour")));
+        if let Some(most) = account.submit.and_then(|submit| submit.recipients_per_hour) {
+            let hour = now.0.div_euclid(HOUR);
+            let taken = self.taken.entry(Arc::clone(user)).or_default();
+            if taken.0 != hour {
+                *taken = (hour, 0);
+            }
+            let sum = taken.1 + mail.recipients.len() as u64;
+            if sum > most.get() {
+                return Err(refused(
+                    452,
+                    "4.7.1",
+                    format!("Error: more than {most} recipients in this hour"),
+                ));
+            }
+            taken.1 = sum;
         }
-        taken.1 = sum;
-        None
+        Ok((Arc::clone(user), added))
     }
 }
 
@@ -238,13 +266,13 @@ fn recipient_is_fine(recipient: &str) -> Answer {
     }
 }
 
-fn spooled(mail: &Delivery) -> SpoolMail<'_> {
+fn spooled<'m>(mail: &'m Delivery, added: &'m [u8]) -> SpoolMail<'m> {
     SpoolMail {
-        account: mail.user.as_deref().unwrap_or_default(),
         from: &mail.return_path,
         recipients: &mail.recipients,
         eight_bit: mail.eight_bit,
         smtp_utf8: mail.smtp_utf8,
+        added,
         content: &mail.content,
     }
 }

@@ -1,7 +1,6 @@
 //! Mails that programs have handed over, until a campaign sends them: batch SMTP files (RFC 2442),
 //! in a folder of each account. What was kept survives a kill and a power failure.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +13,6 @@ const SUFFIX: &str = "bsmtp";
 /// A mail with its envelope.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpoolMail<'a> {
-    /// The account that handed it over: a name that can be one of a folder.
-    pub account: &'a str,
     /// The return path.
     pub from: &'a str,
     /// Whom it is for.
@@ -24,6 +21,8 @@ pub(crate) struct SpoolMail<'a> {
     pub eight_bit: bool,
     /// It needs international addresses (RFC 6531).
     pub smtp_utf8: bool,
+    /// Fields that stand in front of it.
+    pub added: &'a [u8],
     /// Header and body, with CRLF at the end of each line.
     pub content: &'a [u8],
 }
@@ -37,28 +36,30 @@ pub(crate) struct Spool {
 impl Spool {
     /// Opens or makes the folder, for its owner alone.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        file::create_private_folders(folder)?;
+        durable_folder(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Keeps mails, those of an account in one file. After an error some may be there: their
-    /// clients send them again, and a mail too many is better than one too few.
-    pub(crate) fn keep(&self, mails: &[SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
-        let mut of_accounts: BTreeMap<&str, Vec<&SpoolMail<'_>>> = BTreeMap::new();
-        for mail in mails {
-            of_accounts.entry(mail.account).or_default().push(mail);
-        }
-        for (account, mails) in of_accounts {
-            let folder = self.folder.join(account);
-            file::create_private_folders(&folder)?;
-            publish(&folder, &mails, now)?;
-        }
-        Ok(())
+    /// Keeps mails of an account, in one file. After an error they are not there.
+    pub(crate) fn keep(&self, account: &str, mails: &[SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
+        let folder = self.folder.join(account);
+        durable_folder(&folder)?;
+        publish(&folder, mails, now)
     }
 }
 
+/// Makes a folder whose name survives a power failure, if it is not there.
+fn durable_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    file::create_private_folders(folder)?;
+    let above = folder.ancestors().skip(1);
+    above.take(2).filter(|above| above.is_dir()).try_for_each(file::sync_folder)
+}
+
 /// Writes a file under the first name that is free. Names are in the order of time.
-fn publish(folder: &Path, mails: &[&SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
+fn publish(folder: &Path, mails: &[SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
     let mut number = 0_u32;
     loop {
         let target =
@@ -77,7 +78,12 @@ fn publish(folder: &Path, mails: &[&SpoolMail<'_>], now: Timestamp) -> io::Resul
     }
 }
 
-/// One transaction (RFC 2442, RFC 5321 §4.1.1).
+fn is_end(byte: &u8) -> bool {
+    *byte == b'\n'
+}
+
+/// One transaction (RFC 2442, RFC 5321 §4.1.1). A dot in front of any line is taken away by whoever
+/// reads it (RFC 5321 §4.5.2).
 fn write(to: &mut impl Write, mail: &SpoolMail<'_>) -> io::Result<()> {
     let body = if mail.eight_bit { " BODY=8BITMIME" } else { "" };
     let utf8 = if mail.smtp_utf8 { " SMTPUTF8" } else { "" };
@@ -86,8 +92,11 @@ fn write(to: &mut impl Write, mail: &SpoolMail<'_>) -> io::Result<()> {
         write!(to, "RCPT TO:<{recipient}>\r\n")?;
     }
     to.write_all(b"DATA\r\n")?;
-    for line in mail.content.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
+    for line in mail.added.split_inclusive(is_end).chain(mail.content.split_inclusive(is_end)) {
+        // A line that looks like a command makes readers suspect a dot that is missing.
+        let verb = line.get(..4).map(<[u8]>::to_ascii_uppercase);
+        let is_command = verb.is_some_and(|verb| [b"MAIL", b"RCPT", b"DATA"].iter().any(|one| verb == *one));
+        if line.starts_with(b".") || is_command {
             to.write_all(b".")?;
         }
         to.write_all(line)?;
@@ -106,8 +115,9 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_780_000_123_456_789);
 
-    fn mail<'a>(account: &'a str, recipients: &'a [String], content: &'a [u8]) -> SpoolMail<'a> {
-        SpoolMail { account, from: "news@a.example", recipients, eight_bit: true, smtp_utf8: false, content }
+    fn mail<'a>(recipients: &'a [String], content: &'a [u8]) -> SpoolMail<'a> {
+        let added = b"Date: now\r\n";
+        SpoolMail { from: "news@a.example", recipients, eight_bit: true, smtp_utf8: false, added, content }
     }
 
     #[test]
@@ -116,25 +126,27 @@ mod tests {
         let spool = Spool::open(&dir.path().join("spool")).unwrap();
         let (one, two) = (["a@x.example".to_owned()], ["b@x.example".to_owned(), "c@x.example".to_owned()]);
         let mails = [
-            mail("news", &one, b"A: b\r\n\r\n.x\r\n..\r\n"),
-            mail("shop", &one, b""),
-            mail("news", &two, b"A: b\r\n\r\nno end"),
+            mail(&one, b"A: b\r\n\r\n.x\r\n..\r\nmail from:<a@b.example>\r\nDatabase\r\n"),
+            mail(&two, b"A: b\r\n\r\nno end"),
         ];
-        spool.keep(&mails, NOW).unwrap();
-        spool.keep(&mails[1..2], NOW).unwrap();
+        spool.keep("news", &mails, NOW).unwrap();
+        spool.keep("shop", &mails[1..], NOW).unwrap();
+        spool.keep("shop", &mails[1..], NOW).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join("spool").join(name)).unwrap();
-        let first = "MAIL FROM:<news@a.example> BODY=8BITMIME\r\nRCPT TO:<a@x.example>\r\nDATA\r\n";
+        let begin = "MAIL FROM:<news@a.example> BODY=8BITMIME\r\n";
+        let second = format!(
+            "{begin}RCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\nDate: now\r\nA: b\r\n\r\nno end\r\n.\r\n"
+        );
         assert_eq!(
             read("news/20260528T202843456789Z-0000.bsmtp"),
             format!(
-                "{first}A: b\r\n\r\n..x\r\n...\r\n.\r\nMAIL FROM:<news@a.example> BODY=8BITMIME\r\n\
-                 RCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\nA: b\r\n\r\nno end\r\n.\r\n"
+                "{begin}RCPT TO:<a@x.example>\r\nDATA\r\nDate: now\r\nA: b\r\n\r\n..x\r\n...\r\n\
+                 .mail from:<a@b.example>\r\n.Database\r\n.\r\n{second}"
             )
         );
         for number in ["0000", "0001"] {
-            assert_eq!(read(&format!("shop/20260528T202843456789Z-{number}.bsmtp")), format!("{first}.\r\n"));
+            assert_eq!(read(&format!("shop/20260528T202843456789Z-{number}.bsmtp")), second);
         }
-        let names = fs::read_dir(dir.path().join("spool/shop")).unwrap();
-        assert_eq!(names.count(), 2, "nothing else is left");
+        assert_eq!(fs::read_dir(dir.path().join("spool/shop")).unwrap().count(), 2, "nothing else is left");
     }
 }

@@ -104,25 +104,28 @@ fn an_account_hands_over_mails_of_its_own_senders_only() {
     for foreign in ["x@shop.example", "other@b.example", "x@a.example.evil.example", ""] {
         assert!(program.send(foreign, &[], "").starts_with("550 5.7.1"), "{foreign}");
     }
-    for foreign in [
-        "From: x@shop.example\r\n\r\nx",
-        "Subject: no sender\r\n\r\nx",
-        "From: news@a.example\r\nFrom: x@shop.example\r\n\r\nx",
-        "From: news@a.example, x@shop.example\r\n\r\nx",
+    for (wrong, reply) in [
+        ("From: x@shop.example\r\n\r\nx", "550 5.7.1"),
+        ("Subject: no sender\r\n\r\nx", "554 5.6.0"),
+        ("From: news@a.example\r\nFrom: x@shop.example\r\n\r\nx", "554 5.6.0"),
+        ("From: news@a.example, x@shop.example\r\n\r\nx", "554 5.6.0"),
+        ("From: news@a.example\r\nno field\r\n\r\nx", "554 5.6.0"),
+        ("From: news@a.example\r\nDate: x\r\nDate: y\r\n\r\nx", "554 5.6.0"),
     ] {
-        assert!(
-            program.send("news@a.example", &["u@x.example"], foreign).starts_with("550 5.7.1"),
-            "{foreign}"
-        );
+        let said = program.send("news@a.example", &["u@x.example"], wrong);
+        assert!(said.starts_with(reply), "{wrong}: {said}");
     }
     assert!(spooled(&dir, "news").is_empty());
     let reply = program.send("own@b.example", &["u@x.example", "v@x.example"], MAIL);
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
-    let expected = format!(
-        "MAIL FROM:<own@b.example>\r\nRCPT TO:<u@x.example>\r\nRCPT TO:<v@x.example>\r\nDATA\r\n{MAIL}\r\n.\r\n"
-    );
-    // The content's own dot was unstuffed by the listener, and is none that the client stuffed.
-    assert_eq!(spooled(&dir, "news"), [expected.replace("\r\n.hidden", "\r\nhidden")]);
+    let files = spooled(&dir, "news");
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let begin =
+        "MAIL FROM:<own@b.example>\r\nRCPT TO:<u@x.example>\r\nRCPT TO:<v@x.example>\r\nDATA\r\nDate: ";
+    let (added, text) = file.strip_prefix(begin).unwrap().split_once("From: ").unwrap();
+    assert!(added.contains("\r\nMessage-ID: <") && added.contains("@a.example>\r\n"), "{added}");
+    // The dot that the program wrote was a stuffed one.
+    assert_eq!(format!("From: {text}"), format!("{}\r\n.\r\n", MAIL.replace("\r\n.hidden", "\r\nhidden")));
     // Two of five are used up.
     let four = ["a@x.example", "b@x.example", "c@x.example", "d@x.example"];
     assert!(program.send("news@a.example", &four, MAIL).starts_with("452 4.7.1"));
