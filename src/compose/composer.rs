@@ -140,6 +140,12 @@ pub(super) struct Names {
 }
 
 impl Composer {
+    /// The same, but what is done with tracked links counts for nobody: the messages go to somebody
+    /// else than the rows' recipients.
+    pub(crate) fn tracking_nobody(self) -> Self {
+        Self { tracking: self.tracking.map(Tracking::for_nobody), ..self }
+    }
+
     /// The columns that the templates print or test and the columns of attachments; `None` when
     /// a template looks at the whole row, so they can't be known.
     pub fn columns(&self) -> Option<BTreeSet<String>> {

@@ -149,7 +149,7 @@ impl<'w> Visits<'w> {
         let tracked = &visit.tracked;
         let (kind, target) = match &tracked.deed {
             Deed::Open => (Kind::Open, None),
-            Deed::Click(target) => (Kind::Click, Some(target.as_str().to_owned())),
+            Deed::Click(target) => (Kind::Click, Some(shown(target.as_str(), tracked.row).to_owned())),
         };
         // A row counts once a minute. Of links that all share each visit may be another person's.
         let occasion = match tracked.row {
@@ -160,7 +160,9 @@ impl<'w> Visits<'w> {
             }
         };
         let label = machine.map_or("", Machine::as_str);
-        let name = content_hash(format!("visit\n{}\n{label}\n{occasion}", visit.text).as_bytes());
+        // Without a row nothing of the token is kept: it holds what the recipient's link holds.
+        let token = tracked.row.map_or("", |_| visit.text.as_str());
+        let name = content_hash(format!("visit\n{token}\n{label}\n{occasion}").as_bytes());
         Record {
             machine,
             text: target,
@@ -183,6 +185,15 @@ impl<'w> Visits<'w> {
         let why = error.map_or_else(|| "the disk was too slow".to_owned(), |error| chain(error));
         self.workspace.warn(format!("{} opens and clicks were not recorded: {why}", lost - reported));
         self.reported = (Some(Instant::now()), lost);
+    }
+}
+
+/// What is recorded of a target. Without a row nobody is to be known: where a link leads may say who
+/// it was made for in its query and fragment.
+fn shown(target: &str, row: Option<u32>) -> &str {
+    match row {
+        Some(_) => target,
+        None => target.split(['?', '#']).next().unwrap_or_default(),
     }
 }
 

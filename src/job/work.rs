@@ -139,10 +139,15 @@ impl Job<'_> {
         let resent = run.manifest.options.retry.as_ref().and_then(|retry| Some((&retry.run_id, retry.row?)));
         let is_test = !run.redirect.is_empty() && resent.is_none();
         let (of_run, number) = resent.unwrap_or((run.id(), 0));
+        let mut composer = self.composer(of_run, is_test)?;
+        if !run.redirect.is_empty() {
+            // Whoever gets it now is not the row's recipient.
+            composer = composer.tracking_nobody();
+        }
         Ok(Preparer {
             plan: Arc::clone(&run.plan),
             number,
-            composer: self.composer(of_run, is_test)?,
+            composer,
             signer: self.signer()?,
             watch,
             return_paths: self.return_paths(of_run)?,

@@ -81,14 +81,21 @@ fn is_part_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'_' | b'.')
 }
 
-/// Where the `>` of a tag is, quoted ones skipped.
+/// Where the `>` of a tag is, those in quoted values skipped. As in browsers a quote opens only where
+/// a value begins: elsewhere it is a part of a name or of an unquoted value.
 fn end_of_tag(bytes: &[u8], mut at: usize) -> usize {
-    let mut quote = None;
+    let (mut is_before_value, mut is_in_value) = (false, false);
     while let Some(&byte) = bytes.get(at) {
-        match (quote, byte) {
-            (None, b'>') => return at,
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (Some(open), _) if open == byte => quote = None,
+        match byte {
+            b'>' => return at,
+            b'"' | b'\'' if is_before_value => {
+                let Some(close) = memchr(byte, &bytes[at + 1..]) else { return bytes.len() };
+                at += 1 + close;
+                is_before_value = false;
+            }
+            _ if byte.is_ascii_whitespace() => is_in_value = false,
+            _ if is_before_value => (is_before_value, is_in_value) = (false, true),
+            b'=' => is_before_value = !is_in_value,
             _ => {}
         }
         at += 1;
@@ -258,6 +265,18 @@ mod tests {
             ]
         );
         assert_eq!(shown("<p"), ["p[]"]);
+        // A quote opens only at the start of a value.
+        assert_eq!(
+            shown("<a href=https://a.example/kid's>Kid's</a><td width=\"5\"\"><i x = 'a>b' it's y=a=\">"),
+            [
+                "a[ href=https://a.example/kid's]",
+                "text Kid's",
+                "/a[]",
+                "td[ width=\"5\"\"]",
+                "i[ x = 'a>b' it's y=a=\"]",
+            ]
+        );
+        assert_eq!(shown("<p x=\"a>b"), ["p[ x=\"a>b]"]);
         assert_eq!(shown("<!-- x"), ["comment <!-- x"]);
     }
 

@@ -273,6 +273,40 @@ fn without_rows_in_links_nobody_is_known() {
 }
 
 #[test]
+fn without_rows_no_query_is_recorded() {
+    let tracking = TRACKING.replace("consent-column = \"agreed\"", "level = \"aggregate\"");
+    let dir = dir_with(&tracking);
+    let all = sent(&dir, &tracking);
+    let serve = Serve::of(&dir, SETTINGS);
+    let answer = get(&serve, &all["ann@x.example"].clicks[0], PERSON);
+    assert_eq!(location(&answer), Some("https://shop.example/a?x=1&n=1"), "it leads where it should");
+    serve.end();
+    let [[kind, recipient, _, target]] = &tracked(&dir)[..] else { panic!("one visit") };
+    assert_eq!([kind, recipient, target], ["clicked", "", "https://shop.example/a"]);
+}
+
+#[test]
+fn what_is_sent_once_more_to_somebody_else_counts_for_nobody() {
+    let dir = dir();
+    let tracking = format!("{TRACKING}[keep]\ninput = true\n");
+    sent(&dir, &tracking);
+    let folder = dir.path().join("again");
+    let relay = Relay::start(Options { keep: Keep::Eml(folder.clone()), ..Options::default() });
+    letter(&dir, relay.port(), &tracking);
+    dir.run(&["resend", "news", "0", "--to", "me@example.com"]).ended(0);
+    relay.stop();
+    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let message = fs::read(file).unwrap();
+    let parsed = MessageParser::default().parse(&message).unwrap();
+    let own = links(&parsed.body_html(0).unwrap());
+    let serve = Serve::of(&dir, SETTINGS);
+    assert_eq!(location(&get(&serve, &own.clicks[1], PERSON)), Some("https://shop.example/b"));
+    assert_eq!(get(&serve, own.image.as_ref().unwrap(), PERSON).status, 200);
+    serve.end();
+    assert_eq!(summary(&dir)["events"], 0);
+}
+
+#[test]
 fn links_of_test_messages_lead_on_and_count_for_nobody() {
     let dir = dir();
     let folder = dir.path().join("test");
