@@ -11,7 +11,7 @@ use super::open::{Job, inputs};
 use crate::campaign::{Campaign, RouteKind};
 use crate::edition::Past;
 use crate::plan::{Freeze, Seeds, TopDomains, messages_in, top_domains};
-use crate::run::{self, Screening};
+use crate::run::{self, Enough, Screening};
 use crate::run_dir::{
     Content, Input, Lease, Manifest, RunDir, RunId, RunOptions, RunState, RunStore, StopReason,
     recipients_part, run_id,
@@ -165,7 +165,7 @@ impl Job<'_> {
         group: &TargetGroup,
         (list, past): (&Arc<dyn Suppressions>, Past),
         limit: Option<u64>,
-        stop_after: Option<u64>,
+        stop_after: Option<Enough>,
         freeze: Freeze,
     ) -> Result<Screening, JobError> {
         let limits = Limits { duplicates: self.campaign().target_group.duplicates, rows: limit };

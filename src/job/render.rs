@@ -8,6 +8,7 @@ use crate::compose::{Composer, InlineImages, RenderFailure, preheader};
 use crate::dkim::Signer;
 use crate::mail::Address;
 use crate::plan::{Plan, Row};
+use crate::run::Enough;
 use crate::run_dir::{RunOptions, run_id};
 
 /// Which row's message.
@@ -41,7 +42,7 @@ pub(crate) struct Preview {
 }
 
 /// Makes the messages of a campaign's rows. Tokens and `Message-ID` are those of the run that
-/// `send` would make of the same content.
+/// `send` would make of the same content, unless they are test messages.
 pub(crate) struct Renderer<'j> {
     job: &'j Job<'j>,
     files: TemporaryPlan,
@@ -51,17 +52,31 @@ pub(crate) struct Renderer<'j> {
 }
 
 impl<'w> Job<'w> {
-    /// Screens the list as far as `choice` needs it.
-    pub(crate) fn renderer(&'w self, choice: &RowChoice) -> Result<Renderer<'w>, JobError> {
+    /// Screens the list as far as `choice` needs it, or, for a row by its number, until about
+    /// `most_rows` are read. The tokens of test messages (`is_test`) unsubscribe nobody.
+    pub(crate) fn renderer(
+        &'w self,
+        choice: &RowChoice,
+        (is_test, most_rows): (bool, Option<u64>),
+    ) -> Result<Renderer<'w>, JobError> {
         let stop_after = match choice {
-            RowChoice::Number(row) => Some(u64::from(*row).max(1)),
+            RowChoice::Number(row) => {
+                let accepted = u64::from(*row).max(1);
+                Some(Enough { accepted, rows: most_rows.unwrap_or(u64::MAX) })
+            }
             RowChoice::Address(_) | RowChoice::Sample(_) | RowChoice::All => None,
         };
         let files = self.temporary_plan(None, stop_after)?;
         let plan = files.open()?;
         let inputs = inputs(self.target_group()?)?;
         let id = run_id(self.campaign(), &inputs, &self.contents()?, &RunOptions::default());
-        Ok(Renderer { job: self, files, plan, composer: self.composer(&id, false)?, signer: self.signer()? })
+        Ok(Renderer {
+            job: self,
+            files,
+            plan,
+            composer: self.composer(&id, is_test)?,
+            signer: self.signer()?,
+        })
     }
 }
 

@@ -149,7 +149,7 @@ impl Job<'_> {
 
     /// What providers said in the last days of the From domain, see [`Workspace::readings_of`].
     pub(super) fn readings(&self, groups: &[Group]) -> Result<Vec<Reading>, JobError> {
-        self.workspace.readings_of(self.campaign().sender.from.address.domain(), groups)
+        self.workspace.readings_of(self.campaign().sender.from.address.domain(), groups, true)
     }
 }
 
@@ -199,8 +199,14 @@ impl Workspace {
     }
 
     /// What providers said in the last days of a From domain and those above it, and of the
-    /// addresses among `groups`; of all addresses where a relay sends from its own.
-    pub(super) fn readings_of(&self, from: &Domain, groups: &[Group]) -> Result<Vec<Reading>, JobError> {
+    /// addresses among `groups`; where there is none, since a relay sends from its own, of all
+    /// addresses or of none.
+    pub(super) fn readings_of(
+        &self,
+        from: &Domain,
+        groups: &[Group],
+        else_all: bool,
+    ) -> Result<Vec<Reading>, JobError> {
         // To look is no reason to create a state.
         if !self.state_file()?.exists() {
             return Ok(Vec::new());
@@ -210,7 +216,7 @@ impl Workspace {
         let own: Vec<IpAddr> = groups.iter().filter_map(|group| group.name.parse().ok()).collect();
         let mut readings = self.state()?.readings()?.since(first)?;
         readings.retain(|reading| match &reading.subject {
-            Subject::Ip(ip) => own.is_empty() || own.contains(ip),
+            Subject::Ip(ip) => (else_all && own.is_empty()) || own.contains(ip),
             Subject::Domain(domain) => {
                 let below = from.strip_suffix(domain.as_str());
                 below.is_some_and(|below| below.is_empty() || below.ends_with('.'))

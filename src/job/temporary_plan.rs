@@ -8,7 +8,7 @@ use crate::edition::Past;
 use crate::kit::causes::Causes;
 use crate::mail::Disposition;
 use crate::plan::{Freeze, Plan, ScreenedRows, messages_in};
-use crate::run::Screening;
+use crate::run::{Enough, Screening};
 use crate::run_dir::{Manifest, RunDir, RunOptions};
 use crate::suppression::Suppressions;
 
@@ -50,12 +50,12 @@ impl TemporaryPlan {
 }
 
 impl Job<'_> {
-    /// Screens the target group against the suppression list; ends early once `stop_after` rows are
-    /// accepted.
+    /// Screens the target group against the suppression list; ends early once that
+    /// is enough.
     pub(crate) fn temporary_plan(
         &self,
         limit: Option<u64>,
-        stop_after: Option<u64>,
+        stop_after: Option<Enough>,
     ) -> Result<TemporaryPlan, JobError> {
         self.temporary_plan_against((&self.workspace.suppressions()?, Past::default()), limit, stop_after)
     }
@@ -75,7 +75,7 @@ impl Job<'_> {
         &self,
         against: (&Arc<dyn Suppressions>, Past),
         limit: Option<u64>,
-        stop_after: Option<u64>,
+        stop_after: Option<Enough>,
     ) -> Result<TemporaryPlan, JobError> {
         let folder = tempfile::Builder::new().prefix("mailrun-").tempdir().map_err(SetupError::Temporary)?;
         let dir = RunDir::at(folder.path().to_owned());

@@ -6,6 +6,7 @@ use super::frozen_run::FrozenRun;
 use super::open::{Job, inputs};
 use crate::mail::Address;
 use crate::plan::{self, Plan};
+use crate::run::Enough;
 use crate::run_dir::{Apart, Manifest, RunId, RunOptions};
 use crate::screen::Counts;
 
@@ -21,7 +22,7 @@ pub(crate) struct TestMessage {
 impl Job<'_> {
     pub(super) fn freeze_test(&self, test: &TestMessage) -> Result<FrozenRun, JobError> {
         let row = test.row.max(1);
-        let all = self.temporary_plan(None, Some(u64::from(row)))?;
+        let all = self.temporary_plan(None, Some(Enough::accepted(row.into())))?;
         let index = all.row(row)?;
         let now = self.workspace.clock().wall();
         let id: RunId =

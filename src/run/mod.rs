@@ -61,7 +61,7 @@ pub use finish::{FinishError, write_results};
 pub use lane::{Lane, Segment};
 pub use limits::{EnvelopeLimits, LaneLimits, ProviderLimits, SourceLimits};
 pub use next_hops::{MxHop, NextHop, NextHops, NoRoute, Routed, relay_limits};
-pub use planning::{PlanningError, Screening, freeze};
+pub use planning::{Enough, PlanningError, Screening, freeze};
 pub use prepare::{Passwords, Preparer};
 pub use scanning::Scanning;
 pub use site::{Departure, MxShared, RelayHop, Site};

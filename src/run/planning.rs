@@ -54,13 +54,29 @@ pub struct Screening {
     pub domains: TopDomains,
 }
 
-/// Reads, screens and freezes `group`; stops early once `stop_after` rows are accepted. `progress`
+/// When no more rows are read: whichever comes first.
+#[derive(Debug, Clone, Copy)]
+pub struct Enough {
+    /// So many rows are accepted.
+    pub accepted: u64,
+    /// So many rows were read.
+    pub rows: u64,
+}
+
+impl Enough {
+    /// So many rows are accepted, however many are read.
+    pub fn accepted(rows: u64) -> Self {
+        Self { accepted: rows, rows: u64::MAX }
+    }
+}
+
+/// Reads, screens and freezes `group`; stops early once there is enough. `progress`
 /// gets the number of rows screened so far. `checker` comes with what earlier runs have sent.
 pub fn freeze(
     group: &TargetGroup,
     freeze: Freeze,
     limits: Limits,
-    stop_after: Option<u64>,
+    stop_after: Option<Enough>,
     checker: (Checker, Past),
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
@@ -74,7 +90,7 @@ fn freeze_on(
     group: &TargetGroup,
     freeze: Freeze,
     limits: Limits,
-    stop_after: Option<u64>,
+    stop_after: Option<Enough>,
     (checker, past): (Checker, Past),
     progress: impl FnMut(u64) + Send,
 ) -> Result<Screening, PlanningError> {
@@ -117,7 +133,7 @@ fn freeze_on(
 struct Line<'a, P> {
     parser: Parser,
     layout: Layout,
-    stop_after: Option<u64>,
+    stop_after: Option<Enough>,
     /// The next batch's number, and where it comes from.
     reading: Mutex<(u64, RawBatches<'a>)>,
     screening: Turns<(Screener, P)>,
@@ -164,7 +180,8 @@ impl<P: FnMut(u64)> Line<'_, P> {
         let screened = parsed.and_then(|parsed| Ok(turn.0.accept(parsed)?)).inspect_err(|_| turn.close())?;
         let rows = turn.0.counts();
         (turn.1)(rows.rows);
-        if self.stop_after.is_some_and(|enough| rows.accepted >= enough) {
+        if self.stop_after.is_some_and(|enough| rows.accepted >= enough.accepted || rows.rows >= enough.rows)
+        {
             turn.close();
         }
         drop(turn);
@@ -230,7 +247,7 @@ mod tests {
         folder: &Path,
         files: &[&str],
         threads: usize,
-        stop_after: Option<u64>,
+        stop_after: Option<Enough>,
         meanwhile: impl FnOnce(),
     ) -> Result<Screening, PlanningError> {
         let files: Vec<_> = files.iter().map(|name| folder.join(name)).collect();
@@ -266,7 +283,9 @@ mod tests {
             let domains = screening.domains.exact(50).unwrap();
             (screening.frozen, screening.counts, screening.rows_by_file, screening.blocked.len(), domains)
         };
-        for stop_after in [None, Some(10_000)] {
+        for stop_after in
+            [None, Some(Enough::accepted(10_000)), Some(Enough { accepted: 50_000, rows: 10_000 })]
+        {
             let expected = seen(1, stop_after);
             assert_eq!(expected.1.rows, if stop_after.is_none() { 50_000 } else { 16_384 });
             assert_eq!(expected.4.iter().map(|(_, rows)| rows).sum::<u64>(), expected.1.accepted);

@@ -180,6 +180,11 @@ impl Account {
         self.sees_campaign(campaign) || self.sends_from(from)
     }
 
+    /// Whether it may see what counts all mail of a domain, whoever sends it.
+    pub(super) fn sees_domain(&self, domain: &Domain) -> bool {
+        self.campaigns.iter().any(|own| own == ALL) || self.senders.iter().any(|own| own == domain.as_str())
+    }
+
     /// Whether an address is one of its own, or of a domain of its own.
     pub(super) fn sends_from(&self, from: &Address) -> bool {
         let (address, domain) = (from.to_string().to_lowercase(), from.domain().as_str());

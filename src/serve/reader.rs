@@ -44,6 +44,11 @@ impl Reader {
         Self { workspace, permits: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
+    /// One for other work, which takes no turn of this one's: one request at once.
+    pub(super) fn apart(&self) -> Self {
+        Self { workspace: Arc::clone(&self.workspace), permits: Arc::new(Semaphore::new(1)) }
+    }
+
     /// Does `work` when it is its turn.
     pub(super) async fn read<T: Send + 'static>(
         &self,

@@ -327,6 +327,11 @@ fn a_message_is_shown_in_a_sandbox_and_to_who_sees_its_campaign() {
         "letter-html.hbs",
         "<p>{{n}}</p><script>alert(1)</script><img src=\"https://x.example/1.png\">",
     );
+    let text = text.replace(
+        "without-unsubscribe = true\n",
+        "\n[unsubscribe]\nhttps = \"https://mail.example.com/u/{{token}}\"\n",
+    );
+    assert!(text.contains("[unsubscribe]"), "{text}");
     dir.write(
         "one.toml",
         text.replace("text = \"letter.hbs\"", "text = \"letter.hbs\"\nhtml = \"letter-html.hbs\""),
@@ -353,10 +358,18 @@ fn a_message_is_shown_in_a_sandbox_and_to_who_sees_its_campaign() {
     for row in ["0", "x", "1001", "-1"] {
         assert_eq!(get(&serve, "ann", &format!("/previews/one?row={row}")).status, 400, "{row}");
     }
+    // Whoever looks at a message can't unsubscribe its recipient.
+    let (_, link) = shown.split_once("https://mail.example.com/u/").unwrap();
+    let token = link.split_once("&gt;").unwrap().0;
+    dir.run(&["suppress", "add", "--token", token]).ended(2).says("the token is that of a test message");
+    assert_eq!(get(&serve, "ann", "/previews/one?row=2").status, 404);
+    dir.write("one.toml", text.replace("files = [\"one.csv\"]", "files = [\"-\"]"));
+    assert_eq!(get(&serve, "ann", "/previews/one").status, 400);
     // The file may have become another campaign's.
     dir.write("one.toml", text.replace("id = \"one\"", "id = \"secret\""));
     assert_eq!(get(&serve, "ann", "/previews/one").status, 404);
-    serve.end();
+    let log = serve.end();
+    assert!(!log.contains("a request was not answered"), "{log}");
 }
 
 #[test]
@@ -368,7 +381,11 @@ fn capacity_and_senders_are_those_of_the_runs_that_are_seen() {
     assert!(capacity.contains("used in the last hour") && capacity.contains("one"), "{capacity}");
     assert!(page(&serve, "bob", "/capacity").contains("Nothing was sent"));
     let senders = page(&serve, "ann", "/senders");
-    assert!(senders.contains("mail.example.com") && senders.contains("No DMARC report"), "{senders}");
+    assert!(senders.contains("news@mail.example.com"), "{senders}");
+    // Others send from the domain, too.
+    assert!(!senders.contains("DMARC") && !senders.contains("Reputation"), "{senders}");
+    let senders = page(&serve, "ops", "/senders");
+    assert!(senders.contains("No DMARC report") && senders.contains("Reputation"), "{senders}");
     assert!(!page(&serve, "bob", "/senders").contains("mail.example.com"));
     Events::open(&serve, "ann", "/capacity/events").until("used in the last hour");
     serve.end();

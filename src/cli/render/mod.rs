@@ -77,7 +77,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     let workspace = common.workspace();
     let job = Job::open(&workspace, workspace.load(&args.campaign)?)?;
     let choice = args.choice();
-    let renderer = job.renderer(&choice)?;
+    let renderer = job.renderer(&choice, (false, None))?;
     let rows = renderer.rows(&choice)?;
     let written = if let Some(folder) = &args.out {
         let mut kept = Kept::new(folder, &choice);

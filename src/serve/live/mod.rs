@@ -42,7 +42,7 @@ use tokio::sync::watch::Receiver;
 
 use self::forms::Tokens;
 use self::frame::{Answer, Refused, page, parts, run_path, safe, segment};
-use self::suppression::{Change, Wanted};
+use self::suppression::{Change, Count, Wanted};
 use self::topic::{Streams, Topic};
 use self::watch::Watch;
 use super::accounts::Account;
@@ -58,9 +58,12 @@ use crate::run_dir::StoredRun;
 #[derive(Clone)]
 struct Live {
     reader: Reader,
+    /// Previews are made apart: each screens a list.
+    previews: Reader,
     watch: Watch,
     streams: Streams,
     tokens: Tokens,
+    count: Count,
 }
 
 /// Answers every path. The streams of changes end when `stop` holds true.
@@ -74,7 +77,14 @@ pub(super) fn router(
     let reader = Reader::new(workspace);
     let watch = Watch::new(reader.clone());
     let streams = Streams::new(watch.clone(), stop);
-    let live = Live { reader, streams, watch, tokens: Tokens::new(key) };
+    let live = Live {
+        previews: reader.apart(),
+        reader,
+        streams,
+        watch,
+        tokens: Tokens::new(key),
+        count: Count::default(),
+    };
     Router::new()
         .route("/", get(runs))
         .route("/events", get(runs_events))
@@ -189,7 +199,7 @@ async fn message(
 ) -> Result<preview::Shown, Problem> {
     let Path(campaign) = path.map_err(|_| Problem::Nothing)?;
     let (row, list, account) = (preview::row(uri)?, live.watch.list().await?, Arc::clone(account));
-    live.reader.read(move |workspace| preview::make(workspace, &account, &list, (&campaign, row))).await
+    live.previews.read(move |workspace| preview::make(workspace, &account, &list, (&campaign, row))).await
 }
 
 async fn preview(
@@ -219,8 +229,8 @@ async fn suppressions(
     if !account.suppress {
         return Err(Problem::Nothing.into());
     }
-    let wanted = Wanted::of(&uri)?;
-    let found = live.reader.read(move |workspace| wanted.find(workspace)).await?;
+    let (wanted, count) = (Wanted::of(&uri)?, live.count.clone());
+    let found = live.reader.read(move |workspace| wanted.find(workspace, &count)).await?;
     let content = suppression::content(&account, &found, &live.tokens.of(&account));
     Ok(page(&account, "/suppression", "Suppression", &content, None))
 }

@@ -12,8 +12,9 @@ use super::super::query::pairs;
 use super::super::reader::Unread;
 use super::frame::{safe, segment};
 use super::list::List;
+use crate::campaign::STDIN;
 use crate::compose::InlineImages;
-use crate::job::{Job, Preview, RowChoice, Workspace};
+use crate::job::{Job, JobError, Preview, RowChoice, SelectionError, Workspace};
 use crate::kit::text::grouped;
 
 /// The policy of a message's HTML (CSP): nothing runs, nothing is fetched, nothing is sent.
@@ -21,6 +22,8 @@ const POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; im
      form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 /// The last row that can be looked at: the list is screened up to it.
 const MOST_ROWS: u32 = 1_000;
+/// About so many rows of a list are read; what is behind them can't be looked at.
+const MOST_READ: u64 = 100_000;
 
 /// A message as it is shown.
 pub(super) struct Shown {
@@ -54,11 +57,21 @@ pub(super) fn make(
     if campaign.identity.id != id || !sees(id, &campaign.sender.from.address) {
         return Err(nothing());
     }
+    // The stdin of the server is nobody's list, and to read it could take for ever.
+    if campaign.target_group.files.iter().any(|file| file == STDIN) {
+        let text = "the list of this campaign comes from stdin, and is not there to look at";
+        return Err(Unread::Problem(Problem::Bad(text.to_owned())));
+    }
     let job = Job::open(workspace, campaign)?;
-    let images = InlineImages::read(job.campaign()).map_err(crate::job::JobError::from)?;
+    let images = InlineImages::read(job.campaign()).map_err(JobError::from)?;
     let choice = RowChoice::Number(row);
-    let renderer = job.renderer(&choice)?;
-    let index = renderer.rows(&choice)?.next().ok_or_else(nothing)?;
+    // Whoever may look at a message must not unsubscribe its recipient.
+    let renderer = job.renderer(&choice, (true, Some(MOST_READ)))?;
+    let mut rows = match renderer.rows(&choice) {
+        Err(JobError::Selection(SelectionError::NoRow { .. })) => return Err(nothing()),
+        rows => rows?,
+    };
+    let index = rows.next().ok_or_else(nothing)?;
     let message = renderer.message(index)?;
     let end = message.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap_or(message.len());
     let head = String::from_utf8_lossy(&message[..end]).replace("\r\n", "\n");

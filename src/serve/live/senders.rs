@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::frame::safe;
 use super::overview::minute;
 use crate::domain::percent;
-use crate::job::SenderStanding;
+use crate::job::{DomainFigures, SenderStanding};
 use crate::kit::text::{counted, grouped};
 use crate::preflight::reputation::WINDOWS;
 
@@ -25,9 +25,13 @@ fn one(sender: &SenderStanding) -> Markup {
         section {
             h2 { (safe(&sender.domain)) }
             (addresses(sender))
-            (dmarc(sender))
-            (reputation(sender))
-            (readings(sender))
+            @if let Some(figures) = &sender.figures {
+                (dmarc(figures))
+                (reputation(&sender.domain, figures))
+                (readings(&sender.domain, figures))
+            } @else {
+                p class="faint" { "What counts all mail of the domain is shown to accounts whose " code { "senders" } " hold it, or that see all campaigns." }
+            }
         }
     }
 }
@@ -50,15 +54,15 @@ fn addresses(sender: &SenderStanding) -> Markup {
     }
 }
 
-fn dmarc(sender: &SenderStanding) -> Markup {
-    let view = &sender.month;
+fn dmarc(figures: &DomainFigures) -> Markup {
+    let view = &figures.month;
     html! {
         h3 { "DMARC" }
         @if view.reports == 0 {
             p { "No DMARC report of the last 30 days was read. " code { "mailrun feedback read" } " reads them." }
         } @else {
             p {
-                "Stage: " strong { (sender.stage.unwrap_or("unknown")) }
+                "Stage: " strong { (figures.stage.unwrap_or("unknown")) }
                 ", as reporters saw it last. "
                 (counted(view.all.messages, "mail", "mails")) " in " (counted(view.reports, "report", "reports")) " of 30 days: "
                 (share(view.all.dmarc_pass, view.all.messages)) " pass, "
@@ -73,13 +77,13 @@ fn share(part: u64, whole: u64) -> String {
     format!("{:.1} %", percent(part, whole))
 }
 
-fn reputation(sender: &SenderStanding) -> Markup {
+fn reputation(domain: &str, figures: &DomainFigures) -> Markup {
     html! {
         h3 { "Reputation" }
-        @if sender.groups.is_empty() {
+        @if figures.groups.is_empty() {
             p { "No run of the last 30 days has ended." }
         } @else {
-            div class="wide" role="region" aria-label=(format!("Reputation of {}", sender.domain)) tabindex="0" {
+            div class="wide" role="region" aria-label=(format!("Reputation of {domain}")) tabindex="0" {
                 table {
                     caption { "All of the domain's mail, then by address or relay and by provider, in 30 days" }
                     thead { tr {
@@ -93,7 +97,7 @@ fn reputation(sender: &SenderStanding) -> Markup {
                         }
                     } }
                     tbody {
-                        @for group in &sender.groups {
+                        @for group in &figures.groups {
                             @let [day, week, month] = group.windows;
                             tr {
                                 th scope="row" { (safe(&group.name)) }
@@ -109,16 +113,16 @@ fn reputation(sender: &SenderStanding) -> Markup {
     }
 }
 
-fn readings(sender: &SenderStanding) -> Markup {
+fn readings(domain: &str, figures: &DomainFigures) -> Markup {
     html! {
-        @if !sender.readings.is_empty() {
+        @if !figures.readings.is_empty() {
             h3 { "What providers say" }
-            div class="wide" role="region" aria-label=(format!("What providers say of {}", sender.domain)) tabindex="0" {
+            div class="wide" role="region" aria-label=(format!("What providers say of {domain}")) tabindex="0" {
                 table {
                     caption { "Of the last days" }
                     thead { tr { @for name in ["Day", "Who", "Of", "Verdict"] { th scope="col" { (name) } } } }
                     tbody {
-                        @for reading in &sender.readings {
+                        @for reading in &figures.readings {
                             tr {
                                 td { (reading.day.to_string()) }
                                 td { (reading.observer.as_str()) }

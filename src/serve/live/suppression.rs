@@ -1,6 +1,9 @@
 //! The page of the suppression list, for accounts that may change it: search, add and remove. What
 //! is to change is shown once more before it does.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use axum::http::header::LOCATION;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +24,8 @@ use crate::suppression::{AddressKey, Entry, Filter, NewEntry, Reason, Scope, Ter
 
 /// Entries of a page.
 const OF_PAGE: usize = 100;
+/// How old the number of all entries may be.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 /// The reasons that can be chosen.
 const REASONS: [&str; 3] = ["manual", "unsubscribe", "complaint"];
 
@@ -42,6 +47,24 @@ pub(super) struct Found {
     entries: Vec<Entry>,
     all: u64,
     problem: Option<String>,
+}
+
+/// How many entries block mail, which takes a look at all of them: as it was within [`COUNT_EVERY`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Count(Arc<Mutex<Option<(Instant, u64)>>>);
+
+impl Count {
+    /// The number that was counted last, unless it is too old.
+    fn of(&self, count: impl FnOnce() -> Result<u64, Unread>) -> Result<u64, Unread> {
+        // Whoever comes meanwhile waits, and does not count as well.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, all)) = kept.filter(|(at, _)| at.elapsed() < COUNT_EVERY) {
+            return Ok(all);
+        }
+        let all = count()?;
+        *kept = Some((Instant::now(), all));
+        Ok(all)
+    }
 }
 
 /// What is to change.
@@ -69,9 +92,9 @@ impl Wanted {
     }
 
     /// Looks for it.
-    pub(super) fn find(self, workspace: &Workspace) -> Result<Found, Unread> {
+    pub(super) fn find(self, workspace: &Workspace, count: &Count) -> Result<Found, Unread> {
         let (list, now) = (workspace.suppressions()?, workspace.clock().wall());
-        let all = list.count_live(now)?;
+        let all = count.of(|| Ok(list.count_live(now)?))?;
         let mut found = Found { wanted: self, entries: Vec::new(), all, problem: None };
         let query = found.wanted.query.as_str();
         let mut filter = Filter { live_at: Some(now), ..Filter::default() };
@@ -79,7 +102,10 @@ impl Wanted {
             "" => {}
             text if text.contains('@') => {
                 match Address::parse(text) {
-                    Ok(address) => found.entries = list.of_address(AddressKey::from(&address).as_str())?,
+                    Ok(address) => {
+                        found.entries = list.of_address(AddressKey::from(&address).as_str())?;
+                        found.entries.retain(|entry| entry.is_live(now));
+                    }
                     Err(error) => found.problem = Some(error.to_string()),
                 }
                 return Ok(found);
@@ -205,7 +231,7 @@ pub(super) fn content(account: &Account, found: &Found, token: &str) -> Markup {
             button type="submit" { "Search" }
         }
         @if let Some(problem) = problem { p class="note bad" role="alert" { (safe(problem)) } }
-        p { (grouped(*all)) " in all block mail now." }
+        p { (grouped(*all)) " in all block mail, as counted within the last minute." }
         @if entries.is_empty() && problem.is_none() {
             p { "Nothing is found." }
         } @else if problem.is_none() {

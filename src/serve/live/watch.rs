@@ -2,7 +2,7 @@
 //! once in [`EVERY`], however many look, and only while somebody looks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,9 @@ struct Looked {
 /// A run, and when it was looked at last.
 type Slot = (Instant, Arc<Turn<Looked>>);
 
+/// How a sender stands, and when that was looked at.
+type Standing = (Instant, Arc<SenderStanding>);
+
 /// What all viewers share.
 #[derive(Clone)]
 pub(super) struct Watch {
@@ -72,7 +75,7 @@ pub(super) struct Watch {
     runs: Arc<Mutex<HashMap<PathBuf, Slot>>>,
     list: Arc<Turn<(Lines, Option<Seen<Arc<List>>>)>>,
     usage: Arc<Turn<Option<Seen<Arc<Vec<Usage>>>>>>,
-    senders: Arc<Turn<HashMap<Vec<Address>, (Instant, Arc<SenderStanding>)>>>,
+    senders: Arc<Turn<HashMap<(Vec<Address>, bool), Standing>>>,
 }
 
 impl Watch {
@@ -126,18 +129,21 @@ impl Watch {
                 addresses.push(line.from.clone());
             }
         }
+        let account = account.clone();
         let mut turn = Arc::clone(&self.senders).lock_owned().await;
         let read = self.reader.read(move |workspace| {
             turn.retain(|_, (at, _)| at.elapsed() < SENDERS_EVERY);
             let mut standings = Vec::new();
             for addresses in domains.into_values().take(MOST_DOMAINS) {
-                let Some(domain) = addresses.first().map(Address::domain) else { continue };
-                let standing = match turn.get(&addresses) {
+                let Some(domain) = addresses.first().map(|first| first.domain().clone()) else { continue };
+                let is_whole = account.sees_domain(&domain);
+                let key = (addresses, is_whole);
+                let standing = match turn.get(&key) {
                     Some((_, known)) => Arc::clone(known),
-                    None => Arc::new(workspace.sender_standing(domain, &addresses)?),
+                    None => Arc::new(workspace.sender_standing(&domain, &key.0, is_whole)?),
                 };
                 standings.push(Arc::clone(&standing));
-                turn.entry(addresses).or_insert_with(|| (Instant::now(), standing));
+                turn.entry(key).or_insert_with(|| (Instant::now(), standing));
             }
             Ok(standings)
         });
@@ -151,7 +157,13 @@ impl Watch {
         let (read, is_filling) = self.look(&turn, run).await?;
         if is_filling {
             let (watch, run) = (self.clone(), run.clone());
-            tokio::spawn(async move { while let Ok((_, true)) = watch.look_again(&turn, &run).await {} });
+            tokio::spawn(async move {
+                // Where others took its place, nobody will look at what it adds up.
+                while watch.keeps(run.dir().path(), &turn)
+                    && let Ok((_, true)) | Err(Problem::Busy) = watch.look_again(&turn, &run).await
+                {
+                }
+            });
         }
         Ok(read)
     }
@@ -165,6 +177,12 @@ impl Watch {
         let slot = runs.entry(path).or_insert_with(|| (Instant::now(), Arc::default()));
         slot.0 = Instant::now();
         Arc::clone(&slot.1)
+    }
+
+    /// Whether this is still what is kept of a run.
+    fn keeps(&self, path: &Path, turn: &Arc<Turn<Looked>>) -> bool {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.get(path).is_some_and(|(_, kept)| Arc::ptr_eq(kept, turn))
     }
 
     /// Looks at a run, unless somebody did just now. Whether whoever asked is to go on until its
