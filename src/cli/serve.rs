@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -19,6 +20,8 @@ use crate::webhook;
 
 /// The bytes of stdin that may be a password.
 const MOST_BYTES: u64 = 4_096;
+/// How long the end waits for work that blocks.
+const END_TIME: Duration = Duration::from_secs(10);
 
 /// `mailrun serve`.
 #[derive(Debug, clap::Args)]
@@ -71,7 +74,7 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
     if !delivered.is_empty() {
         out(&format!("events are delivered to {}\n", delivered.join(", ")))?;
     }
-    std::thread::scope(|scope| {
+    let served = std::thread::scope(|scope| {
         for mut receiver in receivers {
             let (workspace, handle, mut stop) = (&workspace, runtime.handle(), stopping.clone());
             scope.spawn(move || workspace.keep_delivering(&mut receiver, handle, &mut stop));
@@ -80,7 +83,10 @@ pub(super) fn run(common: &Common, args: &Args) -> Result<Exit, Diagnostic> {
         // Also where nothing could be served.
         ending.send_replace(true);
         served
-    })?;
+    });
+    // Dropped, it would wait for work that blocks, however long that takes.
+    runtime.shutdown_timeout(END_TIME);
+    served?;
     Ok(Exit::Ok)
 }
 
