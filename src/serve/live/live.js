@@ -47,10 +47,20 @@
     if (connection.textContent !== text) connection.textContent = text;
   };
 
+  // The only stream: none while nobody looks.
+  let source = null;
+  let again = 0;
+  const close = () => {
+    clearTimeout(again);
+    source?.close();
+    source = null;
+  };
   const listen = () => {
-    const source = new EventSource(main.dataset.events);
-    source.addEventListener("open", () => show("live", "Live: what changes is shown within a second."));
-    source.addEventListener("part", ({ data }) => {
+    close();
+    if (document.hidden) return;
+    const own = new EventSource(main.dataset.events);
+    own.addEventListener("open", () => show("live", "Live: what changes is shown within a second."));
+    own.addEventListener("part", ({ data }) => {
       const to = parser.parseFromString(data, "text/html").body.firstElementChild;
       const from = to && document.getElementById(to.id);
       if (!from || !main.contains(from)) return;
@@ -58,12 +68,14 @@
       main.dataset.updates = Number(main.dataset.updates ?? 0) + 1;
       say();
     });
-    source.addEventListener("error", () => {
+    own.addEventListener("error", () => {
       show("lost", "The connection is lost, and tried again.");
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
+      if (own.readyState === EventSource.CLOSED) again = setTimeout(listen, AGAIN);
     });
-    addEventListener("pagehide", () => source.close(), { once: true });
+    source = own;
   };
+  addEventListener("pagehide", close);
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : listen()));
   addEventListener("pageshow", (event) => {
     if (event.persisted) listen();
   });
