@@ -175,6 +175,15 @@ pub trait FeedbackLog: fmt::Debug + Send + Sync {
     /// All records that concern a run of a campaign and come after the number `after`, in order.
     fn of_run(&self, campaign: &str, run: &str, after: u64) -> Result<Vec<Logged>, StoreError>;
 
+    /// The first `most` of these.
+    fn page_of_run(
+        &self,
+        campaign: &str,
+        run: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Logged>, StoreError>;
+
     /// How many records concern an address or name it.
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError>;
 

@@ -75,6 +75,18 @@ impl FeedbackLog for MemoryFeedback {
         })
     }
 
+    fn page_of_run(
+        &self,
+        campaign: &str,
+        run: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
+        let mut logged = self.of_run(campaign, run, after)?;
+        logged.truncate(most);
+        Ok(logged)
+    }
+
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {
         let mut logged = self.lock().logged.clone();
         Ok(logged.iter_mut().filter_map(|logged| log::forget(logged, key).then_some(())).count() as u64)

@@ -121,4 +121,17 @@ impl Workspace {
         }
         Ok(self.state()?.feedback()?.of_run(run.campaign_id(), run.run_id(), after)?)
     }
+
+    /// The first `most` records of these.
+    pub(super) fn page_of_came_back(
+        &self,
+        run: &RunDir,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Logged>, JobError> {
+        if !self.state_file()?.exists() {
+            return Ok(Vec::new());
+        }
+        Ok(self.state()?.feedback()?.page_of_run(run.campaign_id(), run.run_id(), after, most)?)
+    }
 }

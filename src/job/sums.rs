@@ -187,7 +187,7 @@ impl RunSums {
             for (_, _, record) in &stretch.records {
                 match record {
                     Record::Intent(intent) => self.intent(intent),
-                    Record::Outcome(outcome) => self.outcome(outcome, &mut details)?,
+                    Record::Outcome(outcome) => self.outcome(outcome, &mut details),
                 }
             }
             if Instant::now() >= until {
@@ -203,14 +203,14 @@ impl RunSums {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome, details: &mut Details<'_>) -> Result<(), JobError> {
+    fn outcome(&mut self, outcome: &Outcome, details: &mut Details<'_>) {
         if matches!(outcome.verdict, Verdict::Copy { .. } | Verdict::Withdrawn) {
             if outcome.verdict == Verdict::Withdrawn {
                 let class = self.rows.get(outcome.row as usize).and_then(|row| row.class);
                 let at = if class.is_some() { At::Pending } else { At::Untouched };
                 self.set(outcome.row, RowNow { at, class });
             }
-            return Ok(());
+            return;
         }
         // One that gives no reason leaves that of the attempt before.
         let before = self.rows.get(outcome.row as usize).and_then(|row| row.class);
@@ -232,9 +232,8 @@ impl RunSums {
             self.causes.entry(disposition).or_default().add(why, place);
         }
         if outcome.class.is_some() && at != At::Ended(Disposition::Accepted) {
-            self.refused(outcome, details)?;
+            self.refused(outcome, details);
         }
-        Ok(())
     }
 
     /// What was sent.
@@ -251,13 +250,15 @@ impl RunSums {
         }
     }
 
-    fn refused(&mut self, outcome: &Outcome, details: &mut Details<'_>) -> Result<(), JobError> {
+    fn refused(&mut self, outcome: &Outcome, details: &mut Details<'_>) {
         let is_planned = outcome.row < self.plan.len();
-        let connection = outcome.connection.map(|number| details.connection(number)).transpose()?.flatten();
+        // The group counts as read already: one connection that can't be read must not cost the
+        // records behind it. The next hop is the domain then.
+        let connection = outcome.connection.and_then(|number| details.connection(number).ok().flatten());
         let hop = match connection {
             Some(connection) => connection.remote_host.clone(),
             None if is_planned => self.plan.domain(outcome.row).to_owned(),
-            None => return Ok(()),
+            None => return,
         };
         let reply = outcome.reply.as_ref().map(ToString::to_string);
         let why = reply.or_else(|| outcome.detail.clone()).unwrap_or_default();
@@ -282,7 +283,7 @@ impl RunSums {
         if let Some(complaints) = self.complaints.get_mut(&hop) {
             complaints.times += 1;
             complaints.last = refusal;
-            return Ok(());
+            return;
         }
         if self.complaints.len() == MOST_HOPS {
             let oldest = self.complaints.iter().min_by_key(|(_, own)| own.last.at);
@@ -291,7 +292,6 @@ impl RunSums {
             }
         }
         self.complaints.insert(hop, Complaints { times: 1, last: refusal });
-        Ok(())
     }
 
     fn is_of_list(&self, row: u32) -> bool {

@@ -81,7 +81,7 @@ impl Kept {
                 self.sums = None;
             }
         }
-        self.came_back.catch_up(workspace, dir)?;
+        is_whole &= self.came_back.catch_up(workspace, dir)?;
         Ok(RunView {
             name: dir.name(),
             is_running,

@@ -134,6 +134,7 @@ pub(super) fn what_is_kept_is_read_again(fresh: &Fresh) {
     assert_eq!(log.of_address("ann@x.example").unwrap(), kept[..1]);
     assert_eq!(log.of_run("spring", "run-of-m2", 0).unwrap(), kept[2..]);
     assert_eq!(log.of_run("spring", "run-of-m2", kept[2].id).unwrap(), kept[3..]);
+    assert_eq!(log.page_of_run("spring", "run-of-m2", kept[1].id, 1).unwrap(), kept[2..3]);
     assert_eq!(log.of_run("autumn", "run-of-m2", 0).unwrap(), []);
     let source = both.list.get("ann@x.example", &Scope::All).unwrap().unwrap().source;
     assert_eq!(source, "feedback on spring/run-of-m1");

@@ -178,6 +178,21 @@ impl FeedbackLog for SqliteFeedback {
         .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
     }
 
+    fn page_of_run(
+        &self,
+        campaign: &str,
+        run: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<Vec<Logged>, StoreError> {
+        select(
+            &self.lock(),
+            "run = ?1 AND campaign = ?2 AND id > ?3 ORDER BY id LIMIT ?4",
+            params![run, campaign, after.cast_signed(), i64::try_from(most).unwrap_or(i64::MAX)],
+        )
+        .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
+    }
+
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {
         let found = select(&self.lock(), MAY_NAME, params![key.as_str()]);
         let mut found = found.map_err(|error| error::sqlite(&self.store, "read feedback from", error))?;
