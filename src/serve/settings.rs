@@ -356,7 +356,11 @@ mod tests {
     fn mistakes_have_their_place() {
         for (text, place, said) in [
             ("[recipients]\nlisten = [\"x\"]", "/state/serve.toml:2:10", "neither an address"),
-            ("", "/state/serve.toml", "none of `[recipients]`, `[api]`, `[submission]` and `[[webhook]]`"),
+            (
+                "",
+                "/state/serve.toml",
+                "none of `[recipients]`, `[api]`, `[page]`, `[submission]` and `[[webhook]]`",
+            ),
             ("[recipients]\nlisten = []", "/state/serve.toml", "names no address"),
             ("[recipients]\nlisten = [\"/u\"]\nkey = \"k\"", "/state/serve.toml", "belong together"),
             ("[recipients]\nlisten = [\"/u\"]\nports = 1", "/state/serve.toml:3:1", "unknown field"),

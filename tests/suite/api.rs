@@ -338,7 +338,7 @@ fn a_password_is_kept_as_a_hash_only() {
         (settings("").replace("127.0.0.1:0", "0.0.0.0:0"), "is no loopback address"),
         (format!("[[account]]\nname = \"x\"\ncampaigns = [\"*\"]\n{}", settings("")), "anybody could use it"),
         ("[api]\nlisten = [\"127.0.0.1:0\"]\n".to_owned(), "nobody could use it"),
-        (accounts(), "none of `[recipients]`, `[api]`, `[page]` and `[submission]`"),
+        (accounts(), "none of `[recipients]`, `[api]`, `[page]`, `[submission]` and `[[webhook]]`"),
     ] {
         dir.write("serve.toml", text);
         let ran = dir.run(&["serve", "--config", "serve.toml"]).ended(2).says(said);
