@@ -5,13 +5,14 @@
 //! found. What can't be read is left out, and said.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::error::{JobError, chain};
-use super::trace::is_of;
+use super::trace::may_be_of;
 use super::workspace::Workspace;
 use crate::compose::message_id::{Named, of_letter};
 use crate::events::{Cursor, Event, Kind};
@@ -23,6 +24,9 @@ use crate::suppression::AddressKey;
 
 /// How far back runs are searched.
 const HORIZON: Duration = Duration::from_secs(45 * 86_400);
+
+/// Rows of a run without results whose events are collected in one pass.
+const AT_ONCE: usize = 32_768;
 
 /// The columns that are told of a row.
 const TOLD: [Column; 13] = [
@@ -180,100 +184,106 @@ impl Workspace {
         } else {
             sought.class = search.class;
             // Of a run that is too old, only what came back since is meant.
-            let too_old = (!is_then).then(|| since..search.until.unwrap_or(Timestamp(i64::MAX)));
-            sought.period = search.period().or(too_old);
+            let asks_time = search.period().is_some() || !is_then;
+            sought.period = asks_time.then(|| since..search.until.unwrap_or(Timestamp(i64::MAX)));
             sought.with_untried = sought.period.as_ref().is_none_or(|period| period.contains(&read));
-            sought.also = self.also(search, run, since)?;
+            if sought.class.is_some() || asks_time {
+                sought.also = self.also(search, run, since)?;
+            }
             // What came back may have come long after the run.
             if !is_then && sought.also.is_empty() {
                 return Ok(Vec::new());
             }
         }
-        let mut found = match manifest.state {
-            RunState::Finished => match self.in_results(search, &sought, run, manifest, most) {
-                Ok(found) => found,
-                Err(error) => {
+        let mut meant = Meant {
+            workspace: self,
+            search,
+            run,
+            read,
+            since,
+            most,
+            also: None,
+            found: Vec::new(),
+            failed: None,
+        };
+        match manifest.state {
+            RunState::Finished => {
+                if let Err(error) = in_results(&mut meant, &sought, manifest) {
                     let name = run.dir().name();
                     self.warn(format!(
                         "the results of run `{name}` can't be read, so its journal is: {}",
                         chain(&error)
                     ));
-                    self.in_journal(search, run, manifest, most)?
+                    meant.found.clear();
+                    self.in_journal(&mut meant, manifest)?;
                 }
-            },
-            RunState::Planned | RunState::Running | RunState::Interrupted { .. } => {
-                self.in_journal(search, run, manifest, most)?
             }
-        };
-        for one in &mut found {
-            one.came_back = self.came_back_for(one, run)?;
+            RunState::Planned | RunState::Running | RunState::Interrupted { .. } => {
+                self.in_journal(&mut meant, manifest)?;
+            }
         }
-        if is_narrow {
-            found.retain(|one| search.is_when_and_why(one, read, since));
-        }
-        Ok(found)
+        meant.failed.map_or(Ok(meant.found), Err)
     }
 
-    fn in_results(
-        &self,
-        search: &Search,
-        sought: &Sought,
-        run: &StoredRun,
-        manifest: &Manifest,
-        most: usize,
-    ) -> Result<Vec<Found>, JobError> {
-        let files = ResultFiles::open(&run.dir().results())?;
-        let mut found = Vec::new();
-        files.find(sought, &TOLD, 0, &mut |_, row| {
-            found.push(of_row(run, manifest, row));
-            // Which of few are meant is known later.
-            search.is_narrow() || found.len() < most
-        })?;
-        Ok(found)
-    }
-
-    /// Searches a run that has no results: finds which rows are meant, then what became of them.
-    fn in_journal(
-        &self,
-        search: &Search,
-        run: &StoredRun,
-        manifest: &Manifest,
-        most: usize,
-    ) -> Result<Vec<Found>, JobError> {
+    /// Searches a run that has no results: finds which rows may be meant, then what became of them.
+    fn in_journal(&self, meant: &mut Meant<'_>, manifest: &Manifest) -> Result<(), JobError> {
+        let (search, run) = (meant.search, meant.run);
         let is_narrow = search.is_narrow();
         let (id, recipient) = (search.message_id(), search.recipient());
-        let is_meant = |event: &Event| {
+        let may_be_meant = |event: &Event| {
             let is_own = id.as_ref().is_none_or(|id| event.message_id.as_ref() == Some(id))
                 && recipient.as_ref().is_none_or(|own| event.recipient.as_ref().is_some_and(|to| own.is(to)));
             is_own && (is_narrow || search.is_reason_and_time(event.class, event.at))
         };
-        let mut meant: HashSet<String> = HashSet::new();
+        // What was said first is no reason any more when something else was said since.
+        let is_over = |event: &Event| {
+            let is_end =
+                !event.is_password && matches!(event.kind, Kind::Sent | Kind::Resent | Kind::Disposed(_));
+            is_end && !is_narrow && search.class.is_some_and(|class| event.class != Some(class))
+        };
+        // All rows are meant that are found, or it shows only later which of them are.
+        let enough =
+            if search.class.is_none() && search.period().is_none() { meant.most } else { usize::MAX };
+        // Few bytes of each, since they may be all rows.
+        let mut keys: HashSet<u64> = HashSet::new();
         self.events(run, &mut Cursor::start(run.dir().run_id()), false, &mut |page| {
-            for (event, _) in page.iter().filter(|(event, _)| is_meant(event)) {
-                if is_narrow || meant.len() < most {
-                    meant.extend(event.notification.clone());
+            for (event, _) in page {
+                let Some(key) = event.notification.as_deref().map(short) else { continue };
+                if may_be_meant(event) && keys.len() < enough {
+                    keys.insert(key);
+                } else if is_over(event) {
+                    keys.remove(&key);
                 }
             }
-            is_narrow || meant.len() < most
+            keys.len() < enough
         })?;
-        if meant.is_empty() {
-            return Ok(Vec::new());
-        }
-        // All rows are received, in their order, before anything else happens.
-        let (mut found, mut places) = (Vec::new(), HashMap::new());
-        self.events(run, &mut Cursor::start(run.dir().run_id()), false, &mut |page| {
-            for (event, _) in page.iter().filter(|(event, _)| !event.is_password) {
-                if let Some(key) = event.notification.as_ref().filter(|key| meant.contains(*key)) {
-                    let place = *places.entry(key.clone()).or_insert(found.len());
-                    if place == found.len() {
+        while !keys.is_empty() {
+            // All rows are received, in their order, before anything else happens.
+            let (mut found, mut places) = (Vec::new(), HashMap::new());
+            self.events(run, &mut Cursor::start(run.dir().run_id()), false, &mut |page| {
+                for (event, _) in page.iter().filter(|(event, _)| !event.is_password) {
+                    let Some(key) = event.notification.as_ref().filter(|key| keys.contains(&short(key)))
+                    else {
+                        continue;
+                    };
+                    if !places.contains_key(key) && found.len() < AT_ONCE {
+                        places.insert(key.clone(), found.len());
                         found.push(blank(run, manifest));
                     }
-                    add(&mut found[place], event);
+                    if let Some(place) = places.get(key) {
+                        add(&mut found[*place], event);
+                    }
                 }
+                true
+            })?;
+            for key in places.keys() {
+                keys.remove(&short(key));
             }
-            true
-        })?;
-        Ok(found)
+            if found.is_empty() || !found.into_iter().all(|one| meant.add(one, false)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The recipients for whom something came back that is of the class and in the period.
@@ -287,8 +297,22 @@ impl Workspace {
         let is_meant = |logged: &&Logged| {
             search.is_reason_and_time(logged.record.class, logged.record.at) && logged.record.at >= since
         };
+        let recipient = search.recipient();
+        // A part of an address may be one of an international domain as the list writes it.
+        let is_for = |address: &Address, key: &AddressKey| {
+            let is = |recipient: &Recipient| {
+                recipient.is(&address.to_string())
+                    || recipient.is(key.as_str())
+                    || key.as_str().contains("xn--")
+            };
+            recipient.as_ref().is_none_or(is)
+        };
         let meant = logged.iter().filter(is_meant);
-        Ok(meant.filter_map(|logged| Some(AddressKey::from(logged.record.address.as_ref()?))).collect())
+        let keys = meant.filter_map(|logged| {
+            let address = logged.record.address.as_ref()?;
+            Some(AddressKey::from(address)).filter(|key| is_for(address, key))
+        });
+        Ok(keys.collect())
     }
 
     /// What came back for a message of a run.
@@ -340,6 +364,71 @@ impl Workspace {
     }
 }
 
+/// What is meant of what is found in a run.
+struct Meant<'a> {
+    workspace: &'a Workspace,
+    search: &'a Search,
+    run: &'a StoredRun,
+    read: Timestamp,
+    since: Timestamp,
+    /// So many are wanted.
+    most: usize,
+    /// See [`Workspace::also`]; none before it is asked for.
+    also: Option<HashSet<AddressKey>>,
+    found: Vec<Found>,
+    failed: Option<JobError>,
+}
+
+impl Meant<'_> {
+    /// Looks up what came back for a message, and keeps it if it is meant, as where that `is_sure`.
+    /// Returns whether more are wanted.
+    fn add(&mut self, mut one: Found, is_sure: bool) -> bool {
+        match self.is_meant(&mut one, is_sure) {
+            Ok(true) => self.found.push(one),
+            Ok(false) => {}
+            Err(error) => self.failed = Some(error),
+        }
+        self.failed.is_none() && self.found.len() < self.most
+    }
+
+    fn is_meant(&mut self, one: &mut Found, is_sure: bool) -> Result<bool, JobError> {
+        let is_meant = is_sure || self.search.is_when_and_why(one, self.read, self.since);
+        if !is_meant && !self.may_have_come_back(one)? {
+            return Ok(false);
+        }
+        one.came_back = self.workspace.came_back_for(one, self.run)?;
+        Ok(is_meant || self.search.is_when_and_why(one, self.read, self.since))
+    }
+
+    /// Spares a look for what came back for each of many rows.
+    fn may_have_come_back(&mut self, one: &Found) -> Result<bool, JobError> {
+        if matches!(self.search.recipient(), Some(Recipient::Address(_))) {
+            return Ok(true);
+        }
+        let also = match self.also.take() {
+            Some(also) => also,
+            None => self.workspace.also(self.search, self.run, self.since)?,
+        };
+        let also = self.also.insert(also);
+        let address = one.recipient.as_deref().and_then(|text| Address::parse(text).ok());
+        Ok(address.is_some_and(|address| also.contains(&AddressKey::from(&address))))
+    }
+}
+
+fn in_results(meant: &mut Meant<'_>, sought: &Sought, manifest: &Manifest) -> Result<(), JobError> {
+    let files = ResultFiles::open(&meant.run.dir().results())?;
+    let is_sure = !meant.search.is_narrow();
+    files.find(sought, &TOLD, 0, &mut |_, row| meant.add(of_row(meant.run, manifest, row), is_sure))?;
+    Ok(())
+}
+
+/// Tells the rows of a run apart.
+fn short(notification: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    notification.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Search {
     /// Whether what is sought is one message or one recipient.
     fn is_narrow(&self) -> bool {
@@ -347,8 +436,9 @@ impl Search {
     }
 
     fn message_id(&self) -> Option<String> {
-        let id = self.message_id.as_deref()?.trim();
-        Some(of_letter(id.trim_start_matches('<').trim_end_matches('>')))
+        let id = self.message_id.as_deref()?.trim().trim_start_matches('<').trim_end_matches('>');
+        // The id of somebody else's message, which was ready, is what it is.
+        Some(if Named::of(id).is_some() { of_letter(id) } else { id.to_owned() })
     }
 
     fn recipient(&self) -> Option<Recipient> {
@@ -366,7 +456,7 @@ impl Search {
         let from = &manifest.campaign.sender.from.address;
         self.campaign.as_ref().is_none_or(|campaign| *campaign == manifest.campaign_id)
             && self.sender.as_ref().is_none_or(|sender| AddressKey::from(sender) == AddressKey::from(from))
-            && self.message_id().is_none_or(|id| Named::of(&id).is_some_and(|named| is_of(&named, manifest)))
+            && self.message_id().is_none_or(|id| may_be_of(&id, manifest))
     }
 
     /// Whether something of this class at this time is meant.

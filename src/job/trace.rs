@@ -40,6 +40,8 @@ pub(crate) struct Traced {
 
 /// What a message said.
 pub(crate) struct Letter {
+    /// Its `Message-ID`, without angle brackets.
+    message_id: String,
     /// The subject in one line.
     pub subject: String,
     /// Its text part, lines ended by LF.
@@ -64,6 +66,7 @@ impl Workspace {
                 }
                 let row = row_of(&manifest, &history);
                 match letters.of_row(row) {
+                    Ok(letter) if !trace.is_id_of(&letter, &manifest) => {}
                     Ok(letter) => {
                         let (run, sender) =
                             (run.dir.name(), manifest.campaign.sender.from.address.to_string());
@@ -101,12 +104,12 @@ impl Trace {
         }
         let row = match &self.message_id {
             Some(id) => {
-                let named = Named::of(id)?;
-                if !is_of(&named, manifest) {
+                if !may_be_of(id, manifest) {
                     return None;
                 }
+                let named = Named::of(id).filter(|named| is_of(named, manifest));
                 let resent = manifest.options.retry.as_ref().and_then(|retry| retry.row);
-                match (named.row, resent) {
+                match (named.and_then(|named| named.row), resent) {
                     (Some(row), Some(resent)) if row == resent => Some(0),
                     (Some(_), Some(_)) => return None,
                     (row, _) => row,
@@ -119,6 +122,15 @@ impl Trace {
             (None, Some(recipient)) => Asked::Address(recipient.clone()),
             (None, None) => Asked::Everybody,
         })
+    }
+
+    /// Whether a row is meant by the id that its message came with, which is not made of its number.
+    fn is_id_of(&self, letter: &Result<Letter, String>, manifest: &Manifest) -> bool {
+        let foreign = |id: &&String| !Named::of(id).is_some_and(|named| is_of(&named, manifest));
+        self.message_id
+            .as_ref()
+            .filter(foreign)
+            .is_none_or(|id| letter.as_ref().is_ok_and(|letter| letter.message_id == *id))
     }
 
     /// Whether a row that was looked at is meant: its recipient, and when it left.
@@ -138,8 +150,13 @@ impl Trace {
     }
 }
 
+/// Whether a message of a run can have this id. Ready messages have the one they came with.
+pub(super) fn may_be_of(id: &str, manifest: &Manifest) -> bool {
+    manifest.campaign.is_ready() || Named::of(id).is_some_and(|named| is_of(&named, manifest))
+}
+
 /// Whether an id is one of a run.
-pub(super) fn is_of(named: &Named, manifest: &Manifest) -> bool {
+fn is_of(named: &Named, manifest: &Manifest) -> bool {
     // A resend has the message ids of the run that it is of.
     let run = manifest.options.retry.as_ref().filter(|retry| retry.row.is_some());
     let run = run.map_or(&manifest.run_id, |retry| &retry.run_id);
@@ -188,9 +205,9 @@ impl<'a> Letters<'a> {
         let row = plan.row(row)?;
         let shown = composer.compose_shown(&row, self.workspace.clock().wall());
         Ok(match shown {
-            Ok((_, rendered)) => {
+            Ok((message, rendered)) => {
                 let text = rendered.text.replace("\r\n", "\n");
-                Ok(Letter { subject: rendered.subject, text })
+                Ok(Letter { message_id: message.message_id, subject: rendered.subject, text })
             }
             Err(failure) => Err(failure.to_string()),
         })

@@ -44,9 +44,9 @@ impl Reader {
         Self { workspace, permits: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// One for other work, which takes no turn of this one's: one request at once.
-    pub(super) fn apart(&self) -> Self {
-        Self { workspace: Arc::clone(&self.workspace), permits: Arc::new(Semaphore::new(1)) }
+    /// Reads at most `at_once` of its own requests at once, which keep no others waiting.
+    pub(super) fn apart(&self, at_once: usize) -> Self {
+        Self { workspace: Arc::clone(&self.workspace), permits: Arc::new(Semaphore::new(at_once)) }
     }
 
     /// Does `work` when it is its turn.

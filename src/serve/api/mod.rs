@@ -44,12 +44,13 @@ const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 /// Answers every path.
 pub(super) fn router(workspace: Arc<Workspace>, settings: &AccountsFace, key: [u8; 32]) -> Router {
     let gate = Gate::new(settings.accounts.clone(), settings.proxies.clone(), key);
+    let reader = Reader::new(workspace);
     let known = Router::new()
         .route("/v1/runs", get(runs::list))
         .route("/v1/runs/{id}", get(runs::one))
         .route("/v1/runs/{id}/rows", get(rows::page))
         .route("/v1/events", get(events::page))
-        .route("/v1/search", get(search::page))
+        .route("/v1/search", get(search::page).with_state(reader.apart(search::AT_ONCE)))
         .route("/v1/usage", get(usage::months))
         .route("/metrics", get(metrics::all))
         .route("/v1/openapi.json", get(|| async { written(DESCRIPTION) }))
@@ -57,7 +58,7 @@ pub(super) fn router(workspace: Arc<Workspace>, settings: &AccountsFace, key: [u
         .method_not_allowed_fallback(|| async { Problem::Method })
         .fallback(|| async { Problem::Nothing })
         .layer(middleware::from_fn_with_state(Arc::new(gate), enter))
-        .with_state(Reader::new(workspace));
+        .with_state(reader);
     Router::new().route("/health", get(|| async { "ok\n" })).merge(known)
 }
 

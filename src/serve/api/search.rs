@@ -21,6 +21,9 @@ use crate::mail::Timestamp;
 const KNOWN: [&str; 8] =
     ["message-id", "sender", "recipient", "class", "campaign", "since", "until", "limit"];
 
+/// Searches at once: each may read in many runs.
+pub(super) const AT_ONCE: usize = 2;
+
 /// What `mailrun search --json` prints, of the runs of the account.
 pub(super) async fn page(
     State(reader): State<Reader>,

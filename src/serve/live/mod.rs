@@ -78,7 +78,7 @@ pub(super) fn router(
     let watch = Watch::new(reader.clone());
     let streams = Streams::new(watch.clone(), stop);
     let live = Live {
-        previews: reader.apart(),
+        previews: reader.apart(1),
         reader,
         streams,
         watch,
