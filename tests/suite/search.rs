@@ -159,3 +159,51 @@ fn what_is_damaged_or_gone_is_said_and_the_rest_is_found() {
     assert!(dir.run(&["search", "--recipient", "ann@a.example"]).ended(0).stdout().contains("removed"));
     assert_eq!(found(&dir, &["--recipient", "else@a.example"]), [] as [&str; 0]);
 }
+
+#[test]
+fn of_rows_that_share_a_message_id_only_those_that_are_meant_are_found() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let path = dir.path().join(&file);
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("id = \"one\"", "id = \"one\"\nkind = \"alarm\"");
+    let text = text.replace("subject = \"Number {{n}}\"", "subject = \"Outage\"\npersonalised = false");
+    fs::write(path, text).unwrap();
+    dir.write("letter.hbs", "The power is out.\n");
+    dir.write("one.csv", "email,n\nann@a.example,1\nbob@a.example,2\nrcpt-550-5.1.1@b.example,3\n");
+    dir.run(&["send", &file]).ended(1);
+    let id = dir.results("one")[0].message_id.clone().unwrap().into_owned();
+    let all =
+        ["one ann@a.example accepted", "one bob@a.example accepted", "one rcpt-550-5.1.1@b.example bounced"];
+    let check = || {
+        assert_eq!(found(&dir, &["--message-id", &id]), all);
+        let limited = answer(&dir, 0, &["--message-id", &id, "--limit", "1"]);
+        assert_eq!((limited["found"].as_array().unwrap().len(), &limited["has_more"]), (1, &true.into()));
+        // The limit counts those that are meant.
+        let refused = ["--message-id", &id, "--class", "bad_mailbox", "--limit", "1"];
+        assert_eq!(found(&dir, &refused), all[2..]);
+    };
+    check();
+    came_back(&dir, &id, "bob@a.example");
+    let full = ["--message-id", &id, "--class", "mailbox_full", "--limit", "1"];
+    assert_eq!(found(&dir, &full), all[1..2]);
+    fs::write(dir.run_of("one").join("results/part-00000.parquet"), "").unwrap();
+    check();
+    assert_eq!(found(&dir, &full), all[1..2]);
+}
+
+#[test]
+fn what_a_journal_says_of_a_row_last_is_its_class() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let retry = "[delivery.retry]\nfirst = \"1s\"\ngive-up-after = \"1d\"";
+    let file = campaign(&dir, "one", relay.port(), "", retry);
+    dir.write("one.csv", "email,n\nrcpt-452-4.2.2-once@a.example,1\nrcpt-552-5.2.2@a.example,2\n");
+    dir.run(&["send", &file]).ended(1);
+    let full = ["one rcpt-552-5.2.2@a.example bounced"];
+    assert_eq!(found(&dir, &["--class", "mailbox_full"]), full);
+    fs::write(dir.run_of("one").join("results/part-00000.parquet"), "").unwrap();
+    assert_eq!(found(&dir, &["--class", "mailbox_full", "--limit", "1"]), full);
+    assert_eq!(found(&dir, &["--class", "mailbox_full", "--recipient", "rcpt"]), full);
+}
