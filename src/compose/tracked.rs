@@ -96,6 +96,13 @@ pub struct Tracked {
 }
 
 impl Tracked {
+    /// What a token says whose time is never over.
+    #[cfg(test)]
+    pub(crate) fn of(campaign: &str, run: &str, row: Option<u32>, deed: Deed) -> Self {
+        let (campaign, run) = (campaign.to_owned(), run.to_owned());
+        Self { deed, is_test: false, last_day: u16::MAX, row, campaign, run }
+    }
+
     /// Whether its time is over.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now.0.div_euclid(DAY_MICROS) > i64::from(self.last_day)

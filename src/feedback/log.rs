@@ -184,6 +184,15 @@ pub trait FeedbackLog: fmt::Debug + Send + Sync {
         most: usize,
     ) -> Result<Vec<Logged>, StoreError>;
 
+    /// Whether a record concerns a run of a campaign and comes after the number `after`.
+    fn has_of_run(&self, campaign: &str, run: &str, after: u64) -> Result<bool, StoreError>;
+
+    /// All records that concern a run of a campaign but opens and clicks, in order.
+    fn replies_of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError>;
+
+    /// The first `most` records after the number `after` but opens and clicks, in order.
+    fn page_of_replies(&self, after: u64, most: usize) -> Result<Vec<Logged>, StoreError>;
+
     /// How many records concern an address or name it.
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError>;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::event::Kind;
 use super::log::{self, FeedbackLog, Import, Logged, Record, Tables, Undo, Undone};
 use super::policy::{Effect, Policy};
 use crate::kit::store::StoreError;
@@ -87,6 +88,21 @@ impl FeedbackLog for MemoryFeedback {
         Ok(logged)
     }
 
+    fn has_of_run(&self, campaign: &str, run: &str, after: u64) -> Result<bool, StoreError> {
+        Ok(!self.of_run(campaign, run, after)?.is_empty())
+    }
+
+    fn replies_of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError> {
+        Ok(self.of_run(campaign, run, 0)?.into_iter().filter(is_reply).collect())
+    }
+
+    fn page_of_replies(&self, after: u64, most: usize) -> Result<Vec<Logged>, StoreError> {
+        let mut replies = self.page(after, usize::MAX)?;
+        replies.retain(is_reply);
+        replies.truncate(most);
+        Ok(replies)
+    }
+
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {
         let mut logged = self.lock().logged.clone();
         Ok(logged.iter_mut().filter_map(|logged| log::forget(logged, key).then_some(())).count() as u64)
@@ -98,6 +114,10 @@ impl FeedbackLog for MemoryFeedback {
         }
         Ok(())
     }
+}
+
+fn is_reply(logged: &Logged) -> bool {
+    !matches!(logged.record.kind, Kind::Open | Kind::Click)
 }
 
 struct Transaction<'a> {

@@ -110,7 +110,7 @@ async fn pass_on(watched: Arc<Watched>, mut signals: Demands, to: mpsc::Sender<(
 
 impl Watched {
     fn look(&self) -> Result<Option<StopReason>, StoreError> {
-        let logged = self.log.of_run(&self.campaign, &self.run, 0)?;
+        let logged = self.log.replies_of_run(&self.campaign, &self.run)?;
         // Those that surely concern the run: others may be made up.
         let counts = logged
             .iter()

@@ -304,7 +304,7 @@ impl Workspace {
         let log = self.state()?.feedback()?;
         let mut after = first_since(&*log, at)?;
         loop {
-            let page = log.page(after, PAGE)?;
+            let page = log.page_of_replies(after, PAGE)?;
             page.iter().filter(|one| one.undone.is_none()).for_each(&mut *visit);
             match page.last() {
                 Some(last) if page.len() == PAGE => after = last.id,

@@ -29,6 +29,12 @@ const MINUTE_MICROS: i64 = 60_000_000;
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 /// Runs whose acceptances are known at once.
 const RUNS: usize = 32;
+/// Runs of which it is known that nothing was accepted a moment ago, and for how long.
+const QUIET_RUNS: usize = 1_000;
+const QUIET: Duration = Duration::from_secs(10);
+/// Visits of one link without a row that are kept of each second.
+const EACH_SECOND: u32 = 50;
+const SECOND_MICROS: i64 = 1_000_000;
 /// How long the journals are read before visits are kept.
 const READING: Duration = Duration::from_millis(10);
 /// Groups of the journal that are read at once.
@@ -45,6 +51,8 @@ pub(crate) struct Visit {
     pub tracked: Tracked,
     /// Why it is no person, as far as the request says.
     pub machine: Option<Machine>,
+    /// When it came.
+    pub at: Timestamp,
     /// Hears that it is durable, or will not be.
     pub done: oneshot::Sender<()>,
 }
@@ -74,6 +82,7 @@ pub(crate) struct Visits<'w> {
     /// The day of the current import.
     day: i64,
     links: Links,
+    crowds: Crowds,
     acceptances: Acceptances<'w>,
     lost: LostVisits,
     reported: (Option<Instant>, u64),
@@ -95,7 +104,8 @@ impl<'w> Visits<'w> {
             import: Import { id: None, source: "tracking".to_owned() },
             day: 0,
             links: Links::default(),
-            acceptances: Acceptances { workspace, people_after, runs: HashMap::new() },
+            crowds: Crowds::default(),
+            acceptances: Acceptances { workspace, people_after, runs: Runs::default() },
             lost,
             reported: (None, 0),
             number: 0,
@@ -133,19 +143,27 @@ impl<'w> Visits<'w> {
         }
         let read_until = Instant::now() + READING;
         let mut records = Vec::with_capacity(visits.len());
+        let mut too_many = 0;
         for visit in visits.iter().filter(|visit| !visit.tracked.is_test) {
-            let many = self.links.label(&visit.tracked, now);
-            let soon = || self.acceptances.label(&visit.tracked, now, read_until);
+            // Not later than now, whatever the clocks do.
+            let at = visit.at.min(now);
+            if visit.tracked.row.is_none() && !self.crowds.has_room(&visit.text, at) {
+                too_many += 1;
+                continue;
+            }
+            let many = self.links.label(&visit.tracked, at);
+            let soon = || self.acceptances.label(&visit.tracked, at, read_until);
             let machine = visit.machine.or(many).or_else(soon);
-            records.push(self.record(visit, machine, now));
+            records.push(self.record(visit, machine, at));
         }
         if !records.is_empty() {
             self.log.append(&mut self.import, &records, &self.policy, now)?;
         }
+        self.lost.add(too_many);
         Ok(())
     }
 
-    fn record(&mut self, visit: &Visit, machine: Option<Machine>, now: Timestamp) -> Record {
+    fn record(&mut self, visit: &Visit, machine: Option<Machine>, at: Timestamp) -> Record {
         let tracked = &visit.tracked;
         let (kind, target) = match &tracked.deed {
             Deed::Open => (Kind::Open, None),
@@ -153,10 +171,10 @@ impl<'w> Visits<'w> {
         };
         // A row counts once a minute. Of links that all share each visit may be another person's.
         let occasion = match tracked.row {
-            Some(_) => format!("{}", now.0.div_euclid(MINUTE_MICROS)),
+            Some(_) => format!("{}", at.0.div_euclid(MINUTE_MICROS)),
             None => {
                 self.number += 1;
-                format!("{} {} {}", now.0, std::process::id(), self.number)
+                format!("{} {} {}", at.0, std::process::id(), self.number)
             }
         };
         let label = machine.map_or("", Machine::as_str);
@@ -171,7 +189,7 @@ impl<'w> Visits<'w> {
             row: tracked.row,
             by: Some(By::Link),
             trusted: true,
-            ..Record::of_mail(name, kind, now)
+            ..Record::of_mail(name, kind, at)
         }
     }
 
@@ -182,7 +200,10 @@ impl<'w> Visits<'w> {
         if lost == reported || !(at_end || last.is_none_or(|last| last.elapsed() >= REPORT)) {
             return;
         }
-        let why = error.map_or_else(|| "the disk was too slow".to_owned(), |error| chain(error));
+        let why = error.map_or_else(
+            || "the disk was too slow, or one link was followed too often".to_owned(),
+            |error| chain(error),
+        );
         self.workspace.warn(format!("{} opens and clicks were not recorded: {why}", lost - reported));
         self.reported = (Some(Instant::now()), lost);
     }
@@ -194,6 +215,29 @@ fn shown(target: &str, row: Option<u32>) -> &str {
     match row {
         Some(_) => target,
         None => target.split(['?', '#']).next().unwrap_or_default(),
+    }
+}
+
+/// How often links without a row were followed in this second: each visit is a record of its own,
+/// so that whoever repeats one could fill the disk.
+#[derive(Debug, Default)]
+struct Crowds {
+    second: i64,
+    visits: HashMap<String, u32>,
+}
+
+impl Crowds {
+    /// Whether one more visit is kept. One that comes late counts in the second that it is.
+    fn has_room(&mut self, token: &str, at: Timestamp) -> bool {
+        let second = at.0.div_euclid(SECOND_MICROS);
+        let is_set_back = second < self.second - 60;
+        if second > self.second || is_set_back {
+            self.second = second;
+            self.visits.clear();
+        }
+        let visits = self.visits.entry(token.to_owned()).or_default();
+        *visits += 1;
+        *visits <= EACH_SECOND
     }
 }
 
@@ -216,7 +260,7 @@ impl Links {
     /// Whether the link is one of many that are followed at once.
     fn label(&mut self, tracked: &Tracked, now: Timestamp) -> Option<Machine> {
         let (Deed::Click(target), Some(row)) = (&tracked.deed, tracked.row) else { return None };
-        if self.since.is_none_or(|since| now.since(since) > AT_ONCE || since > now) {
+        if self.since.is_none_or(|since| now.since(since) > AT_ONCE || since.since(now) > AT_ONCE) {
             self.old = std::mem::take(&mut self.new);
             self.since = Some(now);
         }
@@ -233,7 +277,7 @@ impl Links {
 struct Acceptances<'w> {
     workspace: &'w Workspace,
     people_after: Duration,
-    runs: HashMap<String, Option<Recent>>,
+    runs: Runs<Recent>,
 }
 
 /// The acceptances of one run.
@@ -249,29 +293,69 @@ impl Acceptances<'_> {
     fn label(&mut self, tracked: &Tracked, now: Timestamp, read_until: Instant) -> Option<Machine> {
         let row = tracked.row.filter(|_| !self.people_after.is_zero())?;
         let name = format!("{}/{}", tracked.campaign, tracked.run);
-        if !self.runs.contains_key(&name) {
-            if self.runs.len() >= RUNS {
-                self.runs.clear();
-            }
-            let opened = self.open(&name, now);
-            self.runs.insert(name.clone(), opened);
-        }
-        let recent = self.runs.get_mut(&name)?.as_mut()?;
+        let (workspace, people_after) = (self.workspace, self.people_after);
+        let recent = self.runs.of(&name, Instant::now(), || open(workspace, people_after, &name, now))?;
         recent.read(now, self.people_after, read_until);
         let accepted = recent.accepted.get(&row)?;
         (now.since(*accepted) < self.people_after).then_some(Machine::TooSoon)
     }
+}
 
-    /// The journal of a run that is being sent, or was a moment ago.
-    fn open(&self, name: &str, now: Timestamp) -> Option<Recent> {
-        let run = self.workspace.find_run(name).ok()?;
-        let manifest = run.manifest().ok()?;
-        if manifest.finished.is_some_and(|end| now.since(end) > self.people_after) {
-            return None;
+/// The journal of a run that is being sent, or was a moment ago.
+fn open(workspace: &Workspace, people_after: Duration, name: &str, now: Timestamp) -> Option<Recent> {
+    let run = workspace.find_run(name).ok()?;
+    let manifest = run.manifest().ok()?;
+    if manifest.finished.is_some_and(|end| now.since(end) > people_after) {
+        return None;
+    }
+    let state = workspace.state().ok()?;
+    let journal = state.read_journal(run.dir()).ok()?;
+    Some(Recent { journal, group: 0, accepted: HashMap::new() })
+}
+
+/// What is known of some runs, the last ones that were asked for; and of which nothing is, for a
+/// while.
+struct Runs<T> {
+    known: HashMap<String, (Instant, T)>,
+    quiet: HashMap<String, Instant>,
+}
+
+impl<T> Default for Runs<T> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), quiet: HashMap::new() }
+    }
+}
+
+impl<T> Runs<T> {
+    /// What is known of a run; what `open` says where nothing is yet.
+    fn of(&mut self, name: &str, now: Instant, open: impl FnOnce() -> Option<T>) -> Option<&mut T> {
+        if !self.known.contains_key(name) {
+            let is_quiet = |since: &Instant| now.saturating_duration_since(*since) < QUIET;
+            if self.quiet.get(name).is_some_and(is_quiet) {
+                return None;
+            }
+            let Some(opened) = open() else {
+                if self.quiet.len() >= QUIET_RUNS {
+                    self.quiet.retain(|_, since| is_quiet(since));
+                }
+                if self.quiet.len() >= QUIET_RUNS {
+                    self.quiet.clear();
+                }
+                self.quiet.insert(name.to_owned(), now);
+                return None;
+            };
+            self.quiet.remove(name);
+            if self.known.len() >= RUNS {
+                let oldest = self.known.iter().min_by_key(|(_, (used, _))| *used);
+                if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                    self.known.remove(&oldest);
+                }
+            }
+            self.known.insert(name.to_owned(), (now, opened));
         }
-        let state = self.workspace.state().ok()?;
-        let journal = state.read_journal(run.dir()).ok()?;
-        Some(Recent { journal, group: 0, accepted: HashMap::new() })
+        let (used, known) = self.known.get_mut(name)?;
+        *used = now;
+        Some(known)
     }
 }
 
@@ -294,5 +378,62 @@ impl Recent {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::tracked::Target;
+
+    #[test]
+    fn only_so_many_visits_of_one_link_are_kept_of_a_second() {
+        let mut crowds = Crowds::default();
+        let mut kept = |token: &str, at: i64| {
+            (0..3 * EACH_SECOND).filter(|_| crowds.has_room(token, Timestamp(at))).count() as u32
+        };
+        assert_eq!(kept("a", 5 * SECOND_MICROS), EACH_SECOND);
+        assert_eq!(kept("b", 5 * SECOND_MICROS), EACH_SECOND);
+        assert_eq!(kept("a", 4 * SECOND_MICROS), 0, "late");
+        assert_eq!(kept("a", 6 * SECOND_MICROS), EACH_SECOND);
+    }
+
+    #[test]
+    fn links_of_one_message_that_are_followed_at_once_are_a_machines() {
+        let click = |row: u32, to: &str| {
+            let deed = Deed::Click(Target::parse(to).unwrap());
+            Tracked::of("news", "one", Some(row), deed)
+        };
+        let (a, b) = ("https://shop.example/a", "https://shop.example/b");
+        let mut links = Links::default();
+        let mut is_machine =
+            |row, to, at: i64| links.label(&click(row, to), Timestamp(at)) == Some(Machine::ManyLinks);
+        assert!(!is_machine(0, a, 10_000_000), "it could have been a person's");
+        assert!(is_machine(0, b, 10_900_000));
+        assert!(is_machine(0, a, 11_800_000), "once a machine");
+        assert!(!is_machine(1, a, 11_800_000), "another's");
+        assert!(!is_machine(1, a, 11_799_000), "the same, and late");
+        assert!(is_machine(1, b, 11_798_000));
+        assert!(!is_machine(1, b, 13_000_000), "later");
+    }
+
+    #[test]
+    fn runs_of_which_nothing_is_known_take_nobodys_place_and_are_asked_again() {
+        let (mut runs, start) = (Runs::default(), Instant::now());
+        assert_eq!(runs.of("live", start, || Some(1)), Some(&mut 1));
+        for old in 0..3 * QUIET_RUNS {
+            assert_eq!(runs.of(&format!("old{old}"), start, || None), None);
+        }
+        assert!(runs.quiet.len() <= QUIET_RUNS);
+        assert_eq!(runs.of("live", start, || None), Some(&mut 1));
+        assert_eq!(runs.of("new", start, || None), None);
+        assert_eq!(runs.of("new", start, || Some(2)), None, "not asked at once");
+        assert_eq!(runs.of("new", start + QUIET, || Some(2)), Some(&mut 2));
+        // The one that was not asked for longest makes room.
+        for other in 0..RUNS - 1 {
+            runs.of("new", start + 2 * QUIET, || None);
+            assert_eq!(runs.of(&format!("{other}"), start + 2 * QUIET, || Some(3)), Some(&mut 3));
+        }
+        assert!(!runs.known.contains_key("live") && runs.known.contains_key("new"));
     }
 }

@@ -341,8 +341,7 @@ impl Workspace {
             return Ok(false);
         }
         let dir = run.dir();
-        let back = state.feedback()?.of_run(dir.campaign_id(), dir.run_id(), cursor.feedback)?;
-        Ok(!back.is_empty())
+        Ok(state.feedback()?.has_of_run(dir.campaign_id(), dir.run_id(), cursor.feedback)?)
     }
 
     /// All runs with events of recipients, the earliest first: those of campaigns, and messages

@@ -87,12 +87,13 @@ impl Tracking {
                 plain((StatusCode::FOUND, [(LOCATION, location)]).into_response())
             }
         };
-        if tracked.is_over(Timestamp::now()) {
+        let at = Timestamp::now();
+        if tracked.is_over(at) {
             return if is_image { Tracks::Answer(answer) } else { Tracks::Over };
         }
         let machine = machine(method, head);
         let (done, kept) = oneshot::channel();
-        let visit = Visit { text: token.to_owned(), tracked, machine, done };
+        let visit = Visit { text: token.to_owned(), tracked, machine, at, done };
         match timeout(self.patience, self.to.send(visit)).await {
             // Gone or late: it is kept or counted by whoever has it.
             Ok(Ok(())) => drop(timeout(self.patience, kept).await),
@@ -157,7 +158,7 @@ mod tests {
                 // Nobody takes what is sent: the channel is full.
                 let (done, _) = oneshot::channel();
                 let tracked = tracking.openers[0].open(&token(b'o', u16::MAX)).unwrap();
-                let visit = Visit { text: String::new(), tracked, machine: None, done };
+                let visit = Visit { text: String::new(), tracked, machine: None, at: Timestamp(0), done };
                 tracking.to.try_send(visit).unwrap();
             }
             tracking.answer(&Method::GET, &uri, &HeaderMap::new()).await

@@ -116,6 +116,7 @@ pub(super) fn what_is_kept_is_read_again(fresh: &Fresh) {
         record("m1", "Ann@x.example", Action::Hard),
         Record {
             event: 1,
+            kind: Kind::Click,
             address: None,
             by: None,
             ..record("m1", "bob@x.example", Action::Nothing(Effect::NotOurs))
@@ -136,6 +137,13 @@ pub(super) fn what_is_kept_is_read_again(fresh: &Fresh) {
     assert_eq!(log.of_run("spring", "run-of-m2", kept[2].id).unwrap(), kept[3..]);
     assert_eq!(log.page_of_run("spring", "run-of-m2", kept[1].id, 1).unwrap(), kept[2..3]);
     assert_eq!(log.of_run("autumn", "run-of-m2", 0).unwrap(), []);
+    // Without opens and clicks.
+    assert_eq!(log.replies_of_run("spring", "run-of-m1").unwrap(), kept[..1]);
+    assert_eq!(log.page_of_replies(0, 2).unwrap(), [kept[0].clone(), kept[2].clone()]);
+    assert_eq!(log.page_of_replies(0, 1).unwrap(), kept[..1]);
+    assert!(log.has_of_run("spring", "run-of-m2", 0).unwrap());
+    assert!(!log.has_of_run("spring", "run-of-m2", kept[2].id).unwrap());
+    assert!(!log.has_of_run("autumn", "run-of-m2", 0).unwrap());
     let source = both.list.get("ann@x.example", &Scope::All).unwrap().unwrap().source;
     assert_eq!(source, "feedback on spring/run-of-m1");
 }

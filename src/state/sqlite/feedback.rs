@@ -92,6 +92,9 @@ pub(super) const TABLES: Versioned = Versioned {
 const MAY_NAME: &str =
     "key = ?1 OR instr(lower(coalesce(named, '') || ' ' || coalesce(text, '')), ?1) > 0 ORDER BY id";
 
+/// Records but opens and clicks, of which there are many.
+const NO_VISIT: &str = "kind NOT IN ('open', 'click')";
+
 /// What [`logged`] takes.
 const COLUMNS: &str = "id, import, read_at, mail, event, message_id, at, kind, class, status, hard, named, text, \
                        address, campaign, run, row, found_by, trusted, action, effect, undone_at, undone_by, before, list_id, machine";
@@ -191,6 +194,30 @@ impl FeedbackLog for SqliteFeedback {
             params![run, campaign, after.cast_signed(), i64::try_from(most).unwrap_or(i64::MAX)],
         )
         .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
+    }
+
+    fn has_of_run(&self, campaign: &str, run: &str, after: u64) -> Result<bool, StoreError> {
+        let db = self.lock();
+        let has = || -> rusqlite::Result<bool> {
+            let exists =
+                "SELECT EXISTS (SELECT 1 FROM feedback WHERE run = ?1 AND campaign = ?2 AND id > ?3)";
+            let mut exists = db.prepare_cached(exists)?;
+            exists.query_row(params![run, campaign, after.cast_signed()], |row| row.get(0))
+        };
+        has().map_err(|error| error::sqlite(&self.store, "read feedback from", error))
+    }
+
+    fn replies_of_run(&self, campaign: &str, run: &str) -> Result<Vec<Logged>, StoreError> {
+        let which = format!("run = ?1 AND campaign = ?2 AND {NO_VISIT} ORDER BY id");
+        select(&self.lock(), &which, params![run, campaign])
+            .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
+    }
+
+    fn page_of_replies(&self, after: u64, most: usize) -> Result<Vec<Logged>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let which = format!("id > ?1 AND {NO_VISIT} ORDER BY id LIMIT ?2");
+        select(&self.lock(), &which, params![after.cast_signed(), most])
+            .map_err(|error| error::sqlite(&self.store, "read feedback from", error))
     }
 
     fn naming(&self, key: &AddressKey) -> Result<u64, StoreError> {
