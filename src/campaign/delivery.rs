@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::bsmtp::Bsmtp;
 use super::dns::NameServer;
 use super::error::Mistake;
 use super::mx::Mx;
@@ -22,6 +23,9 @@ pub struct Delivery {
     /// `[delivery.mx]`, for route `mx`.
     #[serde(default, skip_serializing_if = "Mx::is_default")]
     pub mx: Mx,
+    /// `[delivery.bsmtp]`; needed for route `bsmtp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bsmtp: Option<Bsmtp>,
     /// `[delivery.retry]`.
     #[serde(default)]
     pub retry: RetryPolicy,
@@ -59,6 +63,8 @@ pub enum RouteKind {
     Mx,
     /// The embedded receiver: nothing leaves the machine.
     Sandbox,
+    /// Files of batch SMTP, which another program sends.
+    Bsmtp,
 }
 
 /// `[delivery.relay]`.
@@ -236,6 +242,9 @@ impl Delivery {
         if let Some(relay) = &mut self.relay {
             relay.resolve_paths(folder);
         }
+        if let Some(bsmtp) = &mut self.bsmtp {
+            bsmtp.resolve_paths(folder);
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), Mistake> {
@@ -244,6 +253,17 @@ impl Delivery {
         }
         if let Some(dsn) = &self.dsn {
             dsn.check()?;
+        }
+        match (&self.bsmtp, self.route) {
+            (Some(bsmtp), _) => bsmtp.check()?,
+            (None, RouteKind::Bsmtp) => {
+                return Err(Mistake::new(
+                    "delivery.route",
+                    "route `bsmtp` needs `[delivery.bsmtp]`",
+                    "add it with the `folder` for the files",
+                ));
+            }
+            (None, _) => {}
         }
         self.mx.check()?;
         let retry = &self.retry;

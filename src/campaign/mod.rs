@@ -5,6 +5,7 @@
 //! Secrets are never read into it: it only says where they are.
 
 mod accounts;
+mod bsmtp;
 mod capacity;
 mod checks;
 mod choice;
@@ -55,6 +56,7 @@ use serde::{Deserialize, Serialize};
 use self::error::Mistake;
 
 pub use accounts::Account;
+pub use bsmtp::Bsmtp;
 pub use capacity::{Capacity, Pace};
 pub use checks::Checks;
 pub use choice::{By, Choice};
@@ -295,7 +297,7 @@ impl Campaign {
     pub fn capacity_account(&self) -> String {
         match self.delivery.route {
             RouteKind::Sandbox => format!("sandbox/{}", self.capacity.account),
-            RouteKind::Relay | RouteKind::Mx => self.capacity.account.clone(),
+            RouteKind::Relay | RouteKind::Mx | RouteKind::Bsmtp => self.capacity.account.clone(),
         }
     }
 

@@ -91,6 +91,7 @@ impl Campaign {
             ("secure-documents", self.secure_documents.is_some()),
             ("unsubscribe", self.unsubscribe.is_some()),
             ("tracking", self.tracking.is_some()),
+            ("tracking", self.tracking.is_some()),
             ("smime", !self.smime.is_empty()),
             ("sender.headers", !sender.headers.is_empty()),
             ("sender.reply-to", sender.reply_to.is_some()),

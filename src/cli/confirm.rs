@@ -24,6 +24,7 @@ fn question(campaign: &Campaign, recipients: u64) -> String {
             campaign.main_relays().iter().map(|relay| relay.host.as_str()).collect::<Vec<_>>().join(", ")
         }
         RouteKind::Mx => "the recipients' own mail hosts".to_owned(),
+        RouteKind::Bsmtp => "files of batch SMTP".to_owned(),
         RouteKind::Sandbox => "the embedded receiver".to_owned(),
     };
     format!("send to {} by {by}? [y/N]", counted(recipients, "recipient", "recipients"))

@@ -385,6 +385,15 @@ pub(crate) enum SetupError {
     /// A signature.
     #[error("can't sign a message")]
     Sign(#[source] SignError),
+    /// The folder of route `bsmtp`.
+    #[error("can't write to the folder `{folder}` of `[delivery.bsmtp]`")]
+    BatchFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The embedded receiver.
     #[error("can't start the sandbox")]
     Sandbox(#[source] io::Error),
@@ -428,6 +437,7 @@ impl SetupError {
             | Self::Ehlo(_)
             | Self::Sign(_)
             | Self::Sandbox(_)
+            | Self::BatchFolder { .. }
             | Self::Thread { .. }
             | Self::Temporary(_)
             | Self::Stdin(_)
@@ -446,6 +456,9 @@ impl SetupError {
             Self::TooManyPasswords { .. } => Some("split the list"),
             Self::Stdin(_) => Some("`TMPDIR` names the folder for it; the run keeps a copy"),
             Self::StdinIsTerminal => Some("send it there: `cat list.csv | mailrun send --list - CAMPAIGN`"),
+            Self::BatchFolder { .. } => Some(
+                "make the folder, writable for this user and readable for the program that sends the files",
+            ),
             Self::Tls(_) | Self::Sign(_) | Self::Sandbox(_) | Self::Thread { .. } | Self::Temporary(_) => {
                 None
             }

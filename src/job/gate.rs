@@ -93,7 +93,9 @@ impl Job<'_> {
     ) -> Result<Vec<Finding>, JobError> {
         let mut findings = match self.campaign().delivery.route {
             RouteKind::Sandbox => Vec::new(),
-            RouteKind::Relay | RouteKind::Mx => sender_findings(self, &run.plan, name_servers, false).await?,
+            RouteKind::Relay | RouteKind::Mx | RouteKind::Bsmtp => {
+                sender_findings(self, &run.plan, name_servers, false).await?
+            }
         };
         findings.retain(|finding| finding.level >= Level::Warning);
         Ok(Self::milder(run, findings))

@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use super::error::{JobError, SetupError};
 use super::secret::relay_password;
-use crate::campaign::{Campaign, Mx, Relay, RouteKind, ShapingEntry};
-use crate::route::{HostBook, MtaSts, MxSecurity, Resolver, Router, Shaping, SiteShaping};
-use crate::run::{
-    Departure, LaneLimits, MxHop, MxShared, NextHop, NextHops, RelayHop, Routed, Site, relay_limits,
+use crate::campaign::{Bsmtp, Campaign, Mx, Relay, RouteKind, ShapingEntry};
+use crate::route::{
+    BatchFolder, BatchFolderSettings, HostBook, MtaSts, MxSecurity, Resolver, Router, Shaping, SiteShaping,
 };
+use crate::run::{
+    Departure, FolderHop, LaneLimits, MxHop, MxShared, NextHop, NextHops, RelayHop, Routed, Site,
+    relay_limits,
+};
+use crate::run_dir::RunId;
 use crate::sandbox::Sandbox;
 use crate::smtp::{
     ClientIdentity, ConnectionLimits, Credentials, EhloName, Extensions, Secrets, Security, Target,
@@ -28,16 +32,20 @@ const SANDBOX_CONNECTIONS: usize = 20;
 /// Recipients of one message to it, as by default to anybody.
 const SANDBOX_RECIPIENTS: usize = 100;
 
-/// The next hops of `campaign`; `policies` is the file that keeps the policies of recipients'
-/// domains.
+/// The next hops of `campaign` for `run`; `policies` is the file that keeps the policies of
+/// recipients' domains.
 pub(super) fn next_hops(
     campaign: &Campaign,
     sandbox: Option<&Sandbox>,
+    run: &RunId,
     resolver: impl FnOnce() -> Result<Resolver, JobError>,
     policies: &Path,
 ) -> Result<NextHops, JobError> {
     if let Some(sandbox) = sandbox {
         return Ok(NextHops { routes: Vec::new(), rest: NextHop::Relay(to_sandbox(campaign, sandbox)?) });
+    }
+    if let (RouteKind::Bsmtp, Some(bsmtp)) = (campaign.delivery.route, &campaign.delivery.bsmtp) {
+        return Ok(NextHops { routes: Vec::new(), rest: NextHop::Relay(to_folder(campaign, bsmtp, run)?) });
     }
     let shaping = Shaping::new(&campaign.shaping)?;
     let mut routes = Vec::new();
@@ -47,7 +55,7 @@ pub(super) fn next_hops(
         routes.push((route.clone(), to_relays(campaign, Some(&route.relay), &[relay], &shaping)?));
     }
     let rest = match campaign.delivery.route {
-        RouteKind::Relay | RouteKind::Sandbox => {
+        RouteKind::Relay | RouteKind::Sandbox | RouteKind::Bsmtp => {
             NextHop::Relay(to_relays(campaign, None, &campaign.main_relays(), &shaping)?)
         }
         RouteKind::Mx => {
@@ -104,6 +112,35 @@ fn to_sandbox(campaign: &Campaign, sandbox: &Sandbox) -> Result<Routed, JobError
     let recipients = relay.map_or(SANDBOX_RECIPIENTS, |relay| relay.recipients_per_message);
     let site = Site::relays("sandbox".into(), "sandbox".into(), vec![hop], limits);
     Ok(routed(site, connections, recipients, None))
+}
+
+/// A folder of batch SMTP files. A message waits for its file, so a file has at most as many
+/// messages as there are sessions.
+fn to_folder(campaign: &Campaign, bsmtp: &Bsmtp, run: &RunId) -> Result<Routed, JobError> {
+    let ehlo = ehlo_name(campaign.delivery.ehlo.as_deref())?;
+    let settings = BatchFolderSettings {
+        folder: bsmtp.folder.clone(),
+        prefix: format!("{}-{run}-", campaign.identity.id),
+        helo: ehlo.to_string(),
+        messages: bsmtp.messages,
+        file_size: bsmtp.file_size.0,
+    };
+    let folder = BatchFolder::open(settings)
+        .map_err(|source| SetupError::BatchFolder { folder: bsmtp.folder.clone(), source })?;
+    let target = Target {
+        host: "folder".into(),
+        addresses: Vec::new(),
+        local_ip: None,
+        ehlo,
+        security: Security::None,
+        credentials: None,
+        timeouts: campaign.delivery.timeouts.clone(),
+        extensions: Extensions { archive_strict: campaign.sender.archive_strict, ..Extensions::default() },
+        secrets: Secrets::default(),
+    };
+    let name = bsmtp.folder.display().to_string();
+    let site = Site::folder("folder".into(), name, FolderHop { folder, target }, connection_limits(1, 0));
+    Ok(routed(site, bsmtp.messages, SANDBOX_RECIPIENTS, None))
 }
 
 /// One relay, or several that share the mail by weight and stand in for each other. `own` is the

@@ -39,7 +39,7 @@ impl Resources {
         let (workspace, campaign) = (job.workspace, job.campaign());
         let sandbox = start_sandbox(job, options).await?;
         let resolver = || options.name_servers.resolver(campaign);
-        let next_hops = next_hops(campaign, sandbox.as_ref(), resolver, &workspace.policies()?)?;
+        let next_hops = next_hops(campaign, sandbox.as_ref(), run.id(), resolver, &workspace.policies()?)?;
         let (state, clock) = (workspace.state()?, workspace.clock().clone());
         let list = workspace.suppressions()?;
         let since = run.manifest.suppression_change;

@@ -90,7 +90,7 @@ fn spf(looked_up: &[Finding]) -> Option<Finding> {
 fn reverse_dns(campaign: &Campaign, looked_up: &[Finding]) -> Option<Finding> {
     match campaign.delivery.route {
         RouteKind::Mx => {}
-        RouteKind::Relay | RouteKind::Sandbox => return None,
+        RouteKind::Relay | RouteKind::Sandbox | RouteKind::Bsmtp => return None,
     }
     let wrong = looked_up.iter().find(|finding| matches!(finding.id, Id::PtrMissing | Id::PtrNotForward));
     let addresses = campaign.egress().count();

@@ -1,6 +1,7 @@
 //! Where mail goes and what replies mean: DNS, relay or MX hosts, sites, limits per provider,
-//! MTA-STS, retry schedule, reply classification.
+//! MTA-STS, retry schedule, reply classification, files of batch SMTP.
 
+mod bsmtp;
 mod classify;
 mod dns;
 mod host_book;
@@ -15,6 +16,7 @@ mod site;
 mod testing;
 mod tls;
 
+pub use bsmtp::{BatchFolder, BatchFolderSettings};
 pub use classify::{Classification, Classifier, Failure, Reaction, RuleError, class_of_failure};
 pub use dns::{DnsError, DnsFailure, MxRecord, MxRecords, Resolver, ResolverError};
 pub use host_book::HostBook;

@@ -107,6 +107,6 @@ fn delivered_to(manifest: &Manifest) -> Vec<String> {
     match (&manifest.options.to, manifest.campaign.delivery.route) {
         (Some(to), _) => to.split(',').map(str::to_owned).collect(),
         (None, RouteKind::Sandbox) => vec!["sandbox".to_owned()],
-        (None, RouteKind::Relay | RouteKind::Mx) => Vec::new(),
+        (None, RouteKind::Relay | RouteKind::Mx | RouteKind::Bsmtp) => Vec::new(),
     }
 }

@@ -64,7 +64,7 @@ pub use next_hops::{MxHop, NextHop, NextHops, NoRoute, Routed, relay_limits};
 pub use planning::{Enough, PlanningError, Screening, freeze};
 pub use prepare::{Passwords, Preparer};
 pub use scanning::Scanning;
-pub use site::{Departure, MxShared, RelayHop, Site};
+pub use site::{Departure, FolderHop, MxShared, RelayHop, Site};
 pub use snapshot::{Earlier, Hold, LaneSnapshot, OutcomeCounts, Snapshot};
 pub use source::Sources;
 pub use suppress::Suppressor;

@@ -7,12 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::net::UnixStream;
+
 use crate::campaign::{Mx, Timeouts};
 use crate::kit::open_files;
 use crate::mail::{Class, Reply, Timestamp};
 use crate::route::{
-    self, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure, host_addresses,
-    relay_addresses,
+    self, BatchFolder, Destination, Failure, HostBook, MxHost, MxSecurity, TlsDemand, class_of_failure,
+    host_addresses, relay_addresses,
 };
 use crate::smtp::{
     self, Concern, ConnectError, Connection, ConnectionLimits, EhloName, Extensions, Secrets, Target,
@@ -36,6 +38,7 @@ pub struct Site {
 enum Hosts {
     Relays(Vec<RelayHop>),
     Mx(MxHosts),
+    Folder(Box<FolderHop>),
 }
 
 /// One relay.
@@ -49,6 +52,15 @@ pub struct RelayHop {
     pub port: u16,
     /// Its share of the connections; at least 1.
     pub weight: u32,
+}
+
+/// A folder of batch SMTP files.
+#[derive(Debug)]
+pub struct FolderHop {
+    /// What writes to it.
+    pub folder: Arc<BatchFolder>,
+    /// Its name, and what every session asks for.
+    pub target: Target,
 }
 
 /// The MX hosts of a site.
@@ -113,12 +125,18 @@ impl Site {
         Self { key, name, limits, hosts: Hosts::Mx(hosts), begun: AtomicU64::new(0) }
     }
 
+    /// The site of a folder of batch SMTP files.
+    pub fn folder(key: String, name: String, hop: FolderHop, limits: ConnectionLimits) -> Self {
+        Self { key, name, limits, hosts: Hosts::Folder(Box::new(hop)), begun: AtomicU64::new(0) }
+    }
+
     /// Opens a connection to the host whose turn it is, or to the next one that answers.
     pub(super) async fn connect(&self, departure: &Departure) -> Result<Connection, Trouble> {
         let begun = self.begun.fetch_add(1, Ordering::Relaxed);
         match &self.hosts {
             Hosts::Relays(relays) => connect_relay(in_turn(relays, begun), departure).await,
             Hosts::Mx(hosts) => hosts.connect(&self.name, begun, departure).await,
+            Hosts::Folder(hop) => hop.connect(departure).await,
         }
     }
 }
@@ -174,6 +192,21 @@ impl RelayHop {
             })?;
         }
         smtp::connect(&target).await.map_err(|error| trouble(&called, &error))
+    }
+}
+
+impl FolderHop {
+    async fn connect(&self, departure: &Departure) -> Result<Connection, Trouble> {
+        let (ours, theirs) = UnixStream::pair().map_err(|error| Trouble {
+            of_machine: open_files::are_used_up(&error),
+            permanent: false,
+            class: Class::Network,
+            text: format!("can't open a session with `{}`: {error}", self.target.host),
+            reply: None,
+        })?;
+        let target = Target { ehlo: departure.ehlo.clone(), ..self.target.clone() };
+        tokio::spawn(Arc::clone(&self.folder).serve(theirs));
+        smtp::connect_local(&target, ours).await.map_err(|error| trouble(&self.target.host, &error))
     }
 }
 

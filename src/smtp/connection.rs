@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
@@ -113,6 +114,17 @@ pub async fn connect(target: &Target) -> Result<Connection, ConnectError> {
         }
     }
     Err(last)
+}
+
+/// Opens a session with a server in this process, at the other end of `stream`.
+///
+/// # Errors
+/// Those of the session; nothing is encrypted.
+pub async fn connect_local(target: &Target, stream: UnixStream) -> Result<Connection, ConnectError> {
+    match opening::open_local(target, stream).await {
+        Ok(opened) => Ok(Connection::new(target, opening::LOCAL, opened)),
+        Err(problem) => Err(ConnectError { remote_ip: None, problem }),
+    }
 }
 
 impl Default for ConnectionLimits {

@@ -34,7 +34,9 @@ mod transaction;
 pub use auth::Credentials;
 pub use codec::Capabilities;
 pub use command::Command;
-pub use connection::{Closed, Connection, ConnectionId, ConnectionLimits, SessionInfo, connect};
+pub use connection::{
+    Closed, Connection, ConnectionId, ConnectionLimits, SessionInfo, connect, connect_local,
+};
 pub use error::{Concern, ConnectError, ConnectProblem, SessionError};
 pub use password::Password;
 pub use probe::{Probe, probe};

@@ -6,13 +6,13 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -27,6 +27,8 @@ use super::{Capabilities, Command, ConnectProblem, Credentials, Secrets, Securit
 
 /// The most challenges of one AUTH: LOGIN has two.
 const CHALLENGES: usize = 3;
+/// Both ends of a session within this process.
+pub(super) const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The bytes of one read.
 const READ_BYTES: usize = 4_096;
 
@@ -57,7 +59,7 @@ pub(super) async fn open(target: &Target, remote: SocketAddr) -> Result<Opened, 
 async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Result<Opened, ConnectProblem> {
     let tcp = connect_tcp(target, remote).await?;
     let local_ip = tcp.local_addr().map_err(unreachable)?.ip();
-    let mut dialogue = Dialogue::new(tcp, target.timeouts.clone(), target.secrets.clone());
+    let mut dialogue = Dialogue::new(Stream::Clear(tcp), target.timeouts.clone(), target.secrets.clone());
     if let Security::Implicit(connector) = security {
         dialogue = dialogue.secure(connector, &target.host).await?;
     }
@@ -96,10 +98,19 @@ async fn attempt(target: &Target, remote: SocketAddr, security: &Security) -> Re
         dialogue.authenticate(credentials, &capabilities).await?;
     }
     let tls = match &dialogue.stream {
-        Stream::Clear(_) => None,
+        Stream::Clear(_) | Stream::Local(_) => None,
         Stream::Tls(stream) => Some(tls::describe(stream.get_ref().1)),
     };
     Ok(Opened { stream: dialogue.stream, capabilities, local_ip, tls, secrets: dialogue.secrets })
+}
+
+/// Opens a session with the server at the other end of `stream`, in this process.
+pub(super) async fn open_local(target: &Target, stream: UnixStream) -> Result<Opened, ConnectProblem> {
+    let mut dialogue = Dialogue::new(Stream::Local(stream), target.timeouts.clone(), target.secrets.clone());
+    dialogue.greeting().await?;
+    let capabilities = dialogue.hello(target).await?;
+    let (stream, secrets) = (dialogue.stream, dialogue.secrets);
+    Ok(Opened { stream, capabilities, local_ip: LOCAL, tls: None, secrets })
 }
 
 async fn connect_tcp(target: &Target, remote: SocketAddr) -> Result<TcpStream, ConnectProblem> {
@@ -138,9 +149,9 @@ struct Dialogue {
 }
 
 impl Dialogue {
-    fn new(tcp: TcpStream, timeouts: Timeouts, secrets: Secrets) -> Self {
+    fn new(stream: Stream, timeouts: Timeouts, secrets: Secrets) -> Self {
         Self {
-            stream: Stream::Clear(tcp),
+            stream,
             timeouts,
             parser: ReplyParser::default(),
             buffer: BytesMut::with_capacity(READ_BYTES),

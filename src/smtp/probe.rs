@@ -34,7 +34,7 @@ pub async fn probe(target: &Target) -> Result<Probe, ConnectError> {
         match open(&target, *remote).await {
             Ok(Opened { mut stream, capabilities, tls, .. }) => {
                 let certificate = match &stream {
-                    Stream::Clear(_) => None,
+                    Stream::Clear(_) | Stream::Local(_) => None,
                     Stream::Tls(stream) => {
                         let certificates = stream.get_ref().1.peer_certificates();
                         certificates.and_then(|chain| chain.first()).map(|own| own.as_ref().to_vec())

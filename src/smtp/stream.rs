@@ -1,4 +1,4 @@
-//! A TCP connection, in clear or under TLS.
+//! A TCP connection, in clear or under TLS, or one within this process.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,16 +6,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-/// A TCP connection, in clear or under TLS.
+/// A TCP connection, in clear or under TLS, or one within this process.
 #[derive(Debug)]
 pub enum Stream {
     /// In clear.
     Clear(TcpStream),
     /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// To a server in this process.
+    Local(UnixStream),
 }
 
 impl Stream {
@@ -24,12 +26,13 @@ impl Stream {
     /// Asks the system, since `poll_read` knows only what the reactor has noticed so far. With TLS
     /// the input may be a session ticket, so only reading it tells what it means.
     pub(super) fn has_unread_input(&self) -> bool {
-        let tcp = match self {
-            Self::Clear(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+        let socket = match self {
+            Self::Clear(tcp) => tcp.as_fd(),
+            Self::Tls(tls) => tls.get_ref().0.as_fd(),
+            Self::Local(local) => local.as_fd(),
         };
         // A second descriptor of the same socket, since tokio's own `peek` trusts the reactor too.
-        let Ok(socket) = tcp.as_fd().try_clone_to_owned() else { return false };
+        let Ok(socket) = socket.try_clone_to_owned() else { return false };
         match std::net::TcpStream::from(socket).peek(&mut [0]) {
             Ok(_) => true,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
@@ -46,6 +49,10 @@ macro_rules! on_either {
             }
             Stream::Tls(stream) => {
                 let $stream = Pin::new(stream.as_mut());
+                $call
+            }
+            Stream::Local(stream) => {
+                let $stream = Pin::new(stream);
                 $call
             }
         }

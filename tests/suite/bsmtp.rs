@@ -1,4 +1,4 @@
-//! Ready messages: files of batch SMTP as a target group.
+//! Batch SMTP: files of ready messages as a target group, and a folder that mail is written to.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mailrun::sandbox::{Keep, Options, record};
 
-use crate::kit::{Dir, Relay};
+use crate::kit::{Dir, Relay, campaign, list};
 
 /// A campaign of the ready messages in `spool`; `more` is added at its end.
 fn ready(dir: &Dir, port: u16, relay: &str, more: &str) -> &'static str {
@@ -130,4 +130,79 @@ fn killed_and_resumed_a_run_sends_the_bytes_that_it_has_frozen() {
     let open = results.iter().filter(|row| row.disposition.to_string() == "in_doubt").count();
     assert_eq!(results.len(), ROWS);
     assert!(times.len() + open >= ROWS && open <= 1, "{} taken, {open} in doubt", times.len());
+}
+
+/// A campaign that writes to the folder `out`.
+fn to_folder(dir: &Dir, rows: usize, messages: usize) -> String {
+    let file = campaign(dir, "out", 9, "", "");
+    list(dir, "out", rows);
+    fs::create_dir_all(dir.path().join("out")).unwrap();
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    let (before, _) = text.split_once("[delivery]").unwrap();
+    let delivery =
+        format!("[delivery]\nroute = \"bsmtp\"\n[delivery.bsmtp]\nfolder = \"out\"\nmessages = {messages}\n");
+    dir.write(&file, format!("{before}{delivery}"));
+    file
+}
+
+/// The recipients in all files of the folder, each of which must be whole.
+fn written(dir: &Dir) -> BTreeMap<String, usize> {
+    let mut recipients = BTreeMap::new();
+    for entry in fs::read_dir(dir.path().join("out")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "bsmtp") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("HELO ") && text.ends_with("\r\n.\r\nQUIT\r\n"), "{text}");
+            for line in text.lines().filter_map(|line| line.strip_prefix("RCPT TO:<")) {
+                *recipients.entry(line.trim_end_matches('>').to_owned()).or_default() += 1;
+            }
+        }
+    }
+    recipients
+}
+
+#[test]
+fn messages_are_written_to_files_that_are_a_target_group_again() {
+    let dir = Dir::new();
+    let file = to_folder(&dir, 25, 10);
+    dir.run(&["send", &file, "--no-check"]).ended(0);
+    assert_eq!(dir.dispositions("out"), [("accepted".to_owned(), 25)]);
+    let recipients = written(&dir);
+    assert!(recipients.len() == 25 && recipients.values().all(|times| *times == 1), "{recipients:?}");
+    let results = dir.results("out");
+    assert!(results.iter().all(|row| row.reply.as_ref().is_some_and(|reply| reply.contains(".bsmtp"))));
+
+    let file = ready(&dir, 9, "", "");
+    let text = fs::read_to_string(dir.path().join(file)).unwrap().replace("spool/", "out/");
+    dir.write(file, text);
+    let ran = dir.run(&["plan", file]).ended(0);
+    assert!(ran.stdout().contains("25"), "{}", ran.stdout());
+    fs::remove_dir_all(dir.path().join("out")).unwrap();
+    let file = to_folder(&dir, 26, 10);
+    fs::remove_dir(dir.path().join("out")).unwrap();
+    dir.run(&["send", &file, "--no-check", "--again"]).says("can't write to the folder");
+}
+
+/// A kill leaves no half file, and no recipient in two files.
+#[test]
+fn killed_while_it_writes_a_folder_has_whole_files_and_nobody_twice() {
+    const ROWS: usize = 400;
+    let dir = Dir::new();
+    let file = to_folder(&dir, ROWS, 4);
+    let files = || fs::read_dir(dir.path().join("out")).unwrap().count();
+    assert!(dir.killed_once(&["send", &file, "--no-check"], || files() > 5), "the kill came too late");
+    let before = written(&dir);
+    dir.run(&["send", &file, "--no-check"]).says("resuming: ");
+    let after = written(&dir);
+    assert!(before.len() < after.len() && after.values().all(|times| *times == 1), "{after:?}");
+    let results = dir.results("out");
+    let of =
+        |disposition: &str| results.iter().filter(|row| row.disposition.to_string() == disposition).count();
+    let (accepted, in_doubt) = (of("accepted"), of("in_doubt"));
+    assert!(accepted + in_doubt == ROWS && in_doubt <= 4, "{accepted} accepted, {in_doubt} in doubt");
+    assert!(after.len() >= accepted, "{} written", after.len());
+    let left = fs::read_dir(dir.path().join("out")).unwrap();
+    assert!(
+        left.map(|entry| entry.unwrap().file_name()).all(|name| name.to_str().unwrap().ends_with(".bsmtp"))
+    );
 }

@@ -373,6 +373,8 @@ key = "k"
 [capacity]
 [delivery]
 route = "relay"
+[delivery.bsmtp]
+folder = "out"
 [delivery.dsn]
 notify = ["never"]
 [delivery.relay]

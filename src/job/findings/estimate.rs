@@ -127,7 +127,7 @@ fn shares(
     let mut shares = Shares::default();
     let shaping = Shaping::new(&campaign.shaping)?;
     let routed = match campaign.delivery.route {
-        RouteKind::Sandbox => HashMap::new(),
+        RouteKind::Sandbox | RouteKind::Bsmtp => HashMap::new(),
         RouteKind::Relay | RouteKind::Mx => relay_shares(plan, campaign, &shaping, &mut shares),
     };
     let hosts = hosts.into_iter().chain(std::iter::repeat(Vec::new()));

@@ -44,7 +44,9 @@ pub(super) async fn serve(stream: UnixStream, folder: &BatchFolder) -> io::Resul
         let line = String::from_utf8_lossy(&dialogue.line).trim_end().to_owned();
         let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
         let reply = match verb.as_str() {
-            "EHLO" => format!("250-folder\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {MESSAGE_BYTES}"),
+            "EHLO" => format!(
+                "250-folder\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {MESSAGE_BYTES}"
+            ),
             "HELO" | "NOOP" => "250 ok".to_owned(),
             "RSET" => {
                 (sender, recipients) = (None, Vec::new());
