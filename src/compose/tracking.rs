@@ -122,8 +122,8 @@ impl Tracking {
     }
 }
 
-/// Whether it is not sure which address browsers read: an unquoted value with characters that do not
-/// belong in one, or an entity that is not known here.
+/// Whether it is not sure which address browsers read: an unquoted value with characters that do
+/// not belong in one, or an entity that is not known here.
 fn is_doubtful(html: &str, value: &Range<usize>, written: &str) -> bool {
     let is_quoted = html[..value.start].ends_with(['"', '\'']);
     let is_odd = !is_quoted && html[value.clone()].contains(['<', '>', '"', '\'']);

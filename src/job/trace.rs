@@ -124,7 +124,7 @@ impl Trace {
         })
     }
 
-    /// Whether a row is meant by the id that its message came with, which is not made of its number.
+    /// Whether a row is meant by the id that its message came with, which tells no number.
     fn is_id_of(&self, letter: &Result<Letter, String>, manifest: &Manifest) -> bool {
         let foreign = |id: &&String| !Named::of(id).is_some_and(|named| is_of(&named, manifest));
         self.message_id

@@ -209,8 +209,8 @@ impl<'w> Visits<'w> {
     }
 }
 
-/// What is recorded of a target. Without a row nobody is to be known: where a link leads may say who
-/// it was made for in its query and fragment.
+/// What is recorded of a target. Without a row nobody is to be known: where a link leads may say
+/// who it was made for in its query and fragment.
 fn shown(target: &str, row: Option<u32>) -> &str {
     match row {
         Some(_) => target,

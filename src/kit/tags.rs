@@ -81,8 +81,8 @@ fn is_part_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'_' | b'.')
 }
 
-/// Where the `>` of a tag is, those in quoted values skipped. As in browsers a quote opens only where
-/// a value begins: elsewhere it is a part of a name or of an unquoted value.
+/// Where the `>` of a tag is, those in quoted values skipped. As in browsers a quote opens only
+/// where a value begins: elsewhere it is a part of a name or of an unquoted value.
 fn end_of_tag(bytes: &[u8], mut at: usize) -> usize {
     let (mut is_before_value, mut is_in_value) = (false, false);
     while let Some(&byte) = bytes.get(at) {

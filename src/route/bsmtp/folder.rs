@@ -9,10 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
-use super::server;
 use crate::kit::file::{Draft, UNFINISHED};
 
 /// A file that has a message waits at most this long for another.
@@ -40,7 +38,7 @@ pub struct BatchFolderSettings {
 pub struct BatchFolder {
     messages: SyncSender<Waiting>,
     /// Sessions that are open: so many messages can wait at most.
-    sessions: Arc<AtomicUsize>,
+    pub(super) sessions: Arc<AtomicUsize>,
 }
 
 /// A message that waits for its file.
@@ -70,16 +68,6 @@ impl BatchFolder {
         let open = Arc::clone(&sessions);
         thread::Builder::new().name("bsmtp".into()).spawn(move || write_all(&settings, &waiting, &open))?;
         Ok(Arc::new(Self { messages, sessions }))
-    }
-
-    /// Serves a session over `stream` until it ends.
-    pub async fn serve(self: Arc<Self>, stream: UnixStream) {
-        self.sessions.fetch_add(1, Ordering::Relaxed);
-        let served = server::serve(stream, &self).await;
-        self.sessions.fetch_sub(1, Ordering::Relaxed);
-        if let Err(error) = served {
-            tracing::debug!("a session with the batch SMTP folder broke: {error}");
-        }
     }
 
     /// Writes a transaction, from `MAIL FROM` to the final dot. Returns the name of its file once

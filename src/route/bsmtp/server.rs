@@ -1,6 +1,8 @@
 //! The server's side of a session within this process (RFC 5321).
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -35,8 +37,20 @@ impl Dialogue {
     }
 }
 
+impl BatchFolder {
+    /// Serves a session over `stream` until it ends.
+    pub async fn serve(self: Arc<Self>, stream: UnixStream) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+        let served = serve(stream, &self).await;
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = served {
+            tracing::debug!("a session with the batch SMTP folder broke: {error}");
+        }
+    }
+}
+
 /// Serves one session until QUIT or its end.
-pub(super) async fn serve(stream: UnixStream, folder: &BatchFolder) -> io::Result<()> {
+async fn serve(stream: UnixStream, folder: &BatchFolder) -> io::Result<()> {
     let mut dialogue = Dialogue { stream: BufReader::new(stream), line: Vec::new() };
     dialogue.reply("220 batch SMTP folder ESMTP").await?;
     let (mut sender, mut recipients): (Option<String>, Vec<String>) = (None, Vec::new());

@@ -49,7 +49,7 @@ pub(super) struct Found {
     problem: Option<String>,
 }
 
-/// How many entries block mail, which takes a look at all of them: as it was within [`COUNT_EVERY`].
+/// How many entries block mail, as it was within [`COUNT_EVERY`]: it takes a look at all of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Count(Arc<Mutex<Option<(Instant, u64)>>>);
 
