@@ -33,6 +33,9 @@ const END_TIME: Duration = Duration::from_secs(15);
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
 
+/// A mail with the fields that it lacks, and who waits for the answer.
+type Taken = (Delivery, Vec<u8>, oneshot::Sender<Answer>);
+
 /// What is listened on.
 pub(super) struct Submission<'w> {
     listeners: Vec<(Listener, Terms)>,
@@ -192,8 +195,7 @@ impl Keeper<'_> {
     /// Keeps mails, those of an account together: what fails for one is not the others'.
     fn keep_mails(&mut self, mails: Vec<(Delivery, oneshot::Sender<Answer>)>) {
         let now = self.workspace.clock().wall();
-        let mut taken: BTreeMap<Arc<str>, Vec<(Delivery, Vec<u8>, oneshot::Sender<Answer>)>> =
-            BTreeMap::new();
+        let mut taken: BTreeMap<Arc<str>, Vec<Taken>> = BTreeMap::new();
         for (mail, answer) in mails {
             match self.checked(&mail, now) {
                 Ok((user, added)) => taken.entry(user).or_default().push((mail, added, answer)),

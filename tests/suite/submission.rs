@@ -142,8 +142,8 @@ fn other_machines_need_tls() {
     dir.write("serve.toml", &open);
     dir.run(&["serve", "--config", "serve.toml"]).ended(2).says("no loopback address");
     let made = rcgen::generate_simple_self_signed(vec!["mail.example.com".to_owned()]).unwrap();
-    dir.write("full.pem", &made.cert.pem());
-    dir.write("key.pem", &made.signing_key.serialize_pem());
+    dir.write("full.pem", made.cert.pem());
+    dir.write("key.pem", made.signing_key.serialize_pem());
     let files = "certificate = \"full.pem\"\nkey = \"key.pem\"";
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(made.cert)).unwrap();

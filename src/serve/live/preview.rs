@@ -12,7 +12,6 @@ use super::super::query::pairs;
 use super::super::reader::Unread;
 use super::frame::{safe, segment};
 use super::list::List;
-use crate::campaign::STDIN;
 use crate::compose::InlineImages;
 use crate::job::{Job, JobError, Preview, RowChoice, SelectionError, Workspace};
 use crate::kit::text::grouped;
@@ -56,11 +55,6 @@ pub(super) fn make(
     let campaign = workspace.load(&line.ok_or_else(nothing)?.file)?;
     if campaign.identity.id != id || !sees(id, &campaign.sender.from.address) {
         return Err(nothing());
-    }
-    // The stdin of the server is nobody's list, and to read it could take for ever.
-    if campaign.target_group.files.iter().any(|file| file == STDIN) {
-        let text = "the list of this campaign comes from stdin, and is not there to look at";
-        return Err(Unread::Problem(Problem::Bad(text.to_owned())));
     }
     let job = Job::open(workspace, campaign)?;
     let images = InlineImages::read(job.campaign()).map_err(JobError::from)?;

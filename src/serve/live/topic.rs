@@ -49,9 +49,7 @@ impl Topic {
         Ok(match self {
             Self::Runs(account, from) => overview::parts(account, &*watch.list().await?, *from),
             Self::Run(run) => watch.run(run).await?.to_vec(),
-            Self::Capacity(account) => {
-                capacity::parts(account, &*watch.list().await?, &*watch.usage().await?)
-            }
+            Self::Capacity(account) => capacity::parts(account, &*watch.list().await?, &watch.usage().await?),
         })
     }
 }

@@ -42,7 +42,10 @@ struct Seen<T> {
 impl<T: Clone> Seen<T> {
     /// What was read just now.
     fn of<E>(read: &Result<T, E>) -> Self {
-        let read = read.as_ref().map(T::clone).map_err(|_| Problem::Failed);
+        let read = match read {
+            Ok(read) => Ok(read.clone()),
+            Err(_) => Err(Problem::Failed),
+        };
         Self { at: Instant::now(), read }
     }
 
@@ -68,14 +71,23 @@ type Slot = (Instant, Arc<Turn<Looked>>);
 /// How a sender stands, and when that was looked at.
 type Standing = (Instant, Arc<SenderStanding>);
 
+/// The lines of all runs, and the list that was made of them last.
+type Listed = (Lines, Option<Seen<Arc<List>>>);
+
+/// What the accounts of capacity have used.
+type Used = Option<Seen<Arc<Vec<Usage>>>>;
+
+/// Senders by their addresses, and whether all that their domain sends is shown.
+type Standings = HashMap<(Vec<Address>, bool), Standing>;
+
 /// What all viewers share.
 #[derive(Clone)]
 pub(super) struct Watch {
     reader: Reader,
     runs: Arc<Mutex<HashMap<PathBuf, Slot>>>,
-    list: Arc<Turn<(Lines, Option<Seen<Arc<List>>>)>>,
-    usage: Arc<Turn<Option<Seen<Arc<Vec<Usage>>>>>>,
-    senders: Arc<Turn<HashMap<(Vec<Address>, bool), Standing>>>,
+    list: Arc<Turn<Listed>>,
+    usage: Arc<Turn<Used>>,
+    senders: Arc<Turn<Standings>>,
 }
 
 impl Watch {
