@@ -24,7 +24,7 @@ Remote host said: {reply}
 TIME = pa.timestamp("us", tz="UTC")
 COLUMNS = {
     "campaign": pa.string(), "run": pa.string(), "plan_row": pa.uint32(), "source_file": pa.string(), "row": pa.uint64(),
-    "recipient": pa.string(), "address": pa.string(), "kind": pa.string(), "class": pa.string(), "status": pa.string(),
+    "recipient": pa.string(), "address": pa.string(), "kind": pa.string(), "machine": pa.string(), "class": pa.string(), "status": pa.string(),
     "hard": pa.bool_(), "text": pa.string(), "at": TIME, "read_at": TIME, "found_by": pa.string(), "trusted": pa.bool_(),
     "effect": pa.string(), "list_id": pa.string(), "undone_at": TIME, "hash": pa.string(), "message_id": pa.string(), "import": pa.uint64(),
     "source": pa.string(),
