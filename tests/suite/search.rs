@@ -192,18 +192,3 @@ fn of_rows_that_share_a_message_id_only_those_that_are_meant_are_found() {
     check();
     assert_eq!(found(&dir, &full), all[1..2]);
 }
-
-#[test]
-fn what_a_journal_says_of_a_row_last_is_its_class() {
-    let dir = Dir::new();
-    let relay = Relay::start(Options::default());
-    let retry = "[delivery.retry]\nfirst = \"1s\"\ngive-up-after = \"1d\"";
-    let file = campaign(&dir, "one", relay.port(), "", retry);
-    dir.write("one.csv", "email,n\nrcpt-452-4.2.2-once@a.example,1\nrcpt-552-5.2.2@a.example,2\n");
-    dir.run(&["send", &file]).ended(1);
-    let full = ["one rcpt-552-5.2.2@a.example bounced"];
-    assert_eq!(found(&dir, &["--class", "mailbox_full"]), full);
-    fs::write(dir.run_of("one").join("results/part-00000.parquet"), "").unwrap();
-    assert_eq!(found(&dir, &["--class", "mailbox_full", "--limit", "1"]), full);
-    assert_eq!(found(&dir, &["--class", "mailbox_full", "--recipient", "rcpt"]), full);
-}
