@@ -16,7 +16,7 @@ use super::read_mail::ReadMail;
 use super::workspace::Workspace;
 use crate::compose::return_path::PathToken;
 use crate::feedback::MAIL_BYTES;
-use crate::listener::{Answer, Delivery, Listener, Request, Stop, Terms};
+use crate::listener::{Answer, Delivery, Listener, Question, Request, Stop, Terms};
 use crate::mail::Address;
 use crate::suppression::AddressKey;
 
@@ -119,13 +119,12 @@ impl<'w> FeedbackListen<'w> {
             let mut mails = Vec::new();
             let mut next = Some(first);
             while let Some(request) = next {
-                match request {
-                    Request::Accept { recipient, answer } => self.accept(&recipient, answer),
-                    Request::Keep { mail, answer } => mails.push((mail, answer)),
+                let Request { question, answer, .. } = request;
+                match question {
+                    Question::Accept(recipient) => self.accept(&recipient, answer),
+                    Question::Keep(mail) => mails.push((mail, answer)),
                     // Nobody logs in here.
-                    Request::Login { answer, .. } | Request::From { answer, .. } => {
-                        let _ = answer.send(Answer::Failed);
-                    }
+                    Question::Login(_) | Question::From(..) => drop(answer),
                 }
                 next = requests.try_recv().ok();
             }

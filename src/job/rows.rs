@@ -8,7 +8,7 @@ use crate::mail::{Class, Disposition};
 use crate::results::{Column, ResultFiles, ResultRow, Sought};
 use crate::run_dir::StoredRun;
 
-/// The columns that are told.
+/// The columns of an answer.
 const TOLD: [Column; 22] = [
     Column::Row,
     Column::SourceFile,

@@ -28,7 +28,7 @@ const HORIZON: Duration = Duration::from_secs(45 * 86_400);
 /// Rows of a run without results whose events are collected in one pass.
 const AT_ONCE: usize = 32_768;
 
-/// The columns that are told of a row.
+/// The columns that a search shows.
 const TOLD: [Column; 13] = [
     Column::Row,
     Column::SourceFile,

@@ -10,20 +10,24 @@
 //! | `terms` | what a listener offers, to whom, and how much of it |
 //! | `clients` | how many connections each address has |
 //! | `room` | the memory that mails may take before they are kept |
+//! | `request` | what is asked of whoever keeps the mails |
+//! | `transaction` | a mail between MAIL and its end |
 //! | `session` | one session: bytes in, replies and steps out; no I/O and no clock |
 //! | `server` | sockets, TLS, times, and the end |
 
 mod clients;
+mod request;
 mod room;
 mod server;
 mod session;
 mod terms;
+mod transaction;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use clients::{Clients, Counted};
+pub use request::{Answer, Delivery, Question, Request};
 pub use server::{Listener, Stop};
-pub use session::{Answer, Delivery, Login, Request};
 pub use terms::{Terms, Tls};
 
 /// A client with more errors than these is sent away.

@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::clients::Clients;
+use super::request::{Answer, Question, Request};
 use super::room::Room;
-use super::session::{Answer, Question, Request, Session, Step};
+use super::session::{Session, Step};
 use super::terms::Terms;
 use crate::kit::socket::{BindError, Client, Place, Socket};
 
@@ -241,8 +242,7 @@ impl Exchange<'_> {
             match step {
                 Step::Ask(question) => {
                     let is_mail = matches!(question, Question::Keep(_));
-                    let client = self.client;
-                    let answer = self.ask(|answer| question.request(client, answer)).await?;
+                    let answer = self.ask(question).await?;
                     self.session.answered(answer, &mut self.out);
                     if is_mail {
                         // What was kept is answered, whatever else the client has sent.
@@ -267,9 +267,10 @@ impl Exchange<'_> {
     }
 
     /// Asks, and waits for the answer.
-    async fn ask(&mut self, request: impl FnOnce(oneshot::Sender<Answer>) -> Request) -> io::Result<Answer> {
+    async fn ask(&mut self, question: Question) -> io::Result<Answer> {
         let (to, answer) = oneshot::channel();
-        if self.shared.requests.send(request(to)).await.is_err() {
+        let request = Request { question, from: self.client, answer: to };
+        if self.shared.requests.send(request).await.is_err() {
             return Ok(Answer::Failed);
         }
         tokio::select! {

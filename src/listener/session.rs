@@ -7,19 +7,18 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use smtp_proto::{MailFrom, RcptTo, Request as Command};
-use tokio::sync::oneshot;
 
-use super::room::{Held, Room};
+use super::request::{Answer, Login, Question};
+use super::room::Room;
 use super::terms::Terms;
+use super::transaction::{TOO_LARGE, Transaction};
 use super::{COMMANDS, ERRORS, LOGINS};
 use crate::smtp::server::{
-    Body, Content, Dots, Line, Lines, Offence, Offers, Refusal, Want, body_of, ends_group, is_smtp_utf8,
-    stray_parameter, syntax_refusal,
+    Dots, Line, Lines, Offers, Refusal, ends_group, is_smtp_utf8, stray_parameter, syntax_refusal,
 };
 
 /// What is offered besides PIPELINING, CHUNKING and ENHANCEDSTATUSCODES.
@@ -33,97 +32,6 @@ const OFFERS: Offers = Offers {
     auth: false,
 };
 
-/// What the listener asks of whoever keeps the mails. An answer that is dropped is a failure for
-/// now.
-#[derive(Debug)]
-pub enum Request {
-    /// May this client log in?
-    Login {
-        /// What it gave.
-        login: Login,
-        /// Where it comes from; nowhere on a Unix socket.
-        from: Option<IpAddr>,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Answer>,
-    },
-    /// May the client that logged in as `user` send from this address?
-    From {
-        /// Its name.
-        user: Arc<str>,
-        /// As it says it; empty for the null return path.
-        address: String,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Answer>,
-    },
-    /// Is mail for this recipient accepted?
-    Accept {
-        /// As the client says it.
-        recipient: String,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Answer>,
-    },
-    /// Keep this mail: accepted once nothing can lose it.
-    Keep {
-        /// The mail.
-        mail: Delivery,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Answer>,
-    },
-}
-
-/// A name and a password (RFC 4616).
-#[derive(Clone)]
-pub struct Login {
-    /// The name.
-    pub user: String,
-    /// The password.
-    pub password: Vec<u8>,
-}
-
-/// Shows no password.
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-/// What is answered to a [`Request`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// Yes.
-    Accepted,
-    /// No, with the reply that says why.
-    Refused {
-        /// The reply code.
-        code: u16,
-        /// The enhanced status (RFC 3463).
-        enhanced: &'static str,
-        /// The words, without line ends.
-        text: String,
-    },
-    /// That can't be said now.
-    Failed,
-}
-
-/// A mail with its envelope.
-#[derive(Debug)]
-pub struct Delivery {
-    /// Who logged in, where clients have to.
-    pub user: Option<Arc<str>>,
-    /// The return path; empty for a report.
-    pub return_path: String,
-    /// As the client says them, each once.
-    pub recipients: Vec<String>,
-    /// It has bytes above 127 (RFC 6152).
-    pub eight_bit: bool,
-    /// It needs international addresses (RFC 6531).
-    pub smtp_utf8: bool,
-    /// The content, as it came.
-    pub content: Vec<u8>,
-    /// The memory that it takes.
-    _held: Held,
-}
-
 /// What the driver does next. Before it reads or closes, it writes the replies so far.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -135,27 +43,6 @@ pub(super) enum Step {
     StartTls,
     /// Close gracefully.
     Close,
-}
-
-/// What a session asks.
-#[derive(Debug)]
-pub(super) enum Question {
-    Login(Login),
-    From(Arc<str>, String),
-    Accept(String),
-    Keep(Delivery),
-}
-
-impl Question {
-    /// Of a client at this address.
-    pub(super) fn request(self, from: Option<IpAddr>, answer: oneshot::Sender<Answer>) -> Request {
-        match self {
-            Self::Login(login) => Request::Login { login, from, answer },
-            Self::From(user, address) => Request::From { user, address, answer },
-            Self::Accept(recipient) => Request::Accept { recipient, answer },
-            Self::Keep(mail) => Request::Keep { mail, answer },
-        }
-    }
 }
 
 /// Which of both protocols.
@@ -214,22 +101,6 @@ enum Asked {
     Recipient(String),
     /// Of a mail that is to be kept; so many replies follow.
     Mail(usize),
-}
-
-/// A transaction between MAIL and its end.
-#[derive(Debug)]
-struct Transaction {
-    return_path: String,
-    body: Body,
-    smtp_utf8: bool,
-    /// Those that were accepted, each with a reply to come in LMTP.
-    recipients: Vec<String>,
-    content: Option<Content>,
-    held: Held,
-    /// BDAT has begun, so DATA and RCPT can't follow.
-    has_chunks: bool,
-    /// The content is refused, and the rest of it is skipped.
-    refused: Option<Refusal>,
 }
 
 impl Session {
@@ -523,16 +394,7 @@ impl Session {
         if from.size > self.terms.mail_bytes {
             return self.answer(552, "5.3.4", TOO_LARGE, out);
         }
-        let transaction = Transaction {
-            return_path: from.address.clone().into_owned(),
-            body: body_of(from),
-            smtp_utf8: is_smtp_utf8(from),
-            recipients: Vec::new(),
-            content: None,
-            held: Held::new(&self.room),
-            has_chunks: false,
-            refused: None,
-        };
+        let transaction = Transaction::of(from, &self.room);
         let Some(user) = &self.user else {
             self.transaction = Some(transaction);
             return self.answer(250, "2.1.0", "Ok", out);
@@ -649,31 +511,13 @@ impl Session {
             }
             return None;
         }
-        let mut recipients = transaction.recipients;
-        recipients.sort_unstable();
-        recipients.dedup();
-        let mut content = transaction.content.expect("content has begun");
-        content.end();
-        if let Some(offence) = content.offence {
-            let why = match offence {
-                Offence::BareCr | Offence::BareLf => "Error: lines have to end with <CR><LF>",
-                Offence::Nul => "Error: the content has a NUL byte",
-                Offence::LongLine => "Error: a line has more than 998 octets",
-                Offence::EightBit => "Error: bytes above 127 without BODY=8BITMIME",
-                Offence::Utf8Header => "Error: bytes above 127 in the header without SMTPUTF8",
-            };
-            return self.refuse(&Refusal::new(554, "5.6.0", why), out);
+        match transaction.delivery(self.user.clone()) {
+            Ok(mail) => {
+                self.state = State::Asking(Asked::Mail(replies));
+                Some(Step::Ask(Question::Keep(mail)))
+            }
+            Err(refusal) => self.refuse(&refusal, out),
         }
-        self.state = State::Asking(Asked::Mail(replies));
-        Some(Step::Ask(Question::Keep(Delivery {
-            user: self.user.clone(),
-            return_path: transaction.return_path,
-            recipients,
-            eight_bit: transaction.body != Body::SevenBit,
-            smtp_utf8: transaction.smtp_utf8,
-            content: content.into_bytes(),
-            _held: transaction.held,
-        })))
     }
 
     /// The parameters that are taken: none after HELO.
@@ -707,36 +551,9 @@ impl Session {
     }
 }
 
-impl Transaction {
-    fn begin(&mut self, terms: &Terms) {
-        let most = terms.mail_bytes as u64;
-        self.content = Some(Content::new(most, Want::All, terms.is_strict, self.body, self.smtp_utf8));
-    }
-
-    fn push(&mut self, slice: &[u8]) {
-        let Some(content) = &mut self.content else { return };
-        if !self.held.grow(slice.len()) {
-            self.refuse(Refusal::new(452, "4.3.1", "Error: too many mails at once, try again later"));
-            return;
-        }
-        content.push(slice);
-        if content.too_large() {
-            self.refuse(Refusal::new(552, "5.3.4", TOO_LARGE));
-        }
-    }
-
-    /// Refuses the content, and gives its memory back.
-    fn refuse(&mut self, why: Refusal) {
-        self.refused.get_or_insert(why);
-        self.content = None;
-        self.held.give_back();
-    }
-}
-
 const VEC: &str = "writing to a Vec can't fail";
 const NEED_MAIL: &str = "Error: need MAIL command";
 const NO_RECIPIENTS: &str = "Error: no valid recipients";
-const TOO_LARGE: &str = "Error: mail is too large";
 
 fn reply(out: &mut Vec<u8>, code: u16, enhanced: &str, text: impl Display) {
     write!(out, "{code} {enhanced} {text}\r\n").expect(VEC);

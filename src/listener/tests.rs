@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::room::Room;
-use super::session::{Question, Session, Step};
+use super::session::{Session, Step};
 use super::*;
 use crate::fuzzing::fuzz;
 

@@ -16,7 +16,7 @@ use super::settings::SubmissionSettings;
 use crate::compose::handed_over;
 use crate::job::Workspace;
 use crate::kit::socket::{BindError, Place};
-use crate::listener::{Answer, Delivery, Listener, Request, Stop, Terms, Tls};
+use crate::listener::{Answer, Delivery, Listener, Question, Request, Stop, Terms, Tls};
 use crate::mail::{Address, Timestamp};
 use crate::spool::{Spool, SpoolMail};
 
@@ -159,8 +159,9 @@ impl Keeper<'_> {
             let mut answers = 0;
             while let Some(request) = next {
                 answers += 1;
-                match request {
-                    Request::Login { login, from, answer } => {
+                let Request { question, from, answer } = request;
+                match question {
+                    Question::Login(login) => {
                         let gate = Arc::clone(&self.gate);
                         runtime.spawn(async move {
                             let said = match gate.login(&login.user, login.password, from).await {
@@ -173,9 +174,9 @@ impl Keeper<'_> {
                             answered(answer, said);
                         });
                     }
-                    Request::From { user, address, answer } => answered(answer, self.sender(&user, &address)),
-                    Request::Accept { recipient, answer } => answered(answer, recipient_is_fine(&recipient)),
-                    Request::Keep { mail, answer } => mails.push((mail, answer)),
+                    Question::From(user, address) => answered(answer, self.sender(&user, &address)),
+                    Question::Accept(recipient) => answered(answer, recipient_is_fine(&recipient)),
+                    Question::Keep(mail) => mails.push((mail, answer)),
                 }
                 next = if answers < AT_ONCE { requests.try_recv().ok() } else { None };
             }

@@ -192,3 +192,30 @@ fn of_rows_that_share_a_message_id_only_those_that_are_meant_are_found() {
     check();
     assert_eq!(found(&dir, &full), all[1..2]);
 }
+
+#[test]
+fn what_a_journal_says_of_a_row_last_is_its_class() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let retry = "[delivery.retry]\nfirst = \"20ms\"\nlongest = \"20ms\"";
+    let file = campaign(&dir, "one", relay.port(), "", retry);
+    dir.write("one.csv", "email,n\nrcpt-450-4.1.1-once@a.example,1\nrcpt-550-5.1.1@a.example,2\n");
+    dir.run(&["send", &file]).ended(1);
+    // Both had this class; one was accepted later.
+    let events = dir.run(&["events", "one", "--kind", "deferred"]).ended(0).stdout();
+    let deferred: Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
+    assert_eq!(deferred["class"], "bad_mailbox", "{events}");
+    let bounced = ["one rcpt-550-5.1.1@a.example bounced"];
+    assert_eq!(found(&dir, &["--class", "bad_mailbox"]), bounced);
+    fs::write(dir.run_of("one").join("results/part-00000.parquet"), "").unwrap();
+    let warned = |args: &[&str]| {
+        let args = [&["search", "--json", "--class", "bad_mailbox"], args].concat();
+        let said = dir.run(&args).stdout();
+        let answer: Value = serde_json::from_str(&said).unwrap();
+        let found = answer["found"].as_array().unwrap();
+        found.iter().map(|one| one["recipient"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for args in [&["--limit", "1"][..], &["--recipient", "rcpt"]] {
+        assert_eq!(warned(args), ["rcpt-550-5.1.1@a.example"], "{args:?}");
+    }
+}

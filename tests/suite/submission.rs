@@ -97,7 +97,7 @@ fn an_account_hands_over_mails_of_its_own_senders_only() {
     let mut program = connect(&serve);
     assert!(program.login("news", "wrong").starts_with("535 5.7.8"));
     assert!(program.say("MAIL FROM:<news@a.example>\r\n").starts_with("530 5.7.0"));
-    // Who may only ask hands over nothing, and is told no more than who gave a wrong password.
+    // An account without `submit` hears the same as one with a wrong password.
     assert!(program.login("reader", "shop-secret").starts_with("535 5.7.8"));
     let mut program = connect(&serve);
     assert!(program.login("news", "news-secret").starts_with("235"));

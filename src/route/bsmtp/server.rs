@@ -116,7 +116,7 @@ fn path(line: &str) -> Option<&str> {
 }
 
 /// The transaction with its text up to the final dot, as it goes into a file. Beyond the largest
-/// size, the rest is passed over.
+/// size, the rest is skipped.
 async fn transaction(dialogue: &mut Dialogue, from: &str, to: &[String]) -> io::Result<Option<Vec<u8>>> {
     let mut out = format!("MAIL FROM:<{from}>\r\n").into_bytes();
     for to in to {
