@@ -35,6 +35,8 @@ pub(crate) struct History {
     pub place: String,
     /// The address; as given where it is not one, `None` where the row could not be read that far.
     pub recipient: Option<String>,
+    /// Of its message, without angle brackets; of the last one where it was sent several times.
+    pub message_id: Option<String>,
     /// In the order of time.
     pub steps: Vec<Step>,
 }
@@ -177,7 +179,10 @@ pub(crate) fn histories(
                 let (file, row) = plan.place(index);
                 let mut steps = vec![Step { code: "CAAS_RECEIVED", text: "planned".into(), at: received }];
                 let rows = index..index.saturating_add(attempts.rows_at_once).min(plan.len());
-                add_steps(&mut steps, attempts.of(index, rows.clone())?, "");
+                let own = attempts.of(index, rows.clone())?;
+                let intents = own.iter().rev().filter_map(|attempt| attempt.intent.as_ref());
+                let message_id = intents.map(|intent| intent.message_id.clone()).next();
+                add_steps(&mut steps, own, "");
                 if let Some(passwords) = &mut passwords {
                     add_steps(&mut steps, passwords.of(index, rows)?, "password: ");
                 }
@@ -186,6 +191,7 @@ pub(crate) fn histories(
                     notification: of_planned(run, index),
                     place: format!("{}, row {row}", shown(file as usize)),
                     recipient: Some(plan.address(index).to_string()),
+                    message_id,
                     steps,
                 }
             }
@@ -198,6 +204,7 @@ pub(crate) fn histories(
                     notification: of_screened(run, &screened),
                     place: format!("{}, row {}", shown(screened.file), screened.place.row),
                     recipient: screened.email.as_deref().map(|email| email.trim().to_owned()),
+                    message_id: None,
                     steps: vec![
                         Step { code: "CAAS_RECEIVED", text: "read".into(), at: received },
                         Step { code: ended(screened.disposition), text, at: received },

@@ -40,8 +40,6 @@ pub(crate) struct Traced {
 
 /// What a message said.
 pub(crate) struct Letter {
-    /// Its `Message-ID`, without angle brackets.
-    message_id: String,
     /// The subject in one line.
     pub subject: String,
     /// Its text part, lines ended by LF.
@@ -61,12 +59,11 @@ impl Workspace {
             let mut letters = Letters::of(self, &run.dir, &manifest);
             let mut failed = None;
             histories(self, &run.dir, &manifest, &asked, &mut |history| {
-                if !trace.is_meant(&history) {
+                if !trace.is_meant(&history, &manifest) {
                     return true;
                 }
                 let row = row_of(&manifest, &history);
                 match letters.of_row(row) {
-                    Ok(letter) if !trace.is_id_of(&letter, &manifest) => {}
                     Ok(letter) => {
                         let (run, sender) =
                             (run.dir.name(), manifest.campaign.sender.from.address.to_string());
@@ -124,17 +121,14 @@ impl Trace {
         })
     }
 
-    /// Whether a row is meant by the id that its message came with, which tells no number.
-    fn is_id_of(&self, letter: &Result<Letter, String>, manifest: &Manifest) -> bool {
+    /// Whether a row that was looked at is meant: its recipient, when it left, and its id, where that
+    /// does not tell the row.
+    fn is_meant(&self, history: &History, manifest: &Manifest) -> bool {
         let foreign = |id: &&String| !Named::of(id).is_some_and(|named| is_of(&named, manifest));
-        self.message_id
-            .as_ref()
-            .filter(foreign)
-            .is_none_or(|id| letter.as_ref().is_ok_and(|letter| letter.message_id == *id))
-    }
-
-    /// Whether a row that was looked at is meant: its recipient, and when it left.
-    fn is_meant(&self, history: &History) -> bool {
+        let is_foreign = self.message_id.as_ref().filter(foreign);
+        if is_foreign.is_some_and(|id| history.message_id.as_ref() != Some(id)) {
+            return false;
+        }
         let is_recipient = self.recipient.as_ref().is_none_or(|asked| {
             let recipient = history.recipient.as_deref().and_then(|text| Address::parse(text).ok());
             recipient.is_some_and(|recipient| {
@@ -205,9 +199,9 @@ impl<'a> Letters<'a> {
         let row = plan.row(row)?;
         let shown = composer.compose_shown(&row, self.workspace.clock().wall());
         Ok(match shown {
-            Ok((message, rendered)) => {
+            Ok((_, rendered)) => {
                 let text = rendered.text.replace("\r\n", "\n");
-                Ok(Letter { message_id: message.message_id, subject: rendered.subject, text })
+                Ok(Letter { subject: rendered.subject, text })
             }
             Err(failure) => Err(failure.to_string()),
         })

@@ -76,6 +76,8 @@ fn every_recipient_is_a_row_and_a_faulty_transaction_spoils_no_other() {
     for id in ["two@mail.example.com", "<two@mail.example.com>"] {
         let searched = dir.run(&["search", "--message-id", id]).ended(0).stdout();
         assert!(searched.contains("d@b.example") && !searched.contains("a@b.example"), "{searched}");
+        let traced = dir.run(&["trace", "--message-id", id]).ended(0).stdout();
+        assert!(traced.contains("d@b.example") && !traced.contains("a@b.example"), "{traced}");
     }
     let details: BTreeMap<String, String> = (dir.results("ready").into_iter())
         .filter(|row| row.disposition.to_string() == "invalid")
