@@ -103,7 +103,7 @@ fn text(found: &[(Exit, &ListedRun)], refused: &[RefusedStart]) -> String {
             Ok(facts) => {
                 let is_well = *exit == Exit::Ok;
                 let next = if is_well { String::new() } else { facts.next.command(&run.dir.name()) };
-                [runs::state(&facts.manifest, facts.running).to_owned(), runs::all_counts(facts), next]
+                [facts.manifest.state_word(facts.running).to_owned(), runs::all_counts(facts), next]
             }
             Err(error) => ["unreadable".to_owned(), String::new(), chain(error)],
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Local, NaiveDate, NaiveTime, TimeZone};
+use chrono::{DateTime, Local, NaiveTime, TimeZone};
 
 use super::diagnostic::Diagnostic;
 use super::exit::Exit;
@@ -25,9 +25,9 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
 
 /// The same, or the begin of a day in UTC.
 pub(super) fn parse_or_day(text: &str) -> Result<Timestamp, String> {
-    match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        Ok(day) => Ok(Timestamp(day.and_time(NaiveTime::MIN).and_utc().timestamp_micros())),
-        Err(_) => parse(text).map_err(|why| why.replacen("use ", "use a day, such as 2026-12-31, ", 1)),
+    match Timestamp::parse_or_day(text) {
+        Some(at) => Ok(at),
+        None => parse(text).map_err(|why| why.replacen("use ", "use a day, such as 2026-12-31, ", 1)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::job::{ListedRun, NextStep, RunFacts, Workspace, chain};
 use crate::kit::outside_text;
 use crate::kit::text::{command, duration, grouped, path_from_here};
 use crate::mail::Timestamp;
-use crate::run_dir::{Manifest, Refused, RefusedStart, RunState};
+use crate::run_dir::{Refused, RefusedStart};
 
 pub(super) fn run(workspace: &Workspace, as_json: bool) -> Result<Exit, Diagnostic> {
     let (runs, refused) = (workspace.runs()?, workspace.refused_starts()?);
@@ -41,7 +41,7 @@ fn text(runs: &[ListedRun], refused: &[RefusedStart], now: Timestamp) -> String 
     rows.extend(runs.iter().map(|run| {
         let [state, counts, next] = match &run.facts {
             Ok(facts) => [
-                state(&facts.manifest, facts.running).to_owned(),
+                facts.manifest.state_word(facts.running).to_owned(),
                 all_counts(facts),
                 facts.next.command(&run.dir.name()),
             ],
@@ -85,20 +85,6 @@ pub(super) fn after(start: &RefusedStart) -> String {
     match start.refused.hint {
         Some(_) => NextStep::SEE_HINT.to_owned(),
         None => command(["check", &path_from_here(&start.campaign_file)]),
-    }
-}
-
-/// The state in a word or two.
-pub(super) fn state(manifest: &Manifest, running: bool) -> &'static str {
-    if manifest.refused.is_some() && !running {
-        return "refused";
-    }
-    match manifest.state {
-        RunState::Planned | RunState::Running | RunState::Interrupted { .. } if running => "running",
-        RunState::Planned => "planned",
-        RunState::Running => "cut off",
-        RunState::Interrupted { .. } => "interrupted",
-        RunState::Finished => "finished",
     }
 }
 

@@ -143,13 +143,13 @@ fn encoded_words(out: &mut Vec<u8>, column: usize, text: &str) {
 /// in it becomes a space, and there is none at the ends.
 pub(super) fn one_line(value: &str) -> Cow<'_, str> {
     let trimmed = value.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-    if !trimmed.chars().any(breaks_a_line) {
+    if !trimmed.chars().any(is_unfit) {
         return Cow::Borrowed(trimmed);
     }
     let mut out = String::with_capacity(trimmed.len());
     let mut broken = false;
     for c in trimmed.chars() {
-        if breaks_a_line(c) {
+        if is_unfit(c) {
             broken = true;
             continue;
         }
@@ -161,8 +161,10 @@ pub(super) fn one_line(value: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-fn breaks_a_line(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+/// Whether a character has no place in the value of a header field.
+fn is_unfit(c: char) -> bool {
+    // U+202D and U+202E turn round what comes behind them, also what the sender has written.
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202d}' | '\u{202e}')
 }
 
 /// Fields that mailrun writes itself, or that a sender must not set.
@@ -230,6 +232,13 @@ mod tests {
         let mut out = Vec::new();
         mailbox(&mut out, "To", Some(display), &Address::parse("a@b.example").unwrap());
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_value_is_one_line_that_turns_nothing_round() {
+        assert_eq!(one_line(" a\r\n b\u{2028}c\u{202e}d\u{202d} "), "a b c d");
+        // Marks of right-to-left text stay: they are how it is written.
+        assert_eq!(one_line("\u{200f}שלום\u{200f}"), "\u{200f}שלום\u{200f}");
     }
 
     #[test]

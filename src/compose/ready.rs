@@ -99,18 +99,17 @@ impl Ready {
     }
 
     fn check_from(&self, header: &Header<'_>) -> Result<(), RenderFailure> {
-        let Some(from) = header.only("from")? else { return Err(failed("has no `From`")) };
-        let Some(domain) = &self.domain else { return Ok(()) };
-        let value = String::from_utf8_lossy(header.value(from));
-        let address = Mailbox::parse(&value.replace("\r\n", "")).map(|from| from.address);
-        match address {
-            Ok(address) if address.domain() == domain => Ok(()),
-            Ok(address) => Err(failed(format!(
-                "is from `{address}`, and the campaign is registered for `{}`",
-                domain.as_str()
-            ))),
-            Err(_) => Err(failed("has a `From` that is not one address")),
+        let author = header.author();
+        let Some(domain) = &self.domain else {
+            // Its form is the program's own affair; that it is there is not.
+            return header.only("from")?.map(|_| ()).ok_or_else(|| failed("has no `From`"));
+        };
+        let address = author?;
+        if address.domain() == domain {
+            return Ok(());
         }
+        let domain = domain.as_str();
+        Err(failed(format!("is from `{address}`, and the campaign is registered for `{domain}`")))
     }
 }
 
@@ -149,6 +148,14 @@ impl<'m> Header<'m> {
             (field, None) => Ok(field),
             _ => Err(failed(format!("has the field `{name}` twice"))),
         }
+    }
+
+    /// Who wrote it: the one address of its one `From`.
+    fn author(&self) -> Result<Address, RenderFailure> {
+        let Some(from) = self.only("from")? else { return Err(failed("has no `From`")) };
+        let value = String::from_utf8_lossy(self.value(from));
+        let author = Mailbox::parse(&value.replace("\r\n", ""));
+        author.map(|author| author.address).map_err(|_| failed("has a `From` that is not one address"))
     }
 
     fn value(&self, field: &Field) -> &[u8] {
@@ -199,19 +206,16 @@ pub(crate) fn handed_over(text: &[u8], date: Timestamp, own_id: &str) -> Result<
         if std::str::from_utf8(header.text).is_err() {
             return Err(failed("has bytes in its header that are not UTF-8"));
         }
-        let Some(from) = header.only("from")? else { return Err(failed("has no `From`")) };
-        let value = String::from_utf8_lossy(header.value(from));
-        let author = Mailbox::parse(&value.replace("\r\n", ""));
-        let author = author.map_err(|_| failed("has a `From` that is not one address"))?;
+        let author = header.author()?;
         let mut added = Vec::new();
         if header.only("date")?.is_none() {
             header::date(&mut added, date);
         }
         if header.only("message-id")?.is_none() {
-            let id = format!("<{own_id}@{}>", author.address.domain().as_str());
+            let id = format!("<{own_id}@{}>", author.domain().as_str());
             header::plain(&mut added, "Message-ID", &id);
         }
-        Ok((author.address, added))
+        Ok((author, added))
     };
     read().map_err(|failure| match failure {
         RenderFailure::Ready { problem } => problem,

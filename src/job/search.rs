@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::error::{JobError, chain};
+use super::final_states::is_believed;
 use super::trace::may_be_of;
 use super::workspace::Workspace;
 use crate::compose::message_id::{Named, of_letter};
@@ -295,7 +296,9 @@ impl Workspace {
     ) -> Result<HashSet<AddressKey>, JobError> {
         let logged = self.came_back_of(run.dir(), 0)?;
         let is_meant = |logged: &&Logged| {
-            search.is_reason_and_time(logged.record.class, logged.record.at) && logged.record.at >= since
+            is_believed(logged)
+                && search.is_reason_and_time(logged.record.class, logged.record.at)
+                && logged.record.at >= since
         };
         let recipient = search.recipient();
         // A part of an address may be one of an international domain as the list writes it.
@@ -322,7 +325,8 @@ impl Workspace {
         let dir = run.dir();
         let is_of_run = |logged: &&Logged| {
             let record = &logged.record;
-            record.campaign.as_deref() == Some(dir.campaign_id())
+            is_believed(logged)
+                && record.campaign.as_deref() == Some(dir.campaign_id())
                 && record.run.as_deref() == Some(dir.run_id())
                 && (record.row.is_none() || found.row.is_none() || record.row == found.row)
         };
@@ -350,7 +354,8 @@ impl Workspace {
             let run = run.map(|(campaign, run)| format!("{campaign}/{run}"));
             let is_known = run.as_ref().is_some_and(|run| known.contains(run));
             let is_campaign = search.campaign.is_none() || search.campaign == record.campaign;
-            if !is_known && is_campaign && search.is_reason_and_time(record.class, record.at) {
+            let is_meant = is_campaign && is_believed(&logged);
+            if !is_known && is_meant && search.is_reason_and_time(record.class, record.at) {
                 let one = found.entry(run.clone()).or_insert_with(|| Found {
                     run,
                     row: record.row,

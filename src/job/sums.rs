@@ -205,7 +205,10 @@ impl RunSums {
 
     fn outcome(&mut self, outcome: &Outcome, details: &mut Details<'_>) {
         if matches!(outcome.verdict, Verdict::Copy { .. } | Verdict::Withdrawn) {
-            if outcome.verdict == Verdict::Withdrawn {
+            if let Verdict::Copy { .. } = outcome.verdict {
+                // A copy for the archive that was sent again takes capacity too.
+                self.attempt(outcome);
+            } else {
                 let class = self.rows.get(outcome.row as usize).and_then(|row| row.class);
                 let at = if class.is_some() { At::Pending } else { At::Untouched };
                 self.set(outcome.row, RowNow { at, class });

@@ -5,7 +5,7 @@ use std::ops::{Add, Sub};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -27,6 +27,16 @@ impl Timestamp {
     /// signature's `t=`.
     pub fn wall() -> Self {
         Self(Utc::now().timestamp_micros())
+    }
+
+    /// What is written in RFC 3339, or as a day, which begins in UTC.
+    pub fn parse_or_day(text: &str) -> Option<Self> {
+        let day = || {
+            let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+            Some(day.and_time(NaiveTime::MIN).and_utc().timestamp_micros())
+        };
+        let moment = || Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros());
+        day().or_else(moment).map(Self)
     }
 
     /// The start of the five-minute slot that holds this moment.
@@ -88,6 +98,14 @@ mod tests {
         assert_eq!(moment.slot().0 % 300_000_000, 0);
         assert!(moment.slot() <= moment && moment < moment.slot() + Duration::from_secs(300));
         assert_eq!(Timestamp(-1).slot(), Timestamp(-300_000_000));
+    }
+
+    #[test]
+    fn days_begin_in_utc() {
+        let day = Timestamp::parse_or_day("1970-01-02").unwrap();
+        assert_eq!(day, Timestamp(86_400_000_000));
+        assert_eq!(Timestamp::parse_or_day("1970-01-02T01:00:00+01:00"), Some(day));
+        assert_eq!(Timestamp::parse_or_day("1970-01-32"), None);
     }
 
     #[test]

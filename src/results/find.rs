@@ -117,7 +117,7 @@ impl ResultFiles {
 }
 
 /// A file that is looked through.
-struct ResultFile<'a> {
+pub(super) struct ResultFile<'a> {
     path: &'a Path,
     file: File,
     metadata: ArrowReaderMetadata,
@@ -126,7 +126,7 @@ struct ResultFile<'a> {
 type Builder = ParquetRecordBatchReaderBuilder<File>;
 
 impl<'a> ResultFile<'a> {
-    fn open(path: &'a Path) -> Result<Self, ResultsError> {
+    pub(super) fn open(path: &'a Path) -> Result<Self, ResultsError> {
         check(path)?;
         let file = File::open(path).map_err(|error| ResultsError::io("read", path, error))?;
         // Where pages begin, so that those without a row that is wanted are not read.
@@ -156,7 +156,7 @@ impl<'a> ResultFile<'a> {
     }
 
     /// Whether a row group may have rows that are sought.
-    fn may_hold(&self, group: usize, sought: &Sought) -> Result<bool, ResultsError> {
+    pub(super) fn may_hold(&self, group: usize, sought: &Sought) -> Result<bool, ResultsError> {
         if let Some(period) = &sought.period
             && !sought.with_untried
             && sought.also.is_empty()

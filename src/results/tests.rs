@@ -521,6 +521,18 @@ fn files_without_bloom_filters_are_searched_too_and_those_with_them_not_in_vain(
         columns.iter().filter(has).map(|column| column.column_path().string()).collect::<Vec<_>>()
     };
     assert_eq!(filters(), ["email", "message_id", "email_folded"]);
+    let file = super::find::ResultFile::open(&part).unwrap();
+    let id = |text: &str| Sought { message_id: Some(text.into()), ..Sought::default() };
+    let to = |text: &str| Sought { recipient: Some(Recipient::of(text)), ..Sought::default() };
+    let then = |first, end| Sought { period: Some(at(first)..at(end)), ..Sought::default() };
+    for there in
+        [id("1.1@x"), to("bob2@example.com"), to("BOB4@example.COM"), to("b2@exam"), then(1_100, 2_000)]
+    {
+        assert!(file.may_hold(0, &there).unwrap(), "{there:?}");
+    }
+    for elsewhere in [id("1.2@x"), to("bob22@example.com"), then(9_000, 9_999), then(0, 1)] {
+        assert!(!file.may_hold(0, &elsewhere).unwrap(), "{elsewhere:?}");
+    }
     let bytes = fs::metadata(&part).unwrap().len();
     assert!(bytes < 20_000, "the filters of few rows are small: {bytes}");
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&part).unwrap()).unwrap();

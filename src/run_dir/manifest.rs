@@ -208,6 +208,20 @@ impl Manifest {
         self.passwords.iter().map(|of| (of.row, (of.run_id.clone(), of.number))).collect()
     }
 
+    /// The state in a word or two; `is_running` where a process has the run.
+    pub fn state_word(&self, is_running: bool) -> &'static str {
+        if self.refused.is_some() && !is_running {
+            return "refused";
+        }
+        match self.state {
+            RunState::Planned | RunState::Running | RunState::Interrupted { .. } if is_running => "running",
+            RunState::Planned => "planned",
+            RunState::Running => "cut off",
+            RunState::Interrupted { .. } => "interrupted",
+            RunState::Finished => "finished",
+        }
+    }
+
     /// The name of a file of the plan's rows.
     pub fn shown(&self, file: usize) -> &str {
         match self.inputs.get(file) {

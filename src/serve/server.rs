@@ -131,10 +131,6 @@ async fn accept(socket: Socket, shared: Shared) {
             continue;
         };
         match client {
-            // A proxy on this machine speaks for many.
-            Client::Tcp(stream, from) if from.ip().is_loopback() => {
-                connections.spawn(connection(stream, Some(from.ip()), None, permit, shared.clone()));
-            }
             Client::Tcp(stream, from) => {
                 if let Some(counted) = shared.clients.count(Some(from.ip()), CONNECTIONS_OF_ONE) {
                     let address = Some(from.ip());

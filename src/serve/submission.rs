@@ -211,6 +211,11 @@ impl Keeper<'_> {
                     Answer::Accepted
                 }
                 Err(error) => {
+                    // They come again, and count then.
+                    if let Some(taken) = self.taken.get_mut(&user) {
+                        let back: usize = spooled.iter().map(|mail| mail.recipients.len()).sum();
+                        taken.1 = taken.1.saturating_sub(back as u64);
+                    }
                     self.report(&user, &error.to_string());
                     Answer::Failed
                 }

@@ -15,6 +15,7 @@
 //! it was handed.
 
 mod auth;
+pub(crate) mod batch;
 mod codec;
 mod command;
 mod connection;

@@ -1,11 +1,13 @@
 //! Mails that programs have handed over, until a campaign sends them: batch SMTP files (RFC 2442),
 //! in a folder of each account. What was kept survives a kill and a power failure.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::kit::file::{self, Draft, PRIVATE};
 use crate::mail::Timestamp;
+use crate::smtp::batch::looks_like_command;
 
 /// The suffix of a complete file.
 const SUFFIX: &str = "bsmtp";
@@ -31,31 +33,34 @@ pub(crate) struct SpoolMail<'a> {
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
+    /// Accounts whose folder has a name that survives a power failure.
+    durable: HashSet<String>,
 }
 
 impl Spool {
     /// Opens or makes the folder, for its owner alone.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        durable_folder(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        let there = folder.ancestors().find(|above| above.is_dir()).map(Path::to_owned);
+        file::create_private_folders(folder)?;
+        for above in folder.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+            file::sync_folder(above)?;
+            if Some(above) == there.as_deref() {
+                break;
+            }
+        }
+        Ok(Self { folder: folder.to_owned(), durable: HashSet::new() })
     }
 
     /// Keeps mails of an account, in one file. After an error they are not there.
-    pub(crate) fn keep(&self, account: &str, mails: &[SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
+    pub(crate) fn keep(&mut self, account: &str, mails: &[SpoolMail<'_>], now: Timestamp) -> io::Result<()> {
         let folder = self.folder.join(account);
-        durable_folder(&folder)?;
+        if !self.durable.contains(account) || !folder.is_dir() {
+            file::create_private_folders(&folder)?;
+            file::sync_folder(&self.folder)?;
+            self.durable.insert(account.to_owned());
+        }
         publish(&folder, mails, now)
     }
-}
-
-/// Makes a folder whose name survives a power failure, if it is not there.
-fn durable_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    file::create_private_folders(folder)?;
-    let above = folder.ancestors().skip(1);
-    above.take(2).filter(|above| above.is_dir()).try_for_each(file::sync_folder)
 }
 
 /// Writes a file under the first name that is free. Names are in the order of time.
@@ -93,10 +98,7 @@ fn write(to: &mut impl Write, mail: &SpoolMail<'_>) -> io::Result<()> {
     }
     to.write_all(b"DATA\r\n")?;
     for line in mail.added.split_inclusive(is_end).chain(mail.content.split_inclusive(is_end)) {
-        // A line that looks like a command makes readers suspect a dot that is missing.
-        let verb = line.get(..4).map(<[u8]>::to_ascii_uppercase);
-        let is_command = verb.is_some_and(|verb| [b"MAIL", b"RCPT", b"DATA"].iter().any(|one| verb == *one));
-        if line.starts_with(b".") || is_command {
+        if line.starts_with(b".") || looks_like_command(line) {
             to.write_all(b".")?;
         }
         to.write_all(line)?;
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn mails_of_an_account_are_one_file_and_dots_are_stuffed() {
         let dir = tempfile::tempdir().unwrap();
-        let spool = Spool::open(&dir.path().join("spool")).unwrap();
+        let mut spool = Spool::open(&dir.path().join("spool")).unwrap();
         let (one, two) = (["a@x.example".to_owned()], ["b@x.example".to_owned(), "c@x.example".to_owned()]);
         let mails = [
             mail(&one, b"A: b\r\n\r\n.x\r\n..\r\nmail from:<a@b.example>\r\nDatabase\r\n"),

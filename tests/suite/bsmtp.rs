@@ -175,8 +175,9 @@ fn messages_are_written_to_files_that_are_a_target_group_again() {
     let file = ready(&dir, 9, "", "");
     let text = fs::read_to_string(dir.path().join(file)).unwrap().replace("spool/", "out/");
     dir.write(file, text);
-    let ran = dir.run(&["plan", file]).ended(0);
-    assert!(ran.stdout().contains("25"), "{}", ran.stdout());
+    let plan: serde_json::Value =
+        serde_json::from_str(&dir.run(&["plan", file, "--json"]).ended(0).stdout()).unwrap();
+    assert_eq!(plan["screening"]["accepted"], 25, "{plan}");
     fs::remove_dir_all(dir.path().join("out")).unwrap();
     let file = to_folder(&dir, 26, 10);
     fs::remove_dir(dir.path().join("out")).unwrap();

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use base64::prelude::{BASE64_STANDARD, Engine};
 
+use crate::api::hash;
 use crate::feedback::suppressed;
 use crate::kit::{Dir, campaign};
 use crate::serve::{Answer, Serve};
@@ -68,11 +68,6 @@ fn converse(stream: TcpStream, wait: &Mutex<mpsc::Receiver<()>>) {
             return;
         }
     }
-}
-
-fn hash(password: &str) -> String {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
-    argon2.hash_password_with_salt(password.as_bytes(), b"0123456789abcdef").unwrap().to_string()
 }
 
 /// `ann` sees campaign `one`, `bob` campaign `two`, `ops` all of them and the suppression list.
@@ -202,7 +197,7 @@ struct Events(BufReader<TcpStream>);
 
 impl Events {
     fn open(serve: &Serve, name: &str, target: &str) -> Self {
-        let mut stream = TcpStream::connect(serve.address()).unwrap();
+        let mut stream = TcpStream::connect(&serve.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let asked = format!("GET {target} HTTP/1.1\r\nhost: a\r\n{}\r\n", basic(name));
         stream.write_all(asked.as_bytes()).unwrap();

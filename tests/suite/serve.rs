@@ -67,11 +67,6 @@ impl Serve {
         Self { child, output, address }
     }
 
-    /// Where it answers.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     pub(crate) fn ask(&self, method: &str, target: &str, head: &str, body: &str) -> Answer {
         let length = body.len();
         let asked = format!(

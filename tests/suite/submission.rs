@@ -21,7 +21,7 @@ fn settings(more: &str) -> String {
         "[submission]\nlisten = [\"127.0.0.1:0\"]\nspool = \"spool\"\n{more}\n\
          [[account]]\nname = \"news\"\npassword-hash = \"{news}\"\nsenders = [\"a.example\", \"Own@b.example\"]\n\
          submit = {{ recipients-per-hour = 5 }}\n\
-         [[account]]\nname = \"shop\"\npassword-hash = \"{shop}\"\nsenders = [\"shop.example\"]\nsubmit = {{}}\n\
+         [[account]]\nname = \"shop\"\npassword-hash = \"{shop}\"\nsenders = [\"shop.example\"]\nsubmit = {{ recipients-per-hour = 1 }}\n\
          [[account]]\nname = \"reader\"\npassword-hash = \"{shop}\"\ncampaigns = [\"*\"]\n"
     )
 }

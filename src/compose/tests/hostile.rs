@@ -19,9 +19,10 @@ fn hostile() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat())
 }
 
-/// What is left of a value in a header, white space aside.
+/// What is left of a value in a header, white space aside, and what turns round the text behind it.
 fn bare(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect()
+    let is_override = |c: &char| matches!(c, '\u{202d}' | '\u{202e}');
+    text.chars().filter(|c| !c.is_whitespace() && !c.is_control() && !is_override(c)).collect()
 }
 
 /// A field's value as a client would show it.

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use super::folder::BatchFolder;
+use crate::smtp::batch::looks_like_command;
 
 /// The most bytes of a command, and of a line of text.
 const LINE_BYTES: u64 = 64 * 1024;
@@ -125,6 +126,9 @@ async fn transaction(dialogue: &mut Dialogue, from: &str, to: &[String]) -> io::
     out.extend_from_slice(b"DATA\r\n");
     while dialogue.read().await? {
         if out.len() <= MESSAGE_BYTES {
+            if looks_like_command(&dialogue.line) {
+                out.push(b'.');
+            }
             out.extend_from_slice(&dialogue.line);
         }
         if dialogue.line == b".\r\n" {

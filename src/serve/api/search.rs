@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::Uri;
-use chrono::{DateTime, NaiveDate, NaiveTime};
 use serde_json::{Value, json};
 
 use super::super::accounts::Account;
@@ -66,11 +65,6 @@ fn wanted(uri: &Uri) -> Result<(Search, usize), Problem> {
 
 /// A time in RFC 3339, or the begin of a day in UTC.
 fn time(text: &str) -> Result<Timestamp, Problem> {
-    let day = || {
-        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-        Some(Timestamp(day.and_time(NaiveTime::MIN).and_utc().timestamp_micros()))
-    };
-    let moment = || Some(Timestamp(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros()));
     let problem = || Problem::Bad(format!("`{text}` is no time: write 2026-12-31 or 2026-12-31T18:00:00Z"));
-    day().or_else(moment).ok_or_else(problem)
+    Timestamp::parse_or_day(text).ok_or_else(problem)
 }

@@ -78,20 +78,6 @@ impl Lines {
     }
 }
 
-/// The state in a word or two.
-pub(super) fn state(manifest: &Manifest, is_running: bool) -> &'static str {
-    if manifest.refused.is_some() && !is_running {
-        return "refused";
-    }
-    match manifest.state {
-        RunState::Planned | RunState::Running | RunState::Interrupted { .. } if is_running => "running",
-        RunState::Planned => "planned",
-        RunState::Running => "cut off",
-        RunState::Interrupted { .. } => "interrupted",
-        RunState::Finished => "finished",
-    }
-}
-
 fn line(run: &StoredRun, manifest: &Manifest) -> Result<Line, JobError> {
     let is_over = manifest.state == RunState::Finished;
     let is_running = !is_over && run.is_leased()?;
@@ -109,7 +95,7 @@ fn line(run: &StoredRun, manifest: &Manifest) -> Result<Line, JobError> {
         file: manifest.campaign_file.clone(),
         created: manifest.created,
         started: manifest.started,
-        state: state(manifest, is_running),
+        state: manifest.state_word(is_running),
         is_running,
         rows: manifest.screening.rows,
         counts,

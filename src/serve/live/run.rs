@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::frame::{Part, safe};
-use super::list::{of_process, outcomes, state};
+use super::list::{of_process, outcomes};
 use super::overview::minute;
 use super::view::{Figures, RunView};
 use crate::feedback::Logged;
@@ -47,7 +47,7 @@ fn now(view: &RunView<'_>) -> Markup {
     let snapshot = view.live.as_ref().map(|live| &live.snapshot);
     html! {
         p {
-            span class="state" { (state(manifest, view.is_running)) }
+            span class="state" { (manifest.state_word(view.is_running)) }
             @if let RunState::Interrupted { reason } = &manifest.state { @if !view.is_running { ": " (safe(&reason.to_string())) } }
             @if let Some(refused) = manifest.refused.as_ref().filter(|_| !view.is_running) { ": " (safe(&refused.why)) }
             span class="faint" {
