@@ -46,8 +46,8 @@ mod tests {
 
     #[test]
     fn keys_certificates_and_passwords_of_smime_are_confidential() {
-        let smime = "[[smime]]\ncertificate = \"c.p12\"\npassword-file = \"p\"\nuse-until = 2026-01-01\n\
-                     [[smime]]\ncertificate = \"d.pem\"\nkey = \"k.pem\"\nuse-from = 2026-01-01\n";
+        let smime = "[[smime]]\ncertificate = \"c.p12\"\npassword-file = \"p\"\nuse-until = \"2026-01-01\"\n\
+                     [[smime]]\ncertificate = \"d.pem\"\nkey = \"k.pem\"\nuse-from = \"2026-01-01\"\n";
         let campaign = Campaign::parse(&format!("{SMALLEST}{smime}"), Path::new("/c/campaign.toml")).unwrap();
         let files = campaign.confidential();
         for name in ["c.p12", "p", "d.pem", "k.pem"] {

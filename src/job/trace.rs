@@ -121,8 +121,8 @@ impl Trace {
         })
     }
 
-    /// Whether a row that was looked at is meant: its recipient, when it left, and its id, where that
-    /// does not tell the row.
+    /// Whether a row that was looked at is meant: its recipient, when it left, and its id, where
+    /// that does not tell the row.
     fn is_meant(&self, history: &History, manifest: &Manifest) -> bool {
         let foreign = |id: &&String| !Named::of(id).is_some_and(|named| is_of(&named, manifest));
         let is_foreign = self.message_id.as_ref().filter(foreign);

@@ -530,7 +530,8 @@ fn files_without_bloom_filters_are_searched_too_and_those_with_them_not_in_vain(
     {
         assert!(file.may_hold(0, &there).unwrap(), "{there:?}");
     }
-    for elsewhere in [id("1.2@x"), to("bob22@example.com"), then(9_000, 9_999), then(0, 1)] {
+    let before = Sought { period: Some(Timestamp(0)..Timestamp(1)), ..Sought::default() };
+    for elsewhere in [id("1.2@x"), to("bob22@example.com"), then(9_000, 9_999), before] {
         assert!(!file.may_hold(0, &elsewhere).unwrap(), "{elsewhere:?}");
     }
     let bytes = fs::metadata(&part).unwrap().len();

@@ -16,7 +16,7 @@ use crate::serve::{Answer, Serve};
 /// What nobody may get into a page as it is.
 const SCRIPT: &str = "<script>alert(1)</script>";
 
-/// A relay that refuses `refused@…` with a hostile reply, and answers `held@…` once the test lets it.
+/// A relay that refuses `refused@…` with a hostile reply, and answers `held@…` once it may.
 struct HostileRelay {
     port: u16,
     go: mpsc::Sender<()>,
