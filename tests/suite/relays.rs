@@ -22,6 +22,19 @@ fn settings(user: &str) -> String {
     )
 }
 
+/// A campaign whose mail goes to relay `main`, but for `partner.example`, which has one of its own.
+fn two_relays(dir: &Dir, main: u16, partner: u16) -> String {
+    let more = format!(
+        "[[relay]]\nname = \"partner\"\nhost = \"localhost\"\nport = {partner}\n{}\n\
+         [[route]]\ndomains = [\"partner.example\"]\nrelay = \"partner\"",
+        settings("partner")
+    );
+    let file = campaign(dir, "news", main, &settings("main"), &more);
+    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
+    dir.write(&file, text.replace("tls = \"none\"\n", "").replace("127.0.0.1", "localhost"));
+    file
+}
+
 #[test]
 fn relays_on_one_host_get_their_own_mail_with_their_own_login() {
     let dir = Dir::new();
@@ -29,22 +42,27 @@ fn relays_on_one_host_get_their_own_mail_with_their_own_login() {
     let addresses = ["a@one.example", "b@partner.example", "c@two.example", "d@partner.example"];
     let rows: String = addresses.iter().enumerate().map(|(n, address)| format!("{address},{n}\n")).collect();
     dir.write("news.csv", format!("email,n\n{rows}"));
-    let more = format!(
-        "[[relay]]\nname = \"partner\"\nhost = \"localhost\"\nport = {}\n{}\n\
-         [[route]]\ndomains = [\"partner.example\"]\nrelay = \"partner\"",
-        partner.port(),
-        settings("partner")
-    );
-    let file = campaign(&dir, "news", main.port(), &settings("main"), &more);
-    let text = fs::read_to_string(dir.path().join(&file)).unwrap();
-    dir.write(&file, text.replace("tls = \"none\"\n", "").replace("127.0.0.1", "localhost"));
-
+    let file = two_relays(&dir, main.port(), partner.port());
     dir.run(&["send", &file]).ended(0);
     assert_eq!((main.stop().accepted, partner.stop().accepted), (2, 2));
     let (main, partner) = (dir.path().join("main"), dir.path().join("partner"));
     let (main, partner) = (fs::read_to_string(main).unwrap(), fs::read_to_string(partner).unwrap());
     assert!(main.contains("a@one.example") && main.contains("c@two.example"), "{main}");
     assert!(partner.contains("b@partner.example") && partner.contains("d@partner.example"), "{partner}");
+}
+
+#[test]
+fn another_user_makes_another_relay_also_on_the_same_port() {
+    let dir = Dir::new();
+    let main = relay_of(&dir, "main");
+    // The host lets `main` in only: nothing of the partner's may go with that login.
+    dir.write("partner.pem", main.certificate_pem());
+    dir.write("partner-password", "partner-password\n");
+    dir.write("news.csv", "email,n\nb@partner.example,1\nd@partner.example,2\n");
+    let file = two_relays(&dir, main.port(), main.port());
+    let ran = dir.run(&["send", &file]);
+    assert_ne!(ran.code(), 0, "{}", ran.stderr());
+    assert_eq!(main.stop().accepted, 0);
 }
 
 #[test]
