@@ -73,8 +73,7 @@ enum Change {
     },
 }
 
-fn strategy(seeds: &[Vec<u8>]) -> impl Strategy<Value = Vec<u8>> + use<> {
-    let seeds = seeds.to_vec();
+fn strategy(seeds: &[Vec<u8>]) -> impl Strategy<Value = Vec<u8>> {
     let telling = prop_oneof![prop::sample::select(TELLING), any::<u8>()];
     let change = prop_oneof![
         (any::<u16>(), 0..8_u8).prop_map(|(at, bit)| Change::Flip { at, bit }),
@@ -92,7 +91,7 @@ fn strategy(seeds: &[Vec<u8>]) -> impl Strategy<Value = Vec<u8>> + use<> {
     ];
     let spoiled = (0..seeds.len(), prop::collection::vec(change, 0..6)).prop_map(move |(seed, changes)| {
         let mut input = seeds[seed].clone();
-        changes.into_iter().for_each(|change| apply(&mut input, change, &seeds));
+        changes.into_iter().for_each(|change| apply(&mut input, change, seeds));
         input
     });
     prop_oneof![8 => spoiled, 1 => prop::collection::vec(telling, 0..200), 1 => prop::collection::vec(any::<u8>(), 0..200)]

@@ -444,6 +444,16 @@ mod tests {
     }
 
     #[test]
+    fn alarms_go_first_unless_the_file_says_who_does() {
+        let priority = |text: &str| Campaign::parse(text, Path::new("c/campaign.toml")).unwrap().priority();
+        let kind = |kind: &str| SMALLEST.replace("id = \"x\"", &format!("id = \"x\"\nkind = \"{kind}\""));
+        let alarm = kind("alarm");
+        assert!(priority(&alarm) > priority(&kind("update")) && priority(&alarm) > priority(SMALLEST));
+        let said = format!("{alarm}[capacity]\npriority = 2\n");
+        assert_eq!(priority(&said), 2);
+    }
+
+    #[test]
     fn mails_that_are_counted_need_a_number_a_time_and_a_list() {
         let with = |keys: &str| SMALLEST.replace("id = \"x\"", &format!("id = \"x\"\n{keys}"));
         let text = with("max-per = \"2/7d\"\nmax-per-scope = \"list\"\nlist-id = \"l.example.com\"");

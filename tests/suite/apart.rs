@@ -58,6 +58,32 @@ fn a_test_goes_to_each_address_and_says_so_in_its_rows() {
     assert!(rows(&run).iter().all(|row| !row.is_test && row.delivered_to.is_none()));
 }
 
+/// The globs that the pages of `docs/` show for all results of a campaign.
+#[test]
+fn what_queries_read_has_no_test_and_no_rehearsal() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    dir.run(&["send", &file, "--to", "me@b.example"]).ended(0);
+    dir.run(&["send", &file, "--sandbox", "--unpaced"]).ended(0);
+    let read = || -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for campaign in runs(&dir, "runs") {
+            for run in fs::read_dir(campaign).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+                let files = fs::read_dir(run.join("results")).into_iter().flatten();
+                found.extend(files.map(|entry| entry.unwrap().path()));
+            }
+        }
+        found
+    };
+    assert_eq!(read(), Vec::<PathBuf>::new());
+    dir.run(&["send", &file]).ended(0);
+    let results = dir.run_of("one").join("results");
+    let found = read();
+    assert!(!found.is_empty() && found.iter().all(|path| path.starts_with(&results)), "{found:?}");
+}
+
 #[test]
 fn a_rehearsal_is_kept_apart_and_hides_no_run() {
     let dir = Dir::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 
 use mailrun::results::{Column, ResultFiles};
 use mailrun::sandbox::{Options, record};
@@ -274,6 +274,42 @@ fn a_copied_run_is_refused_until_it_is_adopted() {
     scene.dir.run(&["send", "copied/one.toml"]).ended(0);
     scene.everybody_got(5, 1);
     assert_eq!(dispositions(&copy), ["already_sent"; 5]);
+}
+
+/// A copy that was made in the middle of a run has sent what the run had sent, and no more. Whichever
+/// goes on first, nobody gets anything twice.
+#[test]
+fn a_run_that_is_copied_in_its_middle_and_goes_on_twice_sends_once() {
+    for first in ["one.toml", "copied/one.toml"] {
+        let scene = Scene::new();
+        let rows: String = (0..20).map(|n| format!("slow-100ms+{n}@one.example,{n}\n")).collect();
+        scene.dir.write("one.csv", format!("email,n\n{rows}"));
+        let mut child = scene.dir.start(&["send", &scene.file]);
+        let taken = scene.dir.path().join("taken.jsonl");
+        while record::read(&taken).unwrap_or_default().len() < 3 {
+            std::thread::yield_now();
+        }
+        let stopped = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(stopped.success());
+        assert_eq!(child.wait().unwrap().code(), Some(4));
+        let (folder, copied) = (scene.dir.path(), scene.dir.path().join("copied"));
+        fs::create_dir(&copied).unwrap();
+        for name in ["one.csv", "letter.hbs", "one.toml"] {
+            fs::copy(folder.join(name), copied.join(name)).unwrap();
+        }
+        copy(&folder.join("runs"), &copied.join("runs"));
+        let copy = runs(&copied).pop().unwrap();
+        scene.dir.run(&["run", "adopt", copy.to_str().unwrap()]).ended(0).says("adopted");
+        scene.dir.run(&["send", first]).ended(0);
+        let second = if first == "one.toml" { "copied/one.toml" } else { "one.toml" };
+        scene.dir.run(&["send", second]).ended(0);
+        let twice: Vec<_> = scene.taken().into_iter().filter(|(_, times)| *times != 1).collect();
+        assert_eq!((scene.taken().len(), twice), (20, Vec::new()), "{first} went on first");
+        for run in [runs(folder).pop().unwrap(), copy] {
+            let ends = dispositions(&run);
+            assert!(ends.iter().all(|end| end == "accepted" || end == "already_sent"), "{ends:?}");
+        }
+    }
 }
 
 #[test]

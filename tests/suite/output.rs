@@ -63,6 +63,35 @@ fn with_json_every_line_on_stderr_is_json() {
 }
 
 #[test]
+fn a_refused_start_is_json_on_stderr_too() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    list(&dir, "one", 3);
+    let file = campaign(&dir, "one", relay.port(), "", "[stop]\nmin-rows = 5");
+    let lines = json_lines(&dir.run(&["send", &file, "--log-format", "json"]).ended(2));
+    let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1, "{lines:?}");
+    assert!(errors[0]["message"].as_str().unwrap().contains("`[stop] min-rows` is 5"), "{lines:?}");
+}
+
+#[test]
+fn the_summary_says_why_rows_were_not_sent_and_what_failed_last() {
+    let dir = Dir::new();
+    let relay = Relay::start(Options::default());
+    let refused: String = (0..12).map(|n| format!("rcpt-550+{n}@a.example,{n}\n")).collect();
+    dir.write("one.csv", format!("email,n\nann@a.example,1\nno address,2\n{refused}"));
+    let file = campaign(&dir, "one", relay.port(), "", "");
+    let shown = dir.run(&["send", &file]).ended(1).stdout();
+    let (_, below) = shown.split_once("\n  reasons\n").unwrap_or_else(|| panic!("{shown}"));
+    let (reasons, failed) =
+        below.split_once("\n  failed last (10 of 12)\n").unwrap_or_else(|| panic!("{shown}"));
+    assert!(reasons.contains("invalid") && reasons.contains("one.csv, row 2"), "{shown}");
+    let failed: Vec<_> = failed.lines().take_while(|line| !line.is_empty()).collect();
+    assert_eq!(failed.len(), 10, "{shown}");
+    assert!(failed.iter().all(|line| line.contains("one.csv, row ") && line.contains("550")), "{shown}");
+}
+
+#[test]
 fn a_run_that_resumes_says_how_far_it_is() {
     let dir = Dir::new();
     let relay = Relay::start(Options::default());
