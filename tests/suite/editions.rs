@@ -276,8 +276,8 @@ fn a_copied_run_is_refused_until_it_is_adopted() {
     assert_eq!(dispositions(&copy), ["already_sent"; 5]);
 }
 
-/// A copy that was made in the middle of a run has sent what the run had sent, and no more. Whichever
-/// goes on first, nobody gets anything twice.
+/// A copy that was made in the middle of a run has sent what the run had sent, and no more.
+/// Whichever goes on first, nobody gets anything twice.
 #[test]
 fn a_run_that_is_copied_in_its_middle_and_goes_on_twice_sends_once() {
     for first in ["one.toml", "copied/one.toml"] {
